@@ -1,0 +1,496 @@
+"""The exercise: a straight-line program of named quantities, checked as it is written."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sympy import Basic, Expr, Idx, Indexed, Piecewise, S, Sum, Symbol, sympify
+from sympy.concrete.expr_with_limits import ExprWithLimits
+
+from tutor.errors import ExerciseError, NotFoundError, did_you_mean
+from tutor.symbolic.functions import function_row
+from tutor.symbolic.indices import Tensor, entry, free_indices, quantities_in, size, tensor
+
+DOMAINS: dict[str, dict[str, bool]] = {
+    "real": {"real": True},
+    "positive": {"positive": True},
+    "probability": {"positive": True},
+    "one-hot": {"real": True, "nonnegative": True},
+    "index": {"integer": True, "nonnegative": True},
+    "mask": {"real": True, "nonnegative": True},
+}
+SUMS_TO_ONE = ("probability", "one-hot")
+
+
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """One name of the program: `kind` is input, parameter, step, loss, output, value or upstream."""
+
+    name: str
+    kind: str
+    indices: tuple[Idx, ...]
+    expr: Expr | None = None
+    domain: str = "real"
+    below: Expr | None = None
+
+    @cached_property
+    def symbol(self) -> Expr | Tensor:
+        return tensor(self.name, self.indices, **DOMAINS[self.domain])
+
+    @cached_property
+    def entry(self) -> Expr:
+        """The general entry `x[i, j]`, or the scalar itself."""
+        return entry(self.symbol, self.indices)
+
+    @cached_property
+    def shape(self) -> tuple[Expr, ...]:
+        return tuple(size(i) for i in self.indices)
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.kind in ("input", "parameter")
+
+    @property
+    def differentiable(self) -> bool:
+        return self.domain != "index" and self.kind not in ("value", "upstream")
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """Names its formula uses, sizes included."""
+        return quantities_in(self.expr) if self.expr is not None else frozenset()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """An identity that holds for every instance: `Sum(y[i, k], k) = 1`, and where it comes from."""
+
+    left: Expr
+    right: Expr
+    reason: str
+    quantity: str
+
+
+class Exercise:
+    """A loss, a layer or a network whose gradients are asked.
+
+    Quantities are defined in the order in which they are computed; every definition is checked at once
+    and an `ExerciseError` names the exercise, the quantity and what to write instead.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        title: str = "",
+        level: int = 1,
+        tags: list[str] | tuple[str, ...] = (),
+        source: str = "",
+        requires: list[str] | tuple[str, ...] = (),
+        hints: list[str] | tuple[str, ...] = (),
+        statement: str = "",
+        strict_kinks: bool = False,
+    ):
+        self.name = name
+        self.title = title or name
+        self.level, self.tags, self.source = level, tuple(tags), source
+        self.requires, self.hints, self.statement = tuple(requires), tuple(hints), statement
+        self.strict_kinks = strict_kinks
+        self.id = name  # the catalogue sets "mlp:layers=4" for a family's member
+        self.path: Path | None = None
+        self.size_symbols: dict[str, Symbol] = {}
+        self.index_symbols: dict[str, Idx] = {}
+        self.quantities: dict[str, Quantity] = {}
+        self.facts: list[Fact] = []
+        self.reference_function: Callable[[Any], Any] | None = None
+        self.instances: list[dict[str, Any]] = []
+        self.example_sizes: dict[str, int] = {}
+        self._asked: dict[str, float] | None = None
+        self._points: dict[str, float] = {}
+        self._cache: dict[Any, Any] = {}
+
+    # -- names ---------------------------------------------------------------------------------
+
+    def sizes(self, names: str) -> Any:
+        """`N, D = exercise.sizes("N D")`: positive integers; one object for one name."""
+        made = []
+        for name in names.replace(",", " ").split():
+            self._claim(name, "size")
+            made.append(self.size_symbols.setdefault(name, Symbol(name, integer=True, positive=True)))
+        if not made:
+            raise self._error('sizes("") names none: write exercise.sizes("N D")')
+        return made[0] if len(made) == 1 else tuple(made)
+
+    def indices(self, **ranges: Any) -> Any:
+        """`i, j = exercise.indices(i=N, j=D)`: each runs over an axis of that size (0 to N-1)."""
+        made = []
+        for name, extent in ranges.items():
+            self._claim(name, "index")
+            extent = sympify(extent)
+            foreign = {s.name for s in extent.free_symbols} - set(self.size_symbols)
+            if foreign or not extent.is_integer:
+                raise self._error(
+                    f"index {name}={extent}: an index runs over a size, a number, or an expression of sizes; "
+                    f"declare {', '.join(sorted(foreign)) or 'it'} with exercise.sizes(...) first"
+                )
+            made.append(self.index_symbols.setdefault(name, Idx(Symbol(name, integer=True), extent)))
+        if not made:
+            raise self._error("indices() names none: write exercise.indices(i=N)")
+        return made[0] if len(made) == 1 else tuple(made)
+
+    def _claim(self, name: str, what: str) -> None:
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            raise self._error(f"{what} {name!r} is not a plain name: letters, digits and _, and no Python keyword")
+        taken = self._kind_of(name)
+        if taken:
+            raise self._error(f"{name} is already {taken}: sizes, indices and quantities share one namespace")
+        for prefix in ("dL_d", "grad_", "d"):
+            base = name.removeprefix(prefix)
+            if base != name and base in self.quantities:
+                raise self._error(f"{name} is reserved for the gradient with respect to {base}: choose another name")
+            clash = prefix + name
+            if what not in ("size", "index") and self._kind_of(clash):
+                raise self._error(
+                    f"{clash} is taken, but would be the gradient with respect to {name}: rename one of them"
+                )
+
+    def _kind_of(self, name: str) -> str:
+        if name in self.size_symbols:
+            return "a size"
+        if name in self.index_symbols:
+            return "an index"
+        return f"a quantity ({self.quantities[name].kind})" if name in self.quantities else ""
+
+    # -- quantities ----------------------------------------------------------------------------
+
+    def input(self, name: str, *indices: Idx, domain: str = "real", below: Any = None) -> Any:
+        """Given data: `x = exercise.input("x", i, j)`; used as `x[i, j]`, a scalar as `x`."""
+        return self._leaf(name, "input", indices, domain, below)
+
+    def parameter(self, name: str, *indices: Idx, domain: str = "real") -> Any:
+        """What is learnt, and asked by default: `W = exercise.parameter("W", j, k)`."""
+        return self._leaf(name, "parameter", indices, domain, None)
+
+    def step(self, name: str, indices: Any, expr: Any) -> Any:
+        """A named intermediate: `z = exercise.step("z", [i, k], Sum(x[i, j]*W[j, k], j))`."""
+        return self._define(name, "step", indices, expr)
+
+    def loss(self, name: str, expr: Any) -> Any:
+        """The scalar that is differentiated; there is one."""
+        if any(q.kind in ("loss", "output") for q in self.quantities.values()):
+            raise self._error(f"{name} is a second end of the program: an exercise has one loss, or outputs")
+        return self._define(name, "loss", (), expr)
+
+    def output(self, name: str, indices: Any, expr: Any) -> Any:
+        """An output of a layer: its upstream gradient `d<name>` becomes an input."""
+        if any(q.kind == "loss" for q in self.quantities.values()):
+            raise self._error(f"{name} is an output, but the exercise has a loss: it has either")
+        return self._define(name, "output", indices, expr)
+
+    def value(self, name: str, indices: Any, expr: Any) -> Any:
+        """A quantity computed after the backward pass: `exercise.value("w_new", [], w - eta*exercise.gradient("w"))`."""
+        return self._define(name, "value", indices, expr)
+
+    def gradient(self, name: str) -> Any:
+        """The gradient of the loss with respect to `name`, as a symbol for `value`."""
+        return self.gradient_quantity(self._known(name)).symbol
+
+    def gradient_quantity(self, quantity: Quantity) -> Quantity:
+        """`dW`, shaped and indexed like `W`; for an output it is the upstream gradient."""
+        kind = "upstream" if quantity.kind == "output" else "gradient"
+        return self._cached(("gradient", quantity.name), lambda: Quantity(f"d{quantity.name}", kind, quantity.indices))
+
+    def _leaf(self, name: str, kind: str, indices: tuple[Any, ...], domain: str, below: Any) -> Any:
+        self._claim(name, kind)
+        if domain not in DOMAINS:
+            known = ", ".join(DOMAINS)
+            raise self._error(f'{name} has the unknown domain "{domain}"{did_you_mean(domain, DOMAINS)} known: {known}')
+        if (domain == "index") != (below is not None):
+            raise self._error(f'{name}: domain="index" goes with below=V, the size that its values stay under')
+        if domain in SUMS_TO_ONE and not indices:
+            raise self._error(f'{name}: domain="{domain}" is about the last axis, and a scalar has none')
+        axes = self._axes(name, indices)
+        made = Quantity(name, kind, axes, domain=domain, below=None if below is None else sympify(below))
+        self._add(made)
+        if domain in SUMS_TO_ONE:
+            says = "are one-hot" if domain == "one-hot" else "are probabilities"
+            self.facts.append(Fact(Sum(made.entry, axes[-1]), S.One, f"the rows of {name} {says}", name))
+        return made.symbol
+
+    def _define(self, name: str, kind: str, indices: Any, expr: Any) -> Any:
+        self._claim(name, kind)
+        axes = self._axes(name, tuple(indices) if isinstance(indices, (list, tuple)) else (indices,))
+        expr = self._formula(name, expr)
+        self._check_formula(name, kind, axes, expr)
+        made = Quantity(name, kind, axes, expr)
+        self._add(made)
+        return made.symbol
+
+    def _add(self, quantity: Quantity) -> None:
+        self.quantities[quantity.name] = quantity
+        self._cache.clear()
+
+    def _axes(self, name: str, indices: tuple[Any, ...]) -> tuple[Idx, ...]:
+        for index in indices:
+            if not isinstance(index, Idx) or self.index_symbols.get(index.name) != index:
+                raise self._error(f"{name}: {index} is not one of the exercise's indices; make it with exercise.indices")
+        if len(set(indices)) != len(indices):
+            raise self._error(f"{name} has the index {indices[0]} twice: give each axis an index of its own")
+        return tuple(indices)
+
+    def _formula(self, name: str, expr: Any) -> Expr:
+        if isinstance(expr, (str, bool)) or expr is None:
+            raise self._error(f"{name} = {expr!r} is not a formula: write SymPy expressions, without quotes")
+        if isinstance(expr, Tensor):
+            wanted = ", ".join("ijklmn"[: len(expr.shape)])
+            raise self._error(f"{name} uses {expr.name} without indices: write {expr.name}[{wanted}]")
+        expr = sympify(expr)
+        if not isinstance(expr, Expr):
+            raise self._error(f"{name} = {expr} is not a formula but {type(expr).__name__}")
+        return expr
+
+    def _check_formula(self, name: str, kind: str, axes: tuple[Idx, ...], expr: Expr) -> None:
+        known = set(self.size_symbols) | set(self.quantities)
+        gradients = {f"d{q}": q for q in self.quantities}
+        for used in sorted(quantities_in(expr)):
+            if used in gradients and kind == "value":
+                continue
+            if used == name:
+                raise self._error(f"{name} is used in its own definition: give the new value a name of its own")
+            if used not in known:
+                raise self._error(
+                    f"{name} uses {used}, which is not defined yet{did_you_mean(used, known)}: "
+                    "define inputs, parameters and earlier steps first"
+                )
+            used_kind = self.quantities[used].kind if used in self.quantities else ""
+            if used_kind == "value" and kind != "value":
+                raise self._error(f"{name} uses {used}, a value from after the backward pass: only values may")
+            if used_kind in ("loss", "output") and kind != "value":
+                raise self._error(
+                    f"{name} uses the {used_kind} {used}: keep the {used_kind} for the end; name the shared part "
+                    f"with exercise.step and let {used} and {name} both use it"
+                )
+        self._check_indices(name, kind, axes, expr)
+        self._check_axes(name, expr, guarded=False)
+
+    def _check_indices(self, name: str, kind: str, axes: tuple[Idx, ...], expr: Expr) -> None:
+        free = free_indices(expr)
+        for index in sorted(free - set(axes), key=str):
+            if kind == "loss":
+                raise self._error(f"the loss {name} is not a scalar: {index} is free in it; sum or average over {index}")
+            where = f"among the indices of {name}[{', '.join(map(str, axes))}]" if axes else f"in the scalar {name}"
+            raise self._error(f"{index} is free on the right but not {where}: sum over {index}, or add it on the left")
+        for index in axes:
+            if index not in free and size(index) != 1:
+                raise self._error(
+                    f"{index} is an index of {name} but does not occur on the right: drop it, and let what uses {name} "
+                    f"broadcast over {index}"
+                )
+
+    def _check_axes(self, name: str, node: Basic, guarded: bool) -> None:
+        """Every plain index must run over the axis where it stands; a mask may guard a longer one."""
+        if isinstance(node, Indexed):
+            quantity = self._quantity_of(node.base.name)
+            for position, (index, extent) in enumerate(zip(node.indices, quantity.shape, strict=True), 1):
+                self._check_axes(name, index, guarded)
+                if isinstance(index, Idx) and size(index) != extent and not guarded:
+                    raise self._error(
+                        f"{name} uses {node}, but axis {position} of {quantity.name} has size {extent} and {index} runs "
+                        f"over {size(index)}: {quantity.name} is indexed [{', '.join(map(str, quantity.indices))}]"
+                    )
+                if index.is_number and extent.is_number and not 0 <= index < extent:
+                    raise self._error(f"{name} uses {node}: axis {position} of {quantity.name} ends at {extent - 1}")
+            return
+        if isinstance(node, ExprWithLimits):
+            for limit in node.limits:
+                if not isinstance(limit[0], Idx):
+                    raise self._error(
+                        f"{name} sums over {limit[0]}, which is not an index: make one with exercise.indices({limit[0]}=...)"
+                    )
+            self._check_axes(name, node.args[0], guarded)
+            return
+        if isinstance(node, Tensor):
+            return
+        if isinstance(node, Expr) and node.is_Function and not node.is_Piecewise and len(node.args) == 1:
+            self._check_function(name, node)
+        for part in node.args:
+            self._check_axes(name, part, guarded or isinstance(node, Piecewise))
+
+    def _check_function(self, name: str, node: Expr) -> None:
+        if node.func.__name__ in ("floor", "ceiling"):
+            return
+        try:
+            function_row(node)
+        except ExerciseError as error:
+            raise self._error(f"{name}: {error}") from None
+
+    def _quantity_of(self, name: str) -> Quantity:
+        if name in self.quantities:
+            return self.quantities[name]
+        return self.gradient_quantity(self.quantities[name[1:]])
+
+    # -- facts, what is asked, examples ------------------------------------------------------------
+
+    def fact(self, left: Any, right: Any, reason: str = "declared") -> None:
+        """Declare an identity, as `exercise.fact(Sum(a[i, k], k), 1)`; the sampler obeys it."""
+        left, right = sympify(left), sympify(right)
+        names = [n for n in quantities_in(left) if n in self.quantities]
+        for used in quantities_in(left) | quantities_in(right):
+            if used not in self.quantities and used not in self.size_symbols:
+                raise self._error(f"the fact {left} = {right} uses {used}, which is not defined")
+        if not names:
+            raise self._error(f"the fact {left} = {right} is about no quantity")
+        self.facts.append(Fact(left, right, reason, sorted(names)[0]))
+        self._cache.clear()
+
+    def ask(self, *names: str) -> None:
+        """What a learner must give; default: every parameter. Values are asked by their own name."""
+        self._asked = {name: 1.0 for name in names}
+
+    def points(self, **points: float) -> None:
+        """Points for asked quantities; default one each."""
+        self._points.update(points)
+
+    def instance(self, **values: Any) -> None:
+        """A worked example with fixed values: `exercise.instance(w=1, b=0, x=2, y=4)`."""
+        self.instances.append(values)
+
+    def example(self, **sizes: int) -> None:
+        """Sizes for sampling: `exercise.example(N=3, D=5, K=4)`."""
+        for name, extent in sizes.items():
+            if name not in self.size_symbols:
+                raise self._error(f"example({name}={extent}): {name} is not a size{did_you_mean(name, self.size_symbols)}")
+            if not isinstance(extent, int) or extent < 2:
+                raise self._error(f"example({name}={extent}): size 1 hides missing sums; use a whole number from 2 up")
+        self.example_sizes.update(sizes)
+
+    def reference(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Decorator: an independent forward in native torch, given the instance `t`."""
+        self.reference_function = function
+        return function
+
+    # -- the finished program -------------------------------------------------------------------------
+
+    def validate(self) -> None:
+        """Raise `ExerciseError` if the program as a whole is not sound."""
+        if not self.ends:
+            raise self._error("there is no loss and no output: end with exercise.loss(...) or exercise.output(...)")
+        used = frozenset().union(*(q.reads for q in self.quantities.values()))
+        for q in self.quantities.values():
+            if q.kind == "parameter" and q.name not in used:
+                raise self._error(f"the parameter {q.name} is not used by any step: use it or remove it")
+        for name in self.asked:
+            self._known(name)
+        for name in self._points:
+            if name not in self.asked:
+                raise self._error(f"points({name}=...): {name} is not asked; asked are {', '.join(self.asked)}")
+        if len(set(self.example_sizes.values())) != len(self.example_sizes):
+            raise self._error(f"example sizes {self.example_sizes} repeat: equal sizes hide a transposed matrix")
+        for values in self.instances:
+            for name in values:
+                if not self._known(name).is_leaf:
+                    raise self._error(f"instance({name}=...): only inputs and parameters are given, {name} is computed")
+            missing = [q.name for q in self.quantities.values() if q.is_leaf and q.name not in values]
+            if missing:
+                raise self._error(f"instance(...) gives no value for {', '.join(missing)}")
+
+    @property
+    def ends(self) -> list[Quantity]:
+        """The loss, or the outputs."""
+        return [q for q in self.quantities.values() if q.kind in ("loss", "output")]
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """Asked names with their points."""
+        names = self._asked or {q.name: 1.0 for q in self.quantities.values() if q.kind == "parameter"}
+        return {name: float(self._points.get(name, 1.0)) for name in names}
+
+    @property
+    def forward(self) -> list[Quantity]:
+        """Steps, and then the loss or outputs, in the order in which they are computed."""
+        return [q for q in self.quantities.values() if q.kind in ("step", "loss", "output")]
+
+    @property
+    def leaves(self) -> list[Quantity]:
+        return [q for q in self.quantities.values() if q.is_leaf]
+
+    @property
+    def values(self) -> list[Quantity]:
+        return [q for q in self.quantities.values() if q.kind == "value"]
+
+    @property
+    def order(self) -> Mapping[str, int]:
+        """Rank of every name by first appearance, for printers; gradients come before what they multiply."""
+        names = [*self.size_symbols, *self.quantities]
+        return self._cached("order", lambda: {name: rank for rank, name in enumerate(names)})
+
+    def _known(self, name: str) -> Quantity:
+        if name not in self.quantities:
+            raise NotFoundError(
+                f'exercise {self.name} has no quantity "{name}"{did_you_mean(name, self.quantities)}: '
+                f"it has {', '.join(self.quantities)}"
+            )
+        return self.quantities[name]
+
+    def __getitem__(self, name: str) -> Quantity:
+        return self._known(name)
+
+    def __iter__(self) -> Iterator[Quantity]:
+        return iter(self.quantities.values())
+
+    def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+    def _error(self, message: str) -> ExerciseError:
+        return ExerciseError(f"exercise {self.name}: {message}")
+
+    # -- through the public face (imported late: the engine does not know it) --------------------------
+
+    def derive(self, wrt: str | None = None) -> Any:
+        """The derivation, step by step: see `tutor.derive`."""
+        import tutor
+
+        return tutor.derive(self, wrt)
+
+    def verify(self, **options: Any) -> Any:
+        """Compare our gradients with autograd and finite differences: see `tutor.verify`."""
+        import tutor
+
+        return tutor.verify(self, **options)
+
+    def check(self, answer: Any, **options: Any) -> Any:
+        """Judge a learner's derivation: see `tutor.check`."""
+        import tutor
+
+        return tutor.check(self, answer, **options)
+
+    def sample(self, seed: int = 0, **options: Any) -> Any:
+        """Random values for every input and parameter: see `tutor.numeric.sample`."""
+        import tutor
+
+        return tutor.sample(self, seed, **options)
+
+    def show(self) -> Any:
+        """Statement, shapes and forward program."""
+        import tutor
+
+        return tutor.show(self)
+
+    def __str__(self) -> str:
+        from tutor.views import text
+
+        return text.exercise(self)
+
+    def __repr__(self) -> str:
+        return f"Exercise({self.id!r})"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        from tutor.views import notebook
+
+        return notebook.bundle(self)

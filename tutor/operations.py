@@ -1,0 +1,41 @@
+"""Tensor operations for exercise files: `from tutor.operations import MaxOver, Inverse`."""
+
+from tutor.symbolic.operations import (
+    ArgMaxOver,
+    ArgMinOver,
+    AveragePool1d,
+    Concatenate,
+    Convolution1d,
+    Convolution2d,
+    CumulativeSum,
+    Det,
+    Flip,
+    Inverse,
+    LogDet,
+    MaxOver,
+    MaxPool1d,
+    MaxPool2d,
+    MinOver,
+    Pad,
+    Reshape,
+)
+
+__all__ = [
+    "ArgMaxOver",
+    "ArgMinOver",
+    "AveragePool1d",
+    "Concatenate",
+    "Convolution1d",
+    "Convolution2d",
+    "CumulativeSum",
+    "Det",
+    "Flip",
+    "Inverse",
+    "LogDet",
+    "MaxOver",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MinOver",
+    "Pad",
+    "Reshape",
+]

@@ -1,0 +1,1 @@
+"""SymPy only: expressions, index calculus, derivations. Nothing here imports torch."""

@@ -1,0 +1,189 @@
+"""The function table: one row per function, with all that is known of it.
+
+A row's `slope` takes the argument `x` and the output `y`, so a derivative can be said in the cheaper of the two:
+`tanh` has slope `1 - y**2`. torch and mpmath names are strings; nothing here imports either.
+`sympy.diff` stays out: it is the judge in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+from sympy import Expr, Function, S, exp, log, pi, sqrt
+from sympy.codegen.cfunctions import expm1, log1p
+from sympy.core.function import ArgumentIndexError, UndefinedFunction
+
+from tutor.errors import ExerciseError
+from tutor.symbolic.indices import bracket
+
+
+class Elementwise(Function):
+    """A function SymPy lacks; it differentiates itself for `sympy.diff` through its definition."""
+
+    nargs = 1
+    is_extended_real = True
+    is_commutative = True
+
+    @classmethod
+    def eval(cls, x):
+        return None
+
+    @staticmethod
+    def definition(x: Expr) -> Expr:
+        raise NotImplementedError
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        if argindex != 1:
+            raise ArgumentIndexError(self, argindex)
+        x = sympy.Dummy("x", real=True)
+        return sympy.diff(self.definition(x), x).subs(x, self.args[0])
+
+    def _eval_rewrite(self, rule, args, **hints):
+        return self.definition(self.args[0])
+
+    def _eval_evalf(self, prec):
+        value = self.definition(self.args[0])
+        return value._eval_evalf(prec)
+
+
+class sigmoid(Elementwise):
+    """1 / (1 + exp(-x))"""
+
+    is_positive = True
+
+    @staticmethod
+    def definition(x):
+        return 1 / (1 + exp(-x))
+
+
+class softplus(Elementwise):
+    """log(1 + exp(x))"""
+
+    is_positive = True
+
+    @staticmethod
+    def definition(x):
+        return log(1 + exp(x))
+
+
+class relu(Elementwise):
+    """max(x, 0)"""
+
+    is_nonnegative = True
+
+    @staticmethod
+    def definition(x):
+        return sympy.Piecewise((x, x > 0), (0, True))
+
+
+class silu(Elementwise):
+    """x / (1 + exp(-x))"""
+
+    @staticmethod
+    def definition(x):
+        return x / (1 + exp(-x))
+
+
+class gelu(Elementwise):
+    """x * (1 + erf(x / sqrt(2))) / 2"""
+
+    @staticmethod
+    def definition(x):
+        return x * (1 + sympy.erf(x / sqrt(2))) / 2
+
+
+@dataclass(frozen=True)
+class FunctionRow:
+    """All that is known of one function of one argument (`Max` and `Min` take several)."""
+
+    name: str
+    sympy: Any
+    slope: Callable[[Expr, Expr], Expr]
+    says: str
+    torch: str
+    mpmath: str
+    spellings: tuple[str, ...] = ()
+    kinks: Callable[[Expr], tuple[Expr, ...]] = lambda x: ()
+    domain: Callable[[Expr], Any] = lambda x: S.true
+    latex: str = ""
+
+
+def row(name: str, sympy: Any, slope: Callable[[Expr, Expr], Expr], says: str, **more: Any) -> FunctionRow:
+    torch = more.pop("torch", f"torch.{name}")
+    return FunctionRow(name, sympy, slope, says, torch=torch, mpmath=more.pop("mpmath", name), **more)
+
+
+def at_zero(x: Expr) -> tuple[Expr, ...]:
+    return (x,)
+
+
+FUNCTIONS: dict[str, FunctionRow] = {
+    entry.name: entry
+    for entry in (
+        row("exp", exp, lambda x, y: y, "exp is its own derivative", latex=r"\exp"),
+        row("log", log, lambda x, y: 1 / x, "log: one over the argument", domain=lambda x: x > 0, latex=r"\log",
+            spellings=("ln",)),
+        row("log1p", log1p, lambda x, y: 1 / (1 + x), "log(1 + x): one over 1 + x", domain=lambda x: x > -1),
+        row("expm1", expm1, lambda x, y: exp(x), "exp(x) - 1: the constant drops, exp stays"),
+        # sqrt is a power in SymPy; the row serves the answer language
+        row("sqrt", sqrt, lambda x, y: 1 / (2 * y), "square root: one over twice the root", domain=lambda x: x > 0),
+        row("sin", sympy.sin, lambda x, y: sympy.cos(x), "sin becomes cos", latex=r"\sin"),
+        row("cos", sympy.cos, lambda x, y: -sympy.sin(x), "cos becomes minus sin", latex=r"\cos"),
+        row("tan", sympy.tan, lambda x, y: 1 + y**2, "tan: one plus the output squared", latex=r"\tan"),
+        row("sinh", sympy.sinh, lambda x, y: sympy.cosh(x), "sinh becomes cosh", latex=r"\sinh"),
+        row("cosh", sympy.cosh, lambda x, y: sympy.sinh(x), "cosh becomes sinh, no sign", latex=r"\cosh"),
+        row("tanh", sympy.tanh, lambda x, y: 1 - y**2, "tanh: one minus the output squared", latex=r"\tanh"),
+        row("sigmoid", sigmoid, lambda x, y: y * (1 - y), "sigmoid: the output times one minus the output",
+            mpmath="", latex=r"\sigma"),
+        row("softplus", softplus, lambda x, y: sigmoid(x), "softplus becomes sigmoid",
+            torch="torch.nn.functional.softplus", mpmath=""),
+        row("relu", relu, lambda x, y: bracket(x > 0), "relu: 1 where the argument is positive, else 0",
+            mpmath="", kinks=at_zero),
+        row("silu", silu, lambda x, y: sigmoid(x) + y * (1 - sigmoid(x)), "silu: product rule on x times sigmoid(x)",
+            torch="torch.nn.functional.silu", mpmath="", spellings=("swish",)),
+        row("gelu", gelu, lambda x, y: (1 + sympy.erf(x / sqrt(2))) / 2 + x * exp(-(x**2) / 2) / sqrt(2 * pi),
+            "gelu: product rule on x times the normal distribution function",
+            torch="torch.nn.functional.gelu", mpmath=""),
+        row("erf", sympy.erf, lambda x, y: 2 * exp(-(x**2)) / sqrt(pi), "erf: two over root pi, times exp(-x^2)"),
+        row("erfc", sympy.erfc, lambda x, y: -2 * exp(-(x**2)) / sqrt(pi), "erfc: the negative of erf's derivative"),
+        row("atan", sympy.atan, lambda x, y: 1 / (1 + x**2), "arctangent: one over 1 + x^2",
+            spellings=("arctan",), latex=r"\arctan"),
+        row("Abs", sympy.Abs, lambda x, y: sympy.sign(x), "absolute value: the sign", torch="torch.abs",
+            mpmath="fabs", spellings=("abs", "absolute", "fabs"), kinks=at_zero),
+        row("sign", sympy.sign, lambda x, y: S.Zero, "sign is constant on both sides of 0", spellings=("sgn",),
+            kinks=at_zero, latex=r"\operatorname{sign}"),
+        row("Heaviside", sympy.Heaviside, lambda x, y: S.Zero, "a step is constant on both sides of 0",
+            torch="torch.heaviside", mpmath="", spellings=("heaviside",), kinks=at_zero),
+    )
+}  # fmt: skip
+
+_BY_CLASS = {entry.sympy: entry for entry in FUNCTIONS.values()}
+
+
+def extremum_slope(winner: Expr, others: Expr, largest: bool) -> Expr:
+    """d Max(a, b) / da = 1 where a wins: torch shares a tie, the sampler keeps away from it."""
+    return bracket(winner > others if largest else winner < others)
+
+
+def function_row(function: Expr) -> FunctionRow:
+    """The table's row for a function application, or one made from its `fdiff`."""
+    kind = function.func
+    if kind in _BY_CLASS:
+        return _BY_CLASS[kind]
+    name = kind.__name__
+    if isinstance(kind, UndefinedFunction) or not hasattr(function, "fdiff") or len(function.args) != 1:
+        known = ", ".join(FUNCTIONS)
+        raise ExerciseError(f"no derivative is known for {name}: use one of {known}, or write it out with these")
+    try:
+        function.fdiff()
+    except ArgumentIndexError:
+        raise ExerciseError(f"SymPy has no derivative for {name}: write it out with functions that have one") from None
+    torch = _TORCH_SPELLINGS.get(name, name)
+    return row(name, kind, lambda x, y: kind(x).fdiff(), f"the derivative of {name}", torch=f"torch.{torch}")
+
+
+# names of SymPy functions without a row, where torch spells them otherwise
+_TORCH_SPELLINGS = {"loggamma": "lgamma", "erfinv": "erfinv", "ceiling": "ceil"}

@@ -1,0 +1,408 @@
+"""Index calculus: what is bound, what is free, and substitution that never captures.
+
+Tensors are `Tensor` (an `IndexedBase` that knows its shape), axes are `Idx` with a symbolic size.
+`Sum` and every other reduction bind their indices; all functions here treat them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import count
+
+from sympy import (
+    And,
+    Expr,
+    Idx,
+    Indexed,
+    IndexedBase,
+    Integer,
+    KroneckerDelta,
+    Mod,
+    Mul,
+    Piecewise,
+    S,
+    Sum,
+    Symbol,
+    Tuple,
+    floor,
+)
+from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.core.basic import Basic
+from sympy.core.relational import Relational
+
+from tutor.errors import ExerciseError
+
+
+class Tensor(IndexedBase):
+    """A named array that knows its shape: `x[i, j]` is an entry, and needs one index per axis."""
+
+    def __getitem__(self, indices, **kwargs):
+        given = indices if isinstance(indices, (tuple, list)) else (indices,)
+        axes = len(self.shape)
+        if len(given) != axes:
+            shape = ", ".join(str(size) for size in self.shape)
+            raise ExerciseError(
+                f"{self.label} has {axes} {'axis' if axes == 1 else 'axes'} ({shape}) but is indexed with "
+                f"{len(given)}: write one index per axis"
+            )
+        return Indexed(self, *given, **kwargs)
+
+    @property
+    def name(self) -> str:
+        return str(self.label)
+
+
+def tensor(name: str, indices: Sequence[Idx], **assumptions) -> Expr | Tensor:
+    """The symbol of a quantity: a `Symbol` without indices, a `Tensor` with them."""
+    if not indices:
+        return Symbol(name, **(assumptions or {"real": True}))
+    return Tensor(name, shape=tuple(size(i) for i in indices), **(assumptions or {"real": True}))
+
+
+def entry(symbol: Expr | Tensor, indices: Sequence[Expr]) -> Expr:
+    """`x[i, j]`, or `x` itself for a scalar."""
+    return Indexed(symbol, *indices) if indices else symbol  # type: ignore[return-value]
+
+
+def name_of(node: Basic) -> str | None:
+    """The quantity's name that an `Indexed` entry or a scalar `Symbol` refers to."""
+    if isinstance(node, Indexed):
+        return str(node.base.label)
+    if isinstance(node, Symbol) and not isinstance(node, Idx):
+        return node.name
+    return None
+
+
+@lru_cache(maxsize=4096)
+def size(index: Idx) -> Expr:
+    """The number of values an index runs over."""
+    return index.upper - index.lower + 1
+
+
+# -- reductions ---------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _limit(index: Idx) -> Tuple:
+    return Tuple(index, index.lower, index.upper)
+
+
+def bound_indices(reduction: ExprWithLimits) -> tuple[Idx, ...]:
+    """The indices a `Sum` (or another reduction) binds."""
+    return tuple(limit[0] for limit in reduction.limits)
+
+
+def reduce_over(kind: type, body: Expr, indices: Sequence[Idx]) -> Expr:
+    """`kind(body, i, j)` without SymPy's costly reading of limits we made ourselves."""
+    return _reduction(kind, body, tuple(map(_limit, indices))) if indices else body
+
+
+def _reduction(kind: type, body: Expr, limits: Sequence[Tuple]) -> Expr:
+    made = Expr.__new__(kind, body, *limits)
+    made.is_commutative = True  # SymPy sets it in the constructor that is passed over here
+    return made
+
+
+@lru_cache(maxsize=65536)
+def free_indices(node: Basic) -> frozenset[Idx]:
+    """The indices that occur free, nested ones (`E[t[n], d]`) included."""
+    if isinstance(node, Idx):
+        return frozenset((node,))
+    if isinstance(node, ExprWithLimits):
+        return free_indices(node.args[0]) - set(bound_indices(node))
+    if isinstance(node, Indexed):
+        return frozenset().union(*map(free_indices, node.indices))
+    return frozenset().union(*map(free_indices, node.args))
+
+
+@lru_cache(maxsize=65536)
+def ordered_indices(node: Basic) -> tuple[Idx, ...]:
+    """Free indices in the order a reader meets them."""
+    free = free_indices(node)
+    seen: dict[Idx, None] = {}
+    for part in _walk(node):
+        if isinstance(part, Idx) and part in free:
+            seen.setdefault(part)
+    return tuple(seen)
+
+
+def _walk(node: Basic) -> Iterator[Basic]:
+    if isinstance(node, Idx):
+        yield node
+        return
+    parts = node.indices if isinstance(node, Indexed) else node.args
+    if not parts:
+        yield node
+    for part in parts:
+        yield from _walk(part)
+
+
+@lru_cache(maxsize=65536)
+def quantities_in(node: Basic) -> frozenset[str]:
+    """Names of the scalars and tensors that occur, sizes included, index labels not."""
+    if isinstance(node, Idx):
+        return frozenset()
+    if isinstance(node, Indexed):
+        return frozenset((str(node.base.label),)).union(*map(quantities_in, node.indices))
+    if isinstance(node, Tensor):
+        return frozenset((node.name,))
+    if isinstance(node, Symbol):
+        return frozenset((node.name,))
+    parts = node.args[:1] if isinstance(node, ExprWithLimits) else node.args
+    return frozenset().union(*map(quantities_in, parts))
+
+
+# -- substitution ---------------------------------------------------------------------------
+
+_serial = count()
+
+
+def fresh(index: Idx) -> Idx:
+    """An index over the same axis that no other expression uses."""
+    return Idx(Symbol(f"{index.name}~{next(_serial)}", integer=True), size(index))
+
+
+def rebuild(node: Basic, args: Sequence[Basic]) -> Basic:
+    """`node` with other arguments; untouched nodes keep their identity."""
+    if all(new is old for new, old in zip(args, node.args, strict=True)):
+        return node
+    if isinstance(node, ExprWithLimits):
+        return _reduction(type(node), args[0], args[1:])
+    return node.func(*args)
+
+
+def transform(node: Basic, visit: Callable[[Basic], Basic | None]) -> Basic:
+    """Bottom-up rewriting: `visit` sees every node after its parts and may return another."""
+    if isinstance(node, (Idx, Tensor)) or not node.args:
+        return visit(node) or node
+    if isinstance(node, ExprWithLimits):
+        args = (transform(node.args[0], visit), *node.args[1:])
+    elif isinstance(node, Indexed):
+        args = (node.args[0], *(transform(a, visit) for a in node.args[1:]))
+    else:
+        args = tuple(transform(a, visit) for a in node.args)
+    node = rebuild(node, args)
+    return visit(node) or node
+
+
+def substitute(node: Basic, mapping: Mapping[Idx, Expr]) -> Basic:
+    """Replace free indices; bound ones are renamed first where an inserted expression would be captured."""
+    mapping = {old: new for old, new in mapping.items() if old is not new and old != new}
+    if not mapping or free_indices(node).isdisjoint(mapping):
+        return node
+    if isinstance(node, Idx):
+        return mapping.get(node, node)
+    if isinstance(node, ExprWithLimits):
+        bound = bound_indices(node)
+        inner = {old: new for old, new in mapping.items() if old not in bound}
+        entering = frozenset().union(*(free_indices(new) for new in inner.values()))
+        renamed = {b: fresh(b) if b in entering else b for b in bound}
+        body = substitute(substitute(node.args[0], renamed), inner)
+        return reduce_over(type(node), body, [renamed[b] for b in bound])
+    if isinstance(node, Indexed):
+        return Indexed(node.base, *(substitute(a, mapping) for a in node.indices))
+    return rebuild(node, [substitute(a, mapping) for a in node.args])
+
+
+def freshen(reduction: ExprWithLimits) -> tuple[Expr, list[Idx]]:
+    """The body and bound indices of a reduction under names nobody else uses."""
+    renamed = {b: fresh(b) for b in bound_indices(reduction)}
+    return substitute(reduction.args[0], renamed), list(renamed.values())
+
+
+def insert(node: Basic, name: str, indices: Sequence[Idx], value: Expr) -> Basic:
+    """Replace every `name[a, b]` by `value` with its `indices` set to `a, b`: capture-free at each insertion."""
+    if name not in quantities_in(node):
+        return node
+
+    def at(arguments: Sequence[Expr]) -> Expr:
+        apart = {i: fresh(i) for i in indices}  # so that x[j, i] does not swap half-way
+        return substitute(substitute(value, apart), {apart[i]: a for i, a in zip(indices, arguments, strict=True)})
+
+    def walk(part: Basic) -> Basic:
+        if name not in quantities_in(part):
+            return part
+        if name_of(part) == name:
+            return at(part.indices if isinstance(part, Indexed) else ())
+        if isinstance(part, ExprWithLimits):
+            body, bound = freshen(part)
+            return reduce_over(type(part), walk(body), bound)
+        if isinstance(part, Indexed):
+            return Indexed(part.base, *map(walk, part.indices))
+        return rebuild(part, [walk(a) for a in part.args])
+
+    return walk(node)
+
+
+def rename_bound(node: Basic, choose: Callable[[Idx, frozenset[Idx]], Idx]) -> Basic:
+    """Give every bound index the name that `choose(index, names in use)` says; outer ones first."""
+    return _rename_bound(node, choose, free_indices(node))
+
+
+def _rename_bound(node: Basic, choose: Callable[[Idx, frozenset[Idx]], Idx], used: frozenset[Idx]) -> Basic:
+    if isinstance(node, (Idx, Tensor)) or not node.args:
+        return node
+    if isinstance(node, ExprWithLimits):
+        body, bound = node.args[0], bound_indices(node)
+        taken = used | (free_indices(body) - set(bound))
+        names: dict[Idx, Idx] = {}
+        for b in bound:
+            names[b] = choose(b, taken)
+            taken |= {names[b]}
+        if any(names[b] in free_indices(body) for b in bound if names[b] != b):
+            apart = {b: fresh(b) for b in bound}  # two bound indices trade names
+            body = substitute(body, apart)
+            body = substitute(body, {apart[b]: names[b] for b in bound})
+        else:
+            body = substitute(body, names)
+        return reduce_over(type(node), _rename_bound(body, choose, taken), list(names.values()))
+    if isinstance(node, Indexed):
+        return Indexed(node.base, *(_rename_bound(a, choose, used) for a in node.indices))
+    return rebuild(node, [_rename_bound(a, choose, used) for a in node.args])
+
+
+# -- masks and ranges -------------------------------------------------------------------------
+
+
+def bracket(condition: Basic) -> Expr:
+    """The Iverson bracket: 1 where the condition holds, else 0."""
+    if condition is S.true:
+        return S.One
+    if condition is S.false:
+        return S.Zero
+    return Piecewise((S.One, condition), (S.Zero, True))
+
+
+def bracket_condition(node: Basic) -> Basic | None:
+    """The condition of an Iverson bracket, or None for anything else."""
+    if isinstance(node, Piecewise) and len(node.args) == 2:
+        (one, condition), (zero, rest) = node.args
+        if one == 1 and zero == 0 and rest == S.true:
+            return condition
+    return None
+
+
+def never_negative(expression: Expr) -> bool:
+    """Whether a polynomial in sizes is >= 0 for all sizes >= 1 (False: cannot tell)."""
+    shifted = expression.expand().xreplace({s: s + 1 for s in expression.free_symbols if not isinstance(s, Idx)})
+    return all(term.as_coeff_Mul()[0] >= 0 for term in shifted.expand().as_ordered_terms())
+
+
+def bounds(expression: Expr) -> tuple[Expr, Expr] | None:
+    """Least and greatest value of an index expression linear in its indices, else None."""
+    low = high = expression
+    for index in free_indices(expression):
+        slope = expression.expand().coeff(index)
+        if not slope.is_number or (expression - slope * index).expand().has(index):
+            return None
+        low = low.xreplace({index: index.lower if slope > 0 else index.upper})
+        high = high.xreplace({index: index.upper if slope > 0 else index.lower})
+    return low.expand(), high.expand()
+
+
+def within(expression: Expr, extent: Expr) -> Basic:
+    """The condition 0 <= expression < extent, without the halves that always hold."""
+    limits = bounds(expression)
+    conditions = []
+    if limits is None or not never_negative(limits[0]):
+        conditions.append(expression >= 0)
+    if limits is None or not never_negative((extent - 1 - limits[1]).expand()):
+        conditions.append(expression < extent)
+    return And(*conditions)
+
+
+def settled(condition: Basic) -> Basic:
+    """A condition on indices without the parts that their ranges decide."""
+
+    def decide(part: Basic) -> Basic | None:
+        if not isinstance(part, Relational) or quantities_in(part) - _size_names(part):
+            return None
+        gap = bounds(part.gts - part.lts) if hasattr(part, "gts") else None
+        if gap is None:
+            return None
+        strict = 1 if "Strict" in type(part).__name__ else 0
+        if never_negative(gap[0] - strict):
+            return S.true
+        if never_negative(-gap[1] + strict - 1):
+            return S.false
+        return None
+
+    return transform(condition, decide)
+
+
+def _size_names(part: Basic) -> frozenset[str]:
+    """Names in a relation that can only be sizes: every non-index symbol that is a positive integer."""
+    return frozenset(
+        s.name for s in part.free_symbols if isinstance(s, Symbol) and not isinstance(s, Idx) and s.is_integer
+    )
+
+
+# -- sums ---------------------------------------------------------------------------------------
+
+
+def total(body: Expr, indices: Iterable[Idx]) -> Expr:
+    """`Sum(body, indices)`: factors free of an index leave its sum, independent parts get sums of
+    their own, a sum of nothing that varies becomes its size, and deltas with a summed side contract."""
+    indices = list(indices)
+    if not indices or body == 0:
+        return body
+    factors = list(Mul.make_args(body))
+    for position, factor in enumerate(factors):
+        if isinstance(factor, KroneckerDelta):
+            contracted = _contract(factor, indices)
+            if contracted is not None:
+                index, value, mask = contracted
+                rest = Mul(*factors[:position], *factors[position + 1 :])
+                return total(substitute(rest, {index: value}) * mask, [i for i in indices if i != index])
+    outside: list[Expr] = []
+    groups: list[tuple[set[Idx], list[Expr]]] = []
+    for factor in factors:
+        reach = free_indices(factor) & set(indices)
+        if not reach:
+            outside.append(factor)
+            continue
+        touching = [g for g in groups if g[0] & reach]
+        merged = (reach.union(*(g[0] for g in touching)), [f for g in touching for f in g[1]] + [factor])
+        groups = [g for g in groups if not g[0] & reach] + [merged]
+    covered = set().union(*(g[0] for g in groups)) if groups else set()
+    for index in indices:
+        if index not in covered:
+            outside.append(size(index))
+    for reach, inner in groups:
+        product = Mul(*inner)
+        if isinstance(product, Sum):  # Sum(Sum(f, i), j) is one sum over both
+            body, more = freshen(product)
+            outside.append(reduce_over(Sum, body, [i for i in indices if i in reach] + more))
+        else:
+            outside.append(reduce_over(Sum, product, [i for i in indices if i in reach]))
+    return Mul(*outside)
+
+
+def _contract(delta: KroneckerDelta, indices: Sequence[Idx]) -> tuple[Idx, Expr, Expr] | None:
+    """Solve a delta for one summed index: (index, its value, the mask that its range leaves)."""
+    left, right = delta.args
+    for index in indices:
+        for here, there in ((left, right), (right, left)):
+            if here == index and index not in free_indices(there):
+                inside = isinstance(there, Idx) and size(there) == size(index)
+                return index, there, S.One if inside else bracket(within(there, size(index)))
+    return None
+
+
+def solve(slot: Expr, target: Expr, index: Idx) -> Expr | None:
+    """The value of `index` for which the index expression `slot` equals `target`, where its slope is 1 or -1."""
+    slope = slot.expand().coeff(index) if isinstance(slot, Expr) else S.Zero
+    if slope not in (1, -1) or index in free_indices((slot - slope * index).expand()):
+        return None
+    if _hidden(slot, index):
+        return None
+    return ((target - (slot - slope * index)) * slope).expand()
+
+
+def _hidden(slot: Expr, index: Idx) -> bool:
+    """Whether `index` also sits inside a floor, a remainder or another entry."""
+    return any(index in free_indices(part) for part in slot.atoms(floor, Mod, Indexed))
+
+
+ZERO = Integer(0)

@@ -1,0 +1,320 @@
+"""Tensor operations: what index notation cannot say in one plain expression.
+
+Three kinds, one table. *Reductions* bind an index, like `Sum`: `MaxOver(z[i, k], k)`. *Matrix functions* take a
+whole array and are indexed: `Inverse(A)[i, j]`, `LogDet(A)`. *Spelled-out* operations are written in index
+arithmetic where they are used, so the index calculus derives them without knowing them: `Convolution1d(x, w)[n, f, o]`.
+Arithmetic that leaves an axis counts as zero (padding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sympy import And, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Ne, Piecewise, Product, S, Sum, floor, sympify
+from sympy.concrete.expr_with_limits import ExprWithLimits
+
+from tutor.errors import ExerciseError
+from tutor.symbolic.indices import Tensor, bracket, fresh, reduce_over, substitute, within
+
+
+# -- reductions -----------------------------------------------------------------------------
+
+
+class Reduction(ExprWithLimits):
+    """Binds its indices as `Sum` does."""
+
+    is_commutative = True
+
+    def __new__(cls, body, *indices):
+        body = sympify(body)
+        if not indices or not all(isinstance(i, Idx) for i in indices):
+            raise ExerciseError(f"{cls.__name__} needs the indices it runs over: {cls.__name__}(z[i, k], k)")
+        return reduce_over(cls, body, indices)
+
+    is_extended_real = True
+    is_finite = None
+
+    def _eval_is_zero(self):
+        return None
+
+
+class MaxOver(Reduction):
+    """m = max_k z[k]"""
+
+
+class MinOver(Reduction):
+    """m = min_k z[k]"""
+
+
+class ArgMaxOver(Reduction):
+    """The first index at which the body is largest (one bound index)."""
+
+    is_integer = True
+
+
+class ArgMinOver(Reduction):
+    """The first index at which the body is smallest (one bound index)."""
+
+    is_integer = True
+
+
+class RunnerUpGap(Reduction):
+    """Largest minus second largest: 0 at a tie, where the maximum has a kink."""
+
+
+# -- matrix functions -------------------------------------------------------------------------
+
+
+class MatrixFunction(Expr):
+    """A function of a whole array whose last two axes are a square matrix."""
+
+    is_commutative = True
+    is_extended_real = True
+
+    def __new__(cls, array):
+        if not isinstance(array, Tensor) or len(array.shape) != 2:
+            raise ExerciseError(f"{cls.__name__} takes a whole matrix by its name: {cls.__name__}(A), not A[i, j]")
+        if array.shape[0] != array.shape[1]:
+            raise ExerciseError(f"{cls.__name__}({array}) needs a square matrix, not {array.shape}")
+        return Expr.__new__(cls, array)
+
+
+class LogDet(MatrixFunction):
+    """l = log |det A|"""
+
+
+class Det(MatrixFunction):
+    """d = det A"""
+
+
+class Inverse(MatrixFunction):
+    """V = A^-1, an array: index it, `Inverse(A)[i, j]`."""
+
+    def __getitem__(self, indices):
+        return MatrixEntry(self, *indices)
+
+
+class MatrixEntry(Expr):
+    """One entry of a matrix function."""
+
+    is_commutative = True
+    is_extended_real = True
+
+
+# -- the table ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OperationRow:
+    """One operation: how it differentiates, its torch counterpart, the learner's sentence.
+
+    `local` gives the factor by which an entry of the operand is multiplied: for reductions a function of
+    (reduction, index of the entry), for matrix functions of (matrix, entry indices, operand indices), and None
+    for spelled-out operations, which are their own index expression.
+    """
+
+    name: str
+    make: Any
+    torch: str
+    says: str
+    local: Callable[..., Expr] | None = None
+    kinks: Callable[[Any], tuple[Expr, ...]] = lambda operation: ()
+
+
+def _winner(argument: type) -> Callable[..., Expr]:
+    def local(reduction: ExprWithLimits, entered: Sequence[Idx]) -> Expr:
+        if len(entered) != 1:
+            raise ExerciseError(f"the gradient of {type(reduction).__name__} needs one index at a time: nest them")
+        bound = reduction.limits[0][0]
+        apart = fresh(bound)
+        body = substitute(reduction.args[0], {bound: apart})
+        return KroneckerDelta(entered[0], reduce_over(argument, body, [apart]))
+
+    return local
+
+
+def _leave_one_out(product: Product, entered: Sequence[Idx]) -> Expr:
+    apart = {limit[0]: fresh(limit[0]) for limit in product.limits}
+    body = substitute(product.args[0], apart)
+    others = Ne(list(apart.values())[0], entered[0])
+    for index, mine in list(zip(apart.values(), entered, strict=True))[1:]:
+        others = others | Ne(index, mine)
+    return reduce_over(Product, Piecewise((body, others), (S.One, True)), list(apart.values()))
+
+
+def _gap(reduction: ExprWithLimits, sign: int) -> tuple[Expr, ...]:
+    return (reduce_over(RunnerUpGap, sign * reduction.args[0], [limit[0] for limit in reduction.limits]),)
+
+
+# -- spelled-out operations ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """An array given by a rule from output indices to an index expression."""
+
+    at: Callable[..., Expr]
+
+    def __getitem__(self, indices):
+        return self.at(*(indices if isinstance(indices, tuple) else (indices,)))
+
+
+def _axis(array: Tensor, axis: int, name: str) -> Idx:
+    """A fresh bound index over one axis of an array."""
+    return fresh(Idx(name, array.shape[axis]))
+
+
+def _padded(array: Tensor, *indices: Expr) -> Expr:
+    """An entry, zero where an index leaves its axis."""
+    inside = And(*(within(sympify(i), n) for i, n in zip(indices, array.shape, strict=True) if not isinstance(i, Idx)))
+    return Indexed(array, *indices) * bracket(inside)
+
+
+def CumulativeSum(body, index):
+    """c[i] = sum_{j <= i} x[j]: `CumulativeSum(x[n, i], i)`."""
+    earlier = fresh(index)
+    return Sum(substitute(body, {index: earlier}) * bracket(earlier <= index), earlier)
+
+
+def Flip(array, axis=-1):
+    """y[i] = x[n - 1 - i] along one axis: `Flip(x)[n, i]`."""
+    axis %= len(array.shape)
+    return Spelled(lambda *ix: array[tuple(array.shape[a] - 1 - i if a == axis else i for a, i in enumerate(ix))])
+
+
+def Reshape(array, shape):
+    """The same entries in row-major order under another shape: `Reshape(x, (N, T*D))[n, m]`; torch's `view`."""
+
+    def at(*indices):
+        if len(indices) != len(shape):
+            raise ExerciseError(f"Reshape to {tuple(shape)} needs {len(shape)} indices, not {len(indices)}")
+        old, new = list(array.shape), list(shape)
+        ends: list[Expr] = []
+        ix = list(indices)
+        while old and new and old[0] == new[0]:  # leading axes that both share
+            ends.append(ix.pop(0))
+            old.pop(0)
+            new.pop(0)
+        flat = S.Zero
+        for extent, i in zip(new, ix, strict=True):
+            flat = flat * extent + i
+        entries: list[Expr] = []
+        for extent in reversed(old[1:]):
+            entries.insert(0, Mod(flat, extent))
+            flat = floor(flat / extent)
+        return array[tuple(ends + ([flat] if old else []) + entries)]
+
+    return Spelled(at)
+
+
+def Concatenate(arrays, axis=0):
+    """One array after the other along an axis: `Concatenate((a, b), axis=1)[n, m]`."""
+
+    def at(*indices):
+        i, start, branches = indices[axis], S.Zero, []
+        for array in arrays:
+            place = tuple(i - start if a == axis else other for a, other in enumerate(indices))
+            start = start + array.shape[axis]
+            branches.append((array[place], i < start))
+        branches[-1] = (branches[-1][0], True)
+        return Piecewise(*branches)
+
+    return Spelled(at)
+
+
+def Pad(array, before):
+    """Zeros around an array; `before` counts those in front of each axis: `Pad(x, (0, 1))[n, l]`."""
+    return Spelled(lambda *ix: _padded(array, *(i - b for i, b in zip(ix, before, strict=True))))
+
+
+def Convolution1d(x, w, stride=1, padding=0, dilation=1):
+    """y[n,f,o] = sum_{c,k} x[n, c, stride*o + dilation*k - padding] w[f,c,k]; x (N,C,L), w (F,C,K): torch's conv1d."""
+
+    def at(n, f, o):
+        c, k = _axis(w, 1, "c"), _axis(w, 2, "k")
+        return Sum(_padded(x, n, c, stride * o + dilation * k - padding) * w[f, c, k], c, k)
+
+    return Spelled(at)
+
+
+def Convolution2d(x, w, stride=1, padding=0, dilation=1):
+    """y[n,f,o,p] = sum_{c,k,l} x[n, c, s*o + d*k - P, s*p + d*l - P] w[f,c,k,l]: torch's conv2d."""
+
+    def at(n, f, o, p):
+        c, k, m = _axis(w, 1, "c"), _axis(w, 2, "k"), _axis(w, 3, "l")
+        rows, columns = (stride * a + dilation * b - padding for a, b in ((o, k), (p, m)))
+        return Sum(_padded(x, n, c, rows, columns) * w[f, c, k, m], c, k, m)
+
+    return Spelled(at)
+
+
+def MaxPool1d(x, window, stride=None):
+    """y[n,c,o] = max_k x[n, c, stride*o + k], k < window; stride defaults to the window."""
+    step = window if stride is None else stride
+
+    def at(n, c, o):
+        k = fresh(Idx("k", sympify(window)))
+        return MaxOver(x[n, c, step * o + k], k)
+
+    return Spelled(at)
+
+
+def AveragePool1d(x, window, stride=None):
+    """y[n,c,o] = mean_k x[n, c, stride*o + k], k < window."""
+    step = window if stride is None else stride
+
+    def at(n, c, o):
+        k = fresh(Idx("k", sympify(window)))
+        return Sum(x[n, c, step * o + k], k) / window
+
+    return Spelled(at)
+
+
+def MaxPool2d(x, window, stride=None):
+    """y[n,c,o,p] = max_{k,l} x[n, c, s*o + k, s*p + l]; one index runs over the whole window, row by row."""
+    step = window if stride is None else stride
+
+    def at(n, c, o, p):
+        k = fresh(Idx("k", sympify(window) ** 2))
+        return MaxOver(x[n, c, step * o + floor(k / sympify(window)), step * p + Mod(k, window)], k)
+
+    return Spelled(at)
+
+
+OPERATIONS: dict[str, OperationRow] = {
+    entry.name: entry
+    for entry in (
+        OperationRow("MaxOver", MaxOver, "x.max(dim).values", "the largest entry alone is passed through",
+                     _winner(ArgMaxOver), lambda m: _gap(m, 1)),
+        OperationRow("MinOver", MinOver, "x.min(dim).values", "the smallest entry alone is passed through",
+                     _winner(ArgMinOver), lambda m: _gap(m, -1)),
+        OperationRow("Product", Product, "x.prod(dim)", "each factor is multiplied by all the others",
+                     _leave_one_out),
+        OperationRow("Inverse", Inverse, "torch.linalg.inv(A)", "inverse: minus V on the left, V on the right",
+                     lambda a, out, at: -MatrixEntry(Inverse(a), out[0], at[0]) * MatrixEntry(Inverse(a), at[1], out[1])),
+        OperationRow("LogDet", LogDet, "torch.linalg.slogdet(A).logabsdet", "log det: the inverse, transposed",
+                     lambda a, out, at: MatrixEntry(Inverse(a), at[1], at[0])),
+        OperationRow("Det", Det, "torch.linalg.det(A)", "determinant: itself times the inverse, transposed",
+                     lambda a, out, at: Det(a) * MatrixEntry(Inverse(a), at[1], at[0])),
+        OperationRow("CumulativeSum", CumulativeSum, "x.cumsum(dim)", "every later sum contains the entry"),
+        OperationRow("Flip", Flip, "x.flip(dim)", "the flip undoes itself"),
+        OperationRow("Reshape", Reshape, "x.view(shape)", "the same entries under another shape"),
+        OperationRow("Concatenate", Concatenate, "torch.cat(arrays, dim)", "each array gets back its own slice"),
+        OperationRow("Pad", Pad, "F.pad(x, before)", "the padding is cut off"),
+        OperationRow("Convolution1d", Convolution1d, "F.conv1d(x, w)", "each entry meets every tap of the kernel"),
+        OperationRow("Convolution2d", Convolution2d, "F.conv2d(x, w)", "each entry meets every tap of the kernel"),
+        OperationRow("MaxPool1d", MaxPool1d, "F.max_pool1d(x, window)", "only the winner of a window gets a gradient"),
+        OperationRow("MaxPool2d", MaxPool2d, "F.max_pool2d(x, window)", "only the winner of a window gets a gradient"),
+        OperationRow("AveragePool1d", AveragePool1d, "F.avg_pool1d(x, window)", "the window shares the gradient"),
+    )
+}  # fmt: skip
+
+_BY_CLASS = {entry.make: entry for entry in OPERATIONS.values() if entry.local}
+
+
+def operation_row(node: Basic) -> OperationRow | None:
+    """The row of a reduction or a matrix function, else None."""
+    return _BY_CLASS.get(type(node.args[0]) if isinstance(node, MatrixEntry) else type(node))
+
