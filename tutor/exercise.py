@@ -9,12 +9,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sympy import Basic, Expr, Idx, Indexed, Piecewise, S, Sum, Symbol, sympify
+from sympy import (
+    Basic,
+    Expr,
+    Idx,
+    Indexed,
+    KroneckerDelta,
+    Max,
+    Min,
+    Mod,
+    Piecewise,
+    S,
+    Sum,
+    Symbol,
+    ceiling,
+    floor,
+    sympify,
+)
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.errors import ExerciseError, NotFoundError, did_you_mean
 from tutor.symbolic.functions import function_row
-from tutor.symbolic.indices import Tensor, entry, free_indices, quantities_in, size, tensor
+from tutor.symbolic.indices import IndexTensor, Tensor, entry, free_indices, quantities_in, size, tensor
 
 DOMAINS: dict[str, dict[str, bool]] = {
     "real": {"real": True},
@@ -24,6 +40,7 @@ DOMAINS: dict[str, dict[str, bool]] = {
     "index": {"integer": True, "nonnegative": True},
     "mask": {"real": True, "nonnegative": True},
 }
+STRUCTURAL = (Piecewise, Max, Min, KroneckerDelta, Mod, floor, ceiling)  # functions without a row in the table
 SUMS_TO_ONE = ("probability", "one-hot")
 
 
@@ -40,6 +57,8 @@ class Quantity:
 
     @cached_property
     def symbol(self) -> Expr | Tensor:
+        if self.below is not None and self.indices:
+            return IndexTensor(self.name, self.shape, self.below, **DOMAINS[self.domain])
         return tensor(self.name, self.indices, **DOMAINS[self.domain])
 
     @cached_property
@@ -109,6 +128,7 @@ class Exercise:
         self.reference_function: Callable[[Any], Any] | None = None
         self.instances: list[dict[str, Any]] = []
         self.example_sizes: dict[str, int] = {}
+        self.full_sizes: list[dict[str, int]] = []
         self._asked: dict[str, float] | None = None
         self._points: dict[str, float] = {}
         self._cache: dict[Any, Any] = {}
@@ -131,6 +151,8 @@ class Exercise:
         for name, extent in ranges.items():
             self._claim(name, "index")
             extent = sympify(extent)
+            if extent.is_positive is False:
+                raise self._error(f"index {name}={extent}: an axis has at least one entry")
             foreign = {s.name for s in extent.free_symbols} - set(self.size_symbols)
             if foreign or not extent.is_integer:
                 raise self._error(
@@ -192,7 +214,7 @@ class Exercise:
         return self._define(name, "output", indices, expr)
 
     def value(self, name: str, indices: Any, expr: Any) -> Any:
-        """A quantity computed after the backward pass: `exercise.value("w_new", [], w - eta*exercise.gradient("w"))`."""
+        """Computed after the backward pass: `exercise.value("w_new", [], w - eta*exercise.gradient("w"))`."""
         return self._define(name, "value", indices, expr)
 
     def gradient(self, name: str) -> Any:
@@ -237,7 +259,7 @@ class Exercise:
     def _axes(self, name: str, indices: tuple[Any, ...]) -> tuple[Idx, ...]:
         for index in indices:
             if not isinstance(index, Idx) or self.index_symbols.get(index.name) != index:
-                raise self._error(f"{name}: {index} is not one of the exercise's indices; make it with exercise.indices")
+                raise self._error(f"{name}: {index} is not an index of the exercise; make it with exercise.indices")
         if len(set(indices)) != len(indices):
             raise self._error(f"{name} has the index {indices[0]} twice: give each axis an index of its own")
         return tuple(indices)
@@ -251,17 +273,19 @@ class Exercise:
         expr = sympify(expr)
         if not isinstance(expr, Expr):
             raise self._error(f"{name} = {expr} is not a formula but {type(expr).__name__}")
+        if expr.has(S.NaN, S.ComplexInfinity, S.ImaginaryUnit):
+            raise self._error(f"{name} = {expr} is not a real number: look for a division by zero or the root of -1")
         return expr
 
     def _check_formula(self, name: str, kind: str, axes: tuple[Idx, ...], expr: Expr) -> None:
-        known = set(self.size_symbols) | set(self.quantities)
-        gradients = {f"d{q}": q for q in self.quantities}
+        self._check_limits(name, expr)
         for used in sorted(quantities_in(expr)):
-            if used in gradients and kind == "value":
+            if kind == "value" and used.startswith("d") and used[1:] in self.quantities:
                 continue
             if used == name:
                 raise self._error(f"{name} is used in its own definition: give the new value a name of its own")
-            if used not in known:
+            if used not in self.size_symbols and used not in self.quantities:
+                known = [*self.size_symbols, *self.quantities]
                 raise self._error(
                     f"{name} uses {used}, which is not defined yet{did_you_mean(used, known)}: "
                     "define inputs, parameters and earlier steps first"
@@ -277,11 +301,25 @@ class Exercise:
         self._check_indices(name, kind, axes, expr)
         self._check_axes(name, expr, guarded=False)
 
+    def _check_limits(self, name: str, expr: Expr) -> None:
+        """A sum runs over an index, and over the whole of its axis."""
+        for limit in (limit for reduction in expr.atoms(ExprWithLimits) for limit in reduction.limits):
+            index = limit[0]
+            if not isinstance(index, Idx):
+                raise self._error(
+                    f"{name} sums over {index}, which is not an index: make one with exercise.indices({index}=...)"
+                )
+            if tuple(limit[1:]) not in ((), (index.lower, index.upper)):
+                raise self._error(
+                    f"{name} sums {index} from {limit[1]} to {limit[-1]}, but its axis goes from 0 to {index.upper}: "
+                    f"write Sum(..., {index}), with a Piecewise inside for a part of the axis"
+                )
+
     def _check_indices(self, name: str, kind: str, axes: tuple[Idx, ...], expr: Expr) -> None:
         free = free_indices(expr)
         for index in sorted(free - set(axes), key=str):
             if kind == "loss":
-                raise self._error(f"the loss {name} is not a scalar: {index} is free in it; sum or average over {index}")
+                raise self._error(f"the loss {name} is not a scalar: {index} is free in it; sum or average over it")
             where = f"among the indices of {name}[{', '.join(map(str, axes))}]" if axes else f"in the scalar {name}"
             raise self._error(f"{index} is free on the right but not {where}: sum over {index}, or add it on the left")
         for index in axes:
@@ -293,36 +331,45 @@ class Exercise:
 
     def _check_axes(self, name: str, node: Basic, guarded: bool) -> None:
         """Every plain index must run over the axis where it stands; a mask may guard a longer one."""
+        if isinstance(node, Idx):
+            return
+        if isinstance(node, Symbol):
+            self._check_same(name, node, node.name)
+            return
         if isinstance(node, Indexed):
-            quantity = self._quantity_of(node.base.name)
+            self._check_same(name, node.base, str(node.base.label))
+            quantity = self._quantity_of(str(node.base.label))
             for position, (index, extent) in enumerate(zip(node.indices, quantity.shape, strict=True), 1):
                 self._check_axes(name, index, guarded)
                 if isinstance(index, Idx) and size(index) != extent and not guarded:
                     raise self._error(
-                        f"{name} uses {node}, but axis {position} of {quantity.name} has size {extent} and {index} runs "
-                        f"over {size(index)}: {quantity.name} is indexed [{', '.join(map(str, quantity.indices))}]"
+                        f"{name} uses {node}, but axis {position} of {quantity.name} has size {extent} and {index} "
+                        f"runs over {size(index)}: {quantity.name} is indexed [{', '.join(map(str, quantity.indices))}]"
                     )
                 if index.is_number and extent.is_number and not 0 <= index < extent:
                     raise self._error(f"{name} uses {node}: axis {position} of {quantity.name} ends at {extent - 1}")
             return
         if isinstance(node, ExprWithLimits):
-            for limit in node.limits:
-                if not isinstance(limit[0], Idx):
-                    raise self._error(
-                        f"{name} sums over {limit[0]}, which is not an index: make one with exercise.indices({limit[0]}=...)"
-                    )
             self._check_axes(name, node.args[0], guarded)
             return
         if isinstance(node, Tensor):
+            self._check_same(name, node, node.name)
             return
-        if isinstance(node, Expr) and node.is_Function and not node.is_Piecewise and len(node.args) == 1:
+        if node.is_Function and not isinstance(node, STRUCTURAL):
             self._check_function(name, node)
         for part in node.args:
             self._check_axes(name, part, guarded or isinstance(node, Piecewise))
 
+    def _check_same(self, name: str, used: Basic, called: str) -> None:
+        """A symbol that only shares a quantity's name is another thing to SymPy."""
+        known = self.size_symbols.get(called)
+        if used != (self._quantity_of(called).symbol if known is None else known):
+            raise self._error(
+                f"{name} uses another {called} than the exercise's own: use the object that exercise.input, "
+                "parameter, step or sizes returned"
+            )
+
     def _check_function(self, name: str, node: Expr) -> None:
-        if node.func.__name__ in ("floor", "ceiling"):
-            return
         try:
             function_row(node)
         except ExerciseError as error:
@@ -363,10 +410,20 @@ class Exercise:
         """Sizes for sampling: `exercise.example(N=3, D=5, K=4)`."""
         for name, extent in sizes.items():
             if name not in self.size_symbols:
-                raise self._error(f"example({name}={extent}): {name} is not a size{did_you_mean(name, self.size_symbols)}")
+                hint = did_you_mean(name, self.size_symbols)
+                raise self._error(f"example({name}={extent}): {name} is not a size{hint}")
             if not isinstance(extent, int) or extent < 2:
                 raise self._error(f"example({name}={extent}): size 1 hides missing sums; use a whole number from 2 up")
         self.example_sizes.update(sizes)
+
+    def full_size(self, **sizes: int) -> None:
+        """Sizes of the real thing, verified beside the small ones: `exercise.full_size(N=1, D=784)`."""
+        for name in (*sizes, *self.size_symbols):
+            if name not in self.size_symbols:
+                raise self._error(f"full_size({name}=...): {name} is not a size{did_you_mean(name, self.size_symbols)}")
+            if not isinstance(sizes.get(name), int) or sizes[name] < 1:
+                raise self._error(f"full_size(...) needs a whole number from 1 up for {name}")
+        self.full_sizes.append(sizes)
 
     def reference(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Decorator: an independent forward in native torch, given the instance `t`."""
@@ -384,7 +441,8 @@ class Exercise:
             if q.kind == "parameter" and q.name not in used:
                 raise self._error(f"the parameter {q.name} is not used by any step: use it or remove it")
         for name in self.asked:
-            self._known(name)
+            if self._known(name).domain == "index":
+                raise self._error(f"{name} is asked but holds integers, which have no gradient: ask for another")
         for name in self._points:
             if name not in self.asked:
                 raise self._error(f"points({name}=...): {name} is not asked; asked are {', '.join(self.asked)}")
@@ -475,12 +533,6 @@ class Exercise:
         import tutor
 
         return tutor.sample(self, seed, **options)
-
-    def show(self) -> Any:
-        """Statement, shapes and forward program."""
-        import tutor
-
-        return tutor.show(self)
 
     def __str__(self) -> str:
         from tutor.views import text

@@ -16,7 +16,6 @@ from sympy import (
     Idx,
     Indexed,
     IndexedBase,
-    Integer,
     KroneckerDelta,
     Mod,
     Mul,
@@ -26,6 +25,7 @@ from sympy import (
     Symbol,
     Tuple,
     floor,
+    sympify,
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
@@ -51,6 +51,19 @@ class Tensor(IndexedBase):
     @property
     def name(self) -> str:
         return str(self.label)
+
+
+class IndexTensor(Tensor):
+    """Integers that stay below a size, used as indices: `E[t[n], d]`."""
+
+    def __new__(cls, label, shape, below, **assumptions):
+        made = super().__new__(cls, label, shape, **assumptions)
+        made._args = (*made._args, sympify(below))
+        return made
+
+    @property
+    def below(self) -> Expr:
+        return self.args[2]
 
 
 def tensor(name: str, indices: Sequence[Idx], **assumptions) -> Expr | Tensor:
@@ -175,7 +188,7 @@ def rebuild(node: Basic, args: Sequence[Basic]) -> Basic:
 def transform(node: Basic, visit: Callable[[Basic], Basic | None]) -> Basic:
     """Bottom-up rewriting: `visit` sees every node after its parts and may return another."""
     if isinstance(node, (Idx, Tensor)) or not node.args:
-        return visit(node) or node
+        return _or_same(visit(node), node)
     if isinstance(node, ExprWithLimits):
         args = (transform(node.args[0], visit), *node.args[1:])
     elif isinstance(node, Indexed):
@@ -183,7 +196,11 @@ def transform(node: Basic, visit: Callable[[Basic], Basic | None]) -> Basic:
     else:
         args = tuple(transform(a, visit) for a in node.args)
     node = rebuild(node, args)
-    return visit(node) or node
+    return _or_same(visit(node), node)
+
+
+def _or_same(found: Basic | None, node: Basic) -> Basic:
+    return node if found is None else found  # 0 is an answer too
 
 
 def substitute(node: Basic, mapping: Mapping[Idx, Expr]) -> Basic:
@@ -201,7 +218,7 @@ def substitute(node: Basic, mapping: Mapping[Idx, Expr]) -> Basic:
         body = substitute(substitute(node.args[0], renamed), inner)
         return reduce_over(type(node), body, [renamed[b] for b in bound])
     if isinstance(node, Indexed):
-        return Indexed(node.base, *(substitute(a, mapping) for a in node.indices))
+        return rebuild(node, [node.args[0], *(substitute(a, mapping) for a in node.indices)])
     return rebuild(node, [substitute(a, mapping) for a in node.args])
 
 
@@ -229,7 +246,7 @@ def insert(node: Basic, name: str, indices: Sequence[Idx], value: Expr) -> Basic
             body, bound = freshen(part)
             return reduce_over(type(part), walk(body), bound)
         if isinstance(part, Indexed):
-            return Indexed(part.base, *map(walk, part.indices))
+            return rebuild(part, [part.args[0], *map(walk, part.indices)])
         return rebuild(part, [walk(a) for a in part.args])
 
     return walk(node)
@@ -258,7 +275,7 @@ def _rename_bound(node: Basic, choose: Callable[[Idx, frozenset[Idx]], Idx], use
             body = substitute(body, names)
         return reduce_over(type(node), _rename_bound(body, choose, taken), list(names.values()))
     if isinstance(node, Indexed):
-        return Indexed(node.base, *(_rename_bound(a, choose, used) for a in node.indices))
+        return rebuild(node, [node.args[0], *(_rename_bound(a, choose, used) for a in node.indices)])
     return rebuild(node, [_rename_bound(a, choose, used) for a in node.args])
 
 
@@ -290,14 +307,17 @@ def never_negative(expression: Expr) -> bool:
 
 
 def bounds(expression: Expr) -> tuple[Expr, Expr] | None:
-    """Least and greatest value of an index expression linear in its indices, else None."""
+    """Least and greatest value of an index expression linear in its indices (and index entries), else None."""
     low = high = expression
-    for index in free_indices(expression):
-        slope = expression.expand().coeff(index)
-        if not slope.is_number or (expression - slope * index).expand().has(index):
+    gathered = [e for e in expression.atoms(Indexed) if isinstance(e.base, IndexTensor)]
+    outside = free_indices(expression.xreplace(dict.fromkeys(gathered, S.Zero)))
+    ranges = {e: (S.Zero, e.base.below - 1) for e in gathered} | {i: (i.lower, i.upper) for i in outside}
+    for atom, (least, greatest) in ranges.items():
+        slope = expression.expand().coeff(atom)
+        if not slope.is_number or (expression - slope * atom).expand().has(atom):
             return None
-        low = low.xreplace({index: index.lower if slope > 0 else index.upper})
-        high = high.xreplace({index: index.upper if slope > 0 else index.lower})
+        low = low.xreplace({atom: least if slope > 0 else greatest})
+        high = high.xreplace({atom: greatest if slope > 0 else least})
     return low.expand(), high.expand()
 
 
@@ -404,5 +424,3 @@ def _hidden(slot: Expr, index: Idx) -> bool:
     """Whether `index` also sits inside a floor, a remainder or another entry."""
     return any(index in free_indices(part) for part in slot.atoms(floor, Mod, Indexed))
 
-
-ZERO = Integer(0)

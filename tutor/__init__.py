@@ -1,0 +1,69 @@
+"""Derive gradients step by step, verify them against autograd, and read a learner's derivation.
+
+    import tutor
+    ex = tutor.load("softmax-regression")
+    print(ex.derive())                    # every step with its rule
+    tutor.verify(ex)                      # against torch.autograd and finite differences
+    tutor.check(ex, "dz = (p - y) / N")   # a learner's lines, judged
+
+Names are imported when first used: `import tutor` alone loads neither sympy nor torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tutor.catalogue import entries, load
+    from tutor.checking.check import check
+    from tutor.exercise import Exercise
+    from tutor.numeric.autograd import verify
+    from tutor.numeric.contrast import contrast as compare
+    from tutor.numeric.sample import sample
+    from tutor.symbolic.derive import derive
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Exercise": "tutor.exercise:Exercise",
+    "TutorError": "tutor.errors:TutorError",
+    "ExerciseError": "tutor.errors:ExerciseError",
+    "NotFoundError": "tutor.errors:NotFoundError",
+    "ReadingError": "tutor.errors:ReadingError",
+    "check": "tutor.checking.check:check",
+    "compare": "tutor.numeric.contrast:contrast",
+    "derive": "tutor.symbolic.derive:derive",
+    "entries": "tutor.catalogue:entries",
+    "load": "tutor.catalogue:load",
+    "sample": "tutor.numeric.sample:sample",
+    "verify": "tutor.numeric.autograd:verify",
+}
+
+__all__ = [
+    "Exercise",
+    "ExerciseError",
+    "NotFoundError",
+    "ReadingError",
+    "TutorError",
+    "check",
+    "compare",
+    "derive",
+    "entries",
+    "load",
+    "sample",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tutor' has no attribute {name!r}")
+    module, attribute = _HOME[name].split(":")
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

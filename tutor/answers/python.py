@@ -1,0 +1,620 @@
+"""Python syntax -> statements, parsed by `ast` and never run.
+
+Line by line, so that one bad line does not hide the others; every limit is checked before it can cost anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tutor.answers import language as lang
+from tutor.errors import ReadingError
+
+MAX_LENGTH = 100_000  # characters in a file
+MAX_LINE = 4_000  # characters in one line, continued ones joined
+MAX_LINES = 2_000  # lines that say something
+MAX_CONTINUED = 60  # physical lines in one logical line
+MAX_NESTING = 40  # brackets in brackets
+MAX_DEPTH = 80  # operations in operations
+MAX_DIGITS = 30
+MAX_BLOCKS = 6  # loops in loops
+MAX_SIZE = 1_000_000  # in "# sizes: N=..."
+
+_WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+_MEANT = {
+    **{chr(code): meant for code, meant in _WIDE.items()},
+    "−": "-", "–": "-", "‐": "-", "‑": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "∕": "/",
+    "^": "**", "≤": "<=", "≥": ">=", "≠": "!=", "²": "**2", "³": "**3", "、": ",", "。": ".",
+    "\u00a0": " ", "\u3000": " ", "\u2002": " ", "\u2003": " ", "\u2009": " ", "\u202f": " ",
+}  # fmt: skip
+_UNUSUAL = re.compile("[" + re.escape("".join(_MEANT)) + "]")
+_BRACKETS = re.compile(r"""["'#()\[\]{}\\]""")
+_CLOSES = {")": "(", "]": "[", "}": "{"}
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e0fff]")
+_DIGITS = re.compile(r"\d[\d_]{%d,}" % MAX_DIGITS)
+_GLUED = re.compile(r"(?<![\w.])((?>\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?))([^\W\d]\w*)")
+_HEADER = re.compile(r"^\s*#\s*(exercise|sizes)\s*[:：]\s*(.*?)\s*$")
+_ID = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_=,.+-]+)?")
+_SIZE = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(\d{1,7})\s*(?:,|;|\s|$)\s*")
+_BLOCK = re.compile(r"(for|with|if|while|def|class|try|async|match|elif|else|except|finally)\b")
+_PASSED = re.compile(r"(print|cmp|display|assert|import|from|%|!)(?=\W|$)")
+_STARTS = re.compile(r"\s*[^\W\d][\w.]*(\[[^\]]*\])?\s*(\*\*|//|[-+*/@])?=(?!=)")
+_TARGET = re.compile(r"\s*([^\W\d]\w*(?:\.grad)?)\s*(\[[^=]*\])?\s*(\*\*|//|[-+*/@])?=(?!=)")
+_ESCAPE = re.compile(r"\\(?!\n)")
+_MODULES = ("torch", "numpy", "sympy", "math")
+_PASSED_CALLS = ("backward", "step", "zero_grad", "retain_grad", "requires_grad_", "manual_seed", "set_printoptions")
+
+
+@dataclass
+class _Line:
+    """One logical line: its code without comments, what the learner typed, and where columns moved."""
+
+    number: int
+    indent: int
+    code: str
+    raw: str
+    shifts: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    error: tuple[int, int, str] | None = None
+    spans: int = 1
+
+    def place(self, row: int, column: int) -> tuple[int, int]:
+        """Line and 1-based column in the learner's text, of a row and 0-based column of `code`."""
+        moved = sum(min(extra, max(0, column - at)) for at, extra in self.shifts.get(row, ()))
+        return self.number + row, column - moved + 1 + (self.indent if row == 0 else 0)
+
+
+def read(text: str) -> list[lang.Sheet]:
+    """The sheets of a file: one, unless several `# exercise:` headers divide it."""
+    if len(text) > MAX_LENGTH:
+        raise ReadingError(f"the text has {len(text)} characters; at most {MAX_LENGTH} are read: divide it")
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    sheets = [_Reader().sheet(lines[start:stop], start) for start, stop in _divide(lines)]
+    if sum(len(sheet.statements) for sheet in sheets) > MAX_LINES:
+        raise ReadingError(f"more than {MAX_LINES} lines: divide the sheet")
+    return sheets
+
+
+def _divide(lines: list[str]) -> list[tuple[int, int]]:
+    starts = [n for n, line in enumerate(lines) if (found := _HEADER.match(line)) and found[1] == "exercise"]
+    if len(starts) < 2:
+        return [(0, len(lines))]
+    return list(zip([0, *starts[1:]], [*starts[1:], len(lines)], strict=True))
+
+
+# -- from characters to logical lines ---------------------------------------------------------------
+
+
+class _Scanner:
+    def __init__(self, lines: list[str], offset: int):
+        self.lines, self.offset = lines, offset
+        self.meant: dict[str, list[int]] = {}
+
+    def logical(self) -> Iterator[_Line]:
+        position = 0
+        while position < len(self.lines):
+            made = self._one(position)
+            position += made.spans
+            if made.code or made.error:
+                yield made
+
+    def _one(self, start: int) -> _Line:
+        """The logical line that begins at `start`; on an error it ends where the error is."""
+        pieces: list[str] = []
+        open_at: list[tuple[str, int, int]] = []
+        made = _Line(self.offset + start + 1, 0, "", "")
+        length = 0
+        for row, line in enumerate(self.lines[start : start + MAX_CONTINUED]):
+            if row and open_at and _STARTS.match(line) and len(line) - len(line.lstrip()) <= made.indent:
+                break  # a new statement: the bracket was forgotten
+            length += len(line)
+            if length > MAX_LINE:
+                made.error = (row, 0, f"a line of more than {MAX_LINE} characters: use helper variables")
+                made.spans = row + 1
+                made.raw = self.lines[start][:80].strip() + " ..."
+                return made
+            if row == 0:
+                stripped = line.lstrip(" \t\u3000\u00a0")
+                made.indent = len(line) - len(stripped)
+                line = stripped
+            code, comment_at, more = self._scan(line, row, open_at, made)
+            pieces.append(code)
+            made.raw = (made.raw + " " + line[:comment_at].strip()).strip()
+            made.spans = row + 1
+            if made.error or not (open_at or more):
+                made.code = "\n".join(pieces).rstrip()
+                return made
+        if open_at:
+            bracket, row, column = open_at[-1]
+            made.error = (row, column, f"{bracket} is never closed")
+        made.spans = 1
+        made.code, made.raw = pieces[0].rstrip(), self.lines[start].strip()
+        return made
+
+    def _scan(self, line: str, row: int, open_at: list, made: _Line) -> tuple[str, int, bool]:
+        """(code without its comment, where the comment began, whether a backslash continues it)"""
+        comment_at = len(line)
+        if not line.isascii() or "^" in line:
+            hash_at = line.find("#")
+            line = self._as_meant(line if hash_at < 0 else line[:hash_at], row, made)
+            comment_at = hash_at if hash_at >= 0 else comment_at
+        position = 0
+        while found := _BRACKETS.search(line, position):
+            mark, at = found[0], found.start()
+            position = at + 1
+            if mark == "#":
+                comment_at, line = min(at, comment_at), line[:at]
+                break
+            if mark in "([{":
+                open_at.append((mark, row, at))
+                if len(open_at) > MAX_NESTING:
+                    made.error = made.error or (row, at, f"more than {MAX_NESTING} brackets inside each other")
+                    open_at.clear()
+                    break
+            elif mark in _CLOSES:
+                if not open_at or open_at.pop()[0] != _CLOSES[mark]:
+                    made.error = made.error or (row, at, f"{mark} closes nothing")
+                    open_at.clear()
+                    break
+            elif mark == "\\":
+                if not line[at + 1 :].strip():
+                    self._limits(line[:at], row, made)
+                    return line[:at] + "\\", comment_at, made.error is None
+                made.error = made.error or (row, at, "\\ is not part of an answer")
+                break
+            else:
+                position = self._string(line, row, at, made)
+                if made.error:
+                    break
+        self._limits(line, row, made)
+        return line.rstrip(), comment_at, False
+
+    def _string(self, line: str, row: int, at: int, made: _Line) -> int:
+        quote = line[at]
+        if line.startswith(quote * 3, at):
+            made.error = (row, at, "no strings in an answer; comments begin with #")
+            return len(line)
+        end = line.find(quote, at + 1)
+        while end > 0 and line[end - 1] == "\\":
+            end = line.find(quote, end + 1)
+        if end < 0:
+            made.error = (row, at, f"{quote} is never closed")
+            return len(line)
+        return end + 1
+
+    def _limits(self, line: str, row: int, made: _Line) -> None:
+        if made.error:
+            return
+        if control := _CONTROL.search(line):
+            name = unicodedata.name(control[0], "a control character").lower()
+            made.error = (row, control.start(), f"an invisible character (U+{ord(control[0]):04X}, {name}): delete it")
+        elif digits := _DIGITS.search(line):
+            made.error = (row, digits.start(), f"a number of more than {MAX_DIGITS} digits")
+        elif "'" not in line and '"' not in line and (glued := _GLUED.search(line)):
+            made.error = (row, glued.start(2), _unglued(glued[1], glued[2]))
+
+    def _as_meant(self, line: str, row: int, made: _Line) -> str:
+        shifts = made.shifts.setdefault(row, [])
+        moved = 0
+
+        def replace(found: re.Match[str]) -> str:
+            nonlocal moved
+            meant = _MEANT[found[0]]
+            if not meant.isspace():
+                numbers = self.meant.setdefault(found[0], [])
+                if (number := made.number + row) not in numbers:
+                    numbers.append(number)
+            if len(meant) > 1:
+                shifts.append((found.start() + moved + 1, len(meant) - 1))
+                moved += len(meant) - 1
+            return meant
+
+        return _UNUSUAL.sub(replace, line)
+
+    def notes(self) -> list[str]:
+        return [
+            f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:5]))}: "
+            f"{mark} is read as {_MEANT[mark]}"
+            for mark, numbers in self.meant.items()
+        ]
+
+
+def _unglued(number: str, name: str) -> str:
+    if number == "0" and name[0] in "xXoObB":
+        return "numbers are written in decimal"
+    return f"{number}{name} is not a product here: write {number}*{name}"
+
+
+# -- from logical lines to statements -----------------------------------------------------------------
+
+
+class _Reader:
+    def sheet(self, lines: list[str], offset: int) -> lang.Sheet:
+        sheet = lang.Sheet(line=offset + 1)
+        self._headers(lines, offset, sheet)
+        scanner = _Scanner(self._without_docstrings(lines), offset)
+        self.notes = sheet.notes
+        logical = list(scanner.logical())
+        sheet.statements += self._block(logical, 0)
+        sheet.notes[:0] = scanner.notes()
+        return sheet
+
+    def _headers(self, lines: list[str], offset: int, sheet: lang.Sheet) -> None:
+        for number, line in enumerate(lines, offset + 1):
+            found = _HEADER.match(line)
+            if not found:
+                continue
+            if found[1] == "exercise":
+                if not _ID.fullmatch(found[2]):
+                    reason = "an exercise is named by its id, as in '# exercise: softmax-regression'; a file is given by --exercise"
+                    sheet.statements.append(lang.Unreadable(number, 1, line.strip()[:200], reason))
+                else:
+                    sheet.exercise = found[2]
+            else:
+                self._sizes(number, line, found[2], sheet)
+
+    def _sizes(self, number: int, line: str, given: str, sheet: lang.Sheet) -> None:
+        position = 0
+        while position < len(given):
+            found = _SIZE.match(given, position)
+            if not found or not 1 <= int(found[2]) <= MAX_SIZE:
+                reason = f"sizes are written as '# sizes: N=32, K=10', each from 1 to {MAX_SIZE}"
+                column = line.find(given) + position + 1
+                sheet.statements.append(lang.Unreadable(number, column, line.strip()[:200], reason))
+                return
+            sheet.sizes[found[1]] = int(found[2])
+            position = found.end()
+
+    def _without_docstrings(self, lines: list[str]) -> list[str]:
+        """Blank out triple-quoted comments that stand on lines of their own."""
+        kept, closing = [], ""
+        for n, line in enumerate(lines):
+            stripped = line.strip()
+            if closing:
+                kept.append("")
+                closing = "" if stripped.endswith(closing) else closing
+            elif stripped[:3] in ('"""', "'''"):
+                mark = stripped[:3]
+                whole = len(stripped) > 5 and stripped.endswith(mark)
+                ends = whole or any(later.strip().endswith(mark) for later in lines[n + 1 : n + 1 + MAX_CONTINUED])
+                kept.append("" if ends else line)
+                closing = mark if ends and not whole else ""
+            else:
+                kept.append(line)
+        return kept
+
+    def _block(self, lines: list[_Line], depth: int) -> list[lang.Statement]:
+        made: list[lang.Statement] = []
+        position = 0
+        while position < len(lines):
+            line = lines[position]
+            position += 1
+            if not _BLOCK.match(line.code):
+                made += self._simple(line)
+                continue
+            end = position
+            while end < len(lines) and lines[end].indent > line.indent:
+                end += 1
+            made += self._compound(line, lines[position:end], depth)
+            position = end
+        return made
+
+    def _simple(self, line: _Line) -> list[lang.Statement]:
+        return self._guarded(line, lambda: _Converter(line, self.notes).statements(_parse(line, line.code)))
+
+    def _compound(self, line: _Line, body: list[_Line], depth: int) -> list[lang.Statement]:
+        def read() -> list[lang.Statement]:
+            if depth >= MAX_BLOCKS:
+                raise ReadingError(f"more than {MAX_BLOCKS} loops inside each other", *line.place(0, 0))
+            inline = not line.code.endswith(":")
+            parsed = _parse(line, line.code if inline else line.code + " pass")
+            converter = _Converter(line, self.notes)
+            head = converter.header(parsed[0])
+            if inline:
+                inner = converter.statements(parsed[0].body)  # type: ignore[attr-defined]
+            else:
+                if not body:
+                    raise ReadingError("the lines that belong to it stand below, further to the right", *line.place(0, 0))
+                inner = self._block(body, depth + 1)
+            if head is None:
+                return inner
+            head.body = inner
+            return [head]
+
+        return self._guarded(line, read)
+
+    def _guarded(self, line: _Line, read: Callable[[], list[lang.Statement]]) -> list[lang.Statement]:
+        """What `read` makes, or the line as unreadable."""
+        if line.error is None:
+            try:
+                return read()
+            except ReadingError as error:
+                place, reason = (error.line, error.column), error.message
+        else:
+            row, column, reason = line.error
+            place = line.place(row, column)
+        target = _TARGET.match(line.code)
+        raw = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line.raw)[:200]
+        return [lang.Unreadable(*place, raw, reason, target[1] if target else None)]
+
+
+def _parse(line: _Line, code: str) -> list[ast.stmt]:
+    """Python's own parser on one line; what it refuses is a `ReadingError`."""
+    if _PASSED.match(code) and not code.startswith(("import", "from")):
+        code = "pass"
+    if escaped := _ESCAPE.search(code):
+        row = code.count("\n", 0, escaped.start())
+        raise ReadingError("\\ is not part of an answer", *line.place(row, escaped.start() - code.rfind("\n") - 1))
+    try:
+        return ast.parse(code).body
+    except SyntaxError as error:
+        row, column = (error.lineno or 1) - 1, max((error.offset or 1) - 1, 0)
+        raise ReadingError(_explain(code, row, column), *line.place(row, column)) from None
+    except (ValueError, MemoryError, RecursionError, OverflowError):
+        raise ReadingError("this line cannot be read: write name = formula", *line.place(0, 0)) from None
+
+
+_SPACED = re.compile(r"[\w)\]]\s*$")
+
+
+def _explain(code: str, row: int, column: int) -> str:
+    """What is wrong where Python's parser stopped; its own words differ between versions."""
+    lines = code.split("\n")
+    here = lines[row][column:] if row < len(lines) else ""
+    first = re.match(r"\w+", here)
+    if first and keyword.iskeyword(first[0]):
+        return f"{first[0]} is not part of an answer: write name = formula"
+    if here and ord(here[0]) > 127 and not here[0].isidentifier():
+        name = unicodedata.name(here[0], "unknown").lower()
+        return f"the character {here[0]} ({name}) is not part of an answer: write it in letters, digits and + - * / ** @"
+    if re.match(r"[\w(]", here) and _SPACED.search(lines[row][:column]):
+        return "an operator is missing between two things: write a*b, not a b"
+    return "this cannot be read: a line is name = formula, with * for every product"
+
+
+# -- from Python's tree to ours --------------------------------------------------------------------------
+
+_OPERATORS: dict[type, str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
+    ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.Eq: "==", ast.NotEq: "!=", ast.USub: "-", ast.UAdd: "+", ast.Invert: "~",
+}  # fmt: skip
+_REFUSED: dict[type, str] = {
+    ast.Lambda: "lambda is not part of an answer: write the formula itself",
+    ast.ListComp: "a comprehension is not part of an answer: write a for loop over range(...)",
+    ast.SetComp: "a comprehension is not part of an answer: write a for loop over range(...)",
+    ast.DictComp: "a comprehension is not part of an answer: write a for loop over range(...)",
+    ast.GeneratorExp: "a comprehension is not part of an answer: write a for loop over range(...)",
+    ast.IfExp: "if ... else is not part of an answer: write torch.where(condition, a, b)",
+    ast.BoolOp: "and, or are not part of an answer: write (a) & (b), (a) | (b)",
+    ast.NamedExpr: ":= is not part of an answer: give the helper a line of its own",
+    ast.JoinedStr: "no strings in an answer",
+    ast.Dict: "{...} is not part of an answer",
+    ast.Set: "{...} is not part of an answer",
+    ast.Starred: "* before an argument is not part of an answer: write the arguments out",
+    ast.Await: "await is not part of an answer",
+    ast.Yield: "yield is not part of an answer",
+    ast.YieldFrom: "yield is not part of an answer",
+    ast.If: "if is not part of an answer: write torch.where(condition, a, b), or a mask",
+    ast.While: "while is not part of an answer: write for i in range(n)",
+    ast.FunctionDef: "def is not part of an answer: write the lines of its body",
+    ast.AsyncFunctionDef: "def is not part of an answer: write the lines of its body",
+    ast.ClassDef: "class is not part of an answer: write the lines themselves",
+    ast.AnnAssign: "a type is not part of an answer: write name = formula",
+    ast.Delete: "del is not part of an answer: leave the line out",
+    ast.Return: "return is not part of an answer: leave the line out",
+}  # fmt: skip
+_ALLOWED = "write name = formula, with names, numbers, + - * / ** @, and functions such as torch.exp"
+
+
+class _Converter:
+    def __init__(self, line: _Line, notes: list[str]):
+        self.source, self.notes = line, notes
+        self.rows = line.code.split("\n")
+        self.depth = 0
+
+    def place(self, node: Any) -> tuple[int, int]:
+        return self.source.place(node.lineno - 1, self._column(node.lineno, node.col_offset))
+
+    def _column(self, lineno: int, offset: int) -> int:
+        """Python counts UTF-8 bytes."""
+        row = self.rows[lineno - 1] if lineno <= len(self.rows) else ""
+        return offset if row.isascii() else len(row.encode()[:offset].decode(errors="ignore"))
+
+    def at(self, node: Any) -> tuple[int, int, int]:
+        line, column = self.place(node)
+        if node.end_lineno != node.lineno:
+            return line, column, 0
+        return line, column, self.source.place(node.lineno - 1, self._column(node.lineno, node.end_col_offset))[1]
+
+    def refuse(self, node: Any, reason: str) -> ReadingError:
+        return ReadingError(reason, *self.place(node))
+
+    # -- statements --
+
+    def statements(self, parsed: list[ast.stmt]) -> list[lang.Statement]:
+        return [made for node in parsed if (made := self.statement(node)) is not None]
+
+    def statement(self, node: ast.stmt) -> lang.Statement | None:
+        kind = getattr(self, f"_{type(node).__name__.lower()}", None) if type(node) in _STATEMENTS else None
+        if kind is None:
+            raise self.refuse(node, _REFUSED.get(type(node), f"this is not part of an answer: {_ALLOWED}"))
+        return kind(node)
+
+    def _start(self, node: ast.stmt) -> tuple[int, int, str]:
+        return (*self.place(node), self.source.raw)
+
+    def _assign(self, node: ast.Assign) -> lang.Statement:
+        targets = tuple(self.target(target) for target in node.targets)
+        return lang.Assign(*self._start(node), targets, self.expression(node.value))
+
+    def _augassign(self, node: ast.AugAssign) -> lang.Statement:
+        op = _OPERATORS.get(type(node.op))
+        if op not in ("+", "-", "*", "/", "**", "@"):
+            raise self.refuse(node, "only += -= *= /= **= @= change a value in place")
+        return lang.Update(*self._start(node), op, self.target(node.target), self.expression(node.value))
+
+    def _expr(self, node: ast.Expr) -> lang.Statement | None:
+        value = node.value
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+            name = value.func.attr
+            if name in _PASSED_CALLS:
+                return self._pass(node)
+            if (name.endswith("_") and not name.endswith("__")) or name == "at":
+                call = self.expression(value)
+                assert isinstance(call, lang.Call)
+                return lang.Effect(*self._start(node), call)
+        if isinstance(value, ast.Compare) and isinstance(value.ops[0], ast.Eq):
+            raise self.refuse(node, "== compares: write name = formula")
+        self.expression(value)  # what is passed over is in the language all the same
+        return self._pass(node)
+
+    def _import(self, node: ast.Import) -> None:
+        for module in node.names:
+            if module.name.split(".")[0] not in _MODULES:
+                raise self.refuse(node, f"import {module.name} is not part of an answer; torch and numpy need no import")
+        return self._pass(node)
+
+    def _importfrom(self, node: ast.ImportFrom) -> None:
+        if (node.module or "").split(".")[0] not in _MODULES or node.level:
+            raise self.refuse(node, "this import is not part of an answer; torch and numpy need no import")
+        return self._pass(node)
+
+    def _pass(self, node: ast.stmt) -> None:
+        if self.source.raw != "pass":
+            self.notes.append(f"line {self.source.number}: passed over: {self.source.raw[:60]}")
+
+    def header(self, node: ast.stmt) -> lang.Loop | None:
+        """A loop without its body; None for `with torch.no_grad():`, whose body stands for itself."""
+        if isinstance(node, ast.With):
+            if len(node.items) == 1 and node.items[0].optional_vars is None:
+                written = _dotted(node.items[0].context_expr)
+                if written in ("torch.no_grad", "torch.inference_mode", "no_grad"):
+                    return None
+            raise self.refuse(node, "only with torch.no_grad(): is part of an answer")
+        if not isinstance(node, ast.For):
+            raise self.refuse(node, _REFUSED.get(type(node), f"this is not part of an answer: {_ALLOWED}"))
+        if not isinstance(node.target, ast.Name) or node.orelse:
+            raise self.refuse(node, "a loop is written as for i in range(n):")
+        return lang.Loop(*self._start(node), node.target.id, self.expression(node.iter), [])
+
+    def target(self, node: ast.expr) -> lang.Expression:
+        made = self.expression(node)
+        names = made.items if isinstance(made, lang.Sequence) else (made,)
+        for part in names:
+            base = lang.root(part)
+            if isinstance(base, lang.Attribute) and isinstance(base.value, lang.Name):
+                base = base.value
+            if not isinstance(base, lang.Name) or (len(names) > 1 and not isinstance(part, lang.Name)):
+                raise self.refuse(node, "the left side is a name, as dW, W.grad or dW[i, j]")
+        return made
+
+    # -- expressions --
+
+    def expression(self, node: ast.expr) -> lang.Expression:
+        convert = _CONVERT.get(type(node))
+        if convert is None:
+            raise self.refuse(node, _REFUSED.get(type(node), f"this is not part of an answer: {_ALLOWED}"))
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.refuse(node, f"more than {MAX_DEPTH} operations inside each other: use a helper variable")
+        made = convert(self, node)
+        self.depth -= 1
+        return made
+
+    def optional(self, node: ast.expr | None) -> lang.Expression | None:
+        return None if node is None else self.expression(node)
+
+    def constant(self, node: ast.Constant) -> lang.Expression:
+        value = node.value
+        if value is None or isinstance(value, bool) or value is Ellipsis:
+            return lang.Constant(*self.at(node), value)
+        if isinstance(value, int) or (isinstance(value, float) and value - value == 0):
+            return lang.Number(*self.at(node), value, self._text(node))
+        if isinstance(value, str):
+            return lang.Text(*self.at(node), value)
+        raise self.refuse(node, "only finite real numbers are part of an answer")
+
+    def _text(self, node: ast.Constant) -> str:
+        row = self.rows[node.lineno - 1]
+        return row.encode()[node.col_offset : node.end_col_offset].decode(errors="ignore")
+
+    def name(self, node: ast.Name) -> lang.Expression:
+        if node.id.startswith("__"):
+            raise self.refuse(node, f"{node.id} is not part of an answer")
+        return lang.Name(*self.at(node), node.id)
+
+    def unary(self, node: ast.UnaryOp) -> lang.Expression:
+        op = _OPERATORS.get(type(node.op))
+        if op is None:
+            raise self.refuse(node, "not is not part of an answer: write ~mask")
+        return lang.Unary(*self.at(node), op, self.expression(node.operand))
+
+    def binary(self, node: ast.BinOp) -> lang.Expression:
+        op = _OPERATORS.get(type(node.op))
+        if op is None:
+            raise self.refuse(node, "this operator is not part of an answer: use + - * / ** @")
+        return lang.Binary(*self.at(node), op, self.expression(node.left), self.expression(node.right))
+
+    def compare(self, node: ast.Compare) -> lang.Expression:
+        op = _OPERATORS.get(type(node.ops[0]))
+        if len(node.ops) > 1 or op is None:
+            raise self.refuse(node, "compare two things at a time: (a < b) & (b < c)")
+        return lang.Binary(*self.at(node), op, self.expression(node.left), self.expression(node.comparators[0]))
+
+    def call(self, node: ast.Call) -> lang.Expression:
+        if isinstance(node.func, ast.Constant):
+            raise self.refuse(node, f"{self._text(node.func)}(...) is not a product here: write {self._text(node.func)}*(...)")
+        if not isinstance(node.func, (ast.Name, ast.Attribute)):
+            raise self.refuse(node, "only a named function is called; a product needs its *: (a)*(b)")
+        for given in node.keywords:
+            if given.arg is None:
+                raise self.refuse(node, "** before an argument is not part of an answer: write the arguments out")
+        named = tuple((given.arg or "", self.expression(given.value)) for given in node.keywords)
+        arguments = tuple(self.expression(given) for given in node.args)
+        return lang.Call(*self.at(node), self.expression(node.func), arguments, named)
+
+    def attribute(self, node: ast.Attribute) -> lang.Expression:
+        if node.attr.startswith("_"):
+            raise self.refuse(node, f".{node.attr} is not part of an answer")
+        return lang.Attribute(*self.at(node), self.expression(node.value), node.attr)
+
+    def subscript(self, node: ast.Subscript) -> lang.Expression:
+        items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        return lang.Subscript(*self.at(node), self.expression(node.value), tuple(map(self.expression, items)))
+
+    def slice(self, node: ast.Slice) -> lang.Expression:
+        ends = (self.optional(node.lower), self.optional(node.upper), self.optional(node.step))
+        return lang.Slice(*self.at(node), *ends)
+
+    def sequence(self, node: ast.Tuple | ast.List) -> lang.Expression:
+        return lang.Sequence(*self.at(node), tuple(map(self.expression, node.elts)))
+
+
+_STATEMENTS = (ast.Assign, ast.AugAssign, ast.Expr, ast.Import, ast.ImportFrom, ast.Pass)
+_CONVERT: dict[type, Callable[[_Converter, Any], lang.Expression]] = {
+    ast.Constant: _Converter.constant,
+    ast.Name: _Converter.name,
+    ast.UnaryOp: _Converter.unary,
+    ast.BinOp: _Converter.binary,
+    ast.Compare: _Converter.compare,
+    ast.Call: _Converter.call,
+    ast.Attribute: _Converter.attribute,
+    ast.Subscript: _Converter.subscript,
+    ast.Slice: _Converter.slice,
+    ast.Tuple: _Converter.sequence,
+    ast.List: _Converter.sequence,
+}
+
+
+def _dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Call):
+        return _dotted(node.func)
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""

@@ -1,0 +1,331 @@
+"""Closed forms: the steps put into one another by a fixed recipe, every rewriting shown with its reason.
+
+1. put in the gradients of the later quantities, from the asked one towards the loss;
+2. after each, bring the whole to a normal form: multiplied out, factors free of an index outside of its sum, sums of
+   sums split, bound indices named by their range;
+3. write earlier names by later ones where that cancels (`e = p*s` from `p = e/s`);
+4. use facts: declared (`Sum(y[i,k], k) = 1`) and derived (`Sum(xhat[i,j], j) = 0`, by unfolding definitions);
+5. take out common factors and join sums over the same index.
+
+There is no general simplifier behind it. Where multiplying out does not pay, the plain insertion is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product as cartesian
+from typing import Any
+
+from sympy import Add, Basic, Expr, Idx, Indexed, Mul, Pow, S, Sum
+
+from tutor.exercise import Exercise, Fact, Quantity
+from tutor.symbolic.derive import Gradient, Message, Partial, Step, loss_entry, message, pick_name, use_fact
+from tutor.symbolic.indices import (
+    bound_indices,
+    entry,
+    insert,
+    name_of,
+    quantities_in,
+    rename_bound,
+    size,
+    total,
+    transform,
+)
+from tutor.symbolic.notation import plain_form
+from tutor.symbolic.rewrite import fold, powers
+
+MOST_TERMS = 48  # beyond this, multiplying out helps no reader
+MOST_UNFOLDING = 8  # definitions opened to prove a derived fact
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """One expression without intermediate gradients, and the steps that lead to it."""
+
+    gradient: Gradient = field(repr=False)
+    expr: Expr
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        from tutor.views import text
+
+        return text.closed(self)
+
+
+def close(gradient: Gradient) -> ClosedForm:
+    """The shorter of two ways: inserted as they stand, or multiplied out and simplified."""
+    exercise = gradient.derivation.exercise
+    plain = _Recipe(gradient, multiply_out=False).run()
+    full = _Recipe(gradient, multiply_out=True).run()
+    found = [form for form in (plain, full) if form is not None]
+    if not found:
+        return ClosedForm(gradient, gradient.expr, ())
+    return min(found, key=lambda form: len(plain_form(form.expr, exercise)))
+
+
+class _Recipe:
+    def __init__(self, gradient: Gradient, multiply_out: bool):
+        self.gradient, self.multiply_out = gradient, multiply_out
+        self.exercise: Exercise = gradient.derivation.exercise
+        self.expr = gradient.expr
+        self.steps: list[Step] = []
+
+    def run(self) -> ClosedForm | None:
+        if not self._insert_all():
+            return None
+        self._fold_definitions()
+        self._cancel()
+        self._use_facts()
+        self._name_shared_gradients()
+        self._follow("factor", self._settle(factored(self.expr)), message("factor"))
+        return ClosedForm(self.gradient, self.expr, tuple(self.steps))
+
+    def _follow(self, rule: str, after: Expr, *says: Message) -> None:
+        if after == self.expr:
+            return
+        before = self.expr if self.steps else Partial(loss_entry(self.exercise), self.exercise[self.gradient.name].entry)
+        if not self.steps:
+            first = Step("gradient", before, self.expr, (), self.gradient.name)
+            self.steps.append(first)
+            before = self.expr
+        self.steps.append(Step(rule, before, after, says, self.gradient.name))
+        self.expr = after
+
+    def _settle(self, expr: Expr) -> Expr:
+        """Bound indices under names that depend on their range alone."""
+        return rename_bound(expr, lambda index, taken: canonical_name(self.exercise, index, taken))
+
+    def _normal(self, expr: Expr) -> Expr | None:
+        terms = monomials(expr) if self.multiply_out else [transform(expr, _pulled)]
+        if len(terms) > MOST_TERMS:
+            return None
+        return self._settle(Add(*(self._settle(t) for t in terms)))
+
+    # -- 1 and 2 -----------------------------------------------------------------------------------
+
+    @property
+    def _intermediate(self) -> set[str]:
+        """Names of gradients that are not given from above."""
+        return {f"d{n}" for n in self.gradient.derivation.gradients} - {f"d{q.name}" for q in self.exercise.ends}
+
+    def _insert_all(self) -> bool:
+        """False when the expression outgrows what a reader can use."""
+        gradients = self.gradient.derivation.gradients
+        while True:
+            used = quantities_in(self.expr) & self._intermediate
+            name = next((n for n in reversed(gradients) if f"d{n}" in used and n not in self.exercise.leaves), None)
+            if name is None:
+                return True
+            inner = gradients[name]
+            after = self._normal(insert(self.expr, f"d{name}", inner.indices, inner.expr))
+            if after is None or len(plain_form(after)) > 4000:
+                return False
+            self._follow("insert", after, message("insert", name=inner.entry))
+
+    # -- 3 -------------------------------------------------------------------------------------------
+
+    def _fold_definitions(self) -> None:
+        for v in reversed(self.exercise.forward):
+            if v.kind == "step" and not _is_name(v.expr):
+                after = self._settle(fold(self.expr, v.expr, v.entry, v.indices))
+                if self._cost(after) < self._cost(self.expr):
+                    self._follow("named", after, message("named", names=[v.name]))
+
+    def _cancel(self) -> None:
+        """`e = p*s` from `p = e/s`, where fewer names remain."""
+        for v in reversed(self.exercise.forward):
+            solved = solved_product(self.exercise, v)
+            if solved is None or solved[0].name not in quantities_in(self.expr):
+                continue
+            earlier, value = solved
+            after = self._normal(insert(self.expr, earlier.name, v.indices, value))
+            if after is not None and self._cost(after) <= self._cost(self.expr) and after != self.expr:
+                left = entry(earlier.symbol, v.indices)
+                self._follow("cancel", after, message("cancel", left=left, right=value))
+
+    def _cost(self, expr: Expr) -> tuple[int, int]:
+        names = quantities_in(expr) - set(self.exercise.size_symbols)
+        return len(names), leaves(expr)
+
+    # -- 4 -------------------------------------------------------------------------------------------
+
+    def _use_facts(self) -> None:
+        for fact in self.exercise.facts:
+            self._apply(fact)
+        for found in derived_facts(self.exercise, self.expr):
+            self._apply(found)
+
+    def _apply(self, fact: Fact) -> None:
+        after = self._normal(use_fact(self.expr, fact))
+        if after is not None:
+            says = message("fact", reason=fact.reason, left=fact.left, right=fact.right)
+            self._follow("fact", after, says)
+
+    # -- 5 -------------------------------------------------------------------------------------------
+
+    def _name_shared_gradients(self) -> None:
+        """A gradient that stands in several places keeps its name: `dxhat` for `dy*gamma`."""
+        for other in self.gradient.derivation.gradients.values():
+            through = quantities_in(other.expr) & self._intermediate
+            if other.name == self.gradient.name or through or other.expr.is_number or _is_name(other.expr):
+                continue
+            after = self._settle(fold(self.expr, other.expr, other.entry, other.indices))
+            if _count(after, other.symbol_name) > 1:
+                self._follow("named", after, message("named", names=[other.symbol_name]))
+
+
+def _count(expr: Basic, name: str) -> int:
+    if name_of(expr) == name:
+        return 1
+    return sum(_count(a, name) for a in expr.args)
+
+
+def leaves(expr: Basic) -> int:
+    """How much there is to read: names, numbers and exponents."""
+    if isinstance(expr, (Idx, Indexed)) or not expr.args:
+        return 1
+    return sum(leaves(a) for a in (expr.args[:1] if isinstance(expr, Sum) else expr.args)) + isinstance(expr, Sum)
+
+
+def _pulled(node: Basic) -> Expr | None:
+    """Factors free of the index leave their sum."""
+    return total(node.args[0], bound_indices(node)) if isinstance(node, Sum) else None
+
+
+def _is_name(expr: Expr | None) -> bool:
+    rest = expr.as_coeff_Mul()[1] if expr is not None else S.One
+    return rest.is_Symbol or isinstance(rest, Indexed) or rest.is_number
+
+
+def canonical_name(exercise: Exercise, index: Idx, taken: frozenset[Idx]) -> Idx:
+    """The first free name over the index's range, whatever the index was called."""
+    anonymous = Idx(index.name.split("~")[0] if index.name.split("~")[0] not in exercise.index_symbols else "~",
+                    size(index))  # fmt: skip
+    same = [i for i in exercise.index_symbols.values() if size(i) == size(index)]
+    return pick_name(exercise, same[0] if same else anonymous, taken)
+
+
+# -- normal form -----------------------------------------------------------------------------------
+
+
+def monomials(node: Expr) -> list[Expr]:
+    """The terms of `node` multiplied out, sums included."""
+    if isinstance(node, Add):
+        return [m for term in node.args for m in monomials(term)]
+    if isinstance(node, Mul):
+        parts = [monomials(f) for f in node.args]
+        count = 1
+        for part in parts:
+            count *= len(part)
+        if count > MOST_TERMS:
+            return [node] * (MOST_TERMS + 1)
+        return [Mul(*choice) for choice in cartesian(*parts)]
+    if isinstance(node, Pow) and isinstance(node.base, Add) and node.exp.is_Integer and 1 < node.exp <= 3:
+        return monomials(Mul(*[node.base] * int(node.exp), evaluate=False))
+    if isinstance(node, Sum):
+        bound = bound_indices(node)
+        return [total(m, bound) for m in monomials(node.args[0])]
+    return [node]
+
+
+def solved_product(exercise: Exercise, v: Quantity) -> tuple[Quantity, Expr] | None:
+    """From `p[i,k] = e[i,k]/s[i]`: (e, p[i,k]*s[i]), for a step with the indices of v."""
+    if v.kind != "step" or not isinstance(v.expr, Mul):
+        return None
+    factors = powers(v.expr)
+    for base, exponent in factors.items():
+        name = name_of(base)
+        earlier = exercise.quantities.get(name or "")
+        if earlier is None or earlier.kind != "step" or exponent != 1 or not isinstance(base, Indexed):
+            continue
+        if tuple(base.indices) == v.indices and all(_is_name(b) or b.is_number for b in factors):
+            return earlier, v.entry * base / v.expr
+    return None
+
+
+# -- derived facts ------------------------------------------------------------------------------------
+
+
+def derived_facts(exercise: Exercise, expr: Expr) -> list[Fact]:
+    """Sums of one step's entries that are a constant, proved by opening definitions."""
+    found: list[Fact] = []
+    seen: set[Expr] = set()
+
+    def visit(node: Basic) -> None:
+        if isinstance(node, Sum) and isinstance(node.args[0], Indexed) and node not in seen:
+            seen.add(node)
+            value = constant_sum(exercise, node)
+            name = node.args[0].base.name
+            if value is not None:
+                found.append(Fact(node, value, f"by the definition of {name}", name))
+
+    transform(expr, visit)
+    return found
+
+
+def constant_sum(exercise: Exercise, node: Sum) -> Expr | None:
+    """The value of a sum if opening definitions, latest first, leaves a number."""
+    order = {q.name: n for n, q in enumerate(exercise.forward)}
+    expr: Expr = node
+    for _ in range(MOST_UNFOLDING):
+        names = [n for n in quantities_in(expr) if n in order]
+        if not names:
+            return None
+        latest = exercise[max(names, key=order.__getitem__)]
+        terms = monomials(insert(expr, latest.name, latest.indices, latest.expr))
+        if len(terms) > MOST_TERMS:
+            return None
+        settle = lambda e: rename_bound(e, lambda i, taken: canonical_name(exercise, i, taken))  # noqa: E731
+        expr = settle(Add(*(settle(t) for t in terms)))
+        if expr.is_number:
+            return expr
+    return None
+
+
+# -- common factors -------------------------------------------------------------------------------------
+
+
+def factored(expr: Expr) -> Expr:
+    """Sums over the same index joined, then the factors that all terms share taken out."""
+    expr = transform(expr, lambda node: _common(_joined(node)) if isinstance(node, Add) else None)
+    return expr
+
+
+def _joined(node: Add) -> Expr:
+    """`a*Sum(f, i) - a*Sum(g, i)` as `a*Sum(f - g, i)`."""
+    groups: dict[Any, list[tuple[Expr, Expr]]] = {}
+    rest: list[Expr] = []
+    for term in node.args:
+        coefficient, body = term.as_coeff_Mul()
+        sums = [f for f in Mul.make_args(body) if isinstance(f, Sum)]
+        if len(sums) != 1:
+            rest.append(term)
+            continue
+        outside = Mul(*(f for f in Mul.make_args(body) if f is not sums[0]))
+        groups.setdefault((outside, sums[0].args[1:]), []).append((coefficient, sums[0]))
+    for (outside, _), members in groups.items():
+        if len(members) == 1:
+            rest.append(Mul(members[0][0], outside, members[0][1]))
+        else:
+            body = _common(Add(*(c * s.args[0] for c, s in members)))
+            rest.append(outside * total(body, bound_indices(members[0][1])))
+    return Add(*rest)
+
+
+def _common(node: Expr) -> Expr:
+    if not isinstance(node, Add):
+        return node
+    tables = [powers(term) for term in node.args]
+    shared = []
+    for base, exponent in tables[0].items():
+        others = [table.get(base) for table in tables]
+        if base.is_number or any(o is None or not o.is_number or (o > 0) != (exponent > 0) for o in others):
+            continue
+        shared.append(base ** min(others, key=abs))
+    if not shared:
+        return node
+    common = Mul(*shared)
+    rest = Add(*(term / common for term in node.args))
+    content, rest = rest.primitive() if isinstance(rest, Add) else (S.One, rest)
+    return Mul(content, common, rest)
+

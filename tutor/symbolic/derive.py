@@ -1,0 +1,748 @@
+"""The backward walk: reverse mode over the exercise's program, one quantity at a time.
+
+For each quantity q, from the loss back to the inputs,
+
+    dq[J] = sum over consumers v of  Sum(dv[I] * d v[I] / d q[J], I)
+
+The list of steps is the derivation and its last expression is the answer: there is no second engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Max, Min, Mod, Mul, Piecewise, Pow, S, Sum, Symbol
+from sympy import floor, fraction, log
+from sympy.concrete.expr_with_limits import ExprWithLimits
+
+from tutor.errors import ExerciseError
+from tutor.exercise import Exercise, Fact, Quantity
+from tutor.symbolic.functions import extremum_slope, function_row
+from tutor.symbolic.indices import (
+    bracket,
+    entry,
+    free_indices,
+    fresh,
+    freshen,
+    name_of,
+    quantities_in,
+    reduce_over,
+    rename_bound,
+    settled,
+    size,
+    solve,
+    substitute,
+    tensor,
+    total,
+    within,
+)
+from tutor.symbolic.operations import MatrixEntry, operation_row
+from tutor.symbolic.rewrite import fold, replace_sums
+
+# -- rules and steps ----------------------------------------------------------------------------
+
+# id -> the learner's sentence; functions and operations bring their own
+RULES: dict[str, str] = {
+    "gradient": "the gradient of {loss} with respect to {quantity}",
+    "chain": "chain rule: {consumer} uses {quantity}",
+    "chain-sum": "chain rule: every {over} of {consumer} uses {quantity}, so their parts add up",
+    "chain-paths": "chain rule: {consumers} use {quantity}, one term each, added",
+    "local": "the local derivative of {consumer}",
+    "sum": "sum rule",
+    "constant-factor": "constant factor",
+    "product": "product rule",
+    "quotient": "quotient",
+    "power": "power rule with exponent {exponent}",
+    "exponential": "exponential with base {base}",
+    "sum-over": "a sum is differentiated term by term",
+    "identity": "the derivative of {quantity} itself is 1",
+    "linear": "{consumer} is linear in {quantity}: its factor is left",
+    "piecewise": "each branch on its own side",
+    "extremum": "only the winner is passed through",
+    "contract": "only entries with equal indices contribute",
+    "range": "outside of the range there is no term",
+    "outside": "{factors} {verb} not depend on {over}",
+    "sign-outside": "constants leave the sum",
+    "multiply": "multiplied together",
+    "fact": "{reason}, so {left} = {right}",
+    "named": "written with {names}",
+    "unused": "nothing that leads to the loss uses {quantity}",
+    "insert": "put in {name}",
+    "cancel": "{left} is {right}",
+    "factor": "common factors",
+    "arrange": "multiplied out and brought to one form",
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """A sentence as an id with parameters; views render (and later translate) it."""
+
+    id: str
+    says: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def message(rule: str, **params: Any) -> Message:
+    return Message(rule, RULES[rule], params)
+
+
+def unique(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Each sentence once, in order."""
+    return tuple({(m.id, str(m.params)): m for m in messages}.values())
+
+
+class Partial(Expr):
+    """An unevaluated local derivative: the entry v[I] by the entry q[J]."""
+
+    is_commutative = True
+    is_extended_real = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """`before = after` by one rule; `steps` say how, in order."""
+
+    rule: str
+    before: Expr
+    after: Expr
+    messages: tuple[Message, ...]
+    quantity: str
+    consumer: str | None = None
+    steps: tuple[Step, ...] = ()
+
+    def walk(self) -> Iterator[Step]:
+        """This step and everything inside it."""
+        yield self
+        for step in self.steps:
+            yield from step.walk()
+
+
+# -- local derivatives: every way from a formula down to one entry of q ---------------------------
+
+
+@dataclass(frozen=True)
+class Path:
+    """One occurrence `q[slots]` in a formula: the factors on the way, and the bound indices entered."""
+
+    slots: tuple[Expr, ...]
+    factors: tuple[Expr, ...] = ()
+    entered: tuple[Idx, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+    def through(self, factor: Expr, *messages: Message) -> Path:
+        factors = (factor, *self.factors) if factor != 1 else self.factors
+        return replace(self, factors=factors, messages=(*messages, *self.messages))
+
+    @property
+    def product(self) -> Expr:
+        return Mul(*self.factors)
+
+
+def paths(node: Basic, q: str) -> list[Path]:
+    """All occurrences of q in `node`, each with its local derivative as a list of factors."""
+    if q not in quantities_in(node):
+        return []
+    if name_of(node) == q:
+        return [Path(tuple(node.indices) if isinstance(node, Indexed) else ())]
+    for kind, rule in _STRUCTURE.items():
+        if isinstance(node, kind):
+            return rule(node, q)
+    operation = operation_row(node)
+    if operation is not None:
+        return _operation_paths(node, q, operation)
+    row = function_row(node)
+    argument = node.args[0]
+    slope = row.slope(argument, node)
+    return [path.through(slope, Message(row.name, row.says)) for path in paths(argument, q)]
+
+
+def _no_paths(node: Basic, q: str) -> list[Path]:
+    """Index expressions are integers: nothing flows through them."""
+    return []
+
+
+def _add_paths(node: Add, q: str) -> list[Path]:
+    using = [term for term in node.args if q in quantities_in(term)]
+    says = () if len(node.args) == 1 else (message("sum"),)
+    return [path.through(S.One, *says) for term in using for path in paths(term, q)]
+
+
+def _mul_paths(node: Mul, q: str) -> list[Path]:
+    found = []
+    using = [factor for factor in node.args if q in quantities_in(factor)]
+    for factor in using:
+        others = Mul(*(other for other in node.args if other is not factor))
+        rule = "product" if len(using) > 1 else "constant-factor"
+        if isinstance(factor, Pow) and factor.exp.could_extract_minus_sign():
+            rule = "quotient"
+        found += [path.through(others, message(rule)) for path in paths(factor, q)]
+    return found
+
+
+def _pow_paths(node: Pow, q: str) -> list[Path]:
+    base, exponent = node.args
+    found = []
+    if q in quantities_in(base):
+        says = message("power", exponent=exponent)
+        found += [path.through(exponent * base ** (exponent - 1), says) for path in paths(base, q)]
+    if q in quantities_in(exponent):
+        says = message("exponential", base=base)
+        found += [path.through(node * log(base), says) for path in paths(exponent, q)]
+    return found
+
+
+def _sum_paths(node: Sum, q: str) -> list[Path]:
+    body, bound = freshen(node)
+    return [replace(path, entered=(*bound, *path.entered)) for path in paths(body, q)]
+
+
+def _piecewise_paths(node: Piecewise, q: str) -> list[Path]:
+    """Branches that reach the same entry make one factor, again piecewise."""
+    branches = [(paths(value, q), condition) for value, condition in node.args]
+    plain: dict[tuple[Expr, ...], list[Expr]] = {}
+    found = []
+    says: list[Message] = []
+    for number, (inner, _) in enumerate(branches):
+        for path in inner:
+            says += path.messages
+            if path.entered:
+                found.append(path.through(_branch(node, {number: S.One}), message("piecewise")))
+            else:
+                values = plain.setdefault(path.slots, [S.Zero] * len(branches))
+                values[number] += path.product
+    for slots, values in plain.items():
+        factor = _branch(node, dict(enumerate(values)))
+        found.append(Path(slots, (factor,), (), (message("piecewise"), *unique(says))))
+    return found
+
+
+def _branch(node: Piecewise, values: Mapping[int, Expr]) -> Expr:
+    pairs = [(values.get(number, S.Zero), condition) for number, (_, condition) in enumerate(node.args)]
+    return Piecewise(*pairs, evaluate=False) if len(pairs) > 1 else pairs[0][0]
+
+
+def _extremum_paths(node: Expr, q: str) -> list[Path]:
+    found = []
+    for argument in node.args:
+        others = node.func(*(other for other in node.args if other is not argument))
+        slope = extremum_slope(argument, others, isinstance(node, Max))
+        found += [path.through(slope, message("extremum")) for path in paths(argument, q)]
+    return found
+
+
+def _operation_paths(node: Expr, q: str, row: Any) -> list[Path]:
+    says = Message(row.name, row.says)
+    if isinstance(node, ExprWithLimits):
+        body, bound = freshen(node)
+        factor = row.local(node, bound)
+        return [replace(p.through(factor, says), entered=(*bound, *p.entered)) for p in paths(body, q)]
+    matrix = node.args[0].args[0] if isinstance(node, MatrixEntry) else node.args[0]
+    out = node.args[1:] if isinstance(node, MatrixEntry) else ()
+    axis = Idx(Symbol("a", integer=True), matrix.shape[0])
+    slots = (fresh(axis), fresh(axis))
+    return [Path(slots, (row.local(matrix, out, slots),), slots, (says,))]
+
+
+_STRUCTURE = {
+    Indexed: _no_paths,
+    KroneckerDelta: _no_paths,
+    floor: _no_paths,
+    Mod: _no_paths,
+    Add: _add_paths,
+    Mul: _mul_paths,
+    Pow: _pow_paths,
+    Sum: _sum_paths,
+    Piecewise: _piecewise_paths,
+    Max: _extremum_paths,
+    Min: _extremum_paths,
+}
+
+
+def merged(found: Sequence[Path]) -> list[Path]:
+    """Occurrences of the same entry outside any sum are one: their local derivatives add."""
+    groups: dict[Any, list[Path]] = {}
+    for number, path in enumerate(found):
+        groups.setdefault(path.slots if not path.entered else number, []).append(path)
+    return [
+        group[0]
+        if len(group) == 1
+        else Path(
+            group[0].slots,
+            (Add(*(p.product for p in group)),),
+            (),
+            unique(m for p in group for m in p.messages),
+        )
+        for group in groups.values()
+    ]
+
+
+# -- contraction: which entries of v meet one entry of q ---------------------------------------------
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Where `q[slots] = q[J]`: indices solved for, masks their ranges leave, deltas that stay."""
+
+    solved: Mapping[Idx, Expr]
+    masks: tuple[Expr, ...]
+    deltas: tuple[Expr, ...]
+
+
+def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) -> Meeting:
+    """Solve `slots = targets` for as many indices of `scope` as possible."""
+    solved: dict[Idx, Expr] = {}
+    masks: list[Expr] = []
+    deltas: list[Expr] = []
+
+    def settle(index: Idx, value: Expr) -> None:
+        if size(index) != (size(value) if isinstance(value, Idx) else None):
+            masks.append(bracket(within(value, size(index))))
+        for old in solved:
+            solved[old] = substitute(solved[old], {index: value})
+        solved[index] = value
+
+    pending = _merge_radix(sorted(zip(slots, targets, strict=True), key=lambda pair: not isinstance(pair[0], Idx)))
+    for slot, target in pending:
+        slot = substitute(slot, solved)
+        if slot == target or (slot == 0 and isinstance(target, Idx) and size(target) == 1):
+            continue
+        for index in scope:
+            value = solve(slot, target, index) if index in free_indices(slot) and index not in solved else None
+            if value is not None:
+                settle(index, value)
+                break
+        else:
+            deltas.append(KroneckerDelta(slot, target))
+    masks = [substitute(mask, solved) for mask in masks]
+    return Meeting(solved, tuple(m for m in masks if m != 1), tuple(deltas))
+
+
+def _merge_radix(pairs: Sequence[tuple[Expr, Expr]]) -> list[tuple[Expr, Expr]]:
+    """`floor(m/D) = t` and `Mod(m, D) = d` together say `m = t*D + d`."""
+    pairs = list(pairs)
+    for high in pairs:
+        if not isinstance(high[0], floor):
+            continue
+        for low in pairs:
+            if isinstance(low[0], Mod) and (low[0].args[0] / low[0].args[1] - high[0].args[0]).expand() == 0:
+                rest = [pair for pair in pairs if pair is not high and pair is not low]
+                return _merge_radix([*rest, (low[0].args[0], high[1] * low[0].args[1] + low[1])])
+    return pairs
+
+
+# -- the derivation ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """`dW`: its expression in the steps' names, and the forms it can be written in."""
+
+    name: str
+    indices: tuple[Idx, ...]
+    expr: Expr
+    step: Step
+    derivation: Derivation = field(repr=False, compare=False)
+
+    @property
+    def symbol_name(self) -> str:
+        return f"d{self.name}"
+
+    @property
+    def shape(self) -> tuple[Expr, ...]:
+        return tuple(size(i) for i in self.indices)
+
+    @property
+    def entry(self) -> Expr:
+        return entry(tensor(self.symbol_name, self.indices), self.indices)
+
+    @cached_property
+    def closed_form(self) -> Any:
+        """The steps inserted into one another: a `ClosedForm` with its own steps."""
+        from tutor.symbolic.closed import close
+
+        return close(self)
+
+    @property
+    def closed(self) -> Expr:
+        """The closed form's expression."""
+        return self.closed_form.expr
+
+    @cached_property
+    def torch(self) -> str | None:
+        """The right side as a line of torch: `x.T @ dz`; None where torch has no short way."""
+        from tutor.symbolic.torch_form import torch_form
+
+        return torch_form(self.expr, self.indices, self.derivation.exercise)
+
+    @property
+    def index_form(self) -> str:
+        """The right side in the answer sheet's index style: `Sum(x[i,j]*dz[i,k], i)`."""
+        from tutor.symbolic.notation import sheet_form
+
+        return sheet_form(self.expr, self.derivation.exercise)
+
+    @property
+    def latex(self) -> str:
+        from tutor.symbolic.notation import latex_form
+
+        return f"{latex_form(self.entry, self.derivation.exercise)} = {latex_form(self.expr, self.derivation.exercise)}"
+
+    def __str__(self) -> str:
+        from tutor.views import text
+
+        return text.gradient(self)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        from tutor.views import notebook
+
+        return notebook.bundle(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """Every gradient of an exercise, in the order in which they are found, with the steps that find them."""
+
+    exercise: Exercise
+    gradients: Mapping[str, Gradient]
+    wrt: tuple[str, ...]
+
+    def gradient(self, name: str) -> Gradient:
+        """The gradient with respect to a quantity, by its name (`"W"`)."""
+        if name not in self.gradients:
+            quantity = self.exercise[name]  # raises for a name that does not exist
+            why = "holds integers" if quantity.domain == "index" else f"is a {quantity.kind}"
+            raise ExerciseError(f"exercise {self.exercise.name}: there is no gradient with respect to {name}, which {why}")
+        return self.gradients[name]
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """One step per gradient on the way to the wanted ones, from the loss back."""
+        return tuple(gradient.step for gradient in self.needed)
+
+    @cached_property
+    def needed(self) -> tuple[Gradient, ...]:
+        """The wanted gradients and those they are made of."""
+        wanted = {name for name in self.wrt if name in self.gradients}
+        for name in reversed(list(self.gradients)):
+            if name in wanted:
+                wanted |= {q for q in self.gradients if f"d{q}" in quantities_in(self.gradients[name].expr)}
+        ends = {q.name for q in self.exercise.ends}
+        return tuple(g for name, g in self.gradients.items() if name in wanted - ends)
+
+    @property
+    def program(self) -> list[tuple[str, tuple[Idx, ...], Expr]]:
+        """The backward pass as a straight-line program: run it after the forward one, in order."""
+        return [(g.symbol_name, g.indices, g.expr) for g in self.gradients.values() if not self._given(g)]
+
+    def _given(self, gradient: Gradient) -> bool:
+        return self.exercise[gradient.name].kind == "output"
+
+    def __str__(self) -> str:
+        from tutor.views import text
+
+        return text.derivation(self)
+
+    def __repr__(self) -> str:
+        return f"Derivation({self.exercise.id!r}, {len(self.gradients)} gradients)"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        from tutor.views import notebook
+
+        return notebook.bundle(self)
+
+
+def derive(exercise: Exercise, wrt: str | Sequence[str] | None = None) -> Derivation:
+    """All gradients of the exercise; `wrt` narrows what is shown to one quantity and what it needs."""
+    if isinstance(exercise, str):
+        raise TypeError(f"derive takes an Exercise: tutor.load({exercise!r}).derive()")
+    names = list(exercise.asked) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
+    full = exercise._cached("derivation", lambda: _derive(exercise))
+    if wrt is not None:
+        for name in names:
+            full.gradient(name)
+    else:
+        names = _asked_quantities(exercise)
+    return Derivation(exercise, full.gradients, tuple(names))
+
+
+def _asked_quantities(exercise: Exercise) -> list[str]:
+    """Asked names, with values replaced by the gradients that they read."""
+    wanted = []
+    for name in exercise.asked:
+        quantity = exercise[name]
+        if quantity.kind != "value":
+            wanted.append(name)
+        else:
+            wanted += [q.name for q in exercise if f"d{q.name}" in _reads_through(exercise, quantity)]
+    return list(dict.fromkeys(wanted))
+
+
+def _reads_through(exercise: Exercise, value: Quantity) -> frozenset[str]:
+    found = value.reads
+    for name in value.reads:
+        if name in exercise.quantities and exercise[name].kind == "value":
+            found |= _reads_through(exercise, exercise[name])
+    return found
+
+
+def _derive(exercise: Exercise) -> Derivation:
+    exercise.validate()
+    gradients: dict[str, Gradient] = {}
+    derivation = Derivation(exercise, gradients, tuple(exercise.asked))
+    users: dict[str, list[Quantity]] = {}
+    for v in exercise.forward:
+        for name in v.reads:
+            users.setdefault(name, []).append(v)
+    for q in [*reversed(exercise.forward), *exercise.leaves]:
+        if not q.differentiable:
+            continue
+        step = _gradient_step(exercise, q, list(reversed(users.get(q.name, []))))
+        gradients[q.name] = Gradient(q.name, q.indices, step.after, step, derivation)
+    return derivation
+
+
+def loss_entry(exercise: Exercise) -> Expr:
+    """What is differentiated; for a layer, an unnamed loss behind its outputs."""
+    ends = exercise.ends
+    return ends[0].entry if ends[0].kind == "loss" else Symbol("L", real=True)
+
+
+def _gradient_step(exercise: Exercise, q: Quantity, consumers: Sequence[Quantity]) -> Step:
+    target = Partial(loss_entry(exercise), q.entry)
+    if q.kind == "loss":
+        return Step("gradient", target, S.One, (message("identity", quantity=q.name),), q.name)
+    if q.kind == "output":
+        given = exercise.gradient_quantity(q).entry
+        return Step("gradient", target, given, (message("gradient", loss="L", quantity=q.name),), q.name)
+    parts = [_Contribution(exercise, v, q) for v in consumers]
+    parts = [part for part in parts if part.paths]
+    if not parts:
+        return Step("gradient", target, S.Zero, (message("unused", quantity=q.name),), q.name)
+    steps = _phases(exercise, q, target, parts)
+    says = message("gradient", loss=str(loss_entry(exercise)), quantity=q.name)
+    return Step("gradient", target, steps[-1].after, (says,), q.name, None, tuple(steps))
+
+
+def _phases(exercise: Exercise, q: Quantity, target: Expr, parts: Sequence[_Contribution]) -> list[Step]:
+    """Chain rule, local derivatives, contraction, names, facts: only those that change something."""
+    steps: list[Step] = []
+
+    def follow(rule: str, after: Expr, messages: Sequence[Message], **more: Any) -> None:
+        before = steps[-1].after if steps else target
+        after = _nice(exercise, after)
+        if after != before:
+            steps.append(Step(rule, before, after, tuple(messages), q.name, **more))
+
+    only = parts[0].v.name if len(parts) == 1 else None
+    follow("chain", Add(*(p.chain for p in parts)), [_chain_message(q, parts)], consumer=only)
+    local = Add(*(p.applied for p in parts))
+    details = tuple(p.local_step for p in parts)
+    follow("local", local, [m for p in parts for m in p.messages], consumer=only, steps=details)
+    contracted = Add(*(p.contracted for p in parts))
+    follow("contract", contracted, [m for p in parts for m in p.contraction_messages])
+    folded, names = contracted, []
+    for part in parts:
+        before = folded
+        folded = part.fold(folded)
+        if folded != before:
+            names.append(part.v.name)
+    follow("named", folded, [message("named", names=names)])
+    for fact in exercise.facts:
+        before, folded = folded, use_fact(folded, fact)
+        if folded != before:
+            follow("fact", folded, [message("fact", reason=fact.reason, left=fact.left, right=fact.right)])
+    return steps
+
+
+def use_fact(node: Expr, fact: Fact) -> Expr:
+    return replace_sums(node, fact.left, fact.right, sorted(free_indices(fact.left), key=str))
+
+
+def _chain_message(q: Quantity, parts: Sequence[_Contribution]) -> Message:
+    if len(parts) > 1:
+        return message("chain-paths", consumers=[p.v.name for p in parts], quantity=q.name)
+    part = parts[0]
+    if part.summed:
+        return message("chain-sum", over=list(part.summed), consumer=part.v.name, quantity=q.entry)
+    return message("chain", consumer=part.v.name, quantity=q.name)
+
+
+class _Contribution:
+    """What one consumer v sends back to q: `Sum(dv[I] * local, I)`."""
+
+    def __init__(self, exercise: Exercise, v: Quantity, q: Quantity):
+        self.exercise, self.v, self.q = exercise, v, q
+        self.apart = {i: fresh(i) for i in v.indices}
+        self.scope = list(self.apart.values())
+        self.body = substitute(v.expr, self.apart)
+        self.paths = [p for p in merged(paths(self.body, q.name)) if p.product != 0]
+        self.meetings = [meet(p.slots, q.indices, [*self.scope, *p.entered]) for p in self.paths]
+
+    @cached_property
+    def aligned(self) -> dict[Idx, Expr]:
+        """Indices of v that every path ties to one and the same index of q."""
+        ties = {}
+        for index in self.scope:
+            values = {m.solved.get(index) for m in self.meetings}
+            if len(values) == 1 and values <= set(self.q.indices) and not any(m.masks for m in self.meetings):
+                ties[index] = values.pop()
+        return ties
+
+    @cached_property
+    def summed(self) -> tuple[Idx, ...]:
+        """Indices of v that stay under the chain rule's sum, by their nice names."""
+        return tuple(self._nice_names[i] for i in self.scope if i not in self.aligned)
+
+    @cached_property
+    def _nice_names(self) -> dict[Idx, Idx]:
+        taken = set(self.q.indices)
+        names = {}
+        for original, index in self.apart.items():
+            if index not in self.aligned:
+                names[index] = pick_name(self.exercise, original, frozenset(taken))
+                taken.add(names[index])
+        return names
+
+    def _upstream(self, places: Mapping[Idx, Expr]) -> Expr:
+        if self.v.kind == "loss":
+            return S.One
+        symbol = self.exercise.gradient_quantity(self.v).symbol
+        return entry(symbol, [substitute(i, places) for i in self.scope])
+
+    @cached_property
+    def _places(self) -> dict[Idx, Expr]:
+        return {**self.aligned, **self._nice_names}
+
+    @cached_property
+    def partial(self) -> Expr:
+        v_entry = entry(self.v.symbol, [substitute(i, self._places) for i in self.scope])
+        return Partial(v_entry, self.q.entry)
+
+    @cached_property
+    def chain(self) -> Expr:
+        product = self._upstream(self._places) * self.partial
+        return reduce_over(Sum, product, self.summed)
+
+    @cached_property
+    def local(self) -> Expr:
+        """d v[I] / d q[J] with deltas where only some entries meet."""
+        terms = []
+        for path in self.paths:
+            slots = [substitute(s, self._places) for s in path.slots]
+            inner = meet(slots, self.q.indices, path.entered)
+            product = substitute(path.product, self._places)
+            terms.append(_assemble(product, inner, path.entered))
+        return Add(*terms)
+
+    @cached_property
+    def local_step(self) -> Step:
+        after = _nice(self.exercise, self.local)
+        return Step("local", self.partial, after, self.messages, self.q.name, self.v.name)
+
+    @cached_property
+    def applied(self) -> Expr:
+        """The chain rule with the local derivative put in, not simplified."""
+        upstream = self._upstream(self._places)
+        local = _nice(self.exercise, self.local)
+        kept = isinstance(local, Mul) and upstream != 1 and (local.could_extract_minus_sign() or fraction(local)[1] != 1)
+        product = Mul(upstream, local, evaluate=False) if kept else upstream * local
+        return reduce_over(Sum, product, self.summed)
+
+    @cached_property
+    def contracted(self) -> Expr:
+        terms = []
+        for path, meeting in zip(self.paths, self.meetings, strict=True):
+            scope = [*self.scope, *path.entered]
+            terms.append(_assemble(self._upstream({}) * path.product, meeting, scope))
+        return Add(*terms)
+
+    @cached_property
+    def messages(self) -> tuple[Message, ...]:
+        """The rules used inside, each once, outermost first."""
+        if len(self.paths) == 1 and self.paths[0].product == 1:
+            return (message("identity", quantity=self.q.name),)
+        says = unique(m for path in self.paths for m in path.messages if m.id not in _SILENT)
+        return says or (message("linear", consumer=self.v.name, quantity=self.q.name),)
+
+    @cached_property
+    def contraction_messages(self) -> tuple[Message, ...]:
+        if any(m.masks for m in self.meetings):
+            return (message("range"),)
+        if self.applied.has(KroneckerDelta) and not self.contracted.has(KroneckerDelta):
+            return (message("contract"),)
+        over = [i for i in self.summed if i not in free_indices(self._upstream(self._places))]
+        free = [
+            f
+            for f in Mul.make_args(self.local)
+            if not f.is_number and f not in (S.One,) and not free_indices(f) & set(self.summed)
+        ]
+        if free and self.summed and not over:
+            verb = "does" if len(free) == 1 else "do"
+            return (message("outside", factors=free, over=list(self.summed), verb=verb),)
+        return (message("sign-outside" if self.summed else "multiply"),)
+
+    def fold(self, node: Expr) -> Expr:
+        """Write v's own formula, where it came back, by v's name."""
+        if _is_plain(self.v.expr) or self.v.kind in ("loss", "output"):
+            return node
+        return fold(node, self.v.expr, self.v.entry, self.v.indices)
+
+
+_SILENT = ("sum-over", "constant-factor", "sum", "identity")
+
+
+def _is_plain(expr: Expr) -> bool:
+    """A bare name, perhaps with a constant: folding it would only obscure."""
+    rest = expr.as_coeff_Mul()[1]
+    return rest.is_Symbol or isinstance(rest, Indexed)
+
+
+def _assemble(product: Expr, meeting: Meeting, scope: Sequence[Idx]) -> Expr:
+    left = [i for i in scope if i not in meeting.solved]
+    body = substitute(product, meeting.solved) * Mul(*meeting.masks, *meeting.deltas)
+    body = _settle_masks(body)
+    return total(body, left)
+
+
+def _settle_masks(body: Expr) -> Expr:
+    """Conditions on indices that their ranges decide are dropped."""
+    if not body.has(Piecewise):
+        return body
+    made = []
+    for factor in Mul.make_args(body):
+        if isinstance(factor, Piecewise):
+            pairs = [(value, settled(condition)) for value, condition in factor.args]
+            factor = Piecewise(*pairs)
+        made.append(factor)
+    return Mul(*made)
+
+
+# -- names of bound indices -----------------------------------------------------------------------------
+
+
+def pick_name(exercise: Exercise, index: Idx, taken: frozenset[Idx] | set[Idx]) -> Idx:
+    """A readable index over the same axis: its own name, another of the exercise's, or one with a number."""
+    label = index.name.split("~")[0]
+    own = exercise.index_symbols.get(label)
+    candidates = [own] if own is not None and size(own) == size(index) else []
+    candidates += [i for i in exercise.index_symbols.values() if size(i) == size(index)]
+    used = {i.name for i in taken}
+    for candidate in candidates:
+        if candidate.name not in used:
+            return candidate
+    stem = label.rstrip("0123456789") or label
+    names = [stem] if own is None else []
+    reserved = set(exercise.size_symbols) | set(exercise.quantities) | set(exercise.index_symbols)
+    for name in [*names, *(f"{stem}{n}" for n in range(1, 100))]:
+        if name not in used and name not in reserved:
+            return Idx(Symbol(name, integer=True), size(index))
+    raise ExerciseError(f"exercise {exercise.name}: no free name for another index over {size(index)}")
+
+
+def _nice(exercise: Exercise, node: Expr) -> Expr:
+    """Bound indices by readable names, the same for the same expression."""
+    return rename_bound(node, lambda index, taken: pick_name(exercise, index, taken))

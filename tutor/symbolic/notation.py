@@ -1,0 +1,521 @@
+"""How formulas are written: blackboard text, the answer sheet's index style, and LaTeX.
+
+One walk, three alphabets. Terms and factors stand in the order in which their names appear in the exercise, not in
+SymPy's; gradients come before what they are multiplied with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sympy import Add, And, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Not, Number, Or, Piecewise, Pow, S, Symbol
+from sympy import floor, fraction
+from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.core.numbers import NumberSymbol
+from sympy.core.relational import Relational
+
+from tutor.exercise import Exercise
+from tutor.symbolic.functions import FUNCTIONS
+from tutor.symbolic.indices import Tensor, bound_indices, bracket_condition, name_of
+from tutor.symbolic.operations import MatrixEntry, MatrixFunction
+
+ADD, PRODUCT, UNARY, POWER, ATOM = range(5)  # how tightly a piece of text holds together
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_RELATIONS = {">": ">", "<": "<", ">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
+    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
+).split()
+_FUNCTION_NAMES = {row.sympy: row.name for row in FUNCTIONS.values()}
+
+
+def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
+    """Number, factors above and factors below the line; the numbers that SymPy multiplied into sums come out again."""
+    coefficient, above, below = S.One, [], []
+    top, bottom = fraction(node)
+    for factors, side, power in ((Mul.make_args(top), above, 1), (Mul.make_args(bottom), below, -1)):
+        for factor in factors:
+            if factor.is_Rational:
+                coefficient *= factor**power
+            elif isinstance(factor, Add):
+                content, rest = common_number(factor)
+                coefficient *= content**power
+                side.append(rest)
+            else:
+                side.append(factor)
+    return coefficient, above, below
+
+
+def common_number(node: Add) -> tuple[Number, Expr]:
+    """`2*a - 2*b` as 2 and `a - b`; `x/2 + y/2` as 1/2 and `x + y`; but `v + 1/1000` stays."""
+    content, rest = node.primitive()
+    shared = {term.as_coeff_Mul()[0].q for term in node.args if term.as_coeff_Mul()[0].is_Rational}
+    return (content, rest) if content.is_Integer or len(shared) == 1 else (S.One, node)
+
+
+class Writer:
+    """Blackboard text: `-(Σk dp[i,k]·e[i,k]) / s[i]²`."""
+
+    times = "·"
+    minus = "-"
+
+    def __init__(self, exercise: Exercise | None = None):
+        self.order = exercise.order if exercise is not None else {}
+        self.last = len(self.order)
+        self.loss = next((q.name for q in exercise.ends if q.kind == "loss"), "L") if exercise is not None else "L"
+
+    def write(self, node: Basic, tight: int = ADD) -> str:
+        """The text of a node, in parentheses if it holds together less than `tight` asks."""
+        text, holds = self._dispatch(node)
+        return text if holds >= tight else self.parenthesize(text)
+
+    def parenthesize(self, text: str) -> str:
+        return f"({text})"
+
+    def _dispatch(self, node: Basic) -> tuple[str, int]:
+        for kind in type(node).__mro__:
+            method = getattr(self, f"_{kind.__name__}", None)
+            if method is not None:
+                return method(node)
+        if isinstance(node, Expr) and node.is_Function:
+            return self.function(node)
+        return str(node), ATOM
+
+    # -- order ----------------------------------------------------------------------------------
+
+    def rank(self, node: Basic) -> float:
+        """Where a name first appears; gradients before everything, the latest quantity's first."""
+        name = name_of(node)
+        if isinstance(node, Idx) or name is None:
+            ranks = [self.rank(a) for a in (node.args[:1] if isinstance(node, ExprWithLimits) else node.args)]
+            return min(ranks, default=self.last + 1)
+        if name in self.order:
+            return self.order[name]
+        if name[:1] == "d" and name[1:] in self.order:
+            return -1 - self.order[name[1:]]
+        return self.last
+
+    def terms(self, node: Add) -> list[Expr]:
+        """Positive terms first, then by first appearance; a number leads when nothing positive would."""
+
+        def key(term: Expr) -> tuple[Any, ...]:
+            coefficient, rest = term.as_coeff_Mul()
+            last = term.is_number and not leads
+            return (bool(coefficient < 0), last, sorted(self.rank(f) for f in Mul.make_args(rest)), str(rest))
+
+        others = [t for t in node.args if not t.is_number]
+        leads = all(t.could_extract_minus_sign() or t.is_Function for t in others)
+        return sorted(node.args, key=key)
+
+    def factors(self, factors: Sequence[Expr]) -> list[Expr]:
+        """Numbers, sizes and names by first appearance, then what is compound, sums last."""
+
+        def key(factor: Expr) -> tuple[Any, ...]:
+            base = factor.as_base_exp()[0]
+            if factor.is_number:
+                kind = 0
+            elif type(factor).__name__ == "Partial":
+                kind = 3
+            elif isinstance(factor, ExprWithLimits):
+                kind = 4
+            elif bracket_condition(factor) is not None:
+                kind = 3
+            else:
+                kind = 1 if name_of(base) is not None else 2
+            return (kind, self.rank(factor), str(factor))
+
+        return sorted(factors, key=key)
+
+    # -- sums and products ---------------------------------------------------------------------------
+
+    def _Add(self, node: Add) -> tuple[str, int]:
+        if common_number(node)[0] != 1:
+            return self._Mul(node)
+        text = ""
+        for term in self.terms(node):
+            negative = term.could_extract_minus_sign()
+            piece = self.write(-term if negative else term, PRODUCT)
+            if text:
+                text += f" {self.minus} {piece}" if negative else f" + {piece}"
+            else:
+                text = f"{self.minus}{piece}" if negative else piece
+        return text, ADD
+
+    def _Mul(self, node: Mul) -> tuple[str, int]:
+        if isinstance(node, Mul) and any(isinstance(f, Mul) for f in node.args):  # a step's own list of factors, kept apart
+            return self._kept(node)
+        coefficient, above, below = split_product(node)
+        sign = self.minus if coefficient < 0 else ""
+        above = [abs(coefficient.p), *above] if abs(coefficient.p) != 1 or not above else above
+        below = [S(coefficient.q), *below] if coefficient.q != 1 else below
+        above = [S(f) for f in above]
+        if below:
+            text, holds = self.quotient(above, below)
+            return sign + text, holds
+        return sign + self.product(above), PRODUCT
+
+    def _kept(self, node: Mul) -> tuple[str, int]:
+        pieces = []
+        for factor in node.args:
+            plain = isinstance(factor, Mul) and fraction(factor)[1] == 1 and not factor.could_extract_minus_sign()
+            pieces.append(self.write(factor, PRODUCT if plain else UNARY))
+        return f" {self.times} ".join(pieces), PRODUCT
+
+    def product(self, factors: Sequence[Expr]) -> str:
+        if len(factors) == 1:
+            return self.write(factors[0], PRODUCT)
+        return self.times.join(self.write(f, UNARY) for f in self.factors(factors))
+
+    def quotient(self, top: Sequence[Expr], bottom: Sequence[Expr]) -> tuple[str, int]:
+        above = self.product(top) if len(top) > 1 else self.write(top[0], UNARY)
+        below = self.write(bottom[0], UNARY) if len(bottom) == 1 else self.parenthesize(self.product(bottom))
+        return f"{above}{self.slash}{below}", PRODUCT
+
+    slash = " / "
+
+    def _Pow(self, node: Pow) -> tuple[str, int]:
+        base, exponent = node.args
+        if exponent.could_extract_minus_sign() and exponent.is_number and exponent in (-1, -2, -3, -S.Half):
+            return self.quotient([S.One], [base**-exponent])
+        if exponent == S.Half:
+            return self.root(base), ATOM
+        return self.power(base, exponent), POWER
+
+    def root(self, base: Expr) -> str:
+        return f"√{self.write(base, ATOM)}" if base.is_Atom or isinstance(base, Indexed) else f"√({self.write(base)})"
+
+    def power(self, base: Expr, exponent: Expr) -> str:
+        if exponent.is_Integer:
+            return self.write(base, ATOM) + str(exponent).translate(_SUPERSCRIPTS)
+        return f"{self.write(base, ATOM)}^{self.write(exponent, ATOM)}"
+
+    # -- leaves --------------------------------------------------------------------------------------
+
+    def _Integer(self, node: Number) -> tuple[str, int]:
+        return str(node), ATOM if node >= 0 else UNARY - 1
+
+    def _Rational(self, node: Number) -> tuple[str, int]:
+        return str(node), PRODUCT
+
+    def _Float(self, node: Number) -> tuple[str, int]:
+        return repr(float(node)), ATOM if node >= 0 else UNARY - 1
+
+    def _NumberSymbol(self, node: NumberSymbol) -> tuple[str, int]:
+        return {"pi": "π", "E": "e"}.get(type(node).__name__.replace("Exp1", "E").replace("Pi", "pi"), str(node)), ATOM
+
+    def _Symbol(self, node: Symbol) -> tuple[str, int]:
+        return node.name, ATOM
+
+    def _Idx(self, node: Idx) -> tuple[str, int]:
+        return node.name, ATOM
+
+    def _Indexed(self, node: Indexed) -> tuple[str, int]:
+        return f"{node.base.name}[{','.join(self.index(i) for i in node.indices)}]", ATOM
+
+    def index(self, node: Basic) -> str:
+        return self.write(node).replace(" ", "")
+
+    def _Tensor(self, node: Tensor) -> tuple[str, int]:
+        return node.name, ATOM
+
+    # -- reductions, deltas, cases ---------------------------------------------------------------------
+
+    def _Sum(self, node: ExprWithLimits) -> tuple[str, int]:
+        return self.reduction("Σ", node), PRODUCT
+
+    def reduction(self, sign: str, node: ExprWithLimits) -> str:
+        over = ",".join(i.name for i in bound_indices(node))
+        return f"{sign}{over} {self.write(node.args[0], PRODUCT)}"
+
+    def _Product(self, node: ExprWithLimits) -> tuple[str, int]:
+        return self.reduction("Π", node), PRODUCT
+
+    def _Reduction(self, node: ExprWithLimits) -> tuple[str, int]:
+        sign = {"MaxOver": "max", "MinOver": "min", "ArgMaxOver": "argmax", "ArgMinOver": "argmin"}
+        return self.reduction(sign.get(type(node).__name__, type(node).__name__) + "_", node), PRODUCT
+
+    def _KroneckerDelta(self, node: KroneckerDelta) -> tuple[str, int]:
+        return f"δ({', '.join(self.index(a) for a in node.args)})", ATOM
+
+    def _Partial(self, node: Expr) -> tuple[str, int]:
+        return f"∂{self.write(node.args[0])}/∂{self.write(node.args[1])}", ATOM
+
+    def _Piecewise(self, node: Piecewise) -> tuple[str, int]:
+        condition = bracket_condition(node)
+        if condition is not None:
+            return self.bracket(condition), ATOM
+        return self.cases([(value, None if c == S.true else c) for value, c in node.args])
+
+    def bracket(self, condition: Basic) -> str:
+        return f"[{self.write(condition)}]"
+
+    def cases(self, branches: Sequence[tuple[Expr, Basic | None]]) -> tuple[str, int]:
+        pieces = [
+            f"{self.write(value)} {'otherwise' if condition is None else 'if ' + self.write(condition)}"
+            for value, condition in branches
+        ]
+        return "{" + "; ".join(pieces) + "}", ATOM
+
+    def _Relational(self, node: Relational) -> tuple[str, int]:
+        left, right = node.args
+        sign = node.rel_op
+        if left.is_number and not right.is_number:
+            left, right, sign = right, left, node.reversed.rel_op
+        return f"{self.write(left)} {self.relation(sign)} {self.write(right)}", ADD
+
+    def relation(self, sign: str) -> str:
+        return _RELATIONS.get(sign, sign)
+
+    def _And(self, node: And) -> tuple[str, int]:
+        return self.connected("and", node), ADD
+
+    def _Or(self, node: Or) -> tuple[str, int]:
+        return self.connected("or", node), ADD
+
+    def _Not(self, node: Not) -> tuple[str, int]:
+        return f"not {self.write(node.args[0], ATOM)}", ADD
+
+    def connected(self, word: str, node: Basic) -> str:
+        return f" {word} ".join(sorted(self.write(a) for a in node.args))
+
+    # -- functions ----------------------------------------------------------------------------------------
+
+    def function(self, node: Expr) -> tuple[str, int]:
+        name = _FUNCTION_NAMES.get(node.func, node.func.__name__)
+        if name == "Abs":
+            return self.absolute(node.args[0]), ATOM
+        return f"{self.function_name(name)}({', '.join(self.write(a) for a in self.arguments(node))})", ATOM
+
+    def arguments(self, node: Expr) -> list[Expr]:
+        return sorted(node.args, key=self.rank) if node.func.__name__ in ("Max", "Min") else list(node.args)
+
+    def function_name(self, name: str) -> str:
+        return {"Max": "max", "Min": "min"}.get(name, name)
+
+    def absolute(self, argument: Expr) -> str:
+        return f"|{self.write(argument)}|"
+
+    def _floor(self, node: floor) -> tuple[str, int]:
+        return f"⌊{self.write(node.args[0])}⌋", ATOM
+
+    def _Mod(self, node: Mod) -> tuple[str, int]:
+        return f"{self.write(node.args[0], UNARY)} mod {self.write(node.args[1], UNARY)}", PRODUCT
+
+    def _MatrixFunction(self, node: MatrixFunction) -> tuple[str, int]:
+        return {"LogDet": "log|det {}|", "Det": "det({})", "Inverse": "inv({})"}[type(node).__name__].format(
+            node.args[0].name
+        ), ATOM
+
+    def _MatrixEntry(self, node: MatrixEntry) -> tuple[str, int]:
+        matrix, *indices = node.args
+        return f"{self.write(matrix)}[{','.join(self.index(i) for i in indices)}]", ATOM
+
+
+class SheetWriter(Writer):
+    """The answer sheet's index style, ASCII: `-Sum(dp[i,k]*e[i,k], k)/s[i]**2`."""
+
+    times = "*"
+    slash = "/"
+
+    def _kept(self, node: Mul) -> tuple[str, int]:
+        return "*".join(self.write(f, UNARY) for f in node.args), PRODUCT
+
+    def root(self, base: Expr) -> str:
+        return f"sqrt({self.write(base)})"
+
+    def power(self, base: Expr, exponent: Expr) -> str:
+        return f"{self.write(base, ATOM)}**{self.write(exponent, ATOM)}"
+
+    def _NumberSymbol(self, node: NumberSymbol) -> tuple[str, int]:
+        return ("pi", ATOM) if node is S.Pi else ("exp(1)", ATOM)
+
+    def reduction(self, sign: str, node: ExprWithLimits) -> str:
+        over = ", ".join(i.name for i in bound_indices(node))
+        return f"{type(node).__name__}({self.write(node.args[0])}, {over})"
+
+    def _Sum(self, node: ExprWithLimits) -> tuple[str, int]:
+        return self.reduction("Sum", node), ATOM
+
+    _Product = _Reduction = _Sum
+
+    def _KroneckerDelta(self, node: KroneckerDelta) -> tuple[str, int]:
+        return f"KroneckerDelta({', '.join(self.write(a) for a in node.args)})", ATOM
+
+    def bracket(self, condition: Basic) -> str:
+        return f"where({self.write(condition)}, 1, 0)"
+
+    def cases(self, branches: Sequence[tuple[Expr, Basic | None]]) -> tuple[str, int]:
+        (value, condition), *rest = branches
+        if condition is None:
+            return self.write(value), ADD
+        other = self.cases(rest)[0] if rest else "0"
+        return f"where({self.write(condition)}, {self.write(value)}, {other})", ATOM
+
+    def relation(self, sign: str) -> str:
+        return sign
+
+    def connected(self, word: str, node: Basic) -> str:
+        return f" {'&' if word == 'and' else '|'} ".join(sorted(f"({self.write(a)})" for a in node.args))
+
+    def absolute(self, argument: Expr) -> str:
+        return f"abs({self.write(argument)})"
+
+    def function_name(self, name: str) -> str:
+        return name
+
+    def _floor(self, node: floor) -> tuple[str, int]:
+        top, bottom = fraction(node.args[0])
+        return f"{self.write(top, UNARY)}//{self.write(bottom, UNARY)}", PRODUCT
+
+    def _Mod(self, node: Mod) -> tuple[str, int]:
+        return f"{self.write(node.args[0], UNARY)} % {self.write(node.args[1], UNARY)}", PRODUCT
+
+    def _MatrixFunction(self, node: MatrixFunction) -> tuple[str, int]:
+        return f"{type(node).__name__}({node.args[0].name})", ATOM
+
+
+class LatexWriter(Writer):
+    r"""LaTeX: `-\frac{1}{s_{i}^{2}} \sum_{k} ...`."""
+
+    times = r" \, "
+
+    def parenthesize(self, text: str) -> str:
+        return rf"\left({text}\right)"
+
+    def name(self, name: str) -> str:
+        if name in _GREEK:
+            return rf"\{name}"
+        found = re.fullmatch(r"([A-Za-z]|" + "|".join(_GREEK) + r")(\d+)", name)
+        if found:
+            return rf"{self.name(found[1])}^{{({found[2]})}}"
+        return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+
+    def _gradient_of(self, name: str) -> str | None:
+        return name[1:] if name not in self.order and name[:1] == "d" and name[1:] in self.order else None
+
+    def _entry(self, name: str, indices: Sequence[Basic]) -> str:
+        if not indices:
+            return self.name(name)
+        inside = [self.index(i) for i in indices]
+        glue = "" if all(re.fullmatch(r"[a-zA-Z]|\\[a-z]+ ?", i) for i in inside) else ","
+        return f"{self.name(name)}_{{{glue.join(inside)}}}"
+
+    def _Symbol(self, node: Symbol) -> tuple[str, int]:
+        return self._named(node.name, ())
+
+    def _Indexed(self, node: Indexed) -> tuple[str, int]:
+        return self._named(node.base.name, node.indices)
+
+    def _named(self, name: str, indices: Sequence[Basic]) -> tuple[str, int]:
+        of = self._gradient_of(name)
+        if of is None:
+            holds = ATOM if "^" not in self.name(name) else POWER
+            return self._entry(name, indices), holds
+        return rf"\frac{{\partial {self.name(self.loss)}}}{{\partial {self._entry(of, indices)}}}", POWER
+
+    def _Idx(self, node: Idx) -> tuple[str, int]:
+        found = re.fullmatch(r"([a-z]+)(\d+)", node.name)
+        return (f"{found[1]}_{{{found[2]}}}" if found else self.name(node.name)), ATOM
+
+    def _Tensor(self, node: Tensor) -> tuple[str, int]:
+        return self.name(node.name), ATOM
+
+    def _Rational(self, node: Number) -> tuple[str, int]:
+        sign = "-" if node < 0 else ""
+        return rf"{sign}\frac{{{abs(node.p)}}}{{{node.q}}}", PRODUCT
+
+    def _NumberSymbol(self, node: NumberSymbol) -> tuple[str, int]:
+        return (r"\pi" if node is S.Pi else "e"), ATOM
+
+    def quotient(self, top: Sequence[Expr], bottom: Sequence[Expr]) -> tuple[str, int]:
+        sums = [f for f in top if isinstance(f, ExprWithLimits)]
+        above = [f for f in top if f not in sums] or [S.One]
+        front = rf"\frac{{{self._flat(above)}}}{{{self._flat(bottom)}}}"
+        return (f"{front} {self.product(sums)}", PRODUCT) if sums else (front, UNARY)
+
+    def _flat(self, factors: Sequence[Expr]) -> str:
+        return self.product(factors) if len(factors) > 1 else self.write(factors[0])
+
+    def root(self, base: Expr) -> str:
+        return rf"\sqrt{{{self.write(base)}}}"
+
+    def power(self, base: Expr, exponent: Expr) -> str:
+        return f"{self.write(base, ATOM)}^{{{self.write(exponent)}}}"
+
+    def reduction(self, sign: str, node: ExprWithLimits) -> str:
+        over = ",".join(self.write(i) for i in bound_indices(node))
+        return rf"{sign}_{{{over}}} {self.write(node.args[0], PRODUCT)}"
+
+    def _Sum(self, node: ExprWithLimits) -> tuple[str, int]:
+        return self.reduction(r"\sum", node), PRODUCT
+
+    def _Product(self, node: ExprWithLimits) -> tuple[str, int]:
+        return self.reduction(r"\prod", node), PRODUCT
+
+    def _Reduction(self, node: ExprWithLimits) -> tuple[str, int]:
+        sign = {"MaxOver": r"\max", "MinOver": r"\min", "ArgMaxOver": r"\arg\max", "ArgMinOver": r"\arg\min"}
+        return self.reduction(sign.get(type(node).__name__, type(node).__name__), node), PRODUCT
+
+    def _KroneckerDelta(self, node: KroneckerDelta) -> tuple[str, int]:
+        return rf"\delta_{{{', '.join(self.index(a) for a in node.args)}}}", ATOM
+
+    def _Partial(self, node: Expr) -> tuple[str, int]:
+        return rf"\frac{{\partial {self.write(node.args[0])}}}{{\partial {self.write(node.args[1])}}}", POWER
+
+    def bracket(self, condition: Basic) -> str:
+        return rf"\mathbb{{1}}[{self.write(condition)}]"
+
+    def cases(self, branches: Sequence[tuple[Expr, Basic | None]]) -> tuple[str, int]:
+        rows = [
+            f"{self.write(v)} & " + (r"\text{otherwise}" if c is None else rf"\text{{if }} {self.write(c)}")
+            for v, c in branches
+        ]
+        return r"\begin{cases}" + r" \\ ".join(rows) + r"\end{cases}", ATOM
+
+    def relation(self, sign: str) -> str:
+        return {">=": r"\ge", "<=": r"\le", "!=": r"\ne", "==": "="}.get(sign, sign)
+
+    def connected(self, word: str, node: Basic) -> str:
+        return (r" \wedge " if word == "and" else r" \vee ").join(sorted(self.write(a) for a in node.args))
+
+    def absolute(self, argument: Expr) -> str:
+        return rf"\left|{self.write(argument)}\right|"
+
+    def function(self, node: Expr) -> tuple[str, int]:
+        text, holds = super().function(node)
+        return text, holds
+
+    def function_name(self, name: str) -> str:
+        row = FUNCTIONS.get(name)
+        if row is not None and row.latex:
+            return row.latex
+        return {"Max": r"\max", "Min": r"\min"}.get(name, rf"\operatorname{{{name}}}")
+
+    def _floor(self, node: floor) -> tuple[str, int]:
+        return rf"\lfloor {self.write(node.args[0])} \rfloor", ATOM
+
+    def _Mod(self, node: Mod) -> tuple[str, int]:
+        return rf"{self.write(node.args[0], UNARY)} \bmod {self.write(node.args[1], UNARY)}", PRODUCT
+
+    def _MatrixFunction(self, node: MatrixFunction) -> tuple[str, int]:
+        name = self.name(node.args[0].name)
+        forms = {"LogDet": r"\log\left|\det {}\right|", "Det": r"\det {}", "Inverse": "{}^{{-1}}"}
+        return forms[type(node).__name__].format(name), POWER
+
+    def _MatrixEntry(self, node: MatrixEntry) -> tuple[str, int]:
+        matrix, *indices = node.args
+        return rf"\left({self.write(matrix)}\right)_{{{','.join(self.index(i) for i in indices)}}}", ATOM
+
+
+def plain_form(node: Basic, exercise: Exercise | None = None) -> str:
+    return Writer(exercise).write(node)
+
+
+def sheet_form(node: Basic, exercise: Exercise | None = None) -> str:
+    return SheetWriter(exercise).write(node)
+
+
+def latex_form(node: Basic, exercise: Exercise | None = None) -> str:
+    return LatexWriter(exercise).write(node)

@@ -1,0 +1,497 @@
+"""From the index form to a line of torch: `Sum(x[i,j]*dz[i,k], i)` is `x.T @ dz`.
+
+Every piece is a torch expression with the axes it has; pieces are lined up by transposes and `None` axes, contracted
+by `@`, summed by `.sum`, and only as the last resort handed to `torch.einsum`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Max, Min, Mul, Number, Piecewise, Pow, S, Sum, Symbol
+from sympy import Product
+from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.core.numbers import NumberSymbol
+from sympy.core.relational import Relational
+
+from tutor.exercise import Exercise
+from tutor.symbolic.functions import function_row
+from tutor.symbolic.indices import bound_indices, bracket_condition, free_indices, quantities_in, size
+from tutor.symbolic.notation import SheetWriter, common_number, split_product
+from tutor.symbolic.operations import ArgMaxOver, ArgMinOver, Det, LogDet, MatrixEntry, MaxOver, MinOver
+
+ADD, PRODUCT, UNARY, POWER, ATOM = range(5)
+
+
+class NoTorchForm(Exception):
+    """Torch has no short way to say this."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A torch expression, how tightly its text holds together, and the axes of its value in order."""
+
+    text: str
+    holds: int
+    axes: tuple[Idx, ...]
+    # the same with every factor lined up to more axes: `dmu[:, None] / D` rather than `(dmu / D)[:, None]`
+    across: Callable[[tuple[Idx, ...]], Piece] | None = field(default=None, compare=False)
+
+    def at(self, tight: int) -> str:
+        return self.text if self.holds >= tight else f"({self.text})"
+
+
+def torch_form(expr: Expr, indices: Sequence[Idx], exercise: Exercise) -> str | None:
+    """The right side as torch, its axes in the order of `indices`; None where there is no short way."""
+    former = _Former(exercise)
+    try:
+        return former.filled(former.form(expr, tuple(indices)), tuple(indices)).text
+    except NoTorchForm:
+        return None
+
+
+def _lined_up(piece: Piece, axes: tuple[Idx, ...]) -> Piece:
+    """The piece with its axes in the order of `axes`; missing ones in the middle or at the end become `None`."""
+    have = tuple(a for a in axes if a in piece.axes)
+    if set(piece.axes) - set(axes):
+        raise NoTorchForm
+    slots = [":" if a in have else "None" for a in axes]
+    while slots and slots[0] == "None":
+        slots.pop(0)
+    if "None" not in slots:
+        return _permuted(piece, have)
+    if piece.across is not None:
+        return piece.across(axes)
+    piece = _permuted(piece, have)
+    return Piece(f"{piece.at(ATOM)}[{', '.join(slots)}]", ATOM, have)
+
+
+def _permuted(piece: Piece, axes: tuple[Idx, ...]) -> Piece:
+    if piece.axes == axes:
+        return piece
+    if len(axes) == 2:
+        return Piece(f"{piece.at(ATOM)}.T", ATOM, axes)
+    if len(axes) > 2 and piece.axes[:-2] == axes[:-2]:
+        return Piece(f"{piece.at(ATOM)}.mT", ATOM, axes)
+    order = ", ".join(str(piece.axes.index(a)) for a in axes)
+    return Piece(f"{piece.at(ATOM)}.permute({order})", ATOM, axes)
+
+
+class _Former:
+    def __init__(self, exercise: Exercise):
+        self.exercise = exercise
+        self.writer = SheetWriter(exercise)
+
+    def filled(self, piece: Piece, axes: tuple[Idx, ...]) -> Piece:
+        """The piece in its full shape: axes it does not vary over are repeated."""
+        lined = _lined_up(piece, axes)
+        if set(piece.axes) == set(axes):
+            return lined
+        shape = ", ".join(self.writer.write(size(a)) for a in axes)
+        if piece.axes:
+            return Piece(f"{lined.at(ATOM)}.expand({shape})", ATOM, axes)
+        if piece.text in ("0", "1"):
+            return Piece(f"torch.{'zeros' if piece.text == '0' else 'ones'}({shape})", ATOM, axes)
+        return Piece(f"{piece.at(PRODUCT)} * torch.ones({shape})", PRODUCT, axes)
+
+    def form(self, node: Basic, wanted: tuple[Idx, ...]) -> Piece:
+        """A piece for `node`, preferring the axis order `wanted`."""
+        for kind, rule in _FORMS.items():
+            if isinstance(node, kind):
+                return rule(self, node, wanted)
+        if isinstance(node, Expr) and node.is_Function:
+            return self.function(node, wanted)
+        raise NoTorchForm
+
+    # -- leaves ------------------------------------------------------------------------------------
+
+    def number(self, node: Number, wanted: tuple[Idx, ...]) -> Piece:
+        text = self.writer.write(node)
+        return Piece(text, ATOM if node.is_Integer and node >= 0 else PRODUCT, ())
+
+    def constant(self, node: NumberSymbol, wanted: tuple[Idx, ...]) -> Piece:
+        return Piece("pi" if node is S.Pi else "torch.exp(1)", ATOM, ())
+
+    def symbol(self, node: Symbol, wanted: tuple[Idx, ...]) -> Piece:
+        return Piece(node.name, ATOM, ())
+
+    def index(self, node: Idx, wanted: tuple[Idx, ...]) -> Piece:
+        return Piece(f"torch.arange({self.writer.write(size(node))})", ATOM, (node,))
+
+    def indexed(self, node: Indexed, wanted: tuple[Idx, ...]) -> Piece:
+        """Plain axes stay; integers select; one gather by an index tensor goes into the brackets."""
+        name, slots = node.base.name, node.indices
+        plain = [i for i in slots if isinstance(i, Idx)]
+        if len(plain) == len(slots) and len(set(plain)) == len(slots):
+            return Piece(name, ATOM, tuple(plain))
+        if len(set(plain)) != len(plain):
+            raise NoTorchForm
+        inner = [s for s in slots if not isinstance(s, (Idx, Number))]
+        if any(isinstance(s, Number) for s in slots) and inner or len(inner) > 1:
+            raise NoTorchForm
+        gathered = [self.form(s, wanted) if s in inner else None for s in slots]
+        shared = set(plain) & {a for piece in gathered if piece for a in piece.axes}
+        if shared:
+            return self._picked(name, slots, gathered)
+        texts, axes = [], []
+        for slot, piece in zip(slots, gathered, strict=True):
+            if piece is not None:
+                texts.append(piece.text)
+                axes += piece.axes
+            elif isinstance(slot, Number):
+                texts.append(str(slot))
+            else:
+                texts.append(":")
+                axes.append(slot)
+        while texts[-1] == ":":
+            texts.pop()
+        return Piece(f"{name}[{', '.join(texts)}]", ATOM, tuple(axes))
+
+    def _picked(self, name: str, slots: Sequence[Expr], gathered: Sequence[Piece | None]) -> Piece:
+        """`logp[i, t[i]]` is `logp[range(N), t]`."""
+        if len(slots) != 2 or gathered[1] is None or gathered[1].axes != (slots[0],):
+            raise NoTorchForm
+        extent = self.writer.write(size(slots[0]))
+        return Piece(f"{name}[range({extent}), {gathered[1].text}]", ATOM, gathered[1].axes)
+
+    def delta(self, node: KroneckerDelta, wanted: tuple[Idx, ...]) -> Piece:
+        """`KroneckerDelta(k, t[i])` is `F.one_hot(t, K)`; of two plain indices, `torch.eye`."""
+        sides = sorted(node.args, key=lambda a: not isinstance(a, Idx))
+        if all(isinstance(a, Idx) for a in sides):
+            if size(sides[0]) != size(sides[1]):
+                raise NoTorchForm
+            axes = tuple(a for a in wanted if a in sides) or tuple(sides)
+            return Piece(f"torch.eye({self.writer.write(size(sides[0]))})", ATOM, axes)
+        klass, value = sides
+        if not isinstance(klass, Idx) or isinstance(value, Number):
+            raise NoTorchForm
+        piece = self.form(value, wanted)
+        return Piece(f"F.one_hot({piece.text}, {self.writer.write(size(klass))})", ATOM, (*piece.axes, klass))
+
+    # -- elementwise -----------------------------------------------------------------------------------
+
+    def _union(self, pieces: Sequence[Piece], wanted: tuple[Idx, ...]) -> tuple[Idx, ...]:
+        """Axes of a broadcast: in the wanted order where there is one, else as the largest piece has them."""
+        every = {a for piece in pieces for a in piece.axes}
+        order = [a for a in wanted if a in every]
+        for piece in sorted(pieces, key=lambda p: -len(p.axes)):
+            order += [a for a in piece.axes if a not in order]
+        largest = max(pieces, key=lambda p: len(p.axes), default=None)
+        if largest is not None and len(largest.axes) == len(order) and not set(order) & set(wanted):
+            return largest.axes
+        return tuple(order)
+
+    def _broadcast(self, pieces: Sequence[Piece], axes: tuple[Idx, ...]) -> list[Piece]:
+        return [_lined_up(piece, axes) for piece in pieces]
+
+    def add(self, node: Add, wanted: tuple[Idx, ...]) -> Piece:
+        if common_number(node)[0] != 1:
+            return self.mul(node, wanted)
+        terms = self.writer.terms(node)
+        signs = [t.could_extract_minus_sign() for t in terms]
+        pieces = [self.form(-t if minus else t, wanted) for t, minus in zip(terms, signs, strict=True)]
+        axes = self._union(pieces, wanted)
+        text = ""
+        for piece, minus in zip(self._broadcast(pieces, axes), signs, strict=True):
+            part = piece.at(PRODUCT)
+            text += (f" - {part}" if minus else f" + {part}") if text else (f"-{part}" if minus else part)
+        return Piece(text, ADD, axes)
+
+    def mul(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece:
+        if isinstance(node, Mul) and any(isinstance(f, Mul) for f in node.args):
+            node = Mul(*node.args)
+        coefficient, above, below = split_product(node)
+        if abs(coefficient.p) != 1 or not above:
+            above = [S(abs(coefficient.p)), *above]
+        if coefficient.q != 1:
+            below = [S(coefficient.q), *below]
+        top = self._factor_pieces(above, wanted)
+        bottom = self._factor_pieces(below, wanted) if below else []
+        sign = "-" if coefficient < 0 else ""
+
+        def across(axes: tuple[Idx, ...]) -> Piece:
+            piece, have = self.times(top, axes), self._union([*top, *bottom], axes)
+            if bottom:
+                text = f"{piece.at(PRODUCT)} / {self.times(bottom, axes).at(UNARY)}"
+                piece = Piece(text, PRODUCT, have)
+            return Piece(f"{sign}{piece.at(PRODUCT)}", PRODUCT, have) if sign else piece
+
+        piece = across(self._union([*top, *bottom], wanted))
+        return replace(piece, across=across) if len(top) + len(bottom) > 1 or sign else piece
+
+    def _factor_pieces(self, factors: Sequence[Expr], wanted: tuple[Idx, ...]) -> list[Piece]:
+        return [self.form(f, wanted) for f in self.writer.factors(factors)]
+
+    def times(self, pieces: Sequence[Piece], axes: tuple[Idx, ...]) -> Piece:
+        """The product, every factor lined up to `axes`."""
+        lined = self._broadcast(pieces, axes)
+        if len(lined) == 1:
+            return lined[0]
+        text = " * ".join(p.at(UNARY if n else PRODUCT) for n, p in enumerate(lined))
+        return Piece(text, PRODUCT, self._union(pieces, axes))
+
+    def power(self, node: Pow, wanted: tuple[Idx, ...]) -> Piece:
+        base, exponent = node.args
+        if exponent.could_extract_minus_sign() and exponent.is_number:
+            below = self.form(base**-exponent, wanted)
+            return Piece(f"1 / {below.at(UNARY)}", PRODUCT, below.axes)
+        if exponent == S.Half and quantities_in(base) <= set(self.exercise.size_symbols):
+            return Piece(f"{self.form(base, wanted).at(ATOM)}**0.5", POWER, ())  # torch.sqrt takes no plain number
+        if exponent == S.Half:
+            inner = self.form(base, wanted)
+            return Piece(f"torch.sqrt({inner.text})", ATOM, inner.axes)
+        below, above = self.form(base, wanted), self.form(exponent, wanted)
+        axes = self._union([below, above], wanted)
+        below, above = self._broadcast([below, above], axes)
+        return Piece(f"{below.at(ATOM)}**{above.at(ATOM)}", POWER, axes)
+
+    def function(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece:
+        inner = self.form(node.args[0], wanted)
+        torch = function_row(node).torch.replace("torch.nn.functional", "F")
+        return Piece(f"{torch}({inner.text})", ATOM, inner.axes)
+
+    def extremum(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece:
+        name = "maximum" if isinstance(node, Max) else "minimum"
+        numbers = [a for a in node.args if a.is_number]
+        pieces = [self.form(a, wanted) for a in self.writer.arguments(node) if not a.is_number]
+        axes = self._union(pieces, wanted)
+        lined = self._broadcast(pieces, axes)
+        text = lined[0].text
+        for piece in lined[1:]:
+            text = f"torch.{name}({text}, {piece.text})"
+        for value in numbers:
+            bound = "min" if isinstance(node, Max) else "max"
+            text = f"torch.clamp({text}, {bound}={self.writer.write(value)})"
+        return Piece(text, ATOM, axes)
+
+    # -- conditions ------------------------------------------------------------------------------------------
+
+    def condition(self, node: Basic, wanted: tuple[Idx, ...]) -> Piece:
+        if isinstance(node, Relational):
+            left, right = node.args
+            sign = node.rel_op
+            if left.is_number:
+                left, right, sign = right, left, node.reversed.rel_op
+            pieces = [self.form(left, wanted), self.form(right, wanted)]
+            axes = self._union(pieces, wanted)
+            above, below = self._broadcast(pieces, axes)
+            return Piece(f"{above.text} {sign} {below.text}", ADD - 1, axes)
+        joint = {"And": " & ", "Or": " | "}.get(type(node).__name__)
+        if joint is None:
+            raise NoTorchForm
+        pieces = [self.condition(a, wanted) for a in node.args]
+        axes = self._union(pieces, wanted)
+        return Piece(joint.join(f"({p.text})" for p in self._broadcast(pieces, axes)), ADD - 1, axes)
+
+    def piecewise(self, node: Piecewise, wanted: tuple[Idx, ...]) -> Piece:
+        condition = bracket_condition(node)
+        if condition is not None:
+            piece = self.condition(condition, wanted)
+            return Piece(f"({piece.text})", ATOM, piece.axes)
+        (value, condition), *rest = node.args
+        if condition == S.true:
+            return self.form(value, wanted)
+        other = self.piecewise(Piecewise(*rest, evaluate=False), wanted) if len(rest) > 1 else (
+            self.form(rest[0][0], wanted) if rest else Piece("0", ATOM, ())
+        )  # fmt: skip
+        pieces = [self.condition(condition, wanted), self.form(value, wanted), other]
+        axes = self._union(pieces, wanted)
+        texts = ", ".join(p.text for p in self._broadcast(pieces, axes))
+        return Piece(f"torch.where({texts})", ATOM, axes)
+
+    # -- reductions --------------------------------------------------------------------------------------------
+
+    def sum(self, node: Sum, wanted: tuple[Idx, ...]) -> Piece:
+        over = bound_indices(node)
+        body = node.args[0]
+        if isinstance(body, Add):
+            return self.summed(self.form(body, wanted), over)
+        coefficient, rest = body.as_coeff_Mul()
+        if coefficient != 1:
+            piece = self.sum(Sum(rest, *over), wanted)
+            return self.times([self.number(coefficient, ()), piece], piece.axes)
+        factors = list(Mul.make_args(rest))
+        scattered = self._scatter(factors, over, wanted)
+        if scattered is not None:
+            return scattered
+        pieces = self._absorbed([f for f in factors], over, wanted)
+        if len(pieces) == 1:
+            return self.summed(pieces[0], over)
+        if len(pieces) == 2:
+            matrix = self._matmul(pieces[0], pieces[1], over, wanted)
+            if matrix is not None:
+                return matrix
+        return self._einsum(pieces, over, wanted)
+
+    def _absorbed(self, factors: Sequence[Expr], over: Sequence[Idx], wanted: tuple[Idx, ...]) -> list[Piece]:
+        """Factors multiplied together where one's axes contain the other's, unless that hides a matrix product."""
+        groups: list[list[Expr]] = []
+        for factor in sorted(self.writer.factors(factors), key=lambda f: -len(free_indices(f))):
+            axes = free_indices(factor)
+            hosts = [g for g in groups if axes <= free_indices(g[0])]
+            vector = len(axes) == 1 and axes <= set(over) and len(groups) == 1 and len(free_indices(groups[0][0])) == 2
+            if hosts and not (vector and self._spare(factors, factor)):
+                hosts[0].append(factor)
+            else:
+                groups.append([factor])
+        return [self._group(g, wanted) for g in groups]
+
+    def _spare(self, factors: Sequence[Expr], factor: Expr) -> bool:
+        """Whether `factor` is the only one-axis factor over its axis: then `x @ w` says it."""
+        return sum(free_indices(f) == free_indices(factor) for f in factors) == 1 and len(factors) == 2
+
+    def _group(self, factors: Sequence[Expr], wanted: tuple[Idx, ...]) -> Piece:
+        if len(factors) == 1:
+            return self.form(factors[0], wanted)
+        product = Mul(*factors)
+        natural = self.form(factors[0], wanted).axes
+        return self.mul(product, natural) if isinstance(product, Mul) else self.form(product, natural)
+
+    def summed(self, piece: Piece, over: Sequence[Idx]) -> Piece:
+        here = [a for a in over if a in piece.axes]
+        dims = [piece.axes.index(a) for a in here]
+        left = tuple(a for a in piece.axes if a not in here)
+        arguments = "" if not left else str(dims[0]) if len(dims) == 1 else str(tuple(sorted(dims)))
+        return Piece(f"{piece.at(ATOM)}.sum({arguments})", ATOM, left)
+
+    def _matmul(self, a: Piece, b: Piece, over: Sequence[Idx], wanted: tuple[Idx, ...]) -> Piece | None:
+        shared = [x for x in over if x in a.axes and x in b.axes]
+        if len(shared) != 1 or set(over) != set(shared):
+            return None
+        contracted = shared[0]
+        batch = tuple(x for x in a.axes if x in b.axes and x != contracted)
+        rows = [x for x in a.axes if x not in b.axes]
+        columns = [x for x in b.axes if x not in a.axes]
+        if len(rows) > 1 or len(columns) > 1:
+            return self._wide(a, b, contracted, batch, rows, columns, wanted)
+        if batch and not (rows and columns):
+            return None
+        if not rows or (columns and wanted and rows[0] in wanted and columns[0] in wanted
+                        and wanted.index(rows[0]) > wanted.index(columns[0])):  # fmt: skip
+            if columns:
+                a, b, rows, columns = b, a, columns, rows
+        left = _permuted(a, (*batch, *rows, contracted))
+        right = _permuted(b, (*batch, contracted, *columns))
+        return Piece(f"{left.at(UNARY)} @ {right.at(ATOM)}", PRODUCT, (*batch, *rows, *columns))
+
+    def _wide(
+        self, a: Piece, b: Piece, contracted: Idx, batch: tuple[Idx, ...], rows: list[Idx], columns: list[Idx],
+        wanted: tuple[Idx, ...],
+    ) -> Piece | None:  # fmt: skip
+        """`x @ W` with leading batch axes in x alone: torch broadcasts the matrix product."""
+        if batch or (len(rows) > 1 and len(columns) > 1):
+            return None
+        if len(columns) > 1:
+            a, b, rows, columns = b, a, columns, rows
+        if a.axes[-1] != contracted or len(columns) > 1:
+            return None
+        right = _permuted(b, (contracted, *columns))
+        return Piece(f"{a.at(UNARY)} @ {right.at(ATOM)}", PRODUCT, (*rows, *columns))
+
+    def _einsum(self, pieces: Sequence[Piece], over: Sequence[Idx], wanted: tuple[Idx, ...]) -> Piece:
+        every = list(dict.fromkeys(a for p in pieces for a in p.axes))
+        if len(every) > 26 or any(a not in every for a in over):
+            raise NoTorchForm
+        letters = _letters(every)
+        kept = [a for a in wanted if a in every and a not in over]
+        kept += [a for a in every if a not in over and a not in kept]
+        left = ",".join("".join(letters[a] for a in p.axes) for p in pieces)
+        right = "".join(letters[a] for a in kept)
+        arguments = ", ".join(p.text for p in pieces)
+        return Piece(f'torch.einsum("{left}->{right}", {arguments})', ATOM, tuple(kept))
+
+    def _scatter(self, factors: list[Expr], over: Sequence[Idx], wanted: tuple[Idx, ...]) -> Piece | None:
+        """`Sum(dh[n,d]*KroneckerDelta(t[n], v), n)` is `torch.zeros_like(E).index_add(0, t, dh)`."""
+        deltas = [f for f in factors if isinstance(f, KroneckerDelta)]
+        if len(deltas) != 1:
+            return None
+        row, place = sorted(deltas[0].args, key=lambda a: not isinstance(a, Idx))
+        if not isinstance(row, Idx) or not isinstance(place, Indexed) or not set(over) >= free_indices(place):
+            return None
+        where = self.form(place, wanted)
+        rest = Mul(*(f for f in factors if f is not deltas[0]))
+        inner = tuple(a for a in wanted if a != row)
+        value = self.form(rest, (*where.axes, *inner))
+        if set(over) != set(where.axes) or set(value.axes) != {*where.axes, *inner}:
+            return None
+        value = _permuted(value, (*where.axes, *inner))
+        shape = ", ".join(self.writer.write(size(a)) for a in (row, *inner))
+        index, flat = where.text, value.text
+        if len(where.axes) > 1:
+            index = f"{where.at(ATOM)}.flatten()"
+            flat = f"{value.at(ATOM)}.flatten(0, {len(where.axes) - 1})"
+        return Piece(f"torch.zeros({shape}).index_add(0, {index}, {flat})", ATOM, (row, *inner))
+
+    def extremum_over(self, node: ExprWithLimits, wanted: tuple[Idx, ...]) -> Piece:
+        piece = self.form(node.args[0], wanted)
+        over = bound_indices(node)
+        if len(over) != 1:
+            raise NoTorchForm
+        name = {"MaxOver": "max", "MinOver": "min"}[type(node).__name__]
+        dim = piece.axes.index(over[0])
+        return Piece(f"{piece.at(ATOM)}.{name}({dim}).values", ATOM, tuple(a for a in piece.axes if a not in over))
+
+    def argument_over(self, node: ExprWithLimits, wanted: tuple[Idx, ...]) -> Piece:
+        piece = self.form(node.args[0], wanted)
+        over = bound_indices(node)
+        name = "argmax" if type(node).__name__ == "ArgMaxOver" else "argmin"
+        dim = piece.axes.index(over[0])
+        return Piece(f"{piece.at(ATOM)}.{name}({dim})", ATOM, tuple(a for a in piece.axes if a not in over))
+
+    def product_over(self, node: Product, wanted: tuple[Idx, ...]) -> Piece:
+        piece = self.form(node.args[0], wanted)
+        over = bound_indices(node)
+        if len(over) != 1:
+            raise NoTorchForm
+        dim = piece.axes.index(over[0])
+        left = tuple(a for a in piece.axes if a not in over)
+        return Piece(f"{piece.at(ATOM)}.prod({dim if left else ''})", ATOM, left)
+
+    # -- matrices -------------------------------------------------------------------------------------------------
+
+    def matrix_entry(self, node: MatrixEntry, wanted: tuple[Idx, ...]) -> Piece:
+        matrix, *indices = node.args
+        if len(set(indices)) != 2 or not all(isinstance(i, Idx) for i in indices):
+            raise NoTorchForm
+        return Piece(f"torch.linalg.inv({matrix.args[0].name})", ATOM, tuple(indices))
+
+    def log_det(self, node: LogDet, wanted: tuple[Idx, ...]) -> Piece:
+        return Piece(f"torch.linalg.slogdet({node.args[0].name}).logabsdet", ATOM, ())
+
+    def det(self, node: Det, wanted: tuple[Idx, ...]) -> Piece:
+        return Piece(f"torch.linalg.det({node.args[0].name})", ATOM, ())
+
+
+def _letters(axes: Sequence[Idx]) -> dict[Idx, str]:
+    """An einsum letter for each axis, its own name's first letter where it is free."""
+    letters: dict[Idx, str] = {}
+    for axis in axes:
+        choices = [c for c in axis.name if c.isalpha() and c.isascii()] + list("abcdefghijklmnopqrstuvwxyz")
+        letters[axis] = next(c for c in choices if c not in letters.values())
+    return letters
+
+
+_FORMS: dict[type, Callable[[_Former, Basic, tuple[Idx, ...]], Piece]] = {
+    Idx: _Former.index,
+    Indexed: _Former.indexed,
+    KroneckerDelta: _Former.delta,
+    Number: _Former.number,
+    NumberSymbol: _Former.constant,
+    Symbol: _Former.symbol,
+    Add: _Former.add,
+    Mul: _Former.mul,
+    Pow: _Former.power,
+    Max: _Former.extremum,
+    Min: _Former.extremum,
+    Piecewise: _Former.piecewise,
+    Sum: _Former.sum,
+    MaxOver: _Former.extremum_over,
+    MinOver: _Former.extremum_over,
+    ArgMaxOver: _Former.argument_over,
+    ArgMinOver: _Former.argument_over,
+    Product: _Former.product_over,
+    MatrixEntry: _Former.matrix_entry,
+    LogDet: _Former.log_det,
+    Det: _Former.det,
+}  # type: ignore[dict-item]
