@@ -41,13 +41,13 @@ FAMILY = '''
         exercise.loss("L", x**depth)
         return exercise
 '''
-PLAIN = '''
+PLAIN = """
     from tutor import Exercise
 
     exercise = Exercise("plain")
     x = exercise.parameter("x")
     exercise.loss("L", x**2)
-'''
+"""
 HAS = (
     r"trial has depth: int, 1 to 8, default 2; loss: mse\|mae, default mse; rate: float, default 0.5; "
     r"bias: true\|false, default false; note: str, default none; count: int, default 3"
@@ -95,7 +95,9 @@ def test_the_parameters_in_the_list_are_those_of_the_function(entry):
     namespace: dict = {"__name__": "trial"}
     exec(compile(entry.path.read_text(), str(entry.path), "exec"), namespace)
     signature = inspect.signature(namespace["exercise"])
-    assert [(p.name, p.default) for p in entry.parameters] == [(p.name, p.default) for p in signature.parameters.values()]
+    assert [(p.name, p.default) for p in entry.parameters] == [
+        (p.name, p.default) for p in signature.parameters.values()
+    ]
     for mine, true in zip(entry.parameters, signature.parameters.values(), strict=True):
         if mine.choices:
             assert true.annotation.__args__ == mine.choices
@@ -274,12 +276,12 @@ def test_values_reach_the_family_with_their_types(write):
         ("depth=two", r"depth=two is not int, 1 to 8"),
         ("depth=1_0", r"depth=1_0 is not int, 1 to 8"),
         ("depth=٣", r"is not int, 1 to 8"),
-        ("count=" + "9" * 5000, r"is not int"),
+        ("count=" + "9" * 5000, r"^count=999999999999.{,30}\.\.\. is not int\. trial has"),
         ("rate=nan", r"rate=nan is not float"),
         ("rate=inf", r"rate=inf is not float"),
         ("rate=", r"rate= is not float"),
         ("bias=1", r"bias=1 is not true\|false"),
-        ("loss=mea", r'loss=mea is not mse\|mae. did you mean "mae"\? trial has depth'),
+        ("loss=maee", r'loss=maee is not mse\|mae. did you mean "mae"\? trial has depth'),
         ("loss=xyz", r"loss=xyz is not mse\|mae. trial has depth"),
         ("dept=3", r'trial has no parameter "dept"; did you mean "depth"\? ' + HAS),
         ("zzz=3", r'trial has no parameter "zzz"; trial has depth'),
@@ -313,6 +315,7 @@ def test_parameters_for_what_is_no_family(write):
         ("nowhere/file.py", r"cannot open nowhere/file.py: there is no such file; give the path of an exercise file"),
         ("file.py:layers=3", r"cannot open file.py: there is no such file"),
         ("nowhere/at/all", r"cannot open nowhere/at/all: there is no such file"),
+        ("softmax", r'no exercise "softmax"; did you mean "softmax-regression"\?'),
         (Path("mlp"), r"cannot open mlp: there is no such file"),
         (".." + os.sep, r"\.\. is a folder: give the path of one exercise file in it"),
     ],
@@ -379,7 +382,10 @@ BROKEN = {
         "def f():\n    return [][3]\n\nf()\n",
         r"trial.py, line 2: IndexError: list index out of range",
     ),
-    "an import": ("import no_such_module\n", r"trial.py, line 1: ModuleNotFoundError: No module named 'no_such_module'"),
+    "an import": (
+        "import no_such_module\n",
+        r"trial.py, line 1: ModuleNotFoundError: No module named 'no_such_module'",
+    ),
     "an exit": ("import sys\nsys.exit(3)\n", r"trial.py, line 2: SystemExit: 3"),
     "our own error": (
         BODY + "exercise.loss('L', x + undefined)\n",
@@ -394,7 +400,10 @@ BROKEN = {
         BODY + "exercise.loss('L', x)\nexercise.ask('w')\n",
         r'trial.py: exercise trial has no quantity "w"',
     ),
-    "no exercise": ("a = 1\n", r'trial.py defines no "exercise": write exercise = Exercise\("name", ...\), or a family'),
+    "no exercise": (
+        "a = 1\n",
+        r'trial.py defines no "exercise": write exercise = Exercise\("name", ...\), or a family',
+    ),
     "an empty file": ("", r'trial.py defines no "exercise"'),
     "something else": ("exercise = 3\n", r'"exercise" is a value of type int: write exercise = Exercise'),
     "a family without return": (
@@ -431,11 +440,26 @@ def test_an_unreadable_file(write):
         load(path)
 
 
-def test_every_error_is_one_of_ours(write):
-    for given in ("", ":", ":x", ":x=1", "::", ":=,", ":\0"):
-        for name in ("mlp", "trial.py", "", ":", "a/b", "~nobody/x.py", "\0", "x.py\0"):
-            with pytest.raises(TutorError) if (name, given) != ("mlp", "") else pytest.MonkeyPatch.context():
-                load(name + given)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mlp",
+        "nowhere.py",
+        "",
+        ":",
+        "a/b",
+        "~nobody/x.py",
+        "\0",
+        "x.py\0",
+        "a" * 5000,
+        "/" * 5000 + "x.py",
+        "~nowhere/x.py",
+    ],
+)
+@pytest.mark.parametrize("given", [":", ":x", ":x=1", "::", ":=,", ":\0"])
+def test_every_error_is_one_of_ours(name, given):
+    with pytest.raises(TutorError):
+        load(name + given)
 
 
 def test_find_gives_the_entry_of_an_id():

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -116,10 +116,17 @@ def find(name: str) -> Entry:
     """The catalogue's entry of that id, without family parameters."""
     known = {entry.id: entry for entry in entries()}
     if name not in known:
-        hint = did_you_mean(name.lower(), known) or ";"
-        beside = f' the file {name}.py is here: to use it, write "{name}.py";' if Path(f"{name}.py").is_file() else ""
-        raise NotFoundError(f"no exercise \"{name}\"{hint}{beside} 'tutor list' shows all")
+        hint = _nearest(_short(name).lower(), known) or ";"
+        here = re.fullmatch(r"[\w-]+", name) and os.path.isfile(f"{name}.py")
+        beside = f' the file {name}.py is here: to use it, write "{name}.py";' if here else ""
+        raise NotFoundError(f"no exercise \"{_short(name)}\"{hint}{beside} 'tutor list' shows all")
     return known[name]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """By likeness, or else the first that contains it: "softmax" means softmax-regression."""
+    containing = [f'; did you mean "{id}"?' for id in known if name and name in id]
+    return did_you_mean(name, known) or next(iter(containing), "")
 
 
 def read_entry(path: Path) -> Entry:
@@ -145,9 +152,11 @@ def _id_of(path: Path) -> str:
     return path.stem.replace("_", "-")
 
 
-def _no_file(path: Path, error: OSError) -> NotFoundError:
+def _no_file(path: str | Path, error: OSError) -> NotFoundError:
     reason = "there is no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
-    return NotFoundError(f"cannot open {path}: {reason}; give the path of an exercise file, or an id from 'tutor list'")
+    return NotFoundError(
+        f"cannot open {_short(str(path), 200)}: {reason}; give the path of an exercise file, or an id from 'tutor list'"
+    )
 
 
 # -- reading without running ------------------------------------------------------------------
@@ -398,8 +407,12 @@ def family_values(entry: Entry, given: str | None) -> dict[str, Any]:
         except ValueError:
             hint = did_you_mean(text, map(spelled, known[name].choices)).removeprefix("; ")
             hint = f" {hint}" if hint else ""
-            raise UsageError(f"{name}={text} is not {known[name].allowed}.{hint} {has}") from None
+            raise UsageError(f"{name}={_short(text)} is not {known[name].allowed}.{hint} {has}") from None
     return values
+
+
+def _short(text: str, length: int = 40) -> str:
+    return text if len(text) <= length else text[:length] + "..."
 
 
 def _example(entry: Entry) -> str:
@@ -432,12 +445,12 @@ def load(address: str | Path) -> Exercise:
 
 
 def _existing(name: str) -> Path:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        raise NotFoundError(f"{path} is a folder: give the path of one exercise file in it")
-    if not path.exists():
+    path = os.path.expanduser(name)  # os.path answers False where pathlib raises, as for a name that is too long
+    if os.path.isdir(path):
+        raise NotFoundError(f"{Path(path)} is a folder: give the path of one exercise file in it")
+    if not os.path.exists(path):
         raise _no_file(path, FileNotFoundError())
-    return path
+    return Path(path)
 
 
 _serial = count(1)

@@ -20,7 +20,7 @@ import operator
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import combinations
 from typing import Any
 
@@ -53,6 +53,7 @@ from sympy import (
     ceiling,
     floor,
 )
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.relational import Eq, Ge, Gt, Le, Lt, Ne, Relational
 from sympy.functions.special.gamma_functions import polygamma
 
@@ -63,6 +64,7 @@ from tutor.symbolic.indices import (
     bound_indices,
     free_indices,
     freshen,
+    reduce_over,
     size,
     substitute,
     within,
@@ -194,7 +196,7 @@ class Factor:
 
 
 @dataclass
-class Product_:
+class Parts:
     """The parts of a product: constant * factors, and the conditions and deltas that guard it."""
 
     constant: Expr = S.One
@@ -202,6 +204,18 @@ class Product_:
     below: list[Expr] = field(default_factory=list)
     conditions: list[Basic] = field(default_factory=list)
     deltas: list[KroneckerDelta] = field(default_factory=list)
+
+    @property
+    def tame(self) -> bool:
+        """Whether every factor is finite even where a condition does not hold."""
+        return not self.below and all(map(_tame, self.above))
+
+    def absorb(self, other: Parts) -> None:
+        self.constant *= other.constant
+        self.above += other.above
+        self.below += other.below
+        self.conditions += other.conditions
+        self.deltas += other.deltas
 
 
 # -- the torch calls: name -> (parameters -> function of tensors) -----------------------------------------
@@ -294,6 +308,8 @@ def _take(dim: int) -> Callable[..., Any]:
     def take(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         if index.dim() == 1:
             return x.index_select(dim, index)
+        if index.dim() == 0:
+            return x.index_select(dim, index.reshape(1)).squeeze(dim)
         return x.index_select(dim, index.reshape(-1)).unflatten(dim, index.shape)
 
     return take
@@ -307,7 +323,7 @@ def _scatter(count: int) -> Callable[..., Any]:
     """zeros.index_add_ over the joint place of `count` indices; places outside go to a row that is cut off."""
 
     def scatter(source: torch.Tensor, *given: Any) -> torch.Tensor:
-        indices, extents, kept = given[:count], given[count : 2 * count], given[2 * count :]
+        indices, extents = given[:count], given[count:]
         places = torch.broadcast_shapes(*(i.shape for i in indices))
         rest = source.shape[len(places) :]
         flat: Any = 0
@@ -394,7 +410,7 @@ OPS: dict[str, Callable[..., Callable[..., Any]]] = {
     "heaviside": lambda: _heaviside,
     "polygamma": lambda order: lambda x: torch.special.polygamma(order, x),
     # conditions
-    "compare": lambda name: {c.__name__: f for c, f in _COMPARE.items()}[name],
+    "compare": lambda name, whole: {c.__name__: f for c, f in _COMPARE.items()}[name],
     "and": lambda: operator.and_,
     "or": lambda: operator.or_,
     "not": lambda: operator.invert,
@@ -415,6 +431,7 @@ OPS: dict[str, Callable[..., Callable[..., Any]]] = {
     "einsum": lambda equation: lambda *xs: torch.einsum(equation, *xs),
     # gather, scatter, matrices
     "inside": _inside,
+    "clamped": lambda: lambda index, extent, checked: index.clamp(0, extent - 1),
     "take": _take,
     "lookup": _lookup,
     "scatter": _scatter,
@@ -447,7 +464,10 @@ class Input:
 _RELATIONS = tuple(_COMPARE)
 _BOOLEANS = (And, Or, Not)
 # functions that are finite wherever their argument is: what a mask may multiply instead of select
-_TAME = frozenset("sin cos tanh sigmoid softplus relu silu gelu erf erfc atan Abs sign Heaviside floor ceiling".split())
+_TAME = frozenset(
+    ("sin", "cos", "tanh", "sigmoid", "softplus", "relu", "silu", "gelu", "erf", "erfc", "atan", "Abs", "sign",
+     "Heaviside", "floor", "ceiling")
+)  # fmt: skip
 
 
 class Builder:
@@ -707,10 +727,9 @@ class Builder:
             return reduce(lambda a, b: self.apply(type(expr).__name__.lower(), (a, b), kind="bool"), parts)
         if not isinstance(expr, _RELATIONS):
             raise ExerciseError(f"the condition {expr} cannot be evaluated: use < <= > >= Eq Ne, joined by & | ~")
-        reader = self.whole if _is_whole(expr.lhs) and _is_whole(expr.rhs) else self.read
-        return self.apply(
-            "compare", (reader(expr.lhs, guard), reader(expr.rhs, guard)), type(expr).__name__, kind="bool"
-        )
+        whole = _is_whole(expr.lhs) and _is_whole(expr.rhs)
+        sides = [(self.whole if whole else self.read)(side, guard) for side in (expr.lhs, expr.rhs)]
+        return self.apply("compare", sides, type(expr).__name__, whole, kind="bool")
 
     def both(self, a: Register | None, b: Register) -> Register:
         return b if a is None else self.apply("and", (a, b), kind="bool")
@@ -856,10 +875,10 @@ class Builder:
         parts = split(expr)
         conditions = [*parts.conditions, *(Eq(*d.args[:2], evaluate=False) for d in parts.deltas)]
         constant, factors, masks = self.factors(parts, conditions, guard)
-        return self.masked(constant, self.multiply(factors), masks, all(map(_tame, (*parts.above, *parts.below))))
+        return self.masked(constant, self.multiply(factors), masks, parts.tame)
 
     def factors(
-        self, parts: Product_, conditions: Sequence[Basic], guard: Register | None
+        self, parts: Parts, conditions: Sequence[Basic], guard: Register | None
     ) -> tuple[Expr, list[Factor], list[Register]]:
         """The constant, the factors and the masks; factors are read where all masks hold."""
         constant = parts.constant
@@ -892,7 +911,7 @@ class Builder:
     def mask(self, mask: Register, register: Register, tame: bool) -> Register:
         """`register` where the mask holds, else 0, and never nan there."""
         made = self.origin.get(mask.slot)
-        if made and made.op == "compare" and made.params == ("StrictGreaterThan",) and mask.axes == register.axes:
+        if made and made.op == "compare" and made.params == ("StrictGreaterThan", False) and mask.axes == register.axes:
             x, limit = made.inputs
             if limit in self.constants.values():
                 return replace(register, slot=self.emit("threshold", (register.slot, x, limit)))
@@ -908,6 +927,9 @@ class Builder:
         if f.below == g.below:
             if f.register.kind == g.register.kind == "bool":
                 return Factor(self.apply("and", (f.register, g.register), kind="bool"))
+            if "bool" in (f.register.kind, g.register.kind):
+                mask, other = (f, g) if f.register.kind == "bool" else (g, f)
+                return Factor(self.mask(mask.register, other.register, True))
             if f.register == g.register:
                 return Factor(self.apply("square", (f.register,)), f.below)
             return Factor(self.apply("mul", (f.register, g.register)), f.below)
@@ -939,11 +961,7 @@ class Builder:
         return made
 
     def sum(self, expr: Sum, guard: Register | None) -> Term:
-        body, bound = _flattened(expr)
-        for limit in expr.limits:
-            if not isinstance(limit[0], Idx):
-                raise ExerciseError(f"{expr} sums over {limit[0]}, which is not an index")
-        return self.total(body, bound, guard)
+        return self.total(*_flattened(_opaque(expr, guard)), guard)
 
     def total(self, body: Expr, bound: list[Idx], guard: Register | None) -> Term:
         """Sum of a sum: term by term. Sum of a product: solve deltas, scatter, contract."""
@@ -952,7 +970,7 @@ class Builder:
         parts = split(body)
         parts, bound = _opened(parts, bound)
         parts, bound = _solved(parts, bound)
-        if any(isinstance(e, Add) for e in (body,)) or parts.constant == 0:
+        if parts.constant == 0:
             return Term(S.Zero)
         targets, parts = _targets(parts, bound)
         conditions = [*parts.conditions, *(Eq(*d.args[:2], evaluate=False) for d in parts.deltas)]
@@ -961,12 +979,10 @@ class Builder:
         return self.contraction(parts, conditions, bound, guard)
 
     def contraction(
-        self, parts: Product_, conditions: Sequence[Basic], bound: Sequence[Idx], guard: Register | None
+        self, parts: Parts, conditions: Sequence[Basic], bound: Sequence[Idx], guard: Register | None
     ) -> Term:
         constant, factors, masks = self.factors(parts, conditions, guard)
-        count = len(parts.above) + len(parts.below)
-        wild = not all(map(_tame, (*parts.above, *parts.below))) or any(f.below for f in factors)
-        if masks and wild and count:
+        if masks and not parts.tame:
             # a mask multiplied in later would let the infinite through: select now
             product = self.multiply(factors)
             term = self.masked(constant, product, masks, False)
@@ -1041,7 +1057,7 @@ class Builder:
     def scatter(
         self,
         targets: Mapping[Idx, Expr],
-        parts: Product_,
+        parts: Parts,
         conditions: Sequence[Basic],
         bound: Sequence[Idx],
         guard: Register | None,
@@ -1069,8 +1085,9 @@ class Builder:
 
     def reduction(self, expr: Any, guard: Register | None) -> Register:
         """MaxOver, MinOver, Product, RunnerUpGap: one torch reduction over the bound axes."""
-        body, bound = expr.args[0], list(bound_indices(expr))
-        register = self.tensor(self.term(body, guard))
+        expr = _opaque(expr, guard)
+        bound = list(bound_indices(expr))
+        register = self.tensor(self.term(expr.args[0], guard))
         missing = [b for b in bound if b not in register.axes]
         if missing:
             axes = (*register.axes, *missing)
@@ -1078,6 +1095,9 @@ class Builder:
         return self.reduced(Factor(register), bound, _REDUCE[type(expr)]).register
 
     def winner(self, expr: Any, guard: Register | None) -> Register:
+        expr = _opaque(expr, guard)
+        if len(expr.limits) != 1:
+            raise ExerciseError(f"{expr} runs over {len(expr.limits)} indices: nest one inside the other")
         (index,) = bound_indices(expr)
         register = self.tensor(self.term(expr.args[0], guard))
         if index not in register.axes:
@@ -1101,3 +1121,436 @@ class Builder:
         array = whole.args[0]
         slot = self.emit("inv", (self.matrix(array),))
         return self.entry(slot, "float", array.shape, indices, guard, expr)
+
+
+_READ: tuple[tuple[Any, Callable[..., Any]], ...] = (
+    (Idx, Builder.arange),
+    (Indexed, Builder.indexed),
+    (Symbol, Builder.symbol),
+    (Add, lambda self, expr, guard: self.add(self.term(a, guard) for a in expr.args)),
+    (Mul, Builder.product),
+    (Pow, Builder.power),
+    (Piecewise, Builder.piecewise),
+    (KroneckerDelta, Builder.delta),
+    (Sum, Builder.sum),
+    ((Product, MaxOver, MinOver, RunnerUpGap), Builder.reduction),
+    ((ArgMaxOver, ArgMinOver), Builder.winner),
+    (MatrixEntry, Builder.matrix_entry),
+    ((Det, LogDet), Builder.determinant),
+    ((Max, Min), Builder.extremum),
+    ((floor, ceiling), Builder.floored),
+    (Mod, Builder.modulo),
+    (sympy.Heaviside, Builder.heaviside),
+)
+_REDUCE: dict[type, str] = {
+    Product: "prod",
+    MaxOver: "amax",
+    MinOver: "amin",
+    RunnerUpGap: "gap",
+    ArgMaxOver: "argmax",
+    ArgMinOver: "argmin",
+}
+
+
+def _find(table: Sequence[tuple[Any, Callable[..., Any]]], node: Basic) -> Callable[..., Any] | None:
+    return next((rule for kinds, rule in table if isinstance(node, kinds)), None)
+
+
+# -- what an expression is ---------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=65536)
+def _is_constant(expr: Basic) -> bool:
+    """Numbers and sizes alone."""
+    if isinstance(expr, (Idx, Indexed, Tensor, ExprWithLimits)):
+        return False
+    if isinstance(expr, Symbol):
+        return is_size(expr)
+    return all(map(_is_constant, expr.args))
+
+
+@lru_cache(maxsize=65536)
+def _is_whole(expr: Basic) -> bool:
+    """Integer arithmetic on indices, sizes and integer tensors, which must stay exact."""
+    if isinstance(expr, (Idx, Integer, ArgMaxOver, ArgMinOver)):
+        return True
+    if isinstance(expr, Indexed):
+        return bool(expr.base.label.is_integer)
+    if isinstance(expr, Symbol):
+        return bool(expr.is_integer)
+    if isinstance(expr, (Add, Mul, Mod)):
+        return all(map(_is_whole, expr.args))
+    if isinstance(expr, (floor, ceiling)):
+        return all(map(_is_whole, expr.args[0].as_numer_denom()))
+    return False
+
+
+@lru_cache(maxsize=65536)
+def _tame(expr: Basic) -> bool:
+    """Finite wherever its tensors are: a mask may multiply it."""
+    if isinstance(expr, (Indexed, Symbol)) or _is_constant(expr):
+        return True
+    if isinstance(expr, Pow):
+        return bool(expr.exp.is_Integer and expr.exp > 0) and _tame(expr.base)
+    if isinstance(expr, (MatrixEntry, Det, LogDet)):
+        return True
+    if isinstance(expr, Function) and not isinstance(expr, (Piecewise, Max, Min, KroneckerDelta)):
+        return type(expr).__name__ in _TAME and all(map(_tame, expr.args))
+    parts = expr.args[:1] if isinstance(expr, ExprWithLimits) else expr.args
+    return all(map(_tame, parts))
+
+
+@lru_cache(maxsize=4096)
+def _same(a: Expr, b: Expr) -> bool:
+    return a == b or (a - b).expand() == 0
+
+
+def _line(at: Expr) -> tuple[Idx, Expr, Expr] | None:
+    """`step*index + start` with a positive whole step."""
+    free = free_indices(at)
+    if len(free) != 1:
+        return None
+    (index,) = free
+    if at == index:
+        return index, S.One, S.Zero
+    step = at.expand().coeff(index)
+    start = (at - step * index).expand()
+    if step.is_Integer and step > 0 and _is_constant(start) and start.is_integer:
+        return index, step, start
+    return None
+
+
+def _shared(index: Idx, dim: int, axes: Sequence[Expr]) -> bool:
+    return any(index in free_indices(a) for d, a in enumerate(axes) if d != dim)
+
+
+def _mask_of(expr: Basic) -> tuple[Expr, Basic] | None:
+    """`(f, condition)` for Piecewise((f, condition), (0, True)), the Iverson bracket included."""
+    if isinstance(expr, Piecewise) and len(expr.args) == 2:
+        (first, condition), (second, rest) = expr.args
+        if rest == S.true and second == 0:
+            return first, condition
+        if rest == S.true and first == 0:
+            return second, sympy.Not(condition)
+    return None
+
+
+# -- taking a product apart ---------------------------------------------------------------------------------
+
+
+def split(expr: Basic) -> Parts:
+    """Constant, numerator, denominator, conditions and deltas of a product."""
+    parts = Parts()
+    for factor in Mul.make_args(expr):
+        mask = _mask_of(factor)
+        if _is_constant(factor):
+            parts.constant *= factor
+        elif isinstance(factor, KroneckerDelta):
+            parts.deltas.append(factor)
+        elif mask is not None:
+            for condition in And.make_args(mask[1]):
+                _guarded(parts, condition)
+            parts.absorb(split(mask[0]))
+        elif isinstance(factor, Pow) and _is_constant(factor.exp) and factor.exp.could_extract_minus_sign():
+            parts.below.append(Pow(factor.base, -factor.exp))
+        else:
+            parts.above.append(factor)
+    return parts
+
+
+def _guarded(parts: Parts, condition: Basic) -> None:
+    """A condition; an equation between indices is a delta."""
+    if isinstance(condition, Eq) and _is_whole(condition.lhs) and _is_whole(condition.rhs):
+        delta = KroneckerDelta(condition.lhs, condition.rhs)
+        if isinstance(delta, KroneckerDelta):
+            parts.deltas.append(delta)
+            return
+    if condition != S.true:
+        parts.conditions.append(condition)
+
+
+def _replaced(parts: Parts, mapping: Mapping[Idx, Expr]) -> Parts:
+    """Every part with indices replaced."""
+    made = Parts(parts.constant)
+    made.above = [substitute(e, mapping) for e in parts.above]
+    made.below = [substitute(e, mapping) for e in parts.below]
+    for condition in parts.conditions:
+        _guarded(made, substitute(condition, mapping))
+    for delta in parts.deltas:
+        new = substitute(delta, mapping)
+        if isinstance(new, KroneckerDelta):
+            made.deltas.append(new)
+        else:
+            made.constant *= new
+    return made
+
+
+def _opaque(expr: Any, guard: Register | None) -> Any:
+    """The reduction, its indices renamed where a guard outside uses the same ones."""
+    bound = bound_indices(expr)
+    if not all(isinstance(b, Idx) for b in bound):
+        raise ExerciseError(f"{expr} runs over something that is not an index: make one with exercise.indices(...)")
+    if guard is None or set(bound).isdisjoint(guard.axes):
+        return expr
+    body, renamed = freshen(expr)
+    return reduce_over(type(expr), body, renamed)
+
+
+def _flattened(expr: Sum) -> tuple[Expr, list[Idx]]:
+    """A sum of a sum is one sum over the indices of both."""
+    body, bound = expr.args[0], list(bound_indices(expr))
+    while isinstance(body, Sum):
+        inner, more = freshen(body) if set(bound_indices(body)) & set(bound) else (body.args[0], bound_indices(body))
+        body, bound = inner, [*bound, *more]
+    return body, bound
+
+
+def _opened(parts: Parts, bound: list[Idx]) -> tuple[Parts, list[Idx]]:
+    """Inner sums with deltas join the outer one, which may scatter what they cannot."""
+    made = replace(parts, above=[])
+    for factor in parts.above:
+        if isinstance(factor, Sum) and split(_flattened(factor)[0]).deltas:
+            body, more = freshen(reduce_over(Sum, *_flattened(factor)))
+            made.absorb(split(body))
+            bound = [*bound, *more]
+        else:
+            made.above.append(factor)
+    return made, bound
+
+
+def _solved(parts: Parts, bound: list[Idx]) -> tuple[Parts, list[Idx]]:
+    """Sum(f(k)*delta(a, k), k) = f(a), where a is on k's axis."""
+    for delta in parts.deltas:
+        for here, there in (delta.args[:2], delta.args[1::-1]):
+            if here in bound and here not in free_indices(there) and _is_whole(there):
+                rest = replace(parts, deltas=[d for d in parts.deltas if d is not delta])
+                made = _replaced(rest, {here: there})
+                if not (isinstance(there, Idx) and _same(size(there), size(here))):
+                    for condition in And.make_args(within(there, size(here))):
+                        _guarded(made, condition)
+                return _solved(made, [i for i in bound if i != here])
+    return parts, bound
+
+
+def _targets(parts: Parts, bound: Sequence[Idx]) -> tuple[dict[Idx, Expr], Parts]:
+    """Free indices that a delta ties to summed ones: where rows are added into place."""
+    targets: dict[Idx, Expr] = {}
+    left = []
+    for delta in parts.deltas:
+        delta = substitute(delta, targets)
+        for here, there in (delta.args[:2], delta.args[1::-1]) if isinstance(delta, KroneckerDelta) else ():
+            fits = isinstance(here, Idx) and here not in bound and here not in free_indices(there)
+            if fits and _is_whole(there) and free_indices(there) & set(bound):
+                targets = {v: substitute(value, {here: there}) for v, value in targets.items()}
+                targets[here] = there
+                break
+        else:
+            left.append(delta)
+    kept = [d for d in left if isinstance(d, KroneckerDelta)]
+    constant = Mul(parts.constant, *(d for d in left if not isinstance(d, KroneckerDelta)))
+    return targets, replace(parts, constant=constant, deltas=kept)
+
+
+def _apart(
+    parts: Parts, conditions: Sequence[Basic], targets: Mapping[Idx, Expr], bound: Sequence[Idx]
+) -> tuple[tuple[Parts, list[Basic]], tuple[Parts, list[Basic]]]:
+    """What no summed index touches stays outside a scatter; inside it, targets are what their delta says."""
+
+    def touched(node: Basic) -> bool:
+        return not free_indices(node).isdisjoint(bound)
+
+    outer = Parts(S.One, [e for e in parts.above if not touched(e)], [e for e in parts.below if not touched(e)])
+    inner = Parts(parts.constant, [e for e in parts.above if touched(e)], [e for e in parts.below if touched(e)])
+    outside = [c for c in conditions if not touched(c)]
+    inside = [c for c in conditions if touched(c)]
+    reached = frozenset().union(*map(free_indices, (*inner.above, *inner.below, *inside)))
+    inner.above = [substitute(e, targets) for e in inner.above]
+    inner.below = [substitute(e, targets) for e in inner.below]
+    inside = [substitute(c, targets) for c in inside]
+    for v, value in targets.items():
+        if v in reached:
+            inside += [c for c in And.make_args(within(value, size(v))) if c != S.true]
+    return (outer, outside), (inner, inside)
+
+
+# -- the order of contractions --------------------------------------------------------------------------------
+
+
+def _lonely(factor: Factor, todo: Sequence[Factor], left: Sequence[Idx]) -> list[Idx]:
+    """Summed indices that only this factor has."""
+    others = {a for f in todo if f is not factor for a in f.axes}
+    return [i for i in left if i in factor.axes and i not in others]
+
+
+def _pairs(todo: Sequence[Factor], left: Sequence[Idx]) -> list[tuple[Factor, Factor]]:
+    return [(f, g) for f, g in combinations(todo, 2) if any(i in f.axes and i in g.axes for i in left)]
+
+
+def _cost(f: Factor, g: Factor, todo: Sequence[Factor], left: Sequence[Idx]) -> tuple[float, float]:
+    """Work, then size of the result, as powers of a typical size."""
+    union = set(f.axes) | set(g.axes)
+    others = {a for h in todo if h is not f and h is not g for a in h.axes}
+    gone = {i for i in left if i in union and i not in others}
+    return sum(map(_weight, union)), sum(map(_weight, union - gone))
+
+
+def _weight(index: Idx) -> float:
+    extent = size(index)
+    return math.log(max(int(extent), 1)) / math.log(64) if extent.is_Integer else 1.0
+
+
+# -- the plan -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps for one choice of results: (call, inputs, output, slots that nobody needs any more)."""
+
+    fixed: list[tuple[Callable[..., Any], tuple[int, ...], int]]  # depends on sizes alone: kept between runs
+    lasting: list[int]
+    steps: list[tuple[Callable[..., Any], tuple[int, ...], int, tuple[int, ...]]]
+
+
+class Plan:
+    """A compiled program: `run` gives the quantities it defines, in the axis order of their indices.
+
+    Results may be views of one another or of the values given: copy before changing one in place.
+    """
+
+    def __init__(self, builder: Builder, names: Sequence[str]):
+        self.names = tuple(names)
+        self.inputs = frozenset(builder.inputs)
+        self._given = list(builder.inputs.values())
+        self._results = dict(builder.results)
+        self._constants = dict(builder.constants)
+        self._size_names = sorted({s.name for c in self._constants for s in c.free_symbols})
+        self._instructions = builder.instructions
+        self._slots = builder.slots
+        self._schedules: dict[frozenset[str] | None, Schedule] = {}
+        self._numbers: dict[tuple[int, ...], list[tuple[int, Any]]] = {}
+        self._lasting: dict[tuple[Any, ...], list[Any]] = {}
+
+    def run(
+        self, values: Mapping[str, torch.Tensor], sizes: Mapping[str, int], keep: Collection[str] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """All defined quantities, or those in `keep`; what is not needed is neither computed nor held."""
+        wanted = self.names if keep is None else [n for n in self.names if n in frozenset(keep)]
+        if keep is not None and len(wanted) != len(frozenset(keep)):
+            unknown = ", ".join(sorted(frozenset(keep) - frozenset(wanted)))
+            raise UsageError(f"the program does not define {unknown}: it defines {', '.join(self.names)}")
+        schedule = self._schedule(None if keep is None else frozenset(keep))
+        slots = self._filled(values, sizes)
+        self._fix(schedule, slots, sizes)
+        for call, inputs, output, done in schedule.steps:
+            slots[output] = call(*[slots[i] for i in inputs])
+            for slot in done:
+                slots[slot] = None
+        return {name: slots[self._results[name]] for name in wanted}
+
+    def _filled(self, values: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> list[Any]:
+        slots: list[Any] = [None] * self._slots
+        for slot, constant in self._sized(sizes):
+            slots[slot] = constant
+        given = {}
+        for each in self._given:
+            if each.name not in values:
+                reads = ", ".join(sorted(self.inputs))
+                raise UsageError(f"no value is given for {each.name}: the program reads {reads}")
+            given[each.name] = values[each.name]
+        like = next((x for x in (*given.values(), *values.values()) if x.is_floating_point()), None)
+        some = next(iter((*given.values(), *values.values())), None)
+        slots[DTYPE] = torch.float64 if like is None else like.dtype
+        slots[DEVICE] = torch.device("cpu") if some is None else some.device
+        for each in self._given:
+            x = given[each.name]
+            shape = tuple(slots[s] for s in each.shape)
+            if tuple(x.shape) != shape:
+                raise UsageError(f"{each.name} has shape {tuple(x.shape)}, but its axes have sizes {shape}")
+            if each.kind == "int":
+                x = x.long()
+            elif not x.is_floating_point():
+                x = x.to(slots[DTYPE])
+            slots[each.slot] = x
+        return slots
+
+    def _sized(self, sizes: Mapping[str, int]) -> list[tuple[int, Any]]:
+        key = tuple(sizes.get(n, 0) for n in self._size_names)
+        if key not in self._numbers:
+            self._numbers[key] = [(slot, number(expr, sizes)) for expr, slot in self._constants.items()]
+        return self._numbers[key]
+
+    def _fix(self, schedule: Schedule, slots: list[Any], sizes: Mapping[str, int]) -> None:
+        """Index tensors and masks that depend on sizes alone are made once."""
+        if not schedule.fixed:
+            return
+        key = (id(schedule), slots[DTYPE], slots[DEVICE], *(sizes.get(n) for n in self._size_names))
+        if key not in self._lasting:
+            for call, inputs, output in schedule.fixed:
+                slots[output] = call(*[slots[i] for i in inputs])
+            while len(self._lasting) >= 4:
+                self._lasting.pop(next(iter(self._lasting)))
+            self._lasting[key] = [slots[i] for i in schedule.lasting]
+            for _, _, output in schedule.fixed:
+                slots[output] = None
+        for slot, made in zip(schedule.lasting, self._lasting[key], strict=True):
+            slots[slot] = made
+
+    def _schedule(self, keep: frozenset[str] | None) -> Schedule:
+        if keep not in self._schedules:
+            self._schedules[keep] = self._plan([self._results[n] for n in self.names if keep is None or n in keep])
+        return self._schedules[keep]
+
+    def _plan(self, results: Sequence[int]) -> Schedule:
+        needed = set(results)
+        used = []
+        for made in reversed(self._instructions):
+            if made.output in needed:
+                needed.update(made.inputs)
+                used.append(made)
+        used.reverse()
+        still = {DTYPE, DEVICE, *self._constants.values()}
+        fixed, moving = [], []
+        for made in used:
+            if still.issuperset(made.inputs):
+                still.add(made.output)
+                fixed.append((OPS[made.op](*made.params), made.inputs, made.output))
+            else:
+                moving.append(made)
+        outputs = {output for _, _, output in fixed}
+        lasting = sorted({i for made in moving for i in made.inputs if i in outputs} | (outputs & set(results)))
+        last: dict[int, int] = {}
+        for position, made in enumerate(moving):
+            last.update((slot, position) for slot in (*made.inputs, made.output))
+        done: dict[int, list[int]] = {}
+        for slot, position in last.items():
+            if slot not in results and slot not in self._constants.values() and slot not in (DTYPE, DEVICE):
+                done.setdefault(position, []).append(slot)
+        steps = [
+            (OPS[made.op](*made.params), made.inputs, made.output, tuple(done.get(position, ())))
+            for position, made in enumerate(moving)
+        ]
+        return Schedule(fixed, lasting, steps)
+
+
+def compile_program(definitions: Iterable[Definition], *, distinct: bool = False) -> Plan:
+    """Read a straight-line program of `(name, indices, expression)` once, for all sizes, dtypes and devices.
+
+    With `distinct`, for use under autograd, each name is a node of its own: `torch.autograd.grad(loss, q)` sees
+    the uses of q by name, and not a repetition of its formula elsewhere.
+    """
+    builder = Builder(distinct)
+    names = []
+    for name, indices, expr in definitions:
+        try:
+            builder.define(name, tuple(indices), sympy.sympify(expr))
+        except ExerciseError as error:
+            raise ExerciseError(f"{name}: {error}") from None
+        names.append(name)
+    return Plan(builder, names)
+
+
+def evaluate(
+    expr: Expr, indices: Sequence[Idx], values: Mapping[str, torch.Tensor], sizes: Mapping[str, int]
+) -> torch.Tensor:
+    """One expression over `indices`: `evaluate(x[i, j]*w[j], (i, j), {"x": x, "w": w}, {"N": 3, "D": 5})`."""
+    return compile_program([("", tuple(indices), expr)]).run(values, sizes)[""]

@@ -59,7 +59,8 @@ RULES: dict[str, str] = {
     "exponential": "exponential with base {base}",
     "sum-over": "a sum is differentiated term by term",
     "identity": "the derivative of {quantity} itself is 1",
-    "linear": "{consumer} is linear in {quantity}: its factor is left",
+    "linear": "{quantity} enters {consumer} linearly: what multiplies it is left",
+    "gather": "only the entry that the index picks is used",
     "piecewise": "each branch on its own side",
     "extremum": "only the winner is passed through",
     "contract": "only entries with equal indices contribute",
@@ -663,9 +664,13 @@ class _Contribution:
     @cached_property
     def messages(self) -> tuple[Message, ...]:
         """The rules used inside, each once, outermost first."""
-        if len(self.paths) == 1 and self.paths[0].product == 1:
+        if len(self.paths) == 1 and self.paths[0].product == 1 and not any(
+            isinstance(slot, Indexed) for slot in self.paths[0].slots
+        ):
             return (message("identity", quantity=self.q.name),)
         says = unique(m for path in self.paths for m in path.messages if m.id not in _SILENT)
+        if any(isinstance(slot, Indexed) for path in self.paths for slot in path.slots):
+            return (*says, message("gather"))
         return says or (message("linear", consumer=self.v.name, quantity=self.q.name),)
 
     @cached_property

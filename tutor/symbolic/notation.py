@@ -31,6 +31,19 @@ _GREEK = (
 _FUNCTION_NAMES = {row.sympy: row.name for row in FUNCTIONS.values()}
 
 
+class _ByText:
+    """The last resort of a sort: by text, which is written only when everything else ties."""
+
+    def __init__(self, node: Basic):
+        self.node = node
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByText) and self.node == other.node
+
+    def __lt__(self, other: _ByText) -> bool:
+        return str(self.node) < str(other.node)
+
+
 def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
     """Number, factors above and factors below the line; the numbers that SymPy multiplied into sums come out again."""
     coefficient, above, below = S.One, [], []
@@ -61,10 +74,21 @@ class Writer:
     times = "·"
     minus = "-"
 
-    def __init__(self, exercise: Exercise | None = None):
+    def __init__(self, exercise: Exercise | None = None, gradients_first: bool = True):
+        self.exercise, self.gradients_first = exercise, gradients_first
         self.order = exercise.order if exercise is not None else {}
         self.last = len(self.order)
         self.loss = next((q.name for q in exercise.ends if q.kind == "loss"), "L") if exercise is not None else "L"
+
+    def gradients_last(self) -> Writer:
+        return type(self)(self.exercise, gradients_first=False)
+
+    def is_name(self, text: object) -> bool:
+        """Whether a word is a quantity's or a gradient's name."""
+        return isinstance(text, str) and (text in self.order or (text[:1] == "d" and text[1:] in self.order))
+
+    def name(self, name: str) -> str:
+        return name
 
     def write(self, node: Basic, tight: int = ADD) -> str:
         """The text of a node, in parentheses if it holds together less than `tight` asks."""
@@ -94,7 +118,8 @@ class Writer:
         if name in self.order:
             return self.order[name]
         if name[:1] == "d" and name[1:] in self.order:
-            return -1 - self.order[name[1:]]
+            place = self.order[name[1:]]
+            return -1 - place if self.gradients_first else self.last + place
         return self.last
 
     def terms(self, node: Add) -> list[Expr]:
@@ -103,7 +128,7 @@ class Writer:
         def key(term: Expr) -> tuple[Any, ...]:
             coefficient, rest = term.as_coeff_Mul()
             last = term.is_number and not leads
-            return (bool(coefficient < 0), last, sorted(self.rank(f) for f in Mul.make_args(rest)), str(rest))
+            return (bool(coefficient < 0), last, sorted(self.rank(f) for f in Mul.make_args(rest)), _ByText(rest))
 
         others = [t for t in node.args if not t.is_number]
         leads = all(t.could_extract_minus_sign() or t.is_Function for t in others)
@@ -124,7 +149,7 @@ class Writer:
                 kind = 3
             else:
                 kind = 1 if name_of(base) is not None else 2
-            return (kind, self.rank(factor), str(factor))
+            return (kind, self.rank(factor), _ByText(factor))
 
         return sorted(factors, key=key)
 
@@ -391,6 +416,11 @@ class LatexWriter(Writer):
         if found:
             return rf"{self.name(found[1])}^{{({found[2]})}}"
         return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+
+    def gradient_name(self, name: str) -> str:
+        """A gradient named in a sentence."""
+        of = self._gradient_of(name)
+        return self.name(name) if of is None else rf"\partial {self.name(self.loss)}/\partial {self.name(of)}"
 
     def _gradient_of(self, name: str) -> str | None:
         return name[1:] if name not in self.order and name[:1] == "d" and name[1:] in self.order else None

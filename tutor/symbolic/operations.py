@@ -80,7 +80,6 @@ class MatrixFunction(Expr):
             raise ExerciseError(f"{cls.__name__}({array}) needs a square matrix, not {array.shape}")
         return Expr.__new__(cls, array)
 
-
 class LogDet(MatrixFunction):
     """l = log |det A|"""
 

@@ -1,0 +1,6 @@
+"""`python -m tutor`"""
+
+from tutor.cli import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,605 @@
+"""Index style: `dz[i,k] = (p[i,k] - y[i,k])/N`, on tensors whose axes have names.
+
+A name in brackets that is not a value is a dummy: the exercise's own indices run over their axis, others over the
+axis at whose position they stand. `Sum` binds its index, and may shadow an outer one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from tutor.answers import language as lang
+from tutor.checking import library
+from tutor.checking.library import FLOAT
+from tutor.checking.outline import INDEX_FUNCTIONS
+
+if TYPE_CHECKING:
+    from tutor.checking.interpret import Run
+
+_REDUCERS = {"Sum": "sum", "Mean": "mean", "Product": "prod", "MaxOver": "amax", "MinOver": "amin", "sum": "sum",
+             "mean": "mean", "prod": "prod"}  # fmt: skip
+_DENSE = 20_000  # entries of a product up to which it is multiplied out before it is summed
+
+
+@dataclass(frozen=True)
+class Named:
+    """A tensor with one name for each axis; a plain number has none."""
+
+    tensor: Tensor
+    axes: tuple[str, ...]
+
+
+class IndexStyle:
+    """One statement written with indices."""
+
+    def __init__(self, run: Run, statement: lang.Statement):
+        self.run, self.statement = run, statement
+        self.extents: dict[str, int] = {}
+
+    # -- the statement ---------------------------------------------------------------------------------
+
+    def execute(self) -> None:
+        statement = self.statement
+        if isinstance(statement, lang.Assign):
+            if len(statement.targets) != 1 or isinstance(statement.targets[0], lang.Sequence):
+                raise self.run.refuse(statement.targets[0], "with indices, one name is given on a line")
+            self._define(statement.targets[0], statement.value)
+        elif isinstance(statement, lang.Update):
+            self._update(statement)
+        else:
+            assert isinstance(statement, lang.Effect)
+            raise self.run.refuse(statement.call, "an in-place call takes whole tensors, without indices")
+
+    def _define(self, target: lang.Expression, value: lang.Expression) -> None:
+        if not isinstance(target, lang.Subscript):
+            made = self._entry(value, ())
+            self.run.store(target, self._spread(made, ()))
+            return
+        base, items = _flat(target)
+        self._bind(base, items, value)
+        labels = self._labels(items)
+        made = self._entry(value, labels)
+        name = self.run.names.read(base)
+        if name is None:
+            raise self.run.refuse(target, "the left side is a name with indices, as dz[i, k]")
+        plain = [isinstance(item, lang.Name) and item.name in self.extents for item in items]
+        if all(plain) and len(labels) == len(items):
+            self.run.store(base, self._spread(made, labels))
+            return
+        keepdim = all(p or _is_zero(item) for p, item in zip(plain, items, strict=True)) and len(labels) == sum(plain)
+        if keepdim and self._single_axes(name, items, plain):
+            shape = [self.extents[item.name] if isinstance(item, lang.Name) else 1 for item in items]
+            self.run.store(base, self._spread(made, labels).reshape(shape))
+            return
+        container = self._whole(base)
+        index = self._place(container, items, labels, target)
+        self.run.set_item(target, container, index, self._spread(made, labels))
+
+    def _single_axes(self, name: str, items: tuple[lang.Expression, ...], plain: list[bool]) -> bool:
+        """Whether the zeros among the indices stand on axes of size 1 (or the name is new)."""
+        shape = self._shape_of(name)
+        if shape is None:
+            return True
+        return len(shape) == len(items) and all(p or extent == 1 for p, extent in zip(plain, shape, strict=True))
+
+    def _update(self, statement: lang.Update) -> None:
+        target = statement.target
+        if not isinstance(target, lang.Subscript):
+            name = self.run.names.read(target)
+            if name is None:
+                raise self.run.refuse(target, "the left side is a name, as dW or dW[i, j]")
+            before = self.run.variable(name, target)
+            made = self._spread(self._entry(statement.value, ()), ())
+            self.run.store_again(name, self.run._changed(statement, before, made))
+            return
+        base, items = _flat(target)
+        container = self._whole(base)
+        self._bind(base, items, statement.value)
+        labels = self._labels(items)
+        made = self._spread(self._entry(statement.value, labels), labels)
+        index = self._place(container, items, labels, target)
+        if statement.op in "+-":  # as in mathematics: what meets the same entry adds up
+            index = index if isinstance(index, tuple) else (index,)
+            self.run.limits.room(container.numel())
+            grids = tuple(i if isinstance(i, Tensor) else torch.tensor(i) for i in index)
+            signed = made if statement.op == "+" else -made
+            self.run._torch(target, lambda: container.index_put_(grids, signed, accumulate=True))
+            return
+        part = self.run._torch(target, container.__getitem__, index)
+        self.run.set_item(target, container, index, self.run._changed(statement, part, made))
+
+    def _whole(self, base: lang.Expression) -> Tensor:
+        name = self.run.names.read(base)
+        made = self.run.variable(name, base) if name else None
+        if not isinstance(made, Tensor):
+            raise self.run.refuse(base, "start with torch.zeros_like(...) before single entries are set")
+        return made
+
+    def _place(self, container: Tensor, items: tuple[lang.Expression, ...], labels: tuple[str, ...], at: Any) -> Any:
+        """The entries that the left side names, as index tensors over its dummies."""
+        if len(items) != container.ndim:
+            raise self.run.refuse(at, self._axes_message(at, container.ndim, items))
+        grids = []
+        for item, extent in zip(items, container.shape, strict=True):
+            grid = self._aligned(self._index_value(item), labels)
+            if grid.numel() and (int(grid.min()) < 0 or int(grid.max()) >= extent):
+                raise self.run.refuse(item, f"this index leaves its axis, which has {extent} entries")
+            grids.append(grid)
+        return tuple(grids)
+
+    def _entry(self, value: lang.Expression, labels: tuple[str, ...]) -> Named:
+        """The right side; what is free in it must be on the left."""
+        made = self.evaluate(value)
+        for axis in made.axes:
+            if axis not in labels:
+                left = f"[{', '.join(labels)}]" if labels else "side"
+                raise self.run.refuse(value, f"{axis} is free on the right, but not on the left {left}: sum over {axis}")
+        return made
+
+    def _spread(self, value: Named, labels: tuple[str, ...]) -> Tensor:
+        extents = [self.extents[label] for label in labels]
+        self.run._within(_whole_of(self.statement), lambda: self.run.limits.room(*extents))
+        return self._aligned(value, labels).to(FLOAT).expand(extents).contiguous()
+
+    def _labels(self, items: tuple[lang.Expression, ...]) -> tuple[str, ...]:
+        seen: dict[str, None] = {}
+        for item in items:
+            for name in _names(item):
+                if name in self.extents:
+                    seen.setdefault(name)
+        return tuple(seen)
+
+    # -- dummies and their ranges -----------------------------------------------------------------------
+
+    def _bind(self, base: lang.Expression, items: tuple[lang.Expression, ...], value: lang.Expression) -> None:
+        """Find the range of every dummy on the left."""
+        name = self.run.names.read(base)
+        shape = self._shape_of(name) if name else None
+        if shape is not None and len(shape) != len(items):
+            raise self.run.refuse(base, self._axes_message(base, len(shape), items))
+        for axis, item in enumerate(items):
+            for label in _names(item):
+                if label in self.extents or self._is_value(label):
+                    continue
+                own = self._exercise_extent(label)
+                here = shape[axis] if shape is not None and isinstance(item, lang.Name) else None
+                if own is not None and here is not None and own != here:
+                    raise self.run.refuse(item, f"{label} runs over {own} values, but this axis has {here}")
+                found = own if own is not None else here
+                if found is None:
+                    found = self._inferred(label, value)
+                if found is None:
+                    found = self._inferred(label, lang.Sequence(0, 0, 0, items))
+                if found is None:
+                    raise self.run.refuse(item, f"the range of {label} is not clear: use it as an index of something")
+                self.extents[label] = found
+
+    def _is_value(self, name: str) -> bool:
+        """Whether a name in brackets has a value of its own; the exercise's indices stay dummies."""
+        run = self.run
+        if name in run.variables:
+            held = run.variables[name]
+            if name not in run.names.indices:
+                return True
+            return isinstance(held, int) or (isinstance(held, Tensor) and not held.is_floating_point())
+        return name not in run.names.indices and run.outline.valued(name)
+
+    def _exercise_extent(self, label: str) -> int | None:
+        index = self.run.names.indices.get(label)
+        if index is None:
+            return None
+        return _extent(index, self.run.draw.sizes)
+
+    def _shape_of(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a variable, or what the exercise says a name must have."""
+        meaning = self.run.names.meaning(name)
+        quantity = self.run.names.quantities.get(meaning.of)
+        if quantity is not None and meaning.kind in ("gradient", "value", "forward"):
+            return tuple(_extent(index, self.run.draw.sizes) for index in quantity.indices)
+        value = self.run.variables.get(name)
+        if isinstance(value, Tensor) and isinstance(self.statement, lang.Update):
+            return tuple(value.shape)
+        return None
+
+    def _inferred(self, label: str, node: lang.Expression) -> int | None:
+        """The size of an axis at which `label` stands alone, not looking into sums that shadow it."""
+        if isinstance(node, lang.Call) and _reducer(node) and label in self._bound_by(node):
+            return None
+        if isinstance(node, lang.Subscript):
+            base, items = _flat(node)
+            name = self.run.names.read(base)
+            if name is not None:
+                value = self.run.variables.get(name)
+                if value is None and self.run.names.meaning(name).kind != "helper":
+                    value = self.run.variable(name, base)
+                if isinstance(value, Tensor) and value.ndim == len(items):
+                    for item, extent in zip(items, value.shape, strict=True):
+                        if isinstance(item, lang.Name) and item.name == label:
+                            return extent
+        for part in lang.parts(node):
+            found = self._inferred(label, part)
+            if found is not None:
+                return found
+        return None
+
+    # -- expressions --------------------------------------------------------------------------------------
+
+    def evaluate(self, node: lang.Expression) -> Named:
+        self.run.limits.step()
+        if isinstance(node, lang.Binary):
+            return self._binary(node)
+        if isinstance(node, lang.Subscript):
+            return self._subscript(node)
+        if isinstance(node, lang.Call):
+            return self._call(node)
+        if isinstance(node, lang.Unary):
+            return self._unary(node)
+        if isinstance(node, lang.Name) and node.name in self.extents:
+            return Named(torch.arange(self.extents[node.name], dtype=FLOAT), (node.name,))
+        if isinstance(node, (lang.Number, lang.Constant)) and isinstance(node.value, (int, float)):
+            return Named(torch.tensor(float(node.value), dtype=FLOAT), ())
+        return self._plain(node)
+
+    def _plain(self, node: lang.Expression) -> Named:
+        """A part without dummies, in torch style; it must be a number."""
+        if isinstance(node, lang.Name) and not self.run.outline.valued(node.name) and node.name not in self.run.variables:
+            if node.name in ("pi", "inf"):
+                return Named(library.real(self.run.evaluate(node)), ())
+            if self._exercise_extent(node.name) is not None or self._looks_free(node.name):
+                raise self.run.refuse(node, f"{node.name} is free on the right: sum over {node.name}, or add it on the left")
+        value = self.run.evaluate(node)
+        if isinstance(value, (int, float)):
+            return Named(library.real(value), ())
+        if not isinstance(value, Tensor):
+            raise self.run.refuse(node, f"{library.kind_of(value)} is not a number")
+        if value.ndim:
+            what = node.name if isinstance(node, lang.Name) else "this"
+            raise self.run.refuse(
+                node, f"{what} has {value.ndim} {'axis' if value.ndim == 1 else 'axes'}: give it an index for each"
+            )
+        return Named(library.real(value), ())
+
+    def _looks_free(self, name: str) -> bool:
+        """A single letter that stands in brackets elsewhere on the line."""
+        for part in _statement_parts(self.statement):
+            for node in lang.walk(part):
+                if isinstance(node, lang.Subscript) and any(name in _names(item) for item in node.items):
+                    return True
+        return False
+
+    def _binary(self, node: lang.Binary) -> Named:
+        if node.op == "@":
+            raise self.run.refuse(node, "@ is for whole matrices: with indices, write Sum(a[i, j]*b[j, k], j)")
+        left, right = self.evaluate(node.left), self.evaluate(node.right)
+        return self._combine(node, lambda a, b: library.elementwise(self.run.limits, node.op, a, b), left, right)
+
+    def _unary(self, node: lang.Unary) -> Named:
+        value = self.evaluate(node.operand)
+        if node.op == "~":
+            return Named(value.tensor == 0, value.axes)
+        return Named(-value.tensor.to(FLOAT), value.axes) if node.op == "-" else value
+
+    def _combine(self, node: lang.Expression, function: Callable[..., Any], *values: Named) -> Named:
+        """An elementwise function over the union of the axes."""
+        axes = tuple(dict.fromkeys(axis for value in values for axis in value.axes))
+        self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
+        tensors = [self._aligned(value, axes) for value in values]
+        return Named(self.run._library(node, function, *tensors), axes)
+
+    def _aligned(self, value: Named, axes: tuple[str, ...]) -> Tensor:
+        """The tensor with its axes in this order, size 1 where it has none."""
+        if value.axes == axes:
+            return value.tensor
+        have = [axis for axis in axes if axis in value.axes]
+        tensor = value.tensor.permute([value.axes.index(axis) for axis in have])
+        return tensor[tuple(slice(None) if axis in have else None for axis in axes)]
+
+    # -- entries --
+
+    def _subscript(self, node: lang.Subscript) -> Named:
+        base, items = _flat(node)
+        array = self._array(base)
+        if isinstance(array, tuple):
+            return self._plain(node)
+        if len(items) != array.ndim:
+            raise self.run.refuse(node, self._axes_message(base, array.ndim, items))
+        if all(isinstance(item, lang.Name) and item.name in self.extents for item in items):
+            labels = tuple(item.name for item in items)  # type: ignore[attr-defined]
+            for item, label, extent in zip(items, labels, array.shape, strict=True):
+                if self.extents[label] != extent:
+                    raise self.run.refuse(item, f"{label} runs over {self.extents[label]} values, but this axis has {extent}")
+            if len(set(labels)) == len(labels):
+                return Named(array, labels)
+        return self._gathered(node, array, items)
+
+    def _array(self, base: lang.Expression) -> Any:
+        name = self.run.names.read(base)
+        if name is not None:
+            return self.run.variable(name, base) if not isinstance(base, lang.Name) else self.run.evaluate(base)
+        return self.run.evaluate(base)
+
+    def _gathered(self, node: lang.Subscript, array: Tensor, items: tuple[lang.Expression, ...]) -> Named:
+        """Entries at computed places: `E[t[n], d]`, `x[o + k]` (0 outside), `A[i, i]`, `gain[0, h]`."""
+        places = []
+        for item, extent in zip(items, array.shape, strict=True):
+            place = self._index_value(item)
+            plain = isinstance(item, lang.Name) and item.name in self.extents
+            if plain and self.extents[item.name] != extent:  # type: ignore[attr-defined]
+                raise self.run.refuse(item, f"{item.name} runs over {self.extents[item.name]} values, but this axis has {extent}")  # type: ignore[attr-defined]
+            places.append(place)
+        axes = tuple(dict.fromkeys(axis for place in places for axis in place.axes))
+        self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
+        inside: Tensor | None = None
+        grids = []
+        for item, place, extent in zip(items, places, array.shape, strict=True):
+            grid = self._aligned(place, axes)
+            good = (grid >= 0) & (grid < extent)
+            if not bool(good.all()):
+                if not isinstance(item, lang.Binary) or not place.axes:
+                    raise self.run.refuse(item, f"this index leaves its axis, which has {extent} entries")
+                inside = good if inside is None else inside & good
+                grid = grid.clamp(0, extent - 1)
+            grids.append(grid)
+        made = array[tuple(grids)] if grids else array
+        return Named(made if inside is None else torch.where(inside, made.to(FLOAT), 0.0), axes)
+
+    def _index_value(self, item: lang.Expression) -> Named:
+        """An index as whole numbers."""
+        if isinstance(item, lang.Slice) or (isinstance(item, lang.Constant) and not isinstance(item.value, int)):
+            raise self.run.refuse(item, "with indices, every axis has an index of its own")
+        value = self.evaluate(item)
+        if value.tensor.is_floating_point():
+            whole = value.tensor.round()
+            if not bool((whole == value.tensor).all()):
+                raise self.run.refuse(item, "an index is a whole number")
+            value = Named(whole.to(torch.int64), value.axes)
+        return value
+
+    def _axes_message(self, base: lang.Expression, axes: int, items: tuple[lang.Expression, ...]) -> str:
+        base = lang.root(base)
+        name = base.name if isinstance(base, (lang.Name, lang.Attribute)) else "this"
+        have = f"{axes} {'axis' if axes == 1 else 'axes'}"
+        unknown = [n for item in items for n in _names(item) if not self._is_value(n) and n not in self.run.names.indices]
+        more = f"; {unknown[0]} has no value" if unknown and len(unknown[0]) > 1 else ""
+        return f"{name} has {have}, and {len(items)} {'index' if len(items) == 1 else 'indices'} here{more}"
+
+    # -- calls --
+
+    def _call(self, node: lang.Call) -> Named:
+        name = _function_name(node.function)
+        if _reducer(node) and (name in INDEX_FUNCTIONS or self._sums_an_index(node)):
+            return self._reduced(node, _REDUCERS[name])
+        if name in ("KroneckerDelta", "delta"):
+            return self._delta(node)
+        if name == "Piecewise":
+            return self._piecewise(node)
+        entry = library.FUNCTION.get(name)
+        known = isinstance(node.function, lang.Name) or self.run.module_path(node.function) is not None
+        if known and entry is not None and not node.named and self._has_labels(node):
+            return self._function(node, entry)
+        if self._has_labels(node):
+            raise self.run.refuse(node, f"{name or 'this'} is not for single entries: write Sum(...), or a function such as exp(z[i, k])")
+        return self._plain(node)
+
+    def _function(self, node: lang.Call, entry: library.Entry) -> Named:
+        values = [self.evaluate(argument) for argument in node.arguments]
+        if not (entry.elementwise or entry.name in _SEVERAL):
+            raise self.run.refuse(node, f"{entry.name} is not for single entries: write Sum(...), or a function such as exp(z[i, k])")
+        return self._combine(node, lambda *given: library.call(entry, self.run.limits, list(given), {}, False), *values)
+
+    def _has_labels(self, node: lang.Expression) -> bool:
+        if any(isinstance(part, lang.Name) and part.name in self.extents for part in lang.walk(node)):
+            return True
+        return any(
+            isinstance(part, lang.Call) and _function_name(part.function) in INDEX_FUNCTIONS for part in lang.walk(node)
+        )
+
+    def _sums_an_index(self, node: lang.Call) -> bool:
+        return isinstance(node.function, lang.Name) and len(node.arguments) > 1 and bool(self._bound_by(node))
+
+    def _bound_by(self, node: lang.Call) -> list[str]:
+        """The indices a sum binds: `Sum(f, i, k)`, `Sum(f, (i, 0, N - 1))`."""
+        bound = []
+        for argument in node.arguments[1:]:
+            first = argument.items[0] if isinstance(argument, lang.Sequence) and argument.items else argument
+            if isinstance(first, lang.Name) and not (
+                first.name in self.run.variables and self._is_value(first.name)
+            ):
+                bound.append(first.name)
+        return bound
+
+    def _reduced(self, node: lang.Call, how: str) -> Named:
+        if not node.arguments or node.named:
+            raise self.run.refuse(node, "a sum is written Sum(x[i, k], k)")
+        body, limits = node.arguments[0], node.arguments[1:]
+        bound = self._bound_by(node)
+        if len(bound) != len(limits) or len(set(bound)) != len(bound) or not bound:
+            wrong = next((a for a in limits if not isinstance(a, (lang.Name, lang.Sequence))), node)
+            raise self.run.refuse(wrong, "a sum names the indices it runs over: Sum(x[i, k], k)")
+        outer = dict(self.extents)
+        for label, given in zip(bound, limits, strict=True):
+            self.extents[label] = self._range(label, body, given)
+        try:
+            made = self._masked(body, bound, limits, how)
+        finally:
+            # the dummy of an outer sum keeps its range
+            self.extents = {**{k: v for k, v in self.extents.items() if k not in bound},
+                            **{k: outer[k] for k in bound if k in outer}}  # fmt: skip
+        return made
+
+    def _range(self, label: str, body: lang.Expression, given: lang.Expression) -> int:
+        own = self._exercise_extent(label)
+        found = own if own is not None else self._inferred(label, body)
+        if found is None and isinstance(given, lang.Sequence) and len(given.items) == 3:
+            last = self.evaluate(given.items[2])
+            if not last.axes:
+                found = int(last.tensor) + 1
+                self.run._within(given, lambda: self.run.limits.room(found))
+        if found is None:
+            raise self.run.refuse(given, f"the range of {label} is not clear: use it as an index of something")
+        return found
+
+    def _masked(self, body: lang.Expression, bound: list[str], limits: tuple[lang.Expression, ...], how: str) -> Named:
+        masks = [mask for label, given in zip(bound, limits, strict=True) for mask in self._within_limits(label, given)]
+        if how == "sum":
+            made = self._contracted(body, bound, masks)
+            if made is not None:
+                return made
+        value = self.evaluate(body)
+        neutral = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": -torch.inf, "amin": torch.inf}[how]
+        for mask in masks:
+            value = self._combine(body, lambda a, m: torch.where(m != 0, a.to(FLOAT), neutral), value, mask)
+        absent = [label for label in bound if label not in value.axes]
+        times = math.prod(self.extents[label] for label in absent)
+        dims = [value.axes.index(label) for label in bound if label in value.axes]
+        axes = tuple(axis for axis in value.axes if axis not in bound)
+        tensor = value.tensor.to(FLOAT)
+        if how == "prod":
+            for dim in sorted(dims, reverse=True):
+                tensor = tensor.prod(dim)
+            tensor = tensor**times
+        elif dims:
+            tensor = getattr(torch, how)(tensor, dim=dims)
+        if how == "sum" and times != 1:
+            tensor = tensor * times
+        if how == "mean" and masks:
+            raise self.run.refuse(body, "a mean has no limits: write Sum(...)/n")
+        return Named(tensor, axes)
+
+    def _within_limits(self, label: str, given: lang.Expression) -> Iterator[Named]:
+        """Masks for limits (i, low, high) that leave out a part of the axis."""
+        if not isinstance(given, lang.Sequence):
+            return
+        if len(given.items) == 1:
+            return
+        if len(given.items) != 3:
+            raise self.run.refuse(given, "the limits of a sum are written (i, 0, N - 1)")
+        here = Named(torch.arange(self.extents[label], dtype=FLOAT), (label,))
+        low, high = self.evaluate(given.items[1]), self.evaluate(given.items[2])
+        if label in low.axes + high.axes:
+            raise self.run.refuse(given, f"the limits of {label} cannot depend on {label}")
+        if not low.axes and not high.axes:
+            if float(low.tensor) < 0 or float(high.tensor) > self.extents[label] - 1:
+                raise self.run.refuse(given, f"{label} runs from 0 to {self.extents[label] - 1}: write (i, 0, N - 1)")
+            if float(low.tensor) == 0 and float(high.tensor) == self.extents[label] - 1:
+                return
+        yield self._combine(given, lambda a, b: a >= b, here, low)
+        yield self._combine(given, lambda a, b: a <= b, here, high)
+
+    def _contracted(self, body: lang.Expression, bound: list[str], masks: list[Named]) -> Named | None:
+        """A sum of a large product, factor by factor; None where the product is small enough to write out."""
+        factors = list(_factors(body))
+        if len(factors) < 2:
+            return None
+        labels = {name for part in lang.walk(body) if isinstance(part, lang.Name) and (name := part.name) in self.extents}
+        if math.prod(self.extents[label] for label in labels) <= _DENSE:
+            return None
+        values = [self._factor(*factor) for factor in factors] + [
+            Named(mask.tensor.to(FLOAT), mask.axes) for mask in masks
+        ]
+        present = list(dict.fromkeys(axis for value in values for axis in value.axes))
+        self.run._within(body, lambda: self.run.limits.work(math.prod(self.extents[a] for a in present)))
+        letters = {axis: chr(97 + n) if n < 26 else chr(39 + n) for n, axis in enumerate(present[:52])}
+        axes = tuple(axis for axis in present if axis not in bound)
+        self.run._within(body, lambda: self.run.limits.room(*(self.extents[a] for a in axes)))
+        terms = ",".join("".join(letters[axis] for axis in value.axes) for value in values)
+        equation = f"{terms}->{''.join(letters[axis] for axis in axes)}"
+        tensor = self.run._torch(body, torch.einsum, equation, *(value.tensor for value in values))
+        times = math.prod(self.extents[label] for label in bound if label not in present)
+        return Named(tensor * times, axes)
+
+    def _factor(self, node: lang.Expression, inverted: bool, negative: bool) -> Named:
+        value = self.evaluate(node)
+        tensor = value.tensor.to(FLOAT)
+        tensor = 1 / tensor if inverted else tensor
+        return Named(-tensor if negative else tensor, value.axes)
+
+    def _delta(self, node: lang.Call) -> Named:
+        if len(node.arguments) != 2 or node.named:
+            raise self.run.refuse(node, "a delta is written KroneckerDelta(i, k)")
+        left, right = (self.evaluate(argument) for argument in node.arguments)
+        return self._combine(node, lambda a, b: (a == b).to(FLOAT), left, right)
+
+    def _piecewise(self, node: lang.Call) -> Named:
+        made: Named | None = None
+        for branch in reversed(node.arguments):
+            if not isinstance(branch, lang.Sequence) or len(branch.items) != 2 or node.named:
+                raise self.run.refuse(node, "cases are written Piecewise((a, x > 0), (b, True))")
+            value, condition = self.evaluate(branch.items[0]), self.evaluate(branch.items[1])
+            other = made or Named(torch.tensor(torch.nan, dtype=FLOAT), ())
+            made = self._combine(branch, lambda c, a, b: torch.where(c != 0, a.to(FLOAT), b.to(FLOAT)), condition, value, other)
+        if made is None:
+            raise self.run.refuse(node, "cases are written Piecewise((a, x > 0), (b, True))")
+        return made
+
+
+_SEVERAL = ("Max", "Min", "maximum", "minimum", "max", "min", "where", "pow", "power", "Rational", "clamp", "clip",
+            "multiply", "divide", "add", "subtract", "leaky_relu", "elu", "atan2")  # fmt: skip
+
+
+def _extent(index: Any, sizes: Any) -> int:
+    """The number of values of an exercise's index at these sizes."""
+    from tutor.symbolic.indices import size
+
+    extent = size(index)
+    if extent.is_Symbol:
+        return int(sizes[extent.name])
+    return int(extent.subs({symbol: sizes[symbol.name] for symbol in extent.free_symbols}))
+
+
+def _flat(node: lang.Subscript) -> tuple[lang.Expression, tuple[lang.Expression, ...]]:
+    """`x[i][j]` is `x[i, j]`."""
+    base, items = node.value, node.items
+    while isinstance(base, lang.Subscript):
+        base, items = base.value, base.items + items
+    return base, items
+
+
+def _names(node: lang.Expression) -> list[str]:
+    """Names in an index, those of gathered tensors (`t` in `E[t[n], d]`) left out."""
+    if isinstance(node, lang.Name):
+        return [node.name]
+    if isinstance(node, lang.Subscript):
+        return [name for item in node.items for name in _names(item)]
+    if isinstance(node, (lang.Binary, lang.Unary)):
+        return [name for part in lang.parts(node) for name in _names(part)]
+    return []
+
+
+def _factors(node: lang.Expression, inverted: bool = False, negative: bool = False) -> Iterator[tuple[lang.Expression, bool, bool]]:
+    """(factor, whether it divides, whether it is negated) of a product."""
+    if isinstance(node, lang.Binary) and node.op in "*/":
+        yield from _factors(node.left, inverted, negative)
+        yield from _factors(node.right, inverted != (node.op == "/"))
+    elif isinstance(node, lang.Unary) and node.op == "-":
+        yield from _factors(node.operand, inverted, not negative)
+    else:
+        yield node, inverted, negative
+
+
+def _function_name(node: lang.Expression) -> str:
+    return node.name if isinstance(node, (lang.Name, lang.Attribute)) else ""
+
+
+def _reducer(node: lang.Call) -> bool:
+    return isinstance(node.function, lang.Name) and node.function.name in _REDUCERS
+
+
+def _is_zero(node: lang.Expression) -> bool:
+    return isinstance(node, lang.Number) and node.value == 0
+
+
+def _statement_parts(statement: lang.Statement) -> tuple[lang.Expression, ...]:
+    if isinstance(statement, lang.Assign):
+        return (*statement.targets, statement.value)
+    return (statement.target, statement.value) if isinstance(statement, lang.Update) else ()
+
+
+def _whole_of(statement: lang.Statement) -> lang.Expression:
+    return lang.Name(statement.line, statement.column, 0, "")

@@ -1,0 +1,632 @@
+"""Statements on values: torch's meaning, float64, aliasing as torch has it. Nothing of a sheet is ever executed.
+
+A `Run` takes an outline through one draw and keeps what each unit gave. Three things can go wrong with a line, and
+they are told apart: the language refuses it (unreadable), torch would refuse it (wrong), or it reads a line that
+has no value (undecided). Errors are caught around each torch call alone, so that our own bugs stay bugs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from tutor.answers import language as lang
+from tutor.checking import library
+from tutor.checking.library import FLOAT, Kind, Limits, Pair, Refusal, TorchRefuses
+from tutor.checking.outline import MODULES, Outline, Unit
+from tutor.errors import ReadingError, did_you_mean
+
+
+class Draw(Protocol):
+    """Values at one seeded point: forward quantities and upstream gradients by name, and the sizes."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]: ...
+
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+
+
+@dataclass
+class Failure:
+    """Why a line has no value: `kind` is unreadable, torch, reads (a line without value), or cut."""
+
+    kind: str
+    reason: str
+    line: int
+    column: int
+    name: str = ""
+    shapes: tuple[tuple[int, ...], ...] = ()
+    hint: str = ""
+
+
+class Reads(Exception):
+    """A line reads a name that has no value because of an earlier failure."""
+
+    def __init__(self, name: str, cause: Failure):
+        self.name, self.cause = name, cause
+
+
+class Located(Exception):
+    """torch refuses, and where."""
+
+    def __init__(self, error: TorchRefuses, node: lang.Expression, hint: str = ""):
+        self.error, self.node, self.hint = error, node, hint
+
+
+_CONSTANTS = {"pi": torch.pi, "inf": torch.inf, "newaxis": None}
+_KINDS = {
+    "float64": Kind(), "float32": Kind(), "float": Kind(), "double": Kind(), "float16": Kind(), "float_": Kind(),
+    "int64": Kind(whole=True), "int32": Kind(whole=True), "long": Kind(whole=True), "int": Kind(whole=True),
+    "bool": Kind(truth=True), "bool_": Kind(truth=True),
+}  # fmt: skip
+_BUILTINS = ("range", "reversed", "len", "abs", "sum", "max", "min", "float", "int", "pow", "list", "tuple")
+
+
+class Run:
+    """One pass over a sheet. `replace` puts true values in place of the learner's at the end of their segments."""
+
+    def __init__(self, outline: Outline, draw: Draw, replace: Mapping[tuple[str, int], Tensor] | None = None):
+        self.outline, self.draw, self.names = outline, draw, outline.names
+        self.replace = replace or {}
+        self.variables: dict[str, Any] = {}
+        self.limits = Limits()
+        self.values: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was at the end of the unit
+        self.seen: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was when the unit read it
+        self.failures: dict[int, Failure] = {}
+        self.disturbed: list[tuple[str, int, str]] = []  # (other name, unit, name that was changed)
+
+    def execute(self) -> Run:
+        for unit in self.outline.units:
+            self.unit(unit)
+        return self
+
+    # -- units -------------------------------------------------------------------------------------
+
+    def unit(self, unit: Unit) -> None:
+        for name in unit.reads:
+            value = self.variables.get(name)
+            if value is not None:
+                self.seen[name, unit.position] = self._kept(value)
+        failure = self._attempt(unit.statement)
+        if failure is not None:
+            self.failures[unit.position] = failure
+            for touch in unit.touches:
+                if failure.kind != "cut" or touch.name not in self.variables:
+                    self.variables[touch.name] = failure
+        for touch in unit.touches:
+            self.values[touch.name, unit.position] = self._kept(self.variables.get(touch.name))
+        if self.outline.mutates and failure is None:
+            self._look_for_aliases(unit)
+        for touch in unit.touches:
+            if (touch.name, unit.position) in self.replace:
+                self.variables[touch.name] = self.replace[touch.name, unit.position].clone()
+
+    def _kept(self, value: Any) -> Any:
+        """A value that later lines cannot change."""
+        return value.clone() if self.outline.mutates and isinstance(value, Tensor) else value
+
+    def _attempt(self, statement: lang.Statement) -> Failure | None:
+        try:
+            self.statement(statement)
+        except ReadingError as error:
+            return Failure("unreadable", error.message, error.line, error.column)
+        except Refusal as error:
+            return Failure("unreadable", str(error), statement.line, statement.column)
+        except Located as at:
+            return Failure("torch", str(at.error), at.node.line, at.node.column, shapes=at.error.shapes, hint=at.hint)
+        except TorchRefuses as error:
+            return Failure("torch", str(error), statement.line, statement.column, shapes=error.shapes)
+        except Reads as read:
+            return Failure("reads", read.cause.reason, read.cause.line, read.cause.column, read.name)
+        except library.Cut as error:
+            return Failure("cut", str(error), statement.line, statement.column)
+        return None
+
+    def _look_for_aliases(self, unit: Unit) -> None:
+        for touch in unit.touches:
+            changed = self.variables.get(touch.name)
+            if touch.how == "define" or not isinstance(changed, Tensor):
+                continue
+            place = changed.untyped_storage().data_ptr()
+            for name, value in self.variables.items():
+                if name != touch.name and isinstance(value, Tensor) and value.untyped_storage().data_ptr() == place:
+                    self.disturbed.append((name, unit.position, touch.name))
+
+    # -- statements ----------------------------------------------------------------------------------
+
+    def statement(self, statement: lang.Statement) -> None:
+        self.limits.step()
+        if isinstance(statement, lang.Unreadable):
+            raise ReadingError(statement.reason, statement.line, statement.column)
+        if isinstance(statement, lang.Loop):
+            self.loop(statement)
+        elif self.outline.style.get(id(statement)):
+            from tutor.checking.index_style import IndexStyle
+
+            IndexStyle(self, statement).execute()
+        elif isinstance(statement, lang.Assign):
+            self.assign(statement)
+        elif isinstance(statement, lang.Update):
+            self.update(statement)
+        elif isinstance(statement, lang.Effect):
+            self.evaluate(statement.call)
+
+    def loop(self, statement: lang.Loop) -> None:
+        over = self.evaluate(statement.over)
+        if not isinstance(over, range):
+            raise self.refuse(statement.over, "a loop runs over range(n)")
+        self._within(statement.over, lambda: self.limits.round(min(len(over), library.MAX_LOOP + 1)))
+        outer = self.variables.get(statement.variable)
+        for value in over:
+            self.variables[statement.variable] = value
+            for inner in statement.body:
+                self.statement(inner)
+        # the index is free again afterwards, as a dummy or a helper of the same name
+        self.variables.pop(statement.variable, None)
+        if outer is not None:
+            self.variables[statement.variable] = outer
+
+    def assign(self, statement: lang.Assign) -> None:
+        value = self.evaluate(statement.value)
+        for target in statement.targets:
+            if isinstance(target, lang.Sequence):
+                self._unpack(target, value)
+            else:
+                self.store(target, value)
+
+    def _unpack(self, target: lang.Sequence, value: Any) -> None:
+        if isinstance(value, Pair):
+            value = (value.values, value.indices)
+        if isinstance(value, Tensor) and value.ndim and len(value) <= 64:
+            value = tuple(value)
+        if not isinstance(value, tuple) or len(value) != len(target.items):
+            raise self.refuse(target, f"there are {len(target.items)} names on the left, but not as many values on the right")
+        for part, item in zip(target.items, value, strict=True):
+            self.store(part, item)
+
+    def store(self, target: lang.Expression, value: Any) -> None:
+        if isinstance(target, lang.Subscript):
+            container = self.container(target)
+            self.set_item(target, container, self.index(target, container), value)
+            return
+        name = self.names.read(target)
+        if name is None:
+            raise self.refuse(target, "the left side is a name, as dW, W.grad or dW[i, j]")
+        if name in self.names.sizes:
+            if value == self.draw.sizes[name]:  # N = x.shape[0]
+                return
+            raise self.refuse(target, f"{name} is a size of the exercise; to pin it, write '# sizes: {name}=32' on top")
+        if isinstance(target, lang.Attribute) and target.name == "data":
+            value = library.real(value)
+        if isinstance(value, (range, slice, str, Kind, Pair)):
+            value = self._storable(target, value)
+        self.variables[name] = value
+
+    def _storable(self, target: lang.Expression, value: Any) -> Any:
+        if isinstance(value, range):
+            return library.array(value) if len(value) <= library.MAX_LOOP else self._too_long(target)
+        raise self.refuse(target, f"{library.kind_of(value)} cannot be given a name")
+
+    def _too_long(self, node: lang.Expression) -> Any:
+        raise self.refuse(node, f"a range of more than {library.MAX_LOOP} numbers")
+
+    def container(self, target: lang.Subscript) -> Tensor:
+        """The tensor whose entries an indexed assignment sets."""
+        made = self.evaluate(target.value)
+        if not isinstance(made, Tensor):
+            raise self.refuse(target.value, "only a tensor has entries to set: start with torch.zeros_like(...)")
+        return made
+
+    def set_item(self, target: lang.Subscript, container: Tensor, index: Any, value: Any) -> None:
+        value = library.real(value) if container.dtype is FLOAT else library.array(value)
+        self.limits.room(container.numel())
+        self._torch(target, container.__setitem__, index, value)
+
+    def update(self, statement: lang.Update) -> None:
+        target = statement.target
+        if isinstance(target, lang.Subscript):
+            container = self.container(target)
+            index = self.index(target, container)
+            part = self._torch(target, container.__getitem__, index)
+            value = self.evaluate(statement.value)
+            changed = self._changed(statement, part, value)
+            self.set_item(target, container, index, changed)
+            return
+        name = self.names.read(target)
+        if name is None:
+            raise self.refuse(target, "the left side is a name, as dW, W.grad or dW[i, j]")
+        before = self.variable(name, target)
+        self.store_again(name, self._changed(statement, before, self.evaluate(statement.value)))
+
+    def store_again(self, name: str, value: Any) -> None:
+        self.variables[name] = value
+
+    def _changed(self, statement: lang.Update, before: Any, value: Any) -> Any:
+        op = statement.op
+        if isinstance(before, Tensor) and op != "@":
+            return self._library(statement.target, library.in_place, self.limits, op, before, value)
+        if op == "@":
+            return self._library(statement.target, library.matmul, self.limits, before, value)
+        return self._library(statement.target, library.elementwise, self.limits, op, before, value)
+
+    # -- names -----------------------------------------------------------------------------------------
+
+    def variable(self, name: str, node: lang.Expression) -> Any:
+        """A name's value: the sheet's own, else its own copy of a forward value, a size, a given gradient."""
+        value = self.variables.get(name)
+        if value is None:
+            value = self._given(name, node)
+        if isinstance(value, Failure):
+            raise Reads(name, value)
+        return value
+
+    def _given(self, name: str, node: lang.Expression) -> Any:
+        meaning = self.names.meaning(name)
+        if meaning.kind == "forward" or (meaning.kind == "gradient" and meaning.name in self.draw.values):
+            value = self.draw.values[meaning.name]
+            copy = value.clone(memory_format=torch.contiguous_format)
+            self.variables[name] = copy
+            return copy
+        if name in self.names.sizes:
+            return int(self.draw.sizes[name])
+        if meaning.kind == "gradient" and meaning.of in self.names.losses:
+            return torch.ones((), dtype=FLOAT)
+        if name in ("pi", "inf"):
+            return _CONSTANTS[name]
+        raise self.unknown(name, node)
+
+    def unknown(self, name: str, node: lang.Expression) -> ReadingError:
+        meaning = self.names.meaning(name)
+        if meaning.kind != "helper":
+            return self.refuse(node, f"{name} has no value yet: give its line first")
+        if name in self.names.indices:
+            return self.refuse(node, f"{name} is an index: use it inside brackets, as in x[{name}]")
+        if name in library.FUNCTION:
+            return self.refuse(node, f"{name} is a function: write {name}(...)")
+        known = [n for n in (*self.names.quantities, *self.names.sizes, *self.variables)]
+        hint = did_you_mean(name, known)
+        return self.refuse(node, f"{name} is not a name of the exercise and has no value yet{hint}")
+
+    # -- errors, with their place ------------------------------------------------------------------------
+
+    def refuse(self, node: lang.Expression, reason: str) -> ReadingError:
+        return ReadingError(reason, node.line, node.column)
+
+    def _within(self, node: lang.Expression, work: Any) -> Any:
+        try:
+            return work()
+        except Refusal as error:
+            raise self.refuse(node, str(error)) from None
+
+    def _library(self, node: lang.Expression, function: Any, *args: Any) -> Any:
+        """A call of our own table: its refusals get their place."""
+        try:
+            return function(*args)
+        except Refusal as error:
+            raise self.refuse(node, str(error)) from None
+        except TorchRefuses as error:
+            raise Located(error, node) from None
+
+    def _torch(self, node: lang.Expression, function: Any, *args: Any) -> Any:
+        try:
+            return library.asking_torch(function, *args)
+        except TorchRefuses as error:
+            raise Located(error, node) from None
+
+    # -- expressions -------------------------------------------------------------------------------------
+
+    def evaluate(self, node: lang.Expression) -> Any:
+        self.limits.step()
+        return _EVALUATE[type(node)](self, node)
+
+    def number(self, node: lang.Number) -> Any:
+        return node.value
+
+    def constant(self, node: lang.Constant) -> Any:
+        return node.value
+
+    def text(self, node: lang.Text) -> Any:
+        raise self.refuse(node, "no strings in an answer")
+
+    def name(self, node: lang.Name) -> Any:
+        value = self.variables.get(node.name)
+        if value is not None and not isinstance(value, Failure):
+            return value
+        if node.name in _KINDS and self.names.meaning(node.name).kind == "helper":
+            return _KINDS[node.name]
+        return self.variable(self.names.meaning(node.name).name, node)
+
+    def unary(self, node: lang.Unary) -> Any:
+        value = self.evaluate(node.operand)
+        if isinstance(value, Tensor):
+            self._within(node, lambda: self.limits.room(value.numel()))
+            if node.op == "~":
+                return self._torch(node, torch.logical_not if value.dtype is torch.bool else torch.bitwise_not, value)
+            value = value.to(FLOAT) if value.dtype is torch.bool else value
+            return -value if node.op == "-" else value
+        if isinstance(value, (int, float)) and node.op != "~":
+            return -value if node.op == "-" else +value
+        raise self.refuse(node, f"{library.kind_of(value)} has no {node.op}")
+
+    def binary(self, node: lang.Binary) -> Any:
+        left, right = self.evaluate(node.left), self.evaluate(node.right)
+        try:
+            if node.op == "@":
+                return library.matmul(self.limits, left, right)
+            return library.elementwise(self.limits, node.op, left, right)
+        except Refusal as error:
+            raise self.refuse(node, str(error)) from None
+        except TorchRefuses as error:
+            raise Located(error, node, _repair(node, left, right)) from None
+
+    def sequence(self, node: lang.Sequence) -> Any:
+        return tuple(self.evaluate(item) for item in node.items)
+
+    def slice(self, node: lang.Slice) -> Any:
+        ends = [None if end is None else self.evaluate(end) for end in (node.start, node.stop, node.step)]
+        return slice(*(None if end is None else self._within(node, lambda e=end: library.whole_number(e)) for end in ends))
+
+    def subscript(self, node: lang.Subscript) -> Any:
+        value = self.evaluate(node.value)
+        if isinstance(value, Pair):
+            value = (value.values, value.indices)
+        if isinstance(value, (tuple, range)):
+            return self._from_tuple(node, value)
+        if not isinstance(value, Tensor):
+            raise self.refuse(node, f"{library.kind_of(value)} has no entries")
+        value, index = self._turned(node, value, self.index(node, value))
+        self._within(node, lambda: self.limits.room(_selected(value, index)))
+        return self._torch(node, value.__getitem__, index)
+
+    def _from_tuple(self, node: lang.Subscript, value: Any) -> Any:
+        item = self.evaluate(node.items[0])
+        if isinstance(item, slice):
+            return value[item]
+        at = self._within(node, lambda: library.whole_number(item, "an index"))
+        if len(node.items) != 1 or not -len(value) <= at < len(value):
+            raise Located(TorchRefuses(f"index {at} is out of range: there are {len(value)}"), node)
+        return value[at]
+
+    def index(self, node: lang.Subscript, container: Tensor) -> Any:
+        """What stands in the brackets, as torch takes it."""
+        items = tuple(self._index_item(item) for item in node.items)
+        return items[0] if len(items) == 1 else items
+
+    def _index_item(self, item: lang.Expression) -> Any:
+        value = self.evaluate(item)
+        if isinstance(value, (int, slice, Tensor)) or value is None or value is Ellipsis:
+            return value
+        if isinstance(value, (range, tuple)):
+            if len(value) > library.MAX_LOOP:
+                self._too_long(item)
+            return self._library(item, library.array, tuple(value))
+        raise self.refuse(item, f"{library.kind_of(value)} is not an index")
+
+    def _turned(self, node: lang.Subscript, value: Tensor, index: Any) -> tuple[Tensor, Any]:
+        """numpy's `[::-1]`, which torch lacks."""
+        items = index if isinstance(index, tuple) else (index,)
+        if not any(isinstance(i, slice) and (i.step or 1) < 0 for i in items):
+            return value, index
+        axis, kept = 0, []
+        for i in items:
+            if isinstance(i, slice) and (i.step or 1) < 0:
+                if (i.start, i.stop, i.step) != (None, None, -1) or axis >= value.ndim:
+                    raise self.refuse(node, "a slice with a negative step is written [::-1]")
+                value, i = value.flip(axis), slice(None)
+            if i is Ellipsis or (isinstance(i, Tensor) and i.ndim != 0):
+                raise self.refuse(node, "[::-1] stands with plain slices only: write .flip(dim)")
+            axis += i is not None
+            kept.append(i)
+        return value, tuple(kept)
+
+    # -- attributes and calls --------------------------------------------------------------------------------
+
+    def attribute(self, node: lang.Attribute) -> Any:
+        path = self.module_path(node)
+        if path is not None:
+            return self._module_constant(node, path)
+        if node.name in ("grad", "data"):
+            name = self.names.read(node)
+            if name is not None:
+                return self.variable(name, node)
+        value = self.evaluate(node.value)
+        if isinstance(value, Pair) and node.name in ("values", "indices"):
+            return getattr(value, node.name)
+        getter = _ATTRIBUTES.get(node.name)
+        if getter is None or not isinstance(value, Tensor):
+            if isinstance(value, Tensor) and node.name in library.METHOD:
+                raise self.refuse(node, f".{node.name} is a function: write .{node.name}()")
+            close = did_you_mean(node.name, (*_ATTRIBUTES, *library.METHOD))
+            raise self.refuse(node, f".{node.name} is not part of an answer{close}")
+        return self._torch(node, getter, value)
+
+    def module_path(self, node: lang.Expression) -> tuple[str, ...] | None:
+        """("torch", "nn", "functional") for a dotted path that starts at a module, else None."""
+        parts: list[str] = []
+        while isinstance(node, lang.Attribute):
+            parts.append(node.name)
+            node = node.value
+        if not isinstance(node, lang.Name) or node.name not in MODULES:
+            return None
+        if node.name in self.variables or node.name in self.names.quantities or node.name in self.names.sizes:
+            return None
+        return (node.name, *reversed(parts))
+
+    def _module_constant(self, node: lang.Attribute, path: tuple[str, ...]) -> Any:
+        if len(path) == 2:
+            if path[1] in _CONSTANTS:
+                return _CONSTANTS[path[1]]
+            if path[1] in _KINDS:
+                return _KINDS[path[1]]
+        raise self.refuse(node, f"{'.'.join(path)} is not part of an answer")
+
+    def call(self, node: lang.Call) -> Any:
+        function = node.function
+        if isinstance(function, lang.Name):
+            if function.name in _BUILTINS and function.name not in self.variables:
+                made = self._builtin(function.name, node)
+                if made is not None:
+                    return made
+            return self._function(node, library.FUNCTION.get(function.name), function.name, False)
+        assert isinstance(function, lang.Attribute)
+        path = self.module_path(function)
+        if path is not None:
+            return self._module_function(node, path)
+        return self._method(node, function)
+
+    def _module_function(self, node: lang.Call, path: tuple[str, ...]) -> Any:
+        name, numpy = path[-1], path[0] in ("np", "numpy")
+        if path[1:-1] not in _SUBMODULES:
+            raise self.refuse(node, f"{'.'.join(path)} is not part of an answer")
+        if path[1:] == ("add", "at") or (numpy and path[1:] == ("add", "at")):
+            arguments = [self.evaluate(given) for given in node.arguments]
+            if len(arguments) != 3 or not isinstance(arguments[0], Tensor):
+                raise self.refuse(node, "np.add.at is written np.add.at(dC, ix, values)")
+            return self._library(node, library.add_at, self.limits, *arguments)
+        entry = library.NUMPY.get(name) if numpy else None
+        return self._function(node, entry or library.FUNCTION.get(name), ".".join(path), numpy)
+
+    def _function(self, node: lang.Call, entry: library.Entry | None, name: str, numpy: bool) -> Any:
+        if entry is None:
+            close = did_you_mean(name.split(".")[-1], library.FUNCTION)
+            raise self.refuse(node, f"{name}(...) is not a function of the language{close}")
+        arguments = [self.argument(given) for given in node.arguments]
+        named = {key: self.argument(value) for key, value in node.named}
+        return self._library(node, library.call, entry, self.limits, arguments, named, numpy)
+
+    def argument(self, node: lang.Expression) -> Any:
+        return node.value if isinstance(node, lang.Text) else self.evaluate(node)
+
+    def _method(self, node: lang.Call, function: lang.Attribute) -> Any:
+        owner = self.evaluate(function.value)
+        entry = library.METHOD.get(function.name)
+        if entry is None:
+            close = did_you_mean(function.name, library.METHOD)
+            raise self.refuse(node, f".{function.name}(...) is not part of an answer{close}")
+        if isinstance(owner, (int, float)) and not isinstance(owner, bool):
+            owner = library.real(owner)
+        if not isinstance(owner, Tensor):
+            raise self.refuse(node, f"{library.kind_of(owner)} has no .{function.name}()")
+        arguments = [owner, *(self.argument(given) for given in node.arguments)]
+        named = {key: self.argument(value) for key, value in node.named}
+        return self._library(node, library.call, entry, self.limits, arguments, named, False)
+
+    def _builtin(self, name: str, node: lang.Call) -> Any:
+        """Python's own few; None where the function table has the better answer."""
+        if name not in ("range", "reversed", "len", "int", "list", "tuple", "sum"):
+            return None
+        if node.named:
+            return None
+        given = [self.evaluate(argument) for argument in node.arguments]
+        if name == "range" and 1 <= len(given) <= 3:
+            ends = [self._within(node, lambda g=g: library.whole_number(g, "an end of a range")) for g in given]
+            if len(ends) == 3 and ends[2] == 0:
+                raise self.refuse(node, "the step of a range is not 0")
+            return range(*ends)
+        if len(given) == 1:
+            made = self._builtin_of_one(name, node, given[0])
+            if made is not None:
+                return made
+        raise self.refuse(node, _BUILTIN_USAGE.get(name, f"{name} takes one argument here"))
+
+    def _builtin_of_one(self, name: str, node: lang.Call, value: Any) -> Any:
+        if name == "len" and (isinstance(value, (tuple, range)) or (isinstance(value, Tensor) and value.ndim)):
+            return len(value)
+        if name == "reversed" and isinstance(value, range):
+            return value[::-1]
+        if name == "int" and isinstance(value, (int, float)):
+            return int(value)
+        if name == "int" and isinstance(value, Tensor) and value.numel() == 1:
+            return int(value)
+        if name in ("list", "tuple") and isinstance(value, range):
+            return tuple(value) if len(value) <= library.MAX_LOOP else self._too_long(node)
+        if name in ("list", "tuple") and isinstance(value, tuple):
+            return value
+        if name == "sum" and isinstance(value, Tensor):  # Python's sum adds along the first axis
+            return self._torch(node, torch.sum, value, 0) if value.ndim else value
+        return None
+
+
+_BUILTIN_USAGE = {
+    "range": "range takes one to three whole numbers",
+    "sum": "write x.sum(dim), or Sum(x[i, k], k) with indices",
+    "len": "len takes a tensor with axes",
+    "reversed": "reversed takes a range",
+}
+_SUBMODULES = (
+    (), ("nn", "functional"), ("functional",), ("special",), ("linalg",), ("add",), ("nn",),
+)  # fmt: skip
+
+
+def _transposed(x: Tensor) -> Tensor:
+    return x if x.ndim < 2 else x.permute(*reversed(range(x.ndim)))
+
+
+_ATTRIBUTES: dict[str, Any] = {
+    "T": _transposed,
+    "mT": lambda x: x.mT,
+    "shape": lambda x: tuple(x.shape),
+    "ndim": lambda x: x.ndim,
+    "data": lambda x: x,
+    "dtype": lambda x: Kind(whole=not x.is_floating_point()),
+    "device": lambda x: Kind(),
+}
+_EVALUATE: dict[type, Any] = {
+    lang.Number: Run.number,
+    lang.Constant: Run.constant,
+    lang.Text: Run.text,
+    lang.Name: Run.name,
+    lang.Unary: Run.unary,
+    lang.Binary: Run.binary,
+    lang.Sequence: Run.sequence,
+    lang.Slice: Run.slice,
+    lang.Subscript: Run.subscript,
+    lang.Attribute: Run.attribute,
+    lang.Call: Run.call,
+}
+
+
+def _selected(value: Tensor, index: Any) -> int:
+    """An upper bound for the entries that an index picks: an index tensor may pick a row many times."""
+    items = index if isinstance(index, tuple) else (index,)
+    picked, used = 1, 1
+    axes = iter(value.shape)
+    for item in items:
+        if isinstance(item, Tensor) and item.dtype is not torch.bool:
+            picked = max(picked, item.numel())
+            used *= next(axes, 1)
+        elif isinstance(item, int) and not isinstance(item, bool):
+            used *= next(axes, 1)
+    return picked * (value.numel() // max(used, 1)) if picked > 1 else value.numel()
+
+
+def _repair(node: lang.Binary, left: Any, right: Any) -> str:
+    """The likely repair of shapes that do not fit: `s[:, None]`, or a transpose."""
+    if not (isinstance(left, Tensor) and isinstance(right, Tensor)):
+        return ""
+    for part, small, large in ((node.right, right, left), (node.left, left, right)):
+        name = part.name if isinstance(part, lang.Name) else None
+        if name is None:
+            continue
+        if node.op == "@":
+            if any(_multiplies(a, b) for a, b in _transposes(part is node.right, small, large)):
+                return f"{name}.T"
+        elif small.ndim == 1 and large.ndim == 2 and small.shape[0] == large.shape[0]:
+            return f"{name}[:, None]"
+        elif small.ndim == 2 and small.T.shape == large.shape:
+            return f"{name}.T"
+    return ""
+
+
+def _transposes(right: bool, x: Tensor, other: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    if x.ndim == 2:
+        yield (other, x.T) if right else (x.T, other)
+
+
+def _multiplies(a: Tensor, b: Tensor) -> bool:
+    return a.ndim > 0 and b.ndim > 0 and a.shape[-1] == (b.shape[-2] if b.ndim > 1 else b.shape[0])

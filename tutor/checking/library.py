@@ -1,0 +1,1316 @@
+"""What an answer may call: one row per function or method, with torch's meaning, in float64.
+
+Elementwise functions come from THE FUNCTION TABLE (`symbolic/functions.py`) with all its spellings; here are the
+others. A row is a Python function: its parameters are the arguments a learner may give (`axis` is read as `dim`,
+`keepdims` as `keepdim`), and a parameter `numpy` learns whether the call is in numpy's spelling.
+Sizes are checked before anything is computed: `limits.room(...)`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutor.symbolic.functions import FUNCTIONS
+
+MAX_TENSOR = 4_000_000  # entries of one tensor
+MAX_ENTRIES = 20_000_000  # entries computed in one run of a sheet
+MAX_STEPS = 200_000  # operations in one run of a sheet
+MAX_WORK = 2_000_000_000  # multiplications in one matrix product
+MAX_LOOP = 20_000  # rounds of all loops together
+DEADLINE = 10.0  # seconds, the last guard
+
+FLOAT = torch.float64
+
+
+class Refusal(Exception):
+    """Not in the language; the interpreter adds line and column."""
+
+
+class TorchRefuses(Exception):
+    """In the language, but torch has no value for it: shapes, or an index out of range."""
+
+    def __init__(self, message: str, shapes: tuple[tuple[int, ...], ...] = ()):
+        super().__init__(message)
+        self.shapes = shapes
+
+
+class Cut(Exception):
+    """The last guard stopped the work: undecided, never wrong."""
+
+
+class Limits:
+    """Counts what a run costs; it counts and does not time, so that a verdict is the same everywhere."""
+
+    def __init__(self) -> None:
+        self.steps = self.entries = self.rounds = 0
+        self.until = time.monotonic() + DEADLINE
+
+    def step(self) -> None:
+        self.steps += 1
+        if not self.steps & 255:
+            if self.steps > MAX_STEPS:
+                raise Refusal(f"more than {MAX_STEPS} operations in one sheet")
+            if time.monotonic() > self.until:
+                raise Cut(f"stopped after {DEADLINE:.0f} s")
+
+    def round(self, count: int) -> None:
+        self.rounds += count
+        if self.rounds > MAX_LOOP:
+            raise Refusal(f"more than {MAX_LOOP} rounds in loops")
+
+    def room(self, *extents: int) -> None:
+        """Refuse a tensor that would be too large, before it is made."""
+        entries = 1
+        for extent in extents:
+            entries *= max(int(extent), 0)
+            if entries > MAX_TENSOR:
+                raise Refusal(f"a tensor of more than {MAX_TENSOR} entries")
+        self.entries += entries
+        if self.entries > MAX_ENTRIES:
+            raise Refusal(f"more than {MAX_ENTRIES} entries computed in one sheet")
+
+    def work(self, multiplications: int) -> None:
+        if multiplications > MAX_WORK:
+            raise Refusal(f"more than {MAX_WORK} multiplications in one product")
+        self.entries += multiplications // 64
+        if self.entries > MAX_ENTRIES:
+            raise Refusal(f"more than {MAX_ENTRIES} entries computed in one sheet")
+
+
+def asking_torch(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    """One torch call alone: its refusal is the learner's, every other error is ours."""
+    try:
+        return function(*args, **named)
+    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+        shapes = tuple(tuple(a.shape) for a in args if isinstance(a, Tensor))
+        raise TorchRefuses(str(error).split("\n")[0].rstrip(". ")[:200], shapes) from None
+
+
+# -- values -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What `x.max(1)` returns in torch."""
+
+    values: Tensor
+    indices: Tensor
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A dtype or device named in a sheet: only whether it holds whole numbers matters."""
+
+    whole: bool = False
+    truth: bool = False
+
+
+def real(value: Any) -> Tensor:
+    """A number, a mask or an integer tensor as float64; a float64 tensor as it is."""
+    if isinstance(value, Tensor):
+        return value if value.dtype is FLOAT else value.to(FLOAT)
+    if isinstance(value, (int, float)):
+        return torch.tensor(value, dtype=FLOAT)
+    if isinstance(value, tuple):
+        return array(value)
+    raise Refusal(f"{kind_of(value)} is not a tensor")
+
+
+def array(value: Any, whole: bool = False) -> Tensor:
+    """Nested lists of numbers or tensors as one tensor; all whole numbers stay whole (they may be indices)."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, range):
+        value = tuple(value)
+    if isinstance(value, tuple):
+        if not value:
+            return torch.zeros(0, dtype=FLOAT)
+        rows = [array(item, whole) for item in value]
+        if any(row.shape != rows[0].shape for row in rows):
+            raise TorchRefuses("the rows of a list differ in shape", tuple(tuple(r.shape) for r in rows[:2]))
+        if len({row.dtype for row in rows}) > 1:
+            rows = [row.to(FLOAT) for row in rows]
+        return torch.stack(rows)
+    if isinstance(value, bool):
+        return torch.tensor(value)
+    if isinstance(value, int):
+        return torch.tensor(value, dtype=torch.int64 if abs(value) < 2**62 else FLOAT)
+    if isinstance(value, float):
+        return torch.tensor(value, dtype=FLOAT)
+    raise Refusal(f"{kind_of(value)} is not a tensor")
+
+
+def kind_of(value: Any) -> str:
+    if value is None:
+        return "None"
+    names = {str: "a string", Pair: "the pair (values, indices): take .values", slice: "a slice", Kind: "a type"}
+    return names.get(type(value), "this")
+
+
+def whole_number(value: Any, what: str = "this") -> int:
+    if isinstance(value, Tensor) and value.ndim == 0 and not value.is_floating_point():
+        value = value.item()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refusal(f"{what} must be a whole number")
+    return value
+
+
+def dims(value: Any) -> Any:
+    """An axis, or a tuple of axes."""
+    if isinstance(value, tuple):
+        return tuple(whole_number(v, "an axis") for v in value)
+    return whole_number(value, "an axis")
+
+
+def shape_of(values: tuple[Any, ...]) -> tuple[int, ...]:
+    """`view(2, 3)` and `view((2, 3))`"""
+    if len(values) == 1 and isinstance(values[0], tuple):
+        values = values[0]
+    return tuple(whole_number(v, "a size") for v in values)
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One function with the arguments it takes; `rest` when it takes any number of them."""
+
+    name: str
+    run: Callable[..., Any]
+    parameters: tuple[str, ...]
+    required: int
+    rest: bool
+    numpy: bool
+    elementwise: bool = False
+
+    @property
+    def usage(self) -> str:
+        return f"{self.name}({', '.join([*self.parameters, *(['...'] if self.rest else [])])})"
+
+
+FUNCTION: dict[str, Entry] = {}
+METHOD: dict[str, Entry] = {}
+NUMPY: dict[str, Entry] = {}
+EFFECT: dict[str, Entry] = {}  # methods that change their tensor in place
+
+
+def _entry(name: str, run: Callable[..., Any], elementwise: bool = False) -> Entry:
+    given = [p for p in inspect.signature(run).parameters.values() if p.name not in ("limits", "numpy")]
+    plain = [p for p in given if p.kind is not p.VAR_POSITIONAL]
+    return Entry(
+        name,
+        run,
+        tuple(p.name for p in plain),
+        sum(p.default is p.empty for p in plain),
+        len(plain) < len(given),
+        "numpy" in inspect.signature(run).parameters,
+        elementwise,
+    )
+
+
+def listed(*names: str, function: bool = True, method: bool = True, numpy: bool = False) -> Callable[..., Any]:
+    """Decorator: put a function into the tables under all its names."""
+
+    def add(run: Callable[..., Any]) -> Callable[..., Any]:
+        for name in names:
+            entry = _entry(name, run)
+            if numpy:
+                NUMPY[name] = entry
+                continue
+            if function:
+                FUNCTION[name] = entry
+            if method:
+                METHOD[name] = entry
+        return run
+
+    return add
+
+
+def effect(*names: str) -> Callable[..., Any]:
+    def add(run: Callable[..., Any]) -> Callable[..., Any]:
+        for name in names:
+            EFFECT[name] = METHOD[name] = _entry(name, run)
+        return run
+
+    return add
+
+
+def _elementwise(path: str) -> Callable[..., Any]:
+    function = reduce(getattr, path.split(".")[1:], torch)
+
+    def run(limits: Limits, x: Any) -> Any:
+        x = real(x)
+        limits.room(x.numel())
+        return function(x)
+
+    return run
+
+
+def _heaviside(limits: Limits, x: Any, values: Any = 0.5) -> Any:
+    x = real(x)
+    limits.room(x.numel())
+    return torch.heaviside(x, real(values).expand(x.shape) if not isinstance(values, Tensor) else real(values))
+
+
+_MORE = {
+    "square": "torch.square", "reciprocal": "torch.reciprocal", "rsqrt": "torch.rsqrt", "log2": "torch.log2",
+    "log10": "torch.log10", "exp2": "torch.exp2", "asin": "torch.asin", "acos": "torch.acos", "arcsin": "torch.asin",
+    "arccos": "torch.acos", "asinh": "torch.asinh", "acosh": "torch.acosh", "atanh": "torch.atanh",
+    "arctanh": "torch.atanh", "arcsinh": "torch.asinh", "arccosh": "torch.acosh", "floor": "torch.floor",
+    "ceil": "torch.ceil", "neg": "torch.neg", "negative": "torch.neg", "negate": "torch.neg",
+    "positive": "torch.positive", "logsigmoid": "torch.nn.functional.logsigmoid", "relu6": "torch.nn.functional.relu6",
+    "lgamma": "torch.lgamma", "digamma": "torch.digamma", "expit": "torch.sigmoid", "isnan": "torch.isnan",
+}  # fmt: skip
+for _row in FUNCTIONS.values():
+    _run = _heaviside if _row.name == "Heaviside" else _elementwise(_row.torch)
+    for _name in {_row.name, _row.torch.split(".")[-1], *_row.spellings}:
+        FUNCTION[_name] = METHOD[_name] = _entry(_name, _run, elementwise=True)
+for _name, _path in _MORE.items():
+    FUNCTION[_name] = METHOD[_name] = _entry(_name, _elementwise(_path), elementwise=True)
+
+
+# -- reductions --
+
+
+def _reduced(limits: Limits, x: Any, dim: Any, keepdim: Any, torch_function: Callable[..., Any]) -> Tensor:
+    x = real(x)
+    limits.room(x.numel())
+    if dim is None:
+        made = torch_function(x, dim=tuple(range(x.ndim)), keepdim=bool(keepdim)) if x.ndim else torch_function(x, dim=())
+        return made
+    return asking_torch(torch_function, x, dim=dims(dim), keepdim=bool(keepdim))
+
+
+@listed("sum", "nansum")
+def _sum(limits, x, dim=None, keepdim=False):
+    return _reduced(limits, x, dim, keepdim, torch.sum)
+
+
+@listed("mean", "average")
+def _mean(limits, x, dim=None, keepdim=False):
+    return _reduced(limits, x, dim, keepdim, torch.mean)
+
+
+@listed("prod")
+def _prod(limits, x, dim=None, keepdim=False):
+    x = real(x)
+    limits.room(x.numel())
+    return torch.prod(x) if dim is None else asking_torch(torch.prod, x, dim=dims(dim), keepdim=bool(keepdim))
+
+
+@listed("amax")
+def _amax(limits, x, dim=None, keepdim=False):
+    return _reduced(limits, x, dim, keepdim, _asked(torch.amax))
+
+
+@listed("amin")
+def _amin(limits, x, dim=None, keepdim=False):
+    return _reduced(limits, x, dim, keepdim, _asked(torch.amin))
+
+
+def _asked(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **named: asking_torch(function, *args, **named)
+
+
+def _extreme(limits: Limits, x: Any, dim: Any, keepdim: Any, numpy: bool, largest: bool) -> Any:
+    if isinstance(dim, Tensor) or isinstance(dim, float):  # torch.max(a, b)
+        return _extremes(limits, (x, dim), largest)
+    x = real(x)
+    limits.room(x.numel())
+    if dim is None:
+        return asking_torch(torch.max if largest else torch.min, x)
+    if numpy:
+        return asking_torch(torch.amax if largest else torch.amin, x, dim=dims(dim), keepdim=bool(keepdim))
+    made = asking_torch(torch.max if largest else torch.min, x, dim=dims(dim), keepdim=bool(keepdim))
+    return Pair(made.values, made.indices)
+
+
+@listed("max")
+def _max(limits, x, dim=None, keepdim=False, numpy=False):
+    return _extreme(limits, x, dim, keepdim, numpy, True)
+
+
+@listed("min")
+def _min(limits, x, dim=None, keepdim=False, numpy=False):
+    return _extreme(limits, x, dim, keepdim, numpy, False)
+
+
+def _extremes(limits: Limits, values: tuple[Any, ...], largest: bool) -> Tensor:
+    made = real(values[0])
+    for value in values[1:]:
+        other = real(value)
+        broadcast_room(limits, made, other)
+        made = asking_torch(torch.maximum if largest else torch.minimum, made, other)
+    return made
+
+
+@listed("Max", "maximum", "fmax", method=False)
+def _maximum(limits, x, *others):
+    return _extremes(limits, (x, *others), True)
+
+
+@listed("Min", "minimum", "fmin", method=False)
+def _minimum(limits, x, *others):
+    return _extremes(limits, (x, *others), False)
+
+
+METHOD["maximum"], METHOD["minimum"] = FUNCTION["maximum"], FUNCTION["minimum"]
+
+
+def _spread(limits: Limits, x: Any, dim: Any, keepdim: Any, correction: int, root: bool) -> Tensor:
+    x = real(x)
+    limits.room(x.numel())
+    axes = tuple(range(x.ndim)) if dim is None else dims(dim)
+    made = asking_torch(torch.var, x, dim=axes, correction=correction, keepdim=bool(keepdim))
+    return made.sqrt() if root else made
+
+
+def _correction(numpy: bool, unbiased: Any, correction: Any, ddof: Any) -> int:
+    """numpy divides by n - ddof with ddof=0, torch by n - 1 unless told otherwise."""
+    if ddof is not None:
+        return whole_number(ddof, "ddof")
+    if correction is not None:
+        return whole_number(correction, "correction")
+    if unbiased is not None:
+        return 1 if unbiased else 0
+    return 0 if numpy else 1
+
+
+@listed("var")
+def _var(limits, x, dim=None, unbiased=None, keepdim=False, correction=None, ddof=None, numpy=False):
+    dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
+    return _spread(limits, x, dim, keepdim, _correction(numpy, unbiased, correction, ddof), False)
+
+
+@listed("std")
+def _std(limits, x, dim=None, unbiased=None, keepdim=False, correction=None, ddof=None, numpy=False):
+    dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
+    return _spread(limits, x, dim, keepdim, _correction(numpy, unbiased, correction, ddof), True)
+
+
+@listed("logsumexp")
+def _logsumexp(limits, x, dim=None, keepdim=False):
+    return _reduced(limits, x, dim, keepdim, torch.logsumexp)
+
+
+@listed("softmax")
+def _softmax(limits, x, dim=-1):
+    return _along(limits, x, dim, torch.softmax)
+
+
+@listed("log_softmax")
+def _log_softmax(limits, x, dim=-1):
+    return _along(limits, x, dim, torch.log_softmax)
+
+
+@listed("cumsum")
+def _cumsum(limits, x, dim=0):
+    return _along(limits, x, dim, torch.cumsum)
+
+
+@listed("cumprod")
+def _cumprod(limits, x, dim=0):
+    return _along(limits, x, dim, torch.cumprod)
+
+
+def _along(limits: Limits, x: Any, dim: Any, function: Callable[..., Any]) -> Tensor:
+    x = real(x)
+    limits.room(x.numel())
+    return asking_torch(function, x, dim=dims(dim))
+
+
+@listed("argmax")
+def _argmax(limits, x, dim=None, keepdim=False):
+    return asking_torch(torch.argmax, real(x), dim=None if dim is None else dims(dim), keepdim=bool(keepdim))
+
+
+@listed("argmin")
+def _argmin(limits, x, dim=None, keepdim=False):
+    return asking_torch(torch.argmin, real(x), dim=None if dim is None else dims(dim), keepdim=bool(keepdim))
+
+
+@listed("norm", "vector_norm")
+def _norm(limits, x, p=2, dim=None, keepdim=False):
+    x = real(x)
+    limits.room(x.numel())
+    order = float(p) if isinstance(p, (int, float)) else 2.0
+    return asking_torch(torch.linalg.vector_norm, x, order, dim=None if dim is None else dims(dim), keepdim=bool(keepdim))
+
+
+@listed("trace")
+def _trace(limits, x):
+    return asking_torch(torch.trace, real(x))
+
+
+@listed("any")
+def _any(limits, x, dim=None, keepdim=False):
+    return asking_torch(torch.any, real(x) != 0, *(() if dim is None else (dims(dim), bool(keepdim))))
+
+
+@listed("all")
+def _all(limits, x, dim=None, keepdim=False):
+    return asking_torch(torch.all, real(x) != 0, *(() if dim is None else (dims(dim), bool(keepdim))))
+
+
+@listed("count_nonzero")
+def _count_nonzero(limits, x, dim=None):
+    return asking_torch(torch.count_nonzero, real(x), dim=None if dim is None else dims(dim))
+
+
+# -- products --
+
+
+def broadcast_room(limits: Limits, a: Tensor, b: Tensor) -> None:
+    """Account for an elementwise result before it is made."""
+    product = a.numel() * b.numel()
+    if product <= 4096:
+        limits.room(product)
+        return
+    try:
+        limits.room(*torch.broadcast_shapes(a.shape, b.shape))
+    except RuntimeError:
+        return  # torch will refuse it
+
+
+def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
+    a, b = real(a), real(b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise TorchRefuses("@ multiplies vectors and matrices; a number is multiplied with *", (tuple(a.shape), tuple(b.shape)))
+    limits.work(a.numel() * (b.shape[-1] if b.ndim > 1 else 1) * (math.prod(b.shape[:-2]) if a.ndim <= 2 else 1))
+    if a.ndim > 2 or b.ndim > 2:
+        batch = max(math.prod(a.shape[:-2]), 1) * max(math.prod(b.shape[:-2]), 1)
+        limits.work(batch * a.shape[-1] * (a.shape[-2] if a.ndim > 1 else 1) * (b.shape[-1] if b.ndim > 1 else 1))
+    inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
+    if a.shape[-1] != inner:
+        raise TorchRefuses(
+            f"{_show(a)} @ {_show(b)}: the inner sizes {a.shape[-1]} and {inner} differ", (tuple(a.shape), tuple(b.shape))
+        )
+    limits.room((a.numel() // max(a.shape[-1], 1)) * (b.numel() // max(inner, 1)) if a.ndim <= 2 and b.ndim <= 2 else 1)
+    return asking_torch(torch.matmul, a, b)
+
+
+def _show(x: Tensor) -> str:
+    return str(tuple(x.shape))
+
+
+@listed("matmul", "mm", "mv", "bmm")
+def _matmul(limits, x, other):
+    return matmul(limits, x, other)
+
+
+@listed("dot", "inner", "vdot")
+def _dot(limits, x, other):
+    x, other = real(x), real(other)
+    if x.ndim != 1 or other.ndim != 1:
+        raise TorchRefuses(f"torch.dot takes two vectors, not {_show(x)} and {_show(other)}: write a @ b",
+                           (tuple(x.shape), tuple(other.shape)))  # fmt: skip
+    return matmul(limits, x, other)
+
+
+@listed("dot", numpy=True)
+def _numpy_dot(limits, x, other):
+    x, other = real(x), real(other)
+    return elementwise(limits, "*", x, other) if 0 in (x.ndim, other.ndim) else matmul(limits, x, other)
+
+
+@listed("outer", "ger")
+def _outer(limits, x, other):
+    x, other = real(x), real(other)
+    limits.room(x.numel(), other.numel())
+    return asking_torch(torch.outer, x, other)
+
+
+@listed("outer", numpy=True)
+def _numpy_outer(limits, x, other):
+    return _outer(limits, real(x).reshape(-1), real(other).reshape(-1))
+
+
+@listed("kron")
+def _kron(limits, x, other):
+    x, other = real(x), real(other)
+    limits.room(x.numel(), other.numel())
+    return asking_torch(torch.kron, x, other)
+
+
+@listed("einsum", method=False)
+def _einsum(limits, equation, *operands):
+    if not isinstance(equation, str) or not all(c.isalpha() and c.isascii() or c in ",-> " for c in equation):
+        raise Refusal("einsum is written as torch.einsum('ij,jk->ik', a, b)")
+    if len(operands) == 1 and isinstance(operands[0], tuple):
+        operands = operands[0]
+    tensors = [real(o) for o in operands]
+    extents: dict[str, int] = {}
+    terms = equation.replace(" ", "").split("->")[0].split(",")
+    if len(terms) != len(tensors):
+        raise TorchRefuses(f"'{equation}' describes {len(terms)} tensors and gets {len(tensors)}")
+    for term, value in zip(terms, tensors, strict=True):
+        if len(term) != value.ndim:
+            raise TorchRefuses(f"'{term}' has {len(term)} letters for a tensor of shape {_show(value)}", (tuple(value.shape),))
+        for letter, extent in zip(term, value.shape, strict=True):
+            if extents.setdefault(letter, extent) != extent:
+                raise TorchRefuses(f"{letter} of '{equation}' has the sizes {extents[letter]} and {extent}",
+                                   tuple(tuple(t.shape) for t in tensors))  # fmt: skip
+    limits.work(math.prod(extents.values()))
+    out = equation.replace(" ", "").split("->")[-1] if "->" in equation else ""
+    limits.room(*(extents.get(letter, 1) for letter in out))
+    return asking_torch(torch.einsum, equation, *tensors)
+
+
+@listed("tensordot", method=False)
+def _tensordot(limits, x, other, dims=2):
+    x, other = real(x), real(other)
+    limits.work(x.numel() * other.numel())
+    return asking_torch(torch.tensordot, x, other, dims=dims)
+
+
+# -- elementwise arithmetic, shared with the operators --
+
+_OPERATOR: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "**": operator.pow,
+    "//": operator.floordiv, "%": operator.mod, "<": operator.lt, "<=": operator.le, ">": operator.gt,
+    ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "&": operator.and_, "|": operator.or_,
+}  # fmt: skip
+_LOGICAL = ("&", "|")
+_COMPARE = ("<", "<=", ">", ">=", "==", "!=")
+
+
+def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
+    """One operator on tensors and numbers: integers and masks become float64 where floats are meant."""
+    a_tensor, b_tensor = isinstance(a, Tensor), isinstance(b, Tensor)
+    if not (a_tensor or b_tensor):
+        return _plain(op, a, b)
+    if op not in _LOGICAL:
+        a, b = _prepared(op, a, b, a_tensor), _prepared(op, b, a, b_tensor)
+    if a_tensor and b_tensor:
+        broadcast_room(limits, a, b)
+    else:
+        for value in (a, b):
+            if not isinstance(value, (Tensor, int, float)):
+                raise Refusal(f"{kind_of(value)} has no {op}")
+        limits.room(a.numel() if a_tensor else b.numel())
+    try:
+        return _OPERATOR[op](a, b)
+    except (RuntimeError, TypeError, OverflowError) as error:
+        raise _refused(op, a, b, error) from None
+
+
+def _refused(op: str, a: Any, b: Any, error: Exception) -> TorchRefuses:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        shapes = (tuple(a.shape), tuple(b.shape))
+        try:
+            torch.broadcast_shapes(*shapes)
+        except RuntimeError:
+            return TorchRefuses(f"the shapes {shapes[0]} and {shapes[1]} do not broadcast", shapes)
+    return TorchRefuses(str(error).split("\n")[0][:200])
+
+
+def _prepared(op: str, value: Any, other: Any, is_tensor: bool) -> Any:
+    if is_tensor:
+        if value.dtype is FLOAT:
+            return value
+        if value.dtype is torch.bool or op in ("/", "**"):
+            return value.to(FLOAT)
+        if isinstance(other, float):
+            return value.to(FLOAT)
+        return value
+    if isinstance(value, tuple):
+        return array(value)
+    if isinstance(value, int) and abs(value) >= 2**62:
+        return float(value)
+    return value
+
+
+def _plain(op: str, a: Any, b: Any) -> Any:
+    """Numbers in Python's own arithmetic, kept small."""
+    if isinstance(a, tuple) and isinstance(b, tuple) and op == "+":
+        return a + b  # shapes
+    for value in (a, b):
+        if not isinstance(value, (int, float)):
+            raise Refusal(f"{kind_of(value)} has no {op}")
+    if op == "**":
+        return _power(a, b)
+    if op in _LOGICAL and not (isinstance(a, bool) and isinstance(b, bool)):
+        raise Refusal(f"{op} combines masks: (a > 0) {op} (b > 0)")
+    try:
+        made = _OPERATOR[op](a, b)
+    except ZeroDivisionError:
+        raise Refusal("division by zero") from None
+    except OverflowError:
+        raise Refusal("a number beyond 1e308") from None
+    return made if isinstance(made, bool) else _small(made)
+
+
+def _small(value: Any) -> Any:
+    if isinstance(value, int) and abs(value) >= 2**63:
+        value = float(value)
+    if isinstance(value, float) and math.isinf(value):
+        raise Refusal("a number beyond 1e308")
+    return value
+
+
+def _power(a: Any, b: Any) -> Any:
+    if isinstance(a, int) and isinstance(b, int) and b >= 0 and a.bit_length() * b < 1024:
+        return _small(a**b)
+    try:
+        made = float(a) ** float(b)
+    except ZeroDivisionError:
+        raise Refusal("division by zero") from None
+    except OverflowError:
+        raise Refusal("a number beyond 1e308") from None
+    if isinstance(made, complex):
+        raise Refusal("a root of a negative number")
+    return _small(made)
+
+
+def _binary(op: str) -> Callable[..., Any]:
+    def run(limits, x, other, alpha=1):
+        if alpha != 1:
+            other = elementwise(limits, "*", other, alpha)
+        return elementwise(limits, op, x, other)
+
+    return run
+
+
+for _name, _op in {
+    "add": "+", "sub": "-", "subtract": "-", "mul": "*", "multiply": "*", "div": "/", "divide": "/",
+    "true_divide": "/", "pow": "**", "power": "**", "eq": "==", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<",
+    "le": "<=", "greater": ">", "less": "<", "equal": "==", "not_equal": "!=", "greater_equal": ">=",
+    "less_equal": "<=", "logical_and": "&", "logical_or": "|", "remainder": "%", "float_power": "**",
+}.items():  # fmt: skip
+    FUNCTION[_name] = METHOD[_name] = _entry(_name, _binary(_op))
+
+
+@listed("logical_not")
+def _logical_not(limits, x):
+    return real(x) == 0
+
+
+@listed("where", method=False)
+def _where(limits, condition, x, other):
+    condition = array(condition)
+    if condition.dtype is not torch.bool:
+        condition = condition != 0
+    x, other = real(x), real(other)
+    broadcast_room(limits, x, other)
+    broadcast_room(limits, x, condition)
+    broadcast_room(limits, other, condition)
+    return asking_torch(torch.where, condition, x, other)
+
+
+@listed("clamp", "clip")
+def _clamp(limits, x, min=None, max=None):
+    x = real(x)
+    limits.room(x.numel())
+    low, high = (None if v is None else real(v) for v in (min, max))
+    return asking_torch(torch.clamp, x, low, high)
+
+
+@listed("leaky_relu", method=False)
+def _leaky_relu(limits, x, negative_slope=0.01):
+    x = real(x)
+    limits.room(x.numel())
+    return F.leaky_relu(x, float(negative_slope))
+
+
+@listed("elu", method=False)
+def _elu(limits, x, alpha=1.0):
+    x = real(x)
+    limits.room(x.numel())
+    return F.elu(x, float(alpha))
+
+
+@listed("Rational", method=False)
+def _rational(limits, x, other):
+    return _plain("/", x, other)
+
+
+@listed("atan2", "arctan2")
+def _atan2(limits, x, other):
+    x, other = real(x), real(other)
+    broadcast_room(limits, x, other)
+    return asking_torch(torch.atan2, x, other)
+
+
+# -- shapes --
+
+
+@listed("reshape")
+def _reshape(limits, x, *shape):
+    return asking_torch(torch.reshape, array(x), shape_of(shape))
+
+
+@listed("view", function=False)
+def _view(limits, x, *shape):
+    if len(shape) == 1 and isinstance(shape[0], Kind):
+        return x
+    return asking_torch(x.view, shape_of(shape))
+
+
+@listed("view_as", "reshape_as", function=False)
+def _view_as(limits, x, other):
+    return asking_torch(torch.reshape, x, real(other).shape)
+
+
+@listed("flatten", "ravel")
+def _flatten(limits, x, start_dim=0, end_dim=-1):
+    return asking_torch(torch.flatten, array(x), whole_number(start_dim), whole_number(end_dim))
+
+
+@listed("squeeze")
+def _squeeze(limits, x, *dim):
+    return asking_torch(torch.squeeze, array(x), *((shape_of(dim),) if dim else ()))
+
+
+@listed("unsqueeze", "expand_dims")
+def _unsqueeze(limits, x, dim):
+    return asking_torch(torch.unsqueeze, array(x), whole_number(dim, "an axis"))
+
+
+@listed("transpose", "swapaxes", "swapdims")
+def _transpose(limits, x, *axes):
+    x, order = array(x), shape_of(axes) if axes else ()
+    if len(order) == 2 and x.ndim != 2 or (len(order) == 2 and not isinstance(axes[0], tuple)):
+        return asking_torch(torch.transpose, x, *order)
+    if not order:  # numpy's
+        return x.permute(*reversed(range(x.ndim))) if x.ndim > 1 else x
+    return asking_torch(torch.permute, x, order)
+
+
+@listed("permute")
+def _permute(limits, x, *axes):
+    return asking_torch(torch.permute, array(x), shape_of(axes))
+
+
+@listed("t")
+def _t(limits, x):
+    return asking_torch(torch.t, array(x))
+
+
+@listed("moveaxis", "movedim")
+def _moveaxis(limits, x, source, destination):
+    return asking_torch(torch.movedim, array(x), dims(source), dims(destination))
+
+
+@listed("expand", function=False)
+def _expand(limits, x, *shape):
+    sizes = shape_of(shape)
+    limits.room(*(s for s in sizes if s > 0))
+    return asking_torch(x.expand, sizes)
+
+
+@listed("expand_as", function=False)
+def _expand_as(limits, x, other):
+    return asking_torch(x.expand, real(other).shape)
+
+
+@listed("broadcast_to")
+def _broadcast_to(limits, x, shape):
+    sizes = shape_of((shape,))
+    limits.room(*(s for s in sizes if s > 0))
+    return asking_torch(torch.broadcast_to, array(x), sizes)
+
+
+@listed("repeat", function=False)
+def _repeat(limits, x, *repeats):
+    counts = shape_of(repeats)
+    limits.room(x.numel(), *(abs(c) for c in counts))
+    return asking_torch(x.repeat, counts)
+
+
+@listed("tile")
+def _tile(limits, x, *repeats):
+    x, counts = array(x), shape_of(repeats)
+    limits.room(x.numel(), *(abs(c) for c in counts))
+    return asking_torch(torch.tile, x, counts)
+
+
+@listed("repeat_interleave")
+def _repeat_interleave(limits, x, repeats, dim=None):
+    x, count = array(x), whole_number(repeats, "the number of repeats")
+    limits.room(x.numel(), abs(count))
+    return asking_torch(torch.repeat_interleave, x, count, dim=None if dim is None else dims(dim))
+
+
+@listed("repeat", numpy=True)
+def _numpy_repeat(limits, x, repeats, dim=None):
+    return _repeat_interleave(limits, x, repeats, dim)
+
+
+@listed("flip")
+def _flip(limits, x, *dim):
+    x = array(x)
+    return asking_torch(torch.flip, x, shape_of(dim) if dim else tuple(range(x.ndim)))
+
+
+@listed("roll")
+def _roll(limits, x, shifts, dim=None):
+    return asking_torch(torch.roll, array(x), dims(shifts), None if dim is None else dims(dim))
+
+
+def _joined(limits: Limits, tensors: Any, dim: Any, function: Callable[..., Any]) -> Tensor:
+    if not isinstance(tensors, tuple):
+        raise Refusal("the tensors to join are given as a list: torch.cat([a, b], 1)")
+    values = [real(t) for t in tensors]
+    limits.room(sum(v.numel() for v in values))
+    return asking_torch(function, values, dim=whole_number(dim, "an axis"))
+
+
+@listed("cat", "concatenate", "concat", method=False)
+def _cat(limits, tensors, dim=0):
+    return _joined(limits, tensors, dim, torch.cat)
+
+
+@listed("stack", method=False)
+def _stack(limits, tensors, dim=0):
+    return _joined(limits, tensors, dim, torch.stack)
+
+
+@listed("vstack", method=False)
+def _vstack(limits, tensors):
+    return _joined(limits, tensors, 0, lambda values, dim: torch.vstack(values))
+
+
+@listed("hstack", method=False)
+def _hstack(limits, tensors):
+    return _joined(limits, tensors, 0, lambda values, dim: torch.hstack(values))
+
+
+@listed("chunk", "split", method=True)
+def _chunk(limits, x, chunks, dim=0):
+    x = array(x)
+    count = whole_number(chunks, "the number of parts")
+    if not 1 <= count <= 1000:
+        raise Refusal("between 1 and 1000 parts")
+    return tuple(asking_torch(torch.chunk, x, count, whole_number(dim, "an axis")))
+
+
+@listed("split")
+def _split(limits, x, split_size, dim=0):
+    sizes = dims(split_size)
+    if isinstance(sizes, int) and sizes < 1:
+        raise Refusal("a part has at least one entry")
+    return tuple(asking_torch(torch.split, array(x), list(sizes) if isinstance(sizes, tuple) else sizes, dims(dim)))
+
+
+@listed("diag")
+def _diag(limits, x, diagonal=0):
+    x = real(x)
+    limits.room(x.numel(), x.numel() if x.ndim == 1 else 1)
+    return asking_torch(torch.diag, x, whole_number(diagonal))
+
+
+@listed("diag_embed")
+def _diag_embed(limits, x):
+    x = real(x)
+    limits.room(x.numel(), x.shape[-1] if x.ndim else 1)
+    return asking_torch(torch.diag_embed, x)
+
+
+@listed("diagonal")
+def _diagonal(limits, x, offset=0, dim1=0, dim2=1):
+    return asking_torch(torch.diagonal, array(x), whole_number(offset), whole_number(dim1), whole_number(dim2))
+
+
+@listed("tril")
+def _tril(limits, x, diagonal=0):
+    return asking_torch(torch.tril, array(x), whole_number(diagonal))
+
+
+@listed("triu")
+def _triu(limits, x, diagonal=0):
+    return asking_torch(torch.triu, array(x), whole_number(diagonal))
+
+
+@listed("pad", method=False)
+def _pad(limits, x, pad, mode=None, value=0):
+    x, widths = real(x), shape_of((pad,))
+    limits.room(*(s + sum(abs(w) for w in widths) for s in x.shape))
+    return asking_torch(F.pad, x, widths, value=float(value))
+
+
+# -- making tensors --
+
+
+def _filled(limits: Limits, shape: tuple[Any, ...], value: float) -> Tensor:
+    sizes = shape_of(shape)
+    limits.room(*sizes)
+    return asking_torch(torch.full, sizes, value, dtype=FLOAT)
+
+
+@listed("zeros", method=False)
+def _zeros(limits, *shape, dtype=None, device=None):
+    return _filled(limits, shape, 0.0)
+
+
+@listed("ones", method=False)
+def _ones(limits, *shape, dtype=None, device=None):
+    return _filled(limits, shape, 1.0)
+
+
+@listed("new_zeros", function=False)
+def _new_zeros(limits, x, *shape):
+    return _filled(limits, shape, 0.0)
+
+
+@listed("new_ones", function=False)
+def _new_ones(limits, x, *shape):
+    return _filled(limits, shape, 1.0)
+
+
+@listed("full", method=False)
+def _full(limits, shape, fill_value, dtype=None, device=None):
+    return _filled(limits, (shape,), float(real(fill_value)))
+
+
+@listed("zeros_like", method=False)
+def _zeros_like(limits, x, dtype=None, device=None):
+    return _filled(limits, (tuple(array(x).shape),), 0.0)
+
+
+@listed("ones_like", method=False)
+def _ones_like(limits, x, dtype=None, device=None):
+    return _filled(limits, (tuple(array(x).shape),), 1.0)
+
+
+@listed("full_like", method=False)
+def _full_like(limits, x, fill_value, dtype=None, device=None):
+    return _filled(limits, (tuple(array(x).shape),), float(real(fill_value)))
+
+
+@listed("empty_like", "empty", method=False)
+def _empty(limits, *shape, dtype=None, device=None):
+    raise Refusal("an empty tensor has no values: write zeros")
+
+
+@listed("eye", "identity", method=False)
+def _eye(limits, n, m=None, dtype=None, device=None):
+    rows = whole_number(n, "a size")
+    columns = rows if m is None else whole_number(m, "a size")
+    limits.room(rows, columns)
+    return asking_torch(torch.eye, rows, columns, dtype=FLOAT)
+
+
+@listed("arange", method=False)
+def _arange(limits, *ends, dtype=None, device=None):
+    if not 1 <= len(ends) <= 3 or not all(isinstance(e, (int, float)) for e in ends):
+        raise Refusal("arange takes numbers: arange(n)")
+    start, stop, step = (0, ends[0], 1) if len(ends) == 1 else (*ends, 1)[:3]
+    if step == 0:
+        raise Refusal("arange needs a step that is not 0")
+    limits.room(int(min(max((stop - start) / step, 0), MAX_TENSOR + 1)) + 1)
+    whole = all(isinstance(e, int) for e in ends)
+    return asking_torch(torch.arange, start, stop, step, dtype=torch.int64 if whole else FLOAT)
+
+
+@listed("tensor", "array", "asarray", "as_tensor", method=False)
+def _tensor(limits, data, dtype=None, device=None, requires_grad=False):
+    made = array(data)
+    return made.clone() if made is data else made
+
+
+@listed("scalar_tensor", "float64", "float32", method=False)
+def _number(limits, x, dtype=None):
+    return real(x)
+
+
+@listed("one_hot", method=False)
+def _one_hot(limits, x, num_classes=-1):
+    x = array(x)
+    if x.is_floating_point():
+        raise TorchRefuses("one_hot takes whole numbers", (tuple(x.shape),))
+    classes = whole_number(num_classes, "num_classes")
+    limits.room(x.numel(), max(classes, 1) if classes >= 0 else (int(x.max()) + 1 if x.numel() else 1))
+    return asking_torch(F.one_hot, x, classes).to(FLOAT)
+
+
+# -- gather and scatter --
+
+
+@listed("gather", "take_along_dim")
+def _gather(limits, x, dim, index):
+    index, dim = (dim, index) if isinstance(dim, Tensor) else (index, dim)
+    limits.room(array(index).numel())
+    return asking_torch(torch.gather, array(x), whole_number(dim, "an axis"), array(index))
+
+
+@listed("index_select")
+def _index_select(limits, x, dim, index):
+    x, index = array(x), array(index)
+    limits.room(x.numel() // max(x.shape[dim], 1) if -x.ndim <= whole_number(dim) < x.ndim else 1, index.numel())
+    return asking_torch(torch.index_select, x, dims(dim), index)
+
+
+@listed("embedding", method=False)
+def _embedding(limits, index, weight):
+    index, weight = array(index), real(weight)
+    limits.room(index.numel(), weight.shape[-1] if weight.ndim else 1)
+    return asking_torch(F.embedding, index, weight)
+
+
+@listed("masked_fill")
+def _masked_fill(limits, x, mask, value):
+    x = real(x)
+    limits.room(x.numel())
+    return asking_torch(torch.masked_fill, x, array(mask), real(value))
+
+
+def _scattered(name: str) -> Callable[..., Any]:
+    def run(limits, x, dim, index, source, alpha=1):
+        x = real(x)
+        limits.room(x.numel())
+        values = real(source)
+        values = values if alpha == 1 else values * alpha
+        return asking_torch(getattr(torch, name), x, whole_number(dim, "an axis"), array(index), values)
+
+    return run
+
+
+for _name in ("index_add", "scatter_add"):
+    FUNCTION[_name] = METHOD[_name] = _entry(_name, _scattered(_name))
+
+
+# -- linear algebra --
+
+
+@listed("inv", "inverse", "pinv")
+def _inv(limits, x):
+    x = real(x)
+    limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
+    return asking_torch(torch.linalg.inv, x)
+
+
+@listed("det")
+def _det(limits, x):
+    x = real(x)
+    limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
+    return asking_torch(torch.linalg.det, x)
+
+
+@listed("logdet")
+def _logdet(limits, x):
+    x = real(x)
+    limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
+    return asking_torch(torch.linalg.slogdet, x).logabsdet
+
+
+@listed("solve", method=False)
+def _solve(limits, x, other):
+    x, other = real(x), real(other)
+    limits.work(x.numel() * (x.shape[-1] if x.ndim else 1) + x.numel() * other.numel())
+    return asking_torch(torch.linalg.solve, x, other)
+
+
+# -- copies and kinds --
+
+
+@listed("clone", "copy", "contiguous", "detach", "double", "float", "cpu", "numpy", "requires_grad_", "resolve_conj")
+def _copy(limits, x):
+    x = array(x)
+    limits.room(x.numel())
+    return x.to(FLOAT) if not x.is_floating_point() else x.clone()
+
+
+for _name in ("contiguous", "detach", "cpu", "numpy", "requires_grad_", "double", "float"):
+    # these share the tensor they are given, as torch's do
+    METHOD[_name] = _entry(_name, lambda limits, x: x if x.dtype is FLOAT else x.to(FLOAT))
+METHOD["detach"] = METHOD["cpu"] = METHOD["numpy"] = METHOD["contiguous"] = _entry("detach", lambda limits, x: x)
+METHOD["clone"] = METHOD["copy"] = _entry("clone", lambda limits, x: x.clone())
+
+
+@listed("long", "int", "short", function=False)
+def _long(limits, x):
+    return x.to(torch.int64)
+
+
+@listed("bool", function=False)
+def _bool(limits, x):
+    return x != 0
+
+
+@listed("to", "type", "astype", "type_as", function=False)
+def _to(limits, x, *kinds, dtype=None, device=None, copy=False):
+    kind = next((k for k in (*kinds, dtype) if isinstance(k, Kind)), Kind())
+    if kind.truth:
+        return x != 0
+    if kind.whole:
+        return x.to(torch.int64)
+    return x if x.dtype is FLOAT else x.to(FLOAT)
+
+
+@listed("item", function=False)
+def _item(limits, x):
+    return asking_torch(x.item)
+
+
+@listed("size", function=False)
+def _size(limits, x, dim=None):
+    return tuple(x.shape) if dim is None else asking_torch(x.size, whole_number(dim, "an axis"))
+
+
+@listed("numel", "nelement")
+def _numel(limits, x):
+    return array(x).numel()
+
+
+@listed("dim", "ndimension", function=False)
+def _dim(limits, x):
+    return x.ndim
+
+
+# -- in place --
+
+
+def _inplace(op: str) -> Callable[..., Any]:
+    def run(limits, x, other, alpha=1):
+        other = other if alpha == 1 else elementwise(limits, "*", other, alpha)
+        return in_place(limits, op, x, other)
+
+    return run
+
+
+_IN_PLACE = {"+": "add_", "-": "sub_", "*": "mul_", "/": "div_", "**": "pow_"}
+
+
+def in_place(limits: Limits, op: str, x: Tensor, other: Any) -> Tensor:
+    """`x += other` as torch does it: the same tensor, whatever else it is called."""
+    limits.room(x.numel())
+    if not isinstance(other, (Tensor, int, float)):
+        other = array(other)
+    if x.dtype is FLOAT:
+        other = real(other)
+    elif isinstance(other, float) or op == "/" or (isinstance(other, Tensor) and other.is_floating_point()):
+        raise TorchRefuses("a tensor of whole numbers cannot take fractions in place: start from .float()")
+    shapes = (tuple(x.shape), tuple(other.shape) if isinstance(other, Tensor) else ())
+    try:
+        return getattr(x, _IN_PLACE[op])(other)
+    except RuntimeError as error:
+        grown = f"the shapes {shapes[0]} and {shapes[1]} do not fit in place"
+        raise TorchRefuses(grown if "shape" in str(error) or "size" in str(error) else str(error)[:200], shapes) from None
+
+
+for _name, _op in {"add_": "+", "sub_": "-", "mul_": "*", "div_": "/", "pow_": "**"}.items():
+    effect(_name)(_inplace(_op))
+
+
+@effect("zero_")
+def _zero_(limits, x):
+    return asking_torch(x.zero_)
+
+
+@effect("neg_")
+def _neg_(limits, x):
+    return asking_torch(x.neg_)
+
+
+@effect("fill_")
+def _fill_(limits, x, value):
+    return asking_torch(x.fill_, float(real(value)))
+
+
+@effect("copy_")
+def _copy_(limits, x, source):
+    return asking_torch(x.copy_, real(source))
+
+
+@effect("clamp_")
+def _clamp_(limits, x, min=None, max=None):
+    return asking_torch(x.clamp_, None if min is None else float(min), None if max is None else float(max))
+
+
+@effect("masked_fill_")
+def _masked_fill_(limits, x, mask, value):
+    return asking_torch(x.masked_fill_, array(mask), real(value))
+
+
+@effect("fill_diagonal_")
+def _fill_diagonal_(limits, x, value):
+    return asking_torch(x.fill_diagonal_, float(real(value)))
+
+
+@effect("index_add_", "scatter_add_")
+def _index_add_(limits, x, dim, index, source, alpha=1):
+    return _scatter_in_place("index_add_", x, dim, index, source, alpha)
+
+
+@effect("scatter_add_")
+def _scatter_add_(limits, x, dim, index, src):
+    return _scatter_in_place("scatter_add_", x, dim, index, src, 1)
+
+
+@effect("index_copy_")
+def _index_copy_(limits, x, dim, index, source):
+    return _scatter_in_place("index_copy_", x, dim, index, source, 1)
+
+
+def _scatter_in_place(name: str, x: Tensor, dim: Any, index: Any, source: Any, alpha: Any) -> Tensor:
+    values = real(source)
+    values = values if alpha == 1 else values * alpha
+    return asking_torch(getattr(x, name), whole_number(dim, "an axis"), array(index), values)
+
+
+@effect("scatter_")
+def _scatter_(limits, x, dim, index, src):
+    value = float(src) if isinstance(src, (int, float)) else real(src)
+    return asking_torch(x.scatter_, whole_number(dim, "an axis"), array(index), value)
+
+
+@effect("index_put_")
+def _index_put_(limits, x, indices, values, accumulate=False):
+    if not isinstance(indices, tuple):
+        raise Refusal("index_put_ takes a tuple of index tensors: index_put_((ix,), values)")
+    given = tuple(array(i) for i in indices)
+    return asking_torch(x.index_put_, given, real(values), accumulate=bool(accumulate))
+
+
+@effect("squeeze_", "unsqueeze_", "t_", "transpose_", "resize_", "set_", "normal_", "uniform_", "random_", "bernoulli_")
+def _not_part(limits, x, *rest):
+    raise Refusal("this in-place call is not part of an answer")
+
+
+def add_at(limits: Limits, x: Any, index: Any, values: Any) -> Any:
+    """np.add.at(x, index, values): repeated indices add up."""
+    given = tuple(array(i) for i in (index if isinstance(index, tuple) else (index,)))
+    return asking_torch(x.index_put_, given, real(values), accumulate=True)
+
+
+# -- calling a row ------------------------------------------------------------------------------------
+
+_RENAMED = {"axis": "dim", "keepdims": "keepdim", "input": "x", "a": "x", "a_min": "min", "a_max": "max"}
+
+
+def call(entry: Entry, limits: Limits, arguments: list[Any], named: dict[str, Any], numpy: bool) -> Any:
+    """The value of one call; arguments the row does not know are refused with its usage."""
+    if "axis" in named or "keepdims" in named or "ddof" in named:
+        numpy = True
+    given: dict[str, Any] = {}
+    for name, value in named.items():
+        name = _RENAMED.get(name, name) if name not in entry.parameters else name
+        if name not in entry.parameters or name in given:
+            raise Refusal(f"{entry.name} has no {name}=...: it is used as {entry.usage}")
+        given[name] = value
+    positional = entry.parameters if not entry.rest else entry.parameters[: entry.required]
+    if len(arguments) > len(positional) and not entry.rest:
+        raise Refusal(f"too many arguments: {entry.usage}")
+    taken = set(positional[: len(arguments)])
+    if taken & given.keys():
+        raise Refusal(f"an argument is given twice: {entry.usage}")
+    missing = [p for p in entry.parameters[: entry.required] if p not in taken and p not in given]
+    if missing:
+        raise Refusal(f"{missing[0]} is missing: {entry.usage}")
+    if entry.numpy:
+        given["numpy"] = numpy
+    return entry.run(limits, *arguments, **given)

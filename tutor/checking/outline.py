@@ -1,0 +1,347 @@
+"""What a sheet does to which quantity, before anything is computed.
+
+Each top-level statement is a unit. Lines that build up one value (`=`, then `+=`, ...) form a segment, judged at its
+last line; several independent `=` for one quantity are segments of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tutor.answers import language as lang
+from tutor.exercise import Exercise
+
+INDEX_FUNCTIONS = ("Sum", "Mean", "Product", "KroneckerDelta", "MaxOver", "MinOver", "Piecewise", "delta")
+MODULES = ("torch", "np", "numpy", "F", "math", "sympy", "sp", "nn")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a name stands for: `kind` is gradient, local, value, forward or helper."""
+
+    name: str
+    kind: str
+    of: str = ""  # the quantity of a gradient or local derivative
+    by: str = ""  # for a local derivative d<of>_d<by>
+
+
+class Names:
+    """The names of an exercise, and the ways to write its gradients."""
+
+    def __init__(self, exercise: Exercise):
+        self.quantities = exercise.quantities
+        self.sizes = exercise.size_symbols
+        self.indices = exercise.index_symbols
+        self.losses = [q.name for q in exercise.ends if q.kind == "loss"]
+        self.ends = [q.name for q in exercise.ends]
+        self._prefixes = ("d", "dL_d", "grad_", *(f"d{loss}_d" for loss in self.losses))
+        self._known: dict[str, Meaning] = {}
+
+    def meaning(self, name: str) -> Meaning:
+        made = self._known.get(name)
+        if made is None:
+            made = self._known.setdefault(name, self._meaning(name))
+        return made
+
+    def _meaning(self, name: str) -> Meaning:
+        if name in self.quantities:
+            quantity = self.quantities[name]
+            return Meaning(name, "value" if quantity.kind == "value" else "forward", name)
+        for prefix in self._prefixes:
+            base = name.removeprefix(prefix)
+            if base != name and base in self.quantities and self.quantities[base].kind != "value":
+                return Meaning(f"d{base}", "gradient", base)
+        if name.startswith("d"):
+            for at in range(1, len(name) - 2):
+                v, u = name[1:at], name[at + 2 :]
+                if name[at : at + 2] == "_d" and self._derives(v, u):
+                    return Meaning(name, "local", v, u)
+        return Meaning(name, "helper")
+
+    def _derives(self, v: str, u: str) -> bool:
+        return v in self.quantities and u in self.quantities and not self.quantities[v].is_leaf
+
+    def read(self, node: lang.Expression) -> str | None:
+        """The variable that an expression names, or None: `W.grad` is `dW`, `W.data` is `W`."""
+        if isinstance(node, lang.Name):
+            return self.meaning(node.name).name
+        if isinstance(node, lang.Attribute) and isinstance(node.value, lang.Name):
+            if node.name == "grad":
+                return self.meaning("d" + node.value.name).name
+            if node.name == "data":
+                return self.meaning(node.value.name).name
+        return None
+
+
+@dataclass
+class Touch:
+    """One statement giving a value to a name: `how` is define, update or reset."""
+
+    name: str
+    how: str
+    statement: lang.Statement
+    reads: frozenset[str]
+    looped: bool = False
+
+
+@dataclass
+class Unit:
+    """One top-level statement."""
+
+    position: int
+    statement: lang.Statement
+    touches: list[Touch] = field(default_factory=list)
+    reads: frozenset[str] = frozenset()
+
+
+@dataclass
+class Segment:
+    """Lines that build up one value, judged at the last of them.
+
+    `sources` says which gradients it reads, directly or through helpers and its own updates, and at which unit.
+    """
+
+    name: str
+    touches: list[Touch]
+    units: list[int]
+    sources: dict[str, int] = field(default_factory=dict)
+    helpers: dict[str, int] = field(default_factory=dict)
+    closed: bool = False
+
+    @property
+    def statement(self) -> lang.Statement:
+        return self.touches[-1].statement
+
+    @property
+    def end(self) -> int:
+        return self.units[-1]
+
+    @property
+    def looped(self) -> bool:
+        return self.touches[-1].looped and self.touches[-1].how == "define"
+
+
+class Outline:
+    """Units and segments of a sheet."""
+
+    def __init__(self, sheet: lang.Sheet, exercise: Exercise, names: Names):
+        self.sheet, self.exercise, self.names = sheet, exercise, names
+        self.style: dict[int, bool] = {}  # id of a statement -> written with indices
+        self.bound: set[str] = set()
+        self.units = [Unit(n, statement) for n, statement in enumerate(sheet.statements)]
+        self.mutates = False
+        for unit in self.units:
+            unit.touches = list(self._touches(unit.statement, frozenset()))
+            unit.reads = frozenset().union(*(touch.reads for touch in unit.touches))
+        self.segments = self._segments()
+
+    # -- touches --
+
+    def _touches(self, statement: lang.Statement, loops: frozenset[str]) -> Iterator[Touch]:
+        if isinstance(statement, lang.Loop):
+            for inner in statement.body:
+                yield from self._touches(inner, loops | {statement.variable})
+            return
+        made = list(self._plain_touches(statement, loops))
+        self.bound.update(touch.name for touch in made)
+        yield from made
+
+    def _plain_touches(self, statement: lang.Statement, loops: frozenset[str]) -> Iterator[Touch]:
+        if isinstance(statement, lang.Unreadable):
+            name = self.names.meaning(_gradient_name(statement.target)).name if statement.target else ""
+            if name:
+                yield Touch(name, "define", statement, frozenset(), bool(loops))
+            return
+        self.style[id(statement)] = self._index_style(statement, loops)
+        reads = frozenset(self._reads(statement)) - loops
+        for target, updates in self._targets(statement):
+            name = self.names.read(lang.root(target))
+            if name is None:
+                continue
+            how = "update" if updates or name in reads else "define"
+            if isinstance(target, lang.Subscript):
+                if how == "define" and not self._covers(statement, target, name):
+                    how = "update"
+                self.mutates = self.mutates or how == "update"
+            if _resets(statement):
+                how = "reset"
+            yield Touch(name, how, statement, reads, bool(loops))
+
+    def _targets(self, statement: lang.Statement) -> Iterator[tuple[lang.Expression, bool]]:
+        if isinstance(statement, lang.Assign):
+            for target in statement.targets:
+                for part in target.items if isinstance(target, lang.Sequence) else (target,):
+                    yield part, False
+        elif isinstance(statement, lang.Update):
+            self.mutates = True
+            yield statement.target, True
+        elif isinstance(statement, lang.Effect):
+            self.mutates = True
+            function = statement.call.function
+            assert isinstance(function, lang.Attribute)
+            if function.name == "at":
+                yield from ((given, True) for given in statement.call.arguments[:1])
+            else:
+                yield _owner(function.value), True
+
+    def _reads(self, statement: lang.Statement) -> Iterator[str]:
+        for expression in _read_parts(statement):
+            for node in lang.walk(expression):
+                name = self.names.read(node)
+                if name is not None:
+                    yield name
+
+    # -- style --
+
+    def _index_style(self, statement: lang.Statement, loops: frozenset[str]) -> bool:
+        """Whether subscripts are dummies (`dz[i, k] = ...`), or a sum over an index is written."""
+        for expression in _all_parts(statement):
+            for node in lang.walk(expression):
+                if isinstance(node, lang.Subscript) and any(self._dummy(item, loops) for item in node.items):
+                    return True
+                if isinstance(node, lang.Call) and _bare(node.function) in INDEX_FUNCTIONS:
+                    return True
+        return False
+
+    def _dummy(self, item: lang.Expression, loops: frozenset[str]) -> bool:
+        """An index expression with a name that has no value."""
+        if isinstance(item, lang.Name):
+            return not self.valued(item.name, loops)
+        if isinstance(item, (lang.Binary, lang.Unary)):
+            return any(self._dummy(part, loops) for part in lang.parts(item))
+        if isinstance(item, lang.Subscript):
+            return any(self._dummy(part, loops) for part in item.items)
+        return False
+
+    def valued(self, name: str, loops: frozenset[str] = frozenset()) -> bool:
+        if name in loops or name in self.bound or self.names.meaning(name).name in self.bound:
+            return True
+        if name in self.names.indices:
+            return False
+        return name in self.names.sizes or self.names.meaning(name).kind != "helper"
+
+    def _covers(self, statement: lang.Statement, target: lang.Subscript, name: str) -> bool:
+        """Whether `dz[i, k] = ` gives every entry: its indices are different dummies, or 0 on an axis of size 1."""
+        if not self.style[id(statement)] or not isinstance(target.value, (lang.Name, lang.Attribute)):
+            return False
+        quantity = self.names.quantities.get(self.names.meaning(name).of)
+        seen: set[str] = set()
+        for axis, item in enumerate(target.items):
+            if isinstance(item, lang.Name) and item.name not in seen:
+                seen.add(item.name)
+            elif not (
+                isinstance(item, lang.Number)
+                and item.value == 0
+                and quantity is not None
+                and axis < len(quantity.shape)
+                and quantity.shape[axis] == 1
+            ):
+                return False
+        return True
+
+    # -- segments --
+
+    def _segments(self) -> list[Segment]:
+        """All segments in the order in which they end; sources flow through helpers."""
+        made: list[Segment] = []
+        open_segments: dict[str, Segment] = {}
+        flows: dict[str, tuple[dict[str, int], dict[str, int]]] = {}
+        for unit in self.units:
+            for touch in unit.touches:
+                segment = open_segments.get(touch.name)
+                if segment is None or touch.how == "define" and not touch.looped:
+                    segment = open_segments[touch.name] = Segment(touch.name, [], [])
+                    made.append(segment)
+                if touch.how == "reset":
+                    segment.closed = True
+                    del open_segments[touch.name]
+                    if not segment.touches:
+                        made.remove(segment)
+                    flows[touch.name] = ({}, {})
+                    continue
+                segment.touches.append(touch)
+                if not segment.units or segment.units[-1] != unit.position:
+                    segment.units.append(unit.position)
+                self._flow(segment, touch, unit.position, flows)
+                flows[touch.name] = (segment.sources, segment.helpers)
+        return sorted(made, key=lambda s: (s.end, s.statement.line, s.statement.column))
+
+    def _flow(self, segment: Segment, touch: Touch, unit: int, flows: Mapping) -> None:
+        for name in touch.reads:
+            if name == touch.name:
+                continue
+            if self.names.meaning(name).kind in ("gradient", "value", "local"):
+                segment.sources.setdefault(name, unit)
+            elif name in flows:
+                sources, helpers = flows[name]
+                segment.helpers.setdefault(name, unit)
+                for source, at in sources.items():
+                    if source != touch.name:
+                        segment.sources.setdefault(source, at)
+                for helper, at in helpers.items():
+                    segment.helpers.setdefault(helper, at)
+
+
+def _bare(node: lang.Expression) -> str:
+    return node.name if isinstance(node, lang.Name) else ""
+
+
+def _owner(node: lang.Expression) -> lang.Expression:
+    """What an in-place call changes: `dw` in `dw.zero_()`, `dC` in `dC.index_add_(0, ix, a).mul_(2)`."""
+    while isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
+        node = node.function.value
+    return node
+
+
+def _resets(statement: lang.Statement) -> bool:
+    """`w.grad.zero_()` and `w.grad = None` make room for the next backward pass."""
+    if isinstance(statement, lang.Effect):
+        function = statement.call.function
+        assert isinstance(function, lang.Attribute)
+        return function.name == "zero_" and isinstance(function.value, lang.Attribute) and function.value.name == "grad"
+    if isinstance(statement, lang.Assign):
+        value, target = statement.value, statement.targets[0]
+        nothing = isinstance(value, lang.Constant) and value.value is None
+        return nothing and isinstance(target, lang.Attribute) and target.name == "grad"
+    return False
+
+
+def _gradient_name(target: str) -> str:
+    return "d" + target.removesuffix(".grad") if target.endswith(".grad") else target
+
+
+def _all_parts(statement: lang.Statement) -> Iterable[lang.Expression]:
+    if isinstance(statement, lang.Assign):
+        return (*statement.targets, statement.value)
+    if isinstance(statement, lang.Update):
+        return (statement.target, statement.value)
+    if isinstance(statement, lang.Effect):
+        return (statement.call,)
+    return ()
+
+
+def _read_parts(statement: lang.Statement) -> Iterator[lang.Expression]:
+    """Expressions a statement reads: right sides, and indices on the left."""
+    if isinstance(statement, lang.Assign):
+        yield statement.value
+        targets: tuple[lang.Expression, ...] = statement.targets
+    elif isinstance(statement, lang.Update):
+        yield statement.value
+        targets = (statement.target,)
+    else:
+        targets = ()
+        if isinstance(statement, lang.Effect):
+            call = statement.call
+            function = call.function
+            assert isinstance(function, lang.Attribute)
+            yield from call.arguments[1:] if function.name == "at" else call.arguments
+            yield from (value for _, value in call.named)
+            while isinstance(function.value, lang.Call) and isinstance(function.value.function, lang.Attribute):
+                yield from function.value.arguments
+                function = function.value.function
+    for target in targets:
+        while isinstance(target, (lang.Subscript, lang.Attribute)):
+            if isinstance(target, lang.Subscript):
+                yield from target.items
+            target = target.value

@@ -1,0 +1,323 @@
+"""The command line: arguments, exit codes, where output goes. It decides nothing.
+
+Exit codes: 0 right or done, 1 an answer is not right or `verify` found a disagreement, 2 usage, 3 not found,
+4 unreadable input, 5 undecided or our own fault, 130 interrupted. Results go to stdout, progress and notes to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tutor import __version__
+from tutor.errors import ExerciseError, NotFoundError, ReadingError, TutorError, UsageError
+
+RIGHT, NOT_RIGHT, USAGE, NOT_FOUND, UNREADABLE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+CODES: tuple[tuple[type[TutorError], int], ...] = (
+    (UsageError, USAGE),
+    (NotFoundError, NOT_FOUND),
+    (ReadingError, UNREADABLE),
+    (ExerciseError, UNREADABLE),
+    (TutorError, UNDECIDED),
+)
+VERDICTS = {"correct": RIGHT, "wrong": NOT_RIGHT, "incomplete": NOT_RIGHT, "unreadable": UNREADABLE}
+FORMATS = ("text", "latex", "markdown", "json", "html")
+WELCOME = """\
+A tutor for gradients: it derives them step by step, checks them against torch.autograd,
+and tells you the first line of your own derivation that is wrong, and why.
+
+  tutor demo                         the whole of it on one example, in a minute
+  tutor list                         the exercises
+  tutor show linear-regression       one exercise: statement, shapes, forward program
+  tutor start linear-regression      a sheet to fill in
+  tutor check linear-regression.py   your sheet, judged line by line
+  tutor derive "(w*x + b - y)**2"    any formula, derived step by step
+
+'tutor --help' lists all commands, 'tutor COMMAND --help' explains one."""
+
+
+# -- output ---------------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """Write a result to stdout, in letters that it can show; a reader who left is no error."""
+    from tutor.views.plain import writable
+
+    try:
+        sys.stdout.write(writable(text.rstrip("\n"), sys.stdout.encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go(sys.stdout)
+
+
+def note(text: str) -> None:
+    """Progress and notes, on stderr."""
+    from tutor.views.plain import writable
+
+    try:
+        sys.stderr.write(writable(text, sys.stderr.encoding) + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        _let_go(sys.stderr)
+
+
+def _let_go(stream: Any) -> None:
+    """Further output, the interpreter's last flush included, goes nowhere."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+    except (OSError, ValueError):
+        pass
+
+
+def complain(text: str) -> None:
+    """`error: ...`, the word in colour where a terminal shows it."""
+    word = click.style("error:", fg="red", bold=True) if _in_colour(sys.stderr) else "error:"
+    note(f"{word} {text}")
+
+
+def _in_colour(stream: Any) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+# -- commands ---------------------------------------------------------------------------------------
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 right or done, 1 not right, 2 usage, 3 not found, 4 unreadable, 5 undecided, 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="tutor", message="%(prog)s %(version)s")
+@click.pass_context
+def app(context: click.Context) -> int:
+    """Derive gradients step by step, verify them against torch.autograd, and check your own derivation."""
+    if context.invoked_subcommand is None:
+        say(WELCOME)
+    return RIGHT
+
+
+@app.command()
+def demo() -> int:
+    """A tutorial's example, end to end: derived, verified, and two wrong answers found out."""
+    from tutor.demo import parts
+
+    for part in parts():
+        say(part + "\n\n")
+    return RIGHT
+
+
+@app.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As data, for programs.")
+def list_(as_json: bool) -> int:
+    """The exercises, in course order."""
+    from tutor.catalogue import entries
+    from tutor.views import listing
+
+    say(listing.as_json(entries()) if as_json else listing.table(entries()))
+    return RIGHT
+
+
+@app.command()
+@click.argument("exercise", metavar="ID|FILE")
+def show(exercise: str) -> int:
+    """An exercise: its statement, shapes and forward program."""
+    from tutor.catalogue import load
+    from tutor.views import text
+
+    say(text.exercise(load(exercise)))
+    return RIGHT
+
+
+@app.command()
+@click.argument("exercise", metavar="ID|FILE|EXPR")
+@click.option("--wrt", metavar="NAME", help="Only the gradient of this quantity, and what it needs.")
+@click.option("--closed", is_flag=True, help="Put the steps into one another, down to one formula.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--verify/--no-verify", default=True, help="Say beside each gradient how well it agrees with autograd.")
+def derive(exercise: str, wrt: str | None, closed: bool, form: str, verify: bool) -> int:
+    """The gradients of an exercise or a formula, step by step.
+
+    EXPR is a formula in the language of the answer sheets; put it in quotes:
+
+        tutor derive "(w*x + b - y)**2" --wrt w
+    """
+    from importlib import import_module
+
+    from tutor.adhoc import exercise_from
+
+    derivation = exercise_from(exercise).derive(wrt)
+    verification = _verification_for(derivation) if verify else None
+    view = import_module(f"tutor.views.{form}")
+    say(view.derivation(derivation, verification=verification, closed=closed))
+    return RIGHT if verification is None or verification.agrees else NOT_RIGHT
+
+
+def _verification_for(derivation: Any) -> Any:
+    """What stands beside the steps; a derivation is worth printing without it as well."""
+    import tutor
+
+    try:
+        found = tutor.verify(derivation.exercise)
+    except TutorError as error:
+        note(f"note: not verified: {error}")
+        return None
+    if not found.agrees:
+        note(f"note: {found.exercise} disagrees with a judge: 'tutor verify' shows where")
+    return found
+
+
+@app.command()
+@click.argument("first", metavar="ID|FILE")
+@click.argument("second", metavar="ID|FILE")
+@click.option("--seed", type=int, default=0, show_default=True, help="The random values where there is no worked example.")
+def compare(first: str, second: str, seed: int) -> int:
+    """Two exercises side by side: what changes in their gradients, in formulas and in numbers."""
+    from tutor.numeric.contrast import contrast
+    from tutor.views import contrast as view
+
+    say(view.contrast(contrast(first, second, seed=seed)))
+    return RIGHT
+
+
+@app.command()
+@click.argument("exercises", metavar="[ID|FILE]...", nargs=-1)
+@click.option("--full", is_flag=True, help="At the exercise's real sizes as well.")
+@click.option("--device", default="cpu", show_default=True, help="Where torch computes: cpu, cuda, ...")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="As data, for programs: one line for each exercise.")
+def verify(exercises: tuple[str, ...], full: bool, device: str, seed: int, as_json: bool) -> int:
+    """Compare our gradients with autograd, native torch and finite differences.
+
+    Without arguments: all exercises, and every member of a family at its choices and bounds.
+    """
+    from tutor.proving import addresses, proofs
+
+    code = RIGHT
+    todo = addresses(exercises)
+    for number, proof in enumerate(proofs(todo, full=full, device=device, seed=seed), 1):
+        note(f"[{number}/{len(todo)}] {proof.address}  {proof.seconds:.1f} s")
+        say(_proof_json(proof) if as_json else str(proof))
+        code = max(code, NOT_RIGHT if proof.error is None and not proof.agrees else _code_of(proof.error))
+    return code
+
+
+def _proof_json(proof: Any) -> str:
+    import json
+
+    from tutor.views import json as view
+
+    found: dict[str, Any] = {"exercise": proof.address, "agrees": False, "error": str(proof.error)}
+    if proof.error is None:
+        found = json.loads(view.verification(proof.verification))
+    return json.dumps(found)
+
+
+@app.command()
+@click.argument("sheet", metavar="SHEET|-")
+@click.option("--exercise", metavar="ID|FILE", help="Instead of the '# exercise:' line at the top of the sheet.")
+@click.option("--json", "as_json", is_flag=True, help="The report as data, for graders.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def check(sheet: str, exercise: str | None, as_json: bool, seed: int) -> int:
+    """Your derivation, judged line by line; - reads it from stdin.
+
+    The sheet is read, never executed. Its first line says which exercise it is about:
+
+        # exercise: linear-regression
+    """
+    from tutor.checking.check import check_sheets
+
+    reports = check_sheets(_text_of(sheet), exercise, seed=seed)
+    for report in reports:
+        say(_report_json(report) if as_json else str(report))
+    return max((VERDICTS.get(report.verdict, UNDECIDED) for report in reports), key=_weight, default=RIGHT)
+
+
+def _report_json(report: Any) -> str:
+    import json
+
+    return json.dumps(report.to_dict(), indent=2, ensure_ascii=False)
+
+
+def _weight(code: int) -> int:
+    """Of several sheets the gravest verdict counts: wrong, then unreadable, undecided, correct."""
+    return (RIGHT, UNDECIDED, UNREADABLE, NOT_RIGHT).index(code)
+
+
+def _text_of(sheet: str) -> str:
+    """The sheet's text; what is no text is unreadable, not our fault."""
+    try:
+        source = sys.stdin.buffer.read() if sheet == "-" else Path(sheet).read_bytes()
+    except FileNotFoundError:
+        raise NotFoundError(f"no sheet {sheet}: 'tutor start ID' makes one, - reads from stdin") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NotFoundError(f"cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin") from None
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        column = error.start - source.rfind(b"\n", 0, error.start)
+        raise ReadingError(f"{sheet} is not text in UTF-8: save it as UTF-8", line, column) from None
+
+
+@app.command()
+@click.argument("exercise", metavar="ID|FILE")
+@click.argument("path", required=False)
+def start(exercise: str, path: str | None) -> int:
+    """Write a sheet to fill in: shapes and forward program as comments, then the names that are asked."""
+    from tutor.answers.blank import write_sheet
+
+    made = write_sheet(exercise, path)
+    say(f"{made}\n\nfill it in, then:   tutor check {made}{made.option}")
+    return RIGHT
+
+
+# -- from errors to exit codes ---------------------------------------------------------------------------
+
+
+def _code_of(error: BaseException | None) -> int:
+    if error is None:
+        return RIGHT
+    return next((code for kind, code in CODES if isinstance(error, kind)), UNDECIDED)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; `args` default to the command line's."""
+    warnings.filterwarnings("ignore", message="Failed to initialize NumPy")  # torch works without
+    try:
+        return app.main(args=None if args is None else list(args), prog_name="tutor", standalone_mode=False) or RIGHT
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        note("interrupted")
+        return INTERRUPTED
+    except TutorError as error:
+        complain(str(error))
+        return _code_of(error)
+    except Exception as error:
+        if os.environ.get("TUTOR_DEBUG"):
+            traceback.print_exc()
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        complain(f"this is our fault, not yours: {said}\nplease report it with the command; TUTOR_DEBUG=1 shows where")
+        return UNDECIDED
+
+
+def run() -> None:
+    """The console script."""
+    code = main()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go(sys.stdout)
+    sys.exit(code)

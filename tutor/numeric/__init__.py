@@ -1,0 +1,1 @@
+"""Everything with numbers in it: torch is imported here and nowhere above."""

@@ -1,0 +1,1 @@
+"""One file per way of showing; each reads finished results and computes nothing."""

@@ -1,0 +1,121 @@
+"""JSON: the same results for programs. Every document names its schema and version."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tutor.symbolic.notation import SheetWriter, Writer
+from tutor.views.page import closed_lines, page, sentence, shape_text
+
+if TYPE_CHECKING:
+    from tutor.exercise import Exercise, Quantity
+    from tutor.symbolic.closed import ClosedForm
+    from tutor.symbolic.derive import Derivation, Gradient, Step
+
+
+def dumps(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _quantity(q: Quantity, writer: SheetWriter) -> dict[str, Any]:
+    found = {"name": q.name, "kind": q.kind, "indices": [i.name for i in q.indices], "shape": shape_text(q.shape)}
+    if q.expr is not None:
+        found["formula"] = writer.write(q.expr)
+    if q.is_leaf:
+        found["domain"] = q.domain
+    return found
+
+
+def exercise(ex: Exercise) -> str:
+    writer = SheetWriter(ex)
+    return dumps({
+        "schema": "tutor.exercise/1",
+        "id": ex.id,
+        "title": ex.title,
+        "level": ex.level,
+        "tags": list(ex.tags),
+        "requires": list(ex.requires),
+        "statement": ex.statement,
+        "quantities": [_quantity(q, writer) for q in ex],
+        "asked": ex.asked,
+    })  # fmt: skip
+
+
+def _step(step: Step, writer: SheetWriter) -> dict[str, Any]:
+    return {
+        "rule": step.rule,
+        "consumer": step.consumer,
+        "before": Writer(writer.exercise).write(step.before),
+        "after": writer.write(step.after) if not step.after.has(*_partial()) else Writer(writer.exercise).write(step.after),
+        "messages": [{"id": m.id, "text": sentence(m, Writer(writer.exercise))} for m in step.messages],
+        "steps": [_step(s, writer) for s in step.steps],
+    }
+
+
+def _partial() -> tuple[type, ...]:
+    from tutor.symbolic.derive import Partial
+
+    return (Partial,)
+
+
+def _gradient(g: Gradient, writer: SheetWriter) -> dict[str, Any]:
+    return {
+        "quantity": g.name,
+        "name": g.symbol_name,
+        "indices": [i.name for i in g.indices],
+        "shape": shape_text(g.shape),
+        "formula": writer.write(g.expr),
+        "torch": g.torch,
+        "latex": g.latex,
+        "step": _step(g.step, writer),
+    }
+
+
+def gradient(g: Gradient) -> str:
+    return dumps({"schema": "tutor.gradient/1", **_gradient(g, SheetWriter(g.derivation.exercise))})
+
+
+def _closed(g: Gradient, writer: SheetWriter) -> dict[str, Any]:
+    plain = Writer(writer.exercise)
+    steps = [
+        {"formula": plain.write(line.right), "reasons": [sentence(m, plain) for m in line.reasons]}
+        for line in closed_lines(g)
+    ]
+    return {"quantity": g.name, "formula": writer.write(g.closed), "steps": steps}
+
+
+def closed(c: ClosedForm) -> str:
+    return dumps({"schema": "tutor.closed/1", **_closed(c.gradient, SheetWriter(c.gradient.derivation.exercise))})
+
+
+def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
+    content = page(d)
+    writer = SheetWriter(d.exercise)
+    document: dict[str, Any] = {
+        "schema": "tutor.derivation/1",
+        "exercise": d.exercise.id,
+        "given": [g.symbol_name for g in content.given],
+        "gradients": [_gradient(s.gradient, writer) for s in content.sections],
+        "values": [_quantity(q, writer) for q in content.values],
+    }
+    if closed:
+        document["closed"] = [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
+    return dumps(document)
+
+
+def verification(v: Any) -> str:
+    rows = [
+        {
+            "quantity": r.quantity,
+            "shape": r.shape if isinstance(r.shape, str) else list(r.shape),
+            "autograd": r.autograd,
+            "reference": r.reference,
+            "differences": r.differences,
+            "agrees": r.agrees,
+        }
+        for r in v.rows
+    ]
+    return dumps({
+        "schema": "tutor.verification/1", "exercise": v.exercise, "agrees": v.agrees, "rows": rows, "notes": list(v.notes),
+    })  # fmt: skip

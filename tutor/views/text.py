@@ -1,0 +1,162 @@
+"""Plain text, as on a good blackboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tutor.symbolic.notation import Writer
+from tutor.views.page import Line, Section, closed_lines, formula, indexed_name, page, sentences, shape_text
+
+if TYPE_CHECKING:
+    from tutor.exercise import Exercise
+    from tutor.symbolic.closed import ClosedForm
+    from tutor.symbolic.derive import Derivation, Gradient
+
+WIDTH = 110  # reasons that would pass this column go below their line
+
+
+def exercise(ex: Exercise) -> str:
+    """Statement, shapes, forward program, what is asked."""
+    writer = Writer(ex)
+    parts = [f"{ex.id}   {ex.title}   (level {ex.level})"]
+    if ex.statement:
+        parts.append(ex.statement.strip())
+    parts.append(_block("Given", [_leaf_row(q, writer) for q in ex.leaves if q.kind == "input"]))
+    parts.append(_block("Parameters", [_leaf_row(q, writer) for q in ex.leaves if q.kind == "parameter"]))
+    parts.append(_block("Forward", [(formula(q, writer), shape_text(q.shape), q.kind) for q in ex.forward]))
+    parts.append(_block("After the backward pass", [(formula(q, writer), shape_text(q.shape), "") for q in ex.values]))
+    facts = [(f"{writer.write(f.left)} = {writer.write(f.right)}", "", f.reason) for f in ex.facts]
+    parts.append(_block("Facts you may use", facts))
+    parts.append(_block("Asked", [_asked_row(ex, name, points) for name, points in ex.asked.items()]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _leaf_row(q: Any, writer: Writer) -> tuple[str, str, str]:
+    domain = "" if q.domain == "real" else f"integers from 0 to {q.below} - 1" if q.domain == "index" else q.domain
+    return indexed_name(q, writer), shape_text(q.shape), domain
+
+
+def _asked_row(ex: Exercise, name: str, points: float) -> tuple[str, str, str]:
+    q = ex[name]
+    shown = name if q.kind == "value" else f"d{name}"
+    return shown, shape_text(q.shape), f"{points:g} point{'' if points == 1 else 's'}"
+
+
+def _block(title: str, rows: Sequence[tuple[str, ...]]) -> str:
+    return "\n".join([f"{title}:", *(f"  {row}" for row in _aligned(rows))]) if rows else ""
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [min(max(len(row[c]) for row in rows), 70) for c in range(len(rows[0]))]
+    return ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
+    """Every step from the loss back: who uses the quantity, the chain rule, the result in index and torch form."""
+    content = page(d)
+    writer = Writer(d.exercise)
+    checks = _checked(verification)
+    blocks = [f"{d.exercise.id}   {content.headline}"]
+    if content.given:
+        rows = [(f"{g.symbol_name}", shape_text(g.shape)) for g in content.given]
+        blocks.append(_block("Given from above", rows))
+    blocks += [_section(s, writer, checks.get(s.gradient.name)) for s in content.sections]
+    if content.values:
+        blocks.append(_block("Then", [(formula(q, writer), shape_text(q.shape)) for q in content.values]))
+    if closed:
+        blocks += [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
+    return "\n\n".join(blocks)
+
+
+def _checked(verification: Any) -> dict[str, str]:
+    """Quantity -> `autograd 2.2e-16, finite differences 4.0e-10`."""
+    if verification is None:
+        return {}
+    names = {"autograd": "autograd", "reference": "native torch", "differences": "finite differences"}
+    return {
+        row.quantity: ", ".join(f"{word} {getattr(row, key):.1e}" for key, word in names.items()
+                                if getattr(row, key) is not None)
+        for row in verification.rows
+    }  # fmt: skip
+
+
+def _section(s: Section, writer: Writer, checked: str | None) -> str:
+    head = f"{s.number}. {s.gradient.symbol_name}"
+    indent = " " * max(len(head) + 2, 9)
+    lines = [f"{s.gradient.name} is used by {v.name}:   {formula(v, writer)}" for v in s.consumers]
+    lines += _chain(s.lines, writer)
+    if s.torch:
+        lines.append(f"torch    {s.torch}        shape {s.shape}")
+    else:
+        lines.append(f"shape    {s.shape}")
+    if checked:
+        lines.append(f"checked  {checked}")
+    first, *rest = lines
+    return "\n".join([head.ljust(len(indent)) + first, *(indent + line for line in rest)])
+
+
+def _chain(lines: Sequence[Line], writer: Writer) -> list[str]:
+    """`left = right   reason`, the equals signs and the reasons below one another."""
+    left = writer.write(lines[0].left) if lines[0].left is not None else ""
+    formulas = [f"{left} = {writer.write(lines[0].right)}"]
+    formulas += [f"{' ' * len(left)} = {writer.write(line.right)}" for line in lines[1:]]
+    reasons = [sentences(line.reasons, writer) for line in lines]
+    column = max([len(f) for f, r in zip(formulas, reasons, strict=True) if len(f) + len(r) + 4 <= WIDTH], default=0)
+    made = []
+    for shown, reason in zip(formulas, reasons, strict=True):
+        if not reason:
+            made.append(shown)
+        elif max(len(shown), column) + len(reason) + 4 <= WIDTH + 10:
+            made.append(f"{shown.ljust(column)}    {reason}")
+        else:
+            made += [shown, f"{' ' * (len(left) + 3)}    {reason}"]
+    return made
+
+
+def _closed(g: Gradient, writer: Writer) -> str:
+    from tutor.symbolic.torch_form import torch_form
+
+    lines = _chain(closed_lines(g), writer)
+    torch = torch_form(g.closed, g.indices, g.derivation.exercise)
+    result = f"{writer.write(g.entry)} = {writer.write(g.closed)}" if torch is None else f"{g.symbol_name} = {torch}"
+    return "\n".join([f"Closed form of {g.symbol_name}", *(f"  {line}" for line in lines), "", f"  {result}"])
+
+
+def closed(c: ClosedForm) -> str:
+    return _closed(c.gradient, Writer(c.gradient.derivation.exercise))
+
+
+def gradient(g: Gradient) -> str:
+    """`dW[j,k] = Σi dz[i,k]·x[i,j]        torch: dW = x.T @ dz        shape (D, K)`"""
+    writer = Writer(g.derivation.exercise)
+    torch = f"        torch: {g.symbol_name} = {g.torch}" if g.torch else ""
+    return f"{writer.write(g.entry)} = {writer.write(g.expr)}{torch}        shape {shape_text(g.shape)}"
+
+
+def verification(v: Any) -> str:
+    """A row per quantity, its largest relative error against each judge."""
+    heads = ("quantity", "shape", "autograd", "native torch", "differences", "")
+    rows = [heads]
+    for row in v.rows:
+        errors = [_error(row.autograd), _error(row.reference), _error(row.differences)]
+        rows.append((row.quantity, _shape(row.shape), *errors, "ok" if row.agrees else "DIFFERS"))
+    verdict = "agrees" if v.agrees else "DISAGREES"
+    lines = [f"{v.exercise}   {verdict}   largest relative error of our gradient against each judge"]
+    lines += [f"  {line}" for line in _aligned(rows)]
+    lines += [f"  note: {note}" for note in v.notes]
+    return "\n".join(lines)
+
+
+def _error(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
+
+
+def _shape(shape: Any) -> str:
+    return shape if isinstance(shape, str) else f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def report(r: Any) -> str:
+    from tutor.views.report import report as view
+
+    return view(r)
