@@ -507,3 +507,20 @@ def test_a_closed_form_states_the_facts_it_uses():
     assert "rows of y are one-hot" in str(closed)
 
 
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 10**9))
+def test_closed_forms_of_random_programs_keep_their_value(seed):
+    from tutor.numeric.evaluate import evaluate
+
+    ex = Programs(seed).build()
+    sizes = {"N": 3, "M": 2}
+    values = values_for(ex, sizes)
+    values |= compile_program([(q.name, q.indices, q.expr) for q in ex.forward]).run(values, sizes)
+    derivation = derive(ex)
+    true = compile_program(derivation.program).run(values, sizes)
+    for gradient in derivation.gradients.values():
+        value = evaluate(gradient.closed, gradient.indices, values | true, sizes)
+        wanted = true[gradient.symbol_name]
+        assert torch.allclose(value.expand(wanted.shape), wanted, rtol=1e-7, atol=1e-9 * (1 + wanted.abs().max()))

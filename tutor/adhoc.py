@@ -35,6 +35,7 @@ MAX_EXPONENT = 1_000
 MAX_BITS = 4_000  # of a number that powers of numbers make
 _MODULES = ("torch", "np", "numpy", "math", "sympy", "F")
 _ID = re.compile(r"\w+(-\w+)*(:[\w=,.+-]*)?")
+_MALFORMED = "this cannot be read: something is missing or left over here; a product needs its *, a bracket its partner"
 _CONSTANTS = {"pi": pi, "π": pi}
 _RELATIONS = {"<": Lt, "<=": Le, ">": Gt, ">=": Ge, "==": Eq, "!=": Ne}
 
@@ -62,7 +63,8 @@ class FormulaError(ReadingError):
     """A formula that cannot be read, with a caret under the fault."""
 
     def __init__(self, error: ReadingError, text: str):
-        super().__init__(error.message, error.line, error.column)
+        cut = error.message.startswith("this cannot be read")  # the sheet's reader speaks of lines
+        super().__init__(_MALFORMED if cut else error.message, error.line, error.column)
         self.text = text
 
     def __str__(self) -> str:

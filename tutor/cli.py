@@ -51,7 +51,7 @@ def say(text: str) -> None:
     from tutor.views.plain import writable
 
     try:
-        sys.stdout.write(writable(text.rstrip("\n"), sys.stdout.encoding) + "\n")
+        sys.stdout.write(writable(text.removesuffix("\n"), sys.stdout.encoding) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         _let_go(sys.stdout)
@@ -106,11 +106,11 @@ def app(context: click.Context) -> int:
 
 @app.command()
 def demo() -> int:
-    """A tutorial's example, end to end: derived, verified, and two wrong answers found out."""
+    """A tutorial's example, end to end."""
     from tutor.demo import parts
 
     for part in parts():
-        say(part + "\n\n")
+        say(f"{part}\n")
     return RIGHT
 
 
@@ -128,7 +128,7 @@ def list_(as_json: bool) -> int:
 @app.command()
 @click.argument("exercise", metavar="ID|FILE")
 def show(exercise: str) -> int:
-    """An exercise: its statement, shapes and forward program."""
+    """An exercise: statement, shapes, program."""
     from tutor.catalogue import load
     from tutor.views import text
 
@@ -179,7 +179,7 @@ def _verification_for(derivation: Any) -> Any:
 @click.argument("second", metavar="ID|FILE")
 @click.option("--seed", type=int, default=0, show_default=True, help="The random values where there is no worked example.")
 def compare(first: str, second: str, seed: int) -> int:
-    """Two exercises side by side: what changes in their gradients, in formulas and in numbers."""
+    """Two exercises side by side: what changes."""
     from tutor.numeric.contrast import contrast
     from tutor.views import contrast as view
 
@@ -194,7 +194,9 @@ def compare(first: str, second: str, seed: int) -> int:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="As data, for programs: one line for each exercise.")
 def verify(exercises: tuple[str, ...], full: bool, device: str, seed: int, as_json: bool) -> int:
-    """Compare our gradients with autograd, native torch and finite differences.
+    """Our gradients against autograd and others.
+
+    The others are native torch and central finite differences.
 
     Without arguments: all exercises, and every member of a family at its choices and bounds.
     """
@@ -226,9 +228,9 @@ def _proof_json(proof: Any) -> str:
 @click.option("--json", "as_json", is_flag=True, help="The report as data, for graders.")
 @click.option("--seed", type=int, default=0, show_default=True)
 def check(sheet: str, exercise: str | None, as_json: bool, seed: int) -> int:
-    """Your derivation, judged line by line; - reads it from stdin.
+    """Your derivation, judged line by line.
 
-    The sheet is read, never executed. Its first line says which exercise it is about:
+    The sheet is read, never executed; - takes it from stdin. Its first line says which exercise it is about:
 
         # exercise: linear-regression
     """
@@ -272,7 +274,10 @@ def _text_of(sheet: str) -> str:
 @click.argument("exercise", metavar="ID|FILE")
 @click.argument("path", required=False)
 def start(exercise: str, path: str | None) -> int:
-    """Write a sheet to fill in: shapes and forward program as comments, then the names that are asked."""
+    """Write a sheet to fill in.
+
+    Shapes and forward program stand in it as comments, then the names that are asked.
+    """
     from tutor.answers.blank import write_sheet
 
     made = write_sheet(exercise, path)

@@ -27,6 +27,7 @@ from sympy import (
     sympify,
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.logic.boolalg import BooleanFunction
 
 from tutor.errors import ExerciseError, NotFoundError, did_you_mean
 from tutor.symbolic.functions import function_row
@@ -40,7 +41,7 @@ DOMAINS: dict[str, dict[str, bool]] = {
     "index": {"integer": True, "nonnegative": True},
     "mask": {"real": True, "nonnegative": True},
 }
-STRUCTURAL = (Piecewise, Max, Min, KroneckerDelta, Mod, floor, ceiling)  # functions without a row in the table
+STRUCTURAL = (Piecewise, Max, Min, KroneckerDelta, Mod, floor, ceiling, BooleanFunction)  # functions without a row in the table
 SUMS_TO_ONE = ("probability", "one-hot")
 
 
@@ -220,6 +221,11 @@ class Exercise:
     def gradient(self, name: str) -> Any:
         """The gradient of the loss with respect to `name`, as a symbol for `value`."""
         return self.gradient_quantity(self._known(name)).symbol
+
+    def differentiated(self, name: str) -> str | None:
+        """`W` for the gradient's name `dW`; None for a name that is no gradient."""
+        base = name[1:]
+        return base if name[:1] == "d" and base in self.quantities and name not in self.quantities else None
 
     def gradient_quantity(self, quantity: Quantity) -> Quantity:
         """`dW`, shaped and indexed like `W`; for an output it is the upstream gradient."""
@@ -459,7 +465,7 @@ class Exercise:
     @property
     def ends(self) -> list[Quantity]:
         """The loss, or the outputs."""
-        return [q for q in self.quantities.values() if q.kind in ("loss", "output")]
+        return self._cached("ends", lambda: [q for q in self.quantities.values() if q.kind in ("loss", "output")])
 
     @property
     def asked(self) -> dict[str, float]:
@@ -470,7 +476,8 @@ class Exercise:
     @property
     def forward(self) -> list[Quantity]:
         """Steps, and then the loss or outputs, in the order in which they are computed."""
-        return [q for q in self.quantities.values() if q.kind in ("step", "loss", "output")]
+        kinds = ("step", "loss", "output")
+        return self._cached("forward", lambda: [q for q in self.quantities.values() if q.kind in kinds])
 
     @property
     def leaves(self) -> list[Quantity]:

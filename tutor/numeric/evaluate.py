@@ -346,7 +346,8 @@ def _scatter(count: int) -> Callable[..., Any]:
 
 
 def _heaviside(x: torch.Tensor, at_zero: Any) -> torch.Tensor:
-    return torch.heaviside(x, torch.as_tensor(at_zero, dtype=x.dtype, device=x.device))
+    tie = torch.as_tensor(at_zero, dtype=x.dtype, device=x.device)
+    return torch.where(x == 0, tie, (x > 0).to(x.dtype))  # torch.heaviside refuses to be differentiated
 
 
 def _log_abs_det(x: torch.Tensor) -> torch.Tensor:
@@ -903,8 +904,10 @@ class Builder:
             return Term(constant) if factor is None else Term(constant, self.above(factor))
         mask = reduce(lambda a, b: self.apply("and", (a, b), kind="bool"), masks)
         if factor is None:
-            return Term(constant, mask) if constant.is_finite is not False else Term(
-                S.One, self.choose(mask, self.value(Term(constant)), self.value(Term(S.Zero)))
+            return (
+                Term(constant, mask)
+                if constant.is_finite is not False
+                else Term(S.One, self.choose(mask, self.value(Term(constant)), self.value(Term(S.Zero))))
             )
         return Term(constant, self.mask(mask, self.above(factor), tame and not factor.below))
 

@@ -430,7 +430,8 @@ class Derivation:
         wanted = {name for name in self.wrt if name in self.gradients}
         for name in reversed(list(self.gradients)):
             if name in wanted:
-                wanted |= {q for q in self.gradients if f"d{q}" in quantities_in(self.gradients[name].expr)}
+                read = map(self.exercise.differentiated, quantities_in(self.gradients[name].expr))
+                wanted |= {q for q in read if q is not None}
         ends = {q.name for q in self.exercise.ends}
         return tuple(g for name, g in self.gradients.items() if name in wanted - ends)
 

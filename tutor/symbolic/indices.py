@@ -314,10 +314,11 @@ def bounds(expression: Expr) -> tuple[Expr, Expr] | None:
     ranges = {e: (S.Zero, e.base.below - 1) for e in gathered} | {i: (i.lower, i.upper) for i in outside}
     for atom, (least, greatest) in ranges.items():
         slope = expression.expand().coeff(atom)
-        if not slope.is_number or (expression - slope * atom).expand().has(atom):
+        rising = never_negative(slope)
+        if not (rising or never_negative(-slope)) or (expression - slope * atom).expand().has(atom):
             return None
-        low = low.xreplace({atom: least if slope > 0 else greatest})
-        high = high.xreplace({atom: greatest if slope > 0 else least})
+        low = low.xreplace({atom: least if rising else greatest})
+        high = high.xreplace({atom: greatest if rising else least})
     return low.expand(), high.expand()
 
 

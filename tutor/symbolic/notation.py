@@ -85,7 +85,7 @@ class Writer:
 
     def is_name(self, text: object) -> bool:
         """Whether a word is a quantity's or a gradient's name."""
-        return isinstance(text, str) and (text in self.order or (text[:1] == "d" and text[1:] in self.order))
+        return isinstance(text, str) and (text in self.order or self.gradient_of(text) is not None)
 
     def name(self, name: str) -> str:
         return name
@@ -117,10 +117,14 @@ class Writer:
             return min(ranks, default=self.last + 1)
         if name in self.order:
             return self.order[name]
-        if name[:1] == "d" and name[1:] in self.order:
-            place = self.order[name[1:]]
-            return -1 - place if self.gradients_first else self.last + place
-        return self.last
+        of = self.gradient_of(name)
+        if of is None:
+            return self.last
+        return -1 - self.order[of] if self.gradients_first else self.last + self.order[of]
+
+    def gradient_of(self, name: str) -> str | None:
+        """`W` for the gradient's name `dW`, else None."""
+        return self.exercise.differentiated(name) if self.exercise is not None else None
 
     def terms(self, node: Add) -> list[Expr]:
         """Positive terms first, then by first appearance; a number leads when nothing positive would."""
@@ -419,11 +423,8 @@ class LatexWriter(Writer):
 
     def gradient_name(self, name: str) -> str:
         """A gradient named in a sentence."""
-        of = self._gradient_of(name)
+        of = self.gradient_of(name)
         return self.name(name) if of is None else rf"\partial {self.name(self.loss)}/\partial {self.name(of)}"
-
-    def _gradient_of(self, name: str) -> str | None:
-        return name[1:] if name not in self.order and name[:1] == "d" and name[1:] in self.order else None
 
     def _entry(self, name: str, indices: Sequence[Basic]) -> str:
         if not indices:
@@ -439,7 +440,7 @@ class LatexWriter(Writer):
         return self._named(node.base.name, node.indices)
 
     def _named(self, name: str, indices: Sequence[Basic]) -> tuple[str, int]:
-        of = self._gradient_of(name)
+        of = self.gradient_of(name)
         if of is None:
             holds = ATOM if "^" not in self.name(name) else POWER
             return self._entry(name, indices), holds

@@ -80,6 +80,10 @@ class MatrixFunction(Expr):
             raise ExerciseError(f"{cls.__name__}({array}) needs a square matrix, not {array.shape}")
         return Expr.__new__(cls, array)
 
+    def _sympystr(self, printer) -> str:
+        return f"{type(self).__name__}({printer._print(self.args[0])})"  # SymPy's own Inverse prints otherwise
+
+
 class LogDet(MatrixFunction):
     """l = log |det A|"""
 

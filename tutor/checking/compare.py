@@ -1,0 +1,81 @@
+"""Shape first, then finiteness, then value: |a - b| <= 1e-9 max(|a|, |b|) + 1e-12 scale, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    relative: float = 1e-9
+    scaled: float = 1e-12
+
+
+DOUBLE = Tolerance()
+SINGLE = Tolerance(1e-5, 1e-7)
+
+
+def same(
+    given: Tensor, true: Tensor, scale: Callable[[], Tensor | None], tolerance: Tolerance = DOUBLE
+) -> str:
+    """equal, shape, finite (not finite where the truth is), different, or unknown (the truth is not finite)."""
+    if given.shape != true.shape:
+        return "shape"
+    gap = (given - true).abs()
+    size = torch.maximum(given.abs(), true.abs())
+    if bool((gap <= tolerance.relative * size).all()):
+        return "equal"
+    if not bool(torch.isfinite(true).all()):
+        return "unknown"
+    if not bool(torch.isfinite(given).all()):
+        return "finite"
+    # rounding is measured by what was added up, not by what is left of it
+    terms = scale()
+    floor = true.abs().max() if terms is None else torch.maximum(terms, true.abs().max())
+    return "equal" if bool((gap <= tolerance.relative * size + tolerance.scaled * floor).all()) else "different"
+
+
+def ratio(given: Tensor, true: Tensor, slack: float = 1e-9) -> float | None:
+    """c where given = c * true for one constant c that is neither 0 nor 1, else None."""
+    if given.shape != true.shape or not true.numel():
+        return None
+    flat, other = true.reshape(-1), given.reshape(-1)
+    at = int(flat.abs().argmax())
+    if flat[at] == 0 or not bool(torch.isfinite(other).all() & torch.isfinite(flat).all()):
+        return None
+    c = float(other[at] / flat[at])
+    gap = (other - c * flat).abs()
+    if c == 0 or abs(c - 1) < 10 * slack or not bool((gap <= slack * (c * flat).abs() + 1e-12 * abs(c) * flat[at].abs()).all()):
+        return None
+    return c
+
+
+def errors(given: Tensor, true: Tensor) -> tuple[float, float]:
+    """(largest absolute, largest relative error)"""
+    gap = (given - true).abs()
+    if not gap.numel():
+        return 0.0, 0.0
+    size = torch.maximum(given.abs(), true.abs())
+    relative = torch.where(gap == 0, 0.0, gap / size)
+    return float(gap.max()), float(relative.max())
+
+
+def worst(given: Tensor, true: Tensor, count: int = 3) -> list[tuple[tuple[int, ...], float, float]]:
+    """(index, given, true) of the entries that are furthest off; what is not a number comes first."""
+    gap = (given - true).abs().reshape(-1)
+    gap = torch.where(torch.isnan(gap), torch.inf, gap)
+    order = torch.argsort(gap, descending=True, stable=True)[:count]
+    found = []
+    for flat in order.tolist():
+        if gap[flat] == 0:
+            break
+        index, rest = [], flat
+        for extent in reversed(given.shape):
+            index.insert(0, rest % extent)
+            rest //= extent
+        found.append((tuple(index), float(given.reshape(-1)[flat]), float(true.reshape(-1)[flat])))
+    return found

@@ -1,0 +1,229 @@
+"""What a check found: plain data, the same bytes for the same answer and seed. Neither sympy nor torch is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+SCHEMA = "tutor.report/1"
+LINE_VERDICTS = ("correct", "follows", "wrong", "undecided", "unreadable")
+VERDICTS = ("wrong", "unreadable", "undecided", "incomplete", "correct")  # the first that holds
+
+# id -> one sentence about a line; `{...}` are parameters in the learner's own symbols
+REASONS: dict[str, str] = {
+    "true": "equals the true {what}",
+    "number": "equals the value of the worked instance",
+    "general-number": "is the value for every instance",
+    "cancelled": "true only because two mistakes cancel: this one and the one on line {line}",
+    "follows": "sound, given {names} as it stands on line {line}",
+    "differs": "not the true {what}",
+    "ratio": "exactly {ratio} times the true {what}: {causes}",
+    "ratio-alone": "exactly {ratio} times the true {what}",
+    "differs-number": "{given} is not the value of the worked instance",
+    "shape": "has shape {shape}, but {name} has shape {expected}",
+    "no-value": "torch refuses: {error}",
+    "no-value-repair": "torch refuses: {error}; write {repair}",
+    "not-finite": "is not finite where the true {what} is",
+    "unreadable": "{reason}",
+    "reads-unreadable": "reads {name}, which could not be read (line {line})",
+    "reads-nothing": "reads {name}, which has no value (line {line})",
+    "cut": "the work was stopped: {reason}",
+    "no-truth": "there is no finite true value here to compare with",
+    "no-gradient": "{name} holds whole numbers and has no gradient: leave the line out",
+    "stale": "was computed from {name} before its last update on line {line}",
+    "aliasing": "{changed} is the same tensor, so this line changes {name} too: write {changed} = {name}.clone()",
+    "undecided": "could not be decided",
+}
+
+NOTES: dict[str, str] = {
+    "aliasing": "line {line}: {changed} and {name} are the same tensor, so this line changes {name} too",
+    "typo": 'line {line}: {name} is read as a helper of yours; did you mean "{meant}"?',
+    "forward": "line {line}: {name} gets another value here than in the exercise",
+    "after": "line {line}: {reason}",
+}
+
+# id -> what a learner does next
+NEXT: dict[str, str] = {
+    "wrong": "look at line {line} again, then check the sheet once more",
+    "unreadable": "rewrite line {line}",
+    "incomplete": "give {missing}",
+    "undecided": "nothing is held against you on line {line}",
+    "correct": "this exercise is done",
+}
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """An id with parameters; a view renders (and may translate) it."""
+
+    id: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def render(self, table: Mapping[str, str]) -> str:
+        return table[self.id].format(**self.params)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What a learner probably did: an id of the mistake table, and its message."""
+
+    id: str
+    message: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"id": self.id, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Repair:
+    """The smallest edit that makes the line right."""
+
+    column: int
+    old: str
+    new: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"column": self.column, "from": self.old, "to": self.new}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a wrong tensor: where, what the learner has there, and the true value."""
+
+    index: tuple[int, ...]
+    given: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class LineReport:
+    """One judged line. Beyond the JSON: the worst entries, and the forward line it belongs to."""
+
+    line: int
+    column: int
+    text: str
+    quantity: str | None
+    verdict: str
+    sentence: Sentence
+    shape: tuple[int, ...] | None = None
+    expected_shape: tuple[int, ...] | None = None
+    max_abs_error: float | None = None
+    max_rel_error: float | None = None
+    ratio: float | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    repair: Repair | None = None
+    worst: tuple[Entry, ...] = ()
+    forward: str = ""
+
+    @property
+    def reason(self) -> str:
+        return self.sentence.render(REASONS)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "line": self.line,
+            "column": self.column,
+            "text": self.text,
+            "quantity": self.quantity,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "shape": None if self.shape is None else list(self.shape),
+            "expected_shape": None if self.expected_shape is None else list(self.expected_shape),
+            "max_abs_error": rounded(self.max_abs_error),
+            "max_rel_error": rounded(self.max_rel_error),
+            "ratio": rounded(self.ratio),
+            "mistakes": [mistake.to_dict() for mistake in self.mistakes],
+            "repair": None if self.repair is None else self.repair.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """The judgement of one sheet."""
+
+    exercise: str
+    seed: int
+    torch: str
+    score: float
+    max_score: float
+    missing: tuple[str, ...] = ()
+    lines: tuple[LineReport, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The first that holds of: wrong, unreadable, undecided, incomplete, correct."""
+        found = {line.verdict for line in self.lines}
+        if self.missing:
+            found.add("incomplete")
+        return next((verdict for verdict in VERDICTS if verdict in found), "correct")
+
+    @property
+    def first_divergence(self) -> LineReport | None:
+        """The first wrong line, in the order of the sheet."""
+        return next((line for line in self.lines if line.verdict == "wrong"), None)
+
+    @property
+    def correct(self) -> bool:
+        return self.verdict == "correct"
+
+    @property
+    def next(self) -> Sentence:
+        """What to do now."""
+        verdict = self.verdict
+        params: dict[str, Any] = {"missing": ", ".join(self.missing)}
+        concerned = next((line for line in self.lines if line.verdict == verdict), None)
+        if concerned is not None:
+            params["line"] = concerned.line
+        return Sentence(verdict, params)
+
+    def line(self, quantity: str) -> LineReport:
+        """The last line for a quantity."""
+        found = [line for line in self.lines if line.quantity == quantity]
+        if not found:
+            raise LookupError(f"no line gives {quantity}: there are {', '.join(self.quantities) or 'none'}")
+        return found[-1]
+
+    @property
+    def quantities(self) -> list[str]:
+        return list(dict.fromkeys(line.quantity for line in self.lines if line.quantity))
+
+    def __iter__(self) -> Iterator[LineReport]:
+        return iter(self.lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, valid against `report.schema.json`."""
+        first = self.first_divergence
+        return {
+            "schema": SCHEMA,
+            "exercise": self.exercise,
+            "seed": self.seed,
+            "torch": self.torch,
+            "verdict": self.verdict,
+            "score": self.score,
+            "max_score": self.max_score,
+            "first_divergence": None if first is None else {"line": first.line, "quantity": first.quantity},
+            "missing": list(self.missing),
+            "lines": [line.to_dict() for line in self.lines],
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        from tutor.views import text
+
+        return text.report(self)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        from tutor.views import notebook
+
+        return notebook.bundle(self)
+
+
+def rounded(value: float | None) -> float | None:
+    """Six digits, so that machines agree; what is not finite has no figure in JSON."""
+    if value is None or not isfinite(value):
+        return None
+    return float(f"{value:.6g}")

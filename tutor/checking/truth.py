@@ -1,0 +1,183 @@
+"""The true values at the seeded draws: gradients, local derivatives, values, and the scale of what was added up.
+
+Our own derivation is the truth here (`tutor verify` has it agree with autograd); it is compiled once per exercise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from sympy import Abs, Add, Basic, Expr, KroneckerDelta, Mul, Number, Piecewise, Sum, Symbol
+from torch import Tensor
+
+from tutor.checking.outline import Meaning
+from tutor.exercise import Exercise
+from tutor.numeric.evaluate import compile_program
+from tutor.symbolic.indices import free_indices, reduce_over
+
+FLOAT = torch.float64
+
+
+def points(exercise: Exercise, seed: int, sizes: Mapping[str, int] | None = None) -> list[Point]:
+    """The draws at which answers are compared; made once per seed."""
+    key = ("points", seed, tuple(sorted((sizes or {}).items())))
+    return exercise._cached(key, lambda: [Point(exercise, made) for made in _instances(exercise, seed, sizes or {})])
+
+
+def _instances(exercise: Exercise, seed: int, sizes: Mapping[str, int]) -> list[Any]:
+    from tutor.numeric.sample import instances
+
+    return instances(exercise, seed, **({"sizes": dict(sizes)} if sizes else {}))
+
+
+def worked(exercise: Exercise) -> Point | None:
+    """The exercise's worked example, or None."""
+    if not exercise.instances:
+        return None
+    return exercise._cached("worked point", lambda: _worked(exercise))
+
+
+def _worked(exercise: Exercise) -> Point:
+    from tutor.numeric.sample import worked as worked_instance
+
+    return Point(exercise, worked_instance(exercise))
+
+
+class Point:
+    """One draw with all true values, each computed when first asked for."""
+
+    def __init__(self, exercise: Exercise, instance: Any):
+        self.exercise = exercise
+        self.sizes: dict[str, int] = dict(instance.sizes)
+        self.values: dict[str, Tensor] = {name: _real(value) for name, value in instance.values.items()}
+        self._made: dict[str, Tensor | None] = {}
+        self._scales: dict[str, Tensor | None] = {}
+        self._gradients: dict[str, Tensor] | None = None
+
+    # -- truths ----------------------------------------------------------------------------------------
+
+    def true(self, meaning: Meaning) -> Tensor | None:
+        """The true value of what a name means; None where there is none (an index has no gradient)."""
+        if meaning.name not in self._made:
+            self._made[meaning.name] = self._true(meaning)
+        return self._made[meaning.name]
+
+    def _true(self, meaning: Meaning) -> Tensor | None:
+        if meaning.kind == "local":
+            return self.local(meaning.of, meaning.by)
+        return self.gradients.get(meaning.name)
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        """`dW`, ... of every quantity that has one, and the values after the backward pass."""
+        if self._gradients is None:
+            self._gradients = self.walk({})
+        return self._gradients
+
+    def walk(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Walk back from the loss; where a gradient is given, it is taken as it stands."""
+        known = dict(self.values)
+        if not given:
+            plan = self.exercise._cached("gradient plan", lambda: compile_program(_program(self.exercise)))
+            known.update(plan.run(known, self.sizes))
+        else:
+            for name, plan in self.exercise._cached("gradient steps", lambda: _steps(self.exercise)):
+                known[name] = given[name] if name in given else plan.run(known, self.sizes)[name]
+        wanted = {name for name, _, _ in _program(self.exercise)}
+        upstream = {f"d{q.name}" for q in self.exercise.ends if q.kind == "output"}
+        return {name: value for name, value in known.items() if name in wanted or name in upstream}
+
+    # -- local derivatives --------------------------------------------------------------------------------
+
+    def local(self, v: str, u: str) -> Tensor | None:
+        """dv/du, axes of v and then of u: through v's own formula if it uses u, else through the steps between."""
+        u_quantity = self.exercise[u]
+        if u_quantity.domain == "index":
+            return None
+        steps = [self.exercise[v]] if u in self.exercise[v].reads else self._between(u, v)
+        plan = compile_program([(q.name, q.indices, q.expr) for q in steps], distinct=True)
+
+        def forward(x: Tensor) -> Tensor:
+            return plan.run({**self.values, u: x}, self.sizes)[v]
+
+        with torch.enable_grad():
+            return torch.autograd.functional.jacobian(forward, self.values[u].clone()).detach()
+
+    def _between(self, u: str, v: str) -> list[Any]:
+        reached, steps = {u}, []
+        for q in self.exercise.forward:
+            if q.reads & reached:
+                reached.add(q.name)
+                steps.append(q)
+            if q.name == v:
+                break
+        return steps if v in reached else [self.exercise[v]]
+
+    def elementwise_local(self, v: str, u: str) -> Tensor | None:
+        """The diagonal form, with the axes of v, where entry by entry is all there is."""
+        full = self.true(Meaning(f"d{v}_d{u}", "local", v, u))
+        v_axes, u_axes = self.exercise[v].indices, self.exercise[u].indices
+        if full is None or not u_axes or not set(u_axes) <= set(v_axes):
+            return None
+        letters = {axis: chr(97 + n) for n, axis in enumerate(v_axes)}
+        doubled = "".join(letters[a] for a in v_axes) + "".join(letters[a] for a in u_axes)
+        diagonal = torch.einsum(f"{doubled}->{''.join(letters[a] for a in v_axes)}", full)
+        if not torch.allclose(diagonal.abs().sum(), full.abs().sum(), rtol=1e-9):
+            return None  # entries off the diagonal
+        return diagonal
+
+    # -- scales ---------------------------------------------------------------------------------------------
+
+    def scale(self, meaning: Meaning) -> Tensor | None:
+        """The size of the terms that were added up to form each entry."""
+        if meaning.kind == "local":
+            return None
+        if meaning.name not in self._scales:
+            plan = self.exercise._cached(("scale", meaning.name), lambda: _scale_plan(self.exercise, meaning.name))
+            known = {**self.values, **self.gradients}
+            self._scales[meaning.name] = None if plan is None else plan.run(known, self.sizes)["scale"]
+        return self._scales[meaning.name]
+
+
+def _real(value: Any) -> Tensor:
+    made = value if isinstance(value, Tensor) else torch.tensor(value)
+    return made.to(FLOAT) if made.is_floating_point() else made
+
+
+def _program(exercise: Exercise) -> list[tuple[str, Any, Expr]]:
+    """Gradients and then the values computed from them, as one straight-line program."""
+    return exercise._cached("backward program", lambda: _backward(exercise))
+
+
+def _backward(exercise: Exercise) -> list[tuple[str, Any, Expr]]:
+    from tutor.symbolic.derive import derive
+
+    return [*derive(exercise).program, *((q.name, q.indices, q.expr) for q in exercise.values)]
+
+
+def _steps(exercise: Exercise) -> list[tuple[str, Any]]:
+    return [(line[0], compile_program([line])) for line in _program(exercise)]
+
+
+def _scale_plan(exercise: Exercise, name: str) -> Any:
+    for line_name, indices, expr in _program(exercise):
+        if line_name == name:
+            return compile_program([("scale", indices, magnitude(expr))])
+    return None
+
+
+def magnitude(expr: Basic) -> Basic:
+    """The same formula with every term made positive: |a - b| becomes |a| + |b|."""
+    if isinstance(expr, (Add, Mul)):
+        return type(expr)(*map(magnitude, expr.args))
+    if isinstance(expr, Sum):
+        return reduce_over(Sum, magnitude(expr.args[0]), [limit[0] for limit in expr.limits])
+    if isinstance(expr, Piecewise):
+        return Piecewise(*((magnitude(value), condition) for value, condition in expr.args))
+    if isinstance(expr, KroneckerDelta):
+        return expr
+    if isinstance(expr, Number) or (isinstance(expr, Symbol) and expr.is_positive):
+        return abs(expr)
+    return Abs(expr) if isinstance(expr, Expr) and (free_indices(expr) or not expr.is_positive) else expr

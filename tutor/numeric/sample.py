@@ -1,0 +1,629 @@
+"""Instances: random values for an exercise, in its domains, away from its kinks.
+
+The same exercise id, seed and draw give the same numbers on every machine; torch's own random state is not touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import permutations
+from typing import Any
+
+import torch
+from sympy import And, Basic, Expr, Function, Idx, Indexed, Max, Min, Mul, Not, Piecewise, Pow, S, Sum, Symbol
+from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.core.relational import Relational
+from torch import Tensor
+
+from tutor.errors import ExerciseError, NotFoundError, UndecidedError, UsageError, did_you_mean
+from tutor.exercise import Exercise, Fact, Quantity
+from tutor.numeric.evaluate import Plan, compile_program, number
+from tutor.symbolic.functions import function_row
+from tutor.symbolic.indices import bracket_condition, ordered_indices, quantities_in
+from tutor.symbolic.operations import operation_row
+
+SMALL = 200  # up to this many numbers in all leaves, an exercise is judged at MANY draws
+MANY = 16
+FAR = 1e-3  # how far from a kink a point has to be
+TRIES = 64
+
+
+# -- the exercise's programs, compiled once -------------------------------------------------------------
+
+
+def forward_plan(exercise: Exercise, distinct: bool = False) -> Plan:
+    """Steps, then the loss or outputs."""
+    program = [(q.name, q.indices, q.expr) for q in exercise.forward]
+    return exercise._cached(("forward", distinct), lambda: compile_program(program, distinct=distinct))
+
+
+def backward_plan(exercise: Exercise) -> Plan:
+    """Our gradients, and then the values computed from them."""
+
+    def make() -> Plan:
+        from tutor.symbolic.derive import derive
+
+        values = [(q.name, q.indices, q.expr) for q in exercise.values]
+        return compile_program([*derive(exercise).program, *values])
+
+    return exercise._cached("backward", make)
+
+
+def kink_plan(exercise: Exercise) -> Plan:
+    """What must not come near 0: see `kinks`."""
+
+    def make() -> Plan:
+        found = dict.fromkeys(k for q in exercise.forward for k in kinks(q.expr))
+        return compile_program([(f"kink {n}", ordered_indices(k), k) for n, k in enumerate(found)])
+
+    return exercise._cached("kinks", make)
+
+
+def fact_plan(exercise: Exercise) -> Plan:
+    """left - right of every fact."""
+    program = [
+        (f"fact {n}", ordered_indices(fact.left - fact.right), fact.left - fact.right)
+        for n, fact in enumerate(exercise.facts)
+    ]
+    return exercise._cached("facts", lambda: compile_program(program))
+
+
+# -- kinks ----------------------------------------------------------------------------------------------------
+
+
+def kinks(expr: Basic, guard: Basic = S.true) -> Iterator[Expr]:
+    """Expressions at whose zeros a formula is not smooth, each 1 where a condition keeps it out of sight."""
+    if isinstance(expr, (Symbol, Idx, Indexed)):
+        return
+    for kink in _own_kinks(expr):
+        if quantities_in(kink):
+            yield kink if guard == S.true else Piecewise((kink, guard), (S.One, True))
+    if isinstance(expr, Piecewise):
+        earlier: Basic = S.true
+        for body, condition in expr.args:
+            yield from kinks(condition, And(guard, earlier))
+            yield from kinks(body, And(guard, earlier, condition))
+            earlier = And(earlier, Not(condition))
+        return
+    if isinstance(expr, Mul):
+        conditions = [c for c in map(bracket_condition, expr.args) if c is not None]
+        guard = And(guard, *conditions)
+    for part in expr.args[:1] if isinstance(expr, ExprWithLimits) else expr.args:
+        yield from kinks(part, guard)
+
+
+def _own_kinks(expr: Basic) -> Sequence[Expr]:
+    if isinstance(expr, (Max, Min)):
+        return [a - b for n, a in enumerate(expr.args) for b in expr.args[:n]]
+    if isinstance(expr, Relational):
+        return [] if _on_indices(expr) else [expr.lhs - expr.rhs]
+    row = operation_row(expr)
+    if row is not None:
+        return row.kinks(expr)
+    if isinstance(expr, Function) and not isinstance(expr, Piecewise) and len(expr.args) == 1:
+        try:
+            return function_row(expr).kinks(expr.args[0])
+        except ExerciseError:
+            return []
+    return list(function_row(expr).kinks(expr.args[0])) if type(expr).__name__ == "Heaviside" else []
+
+
+def _on_indices(relation: Relational) -> bool:
+    """A relation between integers has no point where it is about to change."""
+    return bool(relation.lhs.is_integer and relation.rhs.is_integer)
+
+
+def margin(exercise: Exercise, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> float:
+    """The distance to the nearest kink; infinite where there is none."""
+    found = kink_plan(exercise).run(values, sizes).values()
+    return min((float(k.abs().min()) for k in found if k.numel()), default=math.inf)
+
+
+# -- sizes ------------------------------------------------------------------------------------------------------
+
+
+def default_sizes(exercise: Exercise, draw: int = 0) -> dict[str, int]:
+    """The first set of sizes for even draws, the second for odd ones."""
+    first = exercise._cached("sizes 0", lambda: _first_sizes(exercise))
+    return dict(first if draw % 2 == 0 else exercise._cached("sizes 1", lambda: _second_sizes(exercise, first)))
+
+
+def _first_sizes(exercise: Exercise) -> dict[str, int]:
+    given = exercise.example_sizes
+    names = [n for n in exercise.size_symbols if n not in given]
+    return _search(exercise, given, names, lambda skip: _primes(len(names), 3, set(given.values()), skip))
+
+
+def _second_sizes(exercise: Exercise, first: Mapping[str, int]) -> dict[str, int]:
+    """Every size changes: distinct primes permuted, examples to the next primes of their own magnitude."""
+    fixed: dict[str, int] = {}
+    for name in exercise.example_sizes:
+        taken = {*first.values(), *fixed.values()}
+        fixed[name] = _primes(1, first[name] + 1, taken)[0]
+    names = [n for n in exercise.size_symbols if n not in fixed]
+    taken = set(fixed.values())
+    if exercise.example_sizes and not all(a >= 2 for a in _axes(exercise, {**first, **fixed})):
+        return _search(
+            exercise, {}, list(exercise.size_symbols), lambda skip: _primes(len(first), 5, set(), skip), first
+        )
+    return _search(exercise, fixed, names, lambda skip: _primes(len(names), 5, taken, skip), first)
+
+
+def _search(
+    exercise: Exercise,
+    fixed: Mapping[str, int],
+    names: Sequence[str],
+    primes: Callable[[int], list[int]],
+    former: Mapping[str, int] | None = None,
+) -> dict[str, int]:
+    """The first assignment with every axis >= 2 and the fewest axes that only happen to be equal."""
+    best: tuple[tuple[int, int], dict[str, int]] | None = None
+    for skip in range(12):
+        for order in _orders(primes(skip)):
+            sizes = {**fixed, **dict(zip(names, order, strict=True))}
+            axes = _axes(exercise, sizes)
+            if min(axes, default=2) < 2:
+                continue
+            same = sum(sizes[n] == former[n] for n in names) if former else 0
+            kept = sum(_ranks(sizes)[n] == _ranks(former)[n] for n in names) if former else 0
+            badness = (len(axes) - len(set(axes)) + same, kept)
+            if best is None or badness < best[0]:
+                best = (badness, sizes)
+            if badness[0] == 0 and kept <= len(names) // 2:
+                return sizes
+        if best is not None:
+            return best[1]
+    raise ExerciseError(
+        f"exercise {exercise.name}: no sizes make every axis at least 2; give some with exercise.example(...)"
+    )
+
+
+def _orders(primes: list[int]) -> Iterator[tuple[int, ...]]:
+    """All orders of a few; of many, the rotations forwards and backwards."""
+    if len(primes) <= 5:
+        yield from permutations(primes)
+        return
+    for turn in range(len(primes)):
+        turned = primes[turn:] + primes[:turn]
+        yield tuple(turned)
+        yield tuple(reversed(turned))
+
+
+def _ranks(sizes: Mapping[str, int]) -> dict[str, int]:
+    return {name: rank for rank, name in enumerate(sorted(sizes, key=lambda n: sizes[n]))}
+
+
+def _axes(exercise: Exercise, sizes: Mapping[str, int]) -> list[int]:
+    """The lengths of all axes that depend on sizes, one for each expression."""
+    expressions = {extent for q in exercise for extent in q.shape if not extent.is_number}
+    expressions |= {q.below for q in exercise if q.below is not None and not q.below.is_number}
+    lengths = [number(e, sizes) for e in expressions]
+    return [n if isinstance(n, int) else 0 for n in lengths]
+
+
+def _primes(count: int, start: int, taken: set[int], skip: int = 0) -> list[int]:
+    found: list[int] = []
+    candidate = start
+    while len(found) < count + skip:
+        if candidate not in taken and all(candidate % d for d in range(2, math.isqrt(candidate) + 1)):
+            found.append(candidate)
+        candidate += 1
+    return found[skip:]
+
+
+def checked_sizes(exercise: Exercise, sizes: Mapping[str, int] | None, draw: int) -> dict[str, int]:
+    """The default sizes, with those given instead."""
+    for name, extent in (sizes or {}).items():
+        if name not in exercise.size_symbols:
+            hint = did_you_mean(name, exercise.size_symbols)
+            known = ", ".join(exercise.size_symbols) or "none"
+            raise UsageError(f"exercise {exercise.name} has no size {name}{hint}: it has {known}")
+        if isinstance(extent, bool) or not isinstance(extent, int) or extent < 1:
+            raise UsageError(f"{name}={extent!r} is not a size: give a whole number from 1 up")
+    complete = sizes is not None and set(sizes) == set(exercise.size_symbols)
+    made = dict(sizes or {}) if complete else {**default_sizes(exercise, draw), **(sizes or {})}
+    short = min(_axes(exercise, made), default=1)
+    if short < 1:
+        raise UsageError(f"with the sizes {made} an axis of {exercise.name} has length {short}: give larger ones")
+    return made
+
+
+# -- values -------------------------------------------------------------------------------------------------------
+
+
+def generator(*key: Any) -> torch.Generator:
+    """A private source of random numbers for one name in one draw."""
+    digest = hashlib.sha256("|".join(map(str, key)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def _normal(shape: Sequence[int], source: torch.Generator, scale: float) -> Tensor:
+    """Standard normal; a scalar is 0.3 to 3 of either sign, since close to 0 it hides what it multiplies."""
+    if shape:
+        return torch.randn(tuple(shape), generator=source, dtype=torch.float64) * scale
+    size, sign = torch.rand(2, generator=source, dtype=torch.float64)
+    return torch.exp((2 * size - 1) * math.log(3.0)) * (1 if sign < 0.5 else -1) * scale
+
+
+def _positive(shape: Sequence[int], source: torch.Generator, scale: float) -> Tensor:
+    if not shape:
+        return _normal(shape, source, scale).abs()
+    return torch.exp(0.7 * torch.randn(tuple(shape), generator=source, dtype=torch.float64)) * scale
+
+
+def _probability(shape: Sequence[int], source: torch.Generator, scale: float) -> Tensor:
+    return torch.randn(tuple(shape), generator=source, dtype=torch.float64).softmax(-1)
+
+
+def _integers(shape: Sequence[int], source: torch.Generator, below: int) -> Tensor:
+    """Under `below`, some repeated, not all equal."""
+    flat = torch.randint(below, (math.prod(shape),), generator=source)
+    if flat.numel() > 2 and flat.unique().numel() == flat.numel():
+        flat[-1] = flat[0]
+    if flat.numel() > 1 and below > 1 and flat.unique().numel() == 1:
+        flat[-1] = (flat[0] + 1) % below
+    return flat.reshape(tuple(shape))
+
+
+def _one_hot(shape: Sequence[int], source: torch.Generator, scale: float) -> Tensor:
+    """Every class if there are rows enough, some class twice if there are not."""
+    *rows, classes = shape
+    count = math.prod(rows)
+    picked = torch.randperm(classes, generator=source)[:count]
+    more = torch.randint(classes, (max(count - classes, 0),), generator=source)
+    picked = torch.cat([picked, more])[torch.randperm(count, generator=source)]
+    if 2 < count <= classes:
+        picked[-1] = picked[0]
+    return torch.nn.functional.one_hot(picked, classes).reshape(tuple(shape)).double()
+
+
+def _mask(shape: Sequence[int], source: torch.Generator, scale: float) -> Tensor:
+    flat = torch.randint(2, (math.prod(shape),), generator=source)
+    if flat.numel() > 1 and flat.unique().numel() == 1:
+        flat[-1] = 1 - flat[0]
+    return flat.reshape(tuple(shape)).double()
+
+
+DOMAIN_SAMPLERS: dict[str, Callable[[Sequence[int], torch.Generator, float], Tensor]] = {
+    "real": _normal,
+    "positive": _positive,
+    "probability": _probability,
+    "one-hot": _one_hot,
+    "mask": _mask,
+}
+
+
+def _leaves(
+    exercise: Exercise, sizes: Mapping[str, int], key: tuple[Any, ...], draw: int, scale: float
+) -> dict[str, Tensor]:
+    made = {}
+    for q in (*exercise.leaves, *map(exercise.gradient_quantity, exercise.ends)):
+        if q.kind == "gradient":  # the loss has no upstream gradient
+            continue
+        source = generator(*key, q.name)
+        shape = [number(extent, sizes) for extent in q.shape]
+        if q.domain == "index":
+            made[q.name] = _integers(shape, source, number(q.below, sizes))
+            continue
+        made[q.name] = DOMAIN_SAMPLERS[q.domain](shape, source, scale * _stretch(source, draw, bool(shape)))
+    for fact in exercise.facts:
+        _obey(exercise, fact, made, sizes)
+    return made
+
+
+def _stretch(source: torch.Generator, draw: int, array: bool) -> float:
+    """1 in the first two draws; then 0.1 to 3, for scalars 0.1 to 10 with what `_normal` adds."""
+    if draw < 2:
+        return 1.0
+    u = float(torch.rand(1, generator=source, dtype=torch.float64))
+    return 10 ** (1.5 * u - 1) if array else 3.33 ** (2 * u - 1)
+
+
+def _obey(exercise: Exercise, fact: Fact, values: dict[str, Tensor], sizes: Mapping[str, int]) -> None:
+    """`Sum(a[i, k], k) = c` for an input: positive entries are rescaled, real ones shifted."""
+    body = fact.left.args[0] if isinstance(fact.left, Sum) else None
+    if not isinstance(body, Indexed) or quantities_in(fact.right) - set(exercise.size_symbols):
+        return
+    q = exercise.quantities.get(str(body.base.label))
+    if q is None or not q.is_leaf or q.domain not in ("real", "positive") or len(set(body.indices)) != len(q.indices):
+        return
+    dims = [body.indices.index(limit[0]) for limit in fact.left.limits if limit[0] in body.indices]
+    x, target = values[q.name], float(number(fact.right, sizes))
+    now = x.sum(dims, keepdim=True)
+    if q.domain == "positive":
+        values[q.name] = x * (target / now)
+    else:
+        values[q.name] = x + (target - now) / math.prod(x.shape[d] for d in dims)
+
+
+def _check_facts(exercise: Exercise, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
+    if not exercise.facts:
+        return
+    known = {name for name in values} | set(sizes)
+    if any((quantities_in(f.left) | quantities_in(f.right)) - known for f in exercise.facts):
+        return  # about a value after the backward pass
+    for fact, gap in zip(exercise.facts, fact_plan(exercise).run(values, sizes).values(), strict=True):
+        off = float(gap.abs().max()) if gap.numel() else 0.0
+        if not off <= 1e-8 * max(1.0, *(float(values[n].abs().max()) for n in quantities_in(fact.left) if n in values)):
+            raise ExerciseError(
+                f"exercise {exercise.name}: the fact {fact.left} = {fact.right} ({fact.reason}) does not hold: off by "
+                f"{off:.3g}; correct it, or give {fact.quantity} a domain that makes it true"
+            )
+
+
+# -- instances -----------------------------------------------------------------------------------------------------
+
+
+class Instance:
+    """Values for every quantity of an exercise: `t.x`, `t["x"]`, sizes too, and `do` for an output `o`.
+
+    Plain tensors that know no gradient: autograd finds nothing to differentiate here.
+    """
+
+    def __init__(
+        self,
+        exercise: Exercise,
+        sizes: Mapping[str, int],
+        values: Mapping[str, Tensor],
+        *,
+        seed: int = 0,
+        draw: int = 0,
+        kink_margin: float = math.inf,
+    ):
+        self.exercise = exercise
+        self.sizes = dict(sizes)
+        self.values = dict(values)
+        self.seed, self.draw = seed, draw
+        self.kink_margin = kink_margin
+        self._after: dict[str, Tensor] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.values:
+            return self.values[name]
+        if name in self.sizes:
+            return self.sizes[name]
+        if name in self.exercise.quantities:  # a value from after the backward pass
+            return self.after[name]
+        known = [*self.values, *self.sizes]
+        raise NotFoundError(
+            f'an instance of {self.exercise.name} has no "{name}"{did_you_mean(name, known)}: it has {", ".join(known)}'
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or "values" not in self.__dict__:
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except NotFoundError as error:
+            raise AttributeError(str(error)) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values or name in self.sizes
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.values, *self.sizes})
+
+    @property
+    def after(self) -> dict[str, Tensor]:
+        """Our gradients `dW`, and the values computed from them."""
+        if self._after is None:
+            self._after = _separate(backward_plan(self.exercise).run(self.values, self.sizes))
+        return self._after
+
+    @property
+    def leaves(self) -> dict[str, Tensor]:
+        """Inputs, parameters and upstream gradients: what the forward pass and the backward pass start from."""
+        computed = {q.name for q in self.exercise.forward}
+        return {name: value for name, value in self.values.items() if name not in computed}
+
+    def to(self, dtype: torch.dtype | None = None, device: Any = None) -> Instance:
+        """The same instance in another precision or on another device; integers stay integers."""
+
+        def move(x: Tensor) -> Tensor:
+            return x.to(device=device, dtype=dtype if x.is_floating_point() else None)
+
+        moved = {name: move(value) for name, value in self.values.items()}
+        return Instance(self.exercise, self.sizes, moved, seed=self.seed, draw=self.draw, kink_margin=self.kink_margin)
+
+    def check(self, **tensors: Tensor) -> Any:
+        """Judge gradients without any text: `t.check(dW=my_dW)`."""
+        from tutor.checking.check import check_tensors
+
+        return check_tensors(self, tensors)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}={extent}" for name, extent in self.sizes.items())
+        return f"Instance({self.exercise.id!r}, seed={self.seed}{', ' if sizes else ''}{sizes})"
+
+    def __str__(self) -> str:
+        return "\n".join([repr(self), *_table(self)])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self)}
+
+
+def _table(instance: Instance) -> list[str]:
+    """Name, kind, shape, and the numbers where there are few."""
+    kinds = {q.name: q.kind for q in instance.exercise}
+    rows = []
+    for name, value in instance.values.items():
+        shape = "scalar" if value.dim() == 0 else str(tuple(value.shape))
+        shown = _numbers(value.tolist()) if value.numel() <= 12 else ""
+        rows.append((name, kinds.get(name, "upstream"), shape, shown))
+    widths = [max((len(row[c]) for row in rows), default=0) for c in range(3)]
+    return ["  " + "  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
+
+
+def _numbers(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_numbers, value))}]"
+    return f"{value:.4g}"
+
+
+def _separate(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors that share no memory, so that each can be viewed, and changed, by itself."""
+    seen: set[int] = set()
+    made = {}
+    for name, value in values.items():
+        value = value.contiguous()
+        if value.untyped_storage().data_ptr() in seen or value.untyped_storage().nbytes() > value.nbytes:
+            value = value.clone()
+        seen.add(value.untyped_storage().data_ptr())
+        made[name] = value
+    return made
+
+
+def _complete(exercise: Exercise, leaves: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    """Leaves, then the forward pass, in the order of the program."""
+    given = {name: value for name, value in leaves.items()}
+    computed = forward_plan(exercise).run(given, sizes)
+    ordered = {n: given.get(n, computed.get(n)) for n in (*exercise.quantities, *given)}
+    return _separate({n: v for n, v in ordered.items() if v is not None})
+
+
+def sample(
+    exercise: Exercise,
+    seed: int = 0,
+    *,
+    draw: int = 0,
+    sizes: Mapping[str, int] | None = None,
+    scale: float = 1.0,
+    dtype: torch.dtype = torch.float64,
+    device: Any = "cpu",
+) -> Instance:
+    """Random values for every input and parameter, and the forward pass: finite, and away from kinks.
+
+    Even draws have the exercise's first sizes, odd ones the second; from the third on, the magnitudes vary too.
+    """
+    extents = checked_sizes(exercise, sizes, draw)
+    best: Instance | None = None
+    culprit: Quantity | None = None
+    for attempt in range(TRIES):
+        key = (exercise.id, seed, draw, attempt)
+        with torch.no_grad():
+            values = _complete(exercise, _leaves(exercise, extents, key, draw, scale), extents)
+            broken = next((q for q in exercise.forward if not bool(torch.isfinite(values[q.name]).all())), None)
+            if broken is not None:
+                culprit = broken
+                continue
+            if attempt == 0 or best is None:
+                _check_facts(exercise, values, extents)
+            distance = margin(exercise, values, extents)
+        if best is None or distance > best.kink_margin:
+            best = Instance(exercise, extents, values, seed=seed, draw=draw, kink_margin=distance)
+        if distance > FAR or attempt >= _patience(values):
+            break
+    if best is None:
+        assert culprit is not None
+        raise UndecidedError(
+            f"exercise {exercise.name}: no finite point in the domain of {_narrow(culprit)}: {culprit.name} was not "
+            f"finite in {TRIES} draws; give its inputs a domain such as positive"
+        )
+    return best if dtype == torch.float64 and str(device) == "cpu" else best.to(dtype, device)
+
+
+def _patience(values: Mapping[str, Tensor]) -> int:
+    """Further tries at a point far from every kink: with many entries, one is always close."""
+    return TRIES if sum(v.numel() for v in values.values()) <= 2000 else 3
+
+
+def _narrow(q: Quantity) -> str:
+    """The function of its formula that is not defined everywhere."""
+    for part in q.expr.atoms(Function, Pow) if q.expr is not None else ():
+        if isinstance(part, Pow) and not part.exp.is_Integer and not part.args[0].is_number:
+            return "sqrt" if abs(part.exp) == S.Half else "a power"
+        if isinstance(part, Function) and not isinstance(part, Piecewise):
+            try:
+                if function_row(part).domain(part.args[0]) != S.true:
+                    return type(part).__name__
+            except ExerciseError:
+                continue
+    return f"the formula of {q.name}"
+
+
+def instances(exercise: Exercise, seed: int = 0, count: int | None = None) -> list[Instance]:
+    """The draws used for judging: two of different sizes, or sixteen where a draw is small."""
+    if count is None:
+        sizes = default_sizes(exercise)
+        elements = sum(math.prod(number(extent, sizes) for extent in q.shape) for q in exercise.leaves)
+        count = MANY if elements <= SMALL else 2
+    return [sample(exercise, seed, draw=draw) for draw in range(count)]
+
+
+# -- worked examples --------------------------------------------------------------------------------------------------
+
+
+def worked_instance(exercise: Exercise, values: Mapping[str, Any]) -> Instance:
+    """An instance with given values: numbers, nested lists or tensors; a shape (1,) passes for a scalar."""
+    missing = [q.name for q in exercise.leaves if q.name not in values]
+    if missing:
+        raise UsageError(f"exercise {exercise.name}: no value is given for {', '.join(missing)}")
+    made: dict[str, Tensor] = {}
+    for name, value in values.items():
+        q = exercise.quantities.get(name)
+        if q is None or not q.is_leaf:
+            raise UsageError(f"exercise {exercise.name}: {name} is not an input or parameter, so it cannot be given")
+        made[name] = _given(exercise, q, value)
+    sizes = _inferred(exercise, made)
+    for q in exercise.leaves:
+        if q.domain == "index" and made[q.name].numel():
+            below = number(q.below, sizes)
+            if int(made[q.name].min()) < 0 or int(made[q.name].max()) >= below:
+                raise UsageError(f"exercise {exercise.name}: {q.name} has entries outside of 0 to {below - 1}")
+    for q in map(exercise.gradient_quantity, exercise.ends):
+        if q.kind == "upstream":
+            shape = [number(extent, sizes) for extent in q.shape]
+            made[q.name] = _normal(shape, generator(exercise.id, "worked", q.name), 1.0)
+    with torch.no_grad():
+        complete = _complete(exercise, made, sizes)
+        _check_facts(exercise, complete, sizes)
+        return Instance(exercise, sizes, complete, kink_margin=margin(exercise, complete, sizes))
+
+
+def _given(exercise: Exercise, q: Quantity, value: Any) -> Tensor:
+    try:
+        x = value.detach().clone() if isinstance(value, Tensor) else torch.tensor(_plain(value), dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(
+            f"exercise {exercise.name}: {q.name} = {value!r} is no number, no list of numbers of one length, no tensor"
+        ) from None
+    if not q.indices and x.numel() == 1:
+        x = x.reshape(())
+    if x.dim() != len(q.indices):
+        axes = f"{len(q.indices)} {'axis' if len(q.indices) == 1 else 'axes'}"
+        raise UsageError(f"exercise {exercise.name}: {q.name} has {axes}, but the value's shape is {tuple(x.shape)}")
+    if q.domain != "index":
+        return x.double()
+    if x.is_floating_point() and bool((x != x.round()).any()):
+        raise UsageError(f"exercise {exercise.name}: {q.name} is an index: its entries are whole numbers")
+    return x.long()
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else float(value)
+
+
+def _inferred(exercise: Exercise, values: Mapping[str, Tensor]) -> dict[str, int]:
+    """The sizes that the shapes of the values imply."""
+    sizes: dict[str, int] = {}
+    for q in exercise.leaves:
+        for extent, length in zip(q.shape, values[q.name].shape, strict=True):
+            if isinstance(extent, Symbol):
+                known = sizes.setdefault(extent.name, length)
+                if known != length:
+                    raise UsageError(
+                        f"exercise {exercise.name}: {q.name} says {extent} = {length}, but it was {known} before"
+                    )
+    for q in exercise.leaves:
+        if isinstance(q.below, Symbol) and q.below.name not in sizes:
+            sizes[q.below.name] = int(values[q.name].max()) + 1
+    unknown = [n for n in exercise.size_symbols if n not in sizes]
+    if unknown:
+        raise UsageError(f"exercise {exercise.name}: the values given do not determine the size {', '.join(unknown)}")
+    for q in exercise.leaves:
+        shape, given = tuple(number(extent, sizes) for extent in q.shape), tuple(values[q.name].shape)
+        if shape != given:
+            raise UsageError(f"exercise {exercise.name}: {q.name} has shape {given}, but its axes have sizes {shape}")
+    return sizes
