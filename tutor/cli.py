@@ -11,7 +11,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -147,6 +146,7 @@ def derive(exercise: str, wrt: str | None, closed: bool, form: str, verify: bool
 
     EXPR is a formula in the language of the answer sheets; put it in quotes:
 
+    \b
         tutor derive "(w*x + b - y)**2" --wrt w
     """
     from importlib import import_module
@@ -232,42 +232,31 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int) -> int:
 
     The sheet is read, never executed; - takes it from stdin. Its first line says which exercise it is about:
 
+    \b
         # exercise: linear-regression
-    """
-    from tutor.checking.check import check_sheets
 
-    reports = check_sheets(_text_of(sheet), exercise, seed=seed)
-    for report in reports:
-        say(_report_json(report) if as_json else str(report))
+    A sheet with several such lines gets a report for each; as JSON they are a list.
+    """
+    from tutor.checking.sheets import check_sheets, sheet_text
+
+    reports = check_sheets(sheet_text(sheet), exercise, seed=seed)
+    if as_json:
+        found = [report.to_dict() for report in reports]
+        say(_dumped(found[0] if len(found) == 1 else found))
+    else:
+        say("\n\n".join(str(report).rstrip("\n") for report in reports))
     return max((VERDICTS.get(report.verdict, UNDECIDED) for report in reports), key=_weight, default=RIGHT)
 
 
-def _report_json(report: Any) -> str:
+def _dumped(document: Any) -> str:
     import json
 
-    return json.dumps(report.to_dict(), indent=2, ensure_ascii=False)
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def _weight(code: int) -> int:
     """Of several sheets the gravest verdict counts: wrong, then unreadable, undecided, correct."""
     return (RIGHT, UNDECIDED, UNREADABLE, NOT_RIGHT).index(code)
-
-
-def _text_of(sheet: str) -> str:
-    """The sheet's text; what is no text is unreadable, not our fault."""
-    try:
-        source = sys.stdin.buffer.read() if sheet == "-" else Path(sheet).read_bytes()
-    except FileNotFoundError:
-        raise NotFoundError(f"no sheet {sheet}: 'tutor start ID' makes one, - reads from stdin") from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise NotFoundError(f"cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin") from None
-    try:
-        return source.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = source.count(b"\n", 0, error.start) + 1
-        column = error.start - source.rfind(b"\n", 0, error.start)
-        raise ReadingError(f"{sheet} is not text in UTF-8: save it as UTF-8", line, column) from None
 
 
 @app.command()

@@ -133,11 +133,12 @@ def walk(node: Expression) -> Iterator[Expression]:
 
 @dataclass(slots=True)
 class Statement:
-    """Where it stands, and the learner's own text."""
+    """Where it stands, and the learner's own text, which begins at column `start`."""
 
     line: int
     column: int
     text: str
+    start: int
 
 
 @dataclass(slots=True)

@@ -36,8 +36,10 @@ _MEANT = {
 _UNUSUAL = re.compile("[" + re.escape("".join(_MEANT)) + "]")
 _BRACKETS = re.compile(r"""["'#()\[\]{}\\]""")
 _CLOSES = {")": "(", "]": "[", "}": "{"}
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e0fff]")
-_DIGITS = re.compile(r"\d[\d_]{%d,}" % MAX_DIGITS)
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+_DIGITS = re.compile(rf"\d[\d_]{{{MAX_DIGITS},}}")
 _GLUED = re.compile(r"(?<![\w.])((?>\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?))([^\W\d]\w*)")
 _HEADER = re.compile(r"^\s*#\s*(exercise|sizes)\s*[:：]\s*(.*?)\s*$")
 _ID = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_=,.+-]+)?")
@@ -251,8 +253,8 @@ class _Reader:
                 continue
             if found[1] == "exercise":
                 if not _ID.fullmatch(found[2]):
-                    reason = "an exercise is named by its id, as in '# exercise: softmax-regression'; a file is given by --exercise"
-                    sheet.statements.append(lang.Unreadable(number, 1, line.strip()[:200], reason))
+                    reason = "an exercise is named by its id, as '# exercise: mlp:layers=3'; a file is given by --exercise"
+                    sheet.statements.append(lang.Unreadable(number, 1, line.strip()[:200], 1, reason))
                 else:
                     sheet.exercise = found[2]
             else:
@@ -265,7 +267,7 @@ class _Reader:
             if not found or not 1 <= int(found[2]) <= MAX_SIZE:
                 reason = f"sizes are written as '# sizes: N=32, K=10', each from 1 to {MAX_SIZE}"
                 column = line.find(given) + position + 1
-                sheet.statements.append(lang.Unreadable(number, column, line.strip()[:200], reason))
+                sheet.statements.append(lang.Unreadable(number, column, line.strip()[:200], 1, reason))
                 return
             sheet.sizes[found[1]] = int(found[2])
             position = found.end()
@@ -319,7 +321,7 @@ class _Reader:
                 inner = converter.statements(parsed[0].body)  # type: ignore[attr-defined]
             else:
                 if not body:
-                    raise ReadingError("the lines that belong to it stand below, further to the right", *line.place(0, 0))
+                    raise ReadingError("the lines of a loop stand below it, further to the right", *line.place(0, 0))
                 inner = self._block(body, depth + 1)
             if head is None:
                 return inner
@@ -340,7 +342,7 @@ class _Reader:
             place = line.place(row, column)
         target = _TARGET.match(line.code)
         raw = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line.raw)[:200]
-        return [lang.Unreadable(*place, raw, reason, target[1] if target else None)]
+        return [lang.Unreadable(*place, raw, line.indent + 1, reason, target[1] if target else None)]
 
 
 def _parse(line: _Line, code: str) -> list[ast.stmt]:
@@ -371,7 +373,7 @@ def _explain(code: str, row: int, column: int) -> str:
         return f"{first[0]} is not part of an answer: write name = formula"
     if here and ord(here[0]) > 127 and not here[0].isidentifier():
         name = unicodedata.name(here[0], "unknown").lower()
-        return f"the character {here[0]} ({name}) is not part of an answer: write it in letters, digits and + - * / ** @"
+        return f"the character {here[0]} ({name}) is not part of an answer: write letters, digits and + - * / ** @"
     if re.match(r"[\w(]", here) and _SPACED.search(lines[row][:column]):
         return "an operator is missing between two things: write a*b, not a b"
     return "this cannot be read: a line is name = formula, with * for every product"
@@ -446,8 +448,8 @@ class _Converter:
             raise self.refuse(node, _REFUSED.get(type(node), f"this is not part of an answer: {_ALLOWED}"))
         return kind(node)
 
-    def _start(self, node: ast.stmt) -> tuple[int, int, str]:
-        return (*self.place(node), self.source.raw)
+    def _start(self, node: ast.stmt) -> tuple[int, int, str, int]:
+        return (*self.place(node), self.source.raw, self.source.indent + 1)
 
     def _assign(self, node: ast.Assign) -> lang.Statement:
         targets = tuple(self.target(target) for target in node.targets)
@@ -477,12 +479,12 @@ class _Converter:
     def _import(self, node: ast.Import) -> None:
         for module in node.names:
             if module.name.split(".")[0] not in _MODULES:
-                raise self.refuse(node, f"import {module.name} is not part of an answer; torch and numpy need no import")
+                raise self.refuse(node, f"import {module.name} is not part of an answer; torch needs no import")
         return self._pass(node)
 
     def _importfrom(self, node: ast.ImportFrom) -> None:
         if (node.module or "").split(".")[0] not in _MODULES or node.level:
-            raise self.refuse(node, "this import is not part of an answer; torch and numpy need no import")
+            raise self.refuse(node, "this import is not part of an answer; torch needs no import")
         return self._pass(node)
 
     def _pass(self, node: ast.stmt) -> None:
@@ -569,7 +571,8 @@ class _Converter:
 
     def call(self, node: ast.Call) -> lang.Expression:
         if isinstance(node.func, ast.Constant):
-            raise self.refuse(node, f"{self._text(node.func)}(...) is not a product here: write {self._text(node.func)}*(...)")
+            text = self._text(node.func)
+            raise self.refuse(node, f"{text}(...) is not a product here: write {text}*(...)")
         if not isinstance(node.func, (ast.Name, ast.Attribute)):
             raise self.refuse(node, "only a named function is called; a product needs its *: (a)*(b)")
         for given in node.keywords:

@@ -49,7 +49,7 @@ def ratio(given: Tensor, true: Tensor, slack: float = 1e-9) -> float | None:
         return None
     c = float(other[at] / flat[at])
     gap = (other - c * flat).abs()
-    if c == 0 or abs(c - 1) < 10 * slack or not bool((gap <= slack * (c * flat).abs() + 1e-12 * abs(c) * flat[at].abs()).all()):
+    if c == 0 or abs(c - 1) <= slack or not bool((gap <= slack * (c * flat).abs() + 1e-12 * abs(c) * flat[at].abs()).all()):
         return None
     return c
 

@@ -18,6 +18,7 @@ from tutor.answers import language as lang
 from tutor.checking import library
 from tutor.checking.library import FLOAT, Kind, Limits, Pair, Refusal, TorchRefuses
 from tutor.checking.outline import MODULES, Outline, Unit
+from tutor.checking.report import Repair
 from tutor.errors import ReadingError, did_you_mean
 
 
@@ -41,7 +42,7 @@ class Failure:
     column: int
     name: str = ""
     shapes: tuple[tuple[int, ...], ...] = ()
-    hint: str = ""
+    repair: Repair | None = None
 
 
 class Reads(Exception):
@@ -54,8 +55,8 @@ class Reads(Exception):
 class Located(Exception):
     """torch refuses, and where."""
 
-    def __init__(self, error: TorchRefuses, node: lang.Expression, hint: str = ""):
-        self.error, self.node, self.hint = error, node, hint
+    def __init__(self, error: TorchRefuses, node: lang.Expression, repair: Repair | None = None):
+        self.error, self.node, self.repair = error, node, repair
 
 
 _CONSTANTS = {"pi": torch.pi, "inf": torch.inf, "newaxis": None}
@@ -118,7 +119,7 @@ class Run:
         except Refusal as error:
             return Failure("unreadable", str(error), statement.line, statement.column)
         except Located as at:
-            return Failure("torch", str(at.error), at.node.line, at.node.column, shapes=at.error.shapes, hint=at.hint)
+            return Failure("torch", str(at.error), at.node.line, at.node.column, shapes=at.error.shapes, repair=at.repair)
         except TorchRefuses as error:
             return Failure("torch", str(error), statement.line, statement.column, shapes=error.shapes)
         except Reads as read:
@@ -136,6 +137,7 @@ class Run:
             for name, value in self.variables.items():
                 if name != touch.name and isinstance(value, Tensor) and value.untyped_storage().data_ptr() == place:
                     self.disturbed.append((name, unit.position, touch.name))
+                    self.values[name, unit.position] = self._kept(value)
 
     # -- statements ----------------------------------------------------------------------------------
 
@@ -605,22 +607,21 @@ def _selected(value: Tensor, index: Any) -> int:
     return picked * (value.numel() // max(used, 1)) if picked > 1 else value.numel()
 
 
-def _repair(node: lang.Binary, left: Any, right: Any) -> str:
+def _repair(node: lang.Binary, left: Any, right: Any) -> Repair | None:
     """The likely repair of shapes that do not fit: `s[:, None]`, or a transpose."""
     if not (isinstance(left, Tensor) and isinstance(right, Tensor)):
-        return ""
+        return None
     for part, small, large in ((node.right, right, left), (node.left, left, right)):
-        name = part.name if isinstance(part, lang.Name) else None
-        if name is None:
+        if not isinstance(part, lang.Name):
             continue
         if node.op == "@":
             if any(_multiplies(a, b) for a, b in _transposes(part is node.right, small, large)):
-                return f"{name}.T"
+                return Repair(part.column, part.name, f"{part.name}.T")
         elif small.ndim == 1 and large.ndim == 2 and small.shape[0] == large.shape[0]:
-            return f"{name}[:, None]"
+            return Repair(part.column, part.name, f"{part.name}[:, None]")
         elif small.ndim == 2 and small.T.shape == large.shape:
-            return f"{name}.T"
-    return ""
+            return Repair(part.column, part.name, f"{part.name}.T")
+    return None
 
 
 def _transposes(right: bool, x: Tensor, other: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -117,6 +117,7 @@ class LineReport:
     repair: Repair | None = None
     worst: tuple[Entry, ...] = ()
     forward: str = ""
+    start: int = 0  # the column at which `text` begins
 
     @property
     def reason(self) -> str:

@@ -15,41 +15,34 @@ from torch import Tensor
 from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
 from tutor.numeric.evaluate import compile_program
+from tutor.numeric.sample import backward_plan, instances, sample, worked_instance
 from tutor.symbolic.indices import free_indices, reduce_over
 
 FLOAT = torch.float64
 
 
 def points(exercise: Exercise, seed: int, sizes: Mapping[str, int] | None = None) -> list[Point]:
-    """The draws at which answers are compared; made once per seed."""
-    key = ("points", seed, tuple(sorted((sizes or {}).items())))
-    return exercise._cached(key, lambda: [Point(exercise, made) for made in _instances(exercise, seed, sizes or {})])
+    """The draws at which answers are compared; made once per seed. Pinned sizes give two draws of those sizes."""
 
+    def make() -> list[Point]:
+        drawn = [sample(exercise, seed, draw=n, sizes=sizes) for n in range(2)] if sizes else instances(exercise, seed)
+        return [Point(exercise, instance) for instance in drawn]
 
-def _instances(exercise: Exercise, seed: int, sizes: Mapping[str, int]) -> list[Any]:
-    from tutor.numeric.sample import instances
-
-    return instances(exercise, seed, **({"sizes": dict(sizes)} if sizes else {}))
+    return exercise._cached(("points", seed, tuple(sorted((sizes or {}).items()))), make)
 
 
 def worked(exercise: Exercise) -> Point | None:
     """The exercise's worked example, or None."""
     if not exercise.instances:
         return None
-    return exercise._cached("worked point", lambda: _worked(exercise))
-
-
-def _worked(exercise: Exercise) -> Point:
-    from tutor.numeric.sample import worked as worked_instance
-
-    return Point(exercise, worked_instance(exercise))
+    return exercise._cached("worked", lambda: Point(exercise, worked_instance(exercise, exercise.instances[0])))
 
 
 class Point:
     """One draw with all true values, each computed when first asked for."""
 
     def __init__(self, exercise: Exercise, instance: Any):
-        self.exercise = exercise
+        self.exercise, self.instance = exercise, instance
         self.sizes: dict[str, int] = dict(instance.sizes)
         self.values: dict[str, Tensor] = {name: _real(value) for name, value in instance.values.items()}
         self._made: dict[str, Tensor | None] = {}
@@ -80,8 +73,7 @@ class Point:
         """Walk back from the loss; where a gradient is given, it is taken as it stands."""
         known = dict(self.values)
         if not given:
-            plan = self.exercise._cached("gradient plan", lambda: compile_program(_program(self.exercise)))
-            known.update(plan.run(known, self.sizes))
+            known.update(backward_plan(self.exercise).run(known, self.sizes))
         else:
             for name, plan in self.exercise._cached("gradient steps", lambda: _steps(self.exercise)):
                 known[name] = given[name] if name in given else plan.run(known, self.sizes)[name]

@@ -1427,11 +1427,13 @@ class Plan:
         self._results = dict(builder.results)
         self._constants = dict(builder.constants)
         self._size_names = sorted({s.name for c in self._constants for s in c.free_symbols})
-        self._instructions = builder.instructions
+        self._instructions = _alive(builder.instructions, self._results.values())
         self._slots = builder.slots
         self._schedules: dict[frozenset[str] | None, Schedule] = {}
         self._numbers: dict[tuple[int, ...], list[tuple[int, Any]]] = {}
         self._lasting: dict[tuple[Any, ...], list[Any]] = {}
+        self._calls: list[Callable[..., Any]] | None = None
+        self._between: dict[tuple[str, tuple[str, ...]], list[int]] = {}
 
     def run(
         self, values: Mapping[str, torch.Tensor], sizes: Mapping[str, int], keep: Collection[str] | None = None
@@ -1449,6 +1451,39 @@ class Plan:
             for slot in done:
                 slots[slot] = None
         return {name: slots[self._results[name]] for name in wanted}
+
+    def trace(self, values: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> Trace:
+        """Run, and keep every register: for many runs that differ in one quantity."""
+        if self._calls is None:
+            self._calls = [OPS[made.op](*made.params) for made in self._instructions]
+        slots = self._filled(values, sizes)
+        for call, made in zip(self._calls, self._instructions, strict=True):
+            slots[made.output] = call(*[slots[i] for i in made.inputs])
+        return Trace(self, slots)
+
+    def _downstream(self, name: str, wanted: tuple[str, ...]) -> list[int]:
+        """Positions of the instructions between a quantity and the wanted ones, in order."""
+        if (name, wanted) not in self._between:
+            start = self._place(name)
+            reached, needed = {start}, {self._results[w] for w in wanted} - {start}
+            after = []
+            for position, made in enumerate(self._instructions):
+                if made.output != start and not reached.isdisjoint(made.inputs):
+                    reached.add(made.output)
+                    after.append(position)
+            used = []
+            for position in reversed(after):
+                if self._instructions[position].output in needed:
+                    needed.update(self._instructions[position].inputs)
+                    used.append(position)
+            self._between[name, wanted] = used[::-1]
+        return self._between[name, wanted]
+
+    def _place(self, name: str) -> int:
+        """The slot that uses of a quantity read."""
+        if name in self._results:
+            return self._results[name]
+        return next((given.slot for given in self._given if given.name == name), -1)
 
     def _filled(self, values: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> list[Any]:
         slots: list[Any] = [None] * self._slots
@@ -1504,13 +1539,7 @@ class Plan:
         return self._schedules[keep]
 
     def _plan(self, results: Sequence[int]) -> Schedule:
-        needed = set(results)
-        used = []
-        for made in reversed(self._instructions):
-            if made.output in needed:
-                needed.update(made.inputs)
-                used.append(made)
-        used.reverse()
+        used = _alive(self._instructions, results)
         still = {DTYPE, DEVICE, *self._constants.values()}
         fixed, moving = [], []
         for made in used:
@@ -1533,6 +1562,44 @@ class Plan:
             for position, made in enumerate(moving)
         ]
         return Schedule(fixed, lasting, steps)
+
+
+def _alive(instructions: Sequence[Instruction], results: Iterable[int]) -> list[Instruction]:
+    """The instructions that the results need."""
+    needed, used = set(results), []
+    for made in reversed(instructions):
+        if made.output in needed:
+            needed.update(made.inputs)
+            used.append(made)
+    return used[::-1]
+
+
+class Trace:
+    """A finished run. `changed` repeats the part of it that follows from another value of one quantity.
+
+    Use it on a `distinct` plan: there a quantity's uses by name are all that reads its slot.
+    """
+
+    def __init__(self, plan: Plan, slots: list[Any]):
+        self._plan = plan
+        self._slots = slots
+
+    def value(self, name: str) -> torch.Tensor:
+        return self._slots[self._plan._results[name]]
+
+    def work(self, name: str, wanted: tuple[str, ...]) -> int:
+        """How many calls lie between a quantity and the wanted ones."""
+        return len(self._plan._downstream(name, wanted))
+
+    def changed(self, name: str, value: torch.Tensor, wanted: tuple[str, ...]) -> list[torch.Tensor]:
+        """The wanted quantities, had `name` this value."""
+        plan, slots = self._plan, self._slots
+        new: dict[int, Any] = {plan._place(name): value}
+        assert plan._calls is not None
+        for position in plan._downstream(name, wanted):
+            made = plan._instructions[position]
+            new[made.output] = plan._calls[position](*[new[i] if i in new else slots[i] for i in made.inputs])
+        return [new.get(plan._results[w], slots[plan._results[w]]) for w in wanted]
 
 
 def compile_program(definitions: Iterable[Definition], *, distinct: bool = False) -> Plan:

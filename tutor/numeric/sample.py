@@ -12,7 +12,24 @@ from itertools import permutations
 from typing import Any
 
 import torch
-from sympy import And, Basic, Expr, Function, Idx, Indexed, Max, Min, Mul, Not, Piecewise, Pow, S, Sum, Symbol
+from sympy import (
+    And,
+    Basic,
+    Expr,
+    Function,
+    Idx,
+    Indexed,
+    KroneckerDelta,
+    Max,
+    Min,
+    Mul,
+    Not,
+    Piecewise,
+    Pow,
+    S,
+    Sum,
+    Symbol,
+)
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.relational import Relational
 from torch import Tensor
@@ -21,7 +38,15 @@ from tutor.errors import ExerciseError, NotFoundError, UndecidedError, UsageErro
 from tutor.exercise import Exercise, Fact, Quantity
 from tutor.numeric.evaluate import Plan, compile_program, number
 from tutor.symbolic.functions import function_row
-from tutor.symbolic.indices import bracket_condition, ordered_indices, quantities_in
+from tutor.symbolic.indices import (
+    bound_indices,
+    bracket_condition,
+    free_indices,
+    freshen,
+    ordered_indices,
+    quantities_in,
+    reduce_over,
+)
 from tutor.symbolic.operations import operation_row
 
 SMALL = 200  # up to this many numbers in all leaves, an exercise is judged at MANY draws
@@ -73,28 +98,8 @@ def fact_plan(exercise: Exercise) -> Plan:
 # -- kinks ----------------------------------------------------------------------------------------------------
 
 
-def kinks(expr: Basic, guard: Basic = S.true) -> Iterator[Expr]:
-    """Expressions at whose zeros a formula is not smooth, each 1 where a condition keeps it out of sight."""
-    if isinstance(expr, (Symbol, Idx, Indexed)):
-        return
-    for kink in _own_kinks(expr):
-        if quantities_in(kink):
-            yield kink if guard == S.true else Piecewise((kink, guard), (S.One, True))
-    if isinstance(expr, Piecewise):
-        earlier: Basic = S.true
-        for body, condition in expr.args:
-            yield from kinks(condition, And(guard, earlier))
-            yield from kinks(body, And(guard, earlier, condition))
-            earlier = And(earlier, Not(condition))
-        return
-    if isinstance(expr, Mul):
-        conditions = [c for c in map(bracket_condition, expr.args) if c is not None]
-        guard = And(guard, *conditions)
-    for part in expr.args[:1] if isinstance(expr, ExprWithLimits) else expr.args:
-        yield from kinks(part, guard)
-
-
-def _own_kinks(expr: Basic) -> Sequence[Expr]:
+def own_kinks(expr: Basic) -> Sequence[Expr]:
+    """Where this node itself is not smooth, its parts aside."""
     if isinstance(expr, (Max, Min)):
         return [a - b for n, a in enumerate(expr.args) for b in expr.args[:n]]
     if isinstance(expr, Relational):
@@ -102,12 +107,45 @@ def _own_kinks(expr: Basic) -> Sequence[Expr]:
     row = operation_row(expr)
     if row is not None:
         return row.kinks(expr)
-    if isinstance(expr, Function) and not isinstance(expr, Piecewise) and len(expr.args) == 1:
+    if isinstance(expr, Function) and not isinstance(expr, (Piecewise, KroneckerDelta)):
         try:
             return function_row(expr).kinks(expr.args[0])
         except ExerciseError:
             return []
-    return list(function_row(expr).kinks(expr.args[0])) if type(expr).__name__ == "Heaviside" else []
+    return []
+
+
+def kinks(expr: Basic, guard: Basic = S.true, own: Callable[[Basic], Sequence[Expr]] = own_kinks) -> Iterator[Expr]:
+    """Expressions at whose zeros a formula is not smooth, each 1 where a condition keeps it out of sight."""
+    if isinstance(expr, (Symbol, Idx, Indexed)):
+        return
+    for kink in own(expr):
+        if quantities_in(kink):
+            yield kink if guard == S.true else Piecewise((kink, guard), (S.One, True))
+    if isinstance(expr, Piecewise):
+        earlier: Basic = S.true
+        for body, condition in expr.args:
+            yield from kinks(condition, And(guard, earlier), own)
+            yield from kinks(body, And(guard, earlier, condition), own)
+            earlier = And(earlier, Not(condition))
+        return
+    if isinstance(expr, Mul):
+        conditions = [c for c in map(bracket_condition, expr.args) if c is not None]
+        guard = And(guard, *conditions)
+    if isinstance(expr, ExprWithLimits):
+        guard, expr = _apart(guard, expr)
+        yield from kinks(expr.args[0], guard, own)
+        return
+    for part in expr.args:
+        yield from kinks(part, guard, own)
+
+
+def _apart(guard: Basic, reduction: Any) -> tuple[Basic, Any]:
+    """A guard from outside does not speak of the indices bound inside."""
+    if free_indices(guard).isdisjoint(bound_indices(reduction)):
+        return guard, reduction
+    body, renamed = freshen(reduction)
+    return guard, reduce_over(type(reduction), body, renamed)
 
 
 def _on_indices(relation: Relational) -> bool:
@@ -543,13 +581,15 @@ def _narrow(q: Quantity) -> str:
     return f"the formula of {q.name}"
 
 
-def instances(exercise: Exercise, seed: int = 0, count: int | None = None) -> list[Instance]:
+def instances(
+    exercise: Exercise, seed: int = 0, count: int | None = None, sizes: Mapping[str, int] | None = None
+) -> list[Instance]:
     """The draws used for judging: two of different sizes, or sixteen where a draw is small."""
     if count is None:
-        sizes = default_sizes(exercise)
-        elements = sum(math.prod(number(extent, sizes) for extent in q.shape) for q in exercise.leaves)
+        extents = checked_sizes(exercise, sizes, 0)
+        elements = sum(math.prod(number(extent, extents) for extent in q.shape) for q in exercise.leaves)
         count = MANY if elements <= SMALL else 2
-    return [sample(exercise, seed, draw=draw) for draw in range(count)]
+    return [sample(exercise, seed, draw=draw, sizes=sizes) for draw in range(count)]
 
 
 # -- worked examples --------------------------------------------------------------------------------------------------
@@ -580,6 +620,11 @@ def worked_instance(exercise: Exercise, values: Mapping[str, Any]) -> Instance:
         complete = _complete(exercise, made, sizes)
         _check_facts(exercise, complete, sizes)
         return Instance(exercise, sizes, complete, kink_margin=margin(exercise, complete, sizes))
+
+
+def worked(exercise: Exercise, number: int = 0) -> Instance:
+    """The exercise's own worked example."""
+    return worked_instance(exercise, exercise.instances[number])
 
 
 def _given(exercise: Exercise, q: Quantity, value: Any) -> Tensor:

@@ -40,7 +40,7 @@ from tutor.symbolic.indices import (
     within,
 )
 from tutor.symbolic.operations import MatrixEntry, operation_row
-from tutor.symbolic.rewrite import fold, replace_sums
+from tutor.symbolic.rewrite import fold, name_ratios, replace_sums
 
 # -- rules and steps ----------------------------------------------------------------------------
 
@@ -70,6 +70,7 @@ RULES: dict[str, str] = {
     "multiply": "multiplied together",
     "fact": "{reason}, so {left} = {right}",
     "named": "written with {names}",
+    "ratio": "the ratio has a name",
     "unused": "nothing that leads to the loss uses {quantity}",
     "insert": "put in {name}",
     "cancel": "{left} is {right}",
@@ -553,6 +554,8 @@ def _phases(exercise: Exercise, q: Quantity, target: Expr, parts: Sequence[_Cont
         if folded != before:
             names.append(part.v.name)
     follow("named", folded, [message("named", names=names)])
+    folded = name_ratios(folded)
+    follow("ratio", folded, [message("ratio")])
     for fact in exercise.facts:
         before, folded = folded, use_fact(folded, fact)
         if folded != before:

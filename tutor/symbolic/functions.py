@@ -109,6 +109,7 @@ class FunctionRow:
     kinks: Callable[[Expr], tuple[Expr, ...]] = lambda x: ()
     domain: Callable[[Expr], Any] = lambda x: S.true
     latex: str = ""
+    parity: int = 0  # 1: f(-x) = f(x); -1: f(-x) = -f(x); printers use it to write y_pred - y rather than y - y_pred
 
 
 def row(name: str, sympy: Any, slope: Callable[[Expr, Expr], Expr], says: str, **more: Any) -> FunctionRow:
@@ -130,12 +131,12 @@ FUNCTIONS: dict[str, FunctionRow] = {
         row("expm1", expm1, lambda x, y: exp(x), "exp(x) - 1: the constant drops, exp stays"),
         # sqrt is a power in SymPy; the row serves the answer language
         row("sqrt", sqrt, lambda x, y: 1 / (2 * y), "square root: one over twice the root", domain=lambda x: x > 0),
-        row("sin", sympy.sin, lambda x, y: sympy.cos(x), "sin becomes cos", latex=r"\sin"),
-        row("cos", sympy.cos, lambda x, y: -sympy.sin(x), "cos becomes minus sin", latex=r"\cos"),
-        row("tan", sympy.tan, lambda x, y: 1 + y**2, "tan: one plus the output squared", latex=r"\tan"),
-        row("sinh", sympy.sinh, lambda x, y: sympy.cosh(x), "sinh becomes cosh", latex=r"\sinh"),
-        row("cosh", sympy.cosh, lambda x, y: sympy.sinh(x), "cosh becomes sinh, no sign", latex=r"\cosh"),
-        row("tanh", sympy.tanh, lambda x, y: 1 - y**2, "tanh: one minus the output squared", latex=r"\tanh"),
+        row("sin", sympy.sin, lambda x, y: sympy.cos(x), "sin becomes cos", latex=r"\sin", parity=-1),
+        row("cos", sympy.cos, lambda x, y: -sympy.sin(x), "cos becomes minus sin", latex=r"\cos", parity=1),
+        row("tan", sympy.tan, lambda x, y: 1 + y**2, "tan: one plus the output squared", latex=r"\tan", parity=-1),
+        row("sinh", sympy.sinh, lambda x, y: sympy.cosh(x), "sinh becomes cosh", latex=r"\sinh", parity=-1),
+        row("cosh", sympy.cosh, lambda x, y: sympy.sinh(x), "cosh becomes sinh, no sign", latex=r"\cosh", parity=1),
+        row("tanh", sympy.tanh, lambda x, y: 1 - y**2, "tanh: one minus the output squared", latex=r"\tanh", parity=-1),
         row("sigmoid", sigmoid, lambda x, y: y * (1 - y), "sigmoid: the output times one minus the output",
             mpmath="", latex=r"\sigma"),
         row("softplus", softplus, lambda x, y: sigmoid(x), "softplus becomes sigmoid",
@@ -147,18 +148,21 @@ FUNCTIONS: dict[str, FunctionRow] = {
         row("gelu", gelu, lambda x, y: (1 + sympy.erf(x / sqrt(2))) / 2 + x * exp(-(x**2) / 2) / sqrt(2 * pi),
             "gelu: product rule on x times the normal distribution function",
             torch="torch.nn.functional.gelu", mpmath=""),
-        row("erf", sympy.erf, lambda x, y: 2 * exp(-(x**2)) / sqrt(pi), "erf: two over root pi, times exp(-x^2)"),
+        row("erf", sympy.erf, lambda x, y: 2 * exp(-(x**2)) / sqrt(pi), "erf: two over root pi, times exp(-x^2)", parity=-1),
         row("erfc", sympy.erfc, lambda x, y: -2 * exp(-(x**2)) / sqrt(pi), "erfc: the negative of erf's derivative"),
         row("atan", sympy.atan, lambda x, y: 1 / (1 + x**2), "arctangent: one over 1 + x^2",
-            spellings=("arctan",), latex=r"\arctan"),
+            spellings=("arctan",), latex=r"\arctan", parity=-1),
         row("Abs", sympy.Abs, lambda x, y: sympy.sign(x), "absolute value: the sign", torch="torch.abs",
-            mpmath="fabs", spellings=("abs", "absolute", "fabs"), kinks=at_zero),
+            mpmath="fabs", spellings=("abs", "absolute", "fabs"), kinks=at_zero, parity=1),
         row("sign", sympy.sign, lambda x, y: S.Zero, "sign is constant on both sides of 0", spellings=("sgn",),
-            kinks=at_zero, latex=r"\operatorname{sign}"),
+            kinks=at_zero, latex=r"\operatorname{sign}", parity=-1),
         row("Heaviside", sympy.Heaviside, lambda x, y: S.Zero, "a step is constant on both sides of 0",
             torch="torch.heaviside", mpmath="", spellings=("heaviside",), kinks=at_zero),
     )
 }  # fmt: skip
+
+# f(x)/g(x) has a name of its own
+RATIOS = {(sympy.sinh, sympy.cosh): sympy.tanh, (sympy.sin, sympy.cos): sympy.tan}
 
 _BY_CLASS = {entry.sympy: entry for entry in FUNCTIONS.values()}
 

@@ -28,7 +28,7 @@ _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
     "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
 ).split()
-_FUNCTION_NAMES = {row.sympy: row.name for row in FUNCTIONS.values()}
+_ROWS = {row.sympy: row for row in FUNCTIONS.values()}
 
 
 class _ByText:
@@ -157,6 +157,24 @@ class Writer:
 
         return sorted(factors, key=key)
 
+    def split(self, node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
+        """`split_product`, with `-sign(y - p)` turned to `sign(p - y)`: what is defined later comes first."""
+        coefficient, above, below = split_product(node)
+        for side in (above, below):
+            for place, factor in enumerate(side):
+                row = _ROWS.get(factor.func)
+                if row is not None and row.parity and self.turned(factor.args[0]) != factor.args[0]:
+                    side[place] = factor.func(self.turned(factor.args[0]), evaluate=False)
+                    coefficient *= row.parity
+        return coefficient, above, below
+
+    def turned(self, node: Expr) -> Expr:
+        """`node` or `-node`, whichever has a plus before the term that is defined last."""
+        if not isinstance(node, Add):
+            return node
+        latest = max(node.args, key=self.rank)
+        return -node if latest.could_extract_minus_sign() else node
+
     # -- sums and products ---------------------------------------------------------------------------
 
     def _Add(self, node: Add) -> tuple[str, int]:
@@ -175,15 +193,15 @@ class Writer:
     def _Mul(self, node: Mul) -> tuple[str, int]:
         if isinstance(node, Mul) and any(isinstance(f, Mul) for f in node.args):  # a step's own list of factors, kept apart
             return self._kept(node)
-        coefficient, above, below = split_product(node)
-        sign = self.minus if coefficient < 0 else ""
+        coefficient, above, below = self.split(node)
+        front = self.minus if coefficient < 0 else ""
         above = [abs(coefficient.p), *above] if abs(coefficient.p) != 1 or not above else above
         below = [S(coefficient.q), *below] if coefficient.q != 1 else below
         above = [S(f) for f in above]
         if below:
             text, holds = self.quotient(above, below)
-            return sign + text, holds
-        return sign + self.product(above), PRODUCT
+            return front + text, PRODUCT if front else holds
+        return front + self.product(above), PRODUCT
 
     def _kept(self, node: Mul) -> tuple[str, int]:
         pieces = []
@@ -312,7 +330,10 @@ class Writer:
     # -- functions ----------------------------------------------------------------------------------------
 
     def function(self, node: Expr) -> tuple[str, int]:
-        name = _FUNCTION_NAMES.get(node.func, node.func.__name__)
+        row = _ROWS.get(node.func)
+        name = row.name if row is not None else node.func.__name__
+        if row is not None and row.parity == 1 and self.turned(node.args[0]) != node.args[0]:
+            node = node.func(self.turned(node.args[0]), evaluate=False)
         if name == "Abs":
             return self.absolute(node.args[0]), ATOM
         return f"{self.function_name(name)}({', '.join(self.write(a) for a in self.arguments(node))})", ATOM

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import And, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Ne, Piecewise, Product, S, Sum, floor, sympify
+from sympy import And, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Ne, Piecewise, Product, S, Sum, Tuple, floor, sympify
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.errors import ExerciseError
@@ -29,6 +29,7 @@ class Reduction(ExprWithLimits):
 
     def __new__(cls, body, *indices):
         body = sympify(body)
+        indices = [i[0] if isinstance(i, Tuple) else i for i in indices]  # SymPy rebuilds from (k, 0, K - 1)
         if not indices or not all(isinstance(i, Idx) for i in indices):
             raise ExerciseError(f"{cls.__name__} needs the indices it runs over: {cls.__name__}(z[i, k], k)")
         return reduce_over(cls, body, indices)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from sympy import Add, Basic, Expr, Idx, Indexed, Mul, Pow, S
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from tutor.symbolic.indices import Tensor, bound_indices, quantities_in, rebuild, size, substitute, transform
+from tutor.symbolic.functions import RATIOS
+from tutor.symbolic.indices import Tensor, bound_indices, quantities_in, size, substitute, transform
 
 Env = dict[Idx, Expr]
 
@@ -147,6 +148,23 @@ def _fold_product(part: Mul, pattern: Mul, value: Expr, free: frozenset[Idx]) ->
     return substitute(value, env) * Mul(*(base**exponent for base, exponent in left.items()))
 
 
+def name_ratios(node: Expr) -> Expr:
+    """`sinh(x)/cosh(x)` as `tanh(x)`."""
+
+    def visit(part: Basic) -> Basic | None:
+        if not isinstance(part, Mul):
+            return None
+        table = powers(part)
+        for (above, below), name in RATIOS.items():
+            for base, exponent in table.items():
+                under = below(base.args[0]) if isinstance(base, above) else None
+                if exponent == 1 and under is not None and table.get(under) == -1:
+                    return part / base * under * name(base.args[0])
+        return None
+
+    return transform(node, visit)
+
+
 def replace_sums(node: Expr, pattern: Expr, value: Expr, variables: Sequence[Idx]) -> Expr:
     """Write a declared sum by its value: `Sum(y[i, k], k)` as 1."""
     free = frozenset(variables)
@@ -159,5 +177,3 @@ def replace_sums(node: Expr, pattern: Expr, value: Expr, variables: Sequence[Idx
 
     return transform(node, visit)
 
-
-__all__ = ["fold", "match", "powers", "rebuild", "replace_sums"]

@@ -18,7 +18,7 @@ from sympy.core.relational import Relational
 from tutor.exercise import Exercise
 from tutor.symbolic.functions import function_row
 from tutor.symbolic.indices import bound_indices, bracket_condition, free_indices, quantities_in, size
-from tutor.symbolic.notation import SheetWriter, common_number, split_product
+from tutor.symbolic.notation import SheetWriter, common_number
 from tutor.symbolic.operations import ArgMaxOver, ArgMinOver, Det, LogDet, MatrixEntry, MaxOver, MinOver
 
 ADD, PRODUCT, UNARY, POWER, ATOM = range(5)
@@ -201,7 +201,7 @@ class _Former:
     def mul(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece:
         if isinstance(node, Mul) and any(isinstance(f, Mul) for f in node.args):
             node = Mul(*node.args)
-        coefficient, above, below = split_product(node)
+        coefficient, above, below = self.writer.split(node)
         if abs(coefficient.p) != 1 or not above:
             above = [S(abs(coefficient.p)), *above]
         if coefficient.q != 1:
@@ -247,8 +247,9 @@ class _Former:
         return Piece(f"{below.at(ATOM)}**{above.at(ATOM)}", POWER, axes)
 
     def function(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece:
-        inner = self.form(node.args[0], wanted)
-        torch = function_row(node).torch.replace("torch.nn.functional", "F")
+        row = function_row(node)
+        inner = self.form(self.writer.turned(node.args[0]) if row.parity == 1 else node.args[0], wanted)
+        torch = row.torch.replace("torch.nn.functional", "F")
         return Piece(f"{torch}({inner.text})", ATOM, inner.axes)
 
     def extremum(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece:

@@ -19,7 +19,7 @@ STYLE = """
 .tutor table { border-collapse: collapse; border: none; }
 .tutor td, .tutor th { padding: 0.2em 0.8em 0.2em 0; text-align: left; border: none; vertical-align: middle; }
 .tutor .why { opacity: 0.75; font-size: 0.9em; }
-.tutor .steps { overflow-x: auto; }
+.tutor .steps { overflow-x: auto; overflow-y: hidden; }
 .tutor code { font-family: ui-monospace, monospace; }
 """
 
@@ -45,8 +45,8 @@ def document(title: str, body: Sequence[str]) -> str:
 def _rows(lines: Sequence[Line], writer: LatexWriter) -> str:
     rows = []
     for line in lines:
-        left = mathml(writer.write(line.left)) if line.left is not None else ""
-        right = mathml("= " + writer.write(line.right))
+        left = mathml(r"\displaystyle " + writer.write(line.left)) if line.left is not None else ""
+        right = mathml(r"\displaystyle = " + writer.write(line.right))
         reason = sentences(line.reasons, writer, mathml)
         rows.append(f'<tr><td>{left}</td><td>{right}</td><td class="why">{reason}</td></tr>')
     return f'<div class="steps"><table>{"".join(rows)}</table></div>'

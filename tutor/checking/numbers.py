@@ -1,0 +1,100 @@
+"""Lines whose right side is numbers alone (`dw = -8`): their value, and how exactly it was given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tutor.answers import language as lang
+from tutor.checking import library
+
+_ARRAYS = ("tensor", "array", "asarray")
+
+
+@dataclass(frozen=True)
+class Literal:
+    """`slack` is half a unit of the last digit given, entry by entry; `relative` the same in proportion."""
+
+    value: Tensor
+    slack: Tensor
+    text: str
+
+    @property
+    def relative(self) -> float:
+        size = self.value.abs()
+        shares = torch.where(size > 0, self.slack / size.clamp(min=1e-300), 0.0)
+        return max(1e-9, float(shares.max())) if shares.numel() else 1e-9
+
+
+def literal(statement: lang.Statement) -> Literal | None:
+    """The numbers of `name = numbers`, or None where a name stands on the right."""
+    if not isinstance(statement, lang.Assign) or any(isinstance(t, (lang.Subscript, lang.Sequence)) for t in statement.targets):
+        return None
+    try:
+        value, slack = _value(statement.value)
+    except (_Named, library.Refusal, library.TorchRefuses, RuntimeError):
+        return None
+    text = statement.text.split("=", 1)[-1].strip()
+    return Literal(value, slack, text)
+
+
+class _Named(Exception):
+    """A name, or something else that is not a number."""
+
+
+def _value(node: lang.Expression) -> tuple[Tensor, Tensor]:
+    """(value, half a unit of its last digit)"""
+    if isinstance(node, lang.Number):
+        return _number(node.value), _number(_half_unit(node.text))
+    if isinstance(node, lang.Unary) and node.op in "+-":
+        value, slack = _value(node.operand)
+        return (-value if node.op == "-" else value), slack
+    if isinstance(node, lang.Sequence):
+        rows = [_value(item) for item in node.items]
+        if not rows or any(row[0].shape != rows[0][0].shape for row in rows):
+            raise _Named
+        return torch.stack([v for v, _ in rows]), torch.stack([s for _, s in rows])
+    if isinstance(node, lang.Call) and _is_array(node):
+        return _value(node.arguments[0])
+    if isinstance(node, lang.Binary) and node.op in ("+", "-", "*", "/", "**"):
+        return _computed(node)
+    raise _Named
+
+
+def _is_array(node: lang.Call) -> bool:
+    function = node.function
+    return isinstance(function, lang.Attribute) and function.name in _ARRAYS and len(node.arguments) == 1
+
+
+def _computed(node: lang.Binary) -> tuple[Tensor, Tensor]:
+    """2*(2 - 4)*2: whole numbers are exact, decimals carry their last digit along."""
+    (a, slack_a), (b, slack_b) = _value(node.left), _value(node.right)
+    if a.ndim or b.ndim:
+        raise _Named
+    made = library.elementwise(library.Limits(), node.op, float(a), float(b))
+    exact_a, exact_b = (part is not None and _exact(part) for part in (node.left, node.right))
+    share = 0.0
+    for value, slack, exact in ((a, slack_a, exact_a), (b, slack_b, exact_b)):
+        if not exact and float(value):
+            share += abs(float(slack) / float(value))
+    absolute = (0.0 if exact_a else float(slack_a)) + (0.0 if exact_b else float(slack_b))
+    slack = absolute if node.op in "+-" else share * abs(made)
+    return _number(made), _number(max(slack, 1e-9 * abs(made)))
+
+
+def _exact(node: lang.Expression) -> bool:
+    """Whole numbers, alone or computed with."""
+    return all(not isinstance(part, lang.Number) or isinstance(part.value, int) for part in lang.walk(node))
+
+
+def _half_unit(text: str) -> float:
+    """0.5 for "8", 0.05 for "8.0", 5 for "8e1"."""
+    mantissa, _, exponent = text.lower().replace("_", "").partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    return 0.5 * 10.0 ** (int(exponent or 0) - decimals)
+
+
+def _number(value: float) -> Tensor:
+    return torch.tensor(float(value), dtype=torch.float64)

@@ -1,0 +1,62 @@
+"""From a sheet on disk to its reports: which exercise it is for, and one report for each `# exercise:` part."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tutor.answers import language as lang
+from tutor.answers.python import MAX_LENGTH, read
+from tutor.catalogue import load
+from tutor.errors import NotFoundError, ReadingError, UsageError
+
+if TYPE_CHECKING:
+    from tutor.checking.report import Report
+
+
+def sheet_text(sheet: str) -> str:
+    """The text of a file, or of stdin for `-`; no more of it is read than can be a sheet."""
+    most = 4 * MAX_LENGTH + 1
+    try:
+        if sheet == "-":
+            source = sys.stdin.buffer.read(most)
+        else:
+            with Path(sheet).open("rb") as file:
+                source = file.read(most)
+    except FileNotFoundError:
+        raise NotFoundError(f"no sheet {sheet}: 'tutor start ID' makes one, and - reads from stdin") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NotFoundError(f"cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin") from None
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        column = error.start - source.rfind(b"\n", 0, error.start)
+        raise ReadingError(f"{sheet} is not text in UTF-8: save it as UTF-8", line, column) from None
+
+
+def check_sheets(text: str, address: str | None = None, seed: int = 0) -> list[Report]:
+    """A report for the given exercise, or one for each exercise that the sheet's headers name."""
+    exercise = load(address) if address else None
+    sheets = read(text)  # a text too long to be a sheet is refused here
+    exercises = [] if exercise else [load(_named(sheet)) for sheet in sheets]  # all, before torch is imported
+    from tutor.checking.check import check
+
+    if exercise:
+        return [check(exercise, text, seed=seed)]
+    return [check(found, sheet, seed=seed) for found, sheet in zip(exercises, sheets, strict=True)]
+
+
+def _named(sheet: lang.Sheet) -> str:
+    """The id in the header. It is a catalogue id: a sheet never has a file loaded, since that would run it."""
+    if sheet.exercise is not None:
+        return sheet.exercise
+    header = next((s for s in sheet.statements if s.text.lstrip().startswith("#")), None)
+    if isinstance(header, lang.Unreadable):
+        raise ReadingError(header.reason, header.line, header.column)
+    raise UsageError(
+        "the sheet does not say which exercise it is for: begin it with a line such as '# exercise: linear-regression', "
+        "or give --exercise"
+    )

@@ -1,0 +1,88 @@
+"""The demo: one worked example from the derivation to two wrong answers found out. Everything is computed live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tutor.exercise import Exercise
+
+EXERCISE = "linear-regression"
+PRINTED = """\
+# exercise: linear-regression
+dw = 4
+db = 2
+"""
+FORGOTTEN = """\
+# exercise: linear-regression
+dy_pred = (y_pred - y)
+dw = dy_pred*x
+db = dy_pred
+"""
+NEXT = """\
+What now?
+
+  tutor start linear-regression                    a sheet of your own to fill in
+  tutor derive softmax-regression --wrt z --closed from the steps to one formula: (p - y) / N
+  tutor compare linear-regression linear-regression:loss=mae
+                                                   what another loss changes
+  tutor list                                       all exercises"""
+
+
+def parts() -> Iterator[str]:
+    """The demo's parts in order, each made when it is asked for."""
+    import tutor
+    from tutor.views import text
+
+    exercise = tutor.load(EXERCISE)
+    yield _headed("1. The exercise", text.exercise(exercise))
+    verification = tutor.verify(exercise)
+    yield _headed("2. Our derivation, from the loss back", text.derivation(exercise.derive(), verification=verification))
+    yield _headed("3. The same from torch.autograd, at the tutorial's numbers", worked_example(exercise))
+    yield _headed("4. The numbers that the tutorial prints, as a learner's answer", _judged(exercise, PRINTED))
+    yield _headed("5. A derivation with one mistake in it", _judged(exercise, FORGOTTEN))
+    yield NEXT
+
+
+def _headed(title: str, body: str) -> str:
+    return f"{title}\n{'=' * len(title)}\n\n{body.rstrip()}\n"
+
+
+def _judged(exercise: Exercise, sheet: str) -> str:
+    import tutor
+
+    shown = "\n".join(f"    {line}" for line in sheet.splitlines())
+    return f"The sheet:\n\n{shown}\n\nThe report:\n\n{tutor.check(exercise, sheet)}"
+
+
+def worked_example(exercise: Exercise) -> str:
+    """Our gradients at the first worked example, beside those of autograd through the native torch forward."""
+    from tutor.numeric.sample import worked_instance
+
+    given = exercise.instances[0]
+    instance = worked_instance(exercise, given)
+    autograd = autograd_at(exercise, instance)
+    lines = ["with " + ", ".join(f"{name}={value}" for name, value in given.items()), ""]
+    steps = [(q.name, f"{float(instance[q.name]):g}") for q in exercise.forward]
+    lines += [f"  {name:8} = {value}" for name, value in steps]
+    lines += ["", f"  {'':8}   {'ours':>6}  {'autograd':>8}"]
+    for name, theirs in autograd.items():
+        ours = float(instance.after[f"d{name}"])
+        lines.append(f"  {'d' + name:8} = {ours:>6g}  {theirs:>8g}   {'the same' if ours == theirs else 'DIFFERENT'}")
+    return "\n".join(lines)
+
+
+def autograd_at(exercise: Exercise, instance) -> dict[str, float]:
+    """d loss / d q for every asked q, by `torch.autograd` through the exercise's own native torch reference."""
+    import torch
+
+    from tutor.numeric.sample import Instance
+
+    assert exercise.reference_function is not None
+    names = [name for name in exercise.asked if exercise[name].kind == "parameter"]
+    leaves = {name: value.clone().requires_grad_(name in names) for name, value in instance.leaves.items()}
+    with torch.enable_grad():
+        loss = exercise.reference_function(Instance(exercise, instance.sizes, leaves))
+        found = torch.autograd.grad(loss, [leaves[name] for name in names])
+    return dict(zip(names, map(float, found), strict=True))
