@@ -101,6 +101,14 @@ def test_our_gradients_are_those_of_autograd(address):
     assert verification.agrees, str(verification)
 
 
+@pytest.mark.parametrize("address", [a for a in MEMBERS if loaded(a).full_sizes])
+def test_they_are_at_full_size(address):
+    ex = loaded(address)
+    verification = tutor.verify(ex, seeds=[0], sizes=ex.full_sizes)
+    assert verification.agrees, str(verification)
+    assert all(sizes in verification.sizes for sizes in ex.full_sizes)
+
+
 @pytest.mark.parametrize("name", IDS)
 def test_a_reference_that_is_off_by_a_thousandth_is_noticed(name):
     ex = tutor.load(name)

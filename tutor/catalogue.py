@@ -59,7 +59,7 @@ class Parameter:
             return any(value == choice and type(value) is type(choice) for choice in self.choices)
         if type(value).__name__ != self.kind:
             return False
-        return self.low is None or self.low <= value <= self.high  # type: ignore[operator]
+        return self.low is None or self.low <= value <= self.high
 
     def read(self, text: str) -> Any:
         """The value that a text such as `4` or `mae` stands for; ValueError if it stands for none."""
@@ -225,7 +225,7 @@ def _last_name(node: ast.AST) -> str:
 def _literal(node: ast.AST) -> Any:
     """A literal's value; None for what only running the file would tell."""
     try:
-        return ast.literal_eval(node)  # type: ignore[arg-type]
+        return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
 

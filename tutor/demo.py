@@ -23,11 +23,10 @@ db = dy_pred
 NEXT = """\
 What now?
 
-  tutor start linear-regression                    a sheet of your own to fill in
-  tutor derive softmax-regression --wrt z --closed from the steps to one formula: (p - y) / N
-  tutor compare linear-regression linear-regression:loss=mae
-                                                   what another loss changes
-  tutor list                                       all exercises"""
+  tutor start linear-regression                                a sheet of your own to fill in
+  tutor compare linear-regression linear-regression:loss=mae   what another loss changes
+  tutor derive softmax-regression --wrt z --closed             from the steps to (p - y) / N
+  tutor list                                                   all exercises"""
 
 
 def parts() -> Iterator[str]:

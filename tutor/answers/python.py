@@ -451,7 +451,11 @@ class _Converter:
     def _start(self, node: ast.stmt) -> tuple[int, int, str, int]:
         return (*self.place(node), self.source.raw, self.source.indent + 1)
 
-    def _assign(self, node: ast.Assign) -> lang.Statement:
+    def _assign(self, node: ast.Assign) -> lang.Statement | None:
+        if isinstance(node.value, ast.Constant) and node.value.value in (None, ...):
+            if not isinstance(node.targets[0], ast.Attribute):  # w.grad = None makes room for the next backward pass
+                self.notes.append(f"line {self.source.number}: still to be given: {self.source.raw[:60]}")
+                return None
         targets = tuple(self.target(target) for target in node.targets)
         return lang.Assign(*self._start(node), targets, self.expression(node.value))
 

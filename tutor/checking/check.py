@@ -21,7 +21,7 @@ from tutor.checking.compare import DOUBLE, SINGLE, Tolerance
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.outline import Meaning, Names, Outline, Segment
 from tutor.checking.report import NOTES, Entry, LineReport, Mistake, Repair, Report, Sentence
-from tutor.checking.truth import Point, points, worked
+from tutor.checking.truth import Point, Points, points, worked
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
 
@@ -165,11 +165,24 @@ class Judge:
 
     def outcome(self, meaning: Meaning, given: Iterable[Tensor | None], draws: list[Point] | None = None) -> str:
         """equal at every draw, or the first way in which it is not; unknown where no draw has a finite truth."""
+        given = list(given)
+        if draws is None and self._clearly_equal(meaning, given):
+            return "equal"
         found = [self._same(meaning, value, point) for value, point in zip(given, draws or self.points, strict=True)]
         bad = [how for how in found if how not in ("equal", "unknown")]
         if bad:
             return bad[0]
         return "equal" if "equal" in found else "unknown"
+
+    def _clearly_equal(self, meaning: Meaning, given: list[Tensor | None]) -> bool:
+        true = self.points.flat(meaning) if isinstance(self.points, Points) else None
+        if true is None:
+            return False
+        for value, point in zip(given, self.points, strict=True):
+            known = point.true(meaning)
+            if value is None or known is None or value.shape != known.shape:
+                return False
+        return compare.all_close(given, *true)  # type: ignore[arg-type]
 
     def _same(self, meaning: Meaning, given: Tensor | None, point: Point, true: Tensor | None = None) -> str:
         true = point.true(meaning) if true is None else true
@@ -342,7 +355,7 @@ class SheetJudge(Judge):
         self.states = [SegmentState(segment) for segment in self.outline.segments]
         self.worked = worked(exercise)
         self.pins = self._judge_numbers()
-        self.runs = [Run(self.outline, p, self._pinned(p)).execute() for p in self.points]
+        self.runs = self._run(self._pinned)
         self._corrected: list[Run] | None = None
         self._worked_run: Run | None = None
         self._helper_lines: dict[int, Judged] = {}
@@ -351,6 +364,16 @@ class SheetJudge(Judge):
         return self.names.meaning(segment.name)
 
     # -- runs ------------------------------------------------------------------------------------------------
+
+    def _run(self, instead: Callable[[Point], dict[tuple[str, int], Tensor]]) -> list[Run]:
+        """The sheet at every draw; an exercise of scalars goes through all draws at once where nothing has a shape."""
+        replaced = [instead(point) for point in self.points]
+        if self.outline.elementwise and len(self.points) > 1 and isinstance(self.points, Points):
+            together = {key: torch.stack([each[key] for each in replaced]) for key in replaced[0]}
+            run = Run(self.outline, self.points.stack, together).execute()
+            if not run.failures:
+                return run.split(len(self.points))
+        return [Run(self.outline, p, r).execute() for p, r in zip(self.points, replaced, strict=True)]
 
     def _pinned(self, point: Point) -> dict[tuple[str, int], Tensor]:
         """Numbers that are right at the worked instance count as the true gradient everywhere."""
@@ -365,7 +388,7 @@ class SheetJudge(Judge):
     def corrected(self) -> list[Run]:
         """The sheet once more, each gradient replaced by the truth at the end of its lines."""
         if self._corrected is None:
-            self._corrected = [Run(self.outline, p, self._truths(p)).execute() for p in self.points]
+            self._corrected = self._run(self._truths)
         return self._corrected
 
     def _truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
@@ -519,6 +542,8 @@ class SheetJudge(Judge):
             for v, p in zip(given, self.points, strict=True)
         ):
             return None  # one round's value of a loop: a helper
+        if any(value is None for value in given):
+            return Judgement("unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is given no tensor"}))
         if state.number is not None and self.worked is not None:
             return self._wrong_number(state)
         how = self.outcome(meaning, given)
@@ -530,7 +555,8 @@ class SheetJudge(Judge):
 
     def _right(self, segment: Segment, meaning: Meaning, given: Tensor | None) -> Judgement:
         made = Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given, given)
-        untrue = self._untrue(segment)
+        wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
+        untrue = self._untrue(segment) if wrong_before else []
         if untrue and self._outcome_corrected(segment, meaning) not in ("equal", "unknown"):
             made.sentence = Sentence("cancelled", {"line": self._line_of(untrue[0], segment)})
         return made
@@ -715,8 +741,11 @@ class SheetJudge(Judge):
     def _lookalikes(self, helper: Segment) -> Iterator[str]:
         """Gradients that the helper equals but for one known mistake."""
         given = [self.value(run, helper) for run in self.runs]
+        own = {state.segment.name for state in self.states}
         for name in self.points[0].gradients:
-            if self.names.meaning(name).kind == "gradient" and self._mistaken(helper, name, given):
+            meaning = self.names.meaning(name)
+            plain = meaning.kind != "gradient" or meaning.of in self.names.ends or name in own
+            if not plain and self._mistaken(helper, name, given):
                 yield name
 
     def _mistaken(self, helper: Segment, name: str, given: list[Tensor | None]) -> list[Mistake]:

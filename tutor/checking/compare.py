@@ -27,7 +27,7 @@ def same(
         return "shape"
     gap = (given - true).abs()
     size = torch.maximum(given.abs(), true.abs())
-    if bool((gap <= tolerance.relative * size).all()):
+    if bool((gap <= tolerance.relative * size).all()) and bool(torch.isfinite(size).all()):
         return "equal"
     if not bool(torch.isfinite(true).all()):
         return "unknown"
@@ -37,6 +37,13 @@ def same(
     terms = scale()
     floor = true.abs().max() if terms is None else torch.maximum(terms, true.abs().max())
     return "equal" if bool((gap <= tolerance.relative * size + tolerance.scaled * floor).all()) else "different"
+
+
+def all_close(given: list[Tensor], true: Tensor, size: Tensor) -> bool:
+    """Whether the values of all draws are the true ones beyond doubt: the quick answer for right lines."""
+    row = torch.cat([value.reshape(-1) for value in given])
+    gap = (row - true).abs()
+    return bool((gap <= DOUBLE.relative * size).all())
 
 
 def ratio(given: Tensor, true: Tensor, slack: float = 1e-9) -> float | None:

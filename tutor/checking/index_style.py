@@ -231,7 +231,6 @@ class IndexStyle:
     # -- expressions --------------------------------------------------------------------------------------
 
     def evaluate(self, node: lang.Expression) -> Named:
-        self.run.limits.step()
         if isinstance(node, lang.Binary):
             return self._binary(node)
         if isinstance(node, lang.Subscript):

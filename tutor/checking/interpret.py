@@ -31,6 +31,9 @@ class Draw(Protocol):
     @property
     def values(self) -> Mapping[str, Any]: ...
 
+    @property
+    def gradients(self) -> Mapping[str, Any]: ...
+
 
 @dataclass
 class Failure:
@@ -59,6 +62,13 @@ class Located(Exception):
         self.error, self.node, self.repair = error, node, repair
 
 
+class _Picked(dict):
+    """One entry of every tensor; numbers are the same for all draws."""
+
+    def __init__(self, held: Mapping[tuple[str, int], Any], n: int):
+        super().__init__({k: v[n] if isinstance(v, Tensor) and v.ndim else v for k, v in held.items()})
+
+
 _CONSTANTS = {"pi": torch.pi, "inf": torch.inf, "newaxis": None}
 _KINDS = {
     "float64": Kind(), "float32": Kind(), "float": Kind(), "double": Kind(), "float16": Kind(), "float_": Kind(),
@@ -85,6 +95,16 @@ class Run:
         for unit in self.outline.units:
             self.unit(unit)
         return self
+
+    def split(self, count: int) -> list[Run]:
+        """A run over scalars side by side, as one run per draw."""
+        made = []
+        for n in range(count):
+            run = Run(self.outline, self.draw)
+            run.values, run.seen = _Picked(self.values, n), _Picked(self.seen, n)
+            run.disturbed = self.disturbed
+            made.append(run)
+        return made
 
     # -- units -------------------------------------------------------------------------------------
 
@@ -142,7 +162,7 @@ class Run:
     # -- statements ----------------------------------------------------------------------------------
 
     def statement(self, statement: lang.Statement) -> None:
-        self.limits.step()
+        self.limits.step(self.outline.weight.get(id(statement), 1))
         if isinstance(statement, lang.Unreadable):
             raise ReadingError(statement.reason, statement.line, statement.column)
         if isinstance(statement, lang.Loop):
@@ -271,11 +291,14 @@ class Run:
         meaning = self.names.meaning(name)
         if meaning.kind == "forward" or (meaning.kind == "gradient" and meaning.name in self.draw.values):
             value = self.draw.values[meaning.name]
-            copy = value.clone(memory_format=torch.contiguous_format)
-            self.variables[name] = copy
-            return copy
+            if self.outline.mutates:  # the sheet's own copy
+                value = value.clone(memory_format=torch.contiguous_format)
+            self.variables[name] = value
+            return value
         if name in self.names.sizes:
             return int(self.draw.sizes[name])
+        if meaning.kind == "gradient" and self.names.only_values and name in self.draw.gradients:
+            return self.draw.gradients[name].clone()  # only what is computed from it is asked
         if meaning.kind == "gradient" and meaning.of in self.names.losses:
             return torch.ones((), dtype=FLOAT)
         if name in ("pi", "inf"):
@@ -298,6 +321,12 @@ class Run:
 
     def refuse(self, node: lang.Expression, reason: str) -> ReadingError:
         return ReadingError(reason, node.line, node.column)
+
+    def _room(self, node: lang.Expression, value: Tensor) -> None:
+        try:
+            self.limits.room(value.numel())
+        except Refusal as error:
+            raise self.refuse(node, str(error)) from None
 
     def _within(self, node: lang.Expression, work: Any) -> Any:
         try:
@@ -323,7 +352,6 @@ class Run:
     # -- expressions -------------------------------------------------------------------------------------
 
     def evaluate(self, node: lang.Expression) -> Any:
-        self.limits.step()
         return _EVALUATE[type(node)](self, node)
 
     def number(self, node: lang.Number) -> Any:
@@ -346,7 +374,7 @@ class Run:
     def unary(self, node: lang.Unary) -> Any:
         value = self.evaluate(node.operand)
         if isinstance(value, Tensor):
-            self._within(node, lambda: self.limits.room(value.numel()))
+            self._room(node, value)
             if node.op == "~":
                 return self._torch(node, torch.logical_not if value.dtype is torch.bool else torch.bitwise_not, value)
             value = value.to(FLOAT) if value.dtype is torch.bool else value
@@ -455,8 +483,10 @@ class Run:
             node = node.value
         if not isinstance(node, lang.Name) or node.name not in MODULES:
             return None
-        if node.name in self.variables or node.name in self.names.quantities or node.name in self.names.sizes:
-            return None
+        if node.name in self.variables or node.name in self.names.quantities:
+            # a tensor may be called F; F.one_hot is the module's all the same
+            if not parts or parts[-1] in _ATTRIBUTES or parts[-1] in library.METHOD or parts[-1] in ("grad", "data"):
+                return None
         return (node.name, *reversed(parts))
 
     def _module_constant(self, node: lang.Attribute, path: tuple[str, ...]) -> Any:

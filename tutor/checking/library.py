@@ -53,12 +53,14 @@ class Limits:
     """Counts what a run costs; it counts and does not time, so that a verdict is the same everywhere."""
 
     def __init__(self) -> None:
-        self.steps = self.entries = self.rounds = 0
+        self.steps = self.checked = self.entries = self.rounds = 0
         self.until = time.monotonic() + DEADLINE
 
-    def step(self) -> None:
-        self.steps += 1
-        if not self.steps & 255:
+    def step(self, operations: int = 1) -> None:
+        """Once per statement, with the number of its operations."""
+        self.steps += operations
+        if self.steps > self.checked + 500:
+            self.checked = self.steps
             if self.steps > MAX_STEPS:
                 raise Refusal(f"more than {MAX_STEPS} operations in one sheet")
             if time.monotonic() > self.until:
@@ -476,14 +478,12 @@ def _count_nonzero(limits, x, dim=None):
 
 def broadcast_room(limits: Limits, a: Tensor, b: Tensor) -> None:
     """Account for an elementwise result before it is made."""
-    product = a.numel() * b.numel()
-    if product <= 4096:
-        limits.room(product)
+    if a.shape == b.shape:
+        limits.room(a.numel())
         return
-    try:
-        limits.room(*torch.broadcast_shapes(a.shape, b.shape))
-    except RuntimeError:
-        return  # torch will refuse it
+    long, short = (a.shape, b.shape) if a.ndim >= b.ndim else (b.shape, a.shape)
+    extents = [max(m, n) for m, n in zip(reversed(long), reversed(short), strict=False)]
+    limits.room(*extents, *long[: len(long) - len(short)])
 
 
 def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
@@ -591,6 +591,9 @@ _COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
     """One operator on tensors and numbers: integers and masks become float64 where floats are meant."""
     a_tensor, b_tensor = isinstance(a, Tensor), isinstance(b, Tensor)
+    if a_tensor and b_tensor and a.dtype is FLOAT and b.dtype is FLOAT and a.shape == b.shape and op not in _LOGICAL:
+        limits.room(a.numel())  # by far the most frequent case
+        return _OPERATOR[op](a, b)
     if not (a_tensor or b_tensor):
         return _plain(op, a, b)
     if op not in _LOGICAL:

@@ -80,11 +80,11 @@ class Factor:
 
 
 def _number(value: Fraction | float) -> str:
-    return str(value) if isinstance(value, Fraction) else f"{value:.6g}"
+    return str(value) if isinstance(value, Fraction) else f"{value:.9g}"
 
 
 def _split(value: Fraction | float) -> tuple[str, str]:
-    return (str(value.numerator), str(value.denominator)) if isinstance(value, Fraction) else (f"{value:.6g}", "1")
+    return (str(value.numerator), str(value.denominator)) if isinstance(value, Fraction) else (f"{value:.9g}", "1")
 
 
 def _extents(sizes: Mapping[str, int]) -> Iterator[tuple[str, float]]:
@@ -164,7 +164,7 @@ def _factor(fault: Fault) -> Iterator[dict[str, Any]]:
 def _number_cause(fault: Fault, number: Fraction | float) -> str:
     """2 lost, or too much; and of which rule it was."""
     if not isinstance(number, Fraction):
-        return f"a factor {number:.6g} too much"
+        return f"a factor {number:.9g} too much"
     lost = 1 / number
     if lost in exponents(fault.exercise, fault.quantity):
         return f"the factor {lost} of the power rule is lost"

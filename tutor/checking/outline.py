@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tutor.answers import language as lang
+from tutor.checking import library
 from tutor.exercise import Exercise
 
 INDEX_FUNCTIONS = ("Sum", "Mean", "Product", "KroneckerDelta", "MaxOver", "MinOver", "Piecewise", "delta")
@@ -34,6 +36,7 @@ class Names:
         self.sizes = exercise.size_symbols
         self.indices = exercise.index_symbols
         self.losses = [q.name for q in exercise.ends if q.kind == "loss"]
+        self.only_values = all(exercise[name].kind == "value" for name in exercise.asked)
         self.ends = [q.name for q in exercise.ends]
         self._prefixes = ("d", "dL_d", "grad_", *(f"d{loss}_d" for loss in self.losses))
         self._known: dict[str, Meaning] = {}
@@ -128,6 +131,7 @@ class Outline:
     def __init__(self, sheet: lang.Sheet, exercise: Exercise, names: Names):
         self.sheet, self.exercise, self.names = sheet, exercise, names
         self.style: dict[int, bool] = {}  # id of a statement -> written with indices
+        self.weight: dict[int, int] = {}  # id of a statement -> its operations
         self.bound: set[str] = set()
         self.units = [Unit(n, statement) for n, statement in enumerate(sheet.statements)]
         self.mutates = False
@@ -135,6 +139,18 @@ class Outline:
             unit.touches = list(self._touches(unit.statement, frozenset()))
             unit.reads = frozenset().union(*(touch.reads for touch in unit.touches))
         self.segments = self._segments()
+
+    @cached_property
+    def elementwise(self) -> bool:
+        """Nothing but scalars, arithmetic and elementwise functions: a line means the same on many draws at once."""
+        if any(q.indices for q in self.names.quantities.values()):
+            return False
+        return all(
+            isinstance(unit.statement, (lang.Assign, lang.Update))
+            and not self.style[id(unit.statement)]
+            and all(_elementwise(node) for part in _all_parts(unit.statement) for node in lang.walk(part))
+            for unit in self.units
+        )
 
     # -- touches --
 
@@ -196,12 +212,13 @@ class Outline:
 
     def _index_style(self, statement: lang.Statement, loops: frozenset[str]) -> bool:
         """Whether subscripts are dummies (`dz[i, k] = ...`), or a sum over an index is written."""
-        for expression in _all_parts(statement):
-            for node in lang.walk(expression):
-                if isinstance(node, lang.Subscript) and any(self._dummy(item, loops) for item in node.items):
-                    return True
-                if isinstance(node, lang.Call) and _bare(node.function) in INDEX_FUNCTIONS:
-                    return True
+        nodes = [node for expression in _all_parts(statement) for node in lang.walk(expression)]
+        self.weight[id(statement)] = len(nodes)
+        for node in nodes:
+            if isinstance(node, lang.Subscript) and any(self._dummy(item, loops) for item in node.items):
+                return True
+            if isinstance(node, lang.Call) and _bare(node.function) in INDEX_FUNCTIONS:
+                return True
         return False
 
     def _dummy(self, item: lang.Expression, loops: frozenset[str]) -> bool:
@@ -281,6 +298,24 @@ class Outline:
                         segment.sources.setdefault(source, at)
                 for helper, at in helpers.items():
                     segment.helpers.setdefault(helper, at)
+
+
+_SHAPELESS = (lang.Number, lang.Name, lang.Unary)
+
+
+def _elementwise(node: lang.Expression) -> bool:
+    if isinstance(node, _SHAPELESS):
+        return True
+    if isinstance(node, lang.Binary):
+        return node.op not in ("@", "&", "|")
+    if isinstance(node, lang.Attribute):  # w.grad, or the path of a function
+        return node.name in ("grad", "data") or node.name in library.FUNCTION
+    if isinstance(node, lang.Call) and not node.named and isinstance(node.function, (lang.Name, lang.Attribute)):
+        known = library.FUNCTION.get(node.function.name)
+        if known is not None and known.elementwise and len(node.arguments) <= 1:
+            return True
+        return node.function.name in ("where", "Max", "Min", "maximum", "minimum", "clamp")
+    return False
 
 
 def _bare(node: lang.Expression) -> str:

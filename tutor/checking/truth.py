@@ -6,6 +6,7 @@ Our own derivation is the truth here (`tutor verify` has it agree with autograd)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,12 +22,47 @@ from tutor.symbolic.indices import free_indices, reduce_over
 FLOAT = torch.float64
 
 
-def points(exercise: Exercise, seed: int, sizes: Mapping[str, int] | None = None) -> list[Point]:
+class Points(list["Point"]):
+    """All draws of one seed, with the true values of a name side by side."""
+
+    def __init__(self, made: list[Point]):
+        super().__init__(made)
+        self._flat: dict[str, tuple[Tensor, Tensor] | None] = {}
+        self._stack: Stack | None = None
+
+    def flat(self, meaning: Meaning) -> tuple[Tensor, Tensor] | None:
+        """(all true values in one row, their sizes); None where some are missing or not finite."""
+        if meaning.name not in self._flat:
+            true = [point.true(meaning) for point in self]
+            row = None if any(t is None for t in true) else torch.cat([t.reshape(-1) for t in true])  # type: ignore[union-attr]
+            self._flat[meaning.name] = (row, row.abs()) if row is not None and bool(torch.isfinite(row).all()) else None
+        return self._flat[meaning.name]
+
+    @property
+    def stack(self) -> Stack:
+        """All draws of an exercise of scalars as one."""
+        if self._stack is None:
+            values = {name: torch.stack([p.values[name] for p in self]) for name in self[0].values}
+            gradients = {name: torch.stack([p.gradients[name] for p in self]) for name in self[0].gradients}
+            self._stack = Stack(values, gradients, self[0].sizes)
+        return self._stack
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Scalars of all draws, one draw per entry."""
+
+    values: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    sizes: dict[str, int]
+
+
+def points(exercise: Exercise, seed: int, sizes: Mapping[str, int] | None = None) -> Points:
     """The draws at which answers are compared; made once per seed. Pinned sizes give two draws of those sizes."""
 
-    def make() -> list[Point]:
+    def make() -> Points:
         drawn = [sample(exercise, seed, draw=n, sizes=sizes) for n in range(2)] if sizes else instances(exercise, seed)
-        return [Point(exercise, instance) for instance in drawn]
+        return Points([Point(exercise, instance) for instance in drawn])
 
     return exercise._cached(("points", seed, tuple(sorted((sizes or {}).items()))), make)
 

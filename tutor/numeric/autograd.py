@@ -169,8 +169,8 @@ class Slopes:
     places: list[int] = field(default_factory=list)  # positions in the flattened tensor
     slopes: list[float] = field(default_factory=list)
     noise: list[float] = field(default_factory=list)  # what rounding may contribute
-    skipped: int = 0  # entries next to a kink
-    total: int = 0
+    at_kinks: int = 0  # entries passed over: every step crosses a kink
+    not_finite: int = 0  # or leaves the domain
 
 
 def _patterns(expr: Basic) -> list[Expr]:
@@ -201,12 +201,13 @@ def differences(exercise: Exercise, instance: Instance) -> dict[str, Slopes]:
         trace = plan.trace(instance.leaves, instance.sizes)
         found = {}
         for q, places in _chosen(exercise, instance, trace, (*ends, *patterns)):
-            slopes = found[q.name] = Slopes(total=instance.values[q.name].numel())
+            slopes = found[q.name] = Slopes()
             probe = _Probe(exercise, instance, trace, q.name, ends, patterns)
             for place in places:
                 slope, noise = probe.slope(place)
                 if slope is None:
-                    slopes.skipped += 1
+                    slopes.at_kinks += probe.crossed
+                    slopes.not_finite += not probe.crossed
                     continue
                 slopes.places.append(place)
                 slopes.slopes.append(slope)
@@ -266,36 +267,47 @@ class _Probe:
         self.flat = self.value.reshape(-1)
         self.typical = float(self.flat.square().mean().sqrt()) or 1.0
         self.terms = sum(float((w * trace.value(n)).abs().sum()) for w, n in zip(self.weights, ends, strict=True))
-        self.pattern = [trace.value(n).sign() if n in patterns else None for n in patterns]
-        self.winners = [trace.value(n) for n in patterns]
+        self.largest, self.crossed = 0.0, False
+        self.branches = [trace.value(n) for n in patterns]
 
     def at(self, place: int, step: float) -> float | None:
         """The scalar one step away; None on another branch, or where it is not finite."""
         moved = self.flat.clone()
         moved[place] += step
         made = self.trace.changed(self.name, moved.reshape(self.value.shape), self.wanted)
-        for new, old in zip(made[self.count :], self.winners, strict=True):
+        for new, old in zip(made[self.count :], self.branches, strict=True):
             if new is not old and not bool((_side(new) == _side(old)).all()):
+                self.crossed = True
                 return None
         total = sum(float((w * value).sum()) for w, value in zip(self.weights, made, strict=False))
         return total if math.isfinite(total) else None
 
+    def steps(self, place: int) -> list[float]:
+        """From what is small for the tensor to what is small for the entry itself."""
+        x = abs(float(self.flat[place]))
+        coarse = 2e-3 * max(x, 0.1 * self.typical)
+        fine = 2e-3 * x or coarse / 8**3
+        between = max(8.0, (coarse / fine) ** 0.1)
+        steps = [coarse / between**n for n in range(10) if coarse / between**n > fine * 1.1]
+        return steps + [fine / 8**n for n in range(4)]
+
     def slope(self, place: int) -> tuple[float | None, float]:
         """(8 (f1 - f-1) - (f2 - f-2)) / 12h, with a smaller h until the second order says nearly the same."""
-        step = 2e-3 * max(abs(float(self.flat[place])), 0.1 * self.typical)
         best: tuple[float, float, float] | None = None
-        for _ in range(6):
+        self.crossed = False
+        for step in self.steps(place):
             points = [self.at(place, k * step) for k in (-2, -1, 1, 2)]
-            if None not in points:
-                far_left, left, right, far_right = (float(p) for p in points if p is not None)
-                fourth = (8 * (right - left) - (far_right - far_left)) / (12 * step)
-                gap = abs(fourth - (right - left) / (2 * step))
-                noise = 4e-16 * max(self.terms, abs(left), abs(right)) / step
-                if best is None or gap + noise < best[0]:
-                    best = gap + noise, fourth, noise
-                if gap <= 1e-4 * abs(fourth) + 10 * noise:
-                    break
-            step /= 8
+            if None in points:
+                continue
+            far_left, left, right, far_right = (float(p) for p in points if p is not None)
+            fourth = (8 * (right - left) - (far_right - far_left)) / (12 * step)
+            gap = abs(fourth - (right - left) / (2 * step))
+            noise = 4e-16 * max(self.terms, abs(left), abs(right)) / step
+            if best is None or gap + noise < best[0]:
+                best = gap + noise, fourth, noise
+            self.largest = max(self.largest, abs(fourth))
+            if gap <= 3e-6 * max(abs(fourth), 0.01 * self.largest) + 10 * noise:
+                break
         return (None, 0.0) if best is None else (best[1], best[2])
 
 
@@ -369,7 +381,7 @@ def verify(
     given = [sizes] if isinstance(sizes, Mapping) else sizes
     trial = _Trial(exercise, dict(spoil or {}))
     for seed in seeds:
-        for draw, extents in enumerate([None, None] if given is None else given):
+        for draw, extents in enumerate(given or [None, None]):
             trial.judge(sample(exercise, seed, draw=draw, sizes=extents, device=device))
     return trial.verdict(tuple(seeds))
 
@@ -384,7 +396,7 @@ class _Trial:
         self.margins: list[float] = []
         self.disputes: dict[str, str] = {}
         self.zero = set(self.rows)
-        self.varied = self.entries = self.skipped = 0
+        self.varied = self.entries = self.at_kinks = self.not_finite = 0
 
     def judge(self, instance: Instance) -> None:
         if instance.sizes not in self.sizes:
@@ -402,7 +414,8 @@ class _Trial:
             self.values(instance, native, scales)
         for name, slopes in differences(self.exercise, instance).items():
             self.varied += len(slopes.places)
-            self.skipped += slopes.skipped
+            self.at_kinks += slopes.at_kinks
+            self.not_finite += slopes.not_finite
             error = _error_at(slopes, ours[f"d{name}"], scales[f"d{name}"])
             if error is not None:
                 self.rows[name].worsen("differences", error)
@@ -434,11 +447,13 @@ class _Trial:
         if nearest < math.inf:
             kept = f"kinks avoided: the nearest is {nearest:.1e} away"
             yield kept if nearest > FAR else f"a kink is {nearest:.1e} away: with this many entries one always is close"
-        if self.varied + self.skipped < self.entries:
-            share = 100 * (self.varied + self.skipped) / max(self.entries, 1)
-            yield f"finite differences at {share:.2g} % of the entries, chosen at random"
-        if self.skipped:
-            yield f"finite differences passed over {self.skipped} entries next to a kink"
+        tried = self.varied + self.at_kinks + self.not_finite
+        if tried < self.entries:
+            yield f"finite differences at {100 * tried / self.entries:.2g} % of the entries, chosen at random"
+        if self.at_kinks:
+            yield f"finite differences passed over {self.at_kinks} entries next to a kink"
+        if self.not_finite:
+            yield f"finite differences passed over {self.not_finite} entries at the edge of what is finite"
         if self.zero:
             names = ", ".join(f"d{n}" for n in order if n in self.zero)
             yield f"exactly zero, so a wrong factor cannot be told from a right one: {names}"

@@ -365,7 +365,9 @@ def _size_names(part: Basic) -> frozenset[str]:
 def total(body: Expr, indices: Iterable[Idx]) -> Expr:
     """`Sum(body, indices)`: factors free of an index leave its sum, independent parts get sums of
     their own, a sum of nothing that varies becomes its size, and deltas with a summed side contract."""
-    indices = list(indices)
+    single = {i: S.Zero for i in indices if size(i) == 1}  # an axis of one entry
+    body = substitute(body, single)
+    indices = [i for i in indices if i not in single]
     if not indices or body == 0:
         return body
     factors = list(Mul.make_args(body))

@@ -262,7 +262,7 @@ class Writer:
         return f"{node.base.name}[{','.join(self.index(i) for i in node.indices)}]", ATOM
 
     def index(self, node: Basic) -> str:
-        return self.write(node).replace(" ", "")
+        return self.write(node).replace(" + ", "+").replace(" - ", "-")
 
     def _Tensor(self, node: Tensor) -> tuple[str, int]:
         return node.name, ATOM

@@ -30,11 +30,14 @@ class NoTorchForm(Exception):
 
 @dataclass(frozen=True)
 class Piece:
-    """A torch expression, how tightly its text holds together, and the axes of its value in order."""
+    """A torch expression, how tightly its text holds together, and the axes of its value in order.
+
+    An axis of one entry that is kept (torch's keepdim) carries no index: None.
+    """
 
     text: str
     holds: int
-    axes: tuple[Idx, ...]
+    axes: tuple[Idx | None, ...]
     # the same with every factor lined up to more axes: `dmu[:, None] / D` rather than `(dmu / D)[:, None]`
     across: Callable[[tuple[Idx, ...]], Piece] | None = field(default=None, compare=False)
 
@@ -53,6 +56,9 @@ def torch_form(expr: Expr, indices: Sequence[Idx], exercise: Exercise) -> str | 
 
 def _lined_up(piece: Piece, axes: tuple[Idx, ...]) -> Piece:
     """The piece with its axes in the order of `axes`; missing ones in the middle or at the end become `None`."""
+    if _broadcasts(piece, axes):
+        return piece
+    piece = _squeezed(piece)
     have = tuple(a for a in axes if a in piece.axes)
     if set(piece.axes) - set(axes):
         raise NoTorchForm
@@ -65,6 +71,23 @@ def _lined_up(piece: Piece, axes: tuple[Idx, ...]) -> Piece:
         return piece.across(axes)
     piece = _permuted(piece, have)
     return Piece(f"{piece.at(ATOM)}[{', '.join(slots)}]", ATOM, have)
+
+
+def _broadcasts(piece: Piece, axes: tuple[Idx | None, ...]) -> bool:
+    """Whether a piece with kept axes already lines up with `axes` by torch's rule, from the right."""
+    if None not in piece.axes or len(piece.axes) > len(axes):
+        return False
+    return all(mine is None or mine == other for mine, other in zip(reversed(piece.axes), reversed(axes)))  # noqa: B905
+
+
+def _squeezed(piece: Piece) -> Piece:
+    """Without its kept axes: `s[:, 0]`."""
+    if None not in piece.axes:
+        return piece
+    slots = ["0" if a is None else ":" for a in piece.axes]
+    while slots[-1] == ":":
+        slots.pop()
+    return Piece(f"{piece.at(ATOM)}[{', '.join(slots)}]", ATOM, tuple(a for a in piece.axes if a is not None))
 
 
 def _permuted(piece: Piece, axes: tuple[Idx, ...]) -> Piece:
@@ -86,7 +109,10 @@ class _Former:
     def filled(self, piece: Piece, axes: tuple[Idx, ...]) -> Piece:
         """The piece in its full shape: axes it does not vary over are repeated."""
         lined = _lined_up(piece, axes)
-        if set(piece.axes) == set(axes):
+        units = {a for a in axes if size(a) == 1}
+        if set(lined.axes) == set(axes) or (
+            len(lined.axes) == len(axes) and set(axes) - set(lined.axes) <= units and None in lined.axes
+        ):
             return lined
         shape = ", ".join(self.writer.write(size(a)) for a in axes)
         if piece.axes:
@@ -122,12 +148,15 @@ class _Former:
     def indexed(self, node: Indexed, wanted: tuple[Idx, ...]) -> Piece:
         """Plain axes stay; integers select; one gather by an index tensor goes into the brackets."""
         name, slots = node.base.name, node.indices
-        plain = [i for i in slots if isinstance(i, Idx)]
-        if len(plain) == len(slots) and len(set(plain)) == len(slots):
-            return Piece(name, ATOM, tuple(plain))
+        plain = [i for i in slots if isinstance(i, Idx) and size(i) != 1]
         if len(set(plain)) != len(plain):
             raise NoTorchForm
         inner = [s for s in slots if not isinstance(s, (Idx, Number))]
+        if not inner and not any(self._selects(s, node, n) for n, s in enumerate(slots)):
+            return Piece(name, ATOM, tuple(i if i in plain else None for i in slots))
+        if inner and all(self._digits(s) for s in inner) and not any(isinstance(s, Number) for s in slots):
+            axes = [a for s in slots for a in (self._digits(s) if s in inner else [s])]
+            return Piece(f"{name}.view({', '.join(self.writer.write(size(a)) for a in axes)})", ATOM, tuple(axes))
         if any(isinstance(s, Number) for s in slots) and inner or len(inner) > 1:
             raise NoTorchForm
         gathered = [self.form(s, wanted) if s in inner else None for s in slots]
@@ -147,6 +176,24 @@ class _Former:
         while texts[-1] == ":":
             texts.pop()
         return Piece(f"{name}[{', '.join(texts)}]", ATOM, tuple(axes))
+
+    def _selects(self, slot: Expr, node: Indexed, axis: int) -> bool:
+        """A number in an axis with more than one entry."""
+        return isinstance(slot, Number) and node.base.shape[axis] != 1
+
+    def _digits(self, slot: Expr) -> list[Idx]:
+        """[t, d] for a slot `t*D + d` with d below D: an axis that `view` takes apart; else []."""
+        found: list[Idx] = []
+        stride: Expr = S.One
+        rest = slot.expand()
+        while rest != 0:
+            digit = next((i for i in free_indices(rest) if rest.coeff(i) == stride), None)
+            if digit is None:
+                return []
+            found.insert(0, digit)
+            rest = (rest - stride * digit).expand()
+            stride = stride * size(digit)
+        return found
 
     def _picked(self, name: str, slots: Sequence[Expr], gathered: Sequence[Piece | None]) -> Piece:
         """`logp[i, t[i]]` is `logp[range(N), t]`."""
@@ -173,10 +220,13 @@ class _Former:
 
     def _union(self, pieces: Sequence[Piece], wanted: tuple[Idx, ...]) -> tuple[Idx, ...]:
         """Axes of a broadcast: in the wanted order where there is one, else as the largest piece has them."""
-        every = {a for piece in pieces for a in piece.axes}
+        every = {a for piece in pieces for a in piece.axes if a is not None}
         order = [a for a in wanted if a in every]
         for piece in sorted(pieces, key=lambda p: -len(p.axes)):
-            order += [a for a in piece.axes if a not in order]
+            order += [a for a in piece.axes if a not in order and a is not None]
+        kept = max((p.axes for p in pieces if None in p.axes), key=len, default=())
+        if len(kept) > len(order) and all(_broadcasts(Piece("", ATOM, (*p.axes, None)), (*kept, None)) for p in pieces):
+            return kept  # every piece lines up with the one that keeps an axis
         largest = max(pieces, key=lambda p: len(p.axes), default=None)
         if largest is not None and len(largest.axes) == len(order) and not set(order) & set(wanted):
             return largest.axes
@@ -307,7 +357,7 @@ class _Former:
         over = bound_indices(node)
         body = node.args[0]
         if isinstance(body, Add):
-            return self.summed(self.form(body, wanted), over)
+            return self.summed(self.form(body, wanted), over, wanted)
         coefficient, rest = body.as_coeff_Mul()
         if coefficient != 1:
             piece = self.sum(Sum(rest, *over), wanted)
@@ -316,9 +366,11 @@ class _Former:
         scattered = self._scatter(factors, over, wanted)
         if scattered is not None:
             return scattered
-        pieces = self._absorbed([f for f in factors], over, wanted)
+        pieces = self._absorbed(factors, over, wanted)
+        if len(pieces) > 1:
+            pieces = [_squeezed(p) for p in pieces]
         if len(pieces) == 1:
-            return self.summed(pieces[0], over)
+            return self.summed(pieces[0], over, wanted)
         if len(pieces) == 2:
             matrix = self._matmul(pieces[0], pieces[1], over, wanted)
             if matrix is not None:
@@ -349,10 +401,15 @@ class _Former:
         natural = self.form(factors[0], wanted).axes
         return self.mul(product, natural) if isinstance(product, Mul) else self.form(product, natural)
 
-    def summed(self, piece: Piece, over: Sequence[Idx]) -> Piece:
+    def summed(self, piece: Piece, over: Sequence[Idx], wanted: tuple[Idx, ...]) -> Piece:
         here = [a for a in over if a in piece.axes]
         dims = [piece.axes.index(a) for a in here]
         left = tuple(a for a in piece.axes if a not in here)
+        if len(dims) == 1 and any(size(a) == 1 for a in wanted):
+            kept = Piece(f"{piece.at(ATOM)}.sum({dims[0]}, keepdim=True)", ATOM,
+                         tuple(None if a in here else a for a in piece.axes))  # fmt: skip
+            if len(kept.axes) == len(wanted) and _broadcasts(kept, wanted):
+                return kept
         arguments = "" if not left else str(dims[0]) if len(dims) == 1 else str(tuple(sorted(dims)))
         return Piece(f"{piece.at(ATOM)}.sum({arguments})", ATOM, left)
 
@@ -417,12 +474,18 @@ class _Former:
         if set(over) != set(where.axes) or set(value.axes) != {*where.axes, *inner}:
             return None
         value = _permuted(value, (*where.axes, *inner))
-        shape = ", ".join(self.writer.write(size(a)) for a in (row, *inner))
+        zeros = self._zeros(tuple(size(a) for a in (row, *inner)))
         index, flat = where.text, value.text
         if len(where.axes) > 1:
             index = f"{where.at(ATOM)}.flatten()"
             flat = f"{value.at(ATOM)}.flatten(0, {len(where.axes) - 1})"
-        return Piece(f"torch.zeros({shape}).index_add(0, {index}, {flat})", ATOM, (row, *inner))
+        return Piece(f"{zeros}.index_add(0, {index}, {flat})", ATOM, (row, *inner))
+
+    def _zeros(self, shape: tuple[Expr, ...]) -> str:
+        """`torch.zeros_like(E)` where a quantity has that shape, so that the dtype is its own."""
+        like = next((q.name for q in self.exercise if q.shape == shape and q.domain != "index"), None)
+        sizes = ", ".join(map(self.writer.write, shape))
+        return f"torch.zeros({sizes})" if like is None else f"torch.zeros_like({like})"
 
     def extremum_over(self, node: ExprWithLimits, wanted: tuple[Idx, ...]) -> Piece:
         piece = self.form(node.args[0], wanted)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tutor.numeric.contrast import Contrast, Row, Side
 
-COLUMN = 40  # characters of each side
+WIDTH = 100  # of a line
 HEADS = {"forward": "Forward", "gradient": "Gradients, from the loss back", "value": "After the backward pass"}
 
 
@@ -52,12 +52,13 @@ def _number(side: Side | None) -> str:
 
 
 def _columns(name: str, left: str, mark: str, right: str, wide: int) -> list[str]:
-    lefts, rights = (textwrap.wrap(text, COLUMN, subsequent_indent="  ") or [""] for text in (left, right))
+    column = max(16, min(40, (WIDTH - wide - 9) // 2))
+    lefts, rights = (textwrap.wrap(text, column, subsequent_indent="  ") or [""] for text in (left, right))
     lines = []
     for n in range(max(len(lefts), len(rights))):
-        cells = [column[n] if n < len(column) else "" for column in (lefts, rights)]
+        cells = [side[n] if n < len(side) else "" for side in (lefts, rights)]
         lines.append(
-            f"  {name if n == 0 else '':{wide}}  {cells[0]:{COLUMN}}  {mark if n == 0 else '':1}  {cells[1]}".rstrip()
+            f"  {name if n == 0 else '':{wide}}  {cells[0]:{column}}  {mark if n == 0 else '':1}  {cells[1]}".rstrip()
         )
     return lines
 

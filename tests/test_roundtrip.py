@@ -1,0 +1,80 @@
+"""What the tutor prints, read back by its own answer reader, is graded correct: torch, index style and closed forms."""
+
+from __future__ import annotations
+
+import pytest
+
+import tutor
+from tutor.symbolic.notation import sheet_form
+from tutor.symbolic.torch_form import torch_form
+
+VARIANTS = [
+    *(entry.id for entry in tutor.entries()),
+    *(f"linear-regression:loss={loss}" for loss in ("mae", "huber", "log-cosh")),
+    "image-classifier:layers=3",
+    "mlp:layers=3,activation=tanh",
+    "mlp:layers=1,loss=mae",
+    "mlp:layers=2,activation=sigmoid,loss=mae",
+    "deep-chain:depth=12",
+]
+
+
+def shown(ex):
+    """Gradients in backward order, without the loss itself and what is given from above."""
+    ends = {q.name for q in ex.ends}
+    return [g for g in ex.derive().gradients.values() if g.name not in ends]
+
+
+def index_line(gradient, expr):
+    left = sheet_form(gradient.entry, gradient.derivation.exercise)
+    return f"{left} = {sheet_form(expr, gradient.derivation.exercise)}"
+
+
+def everything_correct(ex, lines):
+    report = tutor.check(ex, "\n".join(lines))
+    bad = [(line.text, line.verdict, line.reason) for line in report.lines if line.verdict != "correct"]
+    assert not bad
+    assert {line.quantity for line in report.lines} >= {line.split()[0].split("[")[0] for line in lines}
+
+
+@pytest.mark.parametrize("address", VARIANTS)
+def test_every_gradient_has_a_torch_form_that_reads_back(address):
+    ex = tutor.load(address)
+    gradients = shown(ex)
+    assert all(g.torch for g in gradients), [g.name for g in gradients if not g.torch]
+    everything_correct(ex, [f"{g.symbol_name} = {g.torch}" for g in gradients])
+
+
+@pytest.mark.parametrize("address", VARIANTS)
+def test_every_index_form_reads_back(address):
+    ex = tutor.load(address)
+    everything_correct(ex, [index_line(g, g.expr) for g in shown(ex)])
+
+
+@pytest.mark.parametrize("address", VARIANTS)
+def test_every_closed_form_reads_back(address):
+    ex = tutor.load(address)
+    gradients = shown(ex)
+    everything_correct(ex, [index_line(g, g.closed) for g in gradients])
+    forms = [(g, torch_form(g.closed, g.indices, ex)) for g in gradients]
+    everything_correct(ex, [f"{g.symbol_name} = {form}" for g, form in forms if form])
+
+
+@pytest.mark.parametrize("address", VARIANTS)
+def test_printed_torch_is_torch(address):
+    """The line runs as it stands in Python, with the instance's tensors as its only names."""
+    import torch
+    import torch.nn.functional as F
+
+    ex = tutor.load(address)
+    instance = ex.sample(seed=1)
+    names = {"torch": torch, "F": F, "pi": torch.pi, "range": range, **instance.sizes, **instance.values}
+    from tutor.numeric.evaluate import compile_program
+
+    true = compile_program(ex.derive().program).run(dict(instance.values), instance.sizes)
+    for gradient in shown(ex):
+        value = eval(gradient.torch, {"__builtins__": {}}, names)
+        names[gradient.symbol_name] = true[gradient.symbol_name]
+        value = torch.as_tensor(value, dtype=torch.float64)
+        assert value.shape == true[gradient.symbol_name].shape, gradient.torch
+        assert torch.allclose(value, true[gradient.symbol_name], rtol=1e-6), gradient.torch
