@@ -11,6 +11,7 @@ Names are imported when first used: `import tutor` alone loads neither sympy nor
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from tutor.symbolic.derive import derive
 
 __version__ = "0.1.0"
+
+# torch warns of a missing numpy when it is imported; nothing here needs numpy
+warnings.filterwarnings("ignore", message="Failed to initialize NumPy", category=UserWarning)
 
 _HOME = {
     "Exercise": "tutor.exercise:Exercise",

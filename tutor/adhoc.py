@@ -217,7 +217,9 @@ class _Builder:
             if isinstance(item, lang.Name):
                 self.axes.join(("index", item.name), (array.value.name, position))
             elif not isinstance(item, lang.Number):
-                raise _refusal(item, "an index here is a plain name or a number: x[i, 0]; for more write an exercise file")
+                raise _refusal(
+                    item, "an index here is a plain name or a number: x[i, 0]; for more write an exercise file"
+                )
 
     def _make_indices(self, labels: Sequence[str]) -> None:
         for label in labels:
@@ -334,12 +336,16 @@ class _Builder:
 
     def name(self, node: lang.Name) -> Expr:
         if node.name in self.indices:
-            raise _refusal(node, f"{node.name} is an index: it stands in brackets, or after a comma in Sum(..., {node.name})")
+            raise _refusal(
+                node, f"{node.name} is an index: it stands in brackets, or after a comma in Sum(..., {node.name})"
+            )
         if node.name in self.exercise.size_symbols:
             return self.exercise.size_symbols[node.name]
         found = _CONSTANTS.get(node.name) if node.name not in self.symbols else self.symbols[node.name]
         if isinstance(found, Tensor):
-            raise _refusal(node, f"{node.name} is an array here: write {node.name}[{', '.join('ijk'[: len(found.shape)])}]")
+            raise _refusal(
+                node, f"{node.name} is an array here: write {node.name}[{', '.join('ijk'[: len(found.shape)])}]"
+            )
         assert found is not None
         return found
 
@@ -395,7 +401,9 @@ class _Builder:
             known = sorted({*_FUNCTIONS, *_SPECIAL})
             hint = did_you_mean(name, known)
             product = f"; for a product write {name}*(...)" if name in self.symbols or len(name) == 1 else ""
-            raise _refusal(node, f"{name} is not a function of the table{product or hint or ': ' + ', '.join(FUNCTIONS)}")
+            raise _refusal(
+                node, f"{name} is not a function of the table{product or hint or ': ' + ', '.join(FUNCTIONS)}"
+            )
         (argument,) = self.arguments(node, name, 1)
         return function(self.inner(argument))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,7 +91,7 @@ def _in_colour(stream: Any) -> bool:
 @click.group(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 right or done, 1 not right, 2 usage, 3 not found, 4 unreadable, 5 undecided, 130 interrupted.",
+    epilog="Exit codes: 0 right or done, 1 not right, 2 usage, 3 not found, 4 unreadable, 5 undecided.",
 )
 @click.version_option(__version__, prog_name="tutor", message="%(prog)s %(version)s")
 @click.pass_context
@@ -177,7 +176,9 @@ def _verification_for(derivation: Any) -> Any:
 @app.command()
 @click.argument("first", metavar="ID|FILE")
 @click.argument("second", metavar="ID|FILE")
-@click.option("--seed", type=int, default=0, show_default=True, help="The random values where there is no worked example.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="The random values where there is no worked example."
+)
 def compare(first: str, second: str, seed: int) -> int:
     """Two exercises side by side: what changes."""
     from tutor.numeric.contrast import contrast
@@ -284,7 +285,6 @@ def _code_of(error: BaseException | None) -> int:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `args` default to the command line's."""
-    warnings.filterwarnings("ignore", message="Failed to initialize NumPy")  # torch works without
     try:
         return app.main(args=None if args is None else list(args), prog_name="tutor", standalone_mode=False) or RIGHT
     except click.exceptions.Exit as error:

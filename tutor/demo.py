@@ -37,7 +37,9 @@ def parts() -> Iterator[str]:
     exercise = tutor.load(EXERCISE)
     yield _headed("1. The exercise", text.exercise(exercise))
     verification = tutor.verify(exercise)
-    yield _headed("2. Our derivation, from the loss back", text.derivation(exercise.derive(), verification=verification))
+    yield _headed(
+        "2. Our derivation, from the loss back", text.derivation(exercise.derive(), verification=verification)
+    )
     yield _headed("3. The same from torch.autograd, at the tutorial's numbers", worked_example(exercise))
     yield _headed("4. The numbers that the tutorial prints, as a learner's answer", _judged(exercise, PRINTED))
     yield _headed("5. A derivation with one mistake in it", _judged(exercise, FORGOTTEN))

@@ -44,7 +44,9 @@ def members(entry: Entry) -> list[str]:
     default = {p.name: p.default for p in entry.parameters}
     found = [default]
     for parameter in entry.parameters:
-        found += [{**default, parameter.name: value} for value in _worth_trying(parameter) if value != parameter.default]
+        found += [
+            {**default, parameter.name: value} for value in _worth_trying(parameter) if value != parameter.default
+        ]
     return [normal_id(entry, values) for values in found]
 
 

@@ -38,7 +38,9 @@ def write_sheet(address: str, path: str | None = None) -> Written:
         with target.open("x", encoding="utf-8") as file:
             file.write(blank(exercise, header=not by_file))
     except FileExistsError:
-        raise UsageError(f"{target} exists and is left as it is: give another path, 'tutor start {address} PATH'") from None
+        raise UsageError(
+            f"{target} exists and is left as it is: give another path, 'tutor start {address} PATH'"
+        ) from None
     except OSError as error:
         raise UsageError(f"cannot write {target}: {error.strerror or error}; give another path") from None
     return Written(target, f" --exercise {address}" if by_file else "")
@@ -54,9 +56,13 @@ def blank(exercise: Exercise, header: bool = True) -> str:
     lines = [f"# exercise: {exercise.id}"] if header else []
     lines += [f"# {exercise.title}", "#"]
     lines += [f"# {row}" for row in _program(exercise)]
-    lines += ["#", "# Fill in what is asked below, in torch's spelling or with indices; other d<name> lines may stand"]
-    lines += ["# in between. Then: tutor check, with this file's name.", ""]
-    lines += [f"# {_asked(exercise, name)} = " for name in exercise.asked]
+    lines += [
+        "#",
+        "# Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other",
+        "# gradients may stand in between. Then run tutor check on this file.",
+        "",
+    ]
+    lines += [f"{_asked(exercise, name)} = ..." for name in exercise.asked]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -64,7 +70,11 @@ def _program(exercise: Exercise) -> list[str]:
     writer = SheetWriter(exercise)
     given = [q for q in exercise if q.is_leaf]
     rows = [(writer.write(q.entry), _shape(q), _domain(q)) for q in given]
-    rows += [(f"{writer.write(q.entry)} = {writer.write(q.expr)}", _shape(q), "") for q in exercise.forward if q.expr is not None]
+    rows += [
+        (f"{writer.write(q.entry)} = {writer.write(q.expr)}", _shape(q), "")
+        for q in exercise.forward
+        if q.expr is not None
+    ]
     upstream = [exercise.gradient_quantity(q) for q in exercise.ends if q.kind == "output"]
     rows += [(writer.write(q.entry), _shape(q), "given from above") for q in upstream]
     wide = min(max(len(row[0]) for row in rows), 70)

@@ -191,6 +191,7 @@ class Sheet:
     exercise: str | None = None
     sizes: dict[str, int] = field(default_factory=dict)
     line: int = 1
+    sizes_line: int = 0
 
 
 def root(node: Expression) -> Expression:

@@ -269,7 +269,7 @@ class _Reader:
                 column = line.find(given) + position + 1
                 sheet.statements.append(lang.Unreadable(number, column, line.strip()[:200], 1, reason))
                 return
-            sheet.sizes[found[1]] = int(found[2])
+            sheet.sizes[found[1]], sheet.sizes_line = int(found[2]), number
             position = found.end()
 
     def _without_docstrings(self, lines: list[str]) -> list[str]:

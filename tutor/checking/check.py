@@ -6,8 +6,9 @@ gradients that the line reads, are replaced by the truth, or the walk back from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from tutor.checking.report import NOTES, Entry, LineReport, Mistake, Repair, Rep
 from tutor.checking.truth import Point, Points, points, worked
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
+from tutor.numeric.evaluate import number
+from tutor.numeric.sample import checked_sizes
 
 JUDGED = ("gradient", "local", "value")
 WHAT = {"gradient": "gradient", "local": "local derivative", "value": "value"}
@@ -125,6 +128,7 @@ class Judged:
     sources: frozenset[str] = frozenset()
     start: int = 0
     forward: str = ""
+    helper: str = ""  # the name it has on the sheet, where that is a helper's
 
     @property
     def verdict(self) -> str:
@@ -158,8 +162,16 @@ class Judge:
         self.exercise, self.seed, self.lenient, self.points = exercise, seed, lenient, draws
         self.tolerance = tolerance
         self.names: Names = exercise._cached("names", lambda: Names(exercise))
+        self.extra: dict[str, dict[int, Tensor]] = {}  # gradients of the learner's own quantities, by draw
         self.judged: list[Judged] = []
         self.notes: list[str] = []
+
+    def meaning_of(self, name: str) -> Meaning:
+        return Meaning(name, "gradient", name[1:]) if name in self.extra else self.names.meaning(name)
+
+    def true(self, meaning: Meaning, point: Point) -> Tensor | None:
+        own = self.extra.get(meaning.name)
+        return point.true(meaning) if own is None else own.get(id(point))
 
     # -- comparing ----------------------------------------------------------------------------------------
 
@@ -175,17 +187,18 @@ class Judge:
         return "equal" if "equal" in found else "unknown"
 
     def _clearly_equal(self, meaning: Meaning, given: list[Tensor | None]) -> bool:
-        true = self.points.flat(meaning) if isinstance(self.points, Points) else None
+        shared = isinstance(self.points, Points) and meaning.name not in self.extra
+        true = self.points.flat(meaning) if shared else None  # type: ignore[attr-defined]
         if true is None:
             return False
         for value, point in zip(given, self.points, strict=True):
-            known = point.true(meaning)
+            known = self.true(meaning, point)
             if value is None or known is None or value.shape != known.shape:
                 return False
         return compare.all_close(given, *true)  # type: ignore[arg-type]
 
     def _same(self, meaning: Meaning, given: Tensor | None, point: Point, true: Tensor | None = None) -> str:
-        true = point.true(meaning) if true is None else true
+        true = self.true(meaning, point) if true is None else true
         if true is None:
             return "unknown"
         if given is None:
@@ -220,12 +233,12 @@ class Judge:
             for name, value in stop.items()
             if name in point.gradients and value.shape == point.gradients[name].shape and name != meaning.name
         }
-        return point.walk(fitting).get(meaning.name) if fitting else point.true(meaning)
+        return point.walk(fitting).get(meaning.name) if fitting else self.true(meaning, point)
 
     def telling(self, stop: Mapping[str, Tensor], point: Point) -> bool:
         """R says nothing where it is zero or not finite and the truth is not."""
         for name, value in stop.items():
-            true = point.true(self.names.meaning(name))
+            true = self.true(self.meaning_of(name), point)
             if true is None:
                 continue
             if not bool(torch.isfinite(value).all()) and bool(torch.isfinite(true).all()):
@@ -239,7 +252,7 @@ class Judge:
     def wrong(self, meaning: Meaning, how: str, cases: list[mistakes.Case], given: list[Tensor | None]) -> Judgement:
         """A wrong line with its causes: `cases` are the learner's values beside what they should be, given R."""
         what, first = WHAT[meaning.kind], given[0]
-        true = self.points[0].true(meaning)
+        true = self.true(meaning, self.points[0])
         base = Judgement("wrong", Sentence("differs", {"what": what}), first, true)
         if how == "shape":
             assert first is not None and true is not None
@@ -291,7 +304,7 @@ class Judge:
         lines = sorted(self.judged, key=lambda j: (j.line, j.column))
         first = next((j for j in lines if j.verdict == "wrong"), None)
         if first is not None:
-            first.forward = self.forward_line(self.names.meaning(first.name))
+            first.forward = self.forward_line(self.meaning_of(first.name))
         asked = {self._answer_name(name): points for name, points in self.exercise.asked.items()}
         return Report(
             self.exercise.id,
@@ -328,7 +341,7 @@ class Judge:
             for name in current.sources - reached:
                 reached.add(name)
                 todo += [j for j in lines if j.name == name]
-        return origin.name in reached
+        return bool(reached & {origin.name, origin.helper} - {""})
 
 
 def _show(shape: Iterable[int]) -> str:
@@ -349,6 +362,7 @@ class SegmentState:
 
 class SheetJudge(Judge):
     def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool):
+        sheet = _with_sizes_checked(exercise, sheet)
         super().__init__(exercise, seed, lenient, points(exercise, seed, sheet.sizes or None))
         self.sheet = sheet
         self.outline = Outline(sheet, exercise, self.names)
@@ -356,12 +370,13 @@ class SheetJudge(Judge):
         self.worked = worked(exercise)
         self.pins = self._judge_numbers()
         self.runs = self._run(self._pinned)
+        self._own_quantities()
         self._corrected: list[Run] | None = None
         self._worked_run: Run | None = None
         self._helper_lines: dict[int, Judged] = {}
 
     def meaning(self, segment: Segment) -> Meaning:
-        return self.names.meaning(segment.name)
+        return self.meaning_of(segment.name)
 
     # -- runs ------------------------------------------------------------------------------------------------
 
@@ -379,7 +394,7 @@ class SheetJudge(Judge):
         """Numbers that are right at the worked instance count as the true gradient everywhere."""
         made = {}
         for state in self.pins:
-            true = point.true(self.meaning(state.segment))
+            true = self.true(self.meaning(state.segment), point)
             if true is not None:
                 made[state.segment.name, state.segment.end] = true
         return made
@@ -395,7 +410,7 @@ class SheetJudge(Judge):
         made = {}
         for state in self.states:
             meaning = self.meaning(state.segment)
-            true = point.true(meaning) if meaning.kind in JUDGED else None
+            true = self.true(meaning, point) if meaning.kind in JUDGED else None
             if true is not None:
                 made[state.segment.name, state.segment.end] = true
         return made
@@ -408,6 +423,19 @@ class SheetJudge(Judge):
 
     def value(self, run: Run, segment: Segment) -> Tensor | None:
         return _tensor(run.values.get((segment.name, segment.end)))
+
+    def _own_quantities(self) -> None:
+        """`r = y_pred - y; dr = 2*r`: a helper that is a part of a forward formula has a gradient that is judged."""
+        for name in self.outline.helper_gradients:
+            helper = next((s.segment for s in self.states if s.segment.name == name[1:]), None)
+            values = [self.value(run, helper) for run in self.runs] if helper is not None else [None]
+            if any(value is None for value in values):
+                continue
+            from tutor.checking.subexpressions import gradient_of_helper
+
+            found = gradient_of_helper(self.exercise, name[1:], values, self.points)  # type: ignore[arg-type]
+            if found is not None:
+                self.extra[name] = {id(point): true for point, true in zip(self.points, found, strict=True)}
 
     # -- numbers -----------------------------------------------------------------------------------------------
 
@@ -430,11 +458,11 @@ class SheetJudge(Judge):
         meaning, number = self.meaning(state.segment), state.number
         assert number is not None
         given = [number.value] * len(self.points)
-        if self.points[0].true(meaning) is None:
+        if self.true(meaning, self.points[0]) is None:
             return None
-        fitted = [_fitted(value, point.true(meaning)) for value, point in zip(given, self.points, strict=True)]
+        fitted = [_fitted(value, self.true(meaning, point)) for value, point in zip(given, self.points, strict=True)]
         if self.outcome(meaning, fitted) == "equal":
-            return Judgement("correct", Sentence("general-number"), fitted[0], self.points[0].true(meaning))
+            return Judgement("correct", Sentence("general-number"), fitted[0], self.true(meaning, self.points[0]))
         true = self.worked.true(meaning) if self.worked is not None else None
         if true is None:
             return None
@@ -532,13 +560,13 @@ class SheetJudge(Judge):
             return self._failed_helper(segment, failure)
         if isinstance(segment.statement, lang.Unreadable):
             return None  # has its own entry
-        if self.points[0].true(meaning) is None:
+        if self.true(meaning, self.points[0]) is None:
             return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of}))
         if failure is not None:
             return self._failed(segment, meaning, failure)
         given = [self.value(run, segment) for run in self.runs]
         if segment.looped and any(
-            v is not None and (t := p.true(meaning)) is not None and v.shape != t.shape
+            v is not None and (t := self.true(meaning, p)) is not None and v.shape != t.shape
             for v, p in zip(given, self.points, strict=True)
         ):
             return None  # one round's value of a loop: a helper
@@ -568,15 +596,15 @@ class SheetJudge(Judge):
             stale = [name for name in untrue if self._stale(name, segment)]
             sound = self._outcome_corrected(segment, meaning) == "equal" or self.follows(meaning, given, stops, self.points)
             if sound and not stale:
-                return Judgement("follows", self._follows_sentence(untrue, segment), given[0], self.points[0].true(meaning))
+                return Judgement("follows", self._follows_sentence(untrue, segment), given[0], self.true(meaning, self.points[0]))
             if sound:
                 params = {"name": stale[0], "line": self._last_line(stale[0])}
                 message = Mistake("stale-value", Sentence("stale", params).render({"stale": _STALE}), params)
-                return Judgement("wrong", Sentence("stale", params), given[0], self.points[0].true(meaning), mistakes=(message,))
+                return Judgement("wrong", Sentence("stale", params), given[0], self.true(meaning, self.points[0]), mistakes=(message,))
         blamed = self._blamed_helper(segment, meaning)
         if blamed is not None:
             return Judgement("follows", Sentence("follows", {"names": blamed.text.split("=")[0].strip(), "line": blamed.line}),
-                             given[0], self.points[0].true(meaning))  # fmt: skip
+                             given[0], self.true(meaning, self.points[0]))  # fmt: skip
         return self.wrong(meaning, how, self._cases(meaning, given, stops), given)
 
     def _cases(self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]) -> list[mistakes.Case]:
@@ -595,7 +623,7 @@ class SheetJudge(Judge):
         made = {}
         for name, unit in segment.sources.items():
             value = _tensor(run.seen.get((name, unit)))
-            if value is not None and self.names.meaning(name).kind in ("gradient", "value"):
+            if value is not None and self.meaning_of(name).kind in ("gradient", "value"):
                 made[name] = value
         return made
 
@@ -603,7 +631,9 @@ class SheetJudge(Judge):
         """Members of R that are not the true ones (or have no value at all)."""
         found = []
         for name, unit in segment.sources.items():
-            meaning = self.names.meaning(name)
+            meaning = self.meaning_of(name)
+            if meaning.kind not in JUDGED:
+                continue
             held = [run.seen.get((name, unit)) for run in self.runs]
             if all(value is None for value in held):
                 continue  # a given gradient
@@ -624,11 +654,17 @@ class SheetJudge(Judge):
         if state is None or state.segment.end < segment.sources[name]:
             return False
         given = [self.value(run, state.segment) for run in self.runs]
-        return state.segment is not segment and self.outcome(self.names.meaning(name), given) == "equal"
+        return state.segment is not segment and self.outcome(self.meaning_of(name), given) == "equal"
 
     def _line_of(self, name: str, segment: Segment) -> int:
-        state = self._before(name, segment)
+        state, unit = self._before(name, segment), segment.sources.get(name, segment.end)
+        changed = [self._line_of_unit(at, by) for other, at, by in self.runs[0].disturbed if other == name and at < unit]
+        if state is not None and changed and state.segment.end < unit:
+            return max(changed[-1], state.segment.statement.line)
         return state.segment.statement.line if state is not None else segment.statement.line
+
+    def _line_of_unit(self, unit: int, name: str) -> int:
+        return next(t.statement.line for t in self.outline.units[unit].touches if t.name == name)
 
     def _last_line(self, name: str) -> int:
         return [s.segment.statement.line for s in self.states if s.segment.name == name][-1]
@@ -681,7 +717,7 @@ class SheetJudge(Judge):
         sentence = Sentence("no-value", params)
         if failure.repair is not None:
             sentence = Sentence("no-value-repair", {**params, "repair": failure.repair.new})
-        true = self.points[0].true(meaning) if meaning.kind in JUDGED else None
+        true = self.true(meaning, self.points[0]) if meaning.kind in JUDGED else None
         return Judgement("wrong", sentence, None, true, repair=failure.repair, shapes=failure.shapes)
 
     def _failed_helper(self, segment: Segment, failure: Failure | None) -> Judgement | None:
@@ -742,6 +778,8 @@ class SheetJudge(Judge):
         """Gradients that the helper equals but for one known mistake."""
         given = [self.value(run, helper) for run in self.runs]
         own = {state.segment.name for state in self.states}
+        if f"d{helper.name}" in self.extra:
+            return  # a forward quantity of the learner's
         for name in self.points[0].gradients:
             meaning = self.names.meaning(name)
             plain = meaning.kind != "gradient" or meaning.of in self.names.ends or name in own
@@ -773,7 +811,7 @@ class SheetJudge(Judge):
         cases = self._cases(meaning, given, [{} for _ in self.points])
         judgement = self.wrong(meaning, "different", cases, given)
         statement = helper.statement
-        made = Judged(name, statement.line, statement.column, statement.text, judgement, frozenset(helper.sources))
+        made = Judged(name, statement.line, statement.column, statement.text, judgement, frozenset(helper.sources), statement.start, helper=helper.name)
         self._helper_lines[id(helper)] = made
         self.judged.append(made)
         return made
@@ -807,7 +845,7 @@ class SheetJudge(Judge):
         seen.add(meaning.name)
         sentence = Sentence("aliasing", params)
         mistake = Mistake("aliasing", sentence.render({"aliasing": _ALIASING}), params)
-        judgement = Judgement("wrong", sentence, after, self.points[0].true(meaning), mistakes=(mistake,))
+        judgement = Judgement("wrong", sentence, after, self.true(meaning, self.points[0]), mistakes=(mistake,))
         self.judged.append(Judged(meaning.name, statement.line, statement.column, statement.text, judgement))
 
     def _remarks(self) -> None:
@@ -821,7 +859,7 @@ class SheetJudge(Judge):
                 close = next((w for w in wanted - given if w.lower() == segment.name.lower()), None)
                 if close is not None:
                     self.notes.append(Sentence("typo", {"line": line, "name": segment.name, "meant": close}).render(NOTES))
-            elif meaning.kind == "forward":
+            elif meaning.kind == "forward" and self.exercise[meaning.name].kind != "parameter":
                 self._remark_on_forward(segment, meaning, line)
 
     def _remark_on_forward(self, segment: Segment, meaning: Meaning, line: int) -> None:
@@ -829,6 +867,23 @@ class SheetJudge(Judge):
         true = self.points[0].values[meaning.name]
         if value is not None and (value.shape != true.shape or not torch.allclose(value, true.to(value.dtype), rtol=1e-9, atol=1e-12)):
             self.notes.append(Sentence("forward", {"line": line, "name": meaning.name}).render(NOTES))
+
+
+def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
+    """The sheet, with sizes that cannot be pinned as an unreadable line."""
+    if not sheet.sizes:
+        return sheet
+    try:
+        sizes = checked_sizes(exercise, sheet.sizes, 0)
+        entries = sum(math.prod(number(extent, sizes) for extent in q.shape) for q in exercise)
+        if entries <= library.MAX_TENSOR:
+            return sheet
+        reason = f"these sizes make {entries} entries; at most {library.MAX_TENSOR} are computed"
+    except UsageError as error:
+        reason = str(error)
+    line = sheet.sizes_line
+    refused = lang.Unreadable(line, 1, f"# sizes: {', '.join(f'{k}={v}' for k, v in sheet.sizes.items())}", 1, reason)
+    return replace(sheet, statements=[refused, *sheet.statements], sizes={})
 
 
 _STALE = "{name} is read before its last update on line {line}"
@@ -891,7 +946,7 @@ class ValueJudge(Judge):
         return self.finish()
 
     def _judge(self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]) -> Judgement:
-        if meaning.kind not in JUDGED or self.points[0].true(meaning) is None:
+        if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
             return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of or meaning.name}))
         if any(value is None for value in given):
             return Judgement("unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is not a tensor"}))
@@ -903,7 +958,7 @@ class ValueJudge(Judge):
         telling = all(self.telling(stop, point) for stop, point in zip(stops, self.points, strict=True))
         if any(stops) and telling and self.follows(meaning, given, stops, self.points):
             names = ", ".join(stops[0])
-            return Judgement("follows", Sentence("follows", {"names": names, "line": 0}), given[0], self.points[0].true(meaning))
+            return Judgement("follows", Sentence("follows", {"names": names, "line": 0}), given[0], self.true(meaning, self.points[0]))
         cases = []
         for value, stop, point in zip(given, stops, self.points, strict=True):
             expected = self.expected(meaning, stop, point)
@@ -968,4 +1023,4 @@ def _as_function(exercise: Exercise, function: Any) -> Callable[[Any], Mapping[s
     return backward
 
 
-__all__ = ["check", "check_sheet", "check_tensors", "read_answer", "field"]
+__all__ = ["check", "check_sheet", "check_tensors", "read_answer"]

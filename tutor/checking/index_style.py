@@ -191,17 +191,18 @@ class IndexStyle:
         return name not in run.names.indices and run.outline.valued(name)
 
     def _exercise_extent(self, label: str) -> int | None:
-        index = self.run.names.indices.get(label)
-        if index is None:
-            return None
-        return _extent(index, self.run.draw.sizes)
+        known = self.run.extents
+        if label not in known:
+            index = self.run.names.indices.get(label)
+            known[label] = None if index is None else _extent(index, self.run.draw.sizes)
+        return known[label]
 
     def _shape_of(self, name: str) -> tuple[int, ...] | None:
         """The shape of a variable, or what the exercise says a name must have."""
         meaning = self.run.names.meaning(name)
         quantity = self.run.names.quantities.get(meaning.of)
         if quantity is not None and meaning.kind in ("gradient", "value", "forward"):
-            return tuple(_extent(index, self.run.draw.sizes) for index in quantity.indices)
+            return tuple(self._exercise_extent(index.name) or 0 for index in quantity.indices)
         value = self.run.variables.get(name)
         if isinstance(value, Tensor) and isinstance(self.statement, lang.Update):
             return tuple(value.shape)

@@ -86,6 +86,7 @@ class Run:
         self.replace = replace or {}
         self.variables: dict[str, Any] = {}
         self.limits = Limits()
+        self.extents: dict[str, int | None] = {}  # of the exercise's indices, at this draw
         self.values: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was at the end of the unit
         self.seen: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was when the unit read it
         self.failures: dict[int, Failure] = {}

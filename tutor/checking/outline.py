@@ -138,6 +138,10 @@ class Outline:
         for unit in self.units:
             unit.touches = list(self._touches(unit.statement, frozenset()))
             unit.reads = frozenset().union(*(touch.reads for touch in unit.touches))
+        given = {touch.name for unit in self.units for touch in unit.touches}
+        self.helper_gradients = sorted(
+            name for name in given if name[:1] == "d" and name[1:] in given and names.meaning(name).kind == "helper"
+        )
         self.segments = self._segments()
 
     @cached_property
@@ -288,9 +292,9 @@ class Outline:
         for name in touch.reads:
             if name == touch.name:
                 continue
-            if self.names.meaning(name).kind in ("gradient", "value", "local"):
+            if self.names.meaning(name).kind in ("gradient", "value", "local") or name in self.helper_gradients:
                 segment.sources.setdefault(name, unit)
-            elif name in flows:
+            if name in flows and self.names.meaning(name).kind not in ("gradient", "value", "local"):
                 sources, helpers = flows[name]
                 segment.helpers.setdefault(name, unit)
                 for source, at in sources.items():

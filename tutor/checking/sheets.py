@@ -57,6 +57,6 @@ def _named(sheet: lang.Sheet) -> str:
     if isinstance(header, lang.Unreadable):
         raise ReadingError(header.reason, header.line, header.column)
     raise UsageError(
-        "the sheet does not say which exercise it is for: begin it with a line such as '# exercise: linear-regression', "
+        "the sheet does not say which exercise it is for: begin it with a line like '# exercise: linear-regression', "
         "or give --exercise"
     )

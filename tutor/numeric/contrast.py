@@ -170,7 +170,9 @@ def _alike(exercise: Exercise, other: Instance, seed: int) -> tuple[Instance, tu
     with torch.no_grad():
         made = forward_plan(exercise).run(leaves, own.sizes)
     if not all(bool(torch.isfinite(value).all()) for value in made.values()):
-        return own, (f"{exercise.id} is not finite at the values of {other.exercise.id}: it has values of its own here",)
+        return own, (
+            f"{exercise.id} is not finite at the values of {other.exercise.id}: it has values of its own here",
+        )
     return Instance(exercise, own.sizes, {**leaves, **made}, seed=seed), ()
 
 

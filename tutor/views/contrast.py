@@ -39,7 +39,9 @@ def _row(row: Row, wide: int) -> list[str]:
         marks = ["=" if same else "≠" for same in (row.same_formula, row.same_value)]
     formulas = ["-" if side is None else side.formula for side in (row.left, row.right)]
     numbers = [_number(side) for side in (row.left, row.right)]
-    return _columns(row.name, formulas[0], marks[0], formulas[1], wide) + _columns("", numbers[0], marks[1], numbers[1], wide)
+    return _columns(row.name, formulas[0], marks[0], formulas[1], wide) + _columns(
+        "", numbers[0], marks[1], numbers[1], wide
+    )
 
 
 def _number(side: Side | None) -> str:

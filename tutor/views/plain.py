@@ -16,9 +16,9 @@ _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
 def writable(text: str, encoding: str | None) -> str:
-    """The text as it is where `encoding` has all its letters, else in ASCII."""
+    """The text as it is where `encoding` has all its letters, else in ASCII; None is a stream of text, not of bytes."""
     try:
-        text.encode(encoding or "ascii")
+        text.encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return ascii_only(text)
     return text

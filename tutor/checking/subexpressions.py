@@ -1,0 +1,111 @@
+"""A learner's own quantity: a helper that equals a part of a forward formula (`r = y_pred - y`) has a gradient too.
+
+The part gets the helper's name as a step of its own, and the derivation of that exercise gives the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations, product
+from typing import Any
+
+import torch
+from sympy import Basic, Expr, Idx, Indexed, Symbol
+from sympy.concrete.expr_with_limits import ExprWithLimits
+from torch import Tensor
+
+from tutor.checking.truth import Point
+from tutor.exercise import Exercise, Quantity
+from tutor.numeric.evaluate import compile_program
+from tutor.symbolic.indices import Tensor as Array
+from tutor.symbolic.indices import entry, ordered_indices, quantities_in, transform
+
+MOST = 400  # parts of formulas that are looked at
+
+
+def gradient_of_helper(exercise: Exercise, name: str, values: list[Tensor], points: list[Point]) -> list[Tensor] | None:
+    """The loss's gradient with respect to a helper at every draw; None where it is no part of a formula."""
+    for q in exercise:
+        if q.differentiable and q.kind != "value" and _equal([p.values[q.name] for p in points], values):
+            return [p.gradients[f"d{q.name}"] for p in points] if f"d{q.name}" in points[0].gradients else None
+    for indices, part in _parts(exercise):
+        if len(indices) != values[0].ndim:
+            continue
+        found = compile_program([("part", indices, part)]).run(points[0].values, points[0].sizes)["part"]
+        for order, sign in product(permutations(range(len(indices))), (1, -1)):
+            if _equal([sign * found.permute(order)], values[:1]):
+                chosen = tuple(indices[axis] for axis in order)
+                plan = compile_program([("part", chosen, sign * part)])
+                if _equal([plan.run(p.values, p.sizes)["part"] for p in points], values):
+                    return _gradient(exercise, name, chosen, part, sign, values, points)
+    return None
+
+
+def _equal(mine: list[Tensor], theirs: list[Tensor]) -> bool:
+    return all(
+        a.shape == b.shape and a.is_floating_point() and torch.allclose(a, b, rtol=1e-9, atol=1e-12)
+        for a, b in zip(mine, theirs, strict=True)
+    )
+
+
+def _parts(exercise: Exercise) -> list[tuple[tuple[Idx, ...], Expr]]:
+    """Every part of the forward formulas with the axes it has, once."""
+
+    def make() -> list[tuple[tuple[Idx, ...], Expr]]:
+        found = dict.fromkeys(part for q in exercise.forward for part in _inside(q.expr))
+        return [(ordered_indices(part), part) for part in list(found)[:MOST]]
+
+    return exercise._cached("parts of formulas", make)
+
+
+def _inside(node: Basic | None) -> Iterator[Expr]:
+    if node is None or isinstance(node, (Idx, Symbol, Indexed, Array)):
+        return
+    if isinstance(node, Expr) and not node.is_number and quantities_in(node):
+        yield node
+    for part in node.args[:1] if isinstance(node, ExprWithLimits) else node.args:
+        yield from _inside(part)
+
+
+def _gradient(
+    exercise: Exercise,
+    name: str,
+    indices: tuple[Idx, ...],
+    part: Expr,
+    sign: int,
+    values: list[Tensor],
+    points: list[Point],
+) -> list[Tensor]:
+    from tutor.symbolic.derive import derive
+
+    def make() -> Any:
+        gradient = derive(_with_step(exercise, name, indices, part, sign)).gradients[name]
+        return compile_program([("gradient", indices, gradient.expr)])
+
+    plan = exercise._cached(("gradient of a part", name, indices, part, sign), make)
+    made = []
+    for point, value in zip(points, values, strict=True):
+        known = {**point.values, **point.gradients, name: value}
+        made.append(plan.run(known, point.sizes)["gradient"])
+    return made
+
+
+def _with_step(exercise: Exercise, name: str, indices: tuple[Idx, ...], part: Expr, sign: int) -> Exercise:
+    """The same exercise, with the part as a step of that name before its first use."""
+    made = Exercise(exercise.name)
+    made.size_symbols, made.index_symbols = dict(exercise.size_symbols), dict(exercise.index_symbols)
+    made.facts = list(exercise.facts)
+    step = Quantity(name, "step", indices, sign * part)
+    mine = sign * entry(step.symbol, indices)
+
+    def swap(node: Basic) -> Basic | None:
+        return mine if node == part else None
+
+    for q in exercise:
+        if q.kind == "value":
+            continue
+        expr = transform(q.expr, swap) if q.expr is not None else None
+        if expr is not q.expr and name not in made.quantities:
+            made._add(step)
+        made._add(Quantity(q.name, q.kind, q.indices, expr, q.domain, q.below))
+    return made
