@@ -105,7 +105,7 @@ def scalar(expr, at, values, sizes):
     if expr in (S.true, S.false):
         return expr == S.true
     if isinstance(expr, sympy.floor) and expr.args[0].is_rational is not False:
-        return math.floor(exact(expr.args[0], go))
+        return int(math.floor(exact(expr.args[0], go)))
     return rules[expr.func](*map(go, expr.args))
 
 
@@ -385,12 +385,13 @@ def expressions(draw, free, depth):
         return Add(*parts) if kind == "add" else Mul(*parts)
     if kind in ("sum", "reduce", "scatter"):
         over = draw(st.lists(st.sampled_from([a for axes in AXES.values() for a in axes]), min_size=1, max_size=2, unique=True))
+        over = over[:1] if kind == "reduce" else over
         inside = free | set(over)
         body = draw(expressions(inside, depth - 1))
         if kind == "scatter":
             body = body * draw(deltas(inside)) * draw(st.one_of(st.just(S.One), deltas(inside)))
         if kind == "reduce":
-            return reduce_over(draw(st.sampled_from([MaxOver, MinOver, Product])), body, over[:1])
+            return reduce_over(draw(st.sampled_from([MaxOver, MinOver, Product])), body, over)
         return reduce_over(Sum, body, over)
     if kind == "piecewise":
         return Piecewise((draw(smaller), draw(conditions(free))), (draw(smaller), True))
@@ -404,7 +405,7 @@ def expressions(draw, free, depth):
     return draw(st.sampled_from([sin, tanh, Abs, relu, sigmoid]))(inner)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=int(__import__("os").environ.get("EX","300")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_random_expressions(data):
     free = data.draw(st.sampled_from([(), (i,), (i, j), (k, i), (v, j), (v,), (i, i2), (j, i, k)]))
@@ -419,8 +420,7 @@ def test_random_programs_share_registers_without_mixing_them_up(data):
     first = data.draw(expressions(frozenset((i, j)), 2))
     second = data.draw(expressions(frozenset((i2, j2)), 2))
     z1, z2 = tensor("z1", (i, j)), tensor("z2", (i2, j2))
-    both = z1[i, j] * z2[i, j] + Sum(z1[i, j] * z2[i2, j], j) .subs({}) if False else z1[i, j] * z2[i, j]
-    program = [("z1", (i, j), first), ("z2", (i2, j2), second), ("z3", (j, i), both)]
+    program = [("z1", (i, j), first), ("z2", (i2, j2), second), ("z3", (j, i), z1[i, j] * z2[i, j])]
     for distinct in (False, True):
         found = compile_program(program, distinct=distinct).run(world(), SIZES)
         one, two = loops(first, (i, j), world(), SIZES), loops(second, (i2, j2), world(), SIZES)

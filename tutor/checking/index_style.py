@@ -357,7 +357,8 @@ class IndexStyle:
         if value.tensor.is_floating_point():
             whole = value.tensor.round()
             if not bool((whole == value.tensor).all()):
-                raise self.run.refuse(item, "an index is a whole number")
+                other = f": {item.name} has a value, use another letter" if isinstance(item, lang.Name) else ""
+                raise self.run.refuse(item, f"an index is a whole number{other}")
             value = Named(whole.to(torch.int64), value.axes)
         return value
 

@@ -526,6 +526,8 @@ class Run:
 
     def _function(self, node: lang.Call, entry: library.Entry | None, name: str, numpy: bool) -> Any:
         if entry is None:
+            if isinstance(node.function, lang.Name) and self.outline.valued(name):
+                raise self.refuse(node, f"{name} is not a function; a product needs its *: {name}*(...)")
             close = did_you_mean(name.split(".")[-1], library.FUNCTION)
             raise self.refuse(node, f"{name}(...) is not a function of the language{close}")
         arguments = [self.argument(given) for given in node.arguments]

@@ -463,7 +463,8 @@ class Input:
 # -- reading formulas ------------------------------------------------------------------------------------
 
 _RELATIONS = tuple(_COMPARE)
-_BOOLEANS = (And, Or, Not)
+_ARITHMETIC_OPS = ("add", "sub", "mul", "div", "neg")  # Python's own operators: numbers will do
+_TENSORS_ONLY = ("maximum", "minimum")
 # functions that are finite wherever their argument is: what a mask may multiply instead of select
 _TAME = frozenset(
     ("sin", "cos", "tanh", "sigmoid", "softplus", "relu", "silu", "gelu", "erf", "erfc", "atan", "Abs", "sign",
@@ -565,13 +566,18 @@ class Builder:
 
     def tensor(self, term: Term) -> Register:
         """As `value`, but a constant is made a tensor too."""
-        register = self.value(term)
+        return self.filled(self.value(term))
+
+    def filled(self, register: Register) -> Register:
+        """A Python number as a tensor."""
         if register.kind != "number":
             return register
         return Register(self.emit("full", (register.slot, DTYPE, DEVICE)))
 
     def apply(self, op: str, parts: Sequence[Register], *params: Any, kind: str = "float") -> Register:
         """An elementwise call over the union of the axes."""
+        if op in _TENSORS_ONLY or (op not in _ARITHMETIC_OPS and all(part.kind == "number" for part in parts)):
+            parts = [self.filled(part) for part in parts]
         axes = self.ordered(a for part in parts for a in part.axes)
         return Register(self.emit(op, [self.aligned(part, axes) for part in parts], *params), axes, kind)
 
@@ -632,10 +638,11 @@ class Builder:
             return Term(offset)
         if len(parts) == 1 and offset == 0:
             return Term(*parts[0])
-        shared = parts[0][0] if len({abs(c) if c.is_number else c for c, _ in parts}) == 1 and offset == 0 else S.One
-        if shared != 1:
-            shared = abs(shared) if shared.is_number else shared
-            parts = [(c / shared, r) for c, r in parts]
+        first = parts[0][0]
+        shared = S.One
+        if offset == 0 and all(c in (first, -first) for c, _ in parts):
+            shared = -first if first.could_extract_minus_sign() else first
+            parts = [(S.One if c == shared else S.NegativeOne, r) for c, r in parts]
         parts.sort(key=lambda part: len(part[1].axes))
         base = next((p for p in parts if p[0] == 1), None)
         if base is not None:
@@ -760,8 +767,8 @@ class Builder:
         return Term(S.One, made)
 
     def choose(self, condition: Register, yes: Register, no: Register) -> Register:
-        if yes.kind == no.kind == "number":  # torch would take its default dtype
-            yes = Register(self.emit("full", (yes.slot, DTYPE, DEVICE)))
+        if no.kind == "number":  # of two numbers torch would make its default dtype
+            yes = self.filled(yes)
         return self.apply("where", (condition, yes, no))
 
     def delta(self, expr: KroneckerDelta, guard: Register | None) -> Register:
@@ -791,6 +798,8 @@ class Builder:
         if term.register is not None and term.constant == 1 and term.register.kind == "int":
             return term.register
         register = self.value(term)
+        if register.kind == "number":
+            return register
         return replace(register, slot=self.emit("whole", (register.slot,)), kind="int")
 
     # -- entries: views, slices, gathers ---------------------------------------------------------------------

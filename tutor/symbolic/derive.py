@@ -521,8 +521,7 @@ def _gradient_step(exercise: Exercise, q: Quantity, consumers: Sequence[Quantity
     if q.kind == "output":
         given = exercise.gradient_quantity(q).entry
         return Step("gradient", target, given, (message("gradient", loss="L", quantity=q.name),), q.name)
-    parts = [_Contribution(exercise, v, q) for v in consumers]
-    parts = [part for part in parts if part.paths]
+    parts = contributions(exercise, q, consumers)
     if not parts:
         return Step("gradient", target, S.Zero, (message("unused", quantity=q.name),), q.name)
     steps = _phases(exercise, q, target, parts)
@@ -530,7 +529,15 @@ def _gradient_step(exercise: Exercise, q: Quantity, consumers: Sequence[Quantity
     return Step("gradient", target, steps[-1].after, (says,), q.name, None, tuple(steps))
 
 
-def _phases(exercise: Exercise, q: Quantity, target: Expr, parts: Sequence[_Contribution]) -> list[Step]:
+def contributions(exercise: Exercise, q: Quantity, consumers: Sequence[Quantity] | None = None) -> list[Contribution]:
+    """What each consumer sends back to q, the one nearest to the loss first."""
+    if consumers is None:
+        consumers = [v for v in reversed(exercise.forward) if q.name in v.reads]
+    found = [Contribution(exercise, v, q) for v in consumers]
+    return [part for part in found if part.paths]
+
+
+def _phases(exercise: Exercise, q: Quantity, target: Expr, parts: Sequence[Contribution]) -> list[Step]:
     """Chain rule, local derivatives, contraction, names, facts: only those that change something."""
     steps: list[Step] = []
 
@@ -567,7 +574,7 @@ def use_fact(node: Expr, fact: Fact) -> Expr:
     return replace_sums(node, fact.left, fact.right, sorted(free_indices(fact.left), key=str))
 
 
-def _chain_message(q: Quantity, parts: Sequence[_Contribution]) -> Message:
+def _chain_message(q: Quantity, parts: Sequence[Contribution]) -> Message:
     if len(parts) > 1:
         return message("chain-paths", consumers=[p.v.name for p in parts], quantity=q.name)
     part = parts[0]
@@ -576,7 +583,26 @@ def _chain_message(q: Quantity, parts: Sequence[_Contribution]) -> Message:
     return message("chain", consumer=part.v.name, quantity=q.name)
 
 
-class _Contribution:
+@dataclass(frozen=True)
+class Term:
+    """`Sum(upstream * factors * picks, over)`: the part of dq that comes through one occurrence of q in v."""
+
+    v: Quantity
+    upstream: Expr
+    factors: tuple[Expr, ...]
+    picks: tuple[Expr, ...]  # masks and deltas that contraction left
+    over: tuple[Idx, ...]
+
+    @property
+    def body(self) -> Expr:
+        return _settle_masks(Mul(self.upstream, *self.factors, *self.picks))
+
+    @property
+    def expr(self) -> Expr:
+        return total(self.body, self.over)
+
+
+class Contribution:
     """What one consumer v sends back to q: `Sum(dv[I] * local, I)`."""
 
     def __init__(self, exercise: Exercise, v: Quantity, q: Quantity):
@@ -658,12 +684,19 @@ class _Contribution:
         return reduce_over(Sum, product, self.summed)
 
     @cached_property
-    def contracted(self) -> Expr:
-        terms = []
+    def terms(self) -> list[Term]:
+        """One per occurrence of q: the upstream gradient and the local factors under their sum."""
+        made = []
         for path, meeting in zip(self.paths, self.meetings, strict=True):
-            scope = [*self.scope, *path.entered]
-            terms.append(_assemble(self._upstream({}) * path.product, meeting, scope))
-        return Add(*terms)
+            upstream = substitute(self._upstream({}), meeting.solved)
+            factors = [substitute(f, meeting.solved) for f in path.factors]
+            left = [i for i in (*self.scope, *path.entered) if i not in meeting.solved]
+            made.append(Term(self.v, upstream, tuple(factors), (*meeting.masks, *meeting.deltas), tuple(left)))
+        return made
+
+    @cached_property
+    def contracted(self) -> Expr:
+        return Add(*(term.expr for term in self.terms))
 
     @cached_property
     def messages(self) -> tuple[Message, ...]:
@@ -712,9 +745,7 @@ def _is_plain(expr: Expr) -> bool:
 
 def _assemble(product: Expr, meeting: Meeting, scope: Sequence[Idx]) -> Expr:
     left = [i for i in scope if i not in meeting.solved]
-    body = substitute(product, meeting.solved) * Mul(*meeting.masks, *meeting.deltas)
-    body = _settle_masks(body)
-    return total(body, left)
+    return total(_settle_masks(substitute(product, meeting.solved) * Mul(*meeting.masks, *meeting.deltas)), left)
 
 
 def _settle_masks(body: Expr) -> Expr:

@@ -1,0 +1,506 @@
+"""The answer language: what reads, as what, and what is refused, with its place and what is allowed instead."""
+
+import time
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tutor.answers import language as lang
+from tutor.answers.python import MAX_LENGTH, read
+from tutor.checking import library
+from tutor.checking.interpret import Run
+from tutor.checking.outline import Names, Outline
+from tutor.errors import ReadingError
+from tutor.exercise import Exercise
+
+
+def only(text):
+    (sheet,) = read(text)
+    return sheet
+
+
+def refusals(text):
+    return [(s.line, s.column, s.reason) for s in flat(only(text).statements) if isinstance(s, lang.Unreadable)]
+
+
+def flat(statements):
+    for statement in statements:
+        yield statement
+        if isinstance(statement, lang.Loop):
+            yield from flat(statement.body)
+
+
+# -- reading ---------------------------------------------------------------------------------------------
+
+
+def test_a_sheet_has_statements_with_their_place_and_text():
+    sheet = only("# exercise: softmax-regression\n\ndz = (p - y) / N   # given p\nwith torch.no_grad():\n    dW = x.T @ dz\n")
+    assert sheet.exercise == "softmax-regression"
+    assert [(s.line, s.column, s.text) for s in sheet.statements] == [(3, 1, "dz = (p - y) / N"), (5, 5, "dW = x.T @ dz")]
+
+
+def test_headers_divide_a_file_and_pin_sizes():
+    first, second = read("# exercise: a-b\n# sizes: N=32, K=10\ndz = 1\n# exercise: mlp:layers=3,loss=mae\ndW = 2\n")
+    assert (first.exercise, first.sizes, second.exercise) == ("a-b", {"N": 32, "K": 10}, "mlp:layers=3,loss=mae")
+    assert second.statements[0].line == 5
+
+
+@pytest.mark.parametrize("header", ["# exercise: ../x.py", "# exercise: /etc/passwd", "# sizes: N=0", "# sizes: N=9999999999",
+                                    "# sizes: N", "# exercise: a b"])  # fmt: skip
+def test_a_header_that_makes_no_sense_is_unreadable(header):
+    assert refusals(header + "\ndw = 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "match"),
+    [
+        ("dw = 2x", 7, r"write 2\*x"),
+        ("dw = 3.5y + 1", 9, r"write 3.5\*y"),
+        ("dw = 2e3x", 9, r"write 2e3\*x"),
+        ("dw = 2(x + 1)", 6, r"write 2\*\("),
+        ("dw = x y", 8, "operator is missing"),
+        ("dw = (x + 1", 6, "never closed"),
+        ("dw = x + 1)", 11, "closes nothing"),
+        ("dw = (x + 1]", 12, "closes nothing"),
+        ("dw == x", 1, "name = formula"),
+        ("dw = = x", 6, "name = formula"),
+        ("dw = x.__class__", 6, "__class__"),
+        ("dw = __import__('os')", 6, "__import__"),
+        ("dw = lambda: 1", 6, "lambda"),
+        ("dw = [i for i in x]", 6, "comprehension"),
+        ("dw = (y := 3)", 7, ":="),
+        ("dw = x if y else z", 6, "torch.where"),
+        ("dw = x and y", 6, "&"),
+        ("dw = not x", 6, "~"),
+        ("dw = 0 < x < 1", 6, "two things at a time"),
+        ("dw = f(*x)", 8, r"\*"),
+        ("dw = f(**x)", 6, r"\*\*"),
+        ("dw = f'{x}'", 6, "no strings"),
+        ("dw = 0x10", 7, "decimal"),
+        ("dw = 3j", 7, r"write 3\*j"),
+        ("dw = 1e999", 6, "finite"),
+        ("dw = '\\d'", 7, r"\\"),
+        ("dw = {}", 6, "not part"),
+        ("dw: float = 3", 1, "type"),
+        ("del dw", 1, "del"),
+        ("def f(): return 1", 1, "def"),
+        ("import os", 1, "import os"),
+        ("from os import path", 1, "import"),
+        ("with open('x'): dw = 1", 1, "no_grad"),
+        ("for a, b in x: dw = 1", 1, "for i in range"),
+        ("for i in range(3):", 1, "below"),
+        ("while True: pass", 1, "while"),
+        ("f(x) = 3", 1, "name = formula"),
+        ("dw = \x00", 6, "invisible"),
+        ("dw = \u202e3", 6, "right-to-left"),
+        ("dw = \u200b3", 6, "zero width"),
+        ("dw = ∂L", 6, "partial differential"),
+        ("dw = " + "9" * 40, 6, "digits"),
+        ("dw = x" + "+x" * 3000, 1, "4000 characters"),
+        ("dw = " + "(" * 60 + "x" + ")" * 60, 46, "brackets"),
+        ("dw = " + "-" * 200 + "x", 86, "inside each other"),
+        ("dw = x" + ".T" * 200, 6, "inside each other"),
+    ],
+)
+def test_what_is_refused_has_a_place_and_says_what_is_allowed(text, column, match):
+    import re
+
+    ((line, at, reason),) = refusals(text)
+    assert (line, at) == (1, column)
+    assert re.search(match, reason), reason
+
+
+def test_one_bad_line_does_not_hide_the_others():
+    sheet = only("dz = p - - \ndW = x.T @ dz\ndb = (dz.sum(\ndx = 1\nfor k in range(3):\n    a = = 1\n    b += 1\n")
+    kinds = [type(s).__name__ for s in flat(sheet.statements)]
+    assert kinds == ["Unreadable", "Assign", "Unreadable", "Assign", "Loop", "Unreadable", "Update"]
+    assert [s.target for s in flat(sheet.statements) if isinstance(s, lang.Unreadable)] == ["dz", "db", "a"]
+
+
+def test_typographic_characters_are_read_as_meant_and_columns_stay_the_learners():
+    sheet = only("dw ＝ （x − 1）^2 × y；db = z")
+    ((line, column, _),) = refusals("dw = x^2 + 2y")
+    assert (line, column) == (1, 13)
+    assert [s.text for s in sheet.statements] == ["dw ＝ （x − 1）^2 × y；db = z"] * 2
+    assert any("^ is read as **" in note for note in sheet.notes)
+    assert any("− is read as -" in note for note in sheet.notes)
+
+
+def test_columns_count_characters_not_bytes():
+    ((_, column, _),) = refusals("δ = σσσσ.__class__")
+    assert column == 5
+
+
+def test_pasted_notebook_lines_are_passed_over_with_a_note():
+    sheet = only('import torch\nfrom torch import nn\nprint(f"{x!r} \\d")\ncmp("dW", dW, W)\nloss.backward()\ndw = 1\n')
+    assert [s.text for s in sheet.statements] == ["dw = 1"]
+    assert len(sheet.notes) == 5
+
+
+def test_a_line_still_to_be_given_is_no_answer():
+    assert only("dW = ...\ndb = None\n").statements == []
+
+
+def test_docstrings_and_continued_lines():
+    sheet = only('"""My answer,\nin two lines."""\ndw = (a +\n      b)\ndb = a + \\\n  b\n')
+    assert [(s.line, s.text) for s in sheet.statements] == [(3, "dw = (a + b)"), (5, "db = a + \\ b")]
+
+
+def test_a_text_too_long_is_refused_at_once():
+    with pytest.raises(ReadingError, match="divide"):
+        read("x" * (MAX_LENGTH + 1))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=300))
+def test_any_text_is_read_or_refused(text):
+    read(text)
+
+
+_PIECES = st.sampled_from(
+    ["dw", "x", "p", "=", "+=", "(", ")", "[", "]", ",", ":", "**", "^", "2", "9" * 20, "1e5", ".T", ".sum(", "0", "\n",
+     "    ", "for i in range(", "with torch.no_grad():", "torch.", "exp", "'", '"', "\\", "#", "Sum(", "i", "lambda", "−",
+     "（", "@", "-", "~", "None", "...", ";", "x[i,k]", "not ", "if ", "\t", "%", "//", "\x00"]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(_PIECES, max_size=40).map("".join))
+def test_any_pieces_are_read_or_refused_quickly(text):
+    start = time.perf_counter()
+    read(text)
+    assert time.perf_counter() - start < 1
+
+
+# -- values: the same as torch, in float64 -----------------------------------------------------------------
+
+
+def toy() -> Exercise:
+    ex = Exercise("toy")
+    n, k, m = ex.sizes("N K M")
+    i, j, o = ex.indices(i=n, j=k, o=1)
+    r = ex.indices(r=m)
+    x = ex.input("x", i, j)
+    y = ex.input("y", i, j)
+    w = ex.parameter("w", j, r)
+    s = ex.input("s", i, domain="positive")
+    ex.input("t", i, domain="index", below=m)
+    g = ex.parameter("g", o, j)
+    a = ex.parameter("a")
+    from sympy import Sum
+
+    ex.loss("L", a * Sum(x[i, j] * y[i, j] * s[i] * w[j, r] * g[0, j], i, j, r))
+    return ex
+
+
+TOY = toy()
+
+
+class Draw:
+    sizes = {"N": 3, "K": 4, "M": 5}
+    gradients: dict = {}
+
+    def __init__(self):
+        source = torch.Generator().manual_seed(1)
+
+        def real(*shape):
+            return torch.randn(shape, generator=source, dtype=torch.float64)
+
+        self.values = {"x": real(3, 4), "y": real(3, 4), "w": real(4, 5), "s": real(3).abs() + 0.1, "g": real(1, 4),
+                       "t": torch.tensor([4, 0, 4]), "a": real(), "L": real()}  # fmt: skip
+
+
+def run(text):
+    (sheet,) = read(text)
+    outline = Outline(sheet, TOY, Names(TOY))
+    return Run(outline, Draw()).execute()
+
+
+def value(text, name="h"):
+    made = run(text if "\n" in text or "h =" in text or "h[" in text else f"h = {text}")
+    assert not made.failures, made.failures
+    return made.variables[name]
+
+
+SAME_AS_TORCH = [
+    "x + y", "x - 1", "2*x", "x / s[:, None]", "x**2", "(x**2)**-1.5",
+    "-x", "x @ w", "x.T @ y", "x.mT", "x.t()", "x.transpose(0, 1)", "x.permute(1, 0)", "x.sum()", "x.sum(0)",
+    "x.sum(1, keepdim=True)", "x.sum(dim=(0, 1))", "x.mean(0)", "x.exp()", "torch.exp(x)", "torch.log(s)", "s.sqrt()",
+    "torch.tanh(x)", "torch.sigmoid(x)", "F.relu(x)", "torch.relu(x)", "F.softplus(x)", "x.softmax(1)",
+    "F.softmax(x, dim=1)", "torch.log_softmax(x, 1)", "torch.logsumexp(x, 1)", "x.var(0)", "x.var(0, unbiased=False)",
+    "x.var(1, keepdim=True, correction=0)", "x.std(0)", "torch.outer(s, s)", "torch.dot(s, s)", "x.view(-1)",
+    "x.reshape(4, 3)", "x.view(s.shape[0], -1)", "x.flatten()", "s[:, None] * x", "s.unsqueeze(1) * x",
+    "x[0]", "x[:, 1:3]", "x[..., 0]", "x[range(3), [0, 1, 1]]", "w[:, t]", "w.T[t]",
+    "(x > 0).double() * y", "(x > 0) * y", "torch.where(x > 0, x, y)", "x.clamp(min=0)", "x.clamp(-0.5, 0.5)",
+    "torch.maximum(x, y)", "torch.max(x, y)", "x.max()", "x.max(1).values", "x.max(1)[0]", "x.amax(0)",
+    "x.argmax(1).double()", "F.one_hot(t, 5).double()", "torch.eye(5, dtype=torch.float64)[t]",
+    "torch.zeros_like(x)", "torch.ones_like(x) * s[:, None]", "torch.cat([x, y], 1)", "torch.stack([x, y])",
+    "torch.einsum('ij,jk->ik', x, w)", "torch.einsum('ij,ij->i', x, y)", "torch.einsum('ij->', x)", "x.cumsum(1)",
+    "x.flip(0)", "torch.tril(x)", "x.expand(2, 3, 4)", "x.repeat(2, 1)", "torch.linalg.inv(x.T @ x + torch.eye(4))",
+    "torch.diag(s) @ x", "x.norm()", "x.abs()", "torch.sign(x)", "x.pow(2)", "x.square()", "torch.erf(x)", "x.prod(1)",
+    "x.gather(1, torch.tensor([[0], [1], [2]]))", "torch.zeros(5, 4, dtype=torch.float64).index_add(0, t, x)",
+    "x.masked_fill(x > 0, 0.)", "x * torch.pi", "x[:, -1]", "x[[0, 2]]", "x[None]", "x.shape[0] * x", "x.size(1) * x",
+    "x / x.shape[0]**0.5", "x.mean() * len(s)", "(x.unsqueeze(2) * w).sum(1)", "x.squeeze()",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SAME_AS_TORCH)
+def test_torch_style_means_what_torch_means(text):
+    held = Draw().values
+    expected = eval(text, {"torch": torch, "F": F, **held})  # our own text, above
+    found = value(text)
+    assert found.dtype == torch.float64 or not found.is_floating_point()
+    torch.testing.assert_close(found.double(), expected.double(), rtol=1e-12, atol=1e-12)
+    assert found.shape == expected.shape
+
+
+X = Draw().values["x"]
+SPELLINGS = [
+    ("np.exp(x)", X.exp()),
+    ("exp(x)", X.exp()),
+    ("np.sum(x, axis=0)", X.sum(0)),
+    ("x.sum(axis=1, keepdims=True)", X.sum(1, keepdim=True)),
+    ("np.var(x, axis=0)", X.var(0, correction=0)),
+    ("x.var(axis=0)", X.var(0, correction=0)),
+    ("np.var(x, axis=0, ddof=1)", X.var(0)),
+    ("np.std(x)", X.std(correction=0)),
+    ("np.max(x, axis=1)", X.max(1).values),
+    ("x.max(axis=1, keepdims=True)", X.amax(1, keepdim=True)),
+    ("np.dot(x.T, x)", X.T @ X),
+    ("x.transpose()", X.T),
+    ("np.transpose(x)", X.T),
+    ("np.maximum(x, 0)", X.clamp(min=0)),
+    ("np.where(x > 0, 1, 0)", (X > 0).double()),
+    ("np.repeat(s, 4)[0]", Draw().values["s"][0]),
+    ("np.eye(5)[t]", F.one_hot(Draw().values["t"], 5).double()),
+    ("s[:, np.newaxis] * x", Draw().values["s"][:, None] * X),
+    ("x[::-1]", X.flip(0)),
+    ("np.cumsum(x[:, ::-1], axis=1)", X.flip(1).cumsum(1)),
+    ("x.astype(float)", X),
+    ("np.square(x)", X**2),
+    ("np.zeros((2, 3))", torch.zeros(2, 3, dtype=torch.float64)),
+    ("Abs(x)", X.abs()),
+    ("abs(x)", X.abs()),
+    ("Max(x, 0)", X.clamp(min=0)),
+    ("Rational(1, 2)*x", X / 2),
+    ("ln(s)", Draw().values["s"].log()),
+    ("x * pi", X * torch.pi),
+    ("math.sqrt(4) * x", 2 * X),
+    ("x * np.pi", X * torch.pi),
+    ("sum(s)", Draw().values["s"].sum()),
+    ("N * x", 3 * X),
+    ("g * x", Draw().values["g"] * X),
+    ("torch.zeros(2)", torch.zeros(2, dtype=torch.float64)),
+    ("torch.tensor(0.1) * x", 0.1 * X),
+    ("torch.full((2,), 0.1)", torch.full((2,), 0.1, dtype=torch.float64)),
+    ("torch.arange(3) / 10", torch.arange(3, dtype=torch.float64) / 10),
+    ("t * 0.1", Draw().values["t"].double() * 0.1),
+    ("(x > 0) * 0.1", (X > 0).double() * 0.1),
+    ("1 - (x > 0)", 1 - (X > 0).double()),
+    ("F.one_hot(t, 5) / 3", F.one_hot(Draw().values["t"], 5).double() / 3),
+    ("(x > 0).mean()", (X > 0).double().mean()),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SPELLINGS)
+def test_numpy_and_sympy_spellings_and_float64_throughout(text, expected):
+    torch.testing.assert_close(value(text), expected, rtol=0, atol=1e-14)
+
+
+INDEX_STYLE = [
+    ("h[i,j] = x[i,j]*y[i,j]/N", lambda v: v["x"] * v["y"] / 3),
+    ("h[j,i] = x[i,j]", lambda v: v["x"].T),
+    ("h[i,r] = Sum(x[i,j]*w[j,r], j)", lambda v: v["x"] @ v["w"]),
+    ("h = Sum(x[i,j]*y[i,j], i, j)", lambda v: (v["x"] * v["y"]).sum()),
+    ("h = Sum(x[i,j], (i, 0, N-1), (j, 0, K-1))", lambda v: v["x"].sum()),
+    ("h[i] = Sum(x[i,j], (j, 0, 1))", lambda v: v["x"][:, :2].sum(1)),
+    ("h[p,q] = x[p,q] - Sum(x[p,c], c)/K", lambda v: v["x"] - v["x"].mean(1, keepdim=True)),
+    ("h[i,j] = x[i,j]*Sum(x[i,j]*y[i,j], j)", lambda v: v["x"] * (v["x"] * v["y"]).sum(1, keepdim=True)),
+    ("h[i,r] = w[0,t[i]]*KroneckerDelta(r, t[i])", lambda v: v["w"][0][v["t"]][:, None] * F.one_hot(v["t"], 5)),
+    ("h[j,i] = w[j,t[i]]", lambda v: v["w"][:, v["t"]]),
+    ("h[0,j] = Sum(x[i,j], i)", lambda v: v["x"].sum(0, keepdim=True)),
+    ("h[i,j] = g[0,j]*x[i,j]", lambda v: v["g"] * v["x"]),
+    ("h[o,j] = g[o,j]*Sum(x[i,j], i)", lambda v: v["g"] * v["x"].sum(0, keepdim=True)),
+    ("h[i,j] = exp(x[i,j])*(x[i,j] > 0)", lambda v: v["x"].exp() * (v["x"] > 0)),
+    ("h[i,j] = Piecewise((x[i,j], x[i,j] > 0), (0, True))", lambda v: v["x"].clamp(min=0)),
+    ("h[i,j] = Max(x[i,j], 0)", lambda v: v["x"].clamp(min=0)),
+    ("h[i,j] = where(j <= i, x[i,j], 0)", lambda v: v["x"].tril()),
+    ("h[i] = Sum(x[i,j], (j, 0, i))", lambda v: torch.stack([v["x"][n, : n + 1].sum() for n in range(3)])),
+    ("h[i] = MaxOver(x[i,j], j)", lambda v: v["x"].amax(1)),
+    ("h[i] = Sum(1, j)", lambda v: torch.full((3,), 4.0, dtype=torch.float64)),
+    ("h[i] = Mean(x[i,j], j)", lambda v: v["x"].mean(1)),
+    ("h[i] = Product(x[i,j], j)", lambda v: v["x"].prod(1)),
+    ("h[i,j] = a*x[i][j]", lambda v: v["a"] * v["x"]),
+    ("h[j] = Sum(x[i,j]*s[i], i)/Sum(s[i], i)", lambda v: (v["x"] * v["s"][:, None]).sum(0) / v["s"].sum()),
+    ("z = x @ w\nh[i,r] = z[i,r]**2", lambda v: (v["x"] @ v["w"]) ** 2),
+    ("h = torch.zeros(5, 4)\nh[t[i],j] += x[i,j]", lambda v: torch.zeros(5, 4).double().index_add(0, v["t"], v["x"])),
+    ("h[i,j] = x[i,j] + Sum(w[j,r], r)", lambda v: v["x"] + v["w"].sum(1)),
+    ("h[i] = x[i,0] - x[i,K-1]", lambda v: v["x"][:, 0] - v["x"][:, -1]),
+    ("h[i,j] = Sum(x[i,k]*KroneckerDelta(k,j), k)", lambda v: v["x"]),
+    ("h[i,j] = sigmoid(x[i,j])*(1 - sigmoid(x[i,j]))", lambda v: v["x"].sigmoid() * (1 - v["x"].sigmoid())),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), INDEX_STYLE)
+def test_index_style_means_what_mathematics_means(text, expected):
+    found, true = value(text), expected(Draw().values)
+    torch.testing.assert_close(found, true.double(), rtol=1e-12, atol=1e-12)
+
+
+def test_a_large_contraction_is_never_multiplied_out():
+    made = run("h[i,r] = Sum(x[i,j]*w[j,r]*-s[i]/a, j)").variables["h"]
+    import tutor.checking.index_style as index_style
+
+    before, index_style._DENSE = index_style._DENSE, 0
+    try:
+        again = run("h[i,r] = Sum(x[i,j]*w[j,r]*-s[i]/a, j)").variables["h"]
+    finally:
+        index_style._DENSE = before
+    torch.testing.assert_close(made, again, rtol=1e-12, atol=1e-12)
+
+
+# -- aliasing, updates, loops ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("b = x\nb += 1\nh = x - b", torch.zeros(3, 4)),  # the same tensor
+        ("b = x.clone()\nb += 1\nh = x - b", -torch.ones(3, 4)),
+        ("b = x\nb = b + 1\nh = x - b", -torch.ones(3, 4)),
+        ("b = x[0]\nb *= 0\nh = x[0]", torch.zeros(4)),  # a view
+        ("b = x.T\nb[0, :] = 7\nh = x[:, 0]", torch.full((3,), 7.0)),
+        ("b = x.view(-1)\nb.zero_()\nh = x", torch.zeros(3, 4)),
+        ("b = x[[0, 1]]\nb *= 0\nh = x[0] - x[0]", torch.zeros(4)),  # a copy
+        ("h = torch.zeros(5)\nh[t] += 1", torch.tensor([1.0, 0, 0, 0, 1])),  # repeated indices keep one
+        ("h = torch.zeros(5)\nh.index_add_(0, t, torch.ones(3))", torch.tensor([1.0, 0, 0, 0, 2])),
+        ("h = np.zeros(5)\nnp.add.at(h, t, 1.0)", torch.tensor([1.0, 0, 0, 0, 2])),
+        ("h = torch.zeros(5)\nfor i in range(3):\n    h[t[i]] += 1", torch.tensor([1.0, 0, 0, 0, 2])),
+        ("h = torch.zeros(3)\nfor i in reversed(range(3)):\n    h[i] = i", torch.tensor([0.0, 1, 2])),
+        ("h = torch.zeros(3, 5)\nh[range(3), t] = -1", -F.one_hot(torch.tensor([4, 0, 4]), 5).float()),
+        ("h = x.clone()\nh[x <= 0] = 0", Draw().values["x"].clamp(min=0)),
+        ("h = 1\nh += 2\nh *= 3\nh = h*torch.ones(2)", torch.full((2,), 9.0)),
+        ("c, d = x.shape\nh = torch.ones(d)*c", torch.full((4,), 3.0)),
+        ("m, k = x.max(1)\nh = m - x[range(3), k]", torch.zeros(3)),
+        ("c = d = torch.zeros(2)\nc += 1\nh = d", torch.ones(2)),
+    ],
+)
+def test_names_are_tensors_as_in_torch(text, expected):
+    torch.testing.assert_close(value(text), expected.double())
+
+
+def test_forward_values_are_the_sheets_own_copy():
+    (sheet,) = read("x.zero_()\nx += 1")
+    draw = Draw()
+    before = draw.values["x"].clone()
+    Run(Outline(sheet, TOY, Names(TOY)), draw).execute()
+    assert torch.equal(draw.values["x"], before)
+
+
+# -- what is refused while running ------------------------------------------------------------------------------
+
+REFUSED = [
+    ("h = q", "not a name"), ("h = x.shpae", "shape"), ("h = x.foo()", "not part"), ("h = torch.foo(x)", "not a function"),
+    ("h = torch.load(x)", "not a function"), ("h = torch.nn.Linear(3, 4)", "not a function"), ("h = x.tolist()", "not part"),
+    ("h = np.random.rand(3)", "not part"), ("h = torch.ops.aten(x)", "not part"), ("h = torch.utils", "not part"),
+    ("h = x.numpy().tofile(1)", "not part"), ("h = x.data_ptr()", "not part"), ("h = x.sum(foo=1)", "used as"),
+    ("h = torch.sum()", "missing"), ("h = torch.exp(x, y, w)", "too many"), ("h = exp", "function"),
+    ("h = x.sum", r"sum\(\)"), ("h = 'abc'", "no strings"), ("h = x['a']", "no strings"),
+    ("h = torch.einsum('i.j', x)", "einsum"), ("h = 9**9**9**9", "1e308"), ("h = 10.0**400", "1e308"), ("h = 1/0", "zero"),
+    ("h = 2**100000*x", "1e308"), ("h = (-1)**0.5", "negative"), ("h = torch.zeros(10**9)", "entries"),
+    ("h = torch.zeros(10**6, 10**6)", "entries"), ("h = x.repeat(10**6, 10**6)", "entries"),
+    ("h = x.expand(10**9, 3, 4)", "entries"), ("h = torch.eye(10**6)", "entries"), ("h = torch.arange(10**12)", "entries"),
+    ("h = torch.arange(0, 1, 1e-12)", "entries"), ("h = F.one_hot(t, 10**9)", "entries"), ("h = np.tile(x, 10**9)", "entries"),
+    ("h = torch.ones(3000)\nk = torch.outer(h, h)", "entries"), ("h = torch.ones(3000)\nk = h[:, None]*h", "entries"),
+    ("h = torch.ones(3000)\nk = h[:, None] > h", "entries"), ("for i in range(10**12):\n    h = 1", "rounds"),
+    ("for i in range(1000):\n    for j in range(1000):\n        h = 1", "rounds"), ("for i in x:\n    h = 1", "range"),
+    ("h = range(10**12)", "range of more"), ("h = x[range(10**12)]", "range of more"), ("h = list(range(10**12))", "range of more"),
+    ("h = x.pow(range(10))", "this"), ("h = x.sum(0.5)", "whole number"), ("h = (a)(s)", r"a\*\("), ("h = len(3)", "len"),
+    ("h = x.max(1)", "pair"), ("h = i", "index"), ("h[i,j] = x[i,j]*y", "index for each"), ("h[i] = x[i,j]", "free on the right"),
+    ("h[i] = x[i,j,j]", "2 axes, and 3 indices"), ("h[i,j] = x[j,i]", "runs over"), ("h[i] = Sum(x[i,j])", "names the indices"),
+    ("h[i] = Sum(s[i], i, i)", "names the indices"), ("h[i,q] = s[i]", "range of q"), ("h = Sum(q, q)", "range of q"),
+    ("h[i,j] = g[i,j]*x[i,j]", "runs over"), ("h[i,j] = x[i,j] @ y[i,j]", "@"), ("h[i,j] = x[i,j].exp()", "not for single"),
+    ("h[i] = s[i+1]*N*w[9,9]", "leaves its axis"), ("h[i,j] = x[a,j]", "another letter"),
+    ("x[0] = q", "not a name"), ("N = 7", "size"), ("h.zero_()", "no value|not a name"), ("h += 1", "not a name"),
+    ("h[0] = 1", "not a name|start with"), ("x.resize_(10**9)", "not part"), ("x.set_(y)", "not part"),
+    ("h = torch.kron(torch.ones(3000), torch.ones(3000))", "entries"), ("h = torch.ones(2000, 2000) @ torch.ones(2000, 2000)", "multiplications|entries"),
+    ("h = x.unsqueeze(0).repeat_interleave(10**8, 0)", "entries"), ("h = F.pad(s, (10**9, 0))", "entries"),
+    ("h = torch.diag(torch.ones(100000))", "entries"), ("h = torch.einsum('i,j,k,l->ijkl', s, s, s, torch.ones(10**6))", "entries|mult"),
+    ("h = x[torch.zeros(4000000).long()]", "entries"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "match"), REFUSED)
+def test_what_the_language_has_not_is_refused_before_it_costs(text, match):
+    import re
+
+    start = time.perf_counter()
+    made = run(text)
+    assert time.perf_counter() - start < 1
+    reasons = [f.reason for f in made.failures.values()]
+    assert reasons and made.failures[max(made.failures)].kind == "unreadable", made.failures
+    assert any(re.search(match, reason) for reason in reasons), reasons
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [("h = x + s", "do not broadcast"), ("h = x @ y", "inner sizes"), ("h = x.view(5)", "shape"), ("h = x[7]", "out of"),
+     ("h = x.sum(5)", "imension"), ("h = x + 1\nh += torch.ones(2, 3, 4)", "in place"), ("h = s @ a", "@ multiplies"),
+     ("h = torch.cat([x, w])", "izes"), ("h = torch.einsum('ij,jk', x, y)", "j of"), ("h = torch.dot(x, y)", "two vectors"),
+     ("h = x.clone()\nh[x > 0] = s", "shape|size"), ("h = x[t]", "out of")],
+)  # fmt: skip
+def test_what_torch_refuses_is_told_apart(text, match):
+    import re
+
+    made = run(text)
+    (failure,) = made.failures.values()
+    assert failure.kind == "torch" and re.search(match, failure.reason), failure
+
+
+def test_the_likely_repair_of_shapes():
+    (failure,) = run("h = x / s").failures.values()
+    assert (failure.repair.old, failure.repair.new, failure.repair.column) == ("s", "s[:, None]", 9)
+    (failure,) = run("h = x @ y").failures.values()
+    assert failure.repair.new == "y.T"
+
+
+def test_long_loops_end_by_count_not_by_time():
+    start = time.perf_counter()
+    made = run("h = 0\n" + "for i in range(9000):\n" + "    h = h + x.sum()*x.sum()*x.sum()*x.sum()\n" * 30)
+    assert time.perf_counter() - start < 3
+    assert any("operations" in f.reason or "entries" in f.reason for f in made.failures.values())
+
+
+_NAMES = st.sampled_from(["x", "y", "w", "s", "t", "g", "a", "h", "N", "i", "q", "F", "dx", "dw"])
+_METHODS = st.sampled_from(sorted(library.METHOD))
+_FUNCTIONS = st.sampled_from(sorted(library.FUNCTION))
+
+
+def _expressions():
+    numbers = st.sampled_from(["0", "1", "2", "-1", "0.5", "1e9", "10**6", "None", ":", "True", "...", "[0, 1]", "(2, 3)"])
+    return st.recursive(
+        _NAMES | numbers.filter(lambda n: n != ":"),
+        lambda inner: st.one_of(
+            st.tuples(inner, st.sampled_from("+ - * / ** @ // % > == & |".split()), inner).map(lambda p: f"({' '.join(p)})"),
+            st.tuples(inner, _METHODS, st.lists(inner, max_size=3)).map(lambda p: f"{p[0]}.{p[1]}({', '.join(p[2])})"),
+            st.tuples(_FUNCTIONS, st.lists(inner, max_size=3)).map(lambda p: f"torch.{p[0]}({', '.join(p[1])})"),
+            st.tuples(_FUNCTIONS, st.lists(inner, max_size=3)).map(lambda p: f"np.{p[0]}({', '.join(p[1])}, axis=0)"),
+            st.tuples(inner, st.lists(inner | numbers, min_size=1, max_size=3)).map(lambda p: f"{p[0]}[{', '.join(p[1])}]"),
+            st.tuples(inner, st.sampled_from(["T", "shape", "grad", "values", "mT", "data"])).map(lambda p: f"{p[0]}.{p[1]}"),
+        ),
+        max_leaves=8,
+    )
+
+
+@settings(max_examples=1500, deadline=None)
+@given(_expressions(), st.sampled_from(["h = {}", "dw = {}", "h[i,j] = {}", "x += {}", "x[{}] = 1", "h = Sum({}, i)",
+                                        "for i in range({}):\n    h = 1"]))  # fmt: skip
+def test_any_expression_gives_a_value_or_our_own_refusal(expression, form):
+    start = time.perf_counter()
+    made = run(form.format(expression))
+    assert time.perf_counter() - start < 2
+    for held in made.variables.values():
+        assert not (isinstance(held, torch.Tensor) and held.dtype in (torch.float32, torch.float16)), form.format(expression)

@@ -1,0 +1,471 @@
+"""The true step, spoilt: for each known mistake the values that a learner who makes it would get.
+
+A spoil takes a gradient's structure apart (the terms that its consumers send back, their upstream gradient, local
+factors, sums, picks) and puts it together with one thing wrong. SPOILS is the table; a row yields variants, each an
+index expression with the parameters of its message. All variants of one gradient are compiled as one program, so that
+what they share is computed once, and are evaluated on the learner's own earlier values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Pow, S, Symbol
+from torch import Tensor
+
+from tutor.exercise import Exercise, Quantity
+from tutor.numeric.evaluate import compile_program
+from tutor.symbolic.derive import Contribution, Term, contributions, paths
+from tutor.symbolic.indices import (
+    bracket_condition,
+    entry,
+    free_indices,
+    name_of,
+    quantities_in,
+    size,
+    substitute,
+    total,
+)
+from tutor.symbolic.notation import plain_form
+
+MOST = 120  # variants of one gradient
+MOST_AXES = 4  # beyond this a spoilt tensor is larger than any learner's
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What somebody with this mistake gets: `expr` with axes `indices`."""
+
+    id: str
+    says: str
+    indices: tuple[Idx, ...]
+    expr: Expr
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        return self.says.format(**self.params)
+
+
+@dataclass
+class Spoilt:
+    """All variants of one gradient and the program that evaluates them."""
+
+    variants: list[Variant]
+
+    def __post_init__(self) -> None:
+        self.plan = compile_program([(f"v{n}", v.indices, v.expr) for n, v in enumerate(self.variants)])
+
+    def values(self, known: dict[str, Tensor], sizes: dict[str, int]) -> list[tuple[Variant, Tensor]]:
+        made = self.plan.run(known, sizes)
+        return [(v, made[f"v{n}"]) for n, v in enumerate(self.variants)]
+
+
+class Anatomy:
+    """One gradient taken apart."""
+
+    def __init__(self, exercise: Exercise, q: Quantity):
+        self.exercise, self.q = exercise, q
+        self.parts: list[Contribution] = contributions(exercise, q)
+        self.terms: list[Term] = [term for part in self.parts for term in part.terms]
+
+    def total(self, terms: Sequence[Expr]) -> Expr:
+        return Add(*terms)
+
+    def but(self, at: int, instead: Expr) -> Expr:
+        """The gradient with one term replaced."""
+        return Add(*(instead if n == at else term.expr for n, term in enumerate(self.terms)))
+
+    def show(self, node: Basic) -> str:
+        """As the learner would write it, without the serial numbers of bound indices."""
+        renamed = {i: Idx(Symbol(i.name.split("~")[0], integer=True), size(i)) for i in free_indices(node)}
+        return plain_form(substitute(node, renamed), self.exercise)
+
+    def variant(self, id: str, says: str, expr: Expr, indices: Sequence[Idx] | None = None, **params: Any) -> Variant:
+        return Variant(id, says, tuple(self.q.indices if indices is None else indices), expr, {"q": self.q.name, **params})
+
+
+# -- the rows -------------------------------------------------------------------------------------------------
+
+
+def _transposed(a: Anatomy) -> Iterator[Variant]:
+    """given = true.T"""
+    if len(a.q.indices) == 2:
+        says = "d{q} is transposed: it must have the shape of {q}"
+        yield a.variant("transposed", says, a.total([t.expr for t in a.terms]), a.q.indices[::-1])
+
+
+def _missing_sum(a: Anatomy) -> Iterator[Variant]:
+    """The body of the sum, with the axes that should have been summed away."""
+    if len(a.terms) != 1:
+        return
+    term = a.terms[0]
+    over = [i for i in term.over if size(i) != 1]
+    for count in range(1, len(over) + 1):
+        for kept in combinations(over, count):
+            rest = [i for i in term.over if i not in kept]
+            axes = _natural_order(term, [*a.q.indices, *kept])
+            if len(axes) > MOST_AXES:
+                continue
+            says = "{q} was broadcast over {over}, so its gradient is summed over {over}: the sum is missing"
+            if _meets(term, a.q):
+                says = "d{q} is a sum over {over}, and the sum is missing"
+            yield a.variant("missing-sum", says, total(term.body, rest), axes, over=_names(kept))
+
+
+def _meets(term: Term, q: Quantity) -> bool:
+    """Whether q and another tensor meet in a product, so that the sum is a contraction rather than a broadcast."""
+    return any(free_indices(f) & set(term.over) for f in term.factors)
+
+
+def _natural_order(term: Term, axes: Sequence[Idx]) -> tuple[Idx, ...]:
+    """As the upstream gradient has them, then the others."""
+    first = list(term.upstream.indices) if isinstance(term.upstream, Indexed) else []
+    order = [i for i in first if i in axes]
+    return (*order, *(i for i in axes if i not in order))
+
+
+def _names(indices: Sequence[Idx]) -> str:
+    return " and ".join(i.name.split("~")[0] for i in indices)
+
+
+def _wrong_axis(a: Anatomy) -> Iterator[Variant]:
+    """Summed over other axes than the broadcast ones."""
+    if len(a.terms) != 1 or not a.q.indices:
+        return
+    term = a.terms[0]
+    every = [i for i in _natural_order(term, [*a.q.indices, *term.over]) if size(i) != 1]
+    for kept in combinations(every, len([i for i in a.q.indices if size(i) != 1])):
+        if set(kept) == {i for i in a.q.indices if size(i) != 1}:
+            continue
+        rest = [i for i in every if i not in kept]
+        right = [i for i in term.over if size(i) != 1]
+        says = "summed over {wrong} instead of {right}: {q} was broadcast over {right}"
+        yield a.variant("wrong-axis", says, total(term.body, rest), kept, wrong=_names(rest), right=_names(right))
+
+
+def _term_sign(a: Anatomy) -> Iterator[Variant]:
+    """One of several terms with its sign flipped."""
+    if len(a.terms) > 1:
+        for n, term in enumerate(a.terms):
+            says = "the part through {v} has the wrong sign"
+            yield a.variant("sign", says, a.but(n, -term.expr), v=term.v.name)
+
+
+def _missing_path(a: Anatomy) -> Iterator[Variant]:
+    """One use of q not added, or all but one overwritten."""
+    if len(a.terms) < 2:
+        return
+    for n, term in enumerate(a.terms):
+        says = "{q} is used by {v} as well: that part is not added"
+        if sum(other.v is term.v for other in a.terms) > 1:
+            says = "{q} stands more than once in {v}: one of its parts is not added"
+        yield a.variant("missing-path", says, a.but(n, S.Zero), v=term.v.name)
+    if len(a.terms) > 2:
+        for term in a.terms:
+            says = "only the part through {v} is there: the others were overwritten or not added"
+            yield a.variant("missing-path", says, term.expr, v=term.v.name)
+
+
+def _wrong_point(a: Anatomy) -> Iterator[Variant]:
+    """The slope of v = f(u) taken at v, or what is said in terms of v taken at u."""
+    for n, term in enumerate(a.terms):
+        body = term.v.expr
+        u = body.args[0] if body is not None and body.is_Function and len(body.args) == 1 else None
+        if u is None or name_of(u) is None:
+            continue
+        places = _places(a, term)
+        inner, outer = substitute(u, places), substitute(term.v.entry, places)
+        slope = Mul(*term.factors)
+        at_output = slope.xreplace({inner: outer})
+        at_input = slope.xreplace({substitute(body, places): inner})
+        for spoilt, where, should in ((at_output, term.v.name, a.show(u)), (at_input, a.show(u), term.v.name)):
+            if spoilt != slope:
+                says = "the derivative of {f} is taken at {where} where {should} belongs"
+                yield a.variant("wrong-point", says, a.but(n, _with(term, spoilt)), f=body.func.__name__, where=where, should=should)
+
+
+def _places(a: Anatomy, term: Term) -> dict[Idx, Expr]:
+    """The consumer's own indices as they stand in the term."""
+    if not isinstance(term.upstream, Indexed):
+        return {}
+    return dict(zip(term.v.indices, term.upstream.indices, strict=True))
+
+
+def _with(term: Term, slope: Expr) -> Expr:
+    return total(Mul(term.upstream, slope, *term.picks), term.over)
+
+
+def _wrong_mask(a: Anatomy) -> Iterator[Variant]:
+    """A mask made from another tensor of the same shape."""
+    for n, term in enumerate(a.terms):
+        for factor in term.factors:
+            condition = bracket_condition(factor)
+            if condition is None or not isinstance(condition.args[0], (Indexed, Symbol)):
+                continue
+            tested = next((p for p in condition.args if name_of(p) is not None), None)
+            if tested is None:
+                continue
+            for other in _alike(a, tested):
+                spoilt = Mul(*(f if f is not factor else factor.xreplace({tested: other}) for f in term.factors))
+                says = "the mask is made from {wrong} where {right} belongs"
+                yield a.variant("wrong-mask", says, a.but(n, _with(term, spoilt)), wrong=name_of(other), right=name_of(tested))
+            says = "the mask on {right} is forgotten"
+            rest = Mul(*(f for f in term.factors if f is not factor))
+            yield a.variant("wrong-mask", says, a.but(n, _with(term, rest)), right=name_of(tested))
+
+
+def _alike(a: Anatomy, node: Basic) -> Iterator[Expr]:
+    """Entries of other quantities, and of the gradients known by then, with the indices of `node`."""
+    shape = tuple(size(i) if isinstance(i, Idx) else S.One for i in getattr(node, "indices", ()))
+    for other in a.exercise:
+        if other.shape == shape and other.kind != "value" and other.domain == "real":
+            indices = tuple(getattr(node, "indices", ()))
+            if other.name != name_of(node) and other.kind != "loss":
+                yield entry(other.symbol, indices)
+            if other.kind == "step" and a.exercise.order[other.name] > a.exercise.order[a.q.name]:
+                yield entry(a.exercise.gradient_quantity(other).symbol, indices)
+
+
+def _missing_gradient(a: Anatomy) -> Iterator[Variant]:
+    """A forward value where its gradient belongs."""
+    for n, term in enumerate(a.terms):
+        if term.v.kind == "loss":
+            continue
+        forward = entry(term.v.symbol, term.upstream.indices if isinstance(term.upstream, Indexed) else ())
+        body = Mul(forward, *term.factors, *term.picks)
+        says = "{v} stands where its gradient d{v} belongs"
+        yield a.variant("missing-gradient", says, a.but(n, total(body, term.over)), v=term.v.name)
+
+
+def _extra_gradient(a: Anatomy) -> Iterator[Variant]:
+    """A gradient where the forward value belongs."""
+    for n, term in enumerate(a.terms):
+        slope = Mul(*term.factors)
+        for node in sorted(_entries(slope), key=str):
+            quantity = a.exercise.quantities.get(name_of(node) or "")
+            if quantity is None or quantity.kind not in ("step", "output") or _later(a, quantity):
+                continue
+            gradient = entry(a.exercise.gradient_quantity(quantity).symbol, getattr(node, "indices", ()))
+            says = "the gradient d{x} stands where the value {x} belongs"
+            spoilt = slope.xreplace({node: gradient})
+            yield a.variant("extra-gradient", says, a.but(n, _with(term, spoilt)), x=quantity.name)
+
+
+def _later(a: Anatomy, quantity: Quantity) -> bool:
+    """Whether the quantity's gradient is found only after that of q."""
+    return a.exercise.order[quantity.name] <= a.exercise.order[a.q.name]
+
+
+def _entries(node: Basic) -> set[Basic]:
+    if name_of(node) is not None:
+        return {node}
+    return set().union(*map(_entries, node.args)) if node.args and not isinstance(node, Idx) else set()
+
+
+def _diagonal_only(a: Anatomy) -> Iterator[Variant]:
+    """Entry by entry, where the step couples the entries of a row."""
+    coupled: list[tuple[int, Expr]] = []
+    for n, term in enumerate(a.terms):
+        for over in term.over:
+            for own in a.q.indices:
+                if size(own) == size(over) != 1:
+                    body = substitute(term.body, {over: own})
+                    rest = [i for i in term.over if i != over]
+                    coupled.append((n, total(body, rest)))
+                    says = "only the entries with equal {own} are there: the step couples every {own} with every other"
+                    yield a.variant("diagonal-only", says, a.but(n, coupled[-1][1]), own=own.name)
+
+
+def _coupled_steps(a: Anatomy) -> Iterator[Variant]:
+    """p*(1 - p) and the like: a softmax or a norm taken as if it were elementwise, over the steps in between."""
+    for v, slope in _through(a):
+        rows = [i for i in v.indices if i in a.q.indices]
+        if tuple(rows) != v.indices or v.indices != a.q.indices or v.kind == "loss":
+            continue
+        upstream = a.exercise.gradient_quantity(v).entry
+        says = "{v} is taken as if it were elementwise in {q}: its entries couple through a sum"
+        yield a.variant("diagonal-only", says, upstream * slope, v=v.name)
+
+
+def _through(a: Anatomy) -> Iterator[tuple[Quantity, Expr]]:
+    """Later quantities of q's own axes, and the diagonal of their derivative by q through the steps in between."""
+    slopes: dict[str, Expr] = {a.q.name: S.One}
+    for v in a.exercise.forward:
+        slope: Expr = S.Zero
+        for name in v.reads & set(slopes):
+            u = a.exercise[name]
+            for path in paths(v.expr, name):
+                places = dict(zip(path.slots, u.indices, strict=True))
+                if all(isinstance(s, Idx) for s in path.slots):
+                    back = {bound: own for bound, own in places.items() if bound in path.entered}
+                    free = all(s == i or s in path.entered for s, i in zip(path.slots, u.indices, strict=True))
+                    if free:
+                        slope += substitute(path.product, back) * slopes[name]
+        if slope != 0:
+            slopes[v.name] = slope
+            coupled = any(u.indices != a.q.indices for u in map(a.exercise.__getitem__, set(slopes) - {a.q.name, v.name}))
+            if coupled and v.indices == a.q.indices:
+                yield v, slope
+
+
+def _missing_local(a: Anatomy) -> Iterator[Variant]:
+    """One local factor forgotten, or all of them."""
+    for n, term in enumerate(a.terms):
+        factors = [f for f in term.factors if not f.is_number and f != 1]
+        for factor in factors:
+            rest = [f for f in term.factors if f is not factor]
+            says = "the factor {factor}, the derivative of {v}, is forgotten"
+            yield a.variant("missing-local-derivative", says, a.but(n, _with(term, Mul(*rest))), factor=a.show(factor), v=term.v.name)
+            for piece in Mul.make_args(factor):
+                if piece is not factor and not piece.is_number and len(Mul.make_args(factor)) > 1:
+                    spoilt = Mul(*rest, factor / piece)
+                    yield a.variant("missing-local-derivative", "the factor {factor}, from the derivative of {v}, is forgotten",
+                                    a.but(n, _with(term, spoilt)), factor=a.show(piece), v=term.v.name)  # fmt: skip
+        if factors and term.over and free_indices(term.upstream) >= set(a.q.indices) and not term.picks:
+            says = "d{v} is passed through unchanged: the derivative of {v} is forgotten"
+            yield a.variant("missing-local-derivative", says, a.but(n, total(term.upstream, term.over)), v=term.v.name)
+
+
+def _missing_upstream(a: Anatomy) -> Iterator[Variant]:
+    """The local derivative alone."""
+    for n, term in enumerate(a.terms):
+        if term.upstream != 1:
+            body = Mul(*term.factors, *term.picks)
+            says = "this is the local derivative alone: the upstream gradient d{v} is missing"
+            yield a.variant("missing-upstream", says, a.but(n, total(body, term.over)), v=term.v.name)
+
+
+def _wrong_power(a: Anatomy) -> Iterator[Variant]:
+    """Another exponent than the power rule leaves."""
+    for n, term in enumerate(a.terms):
+        slope = Mul(*term.factors)
+        for node in sorted(slope.atoms(Pow), key=str):
+            base, exponent = node.args
+            if not exponent.is_number or not base.free_symbols:
+                continue
+            for wrong in {exponent + 1, exponent - 1, -exponent, 2 * exponent, exponent / 2, S.One} - {exponent, S.Zero}:
+                says = "the exponent of {base} is {wrong}, and should be {right}"
+                spoilt = slope.xreplace({node: base**wrong})
+                yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base),
+                                wrong=str(wrong), right=str(exponent))  # fmt: skip
+        for base in {f for f in Mul.make_args(slope) if name_of(f) is not None or isinstance(f, Add)}:
+            for wrong in (2, -1):
+                says = "{base} should not be {how}"
+                spoilt = slope * base ** (wrong - 1)
+                how = "squared" if wrong == 2 else "divided by"
+                yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base), how=how)
+
+
+def _product_rule(a: Anatomy) -> Iterator[Variant]:
+    """The product of the derivatives, for a product in which q stands twice."""
+    for part in a.parts:
+        body = part.v.expr
+        using = [f for f in Mul.make_args(body) if a.q.name in quantities_in(f)] if isinstance(body, Mul) else []
+        if len(using) < 2:
+            continue
+        slopes = [Add(*(p.product for p in paths(f, a.q.name) if not p.entered)) for f in using]
+        rest = Mul(*(f for f in body.args if f not in using))
+        if part.v.indices != a.q.indices:
+            continue
+        upstream = S.One if part.v.kind == "loss" else a.exercise.gradient_quantity(part.v).entry
+        others = [t.expr for t in a.terms if t.v is not part.v]
+        says = "the derivative of a product is not the product of the derivatives: one factor at a time is differentiated"
+        yield a.variant("product-rule", says, Add(upstream * rest * Mul(*slopes), *others))
+
+
+def _inner_sign(a: Anatomy) -> Iterator[Variant]:
+    """A sign inside a local factor: 1 + o**2 for 1 - o**2."""
+    for n, term in enumerate(a.terms):
+        for factor in term.factors:
+            for node in sorted(factor.atoms(Add), key=str):
+                for part in node.args:
+                    rest = Mul(*(f for f in term.factors if f is not factor))
+                    says = "a sign inside {node} is flipped"
+                    spoilt = rest * factor.xreplace({node: node - 2 * part})
+                    yield a.variant("sign", says, a.but(n, _with(term, spoilt)), node=a.show(node))
+
+
+def _term_factor(a: Anatomy) -> Iterator[Variant]:
+    """A constant of one of several terms lost or doubled."""
+    if len(a.terms) < 2:
+        return
+    for n, term in enumerate(a.terms):
+        number = Mul(*term.factors).as_coeff_Mul()[0]
+        for wrong in {S.One / abs(number) if number != 0 else S.One, S(2), S.Half} - {S.One}:
+            says = "the part through {v} is {wrong} times what it should be"
+            yield a.variant("factor", says, a.but(n, wrong * term.expr), v=term.v.name, wrong=str(wrong))
+        for extent in sorted({size(i) for i in (*term.over, *a.q.indices, *term.v.indices)} - {S.One}, key=str):
+            for wrong in (extent, 1 / extent):
+                says = "the part through {v} is {wrong} times what it should be"
+                yield a.variant("factor", says, a.but(n, wrong * term.expr), v=term.v.name, wrong=str(wrong))
+
+
+def _extra_factor(a: Anatomy) -> Iterator[Variant]:
+    """Something multiplied in that does not belong."""
+    whole = a.total([t.expr for t in a.terms])
+    for other in a.exercise:
+        if other.kind in ("value", "loss") or other.domain == "index":
+            continue
+        places = _aligned(other, a.q)
+        if places is not None:
+            says = "the factor {x} does not belong here"
+            yield a.variant("extra-factor", says, whole * entry(other.symbol, places), x=other.name)
+    for n, term in enumerate(a.terms):
+        for node in sorted(_entries(Mul(term.upstream, *term.factors)), key=str):
+            if name_of(node) in a.exercise.size_symbols:
+                continue
+            body = Mul(node, term.upstream, *term.factors, *term.picks)
+            yield a.variant("extra-factor", "the factor {x} stands once too often",
+                            a.but(n, total(body, term.over)), x=name_of(node))  # fmt: skip
+
+
+def _aligned(other: Quantity, q: Quantity) -> tuple[Idx, ...] | None:
+    """Indices of q under which another quantity can stand beside it."""
+    found: list[Idx] = []
+    for own in other.indices:
+        match = next((i for i in q.indices if size(i) == size(own) and i not in found), None)
+        if match is None:
+            return None
+        found.append(match)
+    return tuple(found)
+
+
+def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
+    """Each row of the gather taken once: of repeated indices only the last counts (see `mistakes`)."""
+    for term in a.terms:
+        gathers = [d for d in term.picks if isinstance(d, KroneckerDelta) and any(isinstance(s, Indexed) for s in d.args)]
+        if len(gathers) == 1 and len(a.terms) == 1:
+            delta = gathers[0]
+            place = next(s for s in delta.args if isinstance(s, Indexed))
+            axes = (*sorted(free_indices(place), key=str), *(i for i in a.q.indices if i not in delta.args))
+            body = Mul(term.upstream, *term.factors, *(p for p in term.picks if p is not delta))
+            says = "rows of {q} that were picked more than once get several parts: they are added, not written over"
+            yield a.variant("missing-scatter", says, body, axes, place=place, row=next(s for s in delta.args if s is not place))
+
+
+SPOILS: tuple[Callable[[Anatomy], Iterator[Variant]], ...] = (
+    _transposed, _wrong_axis, _missing_sum, _term_sign, _term_factor, _missing_path, _wrong_point, _wrong_mask,
+    _missing_gradient, _extra_gradient, _diagonal_only, _coupled_steps, _missing_local, _missing_upstream,
+    _inner_sign, _wrong_power, _product_rule, _extra_factor, _missing_scatter,
+)  # fmt: skip
+
+
+def spoilt(exercise: Exercise, quantity: str) -> Spoilt:
+    """Every variant of one gradient, likeliest first; made once per exercise."""
+    return exercise._cached(("spoilt", quantity), lambda: _spoilt(exercise, exercise[quantity]))
+
+
+def _spoilt(exercise: Exercise, q: Quantity) -> Spoilt:
+    anatomy = Anatomy(exercise, q)
+    true = anatomy.total([t.expr for t in anatomy.terms])
+    found: list[Variant] = []
+    for row in SPOILS:
+        for variant in row(anatomy):
+            same = variant.expr == true and variant.indices == q.indices
+            if not same and variant.expr != 0 and set(free_indices(variant.expr)) <= set(variant.indices):
+                found.append(variant)
+    return Spoilt(found[:MOST])
