@@ -5,16 +5,21 @@ import time
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tutor.answers import language as lang
 from tutor.answers.python import MAX_LENGTH, read
-from tutor.checking import library
+from tutor.checking import interpret, library
 from tutor.checking.interpret import Run
 from tutor.checking.outline import Names, Outline
 from tutor.errors import ReadingError
 from tutor.exercise import Exercise
+
+
+@pytest.fixture(autouse=True)
+def our_own_bugs_are_raised(monkeypatch):
+    monkeypatch.setattr(interpret, "STRICT", True)
 
 
 def only(text):
@@ -37,9 +42,14 @@ def flat(statements):
 
 
 def test_a_sheet_has_statements_with_their_place_and_text():
-    sheet = only("# exercise: softmax-regression\n\ndz = (p - y) / N   # given p\nwith torch.no_grad():\n    dW = x.T @ dz\n")
+    sheet = only(
+        "# exercise: softmax-regression\n\ndz = (p - y) / N   # given p\nwith torch.no_grad():\n    dW = x.T @ dz\n"
+    )
     assert sheet.exercise == "softmax-regression"
-    assert [(s.line, s.column, s.text) for s in sheet.statements] == [(3, 1, "dz = (p - y) / N"), (5, 5, "dW = x.T @ dz")]
+    assert [(s.line, s.column, s.text) for s in sheet.statements] == [
+        (3, 1, "dz = (p - y) / N"),
+        (5, 5, "dW = x.T @ dz"),
+    ]
 
 
 def test_headers_divide_a_file_and_pin_sizes():
@@ -480,22 +490,30 @@ _FUNCTIONS = st.sampled_from(sorted(library.FUNCTION))
 
 
 def _expressions():
-    numbers = st.sampled_from(["0", "1", "2", "-1", "0.5", "1e9", "10**6", "None", ":", "True", "...", "[0, 1]", "(2, 3)"])
+    numbers = st.sampled_from(
+        ["0", "1", "2", "-1", "0.5", "1e9", "10**6", "None", ":", "True", "...", "[0, 1]", "(2, 3)"]
+    )
     return st.recursive(
         _NAMES | numbers.filter(lambda n: n != ":"),
         lambda inner: st.one_of(
-            st.tuples(inner, st.sampled_from("+ - * / ** @ // % > == & |".split()), inner).map(lambda p: f"({' '.join(p)})"),
+            st.tuples(inner, st.sampled_from("+ - * / ** @ // % > == & |".split()), inner).map(
+                lambda p: f"({' '.join(p)})"
+            ),
             st.tuples(inner, _METHODS, st.lists(inner, max_size=3)).map(lambda p: f"{p[0]}.{p[1]}({', '.join(p[2])})"),
             st.tuples(_FUNCTIONS, st.lists(inner, max_size=3)).map(lambda p: f"torch.{p[0]}({', '.join(p[1])})"),
             st.tuples(_FUNCTIONS, st.lists(inner, max_size=3)).map(lambda p: f"np.{p[0]}({', '.join(p[1])}, axis=0)"),
-            st.tuples(inner, st.lists(inner | numbers, min_size=1, max_size=3)).map(lambda p: f"{p[0]}[{', '.join(p[1])}]"),
-            st.tuples(inner, st.sampled_from(["T", "shape", "grad", "values", "mT", "data"])).map(lambda p: f"{p[0]}.{p[1]}"),
+            st.tuples(inner, st.lists(inner | numbers, min_size=1, max_size=3)).map(
+                lambda p: f"{p[0]}[{', '.join(p[1])}]"
+            ),
+            st.tuples(inner, st.sampled_from(["T", "shape", "grad", "values", "mT", "data"])).map(
+                lambda p: f"{p[0]}.{p[1]}"
+            ),
         ),
         max_leaves=8,
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_expressions(), st.sampled_from(["h = {}", "dw = {}", "h[i,j] = {}", "x += {}", "x[{}] = 1", "h = Sum({}, i)",
                                         "for i in range({}):\n    h = 1"]))  # fmt: skip
 def test_any_expression_gives_a_value_or_our_own_refusal(expression, form):
@@ -503,4 +521,6 @@ def test_any_expression_gives_a_value_or_our_own_refusal(expression, form):
     made = run(form.format(expression))
     assert time.perf_counter() - start < 2
     for held in made.variables.values():
-        assert not (isinstance(held, torch.Tensor) and held.dtype in (torch.float32, torch.float16)), form.format(expression)
+        assert not (isinstance(held, torch.Tensor) and held.dtype in (torch.float32, torch.float16)), form.format(
+            expression
+        )

@@ -7,14 +7,17 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
+import sympy
 
 from tutor import cli
 from tutor.adhoc import adhoc, exercise_from
 from tutor.errors import NotFoundError, ReadingError, TutorError
+from tutor.symbolic import functions
 from tutor.views.plain import ascii_only, writable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -200,6 +203,14 @@ def test_verify_finds_a_changed_reference(run, own):
     assert code == 1 and "DISAGREES" in out and "v" in out
 
 
+def test_verify_finds_a_spoilt_rule(run, monkeypatch):
+    row = functions._BY_CLASS[sympy.tanh]
+    spoilt = replace(row, slope=lambda x, y: sympy.Rational(1001, 1000) * row.slope(x, y))
+    monkeypatch.setitem(functions._BY_CLASS, sympy.tanh, spoilt)
+    code, out, _ = run("verify", "mlp:activation=tanh")
+    assert code == 1 and "DIFFERS" in out
+
+
 def test_verify_goes_on_after_an_error(run, own, tmp_path):
     broken = tmp_path / "broken.py"
     broken.write_text("exercise = 1\n")
@@ -295,6 +306,7 @@ def test_demo(run):
         (("derive", "mlp", "--wrt", "W9"), 3, "W9"),
         (("compare", "mlp", "mpl"), 3, "mpl"),
         (("verify", "nothing"), 3, "tutor list"),
+        (("verify", "mlp:layers=1", "--device", "abacus"), 2, "no device 'abacus'"),
         (("check", "/nowhere/sheet"), 3, "no sheet"),
         (("check", "."), 3, "directory"),
         (("derive", "(w*x"), 4, "never closed"),
@@ -371,6 +383,18 @@ def test_output_is_written_in_any_encoding(encoding):
     done = tutor("derive", "softmax-regression", "--no-verify", PYTHONIOENCODING=encoding)
     assert done.returncode == 0 and done.stderr == ""
     assert "Sum_k" in done.stdout and "DL/Dz[i,k]" in done.stdout and "?" not in done.stdout
+
+
+@pytest.mark.parametrize("form", ["json", "html", "latex", "markdown"])
+def test_documents_are_utf_8_whatever_the_terminal(form):
+    command = [sys.executable, "-m", "tutor", "derive", "softmax-regression", "--no-verify", "--format", form]
+    found = {
+        encoding: subprocess.run(
+            command, capture_output=True, cwd=ROOT, timeout=60, env={**os.environ, "PYTHONIOENCODING": encoding}
+        ).stdout
+        for encoding in ("ascii", "utf-8")
+    }
+    assert found["ascii"] == found["utf-8"] != b""
 
 
 def test_everything_that_is_printed_has_an_ascii_form():
@@ -463,8 +487,9 @@ def test_what_a_formula_may_not_be(text, column, says):
         adhoc(text)
     if column is not None:
         assert caught.value.column == column
-        *_, shown, caret = str(caught.value).split("\n")
-        assert text == "" or shown[caret.index("^") :][:1] == text[column - 1 : column]
+        if text:
+            *_, shown, caret = str(caught.value).split("\n")
+            assert shown[caret.index("^") :][:1] == text[column - 1 : column]
 
 
 def test_a_name_that_cancels_still_has_its_gradient():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 
 import pytest
@@ -10,6 +9,7 @@ import sympy
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from programs import Programs
 from sympy import Abs, Integer, KroneckerDelta, Max, Min, Piecewise, Product, Rational, Sum, exp, log, sqrt
 
 from tutor.exercise import Exercise
@@ -81,71 +81,6 @@ def agree(ex: Exercise, sizes: dict[str, int], **options) -> bool:
 
 
 # -- random programs ----------------------------------------------------------------------------------
-
-UNARY = [lambda e: sympy.tanh(e), lambda e: sympy.sin(e), lambda e: exp(-(e**2)), lambda e: e**2, lambda e: -e,
-         lambda e: sqrt(e**2 + 1), lambda e: 1 / (e**2 + 2), lambda e: log(e**2 + 3), lambda e: 2 * e - 1,
-         lambda e: sigmoid(e), lambda e: softplus(e), lambda e: e**3]  # fmt: skip
-
-
-class Programs:
-    """Random straight-line programs: tensors used under several index names, nested sums, sums in products."""
-
-    def __init__(self, seed: int):
-        self.random = random.Random(seed)
-        self.ex = Exercise(f"random-{seed}")
-        self.N, self.M = self.ex.sizes("N M")
-        made = self.ex.indices(i=self.N, i2=self.N, i3=self.N, j=self.M, j2=self.M)
-        self.by_size = {self.N: list(made[:3]), self.M: list(made[3:])}
-        self.entries = []
-        for name, axes in (("A", (0, 1)), ("B", (0, 0)), ("v", (1,)), ("c", ())):
-            symbol = self.ex.parameter(name, *self._axes(axes))
-            self.entries.append((symbol, [(self.N, self.M)[a] for a in axes]))
-
-    def _axes(self, axes):
-        counts = {self.N: 0, self.M: 0}
-        chosen = []
-        for a in axes:
-            extent = (self.N, self.M)[a]
-            chosen.append(self.by_size[extent][counts[extent]])
-            counts[extent] += 1
-        return chosen
-
-    def leaf(self):
-        symbol, extents = self.random.choice(self.entries)
-        if not extents:
-            return symbol
-        return symbol[tuple(self.random.choice(self.by_size[e]) for e in extents)]
-
-    def expression(self, depth: int):
-        roll = self.random.random()
-        if depth == 0 or roll < 0.15:
-            return self.leaf()
-        if roll < 0.35:
-            return self.random.choice(UNARY)(self.expression(depth - 1))
-        if roll < 0.55:
-            return self.expression(depth - 1) + self.expression(depth - 1)
-        if roll < 0.8:
-            return self.expression(depth - 1) * self.expression(depth - 1)
-        inner = self.expression(depth - 1)
-        free = sorted(free_indices(inner), key=str)
-        if not free:
-            return inner
-        return Sum(inner, *self.random.sample(free, self.random.randint(1, len(free)))) / 5
-
-    def build(self) -> Exercise:
-        for number in range(self.random.randint(2, 4)):
-            expr = self.expression(3)
-            free = sorted(free_indices(expr), key=str)
-            while len(free) > 2:
-                expr = Sum(expr, free.pop(self.random.randrange(len(free)))) / 4
-            symbol = self.ex.step(f"q{number}", free, expr)
-            self.entries.append((symbol, [i.upper + 1 for i in free]))
-        total = Integer(0)
-        for quantity in list(self.ex.quantities.values()):
-            term = quantity.entry * self.random.choice([1, 2, Rational(1, 3)])
-            total += Sum(sympy.sin(term), *quantity.indices) if quantity.indices else sympy.sin(term)
-        self.ex.loss("L", total)
-        return self.ex
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -9,9 +9,9 @@ import sympy
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from programs import Programs
 from sympy import Add, Idx, KroneckerDelta, Mod, Piecewise, Sum, exp, floor
 
-from tests.test_derive import Programs
 from tutor.errors import ExerciseError
 from tutor.numeric.evaluate import evaluate
 from tutor.symbolic.closed import factored, monomials

@@ -68,6 +68,8 @@ class FormulaError(ReadingError):
         self.text = text
 
     def __str__(self) -> str:
+        if not self.text.strip():
+            return self.message
         lines = self.text.splitlines() or [""]
         shown = lines[min(self.line, len(lines)) - 1].expandtabs(1)
         start = max(0, min(self.column - 41, len(shown) - 80))

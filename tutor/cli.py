@@ -55,6 +55,19 @@ def say(text: str) -> None:
         _let_go(sys.stdout)
 
 
+def deliver(document: str) -> None:
+    """Write a document for programs to stdout: UTF-8 whatever the terminal shows, the same bytes everywhere."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        return say(document)
+    try:
+        sys.stdout.flush()
+        buffer.write((document.removesuffix("\n") + "\n").encode("utf-8", "replace"))
+        buffer.flush()
+    except BrokenPipeError:
+        _let_go(sys.stdout)
+
+
 def note(text: str) -> None:
     """Progress and notes, on stderr."""
     from tutor.views.plain import writable
@@ -119,7 +132,10 @@ def list_(as_json: bool) -> int:
     from tutor.catalogue import entries
     from tutor.views import listing
 
-    say(listing.as_json(entries()) if as_json else listing.table(entries()))
+    if as_json:
+        deliver(listing.as_json(entries()))
+    else:
+        say(listing.table(entries()))
     return RIGHT
 
 
@@ -143,7 +159,7 @@ def show(exercise: str) -> int:
 def derive(exercise: str, wrt: str | None, closed: bool, form: str, verify: bool) -> int:
     """The gradients of an exercise or a formula, step by step.
 
-    EXPR is a formula in the language of the answer sheets; put it in quotes:
+    EXPR is a formula in the language of the answer sheets; put it in quotes, and -- before one that begins with -:
 
     \b
         tutor derive "(w*x + b - y)**2" --wrt w
@@ -155,7 +171,8 @@ def derive(exercise: str, wrt: str | None, closed: bool, form: str, verify: bool
     derivation = exercise_from(exercise).derive(wrt)
     verification = _verification_for(derivation) if verify else None
     view = import_module(f"tutor.views.{form}")
-    say(view.derivation(derivation, verification=verification, closed=closed))
+    show_it = say if form == "text" else deliver
+    show_it(view.derivation(derivation, verification=verification, closed=closed))
     return RIGHT if verification is None or verification.agrees else NOT_RIGHT
 
 
@@ -214,7 +231,7 @@ def verify(exercises: tuple[str, ...], full: bool, device: str, seed: int, as_js
         if proof.error is not None:
             complain(f"{proof.address} is not verified: {proof.error}")
         if as_json:
-            say(view.data(proof))
+            deliver(view.data(proof))
         elif proof.error is None:
             say(view.rows(proof, todo) if table else view.detail(proof) + "\n")
     if table:
@@ -242,7 +259,7 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int) -> int:
     reports = check_sheets(sheet_text(sheet), exercise, seed=seed)
     if as_json:
         found = [report.to_dict() for report in reports]
-        say(_dumped(found[0] if len(found) == 1 else found))
+        deliver(_dumped(found[0] if len(found) == 1 else found))
     else:
         say("\n\n".join(str(report).rstrip("\n") for report in reports))
     return max((VERDICTS.get(report.verdict, UNDECIDED) for report in reports), key=_weight, default=RIGHT)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tutor.catalogue import Entry, Parameter, entries, find, is_path, load, normal_id, read_entry, split_address
-from tutor.errors import TutorError
+from tutor.errors import TutorError, UsageError
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -85,6 +85,7 @@ def _plain_path(name: str) -> Any:
 
 def proofs(todo: Iterable[str], *, full: bool = True, seed: int = 0, device: str = "cpu") -> Iterator[Proof]:
     """Verify one after another, at three seeds and at full size at one; an error stops that one, not the others."""
+    _check_device(device)
     for address in todo:
         began = time.perf_counter()
         try:
@@ -101,3 +102,14 @@ def _proof(address: str, exercise: Exercise, full: bool, seed: int, device: str)
     if not (full and exercise.full_sizes):
         return Proof(address, small)
     return Proof(address, small, tutor.verify(exercise, seeds=(seed,), sizes=exercise.full_sizes, device=device))
+
+
+def _check_device(device: str) -> None:
+    """Refuse what torch cannot compute on, before it looks like a fault of ours."""
+    import torch
+
+    try:
+        torch.zeros((), device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0].split(" device type at start")[0][:160]
+        raise UsageError(f"torch has no device {device!r} here ({reason}): use cpu") from None

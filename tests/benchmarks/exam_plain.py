@@ -7,8 +7,11 @@ lines with indices are evaluated on index grids, one dimension for each index.
 from __future__ import annotations
 
 import ast
+import copy
 import math
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +44,10 @@ class Case:
 
     @cached_property
     def truth(self) -> dict[str, Tensor]:
+        with double_precision():
+            return self._truth()
+
+    def _truth(self) -> dict[str, Tensor]:
         """`dW`, ... of every quantity, the upstream gradients, and the values computed from them."""
         ours = gradients_by_autograd(self.exercise, self.instance)
         for name, native in gradients_by_reference(self.exercise, self.instance).items():
@@ -88,7 +95,7 @@ class Case:
 def as_tensor(value: Any) -> Tensor | None:
     if isinstance(value, Tensor):
         return value.double()
-    return torch.tensor(float(value)) if isinstance(value, (int, float)) else None
+    return torch.tensor(float(value), dtype=torch.float64) if isinstance(value, (int, float)) else None
 
 
 def _close(a: Tensor, b: Tensor, relative: float, floor: float) -> bool:
@@ -174,6 +181,18 @@ def namespace(case: Case) -> dict[str, Any]:
     return {**BARE, **GIVEN, **case.sizes, **given}
 
 
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """All values are float64, whatever a call would default to; torch's own default is put back."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@double_precision()
 def run(statements: list[ast.stmt], case: Case, *, true_after: bool = False, stop: int | None = None) -> Ran:
     """Execute the statements in order; with `true_after`, each gradient is the true one once its line is done."""
     names = {q.name for q in case.exercise}
@@ -209,10 +228,8 @@ def target_name(statement: ast.stmt, names: set[str]) -> str:
         node = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target  # type: ignore[attr-defined]
     while isinstance(node, ast.Subscript):
         node = node.value
-    plain = _Plain(names).visit(ast.fix_missing_locations(node)) if not isinstance(node, ast.Name) else node
-    found = plain.id if isinstance(plain, ast.Name) else ""
-    renamed = _Plain(names).visit(ast.Name(found))
-    return renamed.id
+    plain = _Plain(names).visit(copy.deepcopy(node))
+    return plain.id if isinstance(plain, ast.Name) else ""
 
 
 def _execute(statement: ast.stmt, known: dict[str, Any], case: Case, names: set[str]) -> None:
@@ -234,7 +251,10 @@ def _execute(statement: ast.stmt, known: dict[str, Any], case: Case, names: set[
 
 _BINARY = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
            ast.Pow: operator.pow, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Lt: operator.lt, ast.LtE: operator.le,
-           ast.Eq: operator.eq, ast.NotEq: operator.ne}  # fmt: skip
+           ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod}  # fmt: skip
+
+
+BINDERS = ("Sum", "ArgMaxOver", "MaxOver")
 
 
 class Grid:
@@ -246,7 +266,7 @@ class Grid:
         self.base = target.value.id if isinstance(target, ast.Subscript) else target.id  # type: ignore[attr-defined]
         self.left = _items(target) if isinstance(target, ast.Subscript) else []
         labels = [item.id for item in self.left if isinstance(item, ast.Name)]
-        calls = [n for n in ast.walk(statement.value) if isinstance(n, ast.Call) and _called(n) == "Sum"]  # type: ignore[attr-defined]
+        calls = [n for n in ast.walk(statement.value) if isinstance(n, ast.Call) and _called(n) in BINDERS]  # type: ignore[attr-defined]
         self.rank = len(labels) + sum(len(call.args) - 1 for call in calls)
         self.dims = {label: n for n, label in enumerate(labels)}
         if len(self.dims) != len(labels):
@@ -322,10 +342,10 @@ class Grid:
         items = [self.value(item, env) for item in _items(node)]
         if len(items) != base.ndim:
             raise IndexError(f"{ast.unparse(node)} has another number of axes")
-        for item, extent in zip(items, base.shape, strict=True):
-            most = int(item.max()) if isinstance(item, Tensor) else item
-            whole = isinstance(item, Tensor) and most + 1 != extent and item.numel() > 1 and not item.is_floating_point()
-            if most >= extent or (whole and sorted(set(item.shape)) != [1] and _is_label(node, items.index(item), env)):
+        for written, item, extent in zip(_items(node), items, base.shape, strict=True):
+            most, least = (int(item.max()), int(item.min())) if isinstance(item, Tensor) else (item, item)
+            dummy = isinstance(written, ast.Name) and written.id in env
+            if most >= extent or least < 0 or (dummy and self.extent(written.id) != extent):  # type: ignore[attr-defined]
                 raise IndexError(f"{ast.unparse(node)}: another range")
         return base[tuple(i.long() if isinstance(i, Tensor) else i for i in items)]
 
@@ -342,10 +362,14 @@ class Grid:
                 value, holds = (self.value(part, env) for part in branch.elts)  # type: ignore[attr-defined]
                 made = torch.where(self.tensor(holds).bool(), self.tensor(value).double(), made)
             return made
-        if name == "ArgMaxOver":
+        if name in ("ArgMaxOver", "MaxOver"):
             dim = self.next
             inner = self.value(node.args[0], {**env, node.args[1].id: self.fresh()})  # type: ignore[attr-defined]
-            return self.tensor(inner).argmax(dim, keepdim=True)
+            found = self.tensor(inner).max(dim, keepdim=True)
+            return found.values if name == "MaxOver" else found.indices
+        if name == "where":
+            holds, yes, no = (self.tensor(self.value(argument, env)) for argument in node.args)
+            return torch.where(holds.bool(), yes.double(), no.double())
         return BARE[name](*(self.value(argument, env) for argument in node.args))
 
     def fresh(self) -> int:
@@ -359,11 +383,6 @@ class Grid:
         for label, dim in bound.items():
             extents[dim] = self.extent(label)
         return inner.expand(extents).sum(list(bound.values()), keepdim=True)
-
-
-def _is_label(node: ast.Subscript, position: int, env: dict[str, int]) -> bool:
-    item = _items(node)[position]
-    return isinstance(item, ast.Name) and item.id in env
 
 
 def _items(node: ast.Subscript) -> list[ast.expr]:

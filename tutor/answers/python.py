@@ -253,7 +253,9 @@ class _Reader:
                 continue
             if found[1] == "exercise":
                 if not _ID.fullmatch(found[2]):
-                    reason = "an exercise is named by its id, as '# exercise: mlp:layers=3'; a file is given by --exercise"
+                    reason = (
+                        "an exercise is named by its id, as '# exercise: mlp:layers=3'; a file is given by --exercise"
+                    )
                     sheet.statements.append(lang.Unreadable(number, 1, line.strip()[:200], 1, reason))
                 else:
                     sheet.exercise = found[2]

@@ -19,9 +19,7 @@ DOUBLE = Tolerance()
 SINGLE = Tolerance(1e-5, 1e-7)
 
 
-def same(
-    given: Tensor, true: Tensor, scale: Callable[[], Tensor | None], tolerance: Tolerance = DOUBLE
-) -> str:
+def same(given: Tensor, true: Tensor, scale: Callable[[], Tensor | None], tolerance: Tolerance = DOUBLE) -> str:
     """equal, shape, finite (not finite where the truth is), different, or unknown (the truth is not finite)."""
     if given.shape != true.shape:
         return "shape"
@@ -56,7 +54,11 @@ def ratio(given: Tensor, true: Tensor, slack: float = 1e-9) -> float | None:
         return None
     c = float(other[at] / flat[at])
     gap = (other - c * flat).abs()
-    if c == 0 or abs(c - 1) <= slack or not bool((gap <= slack * (c * flat).abs() + 1e-12 * abs(c) * flat[at].abs()).all()):
+    if (
+        c == 0
+        or abs(c - 1) <= slack
+        or not bool((gap <= slack * (c * flat).abs() + 1e-12 * abs(c) * flat[at].abs()).all())
+    ):
         return None
     return c
 

@@ -139,7 +139,9 @@ class IndexStyle:
         for axis in made.axes:
             if axis not in labels:
                 left = f"[{', '.join(labels)}]" if labels else "side"
-                raise self.run.refuse(value, f"{axis} is free on the right, but not on the left {left}: sum over {axis}")
+                raise self.run.refuse(
+                    value, f"{axis} is free on the right, but not on the left {left}: sum over {axis}"
+                )
         return made
 
     def _spread(self, value: Named, labels: tuple[str, ...]) -> Tensor:
@@ -248,11 +250,17 @@ class IndexStyle:
 
     def _plain(self, node: lang.Expression) -> Named:
         """A part without dummies, in torch style; it must be a number."""
-        if isinstance(node, lang.Name) and not self.run.outline.valued(node.name) and node.name not in self.run.variables:
+        if (
+            isinstance(node, lang.Name)
+            and not self.run.outline.valued(node.name)
+            and node.name not in self.run.variables
+        ):
             if node.name in ("pi", "inf"):
                 return Named(library.real(self.run.evaluate(node)), ())
             if self._exercise_extent(node.name) is not None or self._looks_free(node.name):
-                raise self.run.refuse(node, f"{node.name} is free on the right: sum over {node.name}, or add it on the left")
+                raise self.run.refuse(
+                    node, f"{node.name} is free on the right: sum over {node.name}, or add it on the left"
+                )
         value = self.run.evaluate(node)
         if isinstance(value, (int, float)):
             return Named(library.real(value), ())
@@ -290,7 +298,10 @@ class IndexStyle:
         axes = tuple(dict.fromkeys(axis for value in values for axis in value.axes))
         self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
         tensors = [self._aligned(value, axes) for value in values]
-        return Named(self.run._library(node, function, *tensors), axes)
+        made = self.run._library(node, function, *tensors)
+        if made.ndim != len(axes):
+            raise self.run.refuse(node, "this is not for single entries: with indices, write Sum(...) or MaxOver(x[i, k], k)")
+        return Named(made, axes)
 
     def _aligned(self, value: Named, axes: tuple[str, ...]) -> Tensor:
         """The tensor with its axes in this order, size 1 where it has none."""
@@ -305,7 +316,7 @@ class IndexStyle:
     def _subscript(self, node: lang.Subscript) -> Named:
         base, items = _flat(node)
         array = self._array(base)
-        if isinstance(array, tuple):
+        if not isinstance(array, Tensor):
             return self._plain(node)
         if len(items) != array.ndim:
             raise self.run.refuse(node, self._axes_message(base, array.ndim, items))
@@ -313,7 +324,9 @@ class IndexStyle:
             labels = tuple(item.name for item in items)  # type: ignore[attr-defined]
             for item, label, extent in zip(items, labels, array.shape, strict=True):
                 if self.extents[label] != extent:
-                    raise self.run.refuse(item, f"{label} runs over {self.extents[label]} values, but this axis has {extent}")
+                    raise self.run.refuse(
+                        item, f"{label} runs over {self.extents[label]} values, but this axis has {extent}"
+                    )
             if len(set(labels)) == len(labels):
                 return Named(array, labels)
         return self._gathered(node, array, items)
@@ -331,7 +344,9 @@ class IndexStyle:
             place = self._index_value(item)
             plain = isinstance(item, lang.Name) and item.name in self.extents
             if plain and self.extents[item.name] != extent:  # type: ignore[attr-defined]
-                raise self.run.refuse(item, f"{item.name} runs over {self.extents[item.name]} values, but this axis has {extent}")  # type: ignore[attr-defined]
+                raise self.run.refuse(
+                    item, f"{item.name} runs over {self.extents[item.name]} values, but this axis has {extent}"
+                )  # type: ignore[attr-defined]
             places.append(place)
         axes = tuple(dict.fromkeys(axis for place in places for axis in place.axes))
         self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
@@ -366,7 +381,9 @@ class IndexStyle:
         base = lang.root(base)
         name = base.name if isinstance(base, (lang.Name, lang.Attribute)) else "this"
         have = f"{axes} {'axis' if axes == 1 else 'axes'}"
-        unknown = [n for item in items for n in _names(item) if not self._is_value(n) and n not in self.run.names.indices]
+        unknown = [
+            n for item in items for n in _names(item) if not self._is_value(n) and n not in self.run.names.indices
+        ]
         more = f"; {unknown[0]} has no value" if unknown and len(unknown[0]) > 1 else ""
         return f"{name} has {have}, and {len(items)} {'index' if len(items) == 1 else 'indices'} here{more}"
 
@@ -385,13 +402,17 @@ class IndexStyle:
         if known and entry is not None and not node.named and self._has_labels(node):
             return self._function(node, entry)
         if self._has_labels(node):
-            raise self.run.refuse(node, f"{name or 'this'} is not for single entries: write Sum(...), or a function such as exp(z[i, k])")
+            raise self.run.refuse(
+                node, f"{name or 'this'} is not for single entries: write Sum(...), or a function such as exp(z[i, k])"
+            )
         return self._plain(node)
 
     def _function(self, node: lang.Call, entry: library.Entry) -> Named:
         values = [self.evaluate(argument) for argument in node.arguments]
         if not (entry.elementwise or entry.name in _SEVERAL):
-            raise self.run.refuse(node, f"{entry.name} is not for single entries: write Sum(...), or a function such as exp(z[i, k])")
+            raise self.run.refuse(
+                node, f"{entry.name} is not for single entries: write Sum(...), or a function such as exp(z[i, k])"
+            )
         return self._combine(node, lambda *given: library.call(entry, self.run.limits, list(given), {}, False), *values)
 
     def _has_labels(self, node: lang.Expression) -> bool:
@@ -409,9 +430,7 @@ class IndexStyle:
         bound = []
         for argument in node.arguments[1:]:
             first = argument.items[0] if isinstance(argument, lang.Sequence) and argument.items else argument
-            if isinstance(first, lang.Name) and not (
-                first.name in self.run.variables and self._is_value(first.name)
-            ):
+            if isinstance(first, lang.Name) and not (first.name in self.run.variables and self._is_value(first.name)):
                 bound.append(first.name)
         return bound
 
@@ -498,7 +517,9 @@ class IndexStyle:
         factors = list(_factors(body))
         if len(factors) < 2:
             return None
-        labels = {name for part in lang.walk(body) if isinstance(part, lang.Name) and (name := part.name) in self.extents}
+        labels = {
+            name for part in lang.walk(body) if isinstance(part, lang.Name) and (name := part.name) in self.extents
+        }
         if math.prod(self.extents[label] for label in labels) <= _DENSE:
             return None
         values = [self._factor(*factor) for factor in factors] + [
@@ -534,7 +555,9 @@ class IndexStyle:
                 raise self.run.refuse(node, "cases are written Piecewise((a, x > 0), (b, True))")
             value, condition = self.evaluate(branch.items[0]), self.evaluate(branch.items[1])
             other = made or Named(torch.tensor(torch.nan, dtype=FLOAT), ())
-            made = self._combine(branch, lambda c, a, b: torch.where(c != 0, a.to(FLOAT), b.to(FLOAT)), condition, value, other)
+            made = self._combine(
+                branch, lambda c, a, b: torch.where(c != 0, a.to(FLOAT), b.to(FLOAT)), condition, value, other
+            )
         if made is None:
             raise self.run.refuse(node, "cases are written Piecewise((a, x > 0), (b, True))")
         return made
@@ -573,7 +596,9 @@ def _names(node: lang.Expression) -> list[str]:
     return []
 
 
-def _factors(node: lang.Expression, inverted: bool = False, negative: bool = False) -> Iterator[tuple[lang.Expression, bool, bool]]:
+def _factors(
+    node: lang.Expression, inverted: bool = False, negative: bool = False
+) -> Iterator[tuple[lang.Expression, bool, bool]]:
     """(factor, whether it divides, whether it is negated) of a product."""
     if isinstance(node, lang.Binary) and node.op in "*/":
         yield from _factors(node.left, inverted, negative)

@@ -23,12 +23,12 @@ from torch import Tensor
 
 from tutor.symbolic.functions import FUNCTIONS
 
-MAX_TENSOR = 4_000_000  # entries of one tensor
-MAX_ENTRIES = 20_000_000  # entries computed in one run of a sheet
-MAX_STEPS = 200_000  # operations in one run of a sheet
-MAX_WORK = 2_000_000_000  # multiplications in one matrix product
+MAX_TENSOR = 2_000_000  # entries of one tensor
+MAX_ENTRIES = 8_000_000  # entries computed in one run of a sheet
+MAX_STEPS = 60_000  # operations in one run of a sheet
+MAX_WORK = 200_000_000  # multiplications in one matrix product
 MAX_LOOP = 20_000  # rounds of all loops together
-DEADLINE = 10.0  # seconds, the last guard
+DEADLINE = 5.0  # seconds for one run, the last guard
 
 FLOAT = torch.float64
 
@@ -125,7 +125,7 @@ def real(value: Any) -> Tensor:
     if isinstance(value, (int, float)):
         return torch.tensor(value, dtype=FLOAT)
     if isinstance(value, tuple):
-        return array(value)
+        return array(value).to(FLOAT)
     raise Refusal(f"{kind_of(value)} is not a tensor")
 
 
@@ -175,6 +175,22 @@ def dims(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(whole_number(v, "an axis") for v in value)
     return whole_number(value, "an axis")
+
+
+def flag(value: Any) -> bool:
+    """True or False, as `keepdim` takes them."""
+    if isinstance(value, (bool, int)):
+        return bool(value)
+    raise Refusal("True or False is expected here")
+
+
+def scalar(value: Any) -> float:
+    """One real number."""
+    if isinstance(value, Tensor) and value.ndim == 0:
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        raise Refusal("one number is expected here")
+    return float(value)
 
 
 def shape_of(values: tuple[Any, ...]) -> tuple[int, ...]:
@@ -263,9 +279,9 @@ def _elementwise(path: str) -> Callable[..., Any]:
 
 
 def _heaviside(limits: Limits, x: Any, values: Any = 0.5) -> Any:
-    x = real(x)
-    limits.room(x.numel())
-    return torch.heaviside(x, real(values).expand(x.shape) if not isinstance(values, Tensor) else real(values))
+    x, values = real(x), real(values)
+    broadcast_room(limits, x, values)
+    return asking_torch(torch.heaviside, x, values)
 
 
 _MORE = {
@@ -292,9 +308,11 @@ def _reduced(limits: Limits, x: Any, dim: Any, keepdim: Any, torch_function: Cal
     x = real(x)
     limits.room(x.numel())
     if dim is None:
-        made = torch_function(x, dim=tuple(range(x.ndim)), keepdim=bool(keepdim)) if x.ndim else torch_function(x, dim=())
+        made = (
+            torch_function(x, dim=tuple(range(x.ndim)), keepdim=flag(keepdim)) if x.ndim else torch_function(x, dim=())
+        )
         return made
-    return asking_torch(torch_function, x, dim=dims(dim), keepdim=bool(keepdim))
+    return asking_torch(torch_function, x, dim=dims(dim), keepdim=flag(keepdim))
 
 
 @listed("sum", "nansum")
@@ -311,7 +329,7 @@ def _mean(limits, x, dim=None, keepdim=False):
 def _prod(limits, x, dim=None, keepdim=False):
     x = real(x)
     limits.room(x.numel())
-    return torch.prod(x) if dim is None else asking_torch(torch.prod, x, dim=dims(dim), keepdim=bool(keepdim))
+    return torch.prod(x) if dim is None else asking_torch(torch.prod, x, dim=dims(dim), keepdim=flag(keepdim))
 
 
 @listed("amax")
@@ -329,15 +347,15 @@ def _asked(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _extreme(limits: Limits, x: Any, dim: Any, keepdim: Any, numpy: bool, largest: bool) -> Any:
-    if isinstance(dim, Tensor) or isinstance(dim, float):  # torch.max(a, b)
+    if isinstance(dim, (Tensor, float)):  # torch.max(a, b)
         return _extremes(limits, (x, dim), largest)
     x = real(x)
     limits.room(x.numel())
     if dim is None:
         return asking_torch(torch.max if largest else torch.min, x)
     if numpy:
-        return asking_torch(torch.amax if largest else torch.amin, x, dim=dims(dim), keepdim=bool(keepdim))
-    made = asking_torch(torch.max if largest else torch.min, x, dim=dims(dim), keepdim=bool(keepdim))
+        return asking_torch(torch.amax if largest else torch.amin, x, dim=dims(dim), keepdim=flag(keepdim))
+    made = asking_torch(torch.max if largest else torch.min, x, dim=dims(dim), keepdim=flag(keepdim))
     return Pair(made.values, made.indices)
 
 
@@ -377,7 +395,10 @@ def _spread(limits: Limits, x: Any, dim: Any, keepdim: Any, correction: int, roo
     x = real(x)
     limits.room(x.numel())
     axes = tuple(range(x.ndim)) if dim is None else dims(dim)
-    made = asking_torch(torch.var, x, dim=axes, correction=correction, keepdim=bool(keepdim))
+    entries = math.prod(x.shape[a] for a in (axes if isinstance(axes, tuple) else (axes,)) if -x.ndim <= a < x.ndim)
+    if entries <= correction:
+        raise TorchRefuses(f"a variance of {entries} values, divided by {entries} - {correction}", (tuple(x.shape),))
+    made = asking_torch(torch.var, x, dim=axes, correction=correction, keepdim=flag(keepdim))
     return made.sqrt() if root else made
 
 
@@ -388,7 +409,7 @@ def _correction(numpy: bool, unbiased: Any, correction: Any, ddof: Any) -> int:
     if correction is not None:
         return whole_number(correction, "correction")
     if unbiased is not None:
-        return 1 if unbiased else 0
+        return 1 if flag(unbiased) else 0
     return 0 if numpy else 1
 
 
@@ -437,20 +458,21 @@ def _along(limits: Limits, x: Any, dim: Any, function: Callable[..., Any]) -> Te
 
 @listed("argmax")
 def _argmax(limits, x, dim=None, keepdim=False):
-    return asking_torch(torch.argmax, real(x), dim=None if dim is None else dims(dim), keepdim=bool(keepdim))
+    return asking_torch(torch.argmax, real(x), dim=None if dim is None else dims(dim), keepdim=flag(keepdim))
 
 
 @listed("argmin")
 def _argmin(limits, x, dim=None, keepdim=False):
-    return asking_torch(torch.argmin, real(x), dim=None if dim is None else dims(dim), keepdim=bool(keepdim))
+    return asking_torch(torch.argmin, real(x), dim=None if dim is None else dims(dim), keepdim=flag(keepdim))
 
 
 @listed("norm", "vector_norm")
 def _norm(limits, x, p=2, dim=None, keepdim=False):
     x = real(x)
     limits.room(x.numel())
-    order = float(p) if isinstance(p, (int, float)) else 2.0
-    return asking_torch(torch.linalg.vector_norm, x, order, dim=None if dim is None else dims(dim), keepdim=bool(keepdim))
+    return asking_torch(
+        torch.linalg.vector_norm, x, scalar(p), dim=None if dim is None else dims(dim), keepdim=flag(keepdim)
+    )
 
 
 @listed("trace")
@@ -460,12 +482,12 @@ def _trace(limits, x):
 
 @listed("any")
 def _any(limits, x, dim=None, keepdim=False):
-    return asking_torch(torch.any, real(x) != 0, *(() if dim is None else (dims(dim), bool(keepdim))))
+    return asking_torch(torch.any, real(x) != 0, *(() if dim is None else (dims(dim), flag(keepdim))))
 
 
 @listed("all")
 def _all(limits, x, dim=None, keepdim=False):
-    return asking_torch(torch.all, real(x) != 0, *(() if dim is None else (dims(dim), bool(keepdim))))
+    return asking_torch(torch.all, real(x) != 0, *(() if dim is None else (dims(dim), flag(keepdim))))
 
 
 @listed("count_nonzero")
@@ -489,7 +511,9 @@ def broadcast_room(limits: Limits, a: Tensor, b: Tensor) -> None:
 def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     a, b = real(a), real(b)
     if a.ndim == 0 or b.ndim == 0:
-        raise TorchRefuses("@ multiplies vectors and matrices; a number is multiplied with *", (tuple(a.shape), tuple(b.shape)))
+        raise TorchRefuses(
+            "@ multiplies vectors and matrices; a number is multiplied with *", (tuple(a.shape), tuple(b.shape))
+        )
     limits.work(a.numel() * (b.shape[-1] if b.ndim > 1 else 1) * (math.prod(b.shape[:-2]) if a.ndim <= 2 else 1))
     if a.ndim > 2 or b.ndim > 2:
         batch = max(math.prod(a.shape[:-2]), 1) * max(math.prod(b.shape[:-2]), 1)
@@ -497,7 +521,8 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
     if a.shape[-1] != inner:
         raise TorchRefuses(
-            f"{_show(a)} @ {_show(b)}: the inner sizes {a.shape[-1]} and {inner} differ", (tuple(a.shape), tuple(b.shape))
+            f"{_show(a)} @ {_show(b)}: the inner sizes {a.shape[-1]} and {inner} differ",
+            (tuple(a.shape), tuple(b.shape)),
         )
     limits.room((a.numel() // max(a.shape[-1], 1)) * (b.numel() // max(inner, 1)) if a.ndim <= 2 and b.ndim <= 2 else 1)
     return asking_torch(torch.matmul, a, b)
@@ -559,7 +584,9 @@ def _einsum(limits, equation, *operands):
         raise TorchRefuses(f"'{equation}' describes {len(terms)} tensors and gets {len(tensors)}")
     for term, value in zip(terms, tensors, strict=True):
         if len(term) != value.ndim:
-            raise TorchRefuses(f"'{term}' has {len(term)} letters for a tensor of shape {_show(value)}", (tuple(value.shape),))
+            raise TorchRefuses(
+                f"'{term}' has {len(term)} letters for a tensor of shape {_show(value)}", (tuple(value.shape),)
+            )
         for letter, extent in zip(term, value.shape, strict=True):
             if extents.setdefault(letter, extent) != extent:
                 raise TorchRefuses(f"{letter} of '{equation}' has the sizes {extents[letter]} and {extent}",
@@ -679,11 +706,14 @@ def _power(a: Any, b: Any) -> Any:
     return _small(made)
 
 
+def _times(limits: Limits, value: Any, alpha: Any) -> Any:
+    factor = scalar(alpha)
+    return value if factor == 1 else elementwise(limits, "*", value, factor)
+
+
 def _binary(op: str) -> Callable[..., Any]:
     def run(limits, x, other, alpha=1):
-        if alpha != 1:
-            other = elementwise(limits, "*", other, alpha)
-        return elementwise(limits, op, x, other)
+        return elementwise(limits, op, x, _times(limits, other, alpha))
 
     return run
 
@@ -726,14 +756,14 @@ def _clamp(limits, x, min=None, max=None):
 def _leaky_relu(limits, x, negative_slope=0.01):
     x = real(x)
     limits.room(x.numel())
-    return F.leaky_relu(x, float(negative_slope))
+    return F.leaky_relu(x, scalar(negative_slope))
 
 
 @listed("elu", method=False)
 def _elu(limits, x, alpha=1.0):
     x = real(x)
     limits.room(x.numel())
-    return F.elu(x, float(alpha))
+    return F.elu(x, scalar(alpha))
 
 
 @listed("Rational", method=False)
@@ -861,7 +891,8 @@ def _flip(limits, x, *dim):
 
 @listed("roll")
 def _roll(limits, x, shifts, dim=None):
-    return asking_torch(torch.roll, array(x), dims(shifts), None if dim is None else dims(dim))
+    axes = () if dim is None else shape_of((dim,) if not isinstance(dim, tuple) else dim)
+    return asking_torch(torch.roll, array(x), dims(shifts), axes)
 
 
 def _joined(limits: Limits, tensors: Any, dim: Any, function: Callable[..., Any]) -> Tensor:
@@ -942,7 +973,7 @@ def _triu(limits, x, diagonal=0):
 def _pad(limits, x, pad, mode=None, value=0):
     x, widths = real(x), shape_of((pad,))
     limits.room(*(s + sum(abs(w) for w in widths) for s in x.shape))
-    return asking_torch(F.pad, x, widths, value=float(value))
+    return asking_torch(F.pad, x, widths, value=scalar(value))
 
 
 # -- making tensors --
@@ -976,7 +1007,7 @@ def _new_ones(limits, x, *shape):
 
 @listed("full", method=False)
 def _full(limits, shape, fill_value, dtype=None, device=None):
-    return _filled(limits, (shape,), float(real(fill_value)))
+    return _filled(limits, (shape,), scalar(fill_value))
 
 
 @listed("zeros_like", method=False)
@@ -991,7 +1022,7 @@ def _ones_like(limits, x, dtype=None, device=None):
 
 @listed("full_like", method=False)
 def _full_like(limits, x, fill_value, dtype=None, device=None):
-    return _filled(limits, (tuple(array(x).shape),), float(real(fill_value)))
+    return _filled(limits, (tuple(array(x).shape),), scalar(fill_value))
 
 
 @listed("empty_like", "empty", method=False)
@@ -1075,8 +1106,7 @@ def _scattered(name: str) -> Callable[..., Any]:
     def run(limits, x, dim, index, source, alpha=1):
         x = real(x)
         limits.room(x.numel())
-        values = real(source)
-        values = values if alpha == 1 else values * alpha
+        values = real(source) * scalar(alpha)
         return asking_torch(getattr(torch, name), x, whole_number(dim, "an axis"), array(index), values)
 
     return run
@@ -1179,8 +1209,7 @@ def _dim(limits, x):
 
 def _inplace(op: str) -> Callable[..., Any]:
     def run(limits, x, other, alpha=1):
-        other = other if alpha == 1 else elementwise(limits, "*", other, alpha)
-        return in_place(limits, op, x, other)
+        return in_place(limits, op, x, _times(limits, other, alpha))
 
     return run
 
@@ -1202,7 +1231,9 @@ def in_place(limits: Limits, op: str, x: Tensor, other: Any) -> Tensor:
         return getattr(x, _IN_PLACE[op])(other)
     except RuntimeError as error:
         grown = f"the shapes {shapes[0]} and {shapes[1]} do not fit in place"
-        raise TorchRefuses(grown if "shape" in str(error) or "size" in str(error) else str(error)[:200], shapes) from None
+        raise TorchRefuses(
+            grown if "shape" in str(error) or "size" in str(error) else str(error)[:200], shapes
+        ) from None
 
 
 for _name, _op in {"add_": "+", "sub_": "-", "mul_": "*", "div_": "/", "pow_": "**"}.items():
@@ -1221,7 +1252,7 @@ def _neg_(limits, x):
 
 @effect("fill_")
 def _fill_(limits, x, value):
-    return asking_torch(x.fill_, float(real(value)))
+    return asking_torch(x.fill_, scalar(value))
 
 
 @effect("copy_")
@@ -1231,7 +1262,7 @@ def _copy_(limits, x, source):
 
 @effect("clamp_")
 def _clamp_(limits, x, min=None, max=None):
-    return asking_torch(x.clamp_, None if min is None else float(min), None if max is None else float(max))
+    return asking_torch(x.clamp_, None if min is None else scalar(min), None if max is None else scalar(max))
 
 
 @effect("masked_fill_")
@@ -1241,7 +1272,7 @@ def _masked_fill_(limits, x, mask, value):
 
 @effect("fill_diagonal_")
 def _fill_diagonal_(limits, x, value):
-    return asking_torch(x.fill_diagonal_, float(real(value)))
+    return asking_torch(x.fill_diagonal_, scalar(value))
 
 
 @effect("index_add_", "scatter_add_")
@@ -1260,8 +1291,7 @@ def _index_copy_(limits, x, dim, index, source):
 
 
 def _scatter_in_place(name: str, x: Tensor, dim: Any, index: Any, source: Any, alpha: Any) -> Tensor:
-    values = real(source)
-    values = values if alpha == 1 else values * alpha
+    values = real(source) * scalar(alpha)
     return asking_torch(getattr(x, name), whole_number(dim, "an axis"), array(index), values)
 
 
@@ -1276,7 +1306,7 @@ def _index_put_(limits, x, indices, values, accumulate=False):
     if not isinstance(indices, tuple):
         raise Refusal("index_put_ takes a tuple of index tensors: index_put_((ix,), values)")
     given = tuple(array(i) for i in indices)
-    return asking_torch(x.index_put_, given, real(values), accumulate=bool(accumulate))
+    return asking_torch(x.index_put_, given, real(values), accumulate=flag(accumulate))
 
 
 @effect("squeeze_", "unsqueeze_", "t_", "transpose_", "resize_", "set_", "normal_", "uniform_", "random_", "bernoulli_")

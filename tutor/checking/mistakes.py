@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tutor.checking import compare
+from tutor.checking import compare, spoils
 from tutor.checking.report import Mistake
 from tutor.exercise import Exercise
 
@@ -30,6 +30,7 @@ class Case:
     true: Tensor
     sizes: Mapping[str, int]
     slack: float = 1e-9
+    known: Mapping[str, Tensor] | None = None  # every value and gradient the learner had, their own where they differ
 
 
 @dataclass
@@ -181,15 +182,33 @@ def _extent_cause(fault: Fault, extents: str) -> str:
     return f"a factor {extents} too much"
 
 
+def _convention(fault: Fault) -> Iterator[dict[str, Any]]:
+    """The factor is what two usual conventions differ by."""
+    factor = fault.factor
+    if factor is None or factor.number != 1 or not factor.extents:
+        return
+    sizes = "".join(c if c.isalnum() or c == "_" else " " for c in factor.extents).split()
+    if "- 1" in factor.extents:
+        yield {"how": f"one divides by {sizes[0]} - 1 (unbiased) or by {sizes[0]} (biased): look at what the exercise says"}
+    elif "sqrt" not in factor.extents and "**" not in factor.extents:
+        yield {"how": "a sum and a mean differ by this factor: look at which one the exercise takes"}
+
+
 MISTAKES: tuple[Row, ...] = (
     Row("factor", "{which}", _factor),
+    Row("wrong-convention", "{how}", _convention),
     Row("sign", "the sign is flipped", _sign),
 )
 
 
 def find(fault: Fault) -> list[Mistake]:
-    """All mistakes that explain the values at every draw."""
-    return [Mistake(row.id, row.says.format(**params), params) for row in MISTAKES for params in row.find(fault)]
+    """All mistakes that explain the values at every draw: a constant ratio first, then the spoilt true step."""
+    found = [Mistake(row.id, row.says.format(**params), params) for row in MISTAKES for params in row.find(fault)]
+    if fault.what == "gradient" and fault.cases and all(case.known is not None for case in fault.cases):
+        seen = [spoils.Observation(case.given, case.known or {}, case.sizes) for case in fault.cases]
+        spoilt = spoils.explain(fault.exercise, fault.quantity, seen)
+        found += [m for m in spoilt if not found or m.id != "factor"]
+    return found
 
 
 # -- what the exercise's formulas contain ---------------------------------------------------------------------
@@ -211,7 +230,11 @@ def exponents(exercise: Exercise, quantity: str) -> set[Fraction]:
     from sympy import Pow, Rational, exp
 
     powers = (p for expr in _formulas(exercise, quantity) for p in expr.atoms(Pow) if not isinstance(p, exp))
-    return {Fraction(int(p.exp.p), int(p.exp.q)) for p in powers if isinstance(p.exp, Rational) and p.exp > 0 and p.base.free_symbols}
+    return {
+        Fraction(int(p.exp.p), int(p.exp.q))
+        for p in powers
+        if isinstance(p.exp, Rational) and p.exp > 0 and p.base.free_symbols
+    }
 
 
 def constants(exercise: Exercise, quantity: str) -> set[Fraction]:

@@ -30,7 +30,9 @@ class Literal:
 
 def literal(statement: lang.Statement) -> Literal | None:
     """The numbers of `name = numbers`, or None where a name stands on the right."""
-    if not isinstance(statement, lang.Assign) or any(isinstance(t, (lang.Subscript, lang.Sequence)) for t in statement.targets):
+    if not isinstance(statement, lang.Assign) or any(
+        isinstance(t, (lang.Subscript, lang.Sequence)) for t in statement.targets
+    ):
         return None
     try:
         value, slack = _value(statement.value)

@@ -96,6 +96,7 @@ class Unit:
     statement: lang.Statement
     touches: list[Touch] = field(default_factory=list)
     reads: frozenset[str] = frozenset()
+    judged_reads: tuple[str, ...] = ()  # those that are gradients, local derivatives or values
 
 
 @dataclass
@@ -142,6 +143,8 @@ class Outline:
         self.helper_gradients = sorted(
             name for name in given if name[:1] == "d" and name[1:] in given and names.meaning(name).kind == "helper"
         )
+        for unit in self.units:
+            unit.judged_reads = tuple(sorted(name for name in unit.reads if self.is_judged(name)))
         self.segments = self._segments()
 
     @cached_property
@@ -218,6 +221,12 @@ class Outline:
         """Whether subscripts are dummies (`dz[i, k] = ...`), or a sum over an index is written."""
         nodes = [node for expression in _all_parts(statement) for node in lang.walk(expression)]
         self.weight[id(statement)] = len(nodes)
+        style = self._has_indices(nodes, loops)
+        if style:
+            self.weight[id(statement)] *= 4
+        return style
+
+    def _has_indices(self, nodes: list[lang.Expression], loops: frozenset[str]) -> bool:
         for node in nodes:
             if isinstance(node, lang.Subscript) and any(self._dummy(item, loops) for item in node.items):
                 return True
@@ -288,11 +297,14 @@ class Outline:
                 flows[touch.name] = (segment.sources, segment.helpers)
         return sorted(made, key=lambda s: (s.end, s.statement.line, s.statement.column))
 
+    def is_judged(self, name: str) -> bool:
+        return self.names.meaning(name).kind in ("gradient", "value", "local") or name in self.helper_gradients
+
     def _flow(self, segment: Segment, touch: Touch, unit: int, flows: Mapping) -> None:
         for name in touch.reads:
             if name == touch.name:
                 continue
-            if self.names.meaning(name).kind in ("gradient", "value", "local") or name in self.helper_gradients:
+            if self.is_judged(name):
                 segment.sources.setdefault(name, unit)
             if name in flows and self.names.meaning(name).kind not in ("gradient", "value", "local"):
                 sources, helpers = flows[name]

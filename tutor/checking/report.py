@@ -29,7 +29,7 @@ REASONS: dict[str, str] = {
     "unreadable": "{reason}",
     "reads-unreadable": "reads {name}, which could not be read (line {line})",
     "reads-nothing": "reads {name}, which has no value (line {line})",
-    "cut": "the work was stopped: {reason}",
+    "cut": "not decided: {reason}",
     "no-truth": "there is no finite true value here to compare with",
     "no-gradient": "{name} holds whole numbers and has no gradient: leave the line out",
     "stale": "was computed from {name} before its last update on line {line}",

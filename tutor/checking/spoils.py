@@ -8,16 +8,19 @@ what they share is computed once, and are evaluated on the learner's own earlier
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
+import torch
 from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Pow, S, Symbol
 from torch import Tensor
 
+from tutor.checking.report import Mistake
 from tutor.exercise import Exercise, Quantity
-from tutor.numeric.evaluate import compile_program
+from tutor.numeric.evaluate import compile_program, number
 from tutor.symbolic.derive import Contribution, Term, contributions, paths
 from tutor.symbolic.indices import (
     bracket_condition,
@@ -30,8 +33,11 @@ from tutor.symbolic.indices import (
     total,
 )
 from tutor.symbolic.notation import plain_form
+from tutor.symbolic.rewrite import powers
 
 MOST = 120  # variants of one gradient
+MOST_NAMED = 4  # mistakes that one line is given
+CLOSE, TINY = 1e-9, 1e-12  # relative to the entry, and to the largest
 MOST_AXES = 4  # beyond this a spoilt tensor is larger than any learner's
 
 
@@ -59,8 +65,8 @@ class Spoilt:
     def __post_init__(self) -> None:
         self.plan = compile_program([(f"v{n}", v.indices, v.expr) for n, v in enumerate(self.variants)])
 
-    def values(self, known: dict[str, Tensor], sizes: dict[str, int]) -> list[tuple[Variant, Tensor]]:
-        made = self.plan.run(known, sizes)
+    def values(self, known: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[tuple[Variant, Tensor]]:
+        made = self.plan.run(dict(known), dict(sizes))
         return [(v, made[f"v{n}"]) for n, v in enumerate(self.variants)]
 
 
@@ -85,7 +91,9 @@ class Anatomy:
         return plain_form(substitute(node, renamed), self.exercise)
 
     def variant(self, id: str, says: str, expr: Expr, indices: Sequence[Idx] | None = None, **params: Any) -> Variant:
-        return Variant(id, says, tuple(self.q.indices if indices is None else indices), expr, {"q": self.q.name, **params})
+        return Variant(
+            id, says, tuple(self.q.indices if indices is None else indices), expr, {"q": self.q.name, **params}
+        )
 
 
 # -- the rows -------------------------------------------------------------------------------------------------
@@ -110,10 +118,12 @@ def _missing_sum(a: Anatomy) -> Iterator[Variant]:
             axes = _natural_order(term, [*a.q.indices, *kept])
             if len(axes) > MOST_AXES:
                 continue
-            says = "{q} was broadcast over {over}, so its gradient is summed over {over}: the sum is missing"
+            dims = [axes.index(i) for i in kept]
+            says = "{q} was broadcast over {over}, so its gradient is summed over {over}: write .sum({dims})"
             if _meets(term, a.q):
-                says = "d{q} is a sum over {over}, and the sum is missing"
-            yield a.variant("missing-sum", says, total(term.body, rest), axes, over=_names(kept))
+                says = "d{q} is a sum over {over}, and the sum is missing: write .sum({dims})"
+            shown = dims[0] if len(dims) == 1 else tuple(dims)
+            yield a.variant("missing-sum", says, total(term.body, rest), axes, over=_names(kept), dims=shown)
 
 
 def _meets(term: Term, q: Quantity) -> bool:
@@ -157,6 +167,13 @@ def _term_sign(a: Anatomy) -> Iterator[Variant]:
 
 def _missing_path(a: Anatomy) -> Iterator[Variant]:
     """One use of q not added, or all but one overwritten."""
+    for n, term in enumerate(a.terms):
+        for factor in term.factors if term.uses > 1 else ():
+            for part in factor.args if isinstance(factor, Add) else ():
+                rest = Mul(*(f for f in term.factors if f is not factor))
+                says = "{q} stands more than once in {v}: the part {part} is not added"
+                spoilt = _with(term, rest * (factor - part))
+                yield a.variant("missing-path", says, a.but(n, spoilt), v=term.v.name, part=a.show(part))
     if len(a.terms) < 2:
         return
     for n, term in enumerate(a.terms):
@@ -185,7 +202,9 @@ def _wrong_point(a: Anatomy) -> Iterator[Variant]:
         for spoilt, where, should in ((at_output, term.v.name, a.show(u)), (at_input, a.show(u), term.v.name)):
             if spoilt != slope:
                 says = "the derivative of {f} is taken at {where} where {should} belongs"
-                yield a.variant("wrong-point", says, a.but(n, _with(term, spoilt)), f=body.func.__name__, where=where, should=should)
+                yield a.variant(
+                    "wrong-point", says, a.but(n, _with(term, spoilt)), f=body.func.__name__, where=where, should=should
+                )
 
 
 def _places(a: Anatomy, term: Term) -> dict[Idx, Expr]:
@@ -212,7 +231,9 @@ def _wrong_mask(a: Anatomy) -> Iterator[Variant]:
             for other in _alike(a, tested):
                 spoilt = Mul(*(f if f is not factor else factor.xreplace({tested: other}) for f in term.factors))
                 says = "the mask is made from {wrong} where {right} belongs"
-                yield a.variant("wrong-mask", says, a.but(n, _with(term, spoilt)), wrong=name_of(other), right=name_of(tested))
+                yield a.variant(
+                    "wrong-mask", says, a.but(n, _with(term, spoilt)), wrong=name_of(other), right=name_of(tested)
+                )
             says = "the mask on {right} is forgotten"
             rest = Mul(*(f for f in term.factors if f is not factor))
             yield a.variant("wrong-mask", says, a.but(n, _with(term, rest)), right=name_of(tested))
@@ -257,7 +278,7 @@ def _extra_gradient(a: Anatomy) -> Iterator[Variant]:
 
 def _later(a: Anatomy, quantity: Quantity) -> bool:
     """Whether the quantity's gradient is found only after that of q."""
-    return a.exercise.order[quantity.name] <= a.exercise.order[a.q.name]
+    return not a.q.is_leaf and a.exercise.order[quantity.name] <= a.exercise.order[a.q.name]
 
 
 def _entries(node: Basic) -> set[Basic]:
@@ -307,7 +328,9 @@ def _through(a: Anatomy) -> Iterator[tuple[Quantity, Expr]]:
                         slope += substitute(path.product, back) * slopes[name]
         if slope != 0:
             slopes[v.name] = slope
-            coupled = any(u.indices != a.q.indices for u in map(a.exercise.__getitem__, set(slopes) - {a.q.name, v.name}))
+            coupled = any(
+                u.indices != a.q.indices for u in map(a.exercise.__getitem__, set(slopes) - {a.q.name, v.name})
+            )
             if coupled and v.indices == a.q.indices:
                 yield v, slope
 
@@ -319,7 +342,13 @@ def _missing_local(a: Anatomy) -> Iterator[Variant]:
         for factor in factors:
             rest = [f for f in term.factors if f is not factor]
             says = "the factor {factor}, the derivative of {v}, is forgotten"
-            yield a.variant("missing-local-derivative", says, a.but(n, _with(term, Mul(*rest))), factor=a.show(factor), v=term.v.name)
+            yield a.variant(
+                "missing-local-derivative",
+                says,
+                a.but(n, _with(term, Mul(*rest))),
+                factor=a.show(factor),
+                v=term.v.name,
+            )
             for piece in Mul.make_args(factor):
                 if piece is not factor and not piece.is_number and len(Mul.make_args(factor)) > 1:
                     spoilt = Mul(*rest, factor / piece)
@@ -347,11 +376,18 @@ def _wrong_power(a: Anatomy) -> Iterator[Variant]:
             base, exponent = node.args
             if not exponent.is_number or not base.free_symbols:
                 continue
-            for wrong in {exponent + 1, exponent - 1, -exponent, 2 * exponent, exponent / 2, S.One} - {exponent, S.Zero}:
+            for wrong in {exponent + 1, exponent - 1, -exponent, 2 * exponent, exponent / 2, S.One} - {
+                exponent,
+                S.Zero,
+            }:
                 says = "the exponent of {base} is {wrong}, and should be {right}"
                 spoilt = slope.xreplace({node: base**wrong})
                 yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base),
                                 wrong=str(wrong), right=str(exponent))  # fmt: skip
+        own = substitute(term.v.entry, _places(a, term))
+        for wrong in (1, -1):
+            says = "the power of {v} is off by one"
+            yield a.variant("wrong-power", says, a.but(n, _with(term, slope * own**wrong)), v=term.v.name)
         for base in {f for f in Mul.make_args(slope) if name_of(f) is not None or isinstance(f, Add)}:
             for wrong in (2, -1):
                 says = "{base} should not be {how}"
@@ -373,7 +409,9 @@ def _product_rule(a: Anatomy) -> Iterator[Variant]:
             continue
         upstream = S.One if part.v.kind == "loss" else a.exercise.gradient_quantity(part.v).entry
         others = [t.expr for t in a.terms if t.v is not part.v]
-        says = "the derivative of a product is not the product of the derivatives: one factor at a time is differentiated"
+        says = (
+            "the derivative of a product is not the product of the derivatives: one factor at a time is differentiated"
+        )
         yield a.variant("product-rule", says, Add(upstream * rest * Mul(*slopes), *others))
 
 
@@ -387,6 +425,20 @@ def _inner_sign(a: Anatomy) -> Iterator[Variant]:
                     says = "a sign inside {node} is flipped"
                     spoilt = rest * factor.xreplace({node: node - 2 * part})
                     yield a.variant("sign", says, a.but(n, _with(term, spoilt)), node=a.show(node))
+
+
+def _convention(a: Anatomy) -> Iterator[Variant]:
+    """A mean over N where N - 1 is meant, or the reverse, in one of several terms."""
+    if len(a.terms) < 2:
+        return
+    for n, term in enumerate(a.terms):
+        slope = Mul(*term.factors)
+        sizes = {s: s - 1 for s in a.exercise.size_symbols.values()}
+        for right, power in powers(slope).items():
+            for wrong in [sizes[right]] if right in sizes else [n for n, m in sizes.items() if m == right]:
+                says = "divided by {wrong} where this exercise divides by {right}"
+                spoilt = slope * right**-power * wrong**power
+                yield a.variant("wrong-convention", says, a.but(n, _with(term, spoilt)), right=str(right), wrong=str(wrong))
 
 
 def _term_factor(a: Anatomy) -> Iterator[Variant]:
@@ -437,18 +489,24 @@ def _aligned(other: Quantity, q: Quantity) -> tuple[Idx, ...] | None:
 def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
     """Each row of the gather taken once: of repeated indices only the last counts (see `mistakes`)."""
     for term in a.terms:
-        gathers = [d for d in term.picks if isinstance(d, KroneckerDelta) and any(isinstance(s, Indexed) for s in d.args)]
+        gathers = [
+            d for d in term.picks if isinstance(d, KroneckerDelta) and any(isinstance(s, Indexed) for s in d.args)
+        ]
         if len(gathers) == 1 and len(a.terms) == 1:
             delta = gathers[0]
             place = next(s for s in delta.args if isinstance(s, Indexed))
             axes = (*sorted(free_indices(place), key=str), *(i for i in a.q.indices if i not in delta.args))
             body = Mul(term.upstream, *term.factors, *(p for p in term.picks if p is not delta))
             says = "rows of {q} that were picked more than once get several parts: they are added, not written over"
-            yield a.variant("missing-scatter", says, body, axes, place=place, row=next(s for s in delta.args if s is not place))
+            yield a.variant(
+                "missing-scatter", says, body, axes, place=place, row=next(s for s in delta.args if s is not place)
+            )
 
+
+# -- the table, and the search ------------------------------------------------------------------------------------
 
 SPOILS: tuple[Callable[[Anatomy], Iterator[Variant]], ...] = (
-    _transposed, _wrong_axis, _missing_sum, _term_sign, _term_factor, _missing_path, _wrong_point, _wrong_mask,
+    _transposed, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _missing_path, _wrong_point, _wrong_mask,
     _missing_gradient, _extra_gradient, _diagonal_only, _coupled_steps, _missing_local, _missing_upstream,
     _inner_sign, _wrong_power, _product_rule, _extra_factor, _missing_scatter,
 )  # fmt: skip
@@ -469,3 +527,80 @@ def _spoilt(exercise: Exercise, q: Quantity) -> Spoilt:
             if not same and variant.expr != 0 and set(free_indices(variant.expr)) <= set(variant.indices):
                 found.append(variant)
     return Spoilt(found[:MOST])
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One draw: the learner's values, and every value and gradient they had, their own where they differ."""
+
+    given: Tensor
+    known: Mapping[str, Tensor]
+    sizes: Mapping[str, int]
+
+
+def explain(exercise: Exercise, quantity: str, seen: Sequence[Observation]) -> list[Mistake]:
+    """The spoils that give the learner's values at every draw; single ones first, then with a constant beside."""
+    if not seen:
+        return []
+    candidates = spoilt(exercise, quantity)
+    exact, scaled = [], []
+    for number, (variant, value) in enumerate(candidates.values(seen[0].known, seen[0].sizes)):
+        ratio = _ratio(seen[0], _scattered(variant, value, seen[0]))
+        if ratio == 1:
+            exact.append(number)
+        elif ratio is not None:
+            scaled.append((number, ratio))
+    if len(seen) > 1 and (exact or scaled):
+        others = [candidates.values(o.known, o.sizes) for o in seen[1:]]
+        ratios = lambda n: [  # noqa: E731
+            _ratio(o, _scattered(made[n][0], made[n][1], o)) for o, made in zip(seen[1:], others, strict=True)
+        ]
+        exact = [n for n in exact if all(r == 1 for r in ratios(n))]
+        scaled = [(n, r) for n, r in scaled if all(other == r for other in ratios(n))]
+    found = [_mistake(candidates.variants[n]) for n in exact]
+    for n, ratio in scaled:
+        found += [_mistake(candidates.variants[n]), _constant(ratio)]
+        if n == scaled[0][0]:
+            break  # one pair: more would be guessing
+    return list({(m.id, m.message): m for m in found}.values())[:MOST_NAMED] if exact else found[:2]
+
+
+def _mistake(variant: Variant) -> Mistake:
+    return Mistake(variant.id, variant.message, {k: str(v) for k, v in variant.params.items()})
+
+
+def _constant(ratio: Fraction) -> Mistake:
+    if ratio == -1:
+        return Mistake("sign", "and the sign is flipped", {})
+    return Mistake("factor", f"and a factor {ratio} too much", {"factor": str(ratio)})
+
+
+def _ratio(seen: Observation, value: Tensor | None) -> Fraction | None:
+    """given / value where that is 1, or one simple constant."""
+    if value is None or value.shape != seen.given.shape:
+        return None
+    scale = value.abs().max() if value.numel() else value.new_zeros(())
+    if not bool(scale > 0) or not bool(torch.isfinite(scale)):
+        return None
+    place = int(value.abs().argmax())
+    near = Fraction(float(seen.given.reshape(-1)[place] / value.reshape(-1)[place])).limit_denominator(12) if bool(
+        torch.isfinite(seen.given.reshape(-1)[place])
+    ) else Fraction(0)  # fmt: skip
+    if near == 0 or abs(near.numerator) > 12:
+        return None
+    close = (seen.given - float(near) * value).abs() <= CLOSE * seen.given.abs() + TINY * abs(float(near)) * scale
+    return near if bool(close.all()) else None
+
+
+def _scattered(variant: Variant, value: Tensor, seen: Observation) -> Tensor | None:
+    """For a gather without scatter-add, the rows written one over the other."""
+    if variant.id != "missing-scatter":
+        return value
+    place, row = variant.params["place"], variant.params["row"]
+    index = seen.known[str(place.base.label)].reshape(-1)
+    rows = int(number(size(row), dict(seen.sizes)))
+    flat = value.reshape(len(index), *value.shape[len(free_indices(place)) :])
+    made = value.new_zeros(rows, *flat.shape[1:])
+    for at, one in zip(index.tolist(), flat, strict=True):  # in order: the last one stays
+        made[at] = one
+    return made

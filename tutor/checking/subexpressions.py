@@ -14,13 +14,15 @@ from sympy import Basic, Expr, Idx, Indexed, Symbol
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from torch import Tensor
 
+from tutor.checking.library import MAX_TENSOR
 from tutor.checking.truth import Point
+from tutor.errors import TutorError
 from tutor.exercise import Exercise, Quantity
 from tutor.numeric.evaluate import compile_program
 from tutor.symbolic.indices import Tensor as Array
 from tutor.symbolic.indices import entry, ordered_indices, quantities_in, transform
 
-MOST = 400  # parts of formulas that are looked at
+MOST = 200  # parts of formulas that are looked at
 
 
 def gradient_of_helper(exercise: Exercise, name: str, values: list[Tensor], points: list[Point]) -> list[Tensor] | None:
@@ -28,10 +30,9 @@ def gradient_of_helper(exercise: Exercise, name: str, values: list[Tensor], poin
     for q in exercise:
         if q.differentiable and q.kind != "value" and _equal([p.values[q.name] for p in points], values):
             return [p.gradients[f"d{q.name}"] for p in points] if f"d{q.name}" in points[0].gradients else None
-    for indices, part in _parts(exercise):
+    for indices, part, found in points[0].parts:
         if len(indices) != values[0].ndim:
             continue
-        found = compile_program([("part", indices, part)]).run(points[0].values, points[0].sizes)["part"]
         for order, sign in product(permutations(range(len(indices))), (1, -1)):
             if _equal([sign * found.permute(order)], values[:1]):
                 chosen = tuple(indices[axis] for axis in order)
@@ -39,6 +40,19 @@ def gradient_of_helper(exercise: Exercise, name: str, values: list[Tensor], poin
                 if _equal([plan.run(p.values, p.sizes)["part"] for p in points], values):
                     return _gradient(exercise, name, chosen, part, sign, values, points)
     return None
+
+
+def part_values(point: Point) -> list[tuple[tuple[Idx, ...], Expr, Tensor]]:
+    """Every part of the forward formulas that has a value by itself, at one draw."""
+    made = []
+    for indices, part in _parts(point.exercise):
+        try:
+            value = compile_program([("part", indices, part)]).run(point.values, point.sizes)["part"]
+        except TutorError:
+            continue  # an index that leaves its axis, guarded by what stands around it
+        if value.numel() <= MAX_TENSOR:
+            made.append((indices, part, value))
+    return made
 
 
 def _equal(mine: list[Tensor], theirs: list[Tensor]) -> bool:

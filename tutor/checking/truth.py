@@ -29,6 +29,7 @@ class Points(list["Point"]):
         super().__init__(made)
         self._flat: dict[str, tuple[Tensor, Tensor] | None] = {}
         self._stack: Stack | None = None
+        self._few: Points | None = None
 
     def flat(self, meaning: Meaning) -> tuple[Tensor, Tensor] | None:
         """(all true values in one row, their sizes); None where some are missing or not finite."""
@@ -37,6 +38,12 @@ class Points(list["Point"]):
             row = None if any(t is None for t in true) else torch.cat([t.reshape(-1) for t in true])  # type: ignore[union-attr]
             self._flat[meaning.name] = (row, row.abs()) if row is not None and bool(torch.isfinite(row).all()) else None
         return self._flat[meaning.name]
+
+    def few(self) -> Points:
+        """The first two draws, of different sizes: for a sheet that computes much."""
+        if self._few is None:
+            self._few = Points(self[:2])
+        return self._few
 
     @property
     def stack(self) -> Stack:
@@ -84,6 +91,7 @@ class Point:
         self._made: dict[str, Tensor | None] = {}
         self._scales: dict[str, Tensor | None] = {}
         self._gradients: dict[str, Tensor] | None = None
+        self._parts: list[tuple[Any, Any, Tensor]] | None = None
 
     # -- truths ----------------------------------------------------------------------------------------
 
@@ -116,6 +124,15 @@ class Point:
         wanted = {name for name, _, _ in _program(self.exercise)}
         upstream = {f"d{q.name}" for q in self.exercise.ends if q.kind == "output"}
         return {name: value for name, value in known.items() if name in wanted or name in upstream}
+
+    @property
+    def parts(self) -> list[tuple[Any, Any, Tensor]]:
+        """(axes, expression, value) of the parts of the forward formulas."""
+        if self._parts is None:
+            from tutor.checking.subexpressions import part_values
+
+            self._parts = part_values(self)
+        return self._parts
 
     # -- local derivatives --------------------------------------------------------------------------------
 

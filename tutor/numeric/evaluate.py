@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache, reduce
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import Any
 
 import sympy
@@ -730,14 +730,25 @@ class Builder:
             return Register(self.emit("truth", (self.constant(expr), DEVICE)), (), "bool")
         if isinstance(expr, Not):
             return self.apply("not", (self.condition(expr.args[0], guard),), kind="bool")
-        if isinstance(expr, (And, Or)):
-            parts = [self.condition(a, guard) for a in sorted(expr.args, key=str)]
-            return reduce(lambda a, b: self.apply(type(expr).__name__.lower(), (a, b), kind="bool"), parts)
+        if isinstance(expr, And):
+            return reduce(self.both, self.guards(expr.args, guard)[0])
+        if isinstance(expr, Or):  # looked at only where those before it fail
+            opposite = And(*(sympy.Not(a, evaluate=False) for a in expr.args), evaluate=False)
+            return self.apply("not", (self.condition(opposite, guard),), kind="bool")
         if not isinstance(expr, _RELATIONS):
             raise ExerciseError(f"the condition {expr} cannot be evaluated: use < <= > >= Eq Ne, joined by & | ~")
         whole = _is_whole(expr.lhs) and _is_whole(expr.rhs)
         sides = [(self.whole if whole else self.read)(side, guard) for side in (expr.lhs, expr.rhs)]
         return self.apply("compare", sides, type(expr).__name__, whole, kind="bool")
+
+    def guards(self, conditions: Iterable[Basic], guard: Register | None) -> tuple[list[Register], Register | None]:
+        """The conditions, each looked at only where those of simpler indices hold; and the guard of all."""
+        made = []
+        for _, level in groupby(sorted(conditions, key=lambda c: (_reach(c), str(c))), key=_reach):
+            here = [self.condition(c, guard) for c in level]
+            made += here
+            guard = reduce(self.both, here, guard)
+        return made, guard
 
     def both(self, a: Register | None, b: Register) -> Register:
         return b if a is None else self.apply("and", (a, b), kind="bool")
@@ -892,8 +903,7 @@ class Builder:
     ) -> tuple[Expr, list[Factor], list[Register]]:
         """The constant, the factors and the masks; factors are read where all masks hold."""
         constant = parts.constant
-        masks = [self.condition(c, guard) for c in conditions]
-        inside = reduce(self.both, masks, guard)
+        masks, inside = self.guards(conditions, guard)
         factors: list[Factor] = []
         for below, exprs in ((False, parts.above), (True, parts.below)):
             for expr in exprs:
@@ -1075,14 +1085,16 @@ class Builder:
         guard: Register | None,
     ) -> Term:
         """Sum(f * delta(t[n], v), n) = zeros.index_add_(0, t, f), jointly for several targets."""
-        places = [self.whole(value, guard) for value in targets.values()]
+        alone, inner = _apart(parts, conditions, targets, bound)
+        _, outside = self.guards(alone[1], guard)
+        _, inside = self.guards(inner[1], outside)
+        places = [self.whole(value, inside) for value in targets.values()]
         walked = self.ordered(a for place in places for a in place.axes)
         kept = [a for a in walked if a not in bound]
-        alone, inner = _apart(parts, conditions, targets, bound)
         if kept:  # free indices of the place are targets of their own
             targets = {**{a: a for a in kept}, **targets}
             places = [*(self.arange(a) for a in kept), *places]
-        source = self.contraction(inner[0], inner[1], [b for b in bound if b not in walked], guard)
+        source = self.contraction(inner[0], inner[1], [b for b in bound if b not in walked], outside)
         register = self.tensor(Term(S.One, source.register)) if source.register else self.tensor(Term(S.One))
         rest = self.ordered(a for a in register.axes if a not in walked)
         slot = self.aligned(register, (*walked, *rest), leading=True)
@@ -1210,6 +1222,15 @@ def _tame(expr: Basic) -> bool:
         return type(expr).__name__ in _TAME and all(map(_tame, expr.args))
     parts = expr.args[:1] if isinstance(expr, ExprWithLimits) else expr.args
     return all(map(_tame, parts))
+
+
+@lru_cache(maxsize=4096)
+def _reach(condition: Basic) -> int:
+    """0 for conditions on indices alone, 1 with entries at plain indices, 2 where an entry may leave its axis."""
+    entries = condition.atoms(Indexed)
+    if not entries:
+        return 0
+    return 1 if all(isinstance(i, Idx) for e in entries for i in e.indices) else 2
 
 
 @lru_cache(maxsize=4096)
@@ -1347,20 +1368,23 @@ def _solved(parts: Parts, bound: list[Idx]) -> tuple[Parts, list[Idx]]:
 def _targets(parts: Parts, bound: Sequence[Idx]) -> tuple[dict[Idx, Expr], Parts]:
     """Free indices that a delta ties to summed ones: where rows are added into place."""
     targets: dict[Idx, Expr] = {}
-    left = []
+    made = replace(parts, deltas=[], conditions=list(parts.conditions))
     for delta in parts.deltas:
-        delta = substitute(delta, targets)
-        for here, there in (delta.args[:2], delta.args[1::-1]) if isinstance(delta, KroneckerDelta) else ():
-            fits = isinstance(here, Idx) and here not in bound and here not in free_indices(there)
-            if fits and _is_whole(there) and free_indices(there) & set(bound):
-                targets = {v: substitute(value, {here: there}) for v, value in targets.items()}
-                targets[here] = there
+        for here, there in (delta.args[:2], delta.args[1::-1]):
+            value = substitute(there, targets)
+            free = free_indices(value)
+            fits = isinstance(here, Idx) and here not in bound and here not in targets and here not in free
+            if fits and _is_whole(value) and not free.isdisjoint(bound):
+                among = [v for v in targets if v in free_indices(there)]
+                among += [here] if any(here in free_indices(v) for v in targets.values()) else []
+                targets = {v: substitute(old, {here: value}) for v, old in targets.items()} | {here: value}
+                for v in among:  # a place that depends on another place is one only where that is on its axis
+                    for condition in And.make_args(within(targets[v], size(v))):
+                        _guarded(made, condition)
                 break
         else:
-            left.append(delta)
-    kept = [d for d in left if isinstance(d, KroneckerDelta)]
-    constant = Mul(parts.constant, *(d for d in left if not isinstance(d, KroneckerDelta)))
-    return targets, replace(parts, constant=constant, deltas=kept)
+            made.deltas.append(delta)
+    return targets, made
 
 
 def _apart(

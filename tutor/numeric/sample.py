@@ -46,6 +46,7 @@ from tutor.symbolic.indices import (
     ordered_indices,
     quantities_in,
     reduce_over,
+    size,
 )
 from tutor.symbolic.operations import operation_row
 
@@ -211,8 +212,10 @@ def _search(
                 best = (badness, sizes)
             if badness[0] == 0 and kept <= len(names) // 2:
                 return sizes
-        if best is not None:
-            return best[1]
+        if best is not None and skip >= 4:
+            break
+    if best is not None:
+        return best[1]
     raise ExerciseError(
         f"exercise {exercise.name}: no sizes make every axis at least 2; give some with exercise.example(...)"
     )
@@ -235,9 +238,9 @@ def _ranks(sizes: Mapping[str, int]) -> dict[str, int]:
 
 def _axes(exercise: Exercise, sizes: Mapping[str, int]) -> list[int]:
     """The lengths of all axes that depend on sizes, one for each expression."""
-    expressions = {extent for q in exercise for extent in q.shape if not extent.is_number}
-    expressions |= {q.below for q in exercise if q.below is not None and not q.below.is_number}
-    lengths = [number(e, sizes) for e in expressions]
+    expressions = {size(i) for i in exercise.index_symbols.values()} | {extent for q in exercise for extent in q.shape}
+    expressions |= {q.below for q in exercise if q.below is not None}
+    lengths = [number(e, sizes) for e in expressions if not e.is_number]
     return [n if isinstance(n, int) else 0 for n in lengths]
 
 
@@ -281,8 +284,8 @@ def _normal(shape: Sequence[int], source: torch.Generator, scale: float) -> Tens
     """Standard normal; a scalar is 0.3 to 3 of either sign, since close to 0 it hides what it multiplies."""
     if shape:
         return torch.randn(tuple(shape), generator=source, dtype=torch.float64) * scale
-    size, sign = torch.rand(2, generator=source, dtype=torch.float64)
-    return torch.exp((2 * size - 1) * math.log(3.0)) * (1 if sign < 0.5 else -1) * scale
+    u, sign = torch.rand(2, generator=source, dtype=torch.float64)
+    return torch.exp((2 * u - 1) * math.log(3.0)) * (1 if sign < 0.5 else -1) * scale
 
 
 def _positive(shape: Sequence[int], source: torch.Generator, scale: float) -> Tensor:

@@ -134,6 +134,7 @@ class Path:
     factors: tuple[Expr, ...] = ()
     entered: tuple[Idx, ...] = ()
     messages: tuple[Message, ...] = ()
+    uses: int = 1  # occurrences that were added up to this one
 
     def through(self, factor: Expr, *messages: Message) -> Path:
         factors = (factor, *self.factors) if factor != 1 else self.factors
@@ -277,6 +278,7 @@ def merged(found: Sequence[Path]) -> list[Path]:
             (Add(*(p.product for p in group)),),
             (),
             unique(m for p in group for m in p.messages),
+            len(group),
         )
         for group in groups.values()
     ]
@@ -592,6 +594,7 @@ class Term:
     factors: tuple[Expr, ...]
     picks: tuple[Expr, ...]  # masks and deltas that contraction left
     over: tuple[Idx, ...]
+    uses: int = 1
 
     @property
     def body(self) -> Expr:
@@ -691,7 +694,7 @@ class Contribution:
             upstream = substitute(self._upstream({}), meeting.solved)
             factors = [substitute(f, meeting.solved) for f in path.factors]
             left = [i for i in (*self.scope, *path.entered) if i not in meeting.solved]
-            made.append(Term(self.v, upstream, tuple(factors), (*meeting.masks, *meeting.deltas), tuple(left)))
+            made.append(Term(self.v, upstream, tuple(factors), (*meeting.masks, *meeting.deltas), tuple(left), path.uses))
         return made
 
     @cached_property

@@ -12,12 +12,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import And, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Ne, Piecewise, Product, S, Sum, Tuple, floor, sympify
+from sympy import (
+    And,
+    Basic,
+    Expr,
+    Idx,
+    Indexed,
+    KroneckerDelta,
+    Mod,
+    Ne,
+    Piecewise,
+    Product,
+    S,
+    Sum,
+    Tuple,
+    floor,
+    sympify,
+)
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.errors import ExerciseError
-from tutor.symbolic.indices import Tensor, bracket, fresh, reduce_over, substitute, within
-
+from tutor.symbolic.indices import Tensor, _reduction, bracket, fresh, reduce_over, substitute, within
 
 # -- reductions -----------------------------------------------------------------------------
 
@@ -29,6 +44,8 @@ class Reduction(ExprWithLimits):
 
     def __new__(cls, body, *indices):
         body = sympify(body)
+        if indices and all(isinstance(i, Tuple) and not isinstance(i[0], Idx) for i in indices):
+            return _reduction(cls, body, indices)  # SymPy renames bound indices to plain symbols while it compares
         indices = [i[0] if isinstance(i, Tuple) else i for i in indices]  # SymPy rebuilds from (k, 0, K - 1)
         if not indices or not all(isinstance(i, Idx) for i in indices):
             raise ExerciseError(f"{cls.__name__} needs the indices it runs over: {cls.__name__}(z[i, k], k)")
@@ -297,7 +314,9 @@ OPERATIONS: dict[str, OperationRow] = {
         OperationRow("Product", Product, "x.prod(dim)", "each factor is multiplied by all the others",
                      _leave_one_out),
         OperationRow("Inverse", Inverse, "torch.linalg.inv(A)", "inverse: minus V on the left, V on the right",
-                     lambda a, out, at: -MatrixEntry(Inverse(a), out[0], at[0]) * MatrixEntry(Inverse(a), at[1], out[1])),
+                     lambda a, out, at: (
+                         -MatrixEntry(Inverse(a), out[0], at[0]) * MatrixEntry(Inverse(a), at[1], out[1])
+                     )),
         OperationRow("LogDet", LogDet, "torch.linalg.slogdet(A).logabsdet", "log det: the inverse, transposed",
                      lambda a, out, at: MatrixEntry(Inverse(a), at[1], at[0])),
         OperationRow("Det", Det, "torch.linalg.det(A)", "determinant: itself times the inverse, transposed",

@@ -1,0 +1,307 @@
+"""What sheets and bare tensors share: comparing at all draws, follow-through, wrong lines, the score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tutor.checking import compare, library, mistakes
+from tutor.checking.compare import DOUBLE, Tolerance
+from tutor.checking.outline import Meaning, Names
+from tutor.checking.report import Entry, LineReport, Mistake, Repair, Report, Sentence
+from tutor.checking.truth import Point, Points
+from tutor.exercise import Exercise
+
+JUDGED = ("gradient", "local", "value")
+WHAT = {"gradient": "gradient", "local": "local derivative", "value": "value"}
+
+
+@dataclass
+class Judgement:
+    """A line's verdict and why, before it becomes a `LineReport`."""
+
+    verdict: str
+    sentence: Sentence
+    given: Tensor | None = None
+    true: Tensor | None = None
+    ratio: float | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    repair: Repair | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    reads: frozenset[str] = frozenset()  # what a number follows from
+    blameless: bool = False  # undecided, and not because of an unreadable line
+
+
+@dataclass
+class Judged:
+    """One line with its judgement."""
+
+    name: str
+    line: int
+    column: int
+    text: str
+    judgement: Judgement
+    sources: frozenset[str] = frozenset()
+    start: int = 0
+    forward: str = ""
+    helper: str = ""  # the name it has on the sheet, where that is a helper's
+
+    @property
+    def verdict(self) -> str:
+        return self.judgement.verdict
+
+    def report(self) -> LineReport:
+        j = self.judgement
+        figures: dict[str, Any] = {}
+        if j.given is not None:
+            figures["shape"] = tuple(j.given.shape)
+        elif j.shapes:
+            figures["shape"] = None
+        if j.true is not None:
+            figures["expected_shape"] = tuple(j.true.shape)
+        if j.given is not None and j.true is not None and j.given.shape == j.true.shape:
+            right = j.verdict == "correct"
+            absolute, relative = (0.0, 0.0) if right else compare.errors(j.given, j.true)
+            figures.update(max_abs_error=absolute, max_rel_error=relative)
+            if j.verdict == "wrong":
+                figures["worst"] = tuple(Entry(*found) for found in compare.worst(j.given, j.true))
+        return LineReport(
+            self.line, self.column, self.text, self.name or None, j.verdict, j.sentence,
+            ratio=j.ratio, mistakes=j.mistakes, repair=j.repair, forward=self.forward, start=self.start, **figures,
+        )  # fmt: skip
+
+
+class Judge:
+    """The parts of judging that need no text."""
+
+    def __init__(self, exercise: Exercise, seed: int, lenient: bool, draws: list[Point], tolerance: Tolerance = DOUBLE):
+        self.exercise, self.seed, self.lenient, self.points = exercise, seed, lenient, draws
+        self.tolerance = tolerance
+        self.names: Names = exercise._cached("names", lambda: Names(exercise))
+        self.extra: dict[str, dict[int, Tensor]] = {}  # gradients of the learner's own quantities, by draw
+        self.judged: list[Judged] = []
+        self.notes: list[str] = []
+
+    def meaning_of(self, name: str) -> Meaning:
+        return Meaning(name, "gradient", name[1:]) if name in self.extra else self.names.meaning(name)
+
+    def true(self, meaning: Meaning, point: Point) -> Tensor | None:
+        own = self.extra.get(meaning.name)
+        return point.true(meaning) if own is None else own.get(id(point))
+
+    # -- comparing ------------------------------------------------------------
+
+    def outcome(self, meaning: Meaning, given: Iterable[Tensor | None], draws: list[Point] | None = None) -> str:
+        """equal at every draw, or the first way in which it is not; unknown where no draw has a finite truth."""
+        given = list(given)
+        if draws is None and self._clearly_equal(meaning, given):
+            return "equal"
+        found = [self._same(meaning, value, point) for value, point in zip(given, draws or self.points, strict=True)]
+        bad = [how for how in found if how not in ("equal", "unknown")]
+        if bad:
+            return bad[0]
+        return "equal" if "equal" in found else "unknown"
+
+    def _clearly_equal(self, meaning: Meaning, given: list[Tensor | None]) -> bool:
+        shared = isinstance(self.points, Points) and meaning.name not in self.extra
+        true = self.points.flat(meaning) if shared else None  # type: ignore[attr-defined]
+        if true is None:
+            return False
+        for value, point in zip(given, self.points, strict=True):
+            known = self.true(meaning, point)
+            if value is None or known is None or value.shape != known.shape:
+                return False
+        return compare.all_close(given, *true)  # type: ignore[arg-type]
+
+    def _same(self, meaning: Meaning, given: Tensor | None, point: Point, true: Tensor | None = None) -> str:
+        true = self.true(meaning, point) if true is None else true
+        if true is None:
+            return "unknown"
+        if given is None:
+            return "shape"
+        how = compare.same(given, true, lambda: point.scale(meaning), self.tolerance)
+        if how == "equal":
+            return how
+        if meaning.kind == "local" and how in ("shape", "different"):
+            diagonal = point.elementwise_local(meaning.of, meaning.by)
+            if diagonal is not None and compare.same(given, diagonal, lambda: None, self.tolerance) == "equal":
+                return "equal"
+        if how == "shape" and self.lenient and given.squeeze().shape == true.squeeze().shape:
+            return compare.same(given.reshape(true.shape), true, lambda: point.scale(meaning), self.tolerance)
+        return how
+
+    def follows(
+        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], draws: list[Point]
+    ) -> bool:
+        """Whether walking back, stopped at R, gives the learner's values at every draw."""
+        if meaning.kind == "local" or not any(stops):
+            return False
+        for value, stop, point in zip(given, stops, draws, strict=True):
+            expected = self.expected(meaning, stop, point)
+            if value is None or expected is None:
+                return False
+            if compare.same(value, expected, lambda p=point: p.scale(meaning), self.tolerance) not in (
+                "equal",
+                "unknown",
+            ):  # type: ignore[misc]
+                return False
+        return True
+
+    def expected(self, meaning: Meaning, stop: Mapping[str, Tensor], point: Point) -> Tensor | None:
+        """The value that follows from R."""
+        fitting = {
+            name: value
+            for name, value in stop.items()
+            if name in point.gradients and value.shape == point.gradients[name].shape and name != meaning.name
+        }
+        return point.walk(fitting).get(meaning.name) if fitting else self.true(meaning, point)
+
+    def walked(self, stop: Mapping[str, Tensor], point: Point) -> Mapping[str, Tensor]:
+        """All gradients as they are once those of R are taken as they stand."""
+        fitting = {
+            name: value
+            for name, value in stop.items()
+            if name in point.gradients and value.shape == point.gradients[name].shape
+        }
+        return point.walk(fitting) if fitting else point.gradients
+
+    def telling(self, stop: Mapping[str, Tensor], point: Point) -> bool:
+        """R says nothing where it is zero or not finite and the truth is not."""
+        for name, value in stop.items():
+            true = self.true(self.meaning_of(name), point)
+            if true is None:
+                continue
+            if not bool(torch.isfinite(value).all()) and bool(torch.isfinite(true).all()):
+                return False
+            if value.numel() and not bool(value.any()) and bool(true.any()):
+                return False
+        return True
+
+    # -- wrong lines ------------------------------------------------------------
+
+    def wrong(self, meaning: Meaning, how: str, cases: list[mistakes.Case], given: list[Tensor | None]) -> Judgement:
+        """A wrong line with its causes: `cases` are the learner's values beside what they should be, given R."""
+        what, first = WHAT[meaning.kind], given[0]
+        true = self.true(meaning, self.points[0])
+        base = Judgement("wrong", Sentence("differs", {"what": what}), first, true)
+        fault = mistakes.Fault(self.exercise, meaning.name, meaning.of, what, cases)
+        if how == "shape":
+            assert first is not None and true is not None
+            params = {"shape": show(first.shape), "name": meaning.name, "expected": show(true.shape)}
+            found = list(self._same_values_another_shape(meaning, cases)) or mistakes.find(fault)
+            return replace(base, sentence=Sentence("shape", params), mistakes=tuple(found))
+        if how == "finite":
+            return replace(base, sentence=Sentence("not-finite", {"what": what}))
+        found = mistakes.find(fault)
+        return replace(base, mistakes=tuple(found), **self._ratio(fault, found, what))
+
+    def _ratio(self, fault: mistakes.Fault, found: list[Mistake], what: str) -> dict[str, Any]:
+        if fault.ratios is None or fault.factor is None:
+            return {}
+        text = fault.factor.text
+        causes = " and ".join(m.message for m in found if m.id in ("factor", "sign"))
+        sentence = (
+            Sentence("ratio", {"ratio": text, "what": what, "causes": causes})
+            if causes
+            else Sentence("ratio-alone", {"ratio": text, "what": what})
+        )
+        return {"ratio": fault.ratios[0], "sentence": sentence}
+
+    def _same_values_another_shape(self, meaning: Meaning, cases: list[mistakes.Case]) -> Iterator[Mistake]:
+        for case, point in zip(cases, self.points, strict=False):
+            if case.given.squeeze().shape != case.true.squeeze().shape:
+                return
+            reshaped = case.given.reshape(case.true.shape)
+            if compare.same(reshaped, case.true, lambda p=point: p.scale(meaning), self.tolerance) not in (
+                "equal",
+                "unknown",
+            ):  # type: ignore[misc]
+                return
+        if cases:
+            yield Mistake(
+                "wrong-shape", f"the values are right; give {meaning.name} the shape {show(cases[0].true.shape)}"
+            )
+
+    # -- the whole ------------------------------------------------------------
+
+    def forward_line(self, meaning: Meaning) -> str:
+        """Where the quantity is used, in the exercise's own words: what its gradient comes from."""
+        if meaning.kind == "helper" or meaning.of not in self.exercise.quantities:
+            return ""
+        from tutor.symbolic.notation import Writer
+
+        writer = Writer(self.exercise)
+        quantity = self.exercise[meaning.of]
+        shown = (
+            [quantity]
+            if meaning.kind in ("value", "local")
+            else [q for q in self.exercise.forward if meaning.of in q.reads]
+        )
+        return "; ".join(f"{writer.write(q.entry)} = {writer.write(q.expr)}" for q in shown if q.expr is not None)
+
+    def finish(self) -> Report:
+        lines = sorted(self.judged, key=lambda j: (j.line, j.column))
+        first = next((j for j in lines if j.verdict == "wrong"), None)
+        if first is not None:
+            first.forward = self.forward_line(self.meaning_of(first.name))
+        asked = {self._answer_name(name): points for name, points in self.exercise.asked.items()}
+        return Report(
+            self.exercise.id,
+            self.seed,
+            torch.__version__.split("+")[0],
+            self._score(lines, asked),
+            sum(asked.values()),
+            tuple(name for name in asked if not any(j.name == name for j in lines)),
+            tuple(j.report() for j in lines),
+            tuple(dict.fromkeys(self.notes)),
+        )
+
+    def _answer_name(self, asked: str) -> str:
+        return asked if self.exercise[asked].kind == "value" else f"d{asked}"
+
+    def _score(self, lines: list[Judged], asked: Mapping[str, float]) -> float:
+        earned = {}
+        for name, points_ in asked.items():
+            own = [j for j in lines if j.name == name]
+            if own and all(j.verdict in ("correct", "follows") or j.judgement.blameless for j in own):
+                earned[name] = points_
+        for j in lines:
+            if j.verdict == "wrong" and j.name not in asked:
+                hit = next(
+                    (other.name for other in lines if other.name in earned and self._stems(other, j, lines)), None
+                )
+                if hit is not None:
+                    del earned[hit]
+        return float(sum(earned.values()))
+
+    def _stems(self, line: Judged, origin: Judged, lines: list[Judged]) -> bool:
+        """Whether a line reads another one, directly or through others."""
+        reached, todo = set(), [line]
+        while todo:
+            current = todo.pop()
+            for name in current.sources - reached:
+                reached.add(name)
+                todo += [j for j in lines if j.name == name]
+        return bool(reached & {origin.name, origin.helper} - {""})
+
+
+def show(shape: Iterable[int]) -> str:
+    return str(tuple(shape))
+
+
+def as_tensor(value: Any) -> Tensor | None:
+    """A variable's value as float64, or None where it has none."""
+    if isinstance(value, Tensor):
+        return value if value.dtype is torch.float64 else value.to(torch.float64)
+    if isinstance(value, (int, float)):
+        return torch.tensor(float(value), dtype=torch.float64)
+    if isinstance(value, tuple):
+        try:
+            return library.array(value).to(torch.float64)
+        except (library.Refusal, library.TorchRefuses):
+            return None
+    return None

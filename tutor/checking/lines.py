@@ -1,0 +1,634 @@
+"""A sheet's lines, judged one after the other: right, wrong here, sound given what came before, or not readable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from tutor.answers import language as lang
+from tutor.checking import library, mistakes, numbers
+from tutor.checking.interpret import Failure, Run
+from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
+from tutor.checking.outline import Meaning, Outline, Segment
+from tutor.checking.report import NOTES, Mistake, Report, Sentence
+from tutor.checking.truth import Point, Points, points, worked
+from tutor.errors import UsageError
+from tutor.exercise import Exercise
+from tutor.numeric.evaluate import number
+from tutor.numeric.sample import checked_sizes
+
+
+MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
+MANY_ENTRIES = 20_000_000
+MANY_TRIALS = 24  # helpers and gradients that are tried on one another
+
+
+@dataclass
+class SegmentState:
+    """What is known of a segment once it is judged."""
+
+    segment: Segment
+    judgement: Judgement | None = None
+    number: numbers.Literal | None = None
+
+
+class SheetJudge(Judge):
+    def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool):
+        sheet = _with_sizes_checked(exercise, sheet)
+        super().__init__(exercise, seed, lenient, points(exercise, seed, sheet.sizes or None))
+        self.sheet = sheet
+        self.outline = Outline(sheet, exercise, self.names)
+        self.states = [SegmentState(segment) for segment in self.outline.segments]
+        self.worked = worked(exercise)
+        self.pins = self._judge_numbers()
+        self.runs = self._first_runs()
+        self._own_quantities()
+        self._corrected: list[Run] | None = None
+        self._worked_run: Run | None = None
+        self._helper_lines: dict[int, Judged] = {}
+        self._trials = 0
+
+    def meaning(self, segment: Segment) -> Meaning:
+        return self.meaning_of(segment.name)
+
+    # -- runs ------------------------------------------------------------
+
+    def _first_runs(self) -> list[Run]:
+        """The sheet at every draw, or at two of different sizes where it computes much. Counted, not timed."""
+        if len(self.points) > 2 and not self.outline.elementwise:
+            cost = Run(self.outline, self.points[0], self._pinned(self.points[0])).execute().limits
+            if max(cost.steps / MANY_STEPS, cost.entries / MANY_ENTRIES) * len(self.points) > 1:
+                self.points = self.points.few()
+        return self._run(self._pinned)
+
+    def _run(self, instead: Callable[[Point], dict[tuple[str, int], Tensor]]) -> list[Run]:
+        """The sheet at every draw; an exercise of scalars goes through all draws at once where nothing has a shape."""
+        replaced = [instead(point) for point in self.points]
+        if self.outline.elementwise and len(self.points) > 1 and isinstance(self.points, Points):
+            together = {key: torch.stack([each[key] for each in replaced]) for key in replaced[0]}
+            run = Run(self.outline, self.points.stack, together).execute()
+            if not run.failures:
+                return run.split(len(self.points))
+        return [Run(self.outline, p, r).execute() for p, r in zip(self.points, replaced, strict=True)]
+
+    def _pinned(self, point: Point) -> dict[tuple[str, int], Tensor]:
+        """Numbers that are right at the worked instance count as the true gradient everywhere."""
+        made = {}
+        for state in self.pins:
+            true = self.true(self.meaning(state.segment), point)
+            if true is not None:
+                made[state.segment.name, state.segment.end] = true
+        return made
+
+    @property
+    def corrected(self) -> list[Run]:
+        """The sheet once more, each gradient replaced by the truth at the end of its lines."""
+        if self._corrected is None:
+            self._corrected = self._run(self._truths)
+        return self._corrected
+
+    def _truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
+        made = {}
+        for state in self.states:
+            meaning = self.meaning(state.segment)
+            true = self.true(meaning, point) if meaning.kind in JUDGED else None
+            if meaning.kind == "local" and true is not None:
+                true = self._shaped_as_given(state.segment, meaning, true, point)
+            if true is not None:
+                made[state.segment.name, state.segment.end] = true
+        return made
+
+    def _shaped_as_given(self, segment: Segment, meaning: Meaning, true: Tensor, point: Point) -> Tensor:
+        """A local derivative in its elementwise form, where the learner gave it so."""
+        given = self.value(self.runs[self.points.index(point)], segment)
+        if given is None or given.shape == true.shape:
+            return true
+        diagonal = point.elementwise_local(meaning.of, meaning.by)
+        return true if diagonal is None else diagonal
+
+    @property
+    def worked_run(self) -> Run | None:
+        if self._worked_run is None and self.worked is not None:
+            self._worked_run = Run(self.outline, self.worked).execute()
+        return self._worked_run
+
+    def value(self, run: Run, segment: Segment) -> Tensor | None:
+        return as_tensor(run.values.get((segment.name, segment.end)))
+
+    def _own_quantities(self) -> None:
+        """`r = y_pred - y; dr = 2*r`: a helper that is a part of a forward formula has a gradient that is judged."""
+        for name in self.outline.helper_gradients:
+            helper = next((s.segment for s in self.states if s.segment.name == name[1:]), None)
+            values = [self.value(run, helper) for run in self.runs] if helper is not None else [None]
+            if any(value is None for value in values):
+                continue
+            from tutor.checking.subexpressions import gradient_of_helper
+
+            found = gradient_of_helper(self.exercise, name[1:], values, self.points)  # type: ignore[arg-type]
+            if found is not None:
+                self.extra[name] = {id(point): true for point, true in zip(self.points, found, strict=True)}
+
+    # -- numbers ------------------------------------------------------------
+
+    def _judge_numbers(self) -> list[SegmentState]:
+        """Lines without a name on the right; returns those that are right at the worked instance."""
+        pins = []
+        for state in self.states:
+            if self.meaning(state.segment).kind not in JUDGED or len(state.segment.touches) != 1:
+                continue
+            state.number = numbers.literal(state.segment.statement)
+            if state.number is None:
+                continue
+            state.judgement = self._judge_number(state)
+            if state.judgement is not None and state.judgement.sentence.id == "number":
+                pins.append(state)
+        return pins
+
+    def _judge_number(self, state: SegmentState) -> Judgement | None:
+        """Right in general, right at the worked instance, or None: to be judged as a formula is."""
+        meaning, number = self.meaning(state.segment), state.number
+        assert number is not None
+        given = [number.value] * len(self.points)
+        if self.true(meaning, self.points[0]) is None:
+            return None
+        fitted = [_fitted(value, self.true(meaning, point)) for value, point in zip(given, self.points, strict=True)]
+        if self.outcome(meaning, fitted) == "equal":
+            return Judgement("correct", Sentence("general-number"), fitted[0], self.true(meaning, self.points[0]))
+        true = self.worked.true(meaning) if self.worked is not None else None
+        if true is None:
+            return None
+        value = _fitted(number.value, true)
+        if _within(value, true, number.slack):
+            return Judgement("correct", Sentence("number"), value, true)
+        return None
+
+    def _wrong_number(self, state: SegmentState) -> Judgement:
+        """A number that is neither: compared with the worked instance, R being the earlier gradients there."""
+        assert self.worked is not None and state.number is not None
+        meaning, segment = self.meaning(state.segment), state.segment
+        true = self.worked.true(meaning)
+        assert true is not None
+        value, slack = _fitted(state.number.value, true), state.number.slack
+        stop = self._earlier_at_worked(segment)
+        expected = self.expected(meaning, stop, self.worked) if stop else None
+        if expected is not None and self.telling(stop, self.worked) and _within(value, expected, slack):
+            needed = self._needed(meaning, stop, expected)
+            sentence = self._follows_sentence(needed, segment)
+            return Judgement("follows", sentence, value, true, reads=frozenset(needed))
+        base = Judgement("wrong", Sentence("differs-number", {"given": state.number.text}), value, true)
+        if value.shape != true.shape:
+            params = {"shape": show(value.shape), "name": meaning.name, "expected": show(true.shape)}
+            return replace(base, sentence=Sentence("shape", params))
+        case = mistakes.Case(value, true if expected is None else expected, self.worked.sizes, state.number.relative)
+        fault = mistakes.Fault(self.exercise, meaning.name, meaning.of, WHAT[meaning.kind], [case])
+        found = mistakes.find(fault)
+        return replace(base, mistakes=tuple(found), **self._ratio(fault, found, WHAT[meaning.kind]))
+
+    def _needed(self, meaning: Meaning, stop: dict[str, Tensor], expected: Tensor) -> list[str]:
+        """Members of R that the value really depends on."""
+        assert self.worked is not None
+        alone = [n for n in stop if torch.equal(self.expected(meaning, {n: stop[n]}, self.worked), expected)]  # type: ignore[arg-type]
+        return alone[-1:] or list(stop)
+
+    def _earlier_at_worked(self, segment: Segment) -> dict[str, Tensor]:
+        """The learner's earlier gradients at the worked instance that are not the true ones."""
+        assert self.worked is not None
+        run, stop = self.worked_run, {}
+        for state in self.states:
+            if state.segment is segment or state.segment.end >= segment.end or state.judgement is None:
+                continue
+            meaning = self.meaning(state.segment)
+            if meaning.kind not in ("gradient", "value") or state.judgement.verdict not in ("wrong", "follows"):
+                continue
+            value, true = self.value(run, state.segment) if run else None, self.worked.true(meaning)
+            if value is not None and true is not None and value.shape == true.shape and meaning.name != segment.name:
+                stop[meaning.name] = value
+        return stop
+
+    # -- one segment ------------------------------------------------------------
+
+    def report(self) -> Report:
+        for state in self.states:
+            if state.judgement is None or state.number is None:
+                state.judgement = self._judge(state)
+            if state.judgement is not None:
+                self._add(state)
+        self._unreadable_lines()
+        self._aliases()
+        self._remarks()
+        self.notes[:0] = self.sheet.notes
+        return self.finish()
+
+    def _add(self, state: SegmentState) -> None:
+        segment, judgement = state.segment, state.judgement
+        assert judgement is not None
+        failure = self._failure(segment)
+        statement = segment.statement
+        line, column, text = statement.line, statement.column, statement.text
+        start = column
+        if failure is not None and failure.kind in ("unreadable", "torch"):
+            line, column = failure.line, failure.column
+            text, start = self._text_at(line, statement)
+        sources = frozenset(segment.sources) | frozenset(segment.helpers) | judgement.reads
+        self.judged.append(Judged(segment.name, line, column, text, judgement, sources, start))
+
+    def _text_at(self, line: int, default: lang.Statement) -> tuple[str, int]:
+        """The statement on a line, and the column where it begins."""
+        found = next((s for s in _flat(self.sheet.statements) if s.line == line), default)
+        return found.text, found.start
+
+    def _failure(self, segment: Segment) -> Failure | None:
+        for run in self.runs:
+            if segment.end in run.failures:
+                return run.failures[segment.end]
+        return None
+
+    def _judge(self, state: SegmentState) -> Judgement | None:
+        segment, meaning = state.segment, self.meaning(state.segment)
+        failure = self._failure(segment)
+        if meaning.kind not in JUDGED:
+            return self._failed_helper(segment, failure)
+        if isinstance(segment.statement, lang.Unreadable):
+            return None  # has its own entry
+        if self.true(meaning, self.points[0]) is None:
+            return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of}))
+        if failure is not None:
+            return self._failed(segment, meaning, failure)
+        given = [self.value(run, segment) for run in self.runs]
+        if segment.looped and any(
+            v is not None and (t := self.true(meaning, p)) is not None and v.shape != t.shape
+            for v, p in zip(given, self.points, strict=True)
+        ):
+            return None  # one round's value of a loop: a helper
+        if any(value is None for value in given):
+            return Judgement("unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is given no tensor"}))
+        if state.number is not None and self.worked is not None:
+            return self._wrong_number(state)
+        how = self.outcome(meaning, given)
+        if how == "equal":
+            return self._right(segment, meaning, given[0])
+        if how == "unknown":
+            return Judgement("undecided", Sentence("no-truth"), given[0], blameless=True)
+        return self._not_true(segment, meaning, how, given)
+
+    def _right(self, segment: Segment, meaning: Meaning, given: Tensor | None) -> Judgement:
+        made = Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given, given)
+        wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
+        untrue = self._untrue(segment) if wrong_before else []
+        if untrue and self._outcome_corrected(segment, meaning) not in ("equal", "unknown"):
+            made.sentence = Sentence("cancelled", {"line": self._line_of(untrue[0], segment)})
+        return made
+
+    def _not_true(self, segment: Segment, meaning: Meaning, how: str, given: list[Tensor | None]) -> Judgement:
+        untrue = self._untrue(segment)
+        stops = [self._stop(run, segment) for run in self.runs]
+        if untrue and all(self.telling(stop, point) for stop, point in zip(stops, self.points, strict=True)):
+            stale = [name for name in untrue if self._stale(name, segment)]
+            sound = self._outcome_corrected(segment, meaning) == "equal" or self.follows(
+                meaning, given, stops, self.points
+            )
+            if sound and not stale:
+                return Judgement(
+                    "follows", self._follows_sentence(untrue, segment), given[0], self.true(meaning, self.points[0])
+                )
+            if sound:
+                params = {"name": stale[0], "line": self._last_line(stale[0])}
+                message = Mistake("stale-value", Sentence("stale", params).render({"stale": _STALE}), params)
+                return Judgement(
+                    "wrong",
+                    Sentence("stale", params),
+                    given[0],
+                    self.true(meaning, self.points[0]),
+                    mistakes=(message,),
+                )
+        blamed = self._blamed_helper(segment, meaning)
+        if blamed is not None:
+            sentence = Sentence("follows", {"names": blamed.helper, "line": blamed.line})
+            return Judgement("follows", sentence, given[0], self.true(meaning, self.points[0]))
+        return self.wrong(meaning, how, self._cases(meaning, given, stops), given)
+
+    def _cases(
+        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]
+    ) -> list[mistakes.Case]:
+        """The learner's values beside what R leads to at each draw."""
+        made = []
+        for value, stop, point in zip(given, stops, self.points, strict=True):
+            expected = self.expected(meaning, stop, point)
+            if value is not None and expected is not None:
+                known = {**point.values, **self.walked(stop, point)}
+                made.append(mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known))
+        return made
+
+    # -- R: what a line reads ------------------------------------------------------------
+
+    def _stop(self, run: Run, segment: Segment) -> dict[str, Tensor]:
+        """R with the values it had when it was read."""
+        made = {}
+        for name, unit in segment.sources.items():
+            value = as_tensor(run.seen.get((name, unit)))
+            if value is not None and self.meaning_of(name).kind in ("gradient", "value"):
+                made[name] = value
+        return made
+
+    def _untrue(self, segment: Segment) -> list[str]:
+        """Members of R that are not the true ones (or have no value at all)."""
+        found = []
+        for name, unit in segment.sources.items():
+            meaning = self.meaning_of(name)
+            if meaning.kind not in JUDGED:
+                continue
+            held = [run.seen.get((name, unit)) for run in self.runs]
+            if all(value is None for value in held):
+                continue  # a given gradient
+            given = [as_tensor(value) for value in held]
+            if any(value is None for value in given) or self.outcome(meaning, given) not in ("equal", "unknown"):
+                found.append(name)
+        return found
+
+    def _before(self, name: str, segment: Segment) -> SegmentState | None:
+        """The segment that gave `name` the value that was read."""
+        unit = segment.sources.get(name, segment.end)
+        earlier = [s for s in self.states if s.segment.name == name and s.segment.units[0] <= unit]
+        return earlier[-1] if earlier else None
+
+    def _stale(self, name: str, segment: Segment) -> bool:
+        """Read before its last update, and right after it."""
+        state = self._before(name, segment)
+        if state is None or state.segment.end < segment.sources[name]:
+            return False
+        given = [self.value(run, state.segment) for run in self.runs]
+        return state.segment is not segment and self.outcome(self.meaning_of(name), given) == "equal"
+
+    def _line_of(self, name: str, segment: Segment) -> int:
+        state, unit = self._before(name, segment), segment.sources.get(name, segment.end)
+        changed = [
+            self._line_of_unit(at, by) for other, at, by in self.runs[0].disturbed if other == name and at < unit
+        ]
+        if state is not None and changed and state.segment.end < unit:
+            return max(changed[-1], state.segment.statement.line)
+        return state.segment.statement.line if state is not None else segment.statement.line
+
+    def _line_of_unit(self, unit: int, name: str) -> int:
+        return next(t.statement.line for t in self.outline.units[unit].touches if t.name == name)
+
+    def _last_line(self, name: str) -> int:
+        return [s.segment.statement.line for s in self.states if s.segment.name == name][-1]
+
+    def _follows_sentence(self, names: Iterable[str], segment: Segment) -> Sentence:
+        names = list(names)
+        lines = [self._line_of(name, segment) for name in names]
+        return Sentence("follows", {"names": ", ".join(names), "line": lines[0] if lines else segment.statement.line})
+
+    def _outcome_corrected(self, segment: Segment, meaning: Meaning) -> str:
+        given = []
+        for run in self.corrected:
+            if segment.end in run.failures:
+                return "failed"
+            given.append(self.value(run, segment))
+        return self.outcome(meaning, given)
+
+    # -- lines without a value ------------------------------------------------------------
+
+    def _failed(self, segment: Segment, meaning: Meaning, failure: Failure) -> Judgement:
+        if failure.kind == "unreadable":
+            return Judgement("unreadable", Sentence("unreadable", {"reason": failure.reason}))
+        if failure.kind in ("cut", "fault"):
+            return Judgement("undecided", Sentence("cut", {"reason": failure.reason}), blameless=True)
+        sound = self._outcome_corrected(segment, meaning) == "equal"
+        if failure.kind == "torch":
+            untrue = self._untrue(segment)
+            if untrue and sound:
+                return Judgement("follows", self._follows_sentence(untrue, segment))
+            return self._torch_refused(segment, meaning, failure)
+        cause = self._cause(failure)
+        params = {"name": failure.name, "line": failure.line}
+        if cause == "torch" and sound:
+            return Judgement("follows", self._follows_sentence([failure.name], segment))
+        if cause == "torch":
+            return Judgement("undecided", Sentence("reads-nothing", params))
+        sentence = Sentence("reads-unreadable" if cause == "unreadable" else "reads-nothing", params)
+        return Judgement("undecided", sentence, blameless=cause in ("cut", "fault"))
+
+    def _cause(self, failure: Failure) -> str:
+        """The kind of the failure that a line without value goes back to."""
+        for run in self.runs:
+            for other in run.failures.values():
+                if other.kind != "reads" and (other.line, other.column) == (failure.line, failure.column):
+                    return other.kind
+        return "unreadable"
+
+    def _torch_refused(self, segment: Segment, meaning: Meaning, failure: Failure) -> Judgement:
+        params = {"error": failure.reason}
+        sentence = Sentence("no-value", params)
+        if failure.repair is not None:
+            sentence = Sentence("no-value-repair", {**params, "repair": failure.repair.new})
+        true = self.true(meaning, self.points[0]) if meaning.kind in JUDGED else None
+        return Judgement("wrong", sentence, None, true, repair=failure.repair, shapes=failure.shapes)
+
+    def _failed_helper(self, segment: Segment, failure: Failure | None) -> Judgement | None:
+        """A helper has no entry of its own, unless torch or the language refuses it."""
+        if failure is None or isinstance(segment.statement, lang.Unreadable):
+            return None
+        if failure.kind == "unreadable":
+            return Judgement("unreadable", Sentence("unreadable", {"reason": failure.reason}))
+        if failure.kind == "torch":
+            if not any(segment.end in run.failures for run in self.corrected):
+                return None  # sound once what it reads is true
+            return self._torch_refused(segment, self.meaning(segment), failure)
+        return None
+
+    def _unreadable_lines(self) -> None:
+        """Lines that were not in the language, and units that failed before their quantity's last line."""
+        there = {(j.line, j.column) for j in self.judged}
+        for statement in _flat(self.sheet.statements):
+            if isinstance(statement, lang.Unreadable) and (statement.line, statement.column) not in there:
+                there.add((statement.line, statement.column))
+                self._refused(statement.line, statement.column, statement, statement.reason, statement.target)
+        for unit, failure in sorted(self.runs[0].failures.items()):
+            if failure.kind == "unreadable" and (failure.line, failure.column) not in there:
+                there.add((failure.line, failure.column))
+                statement = self.outline.units[unit].statement
+                touches = self.outline.units[unit].touches
+                name = touches[0].name if touches else None
+                self._refused(failure.line, failure.column, statement, failure.reason, name)
+
+    def _refused(self, line: int, column: int, statement: lang.Statement, reason: str, target: str | None) -> None:
+        name = ""
+        if target:
+            target = "d" + target.removesuffix(".grad") if target.endswith(".grad") else target
+            name = self.names.meaning(target).name
+        text, start = self._text_at(line, statement)
+        judgement = Judgement("unreadable", Sentence("unreadable", {"reason": reason}))
+        self.judged.append(Judged(name, line, column, text, judgement, start=start))
+
+    # -- helpers that are gradients in disguise ------------------------------------------------------------
+
+    def _blamed_helper(self, segment: Segment, meaning: Meaning) -> Judged | None:
+        """An earlier helper that is a gradient with one known mistake, without which this line is right."""
+        for helper in sorted(segment.helpers, key=lambda h: segment.helpers[h]):
+            state = self._helper_state(helper, segment.helpers[helper])
+            if state is None:
+                continue
+            known = self._helper_lines.get(id(state.segment))
+            for candidate in [known.name] if known else self._lookalikes(state.segment):
+                self._trials += 1
+                if self._trials > MANY_TRIALS or self.runs[0].limits.steps * self._trials > MANY_STEPS:
+                    return None
+                if self._right_with(segment, meaning, state.segment, candidate):
+                    return known or self._blame(state.segment, candidate)
+        return None
+
+    def _helper_state(self, helper: str, unit: int) -> SegmentState | None:
+        found = [s for s in self.states if s.segment.name == helper and s.segment.end <= unit]
+        return found[-1] if found and self.names.meaning(helper).kind == "helper" else None
+
+    def _lookalikes(self, helper: Segment) -> Iterator[str]:
+        """Gradients that the helper equals but for one known mistake."""
+        given = [self.value(run, helper) for run in self.runs]
+        own = {state.segment.name for state in self.states}
+        if f"d{helper.name}" in self.extra:
+            return  # a forward quantity of the learner's
+        for name in self.points[0].gradients:
+            meaning = self.names.meaning(name)
+            plain = meaning.kind != "gradient" or meaning.of in self.names.ends or name in own
+            if not plain and self._mistaken(helper, name, given):
+                yield name
+
+    def _mistaken(self, helper: Segment, name: str, given: list[Tensor | None]) -> list[Mistake]:
+        cases = []
+        for value, point in zip(given, self.points, strict=True):
+            true = point.gradients[name]
+            if value is None or value.shape != true.shape:
+                return []
+            cases.append(mistakes.Case(value, true, point.sizes))
+        meaning = self.names.meaning(name)
+        return mistakes.find(mistakes.Fault(self.exercise, name, meaning.of, "gradient", cases))
+
+    def _right_with(self, segment: Segment, meaning: Meaning, helper: Segment, candidate: str) -> bool:
+        """Whether the line is right once the helper is the true gradient."""
+        for point in self.points:
+            instead = {**self._truths(point), (helper.name, helper.end): point.gradients[candidate]}
+            run = Run(self.outline, point, instead).execute()
+            if segment.end in run.failures or self._same(meaning, self.value(run, segment), point) not in (
+                "equal",
+                "unknown",
+            ):
+                return False
+        return True
+
+    def _blame(self, helper: Segment, name: str) -> Judged:
+        meaning = self.names.meaning(name)
+        given = [self.value(run, helper) for run in self.runs]
+        cases = self._cases(meaning, given, [{} for _ in self.points])
+        judgement = self.wrong(meaning, "different", cases, given)
+        statement = helper.statement
+        made = Judged(
+            name,
+            statement.line,
+            statement.column,
+            statement.text,
+            judgement,
+            frozenset(helper.sources),
+            statement.start,
+            helper=helper.name,
+        )
+        self._helper_lines[id(helper)] = made
+        self.judged.append(made)
+        return made
+
+    # -- aliasing and remarks ------------------------------------------------------------
+
+    def _aliases(self) -> None:
+        seen: set[str] = set()
+        for name, unit, changed in self.runs[0].disturbed:
+            meaning = self.names.meaning(name)
+            if name in seen or meaning.kind == "helper":
+                continue
+            statement = next(t.statement for t in self.outline.units[unit].touches if t.name == changed)
+            params = {"name": name, "changed": changed, "line": statement.line}
+            if meaning.kind in JUDGED:
+                self._disturbed(meaning, unit, statement, params, seen)
+            else:
+                seen.add(name)
+                self.notes.append(Sentence("aliasing", params).render(NOTES))
+
+    def _disturbed(self, meaning: Meaning, unit: int, statement: lang.Statement, params: dict, seen: set[str]) -> None:
+        """A gradient changed after its own last line, through another name."""
+        last = [s for s in self.states if s.segment.name == meaning.name]
+        if not last or last[-1].segment.end >= unit:
+            return
+        before, after = (as_tensor(self.runs[0].values.get((meaning.name, at))) for at in (last[-1].segment.end, unit))
+        if before is None or after is None or torch.equal(before, after):
+            return
+        seen.add(meaning.name)
+        sentence = Sentence("aliasing", params)
+        mistake = Mistake("aliasing", sentence.render({"aliasing": _ALIASING}), params)
+        judgement = Judgement("wrong", sentence, after, self.true(meaning, self.points[0]), mistakes=(mistake,))
+        self.judged.append(Judged(meaning.name, statement.line, statement.column, statement.text, judgement))
+
+    def _remarks(self) -> None:
+        """Helpers that look like a misspelt gradient, and forward values that were changed on the way."""
+        wanted = {self._answer_name(name) for name in self.exercise.asked}
+        given = {j.name for j in self.judged}
+        for state in self.states:
+            segment, meaning = state.segment, self.meaning(state.segment)
+            line = segment.statement.line
+            if meaning.kind == "helper":
+                close = next((w for w in wanted - given if w.lower() == segment.name.lower()), None)
+                if close is not None:
+                    self.notes.append(
+                        Sentence("typo", {"line": line, "name": segment.name, "meant": close}).render(NOTES)
+                    )
+            elif meaning.kind == "forward" and self.exercise[meaning.name].kind != "parameter":
+                self._remark_on_forward(segment, meaning, line)
+
+    def _remark_on_forward(self, segment: Segment, meaning: Meaning, line: int) -> None:
+        value = self.value(self.runs[0], segment)
+        true = self.points[0].values[meaning.name]
+        if value is not None and (
+            value.shape != true.shape or not torch.allclose(value, true.to(value.dtype), rtol=1e-9, atol=1e-12)
+        ):
+            self.notes.append(Sentence("forward", {"line": line, "name": meaning.name}).render(NOTES))
+
+
+def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
+    """The sheet, with sizes that cannot be pinned as an unreadable line."""
+    if not sheet.sizes:
+        return sheet
+    try:
+        sizes = checked_sizes(exercise, sheet.sizes, 0)
+        entries = sum(math.prod(number(extent, sizes) for extent in q.shape) for q in exercise)
+        if entries <= library.MAX_TENSOR:
+            return sheet
+        reason = f"these sizes make {entries} entries; at most {library.MAX_TENSOR} are computed"
+    except UsageError as error:
+        reason = str(error)
+    line = sheet.sizes_line
+    refused = lang.Unreadable(line, 1, f"# sizes: {', '.join(f'{k}={v}' for k, v in sheet.sizes.items())}", 1, reason)
+    return replace(sheet, statements=[refused, *sheet.statements], sizes={})
+
+
+_STALE = "{name} is read before its last update on line {line}"
+_ALIASING = "{changed} is the same tensor as {name}: write {changed} = {name}.clone()"
+
+
+def _within(value: Tensor, true: Tensor, slack: Tensor) -> bool:
+    return value.shape == true.shape and bool(((value - true).abs() <= slack).all())
+
+
+def _fitted(value: Tensor, true: Tensor | None) -> Tensor:
+    """A number stands for a scalar of shape (1,) too."""
+    if true is not None and value.numel() == 1 and true.numel() == 1:
+        return value.reshape(true.shape)
+    return value
+
+
+def _flat(statements: Iterable[lang.Statement]) -> Iterator[lang.Statement]:
+    for statement in statements:
+        yield statement
+        if isinstance(statement, lang.Loop):
+            yield from _flat(statement.body)
