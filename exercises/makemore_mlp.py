@@ -84,10 +84,11 @@ probs = exercise.step("probs", [i, k], counts[i, k] * counts_sum_inv[i, 0])
 logprobs = exercise.step("logprobs", [i, k], log(probs[i, k]))
 loss = exercise.loss("loss", -Sum(logprobs[i, Yb[i]], i) / n)
 
-exercise.ask(
-    *"logprobs probs counts counts_sum counts_sum_inv norm_logits logit_maxes logits h W2 b2 hpreact bngain bnbias "
-    "bnraw bnvar_inv bnvar bndiff2 bndiff bnmeani hprebn embcat W1 b1 emb C".split()
-)
+ASKED = """
+logprobs probs counts counts_sum counts_sum_inv norm_logits logit_maxes logits h W2 b2 hpreact bngain bnbias
+bnraw bnvar_inv bnvar bndiff2 bndiff bnmeani hprebn embcat W1 b1 emb C
+"""
+exercise.ask(*ASKED.split())
 exercise.example(n=7, T=3, V=11, d=5, H=13)
 
 

@@ -10,10 +10,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import Programs
-from sympy import Abs, Integer, KroneckerDelta, Max, Min, Piecewise, Product, Rational, Sum, exp, log, sqrt
+from sympy import Abs, KroneckerDelta, Max, Min, Piecewise, Product, Rational, Sum, exp
 
 from tutor.exercise import Exercise
-from tutor.functions import gelu, log1p, relu, sigmoid, silu, softplus
+from tutor.functions import gelu, log1p, relu, silu
 from tutor.numeric.evaluate import compile_program, number
 from tutor.operations import (
     AveragePool1d,
@@ -36,7 +36,6 @@ from tutor.symbolic import derive as derive_module
 from tutor.symbolic import functions as functions_module
 from tutor.symbolic.derive import derive
 from tutor.symbolic.functions import FUNCTIONS
-from tutor.symbolic.indices import free_indices
 from tutor.symbolic.operations import OPERATIONS
 
 
@@ -404,7 +403,11 @@ def test_derivation_is_linear_in_depth():
     import tutor
 
     counts = [
-        sum(1 for g in tutor.load(f"deep-chain:depth={n}").derive().gradients.values() for _ in sympy.preorder_traversal(g.expr))
+        sum(
+            1
+            for g in tutor.load(f"deep-chain:depth={n}").derive().gradients.values()
+            for _ in sympy.preorder_traversal(g.expr)
+        )
         for n in (20, 80)
     ]
     assert counts[1] < 4.5 * counts[0]
@@ -440,8 +443,6 @@ def test_a_closed_form_states_the_facts_it_uses():
     closed = tutor.load("softmax-regression").derive().gradient("z").closed_form
     assert [s.rule for s in closed.steps if s.rule in ("fact", "cancel")] == ["cancel", "fact"]
     assert "rows of y are one-hot" in str(closed)
-
-
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -1,4 +1,4 @@
-"""Index calculus: no capture, sums that keep their value, masks that say what they mean, names matched up to renaming."""
+"""Index calculus: no capture, sums that keep their value, masks that mean what they say, matching up to renaming."""
 
 from __future__ import annotations
 
@@ -124,7 +124,13 @@ def test_delta_with_another_range_leaves_its_mask():
 
 @pytest.mark.parametrize(
     ("slot", "target", "wanted"),
-    [(i + j, k, k - j), (2 * a + i, k, k - 2 * a), (N - 1 - i, k, N - 1 - k), (2 * i, k, None), (floor(i / 2), k, None)],
+    [
+        (i + j, k, k - j),
+        (2 * a + i, k, k - 2 * a),
+        (N - 1 - i, k, N - 1 - k),
+        (2 * i, k, None),
+        (floor(i / 2), k, None),
+    ],
     ids=str,
 )
 def test_solve(slot, target, wanted):

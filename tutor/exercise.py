@@ -41,7 +41,16 @@ DOMAINS: dict[str, dict[str, bool]] = {
     "index": {"integer": True, "nonnegative": True},
     "mask": {"real": True, "nonnegative": True},
 }
-STRUCTURAL = (Piecewise, Max, Min, KroneckerDelta, Mod, floor, ceiling, BooleanFunction)  # functions without a row in the table
+STRUCTURAL = (
+    Piecewise,
+    Max,
+    Min,
+    KroneckerDelta,
+    Mod,
+    floor,
+    ceiling,
+    BooleanFunction,
+)  # functions without a row in the table
 SUMS_TO_ONE = ("probability", "one-hot")
 
 

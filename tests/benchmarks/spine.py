@@ -139,7 +139,9 @@ def peak(call: Callable[[], object]) -> int:
     """Most bytes that torch's allocator held at once during the call."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         result = call()
-    events = sorted((e.start_ns(), e.nbytes()) for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]")
+    events = sorted(
+        (e.start_ns(), e.nbytes()) for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"
+    )
     held = most = 0
     for _, size in events:
         held += size
@@ -159,7 +161,8 @@ def command_line() -> None:
         differences.append(a - b)
     extra = statistics.median(differences)
     row("tutor --help over the empty program", f"{extra * 1e3:+.0f} ms", "at most 100 ms", extra <= 0.1)
-    check = "import sys; sys.argv = ['tutor', {}]\nfrom tutor.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+    check = "import sys; sys.argv = ['tutor', {}]\nfrom tutor.cli import main\n"
+    check += "try:\n    main()\nexcept SystemExit:\n    pass\n"
     check += "print('LOADED', *(m for m in ('torch', 'sympy') if m in sys.modules), file=sys.stderr)"
     for arguments, allowed in (("'--help'", set()), ("'list'", {"sympy"}), ("'show', 'attention'", {"sympy"})):
         code = check.replace("{}", arguments)

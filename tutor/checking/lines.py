@@ -319,7 +319,8 @@ class SheetJudge(Judge):
         for value, stop, point in zip(given, stops, self.points, strict=True):
             expected = self.expected(meaning, stop, point)
             if value is not None and expected is not None:
-                known = {**point.values, **self.walked(stop, point)}
+                own = meaning.name in self.extra  # no quantity of the exercise: its step is not spoilt
+                known = None if own else {**point.values, **self.walked(stop, point)}
                 made.append(mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known))
         return made
 

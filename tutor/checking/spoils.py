@@ -338,7 +338,8 @@ def _through(a: Anatomy) -> Iterator[tuple[Quantity, Expr]]:
 def _missing_local(a: Anatomy) -> Iterator[Variant]:
     """One local factor forgotten, or all of them."""
     for n, term in enumerate(a.terms):
-        factors = [f for f in term.factors if not f.is_number and f != 1]
+        sizes = set(a.exercise.size_symbols)  # a forgotten size is a factor, and named as one
+        factors = [f for f in term.factors if quantities_in(f) - sizes]
         for factor in factors:
             rest = [f for f in term.factors if f is not factor]
             says = "the factor {factor}, the derivative of {v}, is forgotten"
@@ -350,7 +351,7 @@ def _missing_local(a: Anatomy) -> Iterator[Variant]:
                 v=term.v.name,
             )
             for piece in Mul.make_args(factor):
-                if piece is not factor and not piece.is_number and len(Mul.make_args(factor)) > 1:
+                if piece is not factor and quantities_in(piece) - sizes and len(Mul.make_args(factor)) > 1:
                     spoilt = Mul(*rest, factor / piece)
                     yield a.variant("missing-local-derivative", "the factor {factor}, from the derivative of {v}, is forgotten",
                                     a.but(n, _with(term, spoilt)), factor=a.show(piece), v=term.v.name)  # fmt: skip
@@ -438,7 +439,9 @@ def _convention(a: Anatomy) -> Iterator[Variant]:
             for wrong in [sizes[right]] if right in sizes else [n for n, m in sizes.items() if m == right]:
                 says = "divided by {wrong} where this exercise divides by {right}"
                 spoilt = slope * right**-power * wrong**power
-                yield a.variant("wrong-convention", says, a.but(n, _with(term, spoilt)), right=str(right), wrong=str(wrong))
+                yield a.variant(
+                    "wrong-convention", says, a.but(n, _with(term, spoilt)), right=str(right), wrong=str(wrong)
+                )
 
 
 def _term_factor(a: Anatomy) -> Iterator[Variant]:
@@ -552,9 +555,11 @@ def explain(exercise: Exercise, quantity: str, seen: Sequence[Observation]) -> l
             scaled.append((number, ratio))
     if len(seen) > 1 and (exact or scaled):
         others = [candidates.values(o.known, o.sizes) for o in seen[1:]]
-        ratios = lambda n: [  # noqa: E731
-            _ratio(o, _scattered(made[n][0], made[n][1], o)) for o, made in zip(seen[1:], others, strict=True)
-        ]
+        ratios = (
+            lambda n: [  # noqa: E731
+                _ratio(o, _scattered(made[n][0], made[n][1], o)) for o, made in zip(seen[1:], others, strict=True)
+            ]
+        )
         exact = [n for n in exact if all(r == 1 for r in ratios(n))]
         scaled = [(n, r) for n, r in scaled if all(other == r for other in ratios(n))]
     found = [_mistake(candidates.variants[n]) for n in exact]

@@ -1403,6 +1403,8 @@ def _apart(
     inner.above = [substitute(e, targets) for e in inner.above]
     inner.below = [substitute(e, targets) for e in inner.below]
     inside = [substitute(c, targets) for c in inside]
+    # what holds at the target holds where it is added from
+    inside += [substitute(c, targets) for c in outside if free_indices(c) & reached & set(targets)]
     for v, value in targets.items():
         if v in reached:
             inside += [c for c in And.make_args(within(value, size(v))) if c != S.true]

@@ -83,7 +83,9 @@ class _Recipe:
     def _follow(self, rule: str, after: Expr, *says: Message) -> None:
         if after == self.expr:
             return
-        before = self.expr if self.steps else Partial(loss_entry(self.exercise), self.exercise[self.gradient.name].entry)
+        before = (
+            self.expr if self.steps else Partial(loss_entry(self.exercise), self.exercise[self.gradient.name].entry)
+        )
         if not self.steps:
             first = Step("gradient", before, self.expr, (), self.gradient.name)
             self.steps.append(first)
@@ -113,7 +115,7 @@ class _Recipe:
         gradients = self.gradient.derivation.gradients
         while True:
             used = quantities_in(self.expr) & self._intermediate
-            name = next((n for n in reversed(gradients) if f"d{n}" in used and n not in self.exercise.leaves), None)
+            name = next((n for n in reversed(list(gradients)) if f"d{n}" in used), None)
             if name is None:
                 return True
             inner = gradients[name]
@@ -321,11 +323,10 @@ def _common(node: Expr) -> Expr:
         others = [table.get(base) for table in tables]
         if base.is_number or any(o is None or not o.is_number or (o > 0) != (exponent > 0) for o in others):
             continue
-        shared.append(base ** min(others, key=abs))
+        shared.append(base ** min((o for o in others if o is not None), key=abs))
     if not shared:
         return node
     common = Mul(*shared)
     rest = Add(*(term / common for term in node.args))
     content, rest = rest.primitive() if isinstance(rest, Add) else (S.One, rest)
     return Mul(content, common, rest)
-

@@ -14,8 +14,26 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Max, Min, Mod, Mul, Piecewise, Pow, S, Sum, Symbol
-from sympy import floor, fraction, log
+from sympy import (
+    Add,
+    Basic,
+    Expr,
+    Idx,
+    Indexed,
+    KroneckerDelta,
+    Max,
+    Min,
+    Mod,
+    Mul,
+    Piecewise,
+    Pow,
+    S,
+    Sum,
+    Symbol,
+    floor,
+    fraction,
+    log,
+)
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.errors import ExerciseError
@@ -419,7 +437,9 @@ class Derivation:
         if name not in self.gradients:
             quantity = self.exercise[name]  # raises for a name that does not exist
             why = "holds integers" if quantity.domain == "index" else f"is a {quantity.kind}"
-            raise ExerciseError(f"exercise {self.exercise.name}: there is no gradient with respect to {name}, which {why}")
+            raise ExerciseError(
+                f"exercise {self.exercise.name}: there is no gradient with respect to {name}, which {why}"
+            )
         return self.gradients[name]
 
     @cached_property
@@ -682,7 +702,9 @@ class Contribution:
         """The chain rule with the local derivative put in, not simplified."""
         upstream = self._upstream(self._places)
         local = _nice(self.exercise, self.local)
-        kept = isinstance(local, Mul) and upstream != 1 and (local.could_extract_minus_sign() or fraction(local)[1] != 1)
+        kept = (
+            isinstance(local, Mul) and upstream != 1 and (local.could_extract_minus_sign() or fraction(local)[1] != 1)
+        )
         product = Mul(upstream, local, evaluate=False) if kept else upstream * local
         return reduce_over(Sum, product, self.summed)
 
@@ -694,7 +716,9 @@ class Contribution:
             upstream = substitute(self._upstream({}), meeting.solved)
             factors = [substitute(f, meeting.solved) for f in path.factors]
             left = [i for i in (*self.scope, *path.entered) if i not in meeting.solved]
-            made.append(Term(self.v, upstream, tuple(factors), (*meeting.masks, *meeting.deltas), tuple(left), path.uses))
+            made.append(
+                Term(self.v, upstream, tuple(factors), (*meeting.masks, *meeting.deltas), tuple(left), path.uses)
+            )
         return made
 
     @cached_property
@@ -704,8 +728,10 @@ class Contribution:
     @cached_property
     def messages(self) -> tuple[Message, ...]:
         """The rules used inside, each once, outermost first."""
-        if len(self.paths) == 1 and self.paths[0].product == 1 and not any(
-            isinstance(slot, Indexed) for slot in self.paths[0].slots
+        if (
+            len(self.paths) == 1
+            and self.paths[0].product == 1
+            and not any(isinstance(slot, Indexed) for slot in self.paths[0].slots)
         ):
             return (message("identity", quantity=self.q.name),)
         says = unique(m for path in self.paths for m in path.messages if m.id not in _SILENT)

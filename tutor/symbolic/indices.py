@@ -75,7 +75,7 @@ def tensor(name: str, indices: Sequence[Idx], **assumptions) -> Expr | Tensor:
 
 def entry(symbol: Expr | Tensor, indices: Sequence[Expr]) -> Expr:
     """`x[i, j]`, or `x` itself for a scalar."""
-    return Indexed(symbol, *indices) if indices else symbol  # type: ignore[return-value]
+    return Indexed(symbol, *indices) if indices else symbol
 
 
 def name_of(node: Basic) -> str | None:
@@ -381,14 +381,14 @@ def total(body: Expr, indices: Iterable[Idx]) -> Expr:
     outside: list[Expr] = []
     groups: list[tuple[set[Idx], list[Expr]]] = []
     for factor in factors:
-        reach = free_indices(factor) & set(indices)
+        reach = set(free_indices(factor) & set(indices))
         if not reach:
             outside.append(factor)
             continue
         touching = [g for g in groups if g[0] & reach]
         merged = (reach.union(*(g[0] for g in touching)), [f for g in touching for f in g[1]] + [factor])
         groups = [g for g in groups if not g[0] & reach] + [merged]
-    covered = set().union(*(g[0] for g in groups)) if groups else set()
+    covered: set[Idx] = set().union(*(g[0] for g in groups))
     for index in indices:
         if index not in covered:
             outside.append(size(index))
@@ -426,4 +426,3 @@ def solve(slot: Expr, target: Expr, index: Idx) -> Expr | None:
 def _hidden(slot: Expr, index: Idx) -> bool:
     """Whether `index` also sits inside a floor, a remainder or another entry."""
     return any(index in free_indices(part) for part in slot.atoms(floor, Mod, Indexed))
-

@@ -10,8 +10,26 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Add, And, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Not, Number, Or, Piecewise, Pow, S, Symbol
-from sympy import floor, fraction
+from sympy import (
+    Add,
+    And,
+    Basic,
+    Expr,
+    Idx,
+    Indexed,
+    KroneckerDelta,
+    Mod,
+    Mul,
+    Not,
+    Number,
+    Or,
+    Piecewise,
+    Pow,
+    S,
+    Symbol,
+    floor,
+    fraction,
+)
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.numbers import NumberSymbol
 from sympy.core.relational import Relational
@@ -24,10 +42,10 @@ from tutor.symbolic.operations import MatrixEntry, MatrixFunction
 ADD, PRODUCT, UNARY, POWER, ATOM = range(5)  # how tightly a piece of text holds together
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _RELATIONS = {">": ">", "<": "<", ">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
-).split()
+_GREEK = """
+alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega
+Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
+""".split()
 _ROWS = {row.sympy: row for row in FUNCTIONS.values()}
 
 
@@ -46,7 +64,9 @@ class _ByText:
 
 def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
     """Number, factors above and factors below the line; the numbers that SymPy multiplied into sums come out again."""
-    coefficient, above, below = S.One, [], []
+    coefficient = S.One
+    above: list[Expr] = []
+    below: list[Expr] = []
     top, bottom = fraction(node)
     for factors, side, power in ((Mul.make_args(top), above, 1), (Mul.make_args(bottom), below, -1)):
         for factor in factors:
@@ -191,7 +211,9 @@ class Writer:
         return text, ADD
 
     def _Mul(self, node: Mul) -> tuple[str, int]:
-        if isinstance(node, Mul) and any(isinstance(f, Mul) for f in node.args):  # a step's own list of factors, kept apart
+        if isinstance(node, Mul) and any(
+            isinstance(f, Mul) for f in node.args
+        ):  # a step's own list of factors, kept apart
             return self._kept(node)
         coefficient, above, below = self.split(node)
         front = self.minus if coefficient < 0 else ""

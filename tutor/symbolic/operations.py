@@ -340,4 +340,3 @@ _BY_CLASS = {entry.make: entry for entry in OPERATIONS.values() if entry.local}
 def operation_row(node: Basic) -> OperationRow | None:
     """The row of a reduction or a matrix function, else None."""
     return _BY_CLASS.get(type(node.args[0]) if isinstance(node, MatrixEntry) else type(node))
-

@@ -46,9 +46,7 @@ def _match_all(patterns: Sequence[Basic], nodes: Sequence[Basic], env: Env, vari
         return None
     found: Env | None = env
     for pattern, node in zip(patterns, nodes, strict=True):
-        found = match(pattern, node, found, variables)
-        if found is None:
-            return None
+        found = None if found is None else match(pattern, node, found, variables)
     return found
 
 
@@ -176,4 +174,3 @@ def replace_sums(node: Expr, pattern: Expr, value: Expr, variables: Sequence[Idx
         return None if env is None else substitute(value, env)
 
     return transform(node, visit)
-

@@ -9,8 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Max, Min, Mul, Number, Piecewise, Pow, S, Sum, Symbol
-from sympy import Product
+from sympy import (
+    Add,
+    Basic,
+    Expr,
+    Idx,
+    Indexed,
+    KroneckerDelta,
+    Max,
+    Min,
+    Mul,
+    Number,
+    Piecewise,
+    Pow,
+    Product,
+    S,
+    Sum,
+    Symbol,
+)
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.numbers import NumberSymbol
 from sympy.core.relational import Relational
@@ -99,6 +115,10 @@ def _permuted(piece: Piece, axes: tuple[Idx, ...]) -> Piece:
         return Piece(f"{piece.at(ATOM)}.mT", ATOM, axes)
     order = ", ".join(str(piece.axes.index(a)) for a in axes)
     return Piece(f"{piece.at(ATOM)}.permute({order})", ATOM, axes)
+
+
+def _after(one: Idx, other: Idx, order: tuple[Idx, ...]) -> bool:
+    return one in order and other in order and order.index(one) > order.index(other)
 
 
 class _Former:
@@ -425,10 +445,8 @@ class _Former:
             return self._wide(a, b, contracted, batch, rows, columns, wanted)
         if batch and not (rows and columns):
             return None
-        if not rows or (columns and wanted and rows[0] in wanted and columns[0] in wanted
-                        and wanted.index(rows[0]) > wanted.index(columns[0])):  # fmt: skip
-            if columns:
-                a, b, rows, columns = b, a, columns, rows
+        if columns and (not rows or _after(rows[0], columns[0], wanted)):
+            a, b, rows, columns = b, a, columns, rows
         left = _permuted(a, (*batch, *rows, contracted))
         right = _permuted(b, (*batch, contracted, *columns))
         return Piece(f"{left.at(UNARY)} @ {right.at(ATOM)}", PRODUCT, (*batch, *rows, *columns))
@@ -558,4 +576,4 @@ _FORMS: dict[type, Callable[[_Former, Basic, tuple[Idx, ...]], Piece]] = {
     MatrixEntry: _Former.matrix_entry,
     LogDet: _Former.log_det,
     Det: _Former.det,
-}  # type: ignore[dict-item]
+}

@@ -57,7 +57,8 @@ def _section(s: Section, writer: LatexWriter) -> str:
         f"{mathml(writer.name(s.gradient.name))} is used by {mathml(formula(v, writer))}" for v in s.consumers
     )
     torch = f"<p>torch <code>{escape(s.torch)}</code>, shape <code>{escape(s.shape)}</code></p>" if s.torch else ""
-    return f"<h3>{s.number}. <code>{escape(s.gradient.symbol_name)}</code></h3><p>{uses}</p>{_rows(s.lines, writer)}{torch}"
+    head = f"<h3>{s.number}. <code>{escape(s.gradient.symbol_name)}</code></h3>"
+    return f"{head}<p>{uses}</p>{_rows(s.lines, writer)}{torch}"
 
 
 def _derivation(d: Derivation, closed: bool) -> list[str]:
@@ -120,7 +121,9 @@ def verification_fragment(v: Any) -> str:
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     notes = "".join(f"<p>{escape(note)}</p>" for note in v.notes)
     verdict = "agrees" if v.agrees else "DISAGREES"
-    return fragment([f"<p><b>{escape(v.exercise)}</b>: {verdict}</p><table><tr>{heads}</tr>{''.join(rows)}</table>{notes}"])
+    return fragment(
+        [f"<p><b>{escape(v.exercise)}</b>: {verdict}</p><table><tr>{heads}</tr>{''.join(rows)}</table>{notes}"]
+    )
 
 
 def verification(v: Any) -> str:

@@ -47,7 +47,9 @@ def _step(step: Step, writer: SheetWriter) -> dict[str, Any]:
         "rule": step.rule,
         "consumer": step.consumer,
         "before": Writer(writer.exercise).write(step.before),
-        "after": writer.write(step.after) if not step.after.has(*_partial()) else Writer(writer.exercise).write(step.after),
+        "after": writer.write(step.after)
+        if not step.after.has(*_partial())
+        else Writer(writer.exercise).write(step.after),
         "messages": [{"id": m.id, "text": sentence(m, Writer(writer.exercise))} for m in step.messages],
         "steps": [_step(s, writer) for s in step.steps],
     }
@@ -116,6 +118,5 @@ def verification(v: Any) -> str:
         }
         for r in v.rows
     ]
-    return dumps({
-        "schema": "tutor.verification/1", "exercise": v.exercise, "agrees": v.agrees, "rows": rows, "notes": list(v.notes),
-    })  # fmt: skip
+    head = {"schema": "tutor.verification/1", "exercise": v.exercise, "agrees": v.agrees}
+    return dumps({**head, "rows": rows, "notes": list(v.notes)})

@@ -87,7 +87,9 @@ def gradient(g: Gradient) -> str:
 def exercise(ex: Exercise) -> str:
     writer = LatexWriter(ex)
     rows = [formula(q, writer).replace(" = ", " &= ", 1) for q in ex.forward]
-    asked = ", ".join(f"${writer.gradient_name('d' + n) if ex[n].kind != 'value' else writer.name(n)}$" for n in ex.asked)
+    asked = ", ".join(
+        f"${writer.gradient_name('d' + n) if ex[n].kind != 'value' else writer.name(n)}$" for n in ex.asked
+    )
     shapes = ", ".join(f"${writer.name(q.name)}$ {math(escape(shape_text(q.shape)))}" for q in ex.leaves)
     body = [f"Given: {shapes}.", "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}", f"Asked: {asked}."]
     return document(ex.title, body)

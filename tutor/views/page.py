@@ -59,8 +59,13 @@ def page(derivation: Derivation) -> Page:
     exercise = derivation.exercise
     sections = tuple(section(n, g) for n, g in enumerate(derivation.needed, 1))
     read = set().union(*(quantities_in(g.expr) for g in derivation.needed)) if sections else set()
+    read |= {f"d{name}" for name in derivation.wrt}
     given = tuple(derivation.gradients[q.name] for q in exercise.ends if q.kind == "output" and f"d{q.name}" in read)
-    values = tuple(exercise.values) if set(derivation.wrt) >= {n for n in exercise.asked if n in derivation.gradients} else ()
+    values = (
+        tuple(exercise.values)
+        if set(derivation.wrt) >= {n for n in exercise.asked if n in derivation.gradients}
+        else ()
+    )
     return Page(exercise, headline(exercise), given, sections, values)
 
 
