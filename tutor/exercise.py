@@ -30,6 +30,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.logic.boolalg import BooleanFunction
 
 from tutor.errors import ExerciseError, NotFoundError, did_you_mean
+from tutor.shown import Shown
 from tutor.symbolic.functions import function_row
 from tutor.symbolic.indices import IndexTensor, Tensor, entry, free_indices, quantities_in, size, tensor
 
@@ -104,12 +105,14 @@ class Fact:
     quantity: str
 
 
-class Exercise:
+class Exercise(Shown):
     """A loss, a layer or a network whose gradients are asked.
 
     Quantities are defined in the order in which they are computed; every definition is checked at once
     and an `ExerciseError` names the exercise, the quantity and what to write instead.
     """
+
+    shown_as = "exercise"
 
     def __init__(
         self,
@@ -550,15 +553,5 @@ class Exercise:
 
         return tutor.sample(self, seed, **options)
 
-    def __str__(self) -> str:
-        from tutor.views import text
-
-        return text.exercise(self)
-
     def __repr__(self) -> str:
         return f"Exercise({self.id!r})"
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        from tutor.views import notebook
-
-        return notebook.bundle(self)

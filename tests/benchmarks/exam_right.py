@@ -23,35 +23,32 @@ from tutor.symbolic.torch_form import torch_form
 
 Expr = ast.expr
 
-# what people write by hand and no printer would: (exercise, quantity) -> right sides
+# what people write by hand and no printer would: exercise, quantity -> right sides; for a member of a family those
+# that plain torch confirms are taken
 BY_HAND: dict[str, dict[str, list[str]]] = {
     "linear-regression": {
-        "dy_pred": ["2*(w*x + b - y)", "-2*(y - y_pred)", "2*y_pred - 2*y", "(y_pred - y) + (y_pred - y)"],
-        "dw": ["2*(y_pred - y)*x", "-2*x*(y - w*x - b)", "2*x*y_pred - 2*x*y", "2*x*(x*w + b) - 2*x*y"],
+        "dy_pred": ["2*(w*x + b - y)", "-2*(y - y_pred)", "2*y_pred - 2*y", "(y_pred - y) + (y_pred - y)",
+            "torch.sign(y_pred - y)", "(y_pred - y)/abs(y_pred - y)", "-torch.sign(y - y_pred)",
+            "torch.where(y_pred > y, 1.0, -1.0)", "((y_pred > y)*2.0 - 1)", "np.sign(w*x + b - y)",
+            "torch.tanh(y_pred - y)", "torch.sinh(y_pred - y)/torch.cosh(y_pred - y)",
+            "2*torch.sigmoid(2*(y_pred - y)) - 1", "1 - 2/(torch.exp(2*(y_pred - y)) + 1)",
+            "torch.where(abs(y_pred - y) <= 1, y_pred - y, torch.sign(y_pred - y))",
+            "torch.clamp(y_pred - y, -1, 1)", "(y_pred - y).clamp(min=-1, max=1)",
+            "torch.maximum(torch.minimum(y_pred - y, torch.tensor(1.0)), torch.tensor(-1.0))"],
+        "dw": ["2*(y_pred - y)*x", "-2*x*(y - w*x - b)", "2*x*y_pred - 2*x*y", "2*x*(x*w + b) - 2*x*y",
+            "x*torch.sign(y_pred - y)"],
         "db": ["2*(y_pred - y)", "2*(w*x + b) - 2*y"],
-    },
-    "linear-regression:loss=mae": {
-        "dy_pred": ["torch.sign(y_pred - y)", "(y_pred - y)/abs(y_pred - y)", "-torch.sign(y - y_pred)",
-                    "torch.where(y_pred > y, 1.0, -1.0)", "((y_pred > y)*2.0 - 1)", "np.sign(w*x + b - y)"],
-        "dw": ["x*torch.sign(y_pred - y)"],
-    },
-    "linear-regression:loss=log-cosh": {
-        "dy_pred": ["torch.tanh(y_pred - y)", "torch.sinh(y_pred - y)/torch.cosh(y_pred - y)",
-                    "2*torch.sigmoid(2*(y_pred - y)) - 1", "1 - 2/(torch.exp(2*(y_pred - y)) + 1)"],
-    },
-    "linear-regression:loss=huber": {
-        "dy_pred": ["torch.where(abs(y_pred - y) <= 1, y_pred - y, torch.sign(y_pred - y))",
-                    "torch.clamp(y_pred - y, -1, 1)", "(y_pred - y).clamp(min=-1, max=1)",
-                    "torch.maximum(torch.minimum(y_pred - y, torch.tensor(1.0)), torch.tensor(-1.0))"],
     },
     "linear-regression-batch": {
         "dr": ["r/N", "(y_pred - y)/N", "(X @ w + b - y)/X.shape[0]", "r/len(r)"],
-        "dw": ["X.T @ r/N", "r @ X/N", "(X*r[:, None]).mean(0)", "X.T @ (X @ w + b - y)/N", "(X.T @ X @ w + b*X.sum(0) - X.T @ y)/N"],
+        "dw": ["X.T @ r/N", "r @ X/N", "(X*r[:, None]).mean(0)", "X.T @ (X @ w + b - y)/N",
+            "(X.T @ X @ w + b*X.sum(0) - X.T @ y)/N"],
         "db": ["r.mean()", "r.sum()/N", "y_pred.mean() - y.mean()"],
     },
     "softmax-regression": {
         "dz": ["(p - y)/N", "(torch.softmax(z, 1) - y)/N", "(F.softmax(x @ W + b, dim=1) - y)/x.shape[0]",
-               "p/N - y/N", "(e/e.sum(1, keepdim=True) - y)/N", "(torch.exp(z - torch.logsumexp(z, 1, keepdim=True)) - y)/N"],
+            "p/N - y/N", "(e/e.sum(1, keepdim=True) - y)/N",
+            "(torch.exp(z - torch.logsumexp(z, 1, keepdim=True)) - y)/N"],
         "dW": ["x.T @ (p - y)/N", "(x.T @ p - x.T @ y)/N"],
         "db": ["(p - y).mean(0)", "(p - y).sum(0)/N", "(p.sum(0) - y.sum(0))/N"],
         "ds": ["1/(N*s)", "(y.sum(1)/s)/N"],
@@ -59,39 +56,35 @@ BY_HAND: dict[str, dict[str, list[str]]] = {
     "image-classifier": {
         "dlogp": ["-F.one_hot(y, K)/N", "-torch.eye(K)[y]/N", "-(y[:, None] == torch.arange(K))/N"],
         "dz": ["(torch.softmax(z, 1) - F.one_hot(y, K))/N", "(e/s[:, None] - torch.eye(K)[y])/N",
-               "(torch.exp(logp) - F.one_hot(y, K))/N", "(logp.exp() - F.one_hot(y, num_classes=K))/len(y)"],
+            "(torch.exp(logp) - F.one_hot(y, K))/N", "(logp.exp() - F.one_hot(y, num_classes=K))/len(y)"],
         "dW": ["((torch.softmax(z, 1) - F.one_hot(y, K))/N).T @ x"],
     },
     "embedding": {
         "demb": ["2*(emb - y)/(N*D)", "2/(N*D)*(E[t] - y)", "2*(emb - y)/emb.numel()"],
         "dE": ["F.one_hot(t, V).double().T @ demb", "(t == torch.arange(V)[:, None]).double() @ demb",
-               "torch.eye(V)[t].T @ demb", "torch.einsum('nv,nd->vd', torch.eye(V)[t], demb)"],
+            "torch.eye(V)[t].T @ demb", "torch.einsum('nv,nd->vd', torch.eye(V)[t], demb)"],
     },
     "mlp": {
         "dz1": ["dh1*(h1 > 0)", "torch.where(z1 > 0, dh1, 0.0)", "dh1*(torch.sign(z1) + 1)/2",
-                "torch.where(h1 > 0, dh1, torch.zeros_like(dh1))", "dh1*(z1 > 0).float()", "dh1*torch.sign(h1)"],
-        "dy_pred": ["2*(y_pred - y)/y.numel()", "2/(N*D2)*(h1 @ W2 + b2 - y)"],
-    },
-    "mlp:layers=3,activation=tanh": {
-        "dz1": ["dh1*(1 - h1**2)", "dh1*(1 - torch.tanh(z1)**2)", "dh1/torch.cosh(z1)**2", "dh1 - dh1*h1*h1"],
+            "torch.where(h1 > 0, dh1, torch.zeros_like(dh1))", "dh1*(z1 > 0).float()", "dh1*torch.sign(h1)",
+            "dh1*(1 - h1**2)", "dh1*(1 - torch.tanh(z1)**2)", "dh1/torch.cosh(z1)**2", "dh1 - dh1*h1*h1",
+            "dh1*h1*(1 - h1)", "dh1*torch.sigmoid(z1)*torch.sigmoid(-z1)", "dh1*(h1 - h1**2)",
+            "dh1*torch.exp(-z1)/(1 + torch.exp(-z1))**2", "dh1*(1 - torch.tanh(z1/2)**2)/4"],
+        "dy_pred": ["2*(y_pred - y)/y.numel()", "2/(N*D2)*(h1 @ W2 + b2 - y)", "torch.sign(y_pred - y)/(N*D2)",
+            "((y_pred > y)*2.0 - 1)/(N*D2)"],
         "dz2": ["dh2*(1 - h2)*(1 + h2)", "(1 - h2*h2)*dh2", "dh2*(1 - torch.tanh(z2).pow(2))"],
-    },
-    "mlp:layers=2,activation=sigmoid,loss=mae": {
-        "dz1": ["dh1*h1*(1 - h1)", "dh1*torch.sigmoid(z1)*torch.sigmoid(-z1)", "dh1*(h1 - h1**2)",
-                "dh1*torch.exp(-z1)/(1 + torch.exp(-z1))**2", "dh1*(1 - torch.tanh(z1/2)**2)/4"],
-        "dy_pred": ["torch.sign(y_pred - y)/(N*D2)", "((y_pred > y)*2.0 - 1)/(N*D2)"],
     },
     "attention": {
         "da": ["P*(dP - (P*dP).sum(1, keepdim=True))", "P*dP - P*(P*dP).sum(-1)[:, None]",
-               "P*(dP - torch.einsum('nm,nm->n', P, dP).unsqueeze(1))", "P*(dP - (dO*O).sum(1, keepdim=True))",
-               "torch.softmax(Q @ K.T/D**0.5, dim=-1)*(dP - (dO*O).sum(-1, keepdim=True))"],
+            "P*(dP - torch.einsum('nm,nm->n', P, dP).unsqueeze(1))", "P*(dP - (dO*O).sum(1, keepdim=True))",
+            "torch.softmax(Q @ K.T/D**0.5, dim=-1)*(dP - (dO*O).sum(-1, keepdim=True))"],
         "dQ": ["da @ K/D**0.5", "da @ (K/sqrt(D))", "D**-0.5*(da @ K)", "da.matmul(K)/math.sqrt(K.shape[1])"],
         "dK": ["da.T @ Q/D**0.5", "(Q.T @ da).T/sqrt(D)"],
     },
     "layer-norm": {
         "dx": ["istd[:, None]*(dxhat - dxhat.mean(1, keepdim=True) - xhat*(dxhat*xhat).mean(1, keepdim=True))",
-               "istd[:, None]/D*(D*dy*gamma - (dy*gamma).sum(1)[:, None] - xhat*(dy*gamma*xhat).sum(1)[:, None])",
-               "(dxhat - dxhat.mean(-1, True) - xhat*(dxhat*xhat).mean(-1, True))*istd.unsqueeze(-1)"],
+            "istd[:, None]/D*(D*dy*gamma - (dy*gamma).sum(1)[:, None] - xhat*(dy*gamma*xhat).sum(1)[:, None])",
+            "(dxhat - dxhat.mean(-1, True) - xhat*(dxhat*xhat).mean(-1, True))*istd.unsqueeze(-1)"],
         "dgamma": ["(dy*xhat).sum(0)", "torch.einsum('ij,ij->j', dy, xhat)"],
         "dvar": ["-0.5*distd*istd**3", "distd*(-1/2)*(var + 1e-5)**-1.5", "-distd/(2*(var + 1e-5)**1.5)"],
         "dmu": ["-dxc.sum(1)", "-(dxhat*istd[:, None]).sum(1) - 2*dvar*xc.mean(1)", "-(dxhat*istd[:, None]).sum(1)"],
@@ -108,8 +101,6 @@ BY_HAND: dict[str, dict[str, list[str]]] = {
         "demb": ["dembcat.view(emb.shape)", "dembcat.reshape(n, T, d)"],
     },
 }  # fmt: skip
-
-
 SMALL = 18  # gradients of an exercise all of whose closed forms are taken
 
 
@@ -145,7 +136,7 @@ def course(address: str) -> Course:
     ex = tutor.load(address)
     made = Course(address, ex, cases(ex), worked(ex), names={q.name for q in ex})
     ends = {q.name for q in ex.ends}
-    by_hand = {**BY_HAND.get(address.split(":")[0], {}), **BY_HAND.get(address, {})}
+    by_hand = BY_HAND.get(address.split(":")[0], {})
     gradients = [g for g in ex.derive().gradients.values() if g.name not in ends]
     for n, g in enumerate(gradients):
         name = g.symbol_name
@@ -174,7 +165,6 @@ def course(address: str) -> Course:
 
 
 def _is_right(where: Course, name: str, form: str, style: str) -> bool:
-    """Forms by hand are for one member of a family; what does not fit another is left out."""
     line = statement(where, name, parsed(form), style)
     return all(where_equal(where, case, line) for case in where.cases)
 
@@ -740,7 +730,8 @@ def index_sums(s: Scene, n: ast.Call) -> Iterator[Expr]:
     if not (is_binder(n) and n.func.id == "Sum"):  # type: ignore[attr-defined]
         return
     body, labels = n.args[0], n.args[1:]
-    if is_op(body, ast.Add, ast.Sub):
+    ranged = [label.id for label in labels if label.id not in s.where.exercise.index_symbols]  # type: ignore[attr-defined]
+    if is_op(body, ast.Add, ast.Sub) and all(mentions(p, a) for p in (body.left, body.right) for a in ranged):  # type: ignore[attr-defined]
         yield ast.BinOp(call("Sum", body.left, *labels), body.op, call("Sum", body.right, *labels))  # type: ignore[attr-defined]
     if is_op(body, ast.Mult, ast.Div) and not any(mentions(body.right, a.id) for a in labels):  # type: ignore[attr-defined]
         yield ast.BinOp(call("Sum", body.left, *labels), body.op, body.right)  # type: ignore[attr-defined]
@@ -1050,7 +1041,8 @@ def build_up(where: Course, statements: list[ast.stmt], at: int, dice: random.Ra
     name = s.targets[0].id  # type: ignore[attr-defined]
     base = name[1:] if name[1:] in where.names and name not in where.names else name
     value = s.value  # type: ignore[attr-defined]
-    if not bool(as_tensor(Scene(where, dice, "torch").value(value) if not mentions(value, name) else 0).any()):  # type: ignore[union-attr]
+    held = as_tensor(Scene(where, dice, "torch").value(value))
+    if mentions(value, name) or (held is not None and not bool(held.any())):  # built up already, or nothing to add
         return None
     a, b, sign = (value.left, value.right, "+" if is_op(value, ast.Add) else "-") if is_op(value, ast.Add, ast.Sub) else (value, None, "")
     first, second = ast.unparse(a), ast.unparse(b) if b is not None else ""

@@ -68,7 +68,7 @@ def edits(where: Course, node: ast.AST, known: list[str], dice: random.Random) -
     for kind, edit in _EDITS:
         if isinstance(node, kind):
             yield from edit(where, node, known, dice)
-    if isinstance(node, ast.expr) and not isinstance(node, ast.Constant):
+    if isinstance(node, ast.expr) and not isinstance(node, (ast.Constant, ast.Compare)):  # a mask is no number in torch
         yield "sign", negated(node)  # type: ignore[arg-type]
         yield "perturb", op(1 + dice.choice([1e-6, -1e-6, 1e-5, 1e-4, -1e-3, 1e-2]), "*", node)
         yield "extra-factor", op(dice.choice(["2", "0.5", "-1", "3", *where.exercise.size_symbols]), "*", node)
@@ -249,17 +249,15 @@ def spoilt(where: Course, statements: list[ast.stmt], n: int, dice: random.Rando
         return None
     value = root.value  # type: ignore[attr-defined]
     nodes = rewritable(value)
-    dice.shuffle(nodes)
-    for node in nodes[:8]:
-        offers = list(edits(where, node, known, dice))
-        if offers:
-            kind = dice.choice(sorted({kind for kind, _ in offers}))
-            new = dice.choice([made for k, made in offers if k == kind])
-            changed = copy.deepcopy(s)
-            target = changed.body[0] if isinstance(changed, ast.For) else changed
-            target.value = replaced(value, node, new)  # type: ignore[attr-defined]
-            return _restyled(changed, s), kind
-    return None
+    offers = [(kind, node, made) for node in dice.sample(nodes, min(12, len(nodes))) for kind, made in edits(where, node, known, dice)]
+    if not offers:
+        return None
+    kind = dice.choice(sorted({kind for kind, _, _ in offers}))  # rare kinds as often as those that fit everywhere
+    _, node, new = dice.choice([offer for offer in offers if offer[0] == kind])
+    changed = copy.deepcopy(s)
+    target = changed.body[0] if isinstance(changed, ast.For) else changed
+    target.value = replaced(value, node, new)  # type: ignore[attr-defined]
+    return _restyled(changed, s), kind
 
 
 def _restyled(new: Any, old: ast.stmt) -> ast.stmt:

@@ -18,7 +18,7 @@ from tutor.errors import ReadingError
 
 MAX_LENGTH = 100_000  # characters in a file
 MAX_LINE = 4_000  # characters in one line, continued ones joined
-MAX_LINES = 2_000  # lines that say something
+MAX_LINES = 500  # lines that say something
 MAX_CONTINUED = 60  # physical lines in one logical line
 MAX_NESTING = 40  # brackets in brackets
 MAX_DEPTH = 80  # operations in operations

@@ -21,7 +21,6 @@ from tutor.checking.outline import MODULES, Outline, Unit
 from tutor.checking.report import Repair
 from tutor.errors import ReadingError, did_you_mean
 
-
 STRICT = False  # tests set it: our own bugs are raised
 
 
@@ -89,10 +88,11 @@ class Run:
         self.replace = replace or {}
         self.variables: dict[str, Any] = {}
         self.limits = Limits()
+        self.guesses = 0
         self.extents: dict[str, int | None] = {}  # of the exercise's indices, at this draw
         self.values: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was at the end of the unit
         self.seen: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was when the unit read it
-        self.copies: dict[str, tuple[Tensor, int, Tensor]] = {}
+        self.copies: dict[int, tuple[Tensor, int, Tensor]] = {}  # id -> (tensor, version, copy)
         self.failures: dict[int, Failure] = {}
         self.disturbed: list[tuple[str, int, str]] = []  # (other name, unit, name that was changed)
 
@@ -114,36 +114,41 @@ class Run:
     # -- units -------------------------------------------------------------------------------------
 
     def unit(self, unit: Unit) -> None:
-        for name in unit.judged_reads:
-            value = self.variables.get(name)
-            if value is not None:
-                self.seen[name, unit.position] = self._kept(name, value)
-        failure = self._attempt(unit.statement)
+        failure = self._attempt(unit)
         if failure is not None:
             self.failures[unit.position] = failure
             for touch in unit.touches:
-                if failure.kind != "cut" or touch.name not in self.variables:
-                    self.variables[touch.name] = failure
-        for touch in unit.touches:
-            self.values[touch.name, unit.position] = self._kept(touch.name, self.variables.get(touch.name))
-        if self.outline.mutates and failure is None:
-            self._look_for_aliases(unit)
+                self.variables[touch.name] = failure
+                self.values[touch.name, unit.position] = failure
         for touch in unit.touches:
             if (touch.name, unit.position) in self.replace:
                 self.variables[touch.name] = self.replace[touch.name, unit.position].clone()
 
-    def _kept(self, name: str, value: Any) -> Any:
-        """A value that later lines cannot change; copied once for each change."""
+    def _whole_unit(self, unit: Unit) -> None:
+        for name in unit.judged_reads:
+            value = self.variables.get(name)
+            if value is not None:
+                self.seen[name, unit.position] = self._kept(value)
+        self.statement(unit.statement)
+        for touch in unit.touches:
+            self.values[touch.name, unit.position] = self._kept(self.variables.get(touch.name))
+        if self.outline.mutates:
+            self._look_for_aliases(unit)
+
+    def _kept(self, value: Any) -> Any:
+        """A value that later lines cannot change; copied once for each change, and accounted for."""
         if not self.outline.mutates or not isinstance(value, Tensor):
             return value
-        held = self.copies.get(name)
-        if held is None or held[0] is not value or held[1] != value._version:
-            held = self.copies[name] = (value, value._version, value.clone())
+        held = self.copies.get(id(value))
+        if held is None or held[1] != value._version:
+            self.limits.room(value.numel())
+            held = self.copies[id(value)] = (value, value._version, value.clone())
         return held[2]
 
-    def _attempt(self, statement: lang.Statement) -> Failure | None:
+    def _attempt(self, unit: Unit) -> Failure | None:
+        statement = unit.statement
         try:
-            self.statement(statement)
+            self._whole_unit(unit)
         except ReadingError as error:
             return Failure("unreadable", error.message, error.line, error.column)
         except Refusal as error:
@@ -174,7 +179,7 @@ class Run:
             for name, value in self.variables.items():
                 if name != touch.name and isinstance(value, Tensor) and value.untyped_storage().data_ptr() == place:
                     self.disturbed.append((name, unit.position, touch.name))
-                    self.values[name, unit.position] = self._kept(name, value)
+                    self.values[name, unit.position] = self._kept(value)
 
     # -- statements ----------------------------------------------------------------------------------
 
@@ -332,8 +337,9 @@ class Run:
             return self.refuse(node, f"{name} is an index: use it inside brackets, as in x[{name}]")
         if name in library.FUNCTION:
             return self.refuse(node, f"{name} is a function: write {name}(...)")
-        known = [n for n in (*self.names.quantities, *self.names.sizes, *self.variables)]
-        hint = did_you_mean(name, known)
+        self.guesses += 1  # a guess costs more than a line
+        known = [*self.names.quantities, *self.names.sizes, *self.variables]
+        hint = did_you_mean(name, known[:200]) if self.guesses <= 20 else ""
         return self.refuse(node, f"{name} is not a name of the exercise and has no value yet{hint}")
 
     # -- errors, with their place ------------------------------------------------------------------------

@@ -21,7 +21,6 @@ from tutor.exercise import Exercise
 from tutor.numeric.evaluate import number
 from tutor.numeric.sample import checked_sizes
 
-
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
 MANY_TRIALS = 24  # helpers and gradients that are tried on one another

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
+from tutor.shown import Shown
+
 SCHEMA = "tutor.report/1"
 LINE_VERDICTS = ("correct", "follows", "wrong", "undecided", "unreadable")
 VERDICTS = ("wrong", "unreadable", "undecided", "incomplete", "correct")  # the first that holds
@@ -142,8 +144,10 @@ class LineReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """The judgement of one sheet."""
+
+    shown_as = "report"
 
     exercise: str
     seed: int
@@ -212,15 +216,7 @@ class Report:
             "notes": list(self.notes),
         }
 
-    def __str__(self) -> str:
-        from tutor.views import text
 
-        return text.report(self)
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        from tutor.views import notebook
-
-        return notebook.bundle(self)
 
 
 def rounded(value: float | None) -> float | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
+from math import isfinite
 from typing import Any
 
 import torch
@@ -353,8 +354,9 @@ def _missing_local(a: Anatomy) -> Iterator[Variant]:
             for piece in Mul.make_args(factor):
                 if piece is not factor and quantities_in(piece) - sizes and len(Mul.make_args(factor)) > 1:
                     spoilt = Mul(*rest, factor / piece)
-                    yield a.variant("missing-local-derivative", "the factor {factor}, from the derivative of {v}, is forgotten",
-                                    a.but(n, _with(term, spoilt)), factor=a.show(piece), v=term.v.name)  # fmt: skip
+                    says = "the factor {factor}, from the derivative of {v}, is forgotten"
+                    shown = {"factor": a.show(piece), "v": term.v.name}
+                    yield a.variant("missing-local-derivative", says, a.but(n, _with(term, spoilt)), **shown)
         if factors and term.over and free_indices(term.upstream) >= set(a.q.indices) and not term.picks:
             says = "d{v} is passed through unchanged: the derivative of {v} is forgotten"
             yield a.variant("missing-local-derivative", says, a.but(n, total(term.upstream, term.over)), v=term.v.name)
@@ -509,7 +511,8 @@ def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
 # -- the table, and the search ------------------------------------------------------------------------------------
 
 SPOILS: tuple[Callable[[Anatomy], Iterator[Variant]], ...] = (
-    _transposed, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _missing_path, _wrong_point, _wrong_mask,
+    _transposed, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _missing_path, _wrong_point,
+    _wrong_mask,
     _missing_gradient, _extra_gradient, _diagonal_only, _coupled_steps, _missing_local, _missing_upstream,
     _inner_sign, _wrong_power, _product_rule, _extra_factor, _missing_scatter,
 )  # fmt: skip
@@ -542,32 +545,31 @@ class Observation:
 
 
 def explain(exercise: Exercise, quantity: str, seen: Sequence[Observation]) -> list[Mistake]:
-    """The spoils that give the learner's values at every draw; single ones first, then with a constant beside."""
+    """The spoils that give the learner's values at every draw; else the first that does so up to one constant."""
     if not seen:
         return []
     candidates = spoilt(exercise, quantity)
-    exact, scaled = [], []
-    for number, (variant, value) in enumerate(candidates.values(seen[0].known, seen[0].sizes)):
-        ratio = _ratio(seen[0], _scattered(variant, value, seen[0]))
-        if ratio == 1:
-            exact.append(number)
-        elif ratio is not None:
-            scaled.append((number, ratio))
-    if len(seen) > 1 and (exact or scaled):
-        others = [candidates.values(o.known, o.sizes) for o in seen[1:]]
-        ratios = (
-            lambda n: [  # noqa: E731
-                _ratio(o, _scattered(made[n][0], made[n][1], o)) for o, made in zip(seen[1:], others, strict=True)
-            ]
-        )
-        exact = [n for n in exact if all(r == 1 for r in ratios(n))]
-        scaled = [(n, r) for n, r in scaled if all(other == r for other in ratios(n))]
-    found = [_mistake(candidates.variants[n]) for n in exact]
-    for n, ratio in scaled:
-        found += [_mistake(candidates.variants[n]), _constant(ratio)]
-        if n == scaled[0][0]:
-            break  # one pair: more would be guessing
-    return list({(m.id, m.message): m for m in found}.values())[:MOST_NAMED] if exact else found[:2]
+    exact, scaled = _screened(candidates, seen)
+    if exact:
+        found = [_mistake(candidates.variants[n]) for n in exact]
+        return list({(m.id, m.message): m for m in found}.values())[:MOST_NAMED]
+    return [m for n, ratio in scaled[:1] for m in (_mistake(candidates.variants[n]), _constant(ratio))]
+
+
+def _screened(candidates: Spoilt, seen: Sequence[Observation]) -> tuple[list[int], list[tuple[int, Fraction]]]:
+    """Places of the variants equal to the learner's values at all draws, and of those off by one constant."""
+    left: dict[int, Fraction] = {}
+    for draw, observation in enumerate(seen):
+        if draw and not left:
+            break
+        made = candidates.values(observation.known, observation.sizes)
+        ratios = {
+            n: _ratio(observation, _scattered(variant, value, observation))
+            for n, (variant, value) in enumerate(made)
+            if not draw or n in left
+        }
+        left = {n: r for n, r in ratios.items() if r is not None and (not draw or left[n] == r)}
+    return [n for n, r in left.items() if r == 1], [(n, r) for n, r in left.items() if r != 1]
 
 
 def _mistake(variant: Variant) -> Mistake:
@@ -588,9 +590,8 @@ def _ratio(seen: Observation, value: Tensor | None) -> Fraction | None:
     if not bool(scale > 0) or not bool(torch.isfinite(scale)):
         return None
     place = int(value.abs().argmax())
-    near = Fraction(float(seen.given.reshape(-1)[place] / value.reshape(-1)[place])).limit_denominator(12) if bool(
-        torch.isfinite(seen.given.reshape(-1)[place])
-    ) else Fraction(0)  # fmt: skip
+    quotient = float(seen.given.reshape(-1)[place] / value.reshape(-1)[place])
+    near = Fraction(quotient).limit_denominator(12) if isfinite(quotient) else Fraction(0)
     if near == 0 or abs(near.numerator) > 12:
         return None
     close = (seen.given - float(near) * value).abs() <= CLOSE * seen.given.abs() + TINY * abs(float(near)) * scale

@@ -20,6 +20,7 @@ from tutor.exercise import Exercise, Quantity
 from tutor.numeric.compare import magnitude
 from tutor.numeric.evaluate import Plan, Trace, compile_program
 from tutor.numeric.sample import FAR, Instance, forward_plan, generator, kinks, own_kinks, sample
+from tutor.shown import Shown
 from tutor.symbolic.derive import derive
 from tutor.symbolic.indices import ordered_indices, reduce_over
 from tutor.symbolic.operations import ArgMaxOver, ArgMinOver, MaxOver, MinOver
@@ -282,33 +283,44 @@ class _Probe:
         total = sum(float((w * value).sum()) for w, value in zip(self.weights, made, strict=False))
         return total if math.isfinite(total) else None
 
-    def steps(self, place: int) -> list[float]:
-        """From what is small for the tensor to what is small for the entry itself."""
-        x = abs(float(self.flat[place]))
-        coarse = 2e-3 * max(x, 0.1 * self.typical)
-        fine = 2e-3 * x or coarse / 8**3
-        between = max(8.0, (coarse / fine) ** 0.1)
-        steps = [coarse / between**n for n in range(10) if coarse / between**n > fine * 1.1]
-        return steps + [fine / 8**n for n in range(4)]
+    def estimate(self, place: int, step: float) -> tuple[float, float, float] | None:
+        """(8 (f1 - f-1) - (f2 - f-2)) / 12h, what the second order says otherwise, and what rounding may add."""
+        points = [self.at(place, k * step) for k in (-2, -1, 1, 2)]
+        if None in points:
+            return None
+        far_left, left, right, far_right = (float(p) for p in points if p is not None)
+        fourth = (8 * (right - left) - (far_right - far_left)) / (12 * step)
+        self.largest = max(self.largest, abs(fourth))
+        return fourth, abs(fourth - (right - left) / (2 * step)), 4e-16 * max(self.terms, abs(left), abs(right)) / step
 
     def slope(self, place: int) -> tuple[float | None, float]:
-        """(8 (f1 - f-1) - (f2 - f-2)) / 12h, with a smaller h until the second order says nearly the same."""
+        """The slope and its noise, with a step that fits the entry: smaller while the curve bends, larger while
+        rounding drowns it, but never so large that it contradicts what a smaller one has seen."""
+        x = abs(float(self.flat[place]))
+        coarse = 2e-3 * max(x, 0.1 * self.typical)
+        step, way, self.crossed = 2e-3 * x or coarse / 8**3, 0, False
         best: tuple[float, float, float] | None = None
-        self.crossed = False
-        for step in self.steps(place):
-            points = [self.at(place, k * step) for k in (-2, -1, 1, 2)]
-            if None in points:
+        for _ in range(14):
+            found = self.estimate(place, step)
+            if found is None:
+                if way > 0:
+                    break
+                step, way = step / 8, -1
                 continue
-            far_left, left, right, far_right = (float(p) for p in points if p is not None)
-            fourth = (8 * (right - left) - (far_right - far_left)) / (12 * step)
-            gap = abs(fourth - (right - left) / (2 * step))
-            noise = 4e-16 * max(self.terms, abs(left), abs(right)) / step
-            if best is None or gap + noise < best[0]:
-                best = gap + noise, fourth, noise
-            self.largest = max(self.largest, abs(fourth))
-            if gap <= 3e-6 * max(abs(fourth), 0.01 * self.largest) + 10 * noise:
+            slope, bend, noise = found
+            if best is not None and way > 0 and abs(slope - best[0]) > 10 * (best[1] + best[2]):
                 break
-        return (None, 0.0) if best is None else (best[1], best[2])
+            if best is None or bend + noise < best[1] + best[2]:
+                best = found
+            size = max(abs(slope), 0.01 * self.largest)
+            bent = bend > 3e-6 * size + 3 * noise
+            if (not bent and noise <= 1e-7 * size) or (bent and way > 0):
+                break
+            if not bent and (way < 0 or 8 * step > coarse):
+                break
+            way = -1 if bent else 1
+            step = step / 8 if bent else step * 8
+        return (None, 0.0) if best is None else (best[0], best[2])
 
 
 def _side(pattern: Tensor) -> Tensor:
@@ -341,8 +353,10 @@ class Row:
 
 
 @dataclass
-class Verification:
+class Verification(Shown):
     """Our gradients against all judges, over all seeds and sizes."""
+
+    shown_as = "verification"
 
     exercise: str
     rows: list[Row]
@@ -350,18 +364,13 @@ class Verification:
     sizes: list[dict[str, int]]
     seeds: tuple[int, ...]
     disputes: list[str] = field(default_factory=list)  # quantities whose values the reference does not share
+    zeros: list[str] = field(default_factory=list)  # quantities whose gradient vanishes, if only by cancellation
 
     @property
     def agrees(self) -> bool:
         return not self.disputes and all(row.agrees for row in self.rows)
 
-    def __str__(self) -> str:
-        from tutor.views import text
 
-        return text.verification(self)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
 
 
 def verify(
@@ -434,8 +443,15 @@ class _Trial:
                 self.disputes.setdefault(q.name, _dispute(q.name, ours, theirs))
 
     def verdict(self, seeds: tuple[int, ...]) -> Verification:
+        order = list(self.exercise.quantities)
         return Verification(
-            self.exercise.id, list(self.rows.values()), list(self.notes()), self.sizes, seeds, list(self.disputes)
+            self.exercise.id,
+            list(self.rows.values()),
+            list(self.notes()),
+            self.sizes,
+            seeds,
+            disputes=sorted(self.disputes, key=order.index),
+            zeros=sorted(self.zero, key=order.index),
         )
 
     def notes(self) -> Iterator[str]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from tutor.catalogue import load
 from tutor.exercise import Exercise, Quantity
 from tutor.numeric.sample import Instance, forward_plan, sample, worked_instance
+from tutor.shown import Shown
 from tutor.symbolic.derive import derive
 from tutor.symbolic.notation import plain_form
 
@@ -90,8 +91,10 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class Contrast:
+class Contrast(Shown):
     """What two exercises have in common and what not; rows in the order forward, then from the loss back."""
+
+    shown_as = "contrast"
 
     left: Exercise
     right: Exercise
@@ -116,13 +119,7 @@ class Contrast:
             "rows": [row.to_dict() for row in self.rows], "notes": list(self.notes),
         }  # fmt: skip
 
-    def __str__(self) -> str:
-        from tutor.views import contrast as view
 
-        return view.contrast(self)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
 
 
 def contrast(a: Exercise | str | Path, b: Exercise | str | Path, seed: int = 0) -> Contrast:

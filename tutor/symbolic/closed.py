@@ -19,6 +19,7 @@ from typing import Any
 from sympy import Add, Basic, Expr, Idx, Indexed, Mul, Pow, S, Sum
 
 from tutor.exercise import Exercise, Fact, Quantity
+from tutor.shown import Shown
 from tutor.symbolic.derive import Gradient, Message, Partial, Step, loss_entry, message, pick_name, use_fact
 from tutor.symbolic.indices import (
     bound_indices,
@@ -39,17 +40,14 @@ MOST_UNFOLDING = 8  # definitions opened to prove a derived fact
 
 
 @dataclass(frozen=True)
-class ClosedForm:
+class ClosedForm(Shown):
     """One expression without intermediate gradients, and the steps that lead to it."""
+
+    shown_as = "closed"
 
     gradient: Gradient = field(repr=False)
     expr: Expr
     steps: tuple[Step, ...]
-
-    def __str__(self) -> str:
-        from tutor.views import text
-
-        return text.closed(self)
 
 
 def close(gradient: Gradient) -> ClosedForm:

@@ -38,6 +38,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Fact, Quantity
+from tutor.shown import Shown
 from tutor.symbolic.functions import extremum_slope, function_row
 from tutor.symbolic.indices import (
     bracket,
@@ -360,8 +361,10 @@ def _merge_radix(pairs: Sequence[tuple[Expr, Expr]]) -> list[tuple[Expr, Expr]]:
 
 
 @dataclass(frozen=True)
-class Gradient:
+class Gradient(Shown):
     """`dW`: its expression in the steps' names, and the forms it can be written in."""
+
+    shown_as = "gradient"
 
     name: str
     indices: tuple[Idx, ...]
@@ -413,20 +416,12 @@ class Gradient:
 
         return f"{latex_form(self.entry, self.derivation.exercise)} = {latex_form(self.expr, self.derivation.exercise)}"
 
-    def __str__(self) -> str:
-        from tutor.views import text
-
-        return text.gradient(self)
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        from tutor.views import notebook
-
-        return notebook.bundle(self)
-
 
 @dataclass(frozen=True, eq=False)
-class Derivation:
+class Derivation(Shown):
     """Every gradient of an exercise, in the order in which they are found, with the steps that find them."""
+
+    shown_as = "derivation"
 
     exercise: Exercise
     gradients: Mapping[str, Gradient]
@@ -466,18 +461,8 @@ class Derivation:
     def _given(self, gradient: Gradient) -> bool:
         return self.exercise[gradient.name].kind == "output"
 
-    def __str__(self) -> str:
-        from tutor.views import text
-
-        return text.derivation(self)
-
     def __repr__(self) -> str:
         return f"Derivation({self.exercise.id!r}, {len(self.gradients)} gradients)"
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        from tutor.views import notebook
-
-        return notebook.bundle(self)
 
 
 def derive(exercise: Exercise, wrt: str | Sequence[str] | None = None) -> Derivation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -128,3 +128,13 @@ def verification_fragment(v: Any) -> str:
 
 def verification(v: Any) -> str:
     return document(str(v.exercise), [verification_fragment(v)])
+
+
+# what a notebook cell shows: the same without the frame of a page
+FRAGMENTS: dict[str, Callable[[Any], str]] = {
+    "exercise": exercise_fragment,
+    "gradient": gradient,
+    "derivation": derivation_fragment,
+    "closed": closed,
+    "verification": verification_fragment,
+}

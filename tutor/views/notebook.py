@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+from tutor.views import html, latex
+
+if TYPE_CHECKING:
+    from tutor.shown import Shown
 
 
-def bundle(result: Any) -> dict[str, str]:
-    """The mime bundle of an exercise, gradient, derivation or verification."""
-    from tutor.views import html, latex
-
+def bundle(result: Shown) -> dict[str, str]:
+    """The mime bundle of a result: what a view does not show is left to the plain text."""
     found = {"text/plain": str(result)}
-    kind = type(result).__name__
-    if kind == "Gradient":
-        found |= {"text/latex": f"$${latex.gradient(result)}$$", "text/html": html.gradient(result)}
-    elif kind == "Derivation":
-        found["text/html"] = html.derivation_fragment(result)
-    elif kind == "ClosedForm":
-        found["text/html"] = html.closed(result)
-    elif kind == "Exercise":
-        found["text/html"] = html.exercise_fragment(result)
-    elif kind == "Verification":
-        found["text/html"] = html.verification_fragment(result)
+    typeset = html.FRAGMENTS.get(result.shown_as)
+    if typeset is not None:
+        found["text/html"] = typeset(result)
+    if result.shown_as == "gradient":
+        found["text/latex"] = f"$${latex.gradient(result)}$$"  # type: ignore[arg-type]
     return found

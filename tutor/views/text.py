@@ -160,3 +160,9 @@ def report(r: Any) -> str:
     from tutor.views.report import report as view
 
     return view(r)
+
+
+def contrast(c: Any) -> str:
+    from tutor.views.contrast import contrast as view
+
+    return view(c)

@@ -1,0 +1,72 @@
+"""Golden cases: a folder is a sheet (`answer.py`) and the whole report it must get (`report.json`).
+
+Figures may differ in their last digits between machines; everything else is compared to the letter. A new case is a
+new folder: write `answer.py`, then `python tests/test_cases.py FOLDER` writes the report, which a person reads before
+it is committed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import tutor
+from tutor.checking.sheets import check_sheets
+
+CASES = Path(__file__).parent / "cases"
+FIGURES = ("max_abs_error", "max_rel_error", "ratio")
+
+
+def reports(folder: Path) -> list[dict]:
+    text = (folder / "answer.py").read_text(encoding="utf-8")
+    return [report.to_dict() for report in check_sheets(text)]
+
+
+@pytest.mark.parametrize("folder", sorted(CASES.iterdir()), ids=lambda f: f.name)
+def test_case(folder):
+    wanted = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    got = json.loads(json.dumps(reports(folder)))
+    assert _rounded(got) == _rounded(wanted)
+
+
+def _rounded(node):
+    """Errors to one digit, and the version of torch left out: the verdict does not hang on them."""
+    if isinstance(node, dict):
+        return {k: _figure(v) if k in FIGURES else _rounded(v) for k, v in node.items() if k != "torch"}
+    return [_rounded(v) for v in node] if isinstance(node, list) else node
+
+
+def _figure(value):
+    return value if value is None else f"{value:.1e}" if abs(value) > 1e-9 else "0"
+
+
+def test_every_mistake_has_two_cases():
+    from tutor.checking.mistakes import IDS
+
+    named: dict[str, set[str]] = {}
+    for folder in CASES.iterdir():
+        for report in json.loads((folder / "report.json").read_text(encoding="utf-8")):
+            for line in report["lines"]:
+                for mistake in line["mistakes"]:
+                    named.setdefault(mistake["id"], set()).add(folder.name)
+    thin = sorted(i for i in IDS if len(named.get(i, ())) < 2)
+    assert not thin, f"fewer than two cases each: {thin}"
+
+
+def test_reports_fit_their_schema():
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((Path(tutor.__file__).parent / "checking" / "report.schema.json").read_text(encoding="utf-8"))
+    for folder in CASES.iterdir():
+        for report in json.loads((folder / "report.json").read_text(encoding="utf-8")):
+            jsonschema.validate(report, schema)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        folder = Path(name)
+        text = json.dumps(reports(folder), indent=1, ensure_ascii=False) + "\n"
+        (folder / "report.json").write_text(text, encoding="utf-8")
+        print("\n".join(f"{report}\n" for report in check_sheets((folder / "answer.py").read_text(encoding="utf-8"))))

@@ -1,0 +1,503 @@
+r"""LaTeX mathematics -> tokens -> a tree of what stands on, under and beside what.
+
+Nothing is expanded and nothing is run: only the commands listed here exist. The tree knows no exercise; what
+`p(1-p)` or `\delta_{ik}` mean is decided in `latex_names.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+from lark import Lark, Token, Tree, UnexpectedInput
+from lark.lexer import Lexer
+
+from tutor.answers.python import MAX_DIGITS, MAX_NESTING
+from tutor.errors import ReadingError, did_you_mean
+
+MAX_TREE = 400  # levels of a tree: what MAX_NESTING brackets can need
+MAX_WORD = 40  # letters in a row
+
+GRAMMAR = r"""
+list: either (COMMA either)*
+either: relation ((AND | OR) relation)*
+relation: sum (REL sum)*
+sum: SIGN* term (SIGN+ term)*
+term: part+
+?part: OP | unit
+unit: atom script*
+script: SUB small -> below | SUP small -> above | PRIME -> prime
+?atom: small | LPAR list RPAR -> group | LBRACKET list RBRACKET -> bracket | LSET list RSET -> set
+     | LBAR list RBAR -> bars | LNORM list RNORM -> norm | LFLOOR list RFLOOR -> floor
+     | CASES row (ROW row)* ENDCASES -> cases
+?small: (WORD | ROMAN | GREEK | NUMBER | ONE | FUNCTION | BIG | PARTIAL | NABLA | TOP | CONST | PRIMED) -> leaf
+     | FRAC small small -> frac | ACCENT small -> accent
+     | SQRT small -> sqrt | SQRT LBRACKET list RBRACKET small -> sqrt
+     | LBRACE list RBRACE -> brace | LBRACE RBRACE -> empty
+row: list AMP condition
+condition: list | OTHERWISE
+"""
+_NAMED = sorted(set(re.findall(r"\b[A-Z]{2,}\b", GRAMMAR)))
+
+# -- commands -----------------------------------------------------------------------------------------
+
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega "
+    "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega varepsilon vartheta varphi varrho varsigma ell"
+).split()
+_FUNCTIONS = "exp log ln sin cos tan sinh cosh tanh arctan arcsin arccos max min argmax argmin det".split()
+_RELATIONS = {
+    "lt": "<", "gt": ">", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=",
+    "ne": "!=", "neq": "!=",
+}  # fmt: skip
+_EQUALS = ("coloneqq", "triangleq", "equiv", "doteq", "leftarrow", "gets", "approx", "coloneq", "simeq")
+_OPERATORS = {
+    "cdot": "dot", "times": "times", "ast": "star", "odot": "odot", "circ": "odot", "div": "/", "otimes": "otimes",
+    "bmod": "mod", "mod": "mod", "bullet": "dot",
+}  # fmt: skip
+_ACCENTS = {"hat": "hat", "widehat": "hat", "bar": "bar", "overline": "bar", "tilde": "tilde", "widetilde": "tilde",
+            "dot": "dot", "ddot": "ddot"}  # fmt: skip
+COMMANDS: dict[str, tuple[str, str]] = {
+    **{name: ("GREEK", name) for name in _GREEK},
+    **{name: ("FUNCTION", name) for name in _FUNCTIONS},
+    **{name: ("REL", sign) for name, sign in _RELATIONS.items()},
+    **{name: ("EQUALS", "=") for name in _EQUALS},
+    **{name: ("OP", sign) for name, sign in _OPERATORS.items()},
+    **{name: ("ACCENT", sign) for name, sign in _ACCENTS.items()},
+    **dict.fromkeys(("frac", "tfrac", "dfrac", "cfrac", "nicefrac", "sfrac"), ("FRAC", "frac")),
+    **dict.fromkeys(("land", "wedge"), ("AND", "&")), **dict.fromkeys(("lor", "vee"), ("OR", "|")),
+    **dict.fromkeys(("top", "intercal"), ("TOP", "T")), **dict.fromkeys(("quad", "qquad"), ("QUAD", "")),
+    **dict.fromkeys(("ldots", "dots", "cdots", "dotsc", "dotsb"), ("DOTS", "...")),
+    **dict.fromkeys(("implies", "Rightarrow", "Longrightarrow", "iff", "Leftrightarrow", "therefore", "because",
+                     "rightarrow", "to", "Longleftrightarrow"), ("SEPARATOR", "")),
+    "sum": ("BIG", "Sum"), "prod": ("BIG", "Product"), "sqrt": ("SQRT", "sqrt"), "partial": ("PARTIAL", "d"),
+    "nabla": ("NABLA", "d"), "infty": ("CONST", "inf"), "prime": ("PRIMED", "'"), "forall": ("FORALL", ""),
+    "lbrace": ("LSET", "{"), "{": ("LSET", "{"), "rbrace": ("RSET", "}"), "}": ("RSET", "}"),
+    "lvert": ("LBAR", "|"), "rvert": ("RBAR", "|"), "vert": ("BAR", "|"), "mid": ("BAR", "|"),
+    "lVert": ("LNORM", "|"), "rVert": ("RNORM", "|"), "Vert": ("NORM", "|"), "|": ("NORM", "|"),
+    "lfloor": ("LFLOOR", ""), "rfloor": ("RFLOOR", ""), "lbrack": ("LBRACKET", "["), "rbrack": ("RBRACKET", "]"),
+    "lparen": ("LPAR", "("), "rparen": ("RPAR", ")"), "colon": (":", ":"),
+}  # fmt: skip
+_SKIPPED = set(
+    ", ; : ! > / - displaystyle textstyle scriptstyle limits nolimits nonumber notag hfill hfil strut mathstrut "
+    "big Big bigg Bigg middle allowbreak break noindent rm bf it boldmath left right mathstrut smallskip medskip "
+    "bigskip centering relax negthinspace thinspace medspace thickspace enspace nobreakspace null item"
+    .split()
+) | {" ", "\n", "\t"}  # fmt: skip
+_SKIPPED_ARGUMENT = "label tag hspace vspace phantom hphantom vphantom color intertext shortintertext ref eqref cite".split()
+_STYLES = "mathbf boldsymbol bm mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal vec underline mathds".split()
+_ROMAN = "mathrm operatorname text textrm textit textbf texttt textsf mathup textnormal mbox hbox".split()
+_INSIDE = ("aligned", "align", "alignat", "alignedat", "gather", "gathered", "equation", "split", "multline", "flalign",
+           "eqnarray", "math", "displaymath")  # fmt: skip
+_CASES = ("cases", "dcases", "rcases")
+_DANGEROUS = ("input", "include", "write", "immediate", "openin", "openout", "read", "catcode", "def", "edef", "gdef", "xdef",
+              "let", "newcommand", "renewcommand", "providecommand", "csname", "expandafter", "loop", "usepackage",
+              "special", "directlua", "includegraphics", "DeclareMathOperator", "newenvironment")  # fmt: skip
+
+_CHARACTERS = {
+    "+": ("SIGN", "+"), "-": ("SIGN", "-"), "*": ("OP", "star"), "/": ("OP", "/"), "<": ("REL", "<"), ">": ("REL", ">"),
+    "=": ("EQUALS", "="), "(": ("LPAR", "("), ")": ("RPAR", ")"), "[": ("LBRACKET", "["), "]": ("RBRACKET", "]"),
+    "{": ("LBRACE", "{"), "}": ("RBRACE", "}"), ",": ("COMMA", ","), ";": ("SEPARATOR", ";"), "&": ("AMP", "&"),
+    "_": ("SUB", "_"), "^": ("SUP", "^"), "'": ("PRIME", "'"), "|": ("BAR", "|"),
+    "−": ("SIGN", "-"), "–": ("SIGN", "-"), "×": ("OP", "times"), "·": ("OP", "dot"), "⋅": ("OP", "dot"),
+    "∘": ("OP", "odot"), "⊙": ("OP", "odot"), "≤": ("REL", "<="), "≥": ("REL", ">="), "≠": ("REL", "!="),
+    "∂": ("PARTIAL", "d"), "∇": ("NABLA", "d"), "∑": ("BIG", "Sum"), "∏": ("BIG", "Product"), "⊤": ("TOP", "T"),
+    "∞": ("CONST", "inf"), "√": ("SQRT", "sqrt"), "（": ("LPAR", "("), "）": ("RPAR", ")"), "，": ("COMMA", ","),
+    "＝": ("EQUALS", "="), "＋": ("SIGN", "+"), "－": ("SIGN", "-"), "＊": ("OP", "star"), "／": ("OP", "/"),
+    "′": ("PRIME", "'"), "¬": ("NOT", "~"),
+}  # fmt: skip
+_OPENS = {"LPAR": "RPAR", "LBRACKET": "RBRACKET", "LBRACE": "RBRACE", "LSET": "RSET", "LBAR": "RBAR", "LNORM": "RNORM",
+          "LFLOOR": "RFLOOR", "CASES": "ENDCASES"}  # fmt: skip
+_CLOSES = {close: opened for opened, close in _OPENS.items()}
+_SIGNS = {"LPAR": "(", "RPAR": ")", "LBRACKET": "[", "RBRACKET": "]", "LBRACE": "{", "RBRACE": "}", "LSET": r"\{",
+          "RSET": r"\}", "LBAR": "|", "RBAR": "|", "LNORM": r"\|", "RNORM": r"\|", "LFLOOR": r"\lfloor",
+          "RFLOOR": r"\rfloor", "CASES": r"\begin{cases}", "ENDCASES": r"\end{cases}"}  # fmt: skip
+_ENDS_OPERAND = {"WORD", "NUMBER", "GREEK", "ROMAN", "ONE", "TOP", "CONST", "PRIME", "PRIMED", "FUNCTION", *_CLOSES}
+_WANTS = {"FRAC": 2, "SQRT": 1, "ACCENT": 1, "SUB": 1, "SUP": 1}
+_WORDS = {"if": "", "for": "", "when": "", "where": "", "if ": "", "otherwise": "OTHERWISE", "else": "OTHERWISE",
+          "and": "", "for all": ""}  # fmt: skip
+
+_MASTER = re.compile(
+    r"(?P<space>[ \t\r~\u00a0\u3000\u2000-\u200a]+)|(?P<newline>\n)|(?P<comment>%[^\n]*)"
+    r"|(?P<environment>\\(?:begin|end)[ \t]*\{[A-Za-z]{1,20}\*?\})"
+    r"|(?P<row>\\\\\*?(?:[ \t]*\[[ \t]*-?[\d.]+[ \t]*(?:pt|em|ex|mm|cm|in)[ \t]*\])?)"
+    r"|(?P<command>\\(?:[A-Za-z]+|.|\n|$))|(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<word>[A-Za-z]+(?:\\_[A-Za-z0-9]+)*)|(?P<other>.)",
+    re.DOTALL,
+)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:(?:\\_|_)[A-Za-z0-9]+)*")
+_RAW = re.compile(r"\s*\{")
+# a line that begins like this is a statement of its own, even if a brace is still open above it
+_STATEMENT = re.compile(
+    r"[ \t]*&?[ \t]*(?:\\[dt]?frac[ \t]*\{[ \t]*(?:\\partial|d|\\mathrm)|\\partial|\\nabla|d[A-Za-z\\]|\\mathrm\{d)[^=\n{}]*"
+    r"(?:\{[^={}\n]*(?:\{[^={}\n]*\}[^={}\n]*)*\}[^={}\n]*)*=(?!=)"
+)
+
+
+class Tokenizer:
+    """One stretch of mathematics as tokens; those outside all brackets get the types that divide statements."""
+
+    def __init__(self, text: str, known: Callable[[str], bool] = lambda word: False):
+        self.text, self.known = text, known
+        self.starts = [0, *(m.end() for m in re.finditer("\n", text))]
+        self.tokens: list[Token] = []
+        self.stack: list[tuple[str, int, int]] = []  # (opening type, arguments wanted outside, position)
+        self.want = 0  # arguments that a command still takes
+        self.boxes: list[int] = []  # depths at which the braces of \boxed stand
+        self.spaced: set[int] = set()  # positions after an explicit space such as \,
+
+    def place(self, position: int) -> tuple[int, int]:
+        """1-based line and column."""
+        row = bisect_right(self.starts, position) - 1
+        return row + 1, position - self.starts[row] + 1
+
+    def read(self, start: int, stop: int) -> list[Token]:
+        """All tokens from start to stop; what cannot be read is a token ERROR with the reason."""
+        self._scan(start, stop)
+        self._unclosed(stop)
+        return self.tokens
+
+    def _scan(self, start: int, stop: int) -> None:
+        at = start
+        while at < stop:
+            found = _MASTER.match(self.text, at, stop)
+            assert found is not None
+            kind = found.lastgroup or ""
+            at = getattr(self, f"_{kind}")(found, stop)
+
+    # -- one kind of match each; all return where to go on --
+
+    def _space(self, found: re.Match[str], stop: int) -> int:
+        return found.end()
+
+    _comment = _space
+
+    def _newline(self, found: re.Match[str], stop: int) -> int:
+        at = found.end()
+        blank = re.compile(r"[ \t]*\n").match(self.text, at, stop)
+        if self.stack and (blank or _STATEMENT.match(self.text, at, stop)) and not self._in_cases():
+            self._unclosed(found.start())
+        if not self.stack:
+            self._add("NEWLINE", "\n", found.start(), at)
+        return at
+
+    def _in_cases(self) -> bool:
+        return any(kind == "CASES" for kind, *_ in self.stack)
+
+    def _row(self, found: re.Match[str], stop: int) -> int:
+        if self.stack and self.stack[-1][0] != "CASES":
+            self._unclosed(found.start())
+        self._add("ROW", "", *found.span())
+        return found.end()
+
+    def _environment(self, found: re.Match[str], stop: int) -> int:
+        name = found[0][found[0].index("{") + 1 : -1].rstrip("*")
+        if name in _CASES:
+            begins = found[0].startswith("\\begin")
+            self._bracket("CASES" if begins else "ENDCASES", *found.span())
+        elif name not in _INSIDE:
+            self._error(found.start(), f"the environment {name} is not part of an answer: write aligned, or cases")
+        elif name.startswith("aligna") or name == "alignedat":
+            return self._after_argument(found.end(), stop) if found[0].startswith("\\begin") else found.end()
+        return found.end()
+
+    def _number(self, found: re.Match[str], stop: int) -> int:
+        text = found[0][:1] if self.want else found[0]
+        if len(text) > MAX_DIGITS:
+            self._error(found.start(), f"a number of more than {MAX_DIGITS} digits")
+            return found.end()
+        self._add("NUMBER", text, found.start(), found.start() + len(text))
+        return found.start() + len(text)
+
+    def _word(self, found: re.Match[str], stop: int) -> int:
+        text = found[0][:1] if self.want else found[0]
+        if len(text) > MAX_WORD:
+            self._error(found.start(), f"more than {MAX_WORD} letters in a row: put the factors apart")
+            return found.end()
+        self._add("WORD", text.replace("\\_", "_"), found.start(), found.start() + len(text))
+        return found.start() + len(text)
+
+    def _other(self, found: re.Match[str], stop: int) -> int:
+        character, at = found[0], found.start()
+        if character == "." and not self.stack:
+            self._add("DOT", ".", *found.span())
+        elif character == ":" and self.text.startswith(":=", at):
+            return at + 1
+        elif character == "$":
+            pass
+        elif character in _CHARACTERS:
+            self._plain(*_CHARACTERS[character], at, found.end())
+        elif (name := _greek_letter(character)) is not None:
+            self._add("GREEK", name, *found.span())
+        else:
+            self._error(at, _strange(character))
+        return found.end()
+
+    def _command(self, found: re.Match[str], stop: int) -> int:
+        name, at, end = found[0][1:], found.start(), found.end()
+        if name in ("left", "right", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "Biggl", "Biggr"):
+            return self._sized(name, end, stop)
+        if name in _ROMAN:
+            return self._roman(at, end, stop)
+        if name in _STYLES:
+            return self._styled(name, at, end, stop)
+        if name in _SKIPPED:
+            self.spaced.add(len(self.tokens))
+            return end
+        if name in _SKIPPED_ARGUMENT:
+            return self._after_argument(end, stop)
+        if name == "boxed":
+            opened = _RAW.match(self.text, end, stop)
+            if opened:
+                self.boxes.append(len(self.stack))
+                return opened.end()
+            return end
+        if name == "arg":
+            follows = re.compile(r"(?:\\[,!;: ]|\s)*\\(max|min)(?![A-Za-z])").match(self.text, end, stop)
+            if follows:
+                self._add("FUNCTION", f"arg{follows[1]}", at, follows.end())
+                return follows.end()
+        if name in COMMANDS:
+            self._plain(*COMMANDS[name], at, end)
+        else:
+            self._error(at, _unknown(name))
+        return end
+
+    def _sized(self, name: str, end: int, stop: int) -> int:
+        r"""`\left(`: the delimiter after it, whose side is known."""
+        found = _MASTER.match(self.text, re.compile(r"\s*").match(self.text, end, stop).end(), stop)  # type: ignore[union-attr]
+        if found is None:
+            return end
+        kind, value = _CHARACTERS.get(found[0], (None, "")) if found[0][:1] != "\\" else COMMANDS.get(found[0][1:], (None, ""))
+        left = name in ("left",) or name.endswith("l")
+        if kind in ("BAR", "NORM"):
+            kind = {"BAR": ("RBAR", "LBAR"), "NORM": ("RNORM", "LNORM")}[kind][left]
+        if found[0].startswith("."):
+            self._error(found.start(), rf"\{name}. leaves a bracket open on one side: write both")
+            return found.start() + 1
+        if kind not in _OPENS and kind not in _CLOSES:
+            self._error(found.start(), rf"\{name} is followed by a bracket: ( [ \{{ | or its closing one")
+            return found.start() if name in ("left", "right") else end
+        self._bracket(kind, found.start(), found.end())
+        return found.end()
+
+    def _raw(self, at: int, stop: int) -> tuple[str, int, int] | None:
+        """Content, its start and the end of a braced argument without looking into it."""
+        opened = _RAW.match(self.text, at, stop)
+        if not opened:
+            return None
+        depth, position = 1, opened.end()
+        for found in re.compile(r"\\.|[{}]", re.DOTALL).finditer(self.text, opened.end(), min(stop, opened.end() + 1000)):
+            depth += {"{": 1, "}": -1}.get(found[0], 0)
+            if depth == 0:
+                return self.text[opened.end() : found.start()], opened.end(), found.end()
+            position = found.end()
+        return self.text[opened.end() : position], opened.end(), position
+
+    def _after_argument(self, at: int, stop: int) -> int:
+        raw = self._raw(at, stop)
+        return raw[2] if raw else at
+
+    def _roman(self, at: int, end: int, stop: int) -> int:
+        if self.text.startswith("*", end):
+            end += 1
+        raw = self._raw(end, stop)
+        if raw is None:  # \mathrm d
+            found = re.compile(r"\s*([A-Za-z])").match(self.text, end, stop)
+            if not found:
+                return end
+            self._add("ROMAN", found[1], at, found.end())
+            return found.end()
+        content, inner, after = raw
+        word = re.sub(r"\\[,!;: ]|\s+", " ", content).strip(" .,;:")
+        meant = _WORDS.get(word.lower())
+        if meant is not None:
+            if meant:
+                self._add(meant, word, at, after)
+            elif not self.stack:
+                self._add("TEXT", word, at, after)
+            return after
+        text_command = self.text.startswith(r"\text", at) or self.text.startswith((r"\mbox", r"\hbox"), at)
+        if word.replace(" ", "") in ("argmax", "argmin", "max", "min"):
+            self._add("FUNCTION", word.replace(" ", ""), at, after)
+        elif not _NAME.fullmatch(word):
+            if text_command and "$" not in content and (" " in word or not word or not self.stack):
+                self._add("TEXT", word, at, after)
+            elif text_command and "$" in content:
+                for piece in re.finditer(r"\$([^$]*)\$", content):
+                    self._scan(inner + piece.start(1), inner + piece.end(1))
+            else:
+                self._error(at, f"{word[:20]} is not a name: write letters, digits and \\_")
+        elif text_command and self.want == 0 and len(word) > 1 and not self.known(word.replace("\\_", "_")):
+            self._add("TEXT", word, at, after)
+        else:
+            self._add("ROMAN", word.replace("\\_", "_"), at, after)
+        return after
+
+    def _styled(self, name: str, at: int, end: int, stop: int) -> int:
+        r"""`\mathbf{W}` is W; `\mathbb{1}` the indicator; `\boldsymbol{\gamma}` is gamma."""
+        found = re.compile(r"\s*(?:\{\s*([A-Za-z1][\w\\]*)\s*\}|([A-Za-z1]))").match(self.text, end, stop)
+        if not found or not (_NAME.fullmatch(word := found[1] or found[2]) or word == "1"):
+            return end  # its argument is read as if it stood alone
+        if word == "1" or (name in ("mathbb", "mathds") and word == "I"):
+            self._add("ONE", word, at, found.end())
+        elif name in ("mathbb", "mathds"):
+            self._error(at, rf"\{name}{{{word}}} is not part of an answer: only the indicator \mathbb{{1}} is")
+        else:
+            self._add("ROMAN", word.replace("\\_", "_"), at, found.end())
+        return found.end()
+
+    # -- adding --
+
+    def _plain(self, kind: str, value: str, at: int, end: int) -> None:
+        if kind in ("BAR", "NORM"):
+            left, right = ("LBAR", "RBAR") if kind == "BAR" else ("LNORM", "RNORM")
+            closing = self.stack and self.stack[-1][0] == left and self._after_operand()
+            kind = right if closing else left
+        if kind in _OPENS or kind in _CLOSES:
+            self._bracket(kind, at, end)
+        elif self.stack and kind == "EQUALS":
+            self._add("REL", "==", at, end)
+        elif kind == "SUB" and self.text.startswith("_", end):
+            self._error(at, "two subscripts at one place: write x_{ik}")
+        else:
+            self._add(kind, value, at, end)
+
+    def _after_operand(self) -> bool:
+        return bool(self.tokens) and self.tokens[-1].type in _ENDS_OPERAND
+
+    def _bracket(self, kind: str, at: int, end: int) -> None:
+        if kind in _OPENS:
+            if len(self.stack) >= MAX_NESTING:
+                self._error(at, f"more than {MAX_NESTING} brackets inside each other")
+                return
+            self._add(kind, "", at, end, wants=False)
+            self.stack.append((kind, max(self.want - 1, 0), at))
+            self.want = 0
+            return
+        if kind == "RBRACE" and self.boxes and self.boxes[-1] == len(self.stack):
+            self.boxes.pop()
+            return
+        if not self.stack or self.stack[-1][0] != _CLOSES[kind]:
+            self._error(at, f"{_SIGNS[kind]} closes nothing")
+            return
+        if kind == "ENDCASES" and self.tokens[-1].type == "ROW":
+            self.tokens.pop()
+        self.want = 0
+        self._add(kind, "", at, end, wants=False)
+        self.want = self.stack.pop()[1]
+
+    def _add(self, kind: str, value: str, at: int, end: int, wants: bool = True) -> None:
+        line, column = self.place(at)
+        if kind in ("AMP", "ROW", "ENDCASES") and self._in_cases() and self.tokens[-1].type == "COMMA":
+            self.tokens.pop()  # `a, & z > 0, \\\\`
+        if wants:
+            self.want = max(self.want - 1, 0) + _WANTS.get(kind, 0)
+        self.tokens.append(Token(kind, value, start_pos=at, line=line, column=column, end_pos=end))
+
+    def _error(self, at: int, reason: str) -> None:
+        self._add("ERROR", reason, at, at + 1)
+
+    def _unclosed(self, at: int) -> None:
+        if self.stack:
+            kind, _, opened = self.stack[-1]
+            self._error(opened, f"{_SIGNS[kind]} is never closed")
+        self.stack.clear()
+        self.boxes.clear()
+        self.want = 0
+
+
+def _greek_letter(character: str) -> str | None:
+    name = unicodedata.name(character, "").split()
+    if len(name) == 4 and name[0] == "GREEK" and name[2] == "LETTER":
+        word = {"lamda": "lambda", "final": "sigma"}.get(name[3].lower(), name[3].lower())
+        word = word if name[1] == "SMALL" else word.capitalize()
+        return word if word in _GREEK else None
+    return None
+
+
+def _strange(character: str) -> str:
+    shown = character if character.isprintable() else f"U+{ord(character):04X}"
+    name = unicodedata.name(character, "a control character").lower()
+    return f"the character {shown} ({name}) is not part of an answer in LaTeX"
+
+
+def _unknown(name: str) -> str:
+    if not name:
+        return r"\ stands alone"
+    if name in _DANGEROUS:
+        return rf"\{name} is not part of an answer: nothing is run or defined here, write the formula itself"
+    if name in ("over", "choose", "atop"):
+        return rf"\{name} is not part of an answer: write \frac{{a}}{{b}}"
+    known = [*COMMANDS, *_ROMAN, *_STYLES]
+    return rf"\{name} is not part of an answer{did_you_mean(name, known)}; write macros of your own out"
+
+
+# -- tokens -> tree ----------------------------------------------------------------------------------------
+
+
+class _Given(Lexer):
+    """The tokens are there already."""
+
+    def __init__(self, conf: Any):
+        pass
+
+    def lex(self, tokens: Any) -> Iterator[Token]:
+        yield from tokens
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Lark:
+    declared = f"%declare {' '.join(_NAMED)}\n"
+    return Lark(GRAMMAR + declared, start="list", parser="lalr", lexer=_Given, propagate_positions=True, keep_all_tokens=False,
+                maybe_placeholders=False)  # fmt: skip
+
+
+_EXPECTED = {
+    "OP": "an operator without anything on its left: write a \\cdot b",
+    "REL": "a comparison stands inside \\mathbb{1}[...] or cases only",
+    "EQUALS": "a second = here: divide the line",
+    "RBRACE": "nothing stands before }",
+    "RPAR": "nothing stands before )",
+    "RBRACKET": "nothing stands before ]",
+    "AMP": "& stands between the columns of aligned and cases only",
+    "COMMA": "a comma stands between indices, or the arguments of \\max, only",
+    "TEXT": "words stand before or after a formula, not inside it",
+    "DOTS": "\\dots is not part of an answer: write a \\sum with its index",
+    "SUB": "nothing stands before _",
+    "SUP": "nothing stands before ^",
+    "OTHERWISE": "otherwise stands in cases only",
+    "NOT": "a negation is not part of an answer: write the opposite comparison",
+}
+
+
+def parse(tokens: list[Token]) -> Tree:
+    """The tree of one side of an equation; `ReadingError` where it is none."""
+    for token in tokens:
+        if token.type == "ERROR":
+            raise ReadingError(str(token), token.line or 1, token.column or 1)
+        if token.type not in _NAMED:
+            raise ReadingError(_EXPECTED.get(token.type, f"{token} is not part of a formula"), token.line or 1, token.column or 1)
+    try:
+        tree = _parser().parse(tokens)  # type: ignore[arg-type]
+    except UnexpectedInput as error:
+        token = getattr(error, "token", None)
+        if token is None or token.type == "$END":
+            last = tokens[-1] if tokens else Token("WORD", "", line=1, column=1)
+            raise ReadingError("the formula ends too early", last.line or 1, last.column or 1) from None
+        reason = _EXPECTED.get(token.type, "this cannot be read here: a side is a formula such as \\frac{1}{N} (p_{ik} - y_{ik})")
+        raise ReadingError(reason, token.line or 1, token.column or 1) from None
+    _check_depth(tree)
+    return tree
+
+
+def _check_depth(tree: Tree) -> None:
+    level = [tree]
+    for _ in range(MAX_TREE):
+        level = [child for node in level for child in node.children if isinstance(child, Tree)]
+        if not level:
+            return
+    raise ReadingError("too many things inside each other: use a helper of your own", tree.meta.line, tree.meta.column)

@@ -1,0 +1,1541 @@
+r"""A tree of LaTeX -> the expressions of `language.py`, in the exercise's names.
+
+`z_{ik}` is one entry, `z` the whole tensor; `dz`, `\partial L/\partial z` and `\nabla_z L` are the gradient. Factors
+side by side are a product: of numbers where everything has its indices, of matrices where the names stand alone.
+Where a text has two readings and no textbook convention chooses, it is refused with both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lark import Token, Tree
+
+from tutor.answers import language as lang
+from tutor.answers.python import MAX_DEPTH, MAX_DIGITS
+from tutor.errors import ReadingError
+from tutor.symbolic.functions import FUNCTIONS
+
+if TYPE_CHECKING:
+    from tutor.exercise import Exercise
+
+Shape = tuple[str, ...]  # sizes as text; "?..." where only the number of axes is known
+
+LOSSES = ("L", "l", "ell", "loss", "J", "E", "C")  # what a loss is called where the exercise leaves it open
+GREEK = {"varepsilon": ("epsilon", "eps"), "epsilon": ("epsilon", "eps"), "varphi": ("phi",), "vartheta": ("theta",),
+         "varrho": ("rho",), "varsigma": ("sigma",), "lambda": ("lam", "lambda_", "lmbda"), "ell": ("ell", "l")}  # fmt: skip
+ACCENTS = {"hat": ("hat", "pred"), "bar": ("bar",), "tilde": ("tilde",), "dot": ("dot",)}
+SEVERAL = {"max": "Max", "min": "Min"}
+REDUCTIONS = {"max": "MaxOver", "min": "MinOver", "argmax": "ArgMaxOver", "argmin": "ArgMinOver", "Sum": "Sum", "Product": "Product"}
+WHOLE = ("softmax", "log_softmax")  # along the last axis
+CALLED = {
+    **{name.lower(): row.name for row in FUNCTIONS.values() for name in (row.name, *row.spellings)},
+    "logistic": "sigmoid", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "logsoftmax": "log_softmax",
+    "softmax": "softmax", "log_softmax": "log_softmax", "argmax": "argmax", "argmin": "argmin",
+}  # fmt: skip
+_OPERATION = {"dot": r"\cdot", "times": r"\times", "star": "*", "odot": r"\odot", "/": "/", "otimes": r"\otimes", "mod": r"\bmod"}
+
+
+@dataclass(frozen=True)
+class Value:
+    """An expression with the shape of its value: () for one number, None where nobody knows; a vector may be a row."""
+
+    node: lang.Expression
+    shape: Shape | None = ()
+    row: bool = False
+    ones: bool = False  # a vector of ones
+
+
+@dataclass
+class Found:
+    """A quantity that was named, with its indices and what else stands above it."""
+
+    name: str
+    items: list[lang.Expression]
+    above: Tree | list[Tree] | None
+    numbered: bool = False  # an index is a number other than 0
+    before: list[str] = field(default_factory=list)  # names in front of it in one word: `xW` is x times W
+
+    def shown(self) -> str:
+        parts = [_text(item) for item in self.items]
+        entry = self.name + (f"[{', '.join(parts)}]" if parts else "")
+        return " times ".join([*self.before, entry])
+
+
+class Names:
+    """What the exercise, and the lines before, give a name to."""
+
+    def __init__(self, exercise: Exercise):
+        self.exercise = exercise
+        self.indices = set(exercise.index_symbols)
+        self.losses = [q.name for q in exercise.ends if q.kind == "loss"]
+        self.shapes: dict[str, Shape | None] = dict.fromkeys(exercise.size_symbols, ())
+        for q in exercise.quantities.values():
+            self.shapes[q.name] = tuple(str(size) for size in q.shape)
+            if q.kind != "value" and q.domain != "index":
+                self.shapes[f"d{q.name}"] = self.shapes[q.name]
+        self.given: set[str] = {f"d{q.name}" for q in exercise.ends}  # gradients that have a value
+        self.locals: set[str] = set()
+        self.notes: list[str] = []
+
+    def known(self, name: str) -> bool:
+        return name in self.shapes
+
+    def is_gradient(self, name: str) -> bool:
+        return self.exercise.differentiated(name) is not None
+
+    def is_value(self, name: str) -> bool:
+        return name in self.shapes and not self.is_gradient(name)
+
+    def is_loss(self, name: str) -> bool:
+        return name in self.losses if self.losses else name in LOSSES and name not in self.exercise.quantities
+
+    def define(self, name: str, shape: Shape | None) -> None:
+        """A line gave this name a value."""
+        if name not in self.shapes:
+            self.shapes[name] = shape
+        self.given.add(name)
+
+
+class Meaning:
+    """One side of an equation."""
+
+    def __init__(self, names: Names, place: Callable[[int], tuple[int, int]], spaced: Callable[[int], bool], left: bool = False):
+        self.names, self.place, self.spaced, self.left = names, place, spaced, left
+        self.indexing = 0  # inside a subscript
+        self.depth = 0
+        self.derivatives = False  # whether a derivative was written
+
+    # -- places and refusals --
+
+    def at(self, tree: Tree | Token | Sequence[Any]) -> tuple[int, int, int]:
+        first, last = (tree[0], tree[-1]) if isinstance(tree, (list, tuple)) else (tree, tree)
+        start = first.start_pos if isinstance(first, Token) else first.meta.start_pos
+        end = last.end_pos if isinstance(last, Token) else last.meta.end_pos
+        line, column = self.place(start)
+        last_line, last_column = self.place(end)
+        return line, column, last_column if last_line == line else 0
+
+    def refuse(self, tree: Any, reason: str) -> ReadingError:
+        line, column, _ = self.at(tree)
+        return ReadingError(reason, line, column)
+
+    def two_ways(self, tree: Any, what: str, readings: Iterable[str], write: str = "") -> ReadingError:
+        shown = list(dict.fromkeys(readings))
+        return self.refuse(tree, f"{what} can be read as {' or as '.join(shown[:3])}: {write or 'write the one that is meant'}")
+
+    def name(self, tree: Any, name: str) -> lang.Name:
+        return lang.Name(*self.at(tree), name)
+
+    def call(self, tree: Any, name: str, *arguments: lang.Expression) -> lang.Call:
+        return lang.Call(*self.at(tree), self.name(tree, name), arguments, ())
+
+    def number(self, tree: Any, value: int) -> lang.Number:
+        return lang.Number(*self.at(tree), value, str(value))
+
+    # -- sums and comparisons --
+
+    def side(self, tree: Tree) -> Value:
+        """A whole side: one formula."""
+        if len(_trees(tree)) > 1:
+            raise self.refuse(_trees(tree)[1], "a comma stands between indices, or the arguments of \\max, only")
+        return self.either(_trees(tree)[0])
+
+    def either(self, tree: Tree) -> Value:
+        value = self.relation(_trees(tree)[0])
+        for sign, part in _pairs(tree):
+            value = self.entrywise(tree, str(sign), value, self.relation(part))
+        return value
+
+    def relation(self, tree: Tree) -> Value:
+        parts = _trees(tree)
+        if len(parts) == 1:
+            return self.sum(parts[0])
+        values = [self.sum(part) for part in parts]
+        signs = [str(token) for token in tree.children if isinstance(token, Token)]
+        made = [self.entrywise(tree, sign, a, b) for sign, a, b in zip(signs, values, values[1:], strict=False)]
+        whole = made[0]
+        for more in made[1:]:
+            whole = self.entrywise(tree, "&", whole, more)
+        return whole
+
+    def sum(self, tree: Tree) -> Value:
+        made: Value | None = None
+        sign, signs = "+", 0
+        children = list(tree.children)
+        while children:
+            child = children.pop(0)
+            if isinstance(child, Token):
+                sign = "-" if (sign == "-") != (str(child) == "-") else "+"
+                signs += 1
+                continue
+            term = self._term(child, children)
+            if made is None:
+                made = self.negative(tree, term) if sign == "-" else term
+            else:
+                made = self.entrywise(tree, sign, made, term)
+            sign, signs = "+", 0
+        assert made is not None
+        return made
+
+    def _term(self, tree: Tree, rest: list[Any]) -> Value:
+        r"""A term; `\sum_i -x_i` goes on over the sign, since a sum needs something to add up."""
+        parts = list(tree.children)
+        if rest and isinstance(rest[0], Token) and _big(parts[-1]):
+            sign = "+"
+            while rest and isinstance(rest[0], Token):
+                sign = "-" if (sign == "-") != (str(rest.pop(0)) == "-") else "+"
+            return Chain(self, [*parts, *rest.pop(0).children], minus=len(parts) if sign == "-" else None).value()
+        return Chain(self, parts).value()
+
+    def negative(self, tree: Any, value: Value) -> Value:
+        return Value(lang.Unary(*self.at(tree), "-", value.node), value.shape, value.row)
+
+    def entrywise(self, tree: Any, op: str, left: Value, right: Value) -> Value:
+        """An operation entry by entry; a vector beside a matrix goes along its last axis, as a bias does."""
+        shape: Shape | None = None
+        if left.ones or right.ones:
+            raise self.refuse(tree, r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
+        if left.shape is not None and right.shape is not None:
+            long, short = sorted((left.shape, right.shape), key=len, reverse=True)
+            if len(short) == 1 and len(long) == 2 and short[0] == long[0] != long[1]:
+                which = f"an axis ({short[0]},) beside ({', '.join(long)})"
+                raise self.refuse(tree, f"a row or a column is not told apart here: {which}; write the indices")
+            shape = long
+        return Value(lang.Binary(*self.at(tree), op, left.node, right.node), shape, left.row and right.row)
+
+    # -- one unit: an atom with what stands below and above it --
+
+    def unit(self, tree: Tree) -> Value:
+        """A factor that stands for itself."""
+        self.depth += 1
+        if self.depth > 4 * MAX_DEPTH:
+            raise self.refuse(tree, "too many things inside each other: use a helper of your own")
+        made = self._unit(tree)
+        self.depth -= 1
+        return made
+
+    def _unit(self, tree: Tree) -> Value:
+        atom, below, above, primes = self.scripts(tree)
+        bases = self.spellings(atom)
+        if bases is not None:
+            return self._named(tree, bases, atom, below, above, primes)
+        if primes:
+            raise self.refuse(tree, "a prime stands at a function, as \\sigma'(z), or at an index, as k'")
+        if atom.data == "leaf" and atom.children[0].type == "NUMBER":
+            return self._numeral(tree, atom, below, above)
+        return self.scripted(tree, self.atom(atom), below, above)
+
+    def scripted(self, tree: Tree, value: Value, below: Tree | None, above: Tree | None) -> Value:
+        if below is not None:
+            value = self.indexed(tree, value, below)
+        return self.raised(tree, value, above) if above is not None else value
+
+    def indexed(self, tree: Tree, value: Value, below: Tree) -> Value:
+        r"""`\left(A^\top B\right)_{ij}`"""
+        if value.shape == ():
+            raise self.refuse(below, "one number has no indices")
+        items = self.index_nodes(self.sub_items(below), None if value.shape is None else len(value.shape))[0]
+        return Value(lang.Subscript(*self.at(tree), value.node, tuple(items)), ())
+
+    def scripts(self, tree: Tree) -> tuple[Tree, Tree | None, Tree | None, int]:
+        """The atom, its subscript, its superscript, and how many primes it has."""
+        atom, *more = tree.children
+        below = [s.children[-1] for s in more if s.data == "below"]
+        above = [s.children[-1] for s in more if s.data == "above"]
+        primes = sum(s.data == "prime" for s in more)
+        if above and _leaf(above[0], "PRIMED"):
+            above.pop(0)
+            primes += 1
+        if len(below) > 1 or len(above) > 1:
+            raise self.refuse(more[-1], "two scripts at one place: put them into one pair of braces, x_{ik}")
+        return atom, below[0] if below else None, above[0] if above else None, primes
+
+    def spellings(self, atom: Tree) -> list[str] | None:
+        """The names that an atom may stand for; None if it is no name."""
+        if atom.data == "leaf":
+            token = atom.children[0]
+            if token.type in ("WORD", "ROMAN"):
+                return [str(token)]
+            if token.type == "GREEK":
+                return list(GREEK.get(str(token), (str(token),)))
+            return None
+        if atom.data == "accent":
+            inner = self.spellings(atom.children[1])
+            return None if inner is None else self._accented(atom, inner)
+        if atom.data == "brace":
+            unit = _only_unit(atom)
+            return self.spellings(unit.children[0]) if unit is not None and len(unit.children) == 1 else None
+        return None
+
+    def _accented(self, atom: Tree, inner: list[str]) -> list[str]:
+        accent = str(atom.children[0])
+        made = [f"{base}{glue}{mark}" for base in inner for mark in ACCENTS[accent] for glue in ("", "_")]
+        made = [name for name in made if not name.endswith("pred") or "_pred" in name]
+        known = [name for name in made if self.names.known(name) or self.names.known(f"d{name}")]
+        if known and known[0].endswith("_pred"):
+            note = f"{inner[0]} with a hat is read as {known[0]}"
+            if note not in self.names.notes:
+                self.names.notes.append(note)
+        if not known and accent == "bar" and any(self.names.known(base) for base in inner):
+            readings = (f"the gradient \\partial L/\\partial {inner[0]}", f"the mean of {inner[0]}")
+            raise self.two_ways(atom, f"\\bar {inner[0]}", readings)
+        if not known and accent == "dot":
+            raise self.refuse(atom, "a dot above a name is not part of an answer")
+        return known or made[:1]
+
+    # -- names --
+
+    def _named(
+        self, tree: Tree, bases: list[str], atom: Tree, below: Tree | None, above: Tree | None, primes: int
+    ) -> Value:
+        if self.indexing:
+            return self._index_value(tree, bases, atom, below, above, primes)
+        if primes:
+            if all(not self.names.known(base) for base in bases) and below is None and above is None:
+                return Value(self.name(tree, bases[0] + "'" * primes))
+            raise self.refuse(tree, "a prime stands at a function, as \\sigma'(z), or at an index, as k'")
+        special = self._special(tree, bases, below, above)
+        if special is not None:
+            return special
+        found = self.resolve(tree, bases, _leaf(atom, "WORD"), below, above)
+        return self.built(tree, found)
+
+    def _special(self, tree: Tree, bases: list[str], below: Tree | None, above: Tree | None) -> Value | None:
+        """delta, e, pi and inf, where they are nobody's name."""
+        base = bases[0]
+        if any(self.names.known(b) for b in bases) and base != "e":
+            return None
+        if base == "delta" and below is not None and above is None and not self.left:
+            items = self.index_nodes(self.sub_items(below), 2)[0]
+            if len(items) == 2:
+                return Value(self.call(tree, "KroneckerDelta", *items))
+        if base == "pi" and below is None and not self.left:
+            value = Value(self.name(tree, "pi"))
+            return self.raised(tree, value, above) if above is not None else value
+        if base == "e" and below is None and not self.left:
+            return self._power_of_e(tree, above)
+        return None
+
+    def _power_of_e(self, tree: Tree, above: Tree | None) -> Value | None:
+        """e^x is exp(x), unless e is a quantity to which a power can belong."""
+        known, shape = self.names.known("e"), self.names.shapes.get("e")
+        if above is None:
+            return None if known else Value(self.call(tree, "exp", self.number(tree, 1)))
+        if known and _transposes(above):
+            return None
+        exponent = self.inner(above)
+        if not known or (shape and _has_entries(exponent.node)):
+            return Value(self.call(tree, "exp", exponent.node), exponent.shape, exponent.row)
+        if isinstance(exponent.node, lang.Number) and not shape:
+            return None
+        raise self.two_ways(tree, "e^{...}", (r"the exponential function, \exp(...)", "a power of the exercise's e, (e)^{...}"))
+
+    def inner(self, tree: Tree) -> Value:
+        """What stands in braces, or a single small thing."""
+        if tree.data == "empty":
+            raise self.refuse(tree, "nothing stands in these braces")
+        if tree.data == "brace":
+            return self.side(_trees(tree)[0])
+        return self.unit(_as_unit(tree))
+
+    def resolve(self, tree: Tree, bases: list[str], word: bool, below: Tree | None, above: Tree | None, prefix: str = "") -> Found:
+        """The quantity that a base with its scripts names: layers `W^{(1)}`, `W_1`, `y_{\\text{pred}}`, entries `z_{ik}`."""
+        found: list[Found] = []
+        for base in bases:
+            for before, rest in self._divisions(base) if word and not prefix else [([], base)]:
+                for candidate in self._candidates(prefix + rest, below, above):
+                    candidate.before = before
+                    found.append(candidate)
+        fitting = [f for f in found if self._fits(f)]
+        plain = [f for f in fitting if not f.numbered] or fitting
+        chosen = self._chosen(tree, plain or found)
+        if chosen is None:
+            return self._unknown(tree, prefix + bases[0], below, above)
+        if chosen.numbered:
+            readings = (f"{chosen.shown()} counted from 0", f"{chosen.shown()} counted from 1")
+            raise self.two_ways(tree, "an index that is a number", readings, "write a letter, and what it is in a delta")
+        return chosen
+
+    def _divisions(self, word: str) -> Iterator[tuple[list[str], str]]:
+        """The word as one name, or as known names in front of a last one: `xy` is x times y."""
+        yield [], word
+        if self.left or len(word) < 2:
+            return
+        ways: dict[int, list[list[str]]] = {0: [[]]}
+        for stop in range(1, len(word)):
+            for start in range(stop):
+                piece = word[start:stop]
+                if start in ways and self.names.is_value(piece) or self.names.known(piece) and piece in self.names.given and start in ways:
+                    ways.setdefault(stop, []).extend([*way, piece] for way in ways[start][:3])
+        for stop, several in sorted(ways.items()):
+            if stop:
+                for way in several[:3]:
+                    yield way, word[stop:]
+
+    def _candidates(self, base: str, below: Tree | None, above: Tree | None) -> Iterator[Found]:
+        layer, sample, rest = self._above(above)
+        items = self.sub_items(below) if below is not None else []
+        suffixes: list[tuple[str, list[Any]]] = [("", items)] if layer is None else [(layer, items)]
+        if layer is None:
+            suffixes += self._suffixes(items)
+            digit = _digits(above)
+            if digit and not self.names.known(base):
+                suffixes.append((digit, items))
+        for suffix, remaining in suffixes:
+            for name in (base + suffix, f"{base}_{suffix}") if suffix else (base,):
+                if not self.names.known(name):
+                    continue
+                shape = self.names.shapes[name]
+                wanted = None if shape is None else len(shape)
+                nodes, numbered = self.index_nodes(remaining, None if wanted is None else wanted - len(sample))
+                consumed = suffix and layer is None and suffix == _digits(above) and remaining is items
+                yield Found(name, [*sample, *nodes], None if consumed else rest, numbered)
+
+    def _suffixes(self, items: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+        """A name's second part at the head of a subscript: `W_1`, `W_{1,ij}`, `y_{pred}`, `y_{pred,i}`."""
+        if not items or not isinstance(items[0], list):
+            return
+        head, *more = items[0]
+        if not isinstance(head, Tree) or len(head.children) != 1:
+            return
+        leaf = head.children[0]
+        if _leaf(leaf, "NUMBER") or _leaf(leaf, "ROMAN") or _leaf(leaf, "WORD"):
+            yield str(leaf.children[0]), [more, *items[1:]] if more else items[1:]
+
+    def _fits(self, found: Found) -> bool:
+        shape = self.names.shapes[found.name]
+        return not found.items or shape is None or len(found.items) == len(shape)
+
+    def _chosen(self, tree: Tree, found: list[Found]) -> Found | None:
+        if not found:
+            return None
+        distinct = {f.shown(): f for f in found}
+        if len(distinct) > 1:
+            gradient = next((f for f in found if not f.before and self.names.is_gradient(f.name)), None)
+            others = [f for f in distinct.values() if f is not gradient]
+            if gradient is not None and (gradient.name in self.names.given or not self._times_d(others)):
+                return gradient
+            raise self.two_ways(tree, "this", distinct, r"write \frac{\partial L}{\partial ...} for a gradient, \cdot between factors")
+        return found[0]
+
+    def _times_d(self, others: list[Found]) -> bool:
+        return any(f.before for f in others)
+
+    def _unknown(self, tree: Tree, base: str, below: Tree | None, above: Tree | None) -> Found:
+        """A name of the learner's own: letters below are its indices, a number or a word is part of its name."""
+        layer, sample, rest = self._above(above)
+        if layer is not None and self.names.known(base):
+            raise self.refuse(tree, f"{base}^{{({layer})}} would be called {base}{layer} here, and the exercise has none; for a power write {base}^{layer}")
+        items = self.sub_items(below) if below is not None else []
+        name = base + (layer or "")
+        if layer is None:
+            for suffix, remaining in self._suffixes(items):
+                roman = _leaf(items[0][0].children[0], "ROMAN")
+                if suffix.isdigit() or roman:
+                    name, items = base + ("" if suffix.isdigit() else "_") + suffix, remaining
+        nodes, numbered = self.index_nodes(items, None)
+        return Found(name, [*sample, *nodes], rest, numbered)
+
+    def built(self, tree: Tree, found: Found) -> Value:
+        """The expression for a name with indices and an exponent."""
+        shape = self.names.shapes.get(found.name)
+        node: lang.Expression = self.name(tree, found.name)
+        if found.items:
+            node, shape = lang.Subscript(*self.at(tree), node, tuple(found.items)), ()
+        elif found.name not in self.names.shapes:
+            shape = () if found.name in self.names.indices else None
+        value = Value(node, shape)
+        if found.above is not None:
+            value = self.raised(tree, value, found.above)
+        for name in reversed(found.before):
+            value = self.product(tree, Value(self.name(tree, name), self.names.shapes[name]), value)
+        return value
+
+    # -- what stands above --
+
+    def _above(self, above: Tree | None) -> tuple[str | None, list[lang.Expression], Tree | list[Tree] | None]:
+        r"""(layer, index of a sample, the rest) of a superscript: `^{(2)\top}` is layer 2, transposed."""
+        if above is None:
+            return None, [], None
+        parts = _parts(above)
+        if not parts or not isinstance(parts[0], Tree) or parts[0].data != "unit" or len(parts[0].children) != 1:
+            return None, [], above
+        group = parts[0].children[0]
+        inside = _only_unit(group) if group.data in ("group", "bracket") else None
+        if inside is None or len(inside.children) != 1:
+            return None, [], above
+        rest = [p for p in parts[1:] if isinstance(p, Tree)] or None
+        leaf = inside.children[0]
+        if _leaf(leaf, "NUMBER") and str(leaf.children[0]).isdigit():
+            return str(leaf.children[0]), [], rest
+        if _leaf(leaf, "WORD") and len(str(leaf.children[0])) == 1 and not self.names.is_value(str(leaf.children[0])):
+            return None, [self.name(leaf, str(leaf.children[0]))], rest
+        return None, [], above
+
+    def raised(self, tree: Tree, value: Value, above: Tree | list[Tree]) -> Value:
+        """A power, a transpose, an inverse."""
+        parts = _parts(above) if isinstance(above, Tree) else above
+        if _transposes(above, bare=value.shape != ()):
+            return self._transposed(tree, value)
+        if isinstance(above, list):
+            if len(above) != 1:
+                raise self.refuse(above, "this exponent cannot be read")
+            exponent = self.unit(above[0])
+        elif parts and isinstance(parts[0], Token):
+            if str(parts[0]) != "odot" or len(parts) < 2:
+                raise self.refuse(above, f"^{{{_OPERATION.get(str(parts[0]), parts[0])}}} is not part of an answer")
+            exponent = Chain(self, parts[1:]).value()  # A^{\odot 2}
+            return Value(lang.Binary(*self.at(tree), "**", value.node, exponent.node), value.shape, value.row)
+        else:
+            exponent = self.inner(above)
+        return self._power(tree, value, exponent)
+
+    def _transposed(self, tree: Tree, value: Value) -> Value:
+        if value.shape == ():
+            if any(not q.shape for q in ()) or not isinstance(value.node, lang.Subscript):
+                return value  # a number is its own transpose
+            raise self.refuse(tree, "one entry has no transpose: leave the indices out, or the \\top")
+        if value.ones or (value.shape is not None and len(value.shape) == 1):
+            return Value(value.node, value.shape, not value.row, value.ones)
+        shape = None if value.shape is None else value.shape[::-1]
+        return Value(lang.Attribute(*self.at(tree), value.node, "T"), shape)
+
+    def _power(self, tree: Tree, value: Value, exponent: Value) -> Value:
+        if value.shape is not None and len(value.shape) == 2:
+            number = _constant(exponent.node)
+            if number == -1:
+                return Value(self.call(tree, "inv", value.node), value.shape)
+            if value.shape[0] == value.shape[1] or number is None:
+                raise self.two_ways(tree, "a power of a whole matrix", ("a product of matrices", "a power of each entry"),
+                                    r"write A A, or A \odot A")  # fmt: skip
+        if value.shape is None and _constant(exponent.node) == -1:
+            raise self.two_ways(tree, "^{-1}", ("an inverse matrix", "one over each entry"), r"write \frac{1}{...}, or the indices")
+        if exponent.shape not in ((), None):
+            raise self.refuse(tree, "an exponent is one number")
+        return Value(lang.Binary(*self.at(tree), "**", value.node, exponent.node), value.shape, value.row)
+
+    # -- indices --
+
+    def sub_items(self, below: Tree) -> list[Any]:
+        """What stands below, divided at commas: a list of units where they only stand side by side, else a tree."""
+        made: list[Any] = []
+        if below.data == "empty":
+            return made
+        for either in _trees(_trees(below)[0]) if below.data == "brace" else [None]:
+            if either is None:
+                made.append([_as_unit(below)])
+                continue
+            term = _only_term(either)
+            plain = term is not None and all(isinstance(part, Tree) for part in term.children)
+            made.append(list(term.children) if plain and term is not None else either)
+        return made
+
+    def index_nodes(self, items: list[Any], axes: int | None) -> tuple[list[lang.Expression], bool]:
+        """The indices, and whether a number other than 0 is among them."""
+        self.indexing += 1
+        try:
+            apart = [node for item in items for node in self._exploded(item)]
+            if axes is not None and len(apart) != axes and len(items) == axes and any(_has_number(item) for item in items):
+                apart = [self._index_expression(item) for item in items]  # x_{2i}
+            elif axes is not None and len(apart) != axes == len(items) and len(items) > 1:
+                apart = [self._index_expression(item) for item in items]  # W_{dt+c, g}, W_{d t, g}
+        finally:
+            self.indexing -= 1
+        return apart, any(isinstance(n, lang.Number) and n.value != 0 for n in apart)
+
+    def _index_expression(self, item: Any) -> lang.Expression:
+        return Chain(self, item).value().node if isinstance(item, list) else self.either(item).node
+
+    def _exploded(self, item: Any) -> Iterator[lang.Expression]:
+        """`ik` is i and k; `t_n d` is t[n] and d."""
+        if not isinstance(item, list):
+            yield self.either(item).node
+            return
+        position = 0
+        while position < len(item):
+            unit = item[position]
+            function = _leaf(unit.children[0], "FUNCTION") or _leaf(unit.children[0], "BIG")
+            if function:  # \arg\max_k z_{ik} takes what follows
+                yield Chain(self, item[position:]).value().node
+                return
+            yield from self._index_letters(unit)
+            position += 1
+
+    def _index_letters(self, unit: Tree) -> Iterator[lang.Expression]:
+        atom = unit.children[0]
+        if _leaf(atom, "WORD"):
+            *front, _ = letters = self._letters(str(atom.children[0]))
+            for letter in front:
+                yield self.name(unit, letter)
+            yield self._index_value(unit, [letters[-1]], atom, *self.scripts(unit)[1:]).node
+        elif _leaf(atom, "NUMBER") and set(str(atom.children[0])) == {"0"} and len(unit.children) == 1:
+            for _ in str(atom.children[0]):
+                yield self.number(unit, 0)
+        else:
+            yield self.unit(unit).node
+
+    def _letters(self, word: str) -> list[str]:
+        """A word below is letters, unless the exercise has that word as a name."""
+        if word in self.names.indices or (len(word) > 1 and self.names.known(word)):
+            return [word]
+        return list(word)
+
+    def _index_value(
+        self, tree: Tree, bases: list[str], atom: Tree, below: Tree | None, above: Tree | None, primes: int
+    ) -> Value:
+        """A name inside a subscript: an index, a size, or integers such as t_n."""
+        base = next((b for b in bases if b in self.names.indices or self.names.known(b)), bases[0])
+        if len(base) > 1 and _leaf(atom, "WORD") and base not in self.names.indices and not self.names.known(base):
+            chain = [Value(self.name(tree, letter)) for letter in base]
+            value = chain[0]
+            for more in chain[1:]:
+                value = Value(lang.Binary(*self.at(tree), "*", value.node, more.node))
+            return value
+        if self.names.is_value(base) and not primes:
+            return self.built(tree, self._only(tree, base, below, above))
+        digits = _digits(below)
+        if below is not None and not digits:
+            raise self.refuse(below, f"{base} is an index: below it stands a number at most, as i_{{1}}")
+        value = Value(self.name(tree, base + (digits or "") + "'" * primes))
+        return self.raised(tree, value, above) if above is not None else value
+
+    def _only(self, tree: Tree, base: str, below: Tree | None, above: Tree | None) -> Found:
+        found = list(self._candidates(base, below, above))
+        return next((f for f in found if self._fits(f)), found[0] if found else Found(base, [], above))
+
+    # -- atoms that are no names --
+
+    def atom(self, atom: Tree) -> Value:
+        method: Callable[[Tree], Value] | None = getattr(self, f"_{atom.data}", None)
+        if method is None:
+            raise self.refuse(atom, "this cannot be read here")
+        return method(atom)
+
+    def _leaf(self, atom: Tree) -> Value:
+        token = atom.children[0]
+        if token.type == "CONST":
+            return Value(self.name(atom, str(token)))
+        if token.type == "ONE":
+            return Value(self.number(atom, 1), None, ones=True)
+        said = {
+            "TOP": "^\\top stands above a matrix",
+            "PARTIAL": "\\partial stands in a derivative: \\frac{\\partial L}{\\partial W}",
+            "NABLA": "\\nabla says of what, and with respect to what: \\nabla_W L",
+            "BIG": f"\\{'sum' if str(token) == 'Sum' else 'prod'} stands before what it runs over",
+            "FUNCTION": f"\\{token} stands before its argument",
+            "PRIMED": "\\prime stands above an index or a function",
+        }
+        raise self.refuse(atom, said.get(token.type, "this cannot be read here"))
+
+    def _numeral(self, tree: Tree, atom: Tree, below: Tree | None, above: Tree | None) -> Value:
+        text = str(atom.children[0])
+        if below is not None:
+            if text == "1" and above is None and _is_relation(below):
+                return self.indicator(tree, _trees(below)[0])
+            raise self.refuse(below, "a number has no indices")
+        if len(text) > MAX_DIGITS:
+            raise self.refuse(atom, f"a number of more than {MAX_DIGITS} digits")
+        value = Value(lang.Number(*self.at(atom), int(text) if text.isdigit() else float(text), text))
+        if above is not None and _leaf(above, "NUMBER") and self._digit_follows(above):
+            raise self.refuse(above, "only one digit stands above without braces: write 10^{-5}")
+        return self.raised(tree, value, above) if above is not None else value
+
+    def _digit_follows(self, above: Tree) -> bool:
+        return False
+
+    def _frac(self, atom: Tree) -> Value:
+        top, bottom = _trees(atom)
+        derivative = self.derivative(atom, _parts(top), _parts(bottom))
+        if derivative is not None:
+            return derivative
+        return self.divided(atom, self.inner(top), self.inner(bottom))
+
+    def _sqrt(self, atom: Tree) -> Value:
+        parts = _trees(atom)
+        value = self.inner(parts[-1])
+        if len(parts) == 1:
+            return Value(self.call(atom, "sqrt", value.node), value.shape, value.row)
+        root = self.side(parts[0])
+        power = lang.Binary(*self.at(atom), "/", self.number(atom, 1), root.node)
+        return Value(lang.Binary(*self.at(atom), "**", value.node, power), value.shape, value.row)
+
+    def _accent(self, atom: Tree) -> Value:
+        raise self.refuse(atom, "a hat, a bar or a tilde stands above a name")
+
+    def _brace(self, atom: Tree) -> Value:
+        return self.side(_trees(atom)[0])
+
+    def _empty(self, atom: Tree) -> Value:
+        raise self.refuse(atom, "nothing stands in these braces")
+
+    def _group(self, atom: Tree) -> Value:
+        return self.side(_trees(atom)[0])
+
+    def _set(self, atom: Tree) -> Value:
+        return self.side(_trees(atom)[0])
+
+    def _bracket(self, atom: Tree) -> Value:
+        if _is_relation(atom):
+            return self.indicator(atom, _trees(atom)[0])
+        return self.side(_trees(atom)[0])
+
+    def _bars(self, atom: Tree) -> Value:
+        value = self.side(_trees(atom)[0])
+        if value.shape is not None and len(value.shape) == 2:
+            raise self.two_ways(atom, "|A| of a matrix", ("its determinant", "the absolute value of each entry"), "write the indices")
+        return Value(self.call(atom, "abs", value.node), value.shape, value.row)
+
+    def _norm(self, atom: Tree) -> Value:
+        value = self.side(_trees(atom)[0])
+        if value.shape is None or len(value.shape) != 1:
+            raise self.refuse(atom, r"\| \| is the length of a vector: write \sqrt{\sum_i x_i^2}")
+        square = lang.Binary(*self.at(atom), "*", value.node, value.node)
+        total = lang.Call(*self.at(atom), lang.Attribute(*self.at(atom), square, "sum"), (), ())
+        return Value(self.call(atom, "sqrt", total), ())
+
+    def _floor(self, atom: Tree) -> Value:
+        value = self.side(_trees(atom)[0])
+        node = value.node
+        if isinstance(node, lang.Binary) and node.op == "/":
+            return Value(lang.Binary(node.line, node.column, node.end, "//", node.left, node.right), value.shape)
+        return Value(self.call(atom, "floor", node), value.shape)
+
+    def _cases(self, atom: Tree) -> Value:
+        """Branch by branch; where none holds there is no value."""
+        made: lang.Expression = lang.Binary(*self.at(atom), "-", self.name(atom, "inf"), self.name(atom, "inf"))
+        shape: Shape | None = ()
+        for row in reversed(_trees(atom)):
+            value = self.side(_trees(row)[0])
+            shape = value.shape if shape == () else shape
+            condition = row.children[-1]
+            if isinstance(condition.children[0], Token):  # otherwise
+                made = value.node
+                continue
+            if not _is_relation(condition):
+                raise self.refuse(condition, "a case has its condition on the right: & \\text{if } z > 0")
+            made = self.call(row, "where", self.side(condition.children[0]).node, value.node, made)
+        return Value(made, shape)
+
+    def indicator(self, tree: Any, condition: Tree) -> Value:
+        value = self.side(condition)
+        return Value(self.call(tree, "where", value.node, self.number(tree, 1), self.number(tree, 0)), value.shape, value.row)
+
+    # -- derivatives --
+
+    def derivative(self, tree: Any, top: list[Any], bottom: list[Any]) -> Value | None:
+        r"""`\frac{\partial L}{\partial z_{ik}}` is dz[i,k]; `\frac{\partial p}{\partial e}` the local derivative dp_de."""
+        above, below = self._differential(top), self._differential(bottom)
+        if below is None:
+            return None
+        if above is None:
+            if top and _leaf_of(top[0], "PARTIAL"):
+                raise self.refuse(tree, r"\frac{\partial}{\partial W} L: write \frac{\partial L}{\partial W}")
+            return None
+        self.derivatives = True
+        wrt = self._quantity(below)
+        name = self._bare(above)
+        if name is not None and self.names.is_loss(name):
+            return self._gradient(tree, wrt)
+        return self._local(tree, self._quantity(above), wrt)
+
+    def _differential(self, parts: list[Any]) -> Tree | None:
+        r"""The unit after the d of `\partial z`, `dz`, `\mathrm{d} z`."""
+        if not parts or not all(isinstance(p, Tree) for p in parts):
+            return None
+        first = parts[0]
+        if _leaf_of(first, "PARTIAL"):
+            if len(first.children) > 1:
+                raise self.refuse(first, "only first derivatives are part of an answer")
+            if len(parts) != 2:
+                if len(parts) == 1:
+                    return None
+                raise self.refuse(parts, r"after \partial stands one name: give a product a name of its own")
+            return parts[1]
+        atom = first.children[0]
+        if not (_leaf(atom, "WORD") or _leaf(atom, "ROMAN")):
+            return None
+        word = str(atom.children[0])
+        if word == "d" and len(parts) == 2 and len(first.children) == 1:
+            return parts[1]
+        if word.startswith("d") and len(word) > 1 and len(parts) == 1 and not self.names.is_value(word):
+            token = atom.children[0]
+            inner = Token("WORD" if token.type == "WORD" else "ROMAN", word[1:], start_pos=token.start_pos, end_pos=token.end_pos)
+            made = Tree("unit", [Tree("leaf", [inner], atom.meta), *first.children[1:]], first.meta)
+            return made if self.names.known(word[1:]) or self.names.is_loss(word[1:]) or self._layered(made) else None
+        return None
+
+    def _layered(self, unit: Tree) -> bool:
+        atom, below, above, _ = self.scripts(unit)
+        return any(True for base in self.spellings(atom) or () for _ in self._candidates(base, below, above))
+
+    def _bare(self, unit: Tree) -> str | None:
+        bases = self.spellings(unit.children[0])
+        return next((b for b in bases if self.names.is_loss(b)), None) if bases and len(unit.children) == 1 else None
+
+    def _quantity(self, unit: Tree) -> Found:
+        """What stands after a d: a quantity of the exercise, or of the learner."""
+        atom, below, above, primes = self.scripts(unit)
+        bases = self.spellings(atom)
+        if bases is None or primes:
+            raise self.refuse(unit, r"after \partial stands a name, as \partial z_{ik}")
+        found = self.resolve(unit, bases, False, below, above)
+        if found.above is not None:
+            raise self.refuse(unit, r"after \partial stands a name without an exponent; a transpose goes outside")
+        return found
+
+    def _gradient(self, tree: Any, wrt: Found) -> Value:
+        name = f"d{wrt.name}"
+        node: lang.Expression = self.name(tree, name)
+        if wrt.items:
+            return Value(lang.Subscript(*self.at(tree), node, tuple(wrt.items)), ())
+        return Value(node, self.names.shapes.get(wrt.name))
+
+    def _local(self, tree: Any, of: Found, wrt: Found) -> Value:
+        """d<v>_d<u>: shape of v, then shape of u; with the same indices on both, entry by entry."""
+        quantities = self.names.exercise.quantities
+        if of.name not in quantities or wrt.name not in quantities or quantities[of.name].is_leaf:
+            loss = self.names.losses[0] if self.names.losses else "L"
+            raise self.refuse(tree, f"{of.name} is neither the loss {loss} nor a step of the exercise: its derivative is not known here")
+        name = f"d{of.name}_d{wrt.name}"
+        self.names.locals.add(name)
+        node: lang.Expression = self.name(tree, name)
+        if not of.items and not wrt.items:
+            whole = self.names.shapes[of.name], self.names.shapes[wrt.name]
+            return Value(node, () if whole == ((), ()) else None)
+        for part in (of, wrt):
+            if len(part.items) != len(self.names.shapes[part.name] or ()):
+                raise self.refuse(tree, f"{part.name} stands without its indices here: give all of them, or none")
+        same = [_text(a) for a in of.items] == [_text(b) for b in wrt.items]
+        items = of.items if same else [*of.items, *wrt.items]
+        return Value(lang.Subscript(*self.at(tree), node, tuple(items)), ())
+
+    # -- products --
+
+    def product(self, tree: Any, left: Value, right: Value) -> Value:
+        """Side by side: numbers multiply; whole tensors as matrices do."""
+        return self._matrix(tree, left, right) if left.shape != () and right.shape != () else self._times(tree, left, right)
+
+    def _times(self, tree: Any, left: Value, right: Value) -> Value:
+        if left.ones or right.ones:
+            raise self.refuse(tree, r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
+        shape = right.shape if left.shape == () else left.shape
+        row = right.row if left.shape == () else left.row
+        return Value(lang.Binary(*self.at(tree), "*", left.node, right.node), shape, row)
+
+    def _matrix(self, tree: Any, left: Value, right: Value) -> Value:
+        if left.ones or right.ones:
+            return self._with_ones(tree, left, right)
+        if left.shape is None or right.shape is None:
+            raise self.refuse(tree, r"what stands side by side here is not known to be numbers or matrices: write \odot or the indices")
+        kinds = (len(left.shape), left.row), (len(right.shape), right.row)
+        at = self.at(tree)
+        matmul = lang.Binary(*at, "@", left.node, right.node)
+        if kinds[0][0] == 1 and kinds[1][0] == 1:
+            if left.row and not right.row:
+                return Value(matmul, ())
+            if not left.row and right.row:
+                return Value(self.call(tree, "outer", left.node, right.node), (left.shape[0], right.shape[0]))
+            raise self.two_ways(tree, "two vectors side by side", (r"an inner product, a^\top b", r"an outer product, a b^\top",
+                                r"a product entry by entry, a \odot b"))  # fmt: skip
+        if left.shape == right.shape and len(left.shape) == 2 and left.shape[0] != left.shape[1]:
+            raise self.refuse(tree, f"two matrices of shape ({', '.join(left.shape)}) have no matrix product; entry by entry it is \\odot")
+        if kinds[1] == (1, True) or kinds[0] == (1, False):
+            raise self.refuse(tree, "a vector and a matrix in this order have no product: write \\odot, a transpose, or the indices")
+        if len(left.shape) == 2 and len(right.shape) == 2:
+            return Value(matmul, (left.shape[0], right.shape[1]))
+        if len(left.shape) == 2 and len(right.shape) == 1:
+            return Value(matmul, left.shape[:1])
+        if len(left.shape) == 1 and len(right.shape) == 2:
+            return Value(matmul, right.shape[1:], row=True)
+        raise self.refuse(tree, "tensors with more than two axes have no matrix product: write the indices")
+
+    def _with_ones(self, tree: Any, left: Value, right: Value) -> Value:
+        r"""`\mathbf{1}^\top A` adds up the rows of A, `A \mathbf{1}` its columns."""
+        at = self.at(tree)
+        if left.ones and left.row and right.shape is not None and not right.ones and not right.row and len(right.shape) in (1, 2):
+            node = lang.Call(*at, lang.Attribute(*at, right.node, "sum"), (self.number(tree, 0),), ())
+            return Value(node, right.shape[1:], row=len(right.shape) == 2)
+        if right.ones and not right.row and left.shape is not None and not left.ones and len(left.shape) == 2:
+            node = lang.Call(*at, lang.Attribute(*at, left.node, "sum"), (self.number(tree, 1),), ())
+            return Value(node, left.shape[:1])
+        if right.ones and not right.row and left.shape is not None and left.row and len(left.shape) == 1:
+            return Value(lang.Call(*at, lang.Attribute(*at, left.node, "sum"), (), ()), ())
+        raise self.refuse(tree, r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
+
+    def operated(self, tree: Any, op: str, left: Value, right: Value) -> Value:
+        """A product or quotient whose operator is written."""
+        if op == "/":
+            return self.divided(tree, left, right)
+        if op == "mod":
+            return Value(lang.Binary(*self.at(tree), "%", left.node, right.node), left.shape)
+        if op == "odot":
+            return self.entrywise(tree, "*", left, right)
+        if op == "otimes":
+            if left.shape and right.shape and len(left.shape) == len(right.shape) == 1:
+                return Value(self.call(tree, "outer", left.node, right.node), left.shape + right.shape)
+            raise self.refuse(tree, r"\otimes stands between two vectors; entry by entry it is \odot")
+        if left.shape == () or right.shape == ():
+            return self._times(tree, left, right)
+        if op == "dot" and left.shape and right.shape and len(left.shape) == len(right.shape) == 1:
+            return Value(lang.Binary(*self.at(tree), "@", left.node, right.node), ())
+        readings = (r"a matrix product, A B", r"a product entry by entry, A \odot B")
+        raise self.two_ways(tree, f"{_OPERATION[op]} between whole tensors", readings)
+
+    def divided(self, tree: Any, left: Value, right: Value) -> Value:
+        return self.entrywise(tree, "/", left, right)
+
+
+class Chain:
+    r"""A term: factors side by side and operators between them; `\sum` and functions take what follows."""
+
+    def __init__(self, meaning: Meaning, parts: Sequence[Any], minus: int | None = None):
+        self.m, self.parts = meaning, list(parts)
+        self.minus = minus  # where a sign stands inside: \sum_i -x_i
+        self.position = 0
+
+    def value(self) -> Value:
+        m = self.m
+        m.depth += 1
+        if m.depth > 4 * MAX_DEPTH:
+            raise m.refuse(self.parts, "too many things inside each other: use a helper of your own")
+        made = self._value()
+        m.depth -= 1
+        return made
+
+    def _value(self) -> Value:
+        made: Value | None = None
+        start = self.position
+        while self.position < len(self.parts):
+            op = self._operator()
+            if made is None and op is not None:
+                raise self.m.refuse(self.parts[self.position - 1], "an operator without anything on its left")
+            if self.position >= len(self.parts):
+                raise self.m.refuse(self.parts[-1], "an operator without anything on its right; a sign after it stands in parentheses")
+            begun = self.position
+            negative = self.minus == begun
+            factor = self.factor()
+            if negative:
+                factor = self.m.negative(self.parts[begun:], factor)
+            tree = self.parts[start : self.position]
+            if made is None:
+                made = factor
+            elif op is None:
+                self._beside(begun)
+                made = self.m.product(tree, made, factor)
+            else:
+                made = self.m.operated(tree, op, made, factor)
+                if op == "/":
+                    self._after_slash(begun)
+        if made is None:
+            raise ReadingError("nothing stands here")
+        return made
+
+    def _operator(self) -> str | None:
+        if isinstance(self.parts[self.position], Token):
+            self.position += 1
+            return str(self.parts[self.position - 1])
+        return None
+
+    def _beside(self, at: int) -> None:
+        """A number is not written after what it multiplies."""
+        if at and _leaf_of(self.parts[at], "NUMBER") and not isinstance(self.parts[at - 1], Token):
+            before = self.parts[at - 1]
+            if _leaf_of(before, "NUMBER") or _leaf_of(before, "WORD"):
+                raise self.m.refuse(self.parts[at], "a number after a name is a product, an index or a power: write 2x, x_{2} or x^2")
+
+    def _after_slash(self, begun: int) -> None:
+        r"""`a / b c` has two readings; `1/N \sum` and `1/(2N) (p - y)` have one."""
+        if self.position >= len(self.parts) or isinstance(self.parts[self.position], Token):
+            return
+        after, below = self.parts[self.position], self.parts[begun]
+        if _big(after) or (isinstance(below, Tree) and below.children[0].data == "group"):
+            return
+        raise self.m.two_ways(after, "a / b c", ("(a / b) c", "a / (b c)"), r"write \frac{a}{b} c, or parentheses")
+
+    def rest(self) -> list[Any]:
+        made = self.parts[self.position :]
+        self.position = len(self.parts)
+        return made
+
+    # -- factors --
+
+    def factor(self) -> Value:
+        part = self.parts[self.position]
+        atom = part.children[0]
+        if atom.data == "leaf":
+            token = atom.children[0]
+            if token.type == "PARTIAL":
+                return self._inline_derivative()
+            if token.type == "NABLA":
+                return self._nabla()
+            if token.type == "BIG" or (token.type == "FUNCTION" and self._reduces(part, str(token))):
+                return self._reduction(part, str(token))
+            if token.type == "ONE":
+                return self._one(part)
+            if token.type == "WORD" and str(token) == "I" and not self.m.names.known("I") and self._relation_follows():
+                return self._one(part)
+            if token.type in ("WORD", "ROMAN") and not self.m.indexing:
+                made = self._differentiated(part, str(token))
+                if made is not None:
+                    return made
+            function = self._function_name(token)
+            if function is not None:
+                return self._function(part, function)
+        self.position += 1
+        return self.m.unit(part)
+
+    def _next(self) -> Any:
+        return self.parts[self.position] if self.position < len(self.parts) else None
+
+    # -- derivatives --
+
+    def _inline_derivative(self) -> Value:
+        r"""`\partial L / \partial W`"""
+        start, parts = self.position, self.parts
+        shape = parts[start : start + 5]
+        if len(shape) == 5 and str(shape[2]) == "/" and isinstance(shape[2], Token) and _leaf_of(shape[3], "PARTIAL"):
+            if isinstance(shape[1], Tree) and isinstance(shape[4], Tree):
+                made = self.m.derivative(shape, shape[:2], shape[3:])
+                if made is not None:
+                    self.position += 5
+                    return made
+        loss = self.m.names.losses[0] if self.m.names.losses else "L"
+        raise self.m.refuse(parts[start], rf"\partial stands in a derivative: \frac{{\partial {loss}}}{{\partial W}}")
+
+    def _nabla(self) -> Value:
+        m, part = self.m, self.parts[self.position]
+        _, below, above, primes = m.scripts(part)
+        loss = m.names.losses[0] if m.names.losses else "L"
+        usage = rf"a gradient is written \nabla_W {loss}"
+        self.position += 1
+        following = self._next()
+        if below is None or above is not None or primes or not isinstance(following, Tree) or m._bare(following) is None:
+            raise m.refuse(part, usage)
+        self.position += 1
+        unit = _only_unit(below) if below.data == "brace" else _as_unit(below)
+        if unit is None:
+            raise m.refuse(below, usage)
+        m.derivatives = True
+        return m._gradient([part, following], m._quantity(unit))
+
+    def _differentiated(self, part: Tree, word: str) -> Value | None:
+        r"""`d\gamma_j`, `\mathrm{d}W`, and `dL/dW` with a slash."""
+        m = self.m
+        following = self.parts[self.position + 1 : self.position + 5]
+        if word == "d" and len(part.children) == 1 and following and isinstance(following[0], Tree):
+            return self._after_d(part, following)
+        if word.startswith("d") and m.names.is_loss(word[1:]) and len(part.children) == 1 and not m.names.is_value(word):
+            below = self._slashed(following)
+            if below is not None:
+                self.position += 2 + len(below)
+                return m.derivative([part, *below], [part], below)
+        return None
+
+    def _slashed(self, following: list[Any]) -> list[Tree] | None:
+        """What stands after the slash of dL/dW: `dW`, or `d` and `W`."""
+        if len(following) < 2 or not isinstance(following[0], Token) or str(following[0]) != "/":
+            return None
+        for count in (2, 1):
+            units = following[1 : 1 + count]
+            if len(units) == count and all(isinstance(u, Tree) for u in units) and self.m._differential(units) is not None:
+                return units
+        return None
+
+    def _after_d(self, part: Tree, following: list[Any]) -> Value | None:
+        m, unit = self.m, following[0]
+        bases = m.spellings(unit.children[0])
+        if bases is None:
+            return None
+        loss = m._bare(unit)
+        if loss is not None:
+            below = self._slashed(following[1:])
+            if below is not None:
+                self.position += 3 + len(below)
+                return m.derivative([part, unit, *below], [part, unit], below)
+        atom, below_, above, primes = m.scripts(unit)
+        if primes or not any(m._fits(f) for b in bases for f in m._candidates("d" + b, below_, above)):
+            if _leaf(part.children[0], "ROMAN") or (m.left and not m.names.known("d")):
+                found = m.resolve([part, unit], ["d" + b for b in bases], False, below_, above)  # type: ignore[arg-type]
+                self.position += 2
+                return m.built([part, unit], found)  # type: ignore[arg-type]
+            return None
+        upright = _leaf(part.children[0], "ROMAN")
+        found = m.resolve(unit, ["d" + b for b in bases], False, below_, above)
+        if m.names.is_value("d") and not upright and not m.left and found.name not in m.names.given:
+            raise m.two_ways([part, unit], f"d {bases[0]}", (f"the gradient {found.name}", f"d times {bases[0]}"),
+                             r"write \frac{\partial L}{\partial ...}, or d \cdot ...")  # fmt: skip
+        if m.names.is_value("d") and not upright and m.spaced(unit.meta.start_pos):
+            return None
+        self.position += 2
+        return m.built([part, unit], found)  # type: ignore[arg-type]
+
+    # -- sums over an index --
+
+    def _reduces(self, part: Tree, name: str) -> bool:
+        r"""`\max_k z_{ik}` runs over k; `\max(0, z)` compares."""
+        if name in ("argmax", "argmin"):
+            return True
+        return name in ("max", "min") and any(s.data == "below" for s in part.children[1:])
+
+    def _reduction(self, part: Tree, name: str) -> Value:
+        m = self.m
+        _, below, above, primes = m.scripts(part)
+        shown = {"Sum": r"\sum", "Product": r"\prod"}.get(name, rf"\{name}")
+        if below is None or primes:
+            raise m.refuse(part, f"{shown} names the index it runs over: {shown}_{{k}}")
+        self.position += 1
+        limits, mask = Limits(m, below, above, shown).read()
+        begun = self.position
+        body = self._body(part, shown, name)
+        bound = [limit.items[0].name if isinstance(limit, lang.Sequence) else limit.name for limit in limits]  # type: ignore[attr-defined]
+        if name not in ("Sum",):
+            self._scope(begun, bound, shown)
+        if body.shape is None or body.shape:
+            if not _has_entries(body.node):
+                raise m.refuse(self.parts[begun:], f"after {shown} stand single entries: give every name its indices")
+        node = body.node
+        if mask is not None:
+            neutral = {"Sum": 0, "Product": 1}.get(name)
+            if neutral is None:
+                raise m.refuse(below, f"{shown} runs over a whole axis here: {shown}_{{k}}")
+            node = m.call(part, "where", mask, node, m.number(part, neutral))
+        return Value(m.call(self.parts[begun - 1 :], REDUCTIONS[name], node, *limits))
+
+    def _body(self, part: Tree, shown: str, name: str) -> Value:
+        rest = self.rest()
+        if not rest:
+            raise self.m.refuse(part, f"nothing stands after {shown}")
+        minus = None if self.minus is None else self.minus - (len(self.parts) - len(rest))
+        self.minus = None
+        return Chain(self.m, rest, minus).value()
+
+    def _scope(self, begun: int, bound: list[str], shown: str) -> None:
+        r"""`\prod_i x_i c`: a factor without the index is inside or outside; only for a sum it is the same."""
+        factors = [p for p in self.parts[begun:] if isinstance(p, Tree)]
+        if len(factors) > 1 and not _big(factors[0]):
+            for factor in factors:
+                letters = {c for token in factor.scan_values(lambda t: t.type == "WORD") for c in str(token)}
+                if not letters & set("".join(bound)):
+                    raise self.m.two_ways(factor, f"what stands after {shown}", ("inside it", "outside it"), "write parentheses")
+
+    # -- functions --
+
+    def _function_name(self, token: Token) -> str | None:
+        """The function that a word stands for, if something follows to apply it to."""
+        m, text = self.m, str(token)
+        if m.indexing and token.type == "WORD":
+            return None
+        if token.type == "FUNCTION":
+            return text
+        if token.type == "GREEK":
+            part = self.parts[self.position]
+            called = text == "sigma" and (self._group_follows() or any(s.data == "prime" for s in part.children[1:]))
+            if called and m.names.known("sigma"):
+                raise m.two_ways(part, r"\sigma(...)", ("the sigmoid function", "a product with sigma"),
+                                 r"write \operatorname{sigmoid}(...), or \cdot")  # fmt: skip
+            return "sigmoid" if called else None
+        if token.type in ("ROMAN", "WORD") and not m.names.known(text):
+            name = SEVERAL.get(text) or CALLED.get(text.lower())
+            if name is not None and (self._group_follows() or token.type == "ROMAN"):
+                return text if text in SEVERAL else name
+        return None
+
+    def _group_follows(self) -> bool:
+        following = self.parts[self.position + 1] if self.position + 1 < len(self.parts) else None
+        return isinstance(following, Tree) and following.children[0].data in ("group", "bracket", "set", "brace")
+
+    def _relation_follows(self) -> bool:
+        following = self.parts[self.position + 1] if self.position + 1 < len(self.parts) else None
+        return isinstance(following, Tree) and _is_relation(following.children[0])
+
+    def _function(self, part: Tree, name: str) -> Value:
+        m = self.m
+        _, below, above, primes = m.scripts(part)
+        if below is not None:
+            raise m.refuse(below, f"{name} has no subscript here: of logarithms there is the natural one, \\log")
+        if name == "det":
+            raise m.refuse(part, "\\det is not part of an answer in LaTeX: write torch.linalg.det(A) in torch's spelling")
+        if _constant_of(above, m) == -1:
+            raise m.two_ways(part, f"{name}^{{-1}}", ("its inverse function", f"one over {name}"), "write it out")
+        self.position += 1
+        arguments, scripts = self._arguments(part, name)
+        if name in SEVERAL:
+            if len(arguments) < 2:
+                raise m.refuse(part, f"\\{name} compares two things, \\{name}(0, z), or runs over an index, \\{name}_k z_k")
+            node: lang.Expression = m.call(part, SEVERAL[name], *(a.node for a in arguments))
+            shape = max((a.shape for a in arguments if a.shape is not None), key=len, default=None)
+            value = Value(node, shape)
+        else:
+            if len(arguments) != 1:
+                raise m.refuse(part, f"{name} takes one argument")
+            value = self._applied(part, CALLED.get(name.lower(), name), arguments[0], primes)
+        if above is not None:
+            value = m.raised(part, value, above)
+        for below_, above_ in scripts:
+            value = m.scripted(part, value, below_, above_)
+        return value
+
+    def _applied(self, part: Tree, name: str, argument: Value, primes: int) -> Value:
+        m = self.m
+        if primes:
+            return self._slope(part, name, argument, primes)
+        if name in WHOLE:
+            if argument.shape == ():
+                raise m.refuse(part, f"{name} takes a whole vector or matrix: \\operatorname{{{name}}}(z)_{{ik}}")
+            last = lang.Unary(*m.at(part), "-", m.number(part, 1))
+            return Value(m.call(part, name, argument.node, last), argument.shape, argument.row)
+        spelled = {"Abs": "abs"}.get(name, name)
+        return Value(m.call(part, spelled, argument.node), argument.shape, argument.row)
+
+    def _slope(self, part: Tree, name: str, argument: Value, primes: int) -> Value:
+        r"""`\sigma'(z)`, from the table of functions."""
+        m = self.m
+        if primes > 1 or name not in FUNCTIONS:
+            raise m.refuse(part, "a prime is the first derivative of a function such as \\sigma or \\tanh")
+        return Value(_slope(name, argument.node, m.at(part)), argument.shape, argument.row)
+
+    def _arguments(self, part: Tree, name: str) -> tuple[list[Value], list[tuple[Tree | None, Tree | None]]]:
+        """The arguments, and the scripts of their parentheses, which belong to the value."""
+        m, following = self.m, self._next()
+        if following is None or isinstance(following, Token):
+            raise m.refuse(part, f"{name} has no argument: write {name}(z)")
+        atom = following.children[0]
+        if atom.data in ("group", "bracket", "set", "brace") or (atom.data == "bars" and name == "log"):
+            self.position += 1
+            _, below, above, _ = m.scripts(following)
+            scripts = [(below, above)] if below is not None or above is not None else []
+            if atom.data == "bars":
+                return [m.atom(atom)], scripts
+            return [m.either(each) for each in _trees(_trees(atom)[0])], scripts
+        return [self._bare_argument(part, name)], []
+
+    def _bare_argument(self, part: Tree, name: str) -> Value:
+        r"""`\log p_{ik}`: one factor (with a number in front of it), a sum, or another function."""
+        m = self.m
+        number = None
+        if _leaf_of(self.parts[self.position], "NUMBER") and len(self.parts[self.position].children) == 1:
+            following = self.parts[self.position + 1 : self.position + 2]
+            if following and isinstance(following[0], Tree) and not self._is_function(following[0]):
+                number = m.unit(self.parts[self.position])
+                self.position += 1
+        begun = self.position
+        value = self.factor()
+        if number is not None:
+            value = m.product(self.parts[begun - 1 : self.position], number, value)
+        after = self._next()
+        if after is None or self._is_function(after):
+            return value
+        shown = f"\\{name} a"
+        if isinstance(after, Tree):
+            raise m.two_ways(after, f"{shown} b", (f"({shown}) b", f"\\{name}(a b)"), "write parentheses")
+        if str(after) == "/":
+            raise m.two_ways(after, f"{shown} / b", (f"({shown}) / b", f"\\{name}(a / b)"), "write parentheses")
+        return value
+
+    def _is_function(self, part: Any) -> bool:
+        return isinstance(part, Tree) and (_leaf_of(part, "FUNCTION") or _big(part))
+
+    # -- ones --
+
+    def _one(self, part: Tree) -> Value:
+        r"""`\mathbb{1}[z > 0]`, `\mathbf{1}_{z > 0}`; alone a vector of ones."""
+        m = self.m
+        _, below, above, _ = m.scripts(part)
+        self.position += 1
+        if below is not None and _is_relation(below):
+            value = m.indicator(part, _trees(_innermost(below))[0])
+            return m.raised(part, value, above) if above is not None else value
+        following = self._next()
+        if below is None and above is None and isinstance(following, Tree) and _is_relation(following.children[0]):
+            self.position += 1
+            value = m.indicator([part, following], _trees(following.children[0])[0])
+            _, below, above, _ = m.scripts(following)
+            return m.scripted(following, value, below, above)
+        ones = Value(m.number(part, 1), None, ones=True)
+        return m.raised(part, ones, above) if above is not None else ones
+
+
+class Limits:
+    r"""What stands below and above a `\sum`: the indices it binds, and the condition on them."""
+
+    def __init__(self, meaning: Meaning, below: Tree, above: Tree | None, shown: str):
+        self.m, self.below, self.above, self.shown = meaning, below, above, shown
+
+    def read(self) -> tuple[list[lang.Expression], lang.Expression | None]:
+        m = self.m
+        bound: list[lang.Expression] = []
+        mask: lang.Expression | None = None
+        for item in m.sub_items(self.below):
+            if isinstance(item, list):
+                m.indexing += 1
+                bound += [node for unit in item for node in m._index_letters(unit)]
+                m.indexing -= 1
+                continue
+            index, condition = self._condition(item)
+            bound.append(index)
+            if condition is not None:
+                mask = condition if mask is None else lang.Binary(*m.at(item), "&", mask, condition)
+        if not bound or not all(isinstance(b, lang.Name) or isinstance(b, lang.Sequence) for b in bound):
+            raise m.refuse(self.below, f"{self.shown} names the index it runs over: {self.shown}_{{k}}")
+        if self.above is not None:
+            if len(bound) != 1 or mask is not None:
+                raise m.refuse(self.above, f"an upper limit belongs to one index: {self.shown}_{{j=1}}^{{D}}")
+            bound = [self._limited(bound[0])]
+        elif isinstance(bound[0], lang.Sequence):
+            raise m.refuse(self.below, f"the upper limit is missing: {self.shown}_{{j=1}}^{{D}}")
+        return bound, mask
+
+    def _condition(self, item: Tree) -> tuple[lang.Expression, lang.Expression | None]:
+        r"""`j=1`, `j \ne i`, `j \le i`"""
+        m = self.m
+        relation = _trees(item)[0]
+        sums = _trees(relation)
+        signs = [str(t) for t in relation.children if isinstance(t, Token)]
+        if len(_trees(item)) != 1 or len(sums) != 2:
+            raise m.refuse(item, f"under {self.shown} stands an index, j=1, or one condition such as j \\ne i")
+        m.indexing += 1
+        left, right = (m.sum(s).node for s in sums)
+        m.indexing -= 1
+        if not isinstance(left, lang.Name):
+            raise m.refuse(item, f"under {self.shown} the index stands first: j=1, j \\ne i")
+        if signs == ["=="]:
+            return lang.Sequence(*m.at(item), (left, right)), None
+        return left, lang.Binary(*m.at(item), signs[0], left, right)
+
+    def _limited(self, index: lang.Expression) -> lang.Expression:
+        r"""(j, 0, D - 1), whether it is counted from 0 or from 1."""
+        m = self.m
+        assert self.above is not None
+        m.indexing += 1
+        upper = m.inner(self.above).node
+        m.indexing -= 1
+        first: lang.Expression = m.number(self.below, 1)
+        if isinstance(index, lang.Sequence):
+            index, first = index.items
+        assert isinstance(index, lang.Name)
+        least = _constant(first)
+        if least not in (0, 1):
+            raise m.refuse(self.below, f"{self.shown} begins at 0 or at 1; write a condition for a part of the axis, as j \\ge i")
+        whole = self._whole(index.name, least, upper)
+        if whole:
+            return index
+        if least == 1 and isinstance(upper, lang.Binary) and upper.op == "-":
+            readings = ("counted from 0, without the first", "counted from 1, without the last")
+            raise m.two_ways(self.above, "these limits", readings, f"write a condition, as {self.shown}_{{j < i}}")
+        at = m.at(self.above)
+        if least == 1 and not (isinstance(upper, lang.Name) and upper.name in m.names.indices):
+            upper = lang.Binary(*at, "-", upper, m.number(self.above, 1))
+        return lang.Sequence(*m.at(self.below), (index, m.number(self.below, 0), upper))
+
+    def _whole(self, index: str, least: float, upper: lang.Expression) -> bool:
+        """Whether the limits are the axis' own: 1 to D, or 0 to D-1."""
+        symbol = self.m.names.exercise.index_symbols.get(index)
+        if symbol is None:
+            return False
+        from tutor.symbolic.indices import size
+
+        extent = str(size(symbol)).replace(" ", "")
+        shown = _text(upper).replace(" ", "")
+        return shown == extent if least == 1 else shown in (f"{extent}-1", f"({extent})-1")
+
+
+# -- looking at trees ----------------------------------------------------------------------------------------
+
+
+def _trees(tree: Tree) -> list[Tree]:
+    return [child for child in tree.children if isinstance(child, Tree)]
+
+
+def _pairs(tree: Tree) -> list[tuple[Token, Tree]]:
+    return list(zip([t for t in tree.children if isinstance(t, Token)], _trees(tree)[1:], strict=False))
+
+
+def _leaf(tree: Any, kind: str) -> bool:
+    return isinstance(tree, Tree) and tree.data == "leaf" and tree.children[0].type == kind
+
+
+def _leaf_of(part: Any, kind: str) -> bool:
+    return isinstance(part, Tree) and part.data == "unit" and _leaf(part.children[0], kind)
+
+
+def _big(part: Any) -> bool:
+    r"""A sum or product sign, or `\max` with an index below."""
+    if _leaf_of(part, "BIG"):
+        return True
+    return _leaf_of(part, "FUNCTION") and str(part.children[0].children[0]) in ("max", "min", "argmax", "argmin") and any(
+        s.data == "below" for s in part.children[1:]
+    )
+
+
+def _only_term(tree: Tree) -> Tree | None:
+    """The one unsigned term that a list, an alternative or a sum consists of."""
+    while tree.data in ("list", "either", "relation", "sum"):
+        if len(tree.children) != 1:
+            return None
+        tree = tree.children[0]
+    return tree if tree.data == "term" else None
+
+
+def _only_unit(tree: Tree) -> Tree | None:
+    """The one unit in a bracket."""
+    inside = _trees(tree)
+    term = _only_term(inside[0]) if len(inside) == 1 else None
+    if term is None or len(term.children) != 1 or not isinstance(term.children[0], Tree):
+        return None
+    return term.children[0]
+
+
+def _as_unit(tree: Tree) -> Tree:
+    return Tree("unit", [tree], tree.meta)
+
+
+def _parts(tree: Tree) -> list[Any]:
+    """The factors of what stands in braces, empty where it is more than one term."""
+    if tree.data != "brace":
+        return [] if tree.data == "empty" else [_as_unit(tree)]
+    term = _only_term(_trees(tree)[0])
+    return [] if term is None else list(term.children)
+
+
+def _innermost(tree: Tree) -> Tree:
+    r"""`_{\{z > 0\}}` without the outer braces."""
+    while tree.data in ("brace", "set", "group", "bracket"):
+        unit = _only_unit(tree)
+        if unit is None or len(unit.children) != 1 or unit.children[0].data not in ("set", "group", "bracket", "brace"):
+            break
+        tree = unit.children[0]
+    return tree
+
+
+def _is_relation(tree: Tree) -> bool:
+    """Whether a comparison stands in a bracket."""
+    if tree.data not in ("brace", "set", "group", "bracket", "condition"):
+        return False
+    tree = _innermost(tree)
+    lists = _trees(tree)
+    if len(lists) != 1 or len(lists[0].children) != 1:
+        return False
+    return any(len(relation.children) > 1 for relation in _trees(lists[0].children[0]))
+
+
+def _has_number(item: Any) -> bool:
+    return isinstance(item, list) and any(_leaf_of(unit, "NUMBER") for unit in item)
+
+
+def _digits(tree: Tree | None) -> str:
+    """The digits that stand alone in a script."""
+    if tree is None:
+        return ""
+    unit = _only_unit(tree) if tree.data == "brace" else _as_unit(tree)
+    if unit is None or len(unit.children) != 1 or not _leaf(unit.children[0], "NUMBER"):
+        return ""
+    text = str(unit.children[0].children[0])
+    return text if text.isdigit() else ""
+
+
+def _transposes(above: Tree | list[Tree], bare: bool = True) -> bool:
+    r"""`^\top`, and `^T` above something that has axes."""
+    parts = above if isinstance(above, list) else _parts(above)
+    if len(parts) != 1 or not isinstance(parts[0], Tree) or len(parts[0].children) != 1:
+        return False
+    leaf = parts[0].children[0]
+    if _leaf(leaf, "TOP"):
+        return True
+    return bare and (_leaf(leaf, "WORD") or _leaf(leaf, "ROMAN")) and str(leaf.children[0]) == "T"
+
+
+# -- looking at expressions ------------------------------------------------------------------------------------
+
+
+def _constant(node: lang.Expression) -> float | None:
+    if isinstance(node, lang.Number):
+        return node.value
+    if isinstance(node, lang.Unary) and node.op == "-" and isinstance(node.operand, lang.Number):
+        return -node.operand.value
+    return None
+
+
+def _constant_of(above: Tree | None, meaning: Meaning) -> float | None:
+    if above is None or above.data == "empty" or (above.data == "brace" and _only_sum(above) is None):
+        return None
+    try:
+        return _constant(meaning.inner(above).node)
+    except ReadingError:
+        return None
+
+
+def _only_sum(tree: Tree) -> Tree | None:
+    for _ in range(4):
+        inside = _trees(tree)
+        if len(inside) != 1:
+            return None
+        tree = inside[0]
+        if tree.data == "sum":
+            return tree
+    return None
+
+
+def _has_entries(node: lang.Expression) -> bool:
+    return any(isinstance(part, lang.Subscript) for part in lang.walk(node))
+
+
+def _text(node: lang.Expression) -> str:
+    """An index as text."""
+    if isinstance(node, lang.Name):
+        return node.name
+    if isinstance(node, lang.Number):
+        return node.text
+    if isinstance(node, lang.Binary):
+        return f"{_text(node.left)}{node.op}{_text(node.right)}"
+    if isinstance(node, lang.Unary):
+        return f"{node.op}{_text(node.operand)}"
+    if isinstance(node, lang.Subscript):
+        return f"{_text(node.value)}[{','.join(map(_text, node.items))}]"
+    return "..."
+
+
+def depth(node: lang.Expression) -> int:
+    """How many operations stand inside each other, without recursion."""
+    level, count = [node], 0
+    while level:
+        count += 1
+        level = [part for each in level for part in lang.parts(each)]
+        if count > 2 * MAX_DEPTH:
+            break
+    return count
+
+
+def _slope(name: str, argument: lang.Expression, at: tuple[int, int, int]) -> lang.Expression:
+    """f'(x) from the function table, written as an expression."""
+    from sympy import Symbol
+
+    from tutor.answers import python
+    from tutor.symbolic.notation import sheet_form
+
+    x = Symbol("x_", real=True)
+    row = FUNCTIONS[name]
+    [sheet] = python.read(f"y = {sheet_form(row.slope(x, row.sympy(x)))}")
+    [statement] = sheet.statements
+    assert isinstance(statement, lang.Assign)
+    return _put(statement.value, argument, at)
+
+
+def _put(node: lang.Expression, argument: lang.Expression, at: tuple[int, int, int]) -> lang.Expression:
+    """A copy with the argument in place of x_, all at one place."""
+    if isinstance(node, lang.Name) and node.name == "x_":
+        return argument
+    if isinstance(node, lang.Binary):
+        return lang.Binary(*at, node.op, _put(node.left, argument, at), _put(node.right, argument, at))
+    if isinstance(node, lang.Unary):
+        return lang.Unary(*at, node.op, _put(node.operand, argument, at))
+    if isinstance(node, lang.Call):
+        return lang.Call(*at, _put(node.function, argument, at), tuple(_put(a, argument, at) for a in node.arguments), ())
+    if isinstance(node, lang.Name):
+        return lang.Name(*at, node.name)
+    assert isinstance(node, lang.Number)
+    return lang.Number(*at, node.value, node.text)
+
+
