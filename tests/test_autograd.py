@@ -96,7 +96,7 @@ def test_differences_of_large_tensors_are_samples():
 
 def test_differences_of_values_of_every_size():
     """A positive quantity of 1e-12 beside one of 1e6: the step fits the entry."""
-    ex = vector(lambda n, a, z: Sum(log(a[n] ** 2), n) + Sum(exp(-z[n] ** 2), n))
+    ex = vector(lambda n, a, z: Sum(log(a[n] ** 2), n) + Sum(exp(-(z[n] ** 2)), n))
     t = sample(ex, sizes={"N": 4})
     a = torch.tensor([1e-9, 1.0, 1e6, -1e-4]).double()
     t.values.update(a=a, z=2 * a + t.c)

@@ -67,13 +67,15 @@ RIGHT = {
         "dw = (X * r[:, None]).mean(0)\ndb = r.sum()/X.shape[0]",
         "dw = torch.einsum('ij,i->j', X, r)/N\ndb = Sum(r[i], i)/N",
         "dw[j] = Sum(X[i,j]*r[i], i)/N\ndb = Sum(r[i], (i, 0, N-1))/N",
-        "dw = torch.zeros_like(w)\nfor i in range(N):\n    dw += X[i]*r[i]/N\ndb = 0\nfor i in range(N):\n    db += r[i]/N",
+        "dw = torch.zeros_like(w)\nfor i in range(N):\n    dw += X[i]*r[i]/N\ndb = 0\n"
+        "for i in range(N):\n    db += r[i]/N",
         "dr = r/N\ndw = torch.zeros(D)\nfor j in range(D):\n    dw[j] = (X[:, j]*dr).sum()\ndb = dr.sum()",
         "res = X @ w + b - y\ndres = res/N\ndw = X.T @ dres\ndb = dres.sum()",
     ],
     "softmax-regression": [
         "dz = (p - y) / N\ndW = x.T @ dz\ndb = dz.sum(0)",
-        "dp = -y/(N*p)\nds = -(dp*e).sum(1)/s**2\nde = dp/s[:, None] + ds[:, None]\ndz = de*e\ndW = x.T @ dz\ndb = dz.sum(0)",
+        "dp = -y/(N*p)\nds = -(dp*e).sum(1)/s**2\nde = dp/s[:, None] + ds[:, None]\ndz = de*e\n"
+        "dW = x.T @ dz\ndb = dz.sum(0)",
         "dz[i,k] = (p[i,k] - y[i,k])/N\ndW[j,k] = Sum(x[i,j]*dz[i,k], i)\ndb[k] = Sum(dz[i,k], i)",
         "dW[a,c] = Sum(x[n,a]*(p[n,c] - y[n,c]), n)/N\ndb[c] = Sum(p[n,c] - y[n,c], n)/N",
         "q = F.softmax(x @ W + b, dim=1)\ng = (q - y)/N\ndW = torch.matmul(x.T, g)\ndb = g.sum(dim=0)",
@@ -83,9 +85,11 @@ RIGHT = {
         "dz = torch.zeros_like(z)\nfor i in range(N):\n    dz[i] = (p[i] - y[i])/N\ndW = x.T @ dz\ndb = dz.sum(0)",
         "dW, db = x.T @ (p - y)/N, (p - y).mean(0)",
         "dz = db_rows = (p - y)/N\ndW = x.T @ dz\ndb = db_rows.sum(0)",
-        "dp_ds = -e/s[:, None]**2\ndp = -y/p/N\nds = (dp*dp_ds).sum(1)\nde_dz = exp(z)\nde = dp/s[:, None] + ds[:, None]\n"
+        "dp_ds = -e/s[:, None]**2\ndp = -y/p/N\nds = (dp*dp_ds).sum(1)\nde_dz = exp(z)\n"
+        "de = dp/s[:, None] + ds[:, None]\n"
         "dz = de*de_dz\ndW = x.T @ dz\ndb = dz.sum(0)",
-        "import torch\nwith torch.no_grad():\n    W.grad = x.T @ (p - y) / N\n    b.grad = (p - y).mean(0)\n    W -= 0.1*W.grad\n"
+        "import torch\nwith torch.no_grad():\n    W.grad = x.T @ (p - y) / N\n"
+        "    b.grad = (p - y).mean(0)\n    W -= 0.1*W.grad\n"
         "W.grad.zero_()\nb.grad = None\nprint('done')",
         "# sizes: N=32, D=4, K=6\ndz = (p - y)/32\ndW = x.T @ dz\ndb = dz.sum(0)",
     ],
@@ -95,10 +99,12 @@ RIGHT = {
         "dbeta = np.sum(dy, axis=0)\ndgamma = np.sum(dy*xhat, axis=0)\nq = dy*gamma\n"
         "dx = (q - q.mean(axis=1, keepdims=True) - xhat*np.mean(q*xhat, axis=1, keepdims=True))*istd[:, np.newaxis]",
         "dbeta[j] = Sum(dy[i,j], i)\ndgamma[j] = Sum(dy[i,j]*xhat[i,j], i)\n"
-        "dx[i,j] = istd[i]*(dy[i,j]*gamma[j] - Sum(dy[i,j]*gamma[j], j)/D - xhat[i,j]*Sum(dy[i,j]*gamma[j]*xhat[i,j], j)/D)",
+        "dx[i,j] = istd[i]*(dy[i,j]*gamma[j] - Sum(dy[i,j]*gamma[j], j)/D "
+        "- xhat[i,j]*Sum(dy[i,j]*gamma[j]*xhat[i,j], j)/D)",
     ],
     "attention": [
-        "dV = P.T @ dO\ndP = dO @ V.T\nda = P*(dP - (dP*P).sum(1, keepdim=True))\ndQ = da @ K/math.sqrt(D)\ndK = da.T @ Q/D**0.5",
+        "dV = P.T @ dO\ndP = dO @ V.T\nda = P*(dP - (dP*P).sum(1, keepdim=True))\n"
+        "dQ = da @ K/math.sqrt(D)\ndK = da.T @ Q/D**0.5",
         "dV[m,c] = Sum(P[n,m]*dO[n,c], n)\ndP[n,m] = Sum(dO[n,c]*V[m,c], c)\n"
         "da[n,m] = P[n,m]*(dP[n,m] - Sum(dP[n,m]*P[n,m], m))\ndQ[n,d] = Sum(da[n,m]*K[m,d], m)/sqrt(D)\n"
         "dK[m,d] = Sum(da[n,m]*Q[n,d], n)/sqrt(D)",
@@ -114,8 +120,10 @@ RIGHT = {
         "demb = 2*(emb - y)/(N*D)\ndE = torch.zeros_like(E).scatter_add(0, t[:, None].expand(N, D), demb)",
     ],
     "sgd-step": [
-        "dw = 2*(y_pred - y)*x\ndb = 2*(y_pred - y)\nw_new = w - eta*dw\nb_new = b - eta*b.grad\ny_pred_new = w_new*x + b_new\n"
-        "gw_new = 2*(y_pred_new - y)*x\ngb_new = 2*(y_pred_new - y)\nw_second = w_new - eta*gw_new\nb_second = b_new - eta*gb_new\n"
+        "dw = 2*(y_pred - y)*x\ndb = 2*(y_pred - y)\nw_new = w - eta*dw\nb_new = b - eta*b.grad\n"
+        "y_pred_new = w_new*x + b_new\n"
+        "gw_new = 2*(y_pred_new - y)*x\ngb_new = 2*(y_pred_new - y)\n"
+        "w_second = w_new - eta*gw_new\nb_second = b_new - eta*gb_new\n"
         "w_accumulated = w_new - eta*(dw + gw_new)\nb_accumulated = b_new - eta*(db + gb_new)",
     ],
     "mlp": [
@@ -124,7 +132,7 @@ RIGHT = {
         "dy_pred = 2*(y_pred - y)/y.numel()\ndW2 = h1.T @ dy_pred\ndb2 = dy_pred.sum(0)\ndz1 = dy_pred @ W2.T\n"
         "dz1[z1 <= 0] = 0\ndW1 = x.T @ dz1\ndb1 = dz1.sum(0)",
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("exercise", "text"), [(e, t) for e, texts in RIGHT.items() for t in texts])
@@ -274,8 +282,13 @@ def test_numbers_are_as_exact_as_their_digits():
     ex.loss("L", w**3 / 9)
     ex.instance(w=1)
     assert [judged(ex, f"dw = {t}").verdict for t in ("0.33", "0.3333", "1/3", "0.3", "0.34", "0.333333334")] == [
-        "correct", "correct", "correct", "correct", "wrong", "wrong"
-    ]  # fmt: skip
+        "correct",
+        "correct",
+        "correct",
+        "correct",
+        "wrong",
+        "wrong",
+    ]
 
 
 # -- helpers ----------------------------------------------------------------------------------------------------
@@ -316,27 +329,33 @@ def test_a_misspelt_gradient_is_pointed_out():
         ("softmax-regression", "dp_ds = -e/s[:, None]**2", "correct"),
         ("softmax-regression", "dp_ds = e/s[:, None]**2", "wrong"),
         ("softmax-regression", "dp_dz = p*(1 - p)", "wrong"),  # not elementwise
-        ("softmax-regression", "dp_dz = torch.zeros(N, K, N, K)\nfor i in range(N):\n"
-         "    dp_dz[i, :, i, :] = torch.diag(p[i]) - torch.outer(p[i], p[i])", "correct"),
+        (
+            "softmax-regression",
+            "dp_dz = torch.zeros(N, K, N, K)\nfor i in range(N):\n"
+            "    dp_dz[i, :, i, :] = torch.diag(p[i]) - torch.outer(p[i], p[i])",
+            "correct",
+        ),
         ("linear-regression", "dy_pred_dw = x", "correct"),
         ("linear-regression", "dL_dy_pred = 2*(y_pred - y)", "correct"),
         ("layer-norm", "dxhat_distd = xc", "correct"),
         ("mlp:activation=tanh", "dh1_dz1 = 1 - h1**2", "correct"),
         ("mlp:activation=tanh", "dh1_dz1 = 1 - z1**2", "wrong"),
     ],
-)  # fmt: skip
+)
 def test_local_derivatives_are_judged_themselves(exercise, text, verdict):
     assert judged(exercise, text).lines[-1].verdict == verdict
 
 
 def test_a_wrong_local_derivative_costs_once():
-    text = ("dy_pred = 2*(y_pred - y)/y.numel()\ndh1 = dy_pred @ W2.T\ndh1_dz1 = 1 - z1**2\ndz1 = dh1*dh1_dz1\n"
-            "dW1 = x.T @ dz1")  # fmt: skip
+    text = (
+        "dy_pred = 2*(y_pred - y)/y.numel()\ndh1 = dy_pred @ W2.T\ndh1_dz1 = 1 - z1**2\ndz1 = dh1*dh1_dz1\n"
+        "dW1 = x.T @ dz1"
+    )
     report = judged("mlp:activation=tanh", text)
     assert [v for *_, v in verdicts(report)] == ["correct", "correct", "wrong", "follows", "follows"]
 
 
-# -- what torch refuses, and what cannot be read ------------------------------------------------------------------------
+# -- what torch refuses, and what cannot be read ---------------------------------------------------
 
 
 def test_shapes_that_do_not_fit_are_wrong_and_the_rest_follows():
@@ -356,7 +375,10 @@ def test_a_helper_that_torch_refuses_is_wrong_in_its_own_place():
 def test_right_values_in_another_shape():
     report = judged("softmax-regression", "db = (p - y).mean(0, keepdim=True)")
     assert mistakes(report.lines[0]) == ["wrong-shape"] and report.lines[0].shape == (1, 4)
-    assert judged("softmax-regression", "db = (p - y).mean(0, keepdim=True)", lenient_shapes=True).lines[0].verdict == "correct"
+    assert (
+        judged("softmax-regression", "db = (p - y).mean(0, keepdim=True)", lenient_shapes=True).lines[0].verdict
+        == "correct"
+    )
     assert mistakes(judged("softmax-regression", "db = p.mean(0, keepdim=True)").lines[0]) == []
 
 
@@ -446,7 +468,7 @@ def test_forward_values_given_anew_are_noted_when_they_differ():
     assert any("p gets another value" in note for note in report.notes) and report.lines[0].verdict == "wrong"
 
 
-# -- tensors and functions ------------------------------------------------------------------------------------------------
+# -- tensors and functions -------------------------------------------------------------------------
 
 
 def test_tensors_are_judged_without_any_text():
@@ -493,7 +515,7 @@ def test_an_autograd_function_is_judged():
     assert check(tutor.load("linear-regression"), Square).verdict == "correct"
 
 
-# -- files ------------------------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
 
 def test_a_path_is_a_file_and_a_string_is_text(tmp_path):
@@ -528,7 +550,7 @@ def test_our_own_fault_is_undecided_and_costs_nothing(monkeypatch):
     assert report.score == 1
 
 
-# -- a whole network ------------------------------------------------------------------------------------------------------------
+# -- a whole network -------------------------------------------------------------------------------
 
 
 def language_model() -> Exercise:
@@ -630,7 +652,9 @@ def test_any_one_line_spoilt_is_the_first_divergence(number, spoil):
     lines[number] = f"{left} = {spoil.format(right)}"
     report = judged(MODEL, "\n".join(lines))
     first = report.first_divergence
-    last = max(n for n, line in enumerate(lines) if re.match(rf"{re.escape(left.split('[')[0].strip())}(\[.*\])? \+?=", line))
+    last = max(
+        n for n, line in enumerate(lines) if re.match(rf"{re.escape(left.split('[')[0].strip())}(\[.*\])? \+?=", line)
+    )
     assert first.line == last + 1, str(report)
     assert {line.verdict for line in report.lines if line is not first} <= {"correct", "follows"}
 

@@ -125,6 +125,17 @@ def scalar(expr, at, values, sizes):
         if any(go(m) == 0 for m in masks):  # what a false condition multiplies is not looked at
             return 0.0
         return math.prod(map(go, expr.args))
+    if isinstance(expr, (And, Or)):  # one part may say that another is not to be looked at
+        decisive = isinstance(expr, Or)
+        parts, outside = [], None
+        for part in expr.args:
+            try:
+                parts.append(bool(go(part)))
+            except Outside as error:
+                outside = error
+        if decisive not in parts and outside:
+            raise outside
+        return decisive if decisive in parts else not decisive
     if isinstance(expr, Relational):
         a, b = go(expr.lhs), go(expr.rhs)
         return {"==": a == b, "!=": a != b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[expr.rel_op]
@@ -143,7 +154,7 @@ def scalar(expr, at, values, sizes):
             return float(matrix.inv()[go(expr.args[1]), go(expr.args[2])])
         return float(matrix.det() if isinstance(expr, Det) else log(Abs(matrix.det())))
     rules = {
-        Add: lambda *a: math.fsum(a), And: lambda *a: all(a), Or: lambda *a: any(a), Not: lambda a: not a,
+        Add: lambda *a: math.fsum(a), Not: lambda a: not a,
         Pow: lambda a, b: a**b, Max: max, Min: min, KroneckerDelta: lambda a, b, *_: float(a == b),
         floor: math.floor, Mod: lambda a, b: a % b, exp: math.exp, log: math.log, sin: math.sin, cos: math.cos,
         tanh: math.tanh, erf: math.erf, Abs: abs, sign: lambda a: (a > 0) - (a < 0),
@@ -197,10 +208,11 @@ def world(seed=0):
 
 def same(expr, indices, values=None, sizes=None):
     values, sizes = values or world(), sizes or SIZES
-    ours = evaluate(expr, indices, values, sizes)
     theirs = loops(expr, indices, values, sizes)
-    assert ours.shape == theirs.shape and ours.dtype == torch.float64
-    assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12, equal_nan=True), (expr, ours, theirs)
+    for distinct in (False, True):
+        ours = compile_program([("z", indices, expr)], distinct=distinct).run(values, sizes)["z"]
+        assert ours.shape == theirs.shape and ours.dtype == torch.float64
+        assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12, equal_nan=True), (expr, ours, theirs)
 
 
 p3 = Idx("p3", 3)
@@ -312,6 +324,26 @@ CASES = {
     "guarded sum of a logarithm over the same name": (
         Piecewise((Sum(log(g[i] ** 2), i), g[i] > 0), (0, True)), (i,),
     ),
+    "a target under a condition": (
+        Sum(bracket(Eq(i, v)) * KroneckerDelta(v, t[i2]) * A[i, i] * W[u[i], k], i, i2, k), (v,),
+    ),
+    "a condition on what a delta replaces": (Sum(bracket(Eq(i, v)) * KroneckerDelta(j, u[i]) * A[i, i], i, v), (j,)),
+    "a solved delta beside a target": (
+        Sum(KroneckerDelta(j + k, v) * KroneckerDelta(i, k) * A[i, i] * W[j, k], j, k), (i, v),
+    ),
+    "a delta at a winner that depends on a target": (
+        Sum(KroneckerDelta(i + i2, j) * KroneckerDelta(ArgMaxOver(x[i, j], i), i) * A[i, i], i2), (i, j),
+    ),
+    "two deltas for one target, one of them outside": (
+        Sum(bracket(g[i2] > 0) * log(g[i2]) * KroneckerDelta(v, t[i2]) * KroneckerDelta(v, t[i]), i2), (i, v),
+    ),
+    "a scatter where a condition on the target holds": (
+        Piecewise((Sum(log(g[i] ** 2) * KroneckerDelta(v, t[i]), i), v > 1), (0, True)), (v,),
+    ),
+    "conditions in the order in which they can be looked at": (
+        Piecewise((E[i - 1, j], And(E[i - 1, j] > 0, i >= 1)), (0, True)), (i, j),
+    ),
+    "either, the second only where the first fails": (Piecewise((1, Or(E[i - 1, j] > 0, i < 1)), (0, True)), (i, j)),
     "maximum": (Max(g[i], b[k], 0), (i, k)),
     "minimum": (Min(g[i], b[k]) + Min(x[i, j], S.Half), (i, j, k)),
     "largest": (MaxOver(x[i, j], j), (i,)),
@@ -362,6 +394,13 @@ def test_convolutions_are_those_of_torch(stride, padding, dilation):
     formula = Convolution2d(X, G, stride, padding, dilation)[n, f, a, e]
     ours = evaluate(formula, (n, f, a, e), {"X": image, "G": kernel}, {})
     assert torch.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_softplus_does_not_turn_linear_too_early():
+    far = torch.linspace(15, 39, 50, dtype=torch.float64)
+    values = {"q": far}
+    ours = evaluate(softplus(q[r]) - q[r], (r,), values, {"N": 10, "D": 5})
+    assert torch.allclose(ours, (-far).exp().log1p(), rtol=1e-4, atol=3e-14)
 
 
 def test_pooling_is_that_of_torch():

@@ -98,7 +98,8 @@ def test_the_json_form_has_the_documented_fields():
     assert made["lines"][0]["mistakes"].pop(0) == {"id": "factor", "message": "the factor 1/N is lost"}
     assert made["lines"][0] == {
         "line": 1, "column": 1, "text": "dz = p - y", "quantity": "dz", "verdict": "wrong",
-        "reason": "exactly N times the true gradient: the factor 1/N is lost", "shape": [3, 4], "expected_shape": [3, 4],
+        "reason": "exactly N times the true gradient: the factor 1/N is lost",
+        "shape": [3, 4], "expected_shape": [3, 4],
         "max_abs_error": made["lines"][0]["max_abs_error"], "max_rel_error": 0.666667, "ratio": 3.0,
         "mistakes": made["lines"][0]["mistakes"], "repair": None,
     }  # fmt: skip
@@ -161,7 +162,8 @@ def test_a_mark_and_a_word_for_every_verdict():
 
 
 @pytest.mark.parametrize(("name", "match"), [("incomplete", "next: give db"), ("right", "next: this exercise is done"),
-                                             ("unreadable", "next: rewrite line 1"), ("empty", "next: give dw, db")])  # fmt: skip
+                                             ("unreadable", "next: rewrite line 1"),
+                                             ("empty", "next: give dw, db")])  # fmt: skip
 def test_the_next_thing_to_do(name, match):
     assert match in str(report(name))
 
@@ -183,5 +185,8 @@ def test_a_report_needs_neither_torch_nor_sympy():
     import subprocess
     import sys
 
-    code = "import sys, tutor.checking.report, tutor.views.report; sys.exit('torch' in sys.modules or 'sympy' in sys.modules)"
+    code = (
+        "import sys, tutor.checking.report, tutor.views.report\n"
+        "sys.exit('torch' in sys.modules or 'sympy' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -17,6 +17,7 @@ from exam_right import (
     Expr,
     Sheet,
     call,
+    clone,
     is_binder,
     is_op,
     method,
@@ -182,7 +183,7 @@ def _call(where: Course, n: ast.Call, known: list[str], dice: random.Random) -> 
             yield "axis", method(x, "sum", 0)
         yield "no-sum", x
     if name in SWAPPED and (not isinstance(n.func, ast.Attribute) or isinstance(n.func.value, ast.Name)):
-        other = copy.deepcopy(n)
+        other = clone(n)
         if isinstance(other.func, ast.Attribute):
             other.func.attr = SWAPPED[name]
         elif isinstance(other.func, ast.Name):
@@ -238,11 +239,11 @@ def spoilt(where: Course, statements: list[ast.stmt], n: int, dice: random.Rando
     s = statements[n]
     known = known_at(where, statements, n)
     if isinstance(s, ast.AugAssign) and dice.random() < 0.3:
-        changed = copy.deepcopy(s)
+        changed = clone(s)
         if dice.random() < 0.5 and isinstance(s.op, (ast.Add, ast.Sub)):
             changed.op = ast.Sub() if isinstance(s.op, ast.Add) else ast.Add()
             return _restyled(changed, s), "sign"
-        made = ast.Assign([copy.deepcopy(s.target)], copy.deepcopy(s.value))
+        made = ast.Assign([clone(s.target)], clone(s.value))
         return _restyled(made, s), "update"
     root = s.body[0] if isinstance(s, ast.For) else s
     if isinstance(root, ast.Expr):
@@ -254,7 +255,7 @@ def spoilt(where: Course, statements: list[ast.stmt], n: int, dice: random.Rando
         return None
     kind = dice.choice(sorted({kind for kind, _, _ in offers}))  # rare kinds as often as those that fit everywhere
     _, node, new = dice.choice([offer for offer in offers if offer[0] == kind])
-    changed = copy.deepcopy(s)
+    changed = clone(s)
     target = changed.body[0] if isinstance(changed, ast.For) else changed
     target.value = replaced(value, node, new)  # type: ignore[attr-defined]
     return _restyled(changed, s), kind

@@ -129,6 +129,7 @@ _MASTER = re.compile(
     re.DOTALL,
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:(?:\\_|_)[A-Za-z0-9]+)*")
+_SCIENTIFIC = re.compile(r"[eE][+-]?\d")
 _RAW = re.compile(r"\s*\{")
 # a line that begins like this is a statement of its own, even if a brace is still open above it
 _STATEMENT = re.compile(
@@ -206,6 +207,14 @@ class Tokenizer:
 
     def _number(self, found: re.Match[str], stop: int) -> int:
         text = found[0][:1] if self.want else found[0]
+        if not self.want and (scientific := _SCIENTIFIC.match(self.text, found.end(), stop)):
+            self._error(found.start(), "a power of ten is written 10^{-5}")
+            return scientific.end()
+        last = self.tokens[-1] if self.tokens else None
+        if last is not None and last.type == "WORD" and last.end_pos == found.start() and self.known(f"{last}{text}"):
+            self.tokens.pop()  # W1 is the name W1
+            self._add("WORD", f"{last}{text}", last.start_pos or 0, found.start() + len(text), wants=False)
+            return found.start() + len(text)
         if len(text) > MAX_DIGITS:
             self._error(found.start(), f"a number of more than {MAX_DIGITS} digits")
             return found.end()
@@ -226,6 +235,8 @@ class Tokenizer:
             self._add("DOT", ".", *found.span())
         elif character == ":" and self.text.startswith(":=", at):
             return at + 1
+        elif character == ":" and self.stack:
+            self._add("COMMA", ",", *found.span())
         elif character == "$":
             pass
         elif character in _CHARACTERS:
@@ -263,7 +274,8 @@ class Tokenizer:
         if name in COMMANDS:
             self._plain(*COMMANDS[name], at, end)
         else:
-            self._error(at, _unknown(name))
+            bare = f"{name} is a name and has no backslash" if self.known(name) and len(name) > 1 else _unknown(name)
+            self._error(at, bare)
         return end
 
     def _sized(self, name: str, end: int, stop: int) -> int:
@@ -331,11 +343,16 @@ class Tokenizer:
                     self._scan(inner + piece.start(1), inner + piece.end(1))
             else:
                 self._error(at, f"{word[:20]} is not a name: write letters, digits and \\_")
-        elif text_command and self.want == 0 and len(word) > 1 and not self.known(word.replace("\\_", "_")):
+        elif text_command and not self._in_script() and len(word) > 1 and not self.known(word.replace("\\_", "_")):
             self._add("TEXT", word, at, after)
         else:
             self._add("ROMAN", word.replace("\\_", "_"), at, after)
         return after
+
+    def _in_script(self) -> bool:
+        """Right after _ or ^, or the brace that follows it."""
+        types = [token.type for token in self.tokens[-2:]]
+        return self.want > 0 or types[-1:] == ["SUB"] or (types[-1:] == ["LBRACE"] and types[0] in ("SUB", "SUP"))
 
     def _styled(self, name: str, at: int, end: int, stop: int) -> int:
         r"""`\mathbf{W}` is W; `\mathbb{1}` the indicator; `\boldsymbol{\gamma}` is gamma."""

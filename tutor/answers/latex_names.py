@@ -15,7 +15,7 @@ from lark import Token, Tree
 
 from tutor.answers import language as lang
 from tutor.answers.python import MAX_DEPTH, MAX_DIGITS
-from tutor.errors import ReadingError
+from tutor.errors import ReadingError, did_you_mean
 from tutor.symbolic.functions import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ CALLED = {
     "logistic": "sigmoid", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "logsoftmax": "log_softmax",
     "softmax": "softmax", "log_softmax": "log_softmax", "argmax": "argmax", "argmin": "argmin",
 }  # fmt: skip
+_ONES = r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}"
 _OPERATION = {"dot": r"\cdot", "times": r"\times", "star": "*", "odot": r"\odot", "/": "/", "otimes": r"\otimes", "mod": r"\bmod"}
 
 
@@ -90,7 +91,16 @@ class Names:
         return name in self.shapes and not self.is_gradient(name)
 
     def is_loss(self, name: str) -> bool:
-        return name in self.losses if self.losses else name in LOSSES and name not in self.exercise.quantities
+        if name in self.losses:
+            return True
+        return name in (LOSSES[:1] if self.losses else LOSSES) and name not in self.exercise.quantities
+
+    def unknown(self, name: str) -> str:
+        """Why a name cannot be read, and which one may be meant."""
+        if self.exercise.differentiated(name) or name in self.locals:
+            return f"{name} has no value yet: give its line first"
+        hint = next((f'; did you mean "{k}"?' for k in self.shapes if k.lower() == name.lower()), None)
+        return f"{name} is not a name of the exercise and has no value yet{hint or did_you_mean(name, self.shapes)}"
 
     def define(self, name: str, shape: Shape | None) -> None:
         """A line gave this name a value."""
@@ -191,13 +201,13 @@ class Meaning:
         return Chain(self, parts).value()
 
     def negative(self, tree: Any, value: Value) -> Value:
-        return Value(lang.Unary(*self.at(tree), "-", value.node), value.shape, value.row)
+        return Value(lang.Unary(*self.at(tree), "-", value.node), value.shape, value.row, value.ones)
 
     def entrywise(self, tree: Any, op: str, left: Value, right: Value) -> Value:
         """An operation entry by entry; a vector beside a matrix goes along its last axis, as a bias does."""
         shape: Shape | None = None
         if left.ones or right.ones:
-            raise self.refuse(tree, r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
+            raise self.refuse(tree, _ONES)
         if left.shape is not None and right.shape is not None:
             long, short = sorted((left.shape, right.shape), key=len, reverse=True)
             if len(short) == 1 and len(long) == 2 and short[0] == long[0] != long[1]:
@@ -327,7 +337,7 @@ class Meaning:
         if known and _transposes(above):
             return None
         exponent = self.inner(above)
-        if not known or (shape and _has_entries(exponent.node)):
+        if not known or (shape and (exponent.shape != () or _has_entries(exponent.node))):
             return Value(self.call(tree, "exp", exponent.node), exponent.shape, exponent.row)
         if isinstance(exponent.node, lang.Number) and not shape:
             return None
@@ -351,13 +361,20 @@ class Meaning:
                     found.append(candidate)
         fitting = [f for f in found if self._fits(f)]
         plain = [f for f in fitting if not f.numbered] or fitting
-        chosen = self._chosen(tree, plain or found)
+        chosen = self._chosen(tree, plain or sorted(found, key=self._misses)[:1])
         if chosen is None:
             return self._unknown(tree, prefix + bases[0], below, above)
         if chosen.numbered:
-            readings = (f"{chosen.shown()} counted from 0", f"{chosen.shown()} counted from 1")
-            raise self.two_ways(tree, "an index that is a number", readings, "write a letter, and what it is in a delta")
+            raise self.two_ways(tree, "an index that is a number", ("counted from 0", "counted from 1"), "write a letter")
+        if not self._fits(chosen):
+            raise self.refuse(tree, self._misfit(chosen))
         return chosen
+
+    def _misfit(self, found: Found) -> str:
+        shape, count = self.names.shapes[found.name] or (), len(found.items)
+        have = f"{len(shape)} {'axis' if len(shape) == 1 else 'axes'}" if shape else "no axes"
+        more = "; more than one letter below stands in braces, x_{ik}" if count == 1 != len(shape) else ""
+        return f"{found.name} has {have}, and {count} {'index' if count == 1 else 'indices'} here{more}"
 
     def _divisions(self, word: str) -> Iterator[tuple[list[str], str]]:
         """The word as one name, or as known names in front of a last one: `xy` is x times y."""
@@ -405,6 +422,9 @@ class Meaning:
         if _leaf(leaf, "NUMBER") or _leaf(leaf, "ROMAN") or _leaf(leaf, "WORD"):
             yield str(leaf.children[0]), [more, *items[1:]] if more else items[1:]
 
+    def _misses(self, found: Found) -> int:
+        return abs(len(found.items) - len(self.names.shapes[found.name] or ()))
+
     def _fits(self, found: Found) -> bool:
         shape = self.names.shapes[found.name]
         return not found.items or shape is None or len(found.items) == len(shape)
@@ -415,14 +435,10 @@ class Meaning:
         distinct = {f.shown(): f for f in found}
         if len(distinct) > 1:
             gradient = next((f for f in found if not f.before and self.names.is_gradient(f.name)), None)
-            others = [f for f in distinct.values() if f is not gradient]
-            if gradient is not None and (gradient.name in self.names.given or not self._times_d(others)):
-                return gradient
+            if gradient is not None and all(f is gradient or f.before[:1] == ["d"] for f in distinct.values()):
+                return gradient  # in an answer d<name> is the gradient, also where d is a size
             raise self.two_ways(tree, "this", distinct, r"write \frac{\partial L}{\partial ...} for a gradient, \cdot between factors")
         return found[0]
-
-    def _times_d(self, others: list[Found]) -> bool:
-        return any(f.before for f in others)
 
     def _unknown(self, tree: Tree, base: str, below: Tree | None, above: Tree | None) -> Found:
         """A name of the learner's own: letters below are its indices, a number or a word is part of its name."""
@@ -443,6 +459,9 @@ class Meaning:
         """The expression for a name with indices and an exponent."""
         shape = self.names.shapes.get(found.name)
         node: lang.Expression = self.name(tree, found.name)
+        index = found.name in self.names.indices and not found.items
+        if found.name not in self.names.shapes and not self.left and not self.indexing and not index:
+            raise self.refuse(tree, self.names.unknown(found.name))
         if found.items:
             node, shape = lang.Subscript(*self.at(tree), node, tuple(found.items)), ()
         elif found.name not in self.names.shapes:
@@ -495,7 +514,7 @@ class Meaning:
 
     def _transposed(self, tree: Tree, value: Value) -> Value:
         if value.shape == ():
-            if any(not q.shape for q in ()) or not isinstance(value.node, lang.Subscript):
+            if not isinstance(value.node, lang.Subscript):
                 return value  # a number is its own transpose
             raise self.refuse(tree, "one entry has no transpose: leave the indices out, or the \\top")
         if value.ones or (value.shape is not None and len(value.shape) == 1):
@@ -540,11 +559,18 @@ class Meaning:
             apart = [node for item in items for node in self._exploded(item)]
             if axes is not None and len(apart) != axes and len(items) == axes and any(_has_number(item) for item in items):
                 apart = [self._index_expression(item) for item in items]  # x_{2i}
-            elif axes is not None and len(apart) != axes == len(items) and len(items) > 1:
+            elif axes is not None and len(apart) != axes == len(items) > 1 and all(map(self._is_product, items)):
                 apart = [self._index_expression(item) for item in items]  # W_{dt+c, g}, W_{d t, g}
         finally:
             self.indexing -= 1
         return apart, any(isinstance(n, lang.Number) and n.value != 0 for n in apart)
+
+    def _is_product(self, item: Any) -> bool:
+        """Whether letters side by side below are all known, so that `dt` can be d times t."""
+        if not isinstance(item, list) or (len(item) == 1 and len(str(item[0].children[0].children[0])) == 1):
+            return True
+        letters = [c for unit in item for token in unit.scan_values(lambda t: t.type == "WORD") for c in str(token)]
+        return all(c in self.names.indices or self.names.is_value(c) for c in letters)
 
     def _index_expression(self, item: Any) -> lang.Expression:
         return Chain(self, item).value().node if isinstance(item, list) else self.either(item).node
@@ -639,12 +665,7 @@ class Meaning:
         if len(text) > MAX_DIGITS:
             raise self.refuse(atom, f"a number of more than {MAX_DIGITS} digits")
         value = Value(lang.Number(*self.at(atom), int(text) if text.isdigit() else float(text), text))
-        if above is not None and _leaf(above, "NUMBER") and self._digit_follows(above):
-            raise self.refuse(above, "only one digit stands above without braces: write 10^{-5}")
         return self.raised(tree, value, above) if above is not None else value
-
-    def _digit_follows(self, above: Tree) -> bool:
-        return False
 
     def _frac(self, atom: Tree) -> Value:
         top, bottom = _trees(atom)
@@ -819,11 +840,8 @@ class Meaning:
         return self._matrix(tree, left, right) if left.shape != () and right.shape != () else self._times(tree, left, right)
 
     def _times(self, tree: Any, left: Value, right: Value) -> Value:
-        if left.ones or right.ones:
-            raise self.refuse(tree, r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
-        shape = right.shape if left.shape == () else left.shape
-        row = right.row if left.shape == () else left.row
-        return Value(lang.Binary(*self.at(tree), "*", left.node, right.node), shape, row)
+        other = right if left.shape == () else left
+        return Value(lang.Binary(*self.at(tree), "*", left.node, right.node), other.shape, other.row, other.ones)
 
     def _matrix(self, tree: Any, left: Value, right: Value) -> Value:
         if left.ones or right.ones:
@@ -853,17 +871,23 @@ class Meaning:
         raise self.refuse(tree, "tensors with more than two axes have no matrix product: write the indices")
 
     def _with_ones(self, tree: Any, left: Value, right: Value) -> Value:
-        r"""`\mathbf{1}^\top A` adds up the rows of A, `A \mathbf{1}` its columns."""
+        r"""`\mathbf{1}^\top A` adds up the rows of A, `A \mathbf{1}` its columns; the ones hold their factor."""
+        ones, other = (left, right) if left.ones else (right, left)
+        axes = None if other.shape is None else len(other.shape)
+        if axes in (1, 2) and not other.ones and left.ones and left.row and not right.row:
+            return self._summed(tree, ones, other, 0, other.shape[1:])  # type: ignore[index]
+        if axes == 2 and right.ones and not right.row:
+            return self._summed(tree, ones, other, 1, other.shape[:1])  # type: ignore[index]
+        if axes == 1 and right.ones and not right.row and left.row:
+            return self._summed(tree, ones, other, 0, ())
+        raise self.refuse(tree, _ONES)
+
+    def _summed(self, tree: Any, ones: Value, other: Value, axis: int, shape: Shape) -> Value:
         at = self.at(tree)
-        if left.ones and left.row and right.shape is not None and not right.ones and not right.row and len(right.shape) in (1, 2):
-            node = lang.Call(*at, lang.Attribute(*at, right.node, "sum"), (self.number(tree, 0),), ())
-            return Value(node, right.shape[1:], row=len(right.shape) == 2)
-        if right.ones and not right.row and left.shape is not None and not left.ones and len(left.shape) == 2:
-            node = lang.Call(*at, lang.Attribute(*at, left.node, "sum"), (self.number(tree, 1),), ())
-            return Value(node, left.shape[:1])
-        if right.ones and not right.row and left.shape is not None and left.row and len(left.shape) == 1:
-            return Value(lang.Call(*at, lang.Attribute(*at, left.node, "sum"), (), ()), ())
-        raise self.refuse(tree, r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
+        total = lang.Call(*at, lang.Attribute(*at, other.node, "sum"), (self.number(tree, axis),), ())
+        plain = isinstance(ones.node, lang.Number) and ones.node.value == 1
+        node = total if plain else lang.Binary(*at, "*", ones.node, total)
+        return Value(node, shape, row=axis == 0 and len(shape) == 1)
 
     def operated(self, tree: Any, op: str, left: Value, right: Value) -> Value:
         """A product or quotient whose operator is written."""
@@ -941,10 +965,12 @@ class Chain:
 
     def _beside(self, at: int) -> None:
         """A number is not written after what it multiplies."""
-        if at and _leaf_of(self.parts[at], "NUMBER") and not isinstance(self.parts[at - 1], Token):
-            before = self.parts[at - 1]
+        part, before = self.parts[at], self.parts[at - 1]
+        if at and _leaf_of(part, "NUMBER") and not any(s.data == "below" for s in part.children[1:]):
+            if isinstance(before, Tree) and any(s.data == "above" and _leaf(s.children[-1], "NUMBER") for s in before.children[1:]):
+                raise self.m.refuse(part, "more than one digit above stands in braces: write x^{10}")
             if _leaf_of(before, "NUMBER") or _leaf_of(before, "WORD"):
-                raise self.m.refuse(self.parts[at], "a number after a name is a product, an index or a power: write 2x, x_{2} or x^2")
+                raise self.m.refuse(part, "a number after a name is a product, an index or a power: write 2x, x_{2} or x^2")
 
     def _after_slash(self, begun: int) -> None:
         r"""`a / b c` has two readings; `1/N \sum` and `1/(2N) (p - y)` have one."""
@@ -1064,7 +1090,8 @@ class Chain:
             return None
         upright = _leaf(part.children[0], "ROMAN")
         found = m.resolve(unit, ["d" + b for b in bases], False, below_, above)
-        if m.names.is_value("d") and not upright and not m.left and found.name not in m.names.given:
+        beside = part.meta.end_pos == unit.meta.start_pos
+        if m.names.is_value("d") and not upright and not m.left and not beside and not m.spaced(unit.meta.start_pos):
             raise m.two_ways([part, unit], f"d {bases[0]}", (f"the gradient {found.name}", f"d times {bases[0]}"),
                              r"write \frac{\partial L}{\partial ...}, or d \cdot ...")  # fmt: skip
         if m.names.is_value("d") and not upright and m.spaced(unit.meta.start_pos):
@@ -1274,8 +1301,8 @@ class Limits:
                 bound += [node for unit in item for node in m._index_letters(unit)]
                 m.indexing -= 1
                 continue
-            index, condition = self._condition(item)
-            bound.append(index)
+            index, condition = self._condition(item, bound)
+            bound += [] if index is None else [index]
             if condition is not None:
                 mask = condition if mask is None else lang.Binary(*m.at(item), "&", mask, condition)
         if not bound or not all(isinstance(b, lang.Name) or isinstance(b, lang.Sequence) for b in bound):
@@ -1288,8 +1315,10 @@ class Limits:
             raise m.refuse(self.below, f"the upper limit is missing: {self.shown}_{{j=1}}^{{D}}")
         return bound, mask
 
-    def _condition(self, item: Tree) -> tuple[lang.Expression, lang.Expression | None]:
-        r"""`j=1`, `j \ne i`, `j \le i`"""
+    def _condition(
+        self, item: Tree, bound: list[lang.Expression]
+    ) -> tuple[lang.Expression | None, lang.Expression | None]:
+        r"""`j=1`, `j \ne i`, `j \le i`; after the index, `n: t_n = v`, a condition."""
         m = self.m
         relation = _trees(item)[0]
         sums = _trees(relation)
@@ -1299,11 +1328,12 @@ class Limits:
         m.indexing += 1
         left, right = (m.sum(s).node for s in sums)
         m.indexing -= 1
+        mask = lang.Binary(*m.at(item), signs[0], left, right)
+        if bound and (not isinstance(left, lang.Name) or left.name in [b.name for b in bound if isinstance(b, lang.Name)]):
+            return None, mask
         if not isinstance(left, lang.Name):
             raise m.refuse(item, f"under {self.shown} the index stands first: j=1, j \\ne i")
-        if signs == ["=="]:
-            return lang.Sequence(*m.at(item), (left, right)), None
-        return left, lang.Binary(*m.at(item), signs[0], left, right)
+        return (lang.Sequence(*m.at(item), (left, right)), None) if signs == ["=="] else (left, mask)
 
     def _limited(self, index: lang.Expression) -> lang.Expression:
         r"""(j, 0, D - 1), whether it is counted from 0 or from 1."""
@@ -1319,6 +1349,8 @@ class Limits:
         least = _constant(first)
         if least not in (0, 1):
             raise m.refuse(self.below, f"{self.shown} begins at 0 or at 1; write a condition for a part of the axis, as j \\ge i")
+        if isinstance(upper, lang.Name) and upper.name not in m.names.indices and not m.names.known(upper.name):
+            raise m.refuse(self.above, m.names.unknown(upper.name))
         whole = self._whole(index.name, least, upper)
         if whole:
             return index

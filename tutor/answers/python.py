@@ -454,10 +454,10 @@ class _Converter:
         return (*self.place(node), self.source.raw, self.source.indent + 1)
 
     def _assign(self, node: ast.Assign) -> lang.Statement | None:
-        if isinstance(node.value, ast.Constant) and node.value.value in (None, ...):
-            if not isinstance(node.targets[0], ast.Attribute):  # w.grad = None makes room for the next backward pass
-                self.notes.append(f"line {self.source.number}: still to be given: {self.source.raw[:60]}")
-                return None
+        blank = isinstance(node.value, ast.Constant) and node.value.value in (None, ...)
+        if blank and not isinstance(node.targets[0], ast.Attribute):  # w.grad = None zeroes a gradient
+            self.notes.append(f"line {self.source.number}: still to be given: {self.source.raw[:60]}")
+            return None
         targets = tuple(self.target(target) for target in node.targets)
         return lang.Assign(*self._start(node), targets, self.expression(node.value))
 
@@ -472,7 +472,8 @@ class _Converter:
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
             name = value.func.attr
             if name in _PASSED_CALLS:
-                return self._pass(node)
+                self._pass(node)
+                return None
             if (name.endswith("_") and not name.endswith("__")) or name == "at":
                 call = self.expression(value)
                 assert isinstance(call, lang.Call)
@@ -480,18 +481,19 @@ class _Converter:
         if isinstance(value, ast.Compare) and isinstance(value.ops[0], ast.Eq):
             raise self.refuse(node, "== compares: write name = formula")
         self.expression(value)  # what is passed over is in the language all the same
-        return self._pass(node)
+        self._pass(node)
+        return None
 
     def _import(self, node: ast.Import) -> None:
         for module in node.names:
             if module.name.split(".")[0] not in _MODULES:
                 raise self.refuse(node, f"import {module.name} is not part of an answer; torch needs no import")
-        return self._pass(node)
+        self._pass(node)
 
     def _importfrom(self, node: ast.ImportFrom) -> None:
         if (node.module or "").split(".")[0] not in _MODULES or node.level:
             raise self.refuse(node, "this import is not part of an answer; torch needs no import")
-        return self._pass(node)
+        self._pass(node)
 
     def _pass(self, node: ast.stmt) -> None:
         if self.source.raw != "pass":

@@ -82,7 +82,8 @@ def worst(given: Tensor, true: Tensor, count: int = 3) -> list[tuple[tuple[int, 
     for flat in order.tolist():
         if gap[flat] == 0:
             break
-        index, rest = [], flat
+        index: list[int] = []
+        rest = flat
         for extent in reversed(given.shape):
             index.insert(0, rest % extent)
             rest //= extent

@@ -300,7 +300,7 @@ class IndexStyle:
         tensors = [self._aligned(value, axes) for value in values]
         made = self.run._library(node, function, *tensors)
         if made.ndim != len(axes):
-            raise self.run.refuse(node, "this is not for single entries: with indices, write Sum(...) or MaxOver(x[i, k], k)")
+            raise self.run.refuse(node, "this is not for single entries: write Sum(...) or MaxOver(x[i, k], k)")
         return Named(made, axes)
 
     def _aligned(self, value: Named, axes: tuple[str, ...]) -> Tensor:
@@ -341,13 +341,10 @@ class IndexStyle:
         """Entries at computed places: `E[t[n], d]`, `x[o + k]` (0 outside), `A[i, i]`, `gain[0, h]`."""
         places = []
         for item, extent in zip(items, array.shape, strict=True):
-            place = self._index_value(item)
-            plain = isinstance(item, lang.Name) and item.name in self.extents
-            if plain and self.extents[item.name] != extent:  # type: ignore[attr-defined]
-                raise self.run.refuse(
-                    item, f"{item.name} runs over {self.extents[item.name]} values, but this axis has {extent}"
-                )  # type: ignore[attr-defined]
-            places.append(place)
+            if isinstance(item, lang.Name) and self.extents.get(item.name, extent) != extent:
+                runs = self.extents[item.name]
+                raise self.run.refuse(item, f"{item.name} runs over {runs} values, but this axis has {extent}")
+            places.append(self._index_value(item))
         axes = tuple(dict.fromkeys(axis for place in places for axis in place.axes))
         self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
         inside: Tensor | None = None
@@ -581,7 +578,8 @@ def _flat(node: lang.Subscript) -> tuple[lang.Expression, tuple[lang.Expression,
     """`x[i][j]` is `x[i, j]`."""
     base, items = node.value, node.items
     while isinstance(base, lang.Subscript):
-        base, items = base.value, base.items + items
+        items = base.items + items
+        base = base.value
     return base, items
 
 

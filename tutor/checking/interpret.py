@@ -255,7 +255,7 @@ class Run:
 
     def _storable(self, target: lang.Expression, value: Any) -> Any:
         if isinstance(value, range):
-            return library.array(value) if len(value) <= library.MAX_LOOP else self._too_long(target)
+            return self._library(target, library.array, value)
         raise self.refuse(target, f"{library.kind_of(value)} cannot be given a name")
 
     def _too_long(self, node: lang.Expression) -> Any:
@@ -441,11 +441,13 @@ class Run:
         return self._torch(node, value.__getitem__, index)
 
     def _from_tuple(self, node: lang.Subscript, value: Any) -> Any:
+        if len(node.items) != 1:
+            raise self.refuse(node, "one index is expected here")
         item = self.evaluate(node.items[0])
         if isinstance(item, slice):
             return value[item]
         at = self._within(node, lambda: library.whole_number(item, "an index"))
-        if len(node.items) != 1 or not -len(value) <= at < len(value):
+        if not -len(value) <= at < len(value):
             raise Located(TorchRefuses(f"index {at} is out of range: there are {len(value)}"), node)
         return value[at]
 
@@ -459,9 +461,7 @@ class Run:
         if isinstance(value, (int, slice, Tensor)) or value is None or value is Ellipsis:
             return value
         if isinstance(value, (range, tuple)):
-            if len(value) > library.MAX_LOOP:
-                self._too_long(item)
-            return self._library(item, library.array, tuple(value))
+            return self._library(item, library.array, value)
         raise self.refuse(item, f"{library.kind_of(value)} is not an index")
 
     def _turned(self, node: lang.Subscript, value: Tensor, index: Any) -> tuple[Tensor, Any]:
@@ -510,10 +510,10 @@ class Run:
             node = node.value
         if not isinstance(node, lang.Name) or node.name not in MODULES:
             return None
-        if node.name in self.variables or node.name in self.names.quantities:
-            # a tensor may be called F; F.one_hot is the module's all the same
-            if not parts or parts[-1] in _ATTRIBUTES or parts[-1] in library.METHOD or parts[-1] in ("grad", "data"):
-                return None
+        # a tensor may be called F; F.one_hot is the module's all the same
+        tensors = not parts or parts[-1] in _ATTRIBUTES or parts[-1] in library.METHOD or parts[-1] in ("grad", "data")
+        if tensors and (node.name in self.variables or node.name in self.names.quantities):
+            return None
         return (node.name, *reversed(parts))
 
     def _module_constant(self, node: lang.Attribute, path: tuple[str, ...]) -> Any:

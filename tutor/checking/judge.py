@@ -79,7 +79,8 @@ class Judge:
     """The parts of judging that need no text."""
 
     def __init__(self, exercise: Exercise, seed: int, lenient: bool, draws: list[Point], tolerance: Tolerance = DOUBLE):
-        self.exercise, self.seed, self.lenient, self.points = exercise, seed, lenient, draws
+        self.exercise, self.seed, self.lenient = exercise, seed, lenient
+        self.points = draws if isinstance(draws, Points) else Points(draws)
         self.tolerance = tolerance
         self.names: Names = exercise._cached("names", lambda: Names(exercise))
         self.extra: dict[str, dict[int, Tensor]] = {}  # gradients of the learner's own quantities, by draw
@@ -107,8 +108,7 @@ class Judge:
         return "equal" if "equal" in found else "unknown"
 
     def _clearly_equal(self, meaning: Meaning, given: list[Tensor | None]) -> bool:
-        shared = isinstance(self.points, Points) and meaning.name not in self.extra
-        true = self.points.flat(meaning) if shared else None  # type: ignore[attr-defined]
+        true = self.points.flat(meaning) if meaning.name not in self.extra else None
         if true is None:
             return False
         for value, point in zip(given, self.points, strict=True):
@@ -144,12 +144,13 @@ class Judge:
             expected = self.expected(meaning, stop, point)
             if value is None or expected is None:
                 return False
-            if compare.same(value, expected, lambda p=point: p.scale(meaning), self.tolerance) not in (
-                "equal",
-                "unknown",
-            ):  # type: ignore[misc]
+            if not self._close(meaning, value, expected, point):
                 return False
         return True
+
+    def _close(self, meaning: Meaning, given: Tensor, expected: Tensor, point: Point) -> bool:
+        how = compare.same(given, expected, lambda: point.scale(meaning), self.tolerance)
+        return how in ("equal", "unknown")
 
     def expected(self, meaning: Meaning, stop: Mapping[str, Tensor], point: Point) -> Tensor | None:
         """The value that follows from R."""
@@ -216,10 +217,7 @@ class Judge:
             if case.given.squeeze().shape != case.true.squeeze().shape:
                 return
             reshaped = case.given.reshape(case.true.shape)
-            if compare.same(reshaped, case.true, lambda p=point: p.scale(meaning), self.tolerance) not in (
-                "equal",
-                "unknown",
-            ):  # type: ignore[misc]
+            if not self._close(meaning, reshaped, case.true, point):
                 return
         if cases:
             yield Mistake(
@@ -280,7 +278,8 @@ class Judge:
 
     def _stems(self, line: Judged, origin: Judged, lines: list[Judged]) -> bool:
         """Whether a line reads another one, directly or through others."""
-        reached, todo = set(), [line]
+        reached: set[str] = set()
+        todo = [line]
         while todo:
             current = todo.pop()
             for name in current.sources - reached:

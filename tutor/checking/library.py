@@ -129,16 +129,20 @@ def real(value: Any) -> Tensor:
     raise Refusal(f"{kind_of(value)} is not a tensor")
 
 
-def array(value: Any, whole: bool = False) -> Tensor:
+def array(value: Any) -> Tensor:
     """Nested lists of numbers or tensors as one tensor; all whole numbers stay whole (they may be indices)."""
     if isinstance(value, Tensor):
         return value
     if isinstance(value, range):
-        value = tuple(value)
+        if len(value) > MAX_LOOP:
+            raise Refusal(f"a range of more than {MAX_LOOP} numbers")
+        return torch.tensor(list(value), dtype=torch.int64)
     if isinstance(value, tuple):
         if not value:
             return torch.zeros(0, dtype=FLOAT)
-        rows = [array(item, whole) for item in value]
+        if all(type(item) is int and abs(item) < 2**62 for item in value):
+            return torch.tensor(value, dtype=torch.int64)
+        rows = [array(item) for item in value]
         if any(row.shape != rows[0].shape for row in rows):
             raise TorchRefuses("the rows of a list differ in shape", tuple(tuple(r.shape) for r in rows[:2]))
         if len({row.dtype for row in rows}) > 1:
@@ -268,7 +272,7 @@ def effect(*names: str) -> Callable[..., Any]:
 
 
 def _elementwise(path: str) -> Callable[..., Any]:
-    function = reduce(getattr, path.split(".")[1:], torch)
+    function: Any = reduce(getattr, path.split(".")[1:], torch)
 
     def run(limits: Limits, x: Any) -> Any:
         x = real(x)
@@ -601,7 +605,7 @@ def _einsum(limits, equation, *operands):
 def _tensordot(limits, x, other, dims=2):
     x, other = real(x), real(other)
     limits.work(x.numel() * other.numel())
-    return asking_torch(torch.tensordot, x, other, dims=dims)
+    return asking_torch(torch.tensordot, x, other, dims=whole_number(dims, "dims"))
 
 
 # -- elementwise arithmetic, shared with the operators --
@@ -1346,4 +1350,8 @@ def call(entry: Entry, limits: Limits, arguments: list[Any], named: dict[str, An
         raise Refusal(f"{missing[0]} is missing: {entry.usage}")
     if entry.numpy:
         given["numpy"] = numpy
-    return entry.run(limits, *arguments, **given)
+    before = limits.entries
+    made = entry.run(limits, *arguments, **given)
+    if limits.entries == before and isinstance(made, Tensor):
+        limits.room(made.numel())  # what only rearranges may still copy
+    return made

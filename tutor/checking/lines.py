@@ -15,7 +15,7 @@ from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
 from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.report import NOTES, Mistake, Report, Sentence
-from tutor.checking.truth import Point, Points, points, worked
+from tutor.checking.truth import Point, points, worked
 from tutor.errors import UsageError
 from tutor.exercise import Exercise
 from tutor.numeric.evaluate import number
@@ -23,6 +23,7 @@ from tutor.numeric.sample import checked_sizes
 
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
+MANY_MISTAKES = 40  # wrong lines whose causes are looked for
 MANY_TRIALS = 24  # helpers and gradients that are tried on one another
 
 
@@ -50,6 +51,7 @@ class SheetJudge(Judge):
         self._worked_run: Run | None = None
         self._helper_lines: dict[int, Judged] = {}
         self._trials = 0
+        self.diagnosed = self._looked = 0
 
     def meaning(self, segment: Segment) -> Meaning:
         return self.meaning_of(segment.name)
@@ -62,12 +64,14 @@ class SheetJudge(Judge):
             cost = Run(self.outline, self.points[0], self._pinned(self.points[0])).execute().limits
             if max(cost.steps / MANY_STEPS, cost.entries / MANY_ENTRIES) * len(self.points) > 1:
                 self.points = self.points.few()
-        return self._run(self._pinned)
+        made = self._run(self._pinned)
+        self._cost = sum(run.limits.steps for run in made)
+        return made
 
     def _run(self, instead: Callable[[Point], dict[tuple[str, int], Tensor]]) -> list[Run]:
         """The sheet at every draw; an exercise of scalars goes through all draws at once where nothing has a shape."""
         replaced = [instead(point) for point in self.points]
-        if self.outline.elementwise and len(self.points) > 1 and isinstance(self.points, Points):
+        if self.outline.elementwise and len(self.points) > 1:
             together = {key: torch.stack([each[key] for each in replaced]) for key in replaced[0]}
             run = Run(self.outline, self.points.stack, together).execute()
             if not run.failures:
@@ -314,12 +318,14 @@ class SheetJudge(Judge):
         self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]
     ) -> list[mistakes.Case]:
         """The learner's values beside what R leads to at each draw."""
+        self.diagnosed += 1
         made = []
         for value, stop, point in zip(given, stops, self.points, strict=True):
             expected = self.expected(meaning, stop, point)
             if value is not None and expected is not None:
-                own = meaning.name in self.extra  # no quantity of the exercise: its step is not spoilt
-                known = None if own else {**point.values, **self.walked(stop, point)}
+                # the learner's own quantity has no step of ours to spoil; nor is a long row of mistakes looked into
+                plain = meaning.name in self.extra or self.diagnosed > MANY_MISTAKES
+                known = None if plain else {**point.values, **self.walked(stop, point)}
                 made.append(mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known))
         return made
 
@@ -433,6 +439,8 @@ class SheetJudge(Judge):
         """A helper has no entry of its own, unless torch or the language refuses it."""
         if failure is None or isinstance(segment.statement, lang.Unreadable):
             return None
+        if any((j.line, j.column) == (failure.line, failure.column) for j in self.judged):
+            return None  # `a, b = ...` is one line
         if failure.kind == "unreadable":
             return Judgement("unreadable", Sentence("unreadable", {"reason": failure.reason}))
         if failure.kind == "torch":
@@ -476,7 +484,7 @@ class SheetJudge(Judge):
             known = self._helper_lines.get(id(state.segment))
             for candidate in [known.name] if known else self._lookalikes(state.segment):
                 self._trials += 1
-                if self._trials > MANY_TRIALS or self.runs[0].limits.steps * self._trials > MANY_STEPS:
+                if self._trials > MANY_TRIALS or self._cost * self._trials > MANY_STEPS:
                     return None
                 if self._right_with(segment, meaning, state.segment, candidate):
                     return known or self._blame(state.segment, candidate)
@@ -488,6 +496,9 @@ class SheetJudge(Judge):
 
     def _lookalikes(self, helper: Segment) -> Iterator[str]:
         """Gradients that the helper equals but for one known mistake."""
+        self._looked += 1
+        if self._looked > MANY_MISTAKES:
+            return
         given = [self.value(run, helper) for run in self.runs]
         own = {state.segment.name for state in self.states}
         if f"d{helper.name}" in self.extra:

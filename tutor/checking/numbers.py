@@ -82,8 +82,8 @@ def _computed(node: lang.Binary) -> tuple[Tensor, Tensor]:
         if not exact and float(value):
             share += abs(float(slack) / float(value))
     absolute = (0.0 if exact_a else float(slack_a)) + (0.0 if exact_b else float(slack_b))
-    slack = absolute if node.op in "+-" else share * abs(made)
-    return _number(made), _number(max(slack, 1e-9 * abs(made)))
+    unsure = absolute if node.op in "+-" else share * abs(made)
+    return _number(made), _number(max(unsure, 1e-9 * abs(made)))
 
 
 def _exact(node: lang.Expression) -> bool:

@@ -172,9 +172,9 @@ class Outline:
 
     def _plain_touches(self, statement: lang.Statement, loops: frozenset[str]) -> Iterator[Touch]:
         if isinstance(statement, lang.Unreadable):
-            name = self.names.meaning(_gradient_name(statement.target)).name if statement.target else ""
-            if name:
-                yield Touch(name, "define", statement, frozenset(), bool(loops))
+            if statement.target:
+                given = self.names.meaning(_gradient_name(statement.target)).name
+                yield Touch(given, "define", statement, frozenset(), bool(loops))
             return
         self.style[id(statement)] = self._index_style(statement, loops)
         reads = frozenset(self._reads(statement)) - loops

@@ -371,8 +371,6 @@ class Verification(Shown):
         return not self.disputes and all(row.agrees for row in self.rows)
 
 
-
-
 def verify(
     exercise: Exercise,
     *,

@@ -74,11 +74,11 @@ def compare(
     allowed = rtol * torch.where(alike, 0.0, larger) + atol * terms
     above_noise = gap > atol * terms
     relative = torch.where(above_noise, gap / larger.clamp(min=1e-300), 0.0)
-    errors = {"max_abs_error": float(gap.max()), "max_rel_error": float(relative.max())}
+    errors = float(gap.max()), float(relative.max())
     if bool((gap <= allowed).all()):
-        return Comparison(True, **errors)
+        return Comparison(True, "", *errors)
     doubtful = bool((gap <= DOUBT * allowed).all())
-    return Comparison(False, "value", **errors, ratio=ratio(a, b, rtol, atol), worst=_worst(a, b), doubtful=doubtful)
+    return Comparison(False, "value", *errors, ratio(a, b, rtol, atol), _worst(a, b), doubtful)
 
 
 def ratio(a: Tensor, b: Tensor, rtol: float = 1e-9, atol: float = 1e-12) -> float | None:

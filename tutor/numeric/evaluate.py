@@ -273,7 +273,7 @@ def _inside(entry: str, axis: int) -> Callable[..., Any]:
                 f"{entry} leaves axis {axis + 1}, which ends at {extent - 1}: its index runs from {low} to {high}; "
                 "guard it with Piecewise((..., condition), (0, True))"
             )
-        return index.clamp(0, extent - 1)
+        return index
 
     return check
 
@@ -462,7 +462,6 @@ class Input:
 
 # -- reading formulas ------------------------------------------------------------------------------------
 
-_RELATIONS = tuple(_COMPARE)
 _ARITHMETIC_OPS = ("add", "sub", "mul", "div", "neg")  # Python's own operators: numbers will do
 _TENSORS_ONLY = ("maximum", "minimum")
 # functions that are finite wherever their argument is: what a mask may multiply instead of select
@@ -735,7 +734,7 @@ class Builder:
         if isinstance(expr, Or):  # looked at only where those before it fail
             opposite = And(*(sympy.Not(a, evaluate=False) for a in expr.args), evaluate=False)
             return self.apply("not", (self.condition(opposite, guard),), kind="bool")
-        if not isinstance(expr, _RELATIONS):
+        if not isinstance(expr, Relational) or type(expr) not in _COMPARE:
             raise ExerciseError(f"the condition {expr} cannot be evaluated: use < <= > >= Eq Ne, joined by & | ~")
         whole = _is_whole(expr.lhs) and _is_whole(expr.rhs)
         sides = [(self.whole if whole else self.read)(side, guard) for side in (expr.lhs, expr.rhs)]
@@ -994,7 +993,7 @@ class Builder:
         parts, bound = _solved(parts, bound)
         if parts.constant == 0:
             return Term(S.Zero)
-        targets, parts = _targets(parts, bound)
+        targets, parts = _targets(parts, bound, () if guard is None else guard.axes)
         conditions = [*parts.conditions, *(Eq(*d.args[:2], evaluate=False) for d in parts.deltas)]
         if targets:
             return self.scatter(targets, parts, conditions, bound, guard)
@@ -1030,7 +1029,7 @@ class Builder:
                 todo.append(self.reduced(lone, over))
                 left = [i for i in left if i not in over]
             else:
-                f, g = min(_pairs(todo, left), key=lambda pair: _cost(*pair, todo, left))
+                f, g = min(_pairs(todo, left), key=lambda pair: _cost(pair, todo, left))
                 todo.remove(f)
                 todo.remove(g)
                 others = {a for h in todo for a in h.axes}
@@ -1086,7 +1085,8 @@ class Builder:
     ) -> Term:
         """Sum(f * delta(t[n], v), n) = zeros.index_add_(0, t, f), jointly for several targets."""
         alone, inner = _apart(parts, conditions, targets, bound)
-        _, outside = self.guards(alone[1], guard)
+        # conditions on a target are among the inner ones, said of the place instead
+        _, outside = self.guards([c for c in alone[1] if free_indices(c).isdisjoint(targets)], guard)
         _, inside = self.guards(inner[1], outside)
         places = [self.whole(value, inside) for value in targets.values()]
         walked = self.ordered(a for place in places for a in place.axes)
@@ -1365,15 +1365,16 @@ def _solved(parts: Parts, bound: list[Idx]) -> tuple[Parts, list[Idx]]:
     return parts, bound
 
 
-def _targets(parts: Parts, bound: Sequence[Idx]) -> tuple[dict[Idx, Expr], Parts]:
-    """Free indices that a delta ties to summed ones: where rows are added into place."""
+def _targets(parts: Parts, bound: Sequence[Idx], kept: Sequence[Idx]) -> tuple[dict[Idx, Expr], Parts]:
+    """Free indices that a delta ties to summed ones: where rows are added into place. Those in `kept` stay free."""
     targets: dict[Idx, Expr] = {}
     made = replace(parts, deltas=[], conditions=list(parts.conditions))
     for delta in parts.deltas:
         for here, there in (delta.args[:2], delta.args[1::-1]):
             value = substitute(there, targets)
             free = free_indices(value)
-            fits = isinstance(here, Idx) and here not in bound and here not in targets and here not in free
+            taken = {*bound, *kept, *targets, *free}
+            fits = isinstance(here, Idx) and here not in taken
             if fits and _is_whole(value) and not free.isdisjoint(bound):
                 among = [v for v in targets if v in free_indices(there)]
                 among += [here] if any(here in free_indices(v) for v in targets.values()) else []
@@ -1404,7 +1405,8 @@ def _apart(
     inner.below = [substitute(e, targets) for e in inner.below]
     inside = [substitute(c, targets) for c in inside]
     # what holds at the target holds where it is added from
-    inside += [substitute(c, targets) for c in outside if free_indices(c) & reached & set(targets)]
+    inside += [substitute(c, targets) for c in outside if not free_indices(c).isdisjoint(targets)]
+    reached |= frozenset().union(*map(free_indices, outside))
     for v, value in targets.items():
         if v in reached:
             inside += [c for c in And.make_args(within(value, size(v))) if c != S.true]
@@ -1424,8 +1426,9 @@ def _pairs(todo: Sequence[Factor], left: Sequence[Idx]) -> list[tuple[Factor, Fa
     return [(f, g) for f, g in combinations(todo, 2) if any(i in f.axes and i in g.axes for i in left)]
 
 
-def _cost(f: Factor, g: Factor, todo: Sequence[Factor], left: Sequence[Idx]) -> tuple[float, float]:
+def _cost(pair: tuple[Factor, Factor], todo: Sequence[Factor], left: Sequence[Idx]) -> tuple[float, float]:
     """Work, then size of the result, as powers of a typical size."""
+    f, g = pair
     union = set(f.axes) | set(g.axes)
     others = {a for h in todo if h is not f and h is not g for a in h.axes}
     gone = {i for i in left if i in union and i not in others}

@@ -296,7 +296,12 @@ class Writer:
 
     def reduction(self, sign: str, node: ExprWithLimits) -> str:
         over = ",".join(i.name for i in bound_indices(node))
-        return f"{sign}{over} {self.write(node.args[0], PRODUCT)}"
+        return f"{sign}{over} {self.summand(node.args[0])}"
+
+    def summand(self, body: Expr) -> str:
+        """What is added up: a sign in front of it would look like one between the sum and the next term."""
+        text = self.write(body, PRODUCT)
+        return self.parenthesize(text) if text.startswith(self.minus) else text
 
     def _Product(self, node: ExprWithLimits) -> tuple[str, int]:
         return self.reduction("Π", node), PRODUCT
@@ -520,7 +525,7 @@ class LatexWriter(Writer):
 
     def reduction(self, sign: str, node: ExprWithLimits) -> str:
         over = ",".join(self.write(i) for i in bound_indices(node))
-        return rf"{sign}_{{{over}}} {self.write(node.args[0], PRODUCT)}"
+        return rf"{sign}_{{{over}}} {self.summand(node.args[0])}"
 
     def _Sum(self, node: ExprWithLimits) -> tuple[str, int]:
         return self.reduction(r"\sum", node), PRODUCT

@@ -1,0 +1,465 @@
+r"""LaTeX -> statements: `\frac{\partial L}{\partial z_{ik}} = \frac{1}{N} (p_{ik} - y_{ik})`, never run.
+
+A text is mathematics as it stands, or a document whose displayed mathematics is read and whose prose is passed over.
+Rows of `aligned` that begin with `=` are successive lines of one derivation. One bad line does not hide the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lark import Token
+
+from tutor.answers import language as lang
+from tutor.answers.latex_grammar import Tokenizer, parse
+from tutor.answers.latex_names import CALLED, Meaning, Names, Value, depth
+from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
+from tutor.errors import ReadingError
+
+if TYPE_CHECKING:
+    from tutor.exercise import Exercise
+
+_DISPLAY = (
+    "equation|align|aligned|alignat|alignedat|gather|gathered|multline|flalign|eqnarray|displaymath|math|split"
+)
+_REGION = re.compile(
+    rf"\\begin[ \t]*\{{(?P<env>(?:{_DISPLAY})\*?)\}}|(?P<open>\\\[)|(?P<inline>\\\()|(?P<dollars>\$\$)|(?P<dollar>\$)"
+    r"|\\begin[ \t]*\{(?P<verbatim>verbatim|lstlisting|comment)\}|%[^\n]*|\\.",
+    re.DOTALL,
+)
+_ALONE_BEFORE = re.compile(r"(?:^|\n)[ \t]*(?:[-*+]|\d+[.)]|\\item|&)?[ \t]*$")
+_ALONE_AFTER = re.compile(r"[ \t]*[.,;]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$)")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_OPENING = ("LPAR", "LBRACKET", "LBRACE", "LSET", "LBAR", "LNORM", "LFLOOR", "CASES")
+_CLOSING = ("RPAR", "RBRACKET", "RBRACE", "RSET", "RBAR", "RNORM", "RFLOOR", "ENDCASES")
+_DIVIDERS = ("ROW", "NEWLINE", "SEPARATOR", "QUAD", "COMMA", "AMP", "TEXT", "DOT", "FORALL")
+_LEFT = r"a line is name = formula, as \frac{\partial L}{\partial W} = x^\top \frac{\partial L}{\partial z}"
+
+
+def is_latex(text: str) -> bool:
+    """Whether a text is evidently LaTeX: it has a command and an equals sign, and is not Python with a line continuation."""
+    return "=" in text and _COMMAND.search(re.sub(r"#[^\n]*", "", text)) is not None
+
+
+def read(text: str, exercise: Exercise) -> lang.Sheet:
+    """The sheet that a text in LaTeX is, in the names of an exercise."""
+    reader = Reader(exercise)
+    return lang.Sheet(reader.text(text), reader.notes())
+
+
+def regions(text: str, start: int = 0, stop: int | None = None) -> list[tuple[int, int]]:
+    """Where displayed mathematics stands in a document; empty if nothing is marked as mathematics."""
+    stop = len(text) if stop is None else stop
+    found, at = [], start
+    while (mark := _REGION.search(text, at, stop)) is not None:
+        closing = _closing(mark)
+        at = mark.end()
+        if closing is None:
+            continue
+        end = text.find(closing, mark.end(), stop)
+        end, after = (stop, stop) if end < 0 else (end, end + len(closing))
+        inline = mark["inline"] or mark["dollar"]
+        alone = not inline or (_ALONE_BEFORE.search(text[max(0, mark.start() - 200) : mark.start()]) and _ALONE_AFTER.match(text, after))
+        if inline and "\n\n" in text[mark.end() : end]:
+            continue  # a lone dollar sign
+        if alone and not mark["verbatim"]:
+            found.append((mark.end(), end))
+        elif inline:
+            found.append((end, end))
+        at = after
+    return found
+
+
+def _closing(mark: re.Match[str]) -> str | None:
+    if mark["env"] or mark["verbatim"]:
+        return rf"\end{{{mark['env'] or mark['verbatim']}}}"
+    return {"open": r"\]", "inline": r"\)", "dollars": "$$", "dollar": "$"}.get(mark.lastgroup or "")
+
+
+@dataclass
+class _Line:
+    """A left side and what it is said to equal; `start` is where it begins."""
+
+    left: list[Token]
+    links: list[tuple[Token, list[Token]]] = field(default_factory=list)
+
+    @property
+    def last(self) -> list[Token]:
+        return self.links[-1][1] if self.links else self.left
+
+
+class Reader:
+    """Reads one stretch of LaTeX after another; names given in one are known in the next."""
+
+    def __init__(self, exercise: Exercise):
+        self.names = Names(exercise)
+        self.only_values = bool(exercise.asked) and all(exercise[name].kind == "value" for name in exercise.asked)
+        self.said: list[str] = []
+        self.lines = 0
+
+    def notes(self) -> list[str]:
+        made = [*self.said, *self.names.notes]
+        self.said, self.names.notes = [], []
+        return made
+
+    def given(self, statements: Iterable[lang.Statement]) -> None:
+        """Lines written in another way, which later formulas may read."""
+        for statement in statements:
+            for target in statement.targets if isinstance(statement, lang.Assign) else ():
+                base = lang.root(target)
+                name = base.name if isinstance(base, lang.Name) else ""
+                if isinstance(base, lang.Attribute) and isinstance(base.value, lang.Name):
+                    name = f"d{base.value.name}"
+                if name:
+                    self.names.define(name, None)
+
+    def text(self, text: str, first: int = 1) -> list[lang.Statement]:
+        """A whole text; its first line has this number."""
+        if len(text) > MAX_LENGTH:
+            raise ReadingError(f"the text has {len(text)} characters; at most {MAX_LENGTH} are read: divide it")
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        body = text.find(r"\begin{document}")
+        found = regions(text, max(body, 0))
+        if body < 0 and not found:
+            found = [(_after_header(text), len(text))]
+        made: list[lang.Statement] = []
+        for start, stop in found:
+            made += self.region(text, start, stop, first)
+        return made
+
+    def region(self, text: str, start: int, stop: int, first: int = 1) -> list[lang.Statement]:
+        """The statements of one stretch of mathematics."""
+        tokenizer = Tokenizer(text, self._known)
+        if first != 1:
+            place = tokenizer.place
+            tokenizer.place = lambda at: (place(at)[0] + first - 1, place(at)[1])  # type: ignore[method-assign]
+        tokens = tokenizer.read(start, stop)
+        made: list[lang.Statement] = []
+        for line in _lines(tokens):
+            self.lines += 1
+            if self.lines > MAX_LINES:
+                raise ReadingError(f"more than {MAX_LINES} lines: divide the sheet", line.left[0].line if line.left else 1)
+            made += _One(self, tokenizer, line).statements()
+        return made
+
+    def _known(self, word: str) -> bool:
+        return self.names.known(word) or self.names.known(f"d{word}") or word.lower() in CALLED or word in ("T", "d")
+
+
+def _after_header(text: str) -> int:
+    """Header lines of a sheet (`# exercise: ...`) are no mathematics."""
+    at = 0
+    for line in text.splitlines(keepends=True):
+        if line.strip() and not line.lstrip().startswith(("#", "%")):
+            break
+        at += len(line)
+    return at
+
+
+# -- tokens -> lines ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Piece:
+    divider: str
+    tokens: list[Token]
+
+    @property
+    def equal(self) -> bool:
+        return any(token.type == "EQUALS" for token in self.tokens)
+
+    def begins(self, *kinds: str) -> bool:
+        return bool(self.tokens) and self.tokens[0].type in kinds
+
+
+def _pieces(tokens: list[Token]) -> list[_Piece]:
+    """What stands between dividers, outside all brackets."""
+    made, divider, current, depth_ = [], "ROW", [], 0
+    for token in _without_words(tokens):
+        depth_ += (token.type in _OPENING) - (token.type in _CLOSING)
+        if token.type == "ERROR" and "never closed" in token:
+            depth_ = 0
+        if depth_ <= 0 and token.type in _DIVIDERS:
+            if current:
+                made.append(_Piece(divider, current))
+                divider = ""
+            divider = token.type if not divider or token.type in ("ROW", "TEXT", "FORALL") else divider
+            current = []
+        else:
+            current.append(token)
+    if current:
+        made.append(_Piece(divider, current))
+    return made
+
+
+def _without_words(tokens: list[Token]) -> list[Token]:
+    r"""`(\text{chain rule})` is a remark."""
+    made: list[Token] = []
+    for token in tokens:
+        made.append(token)
+        if token.type == "RPAR" and [t.type for t in made[-3:]] == ["LPAR", "TEXT", "RPAR"]:
+            made[-3:] = [made[-2]]
+    return made
+
+
+def _lines(tokens: list[Token]) -> Iterator[_Line]:
+    """Left sides with their chains of equalities."""
+    pieces = _pieces(tokens)
+    line: _Line | None = None
+    for n, piece in enumerate(pieces):
+        following = pieces[n + 1] if n + 1 < len(pieces) else None
+        how = "new" if line is None else _joins(piece, line, following)
+        if how == "new":
+            if line is not None:
+                yield line
+            line = _Line([])
+        if how != "dropped":
+            assert line is not None
+            _extend(line, piece)
+    if line is not None:
+        yield line
+
+
+def _extend(line: _Line, piece: _Piece) -> None:
+    if piece.divider in ("COMMA", "DOT") and line.last and not piece.equal:
+        line.last.append(_misplaced(piece))
+    for token in piece.tokens:
+        if token.type == "EQUALS":
+            line.links.append((token, []))
+        else:
+            line.last.append(token)
+
+
+def _misplaced(piece: _Piece) -> Token:
+    first = piece.tokens[0]
+    reason = "a full stop ends a formula" if piece.divider == "DOT" else "a comma ends a formula, or divides two of them"
+    return Token("ERROR", reason, start_pos=first.start_pos, line=first.line, column=first.column, end_pos=first.end_pos)
+
+
+def _joins(piece: _Piece, line: _Line, following: _Piece | None) -> str:
+    """Whether a piece goes on with the line, begins a new one, or is a remark."""
+    if piece.begins("EQUALS"):
+        return "joined"
+    open_end = not line.last or line.last[-1].type in ("OP", "SIGN", "BIG")
+    left_side = following is not None and following.divider == "AMP" and following.begins("EQUALS") and line.links and line.last
+    if open_end and line.links and not piece.equal:
+        return "joined"
+    if left_side or (piece.equal and (line.links or piece.divider not in ("AMP", "NEWLINE"))):
+        return "new"
+    if piece.begins("SIGN", "OP") and piece.divider in ("AMP", "ROW", "NEWLINE"):
+        return "joined"
+    if piece.divider in ("TEXT", "FORALL", "SEPARATOR") or (piece.divider in ("QUAD", "AMP") and _remark(piece)):
+        return "dropped"
+    if piece.divider == "COMMA" and any(token.type == "DOTS" for token in [*piece.tokens, *line.last]):
+        return "dropped"
+    return "new" if piece.divider == "ROW" else "joined"
+
+
+def _remark(piece: _Piece) -> bool:
+    return piece.begins("LPAR") or any(token.type in ("REL", "DOTS") for token in piece.tokens)
+
+
+# -- one line -> statements -----------------------------------------------------------------------------------
+
+
+class _One:
+    """One left side with its chain."""
+
+    def __init__(self, reader: Reader, tokenizer: Tokenizer, line: _Line):
+        self.reader, self.names, self.tokenizer, self.line = reader, reader.names, tokenizer, line
+        self.target: lang.Expression | None = None
+
+    def statements(self) -> list[lang.Statement]:
+        line = self.line
+        if self._binds_an_index():
+            return []
+        if not line.links:
+            return self._without_equals()
+        try:
+            self.target, shape, factor = self._left()
+        except ReadingError as error:
+            return [self._unreadable(self._all(), error)]
+        made: list[lang.Statement] = []
+        for n in range(len(line.links)):
+            made += self._link(n, shape, factor)
+        return made
+
+    def _without_equals(self) -> list[lang.Statement]:
+        """A formula that gives nothing a value is passed over where it is commentary, else refused."""
+        first = self.line.left[0]
+        error = next((t for t in self.line.left if t.type == "ERROR"), None)
+        reason, at = (str(error), error) if error is not None else (_LEFT, first)
+        return [self._unreadable(self.line.left, ReadingError(reason, at.line or 1, at.column or 1))]
+
+    def _all(self) -> list[Token]:
+        return [*self.line.left, *(token for sign, tokens in self.line.links for token in (sign, *tokens))]
+
+    def _binds_an_index(self) -> bool:
+        r"""`i = 1, \dots, N` says what an index runs over."""
+        left = self.line.left
+        if len(left) != 1 or left[0].type != "WORD":
+            return False
+        dotted = any(token.type == "DOTS" for _, tokens in self.line.links for token in tokens)
+        return str(left[0]) in self.names.indices or dotted
+
+    def _meaning(self, left: bool = False) -> Meaning:
+        tokenizer = self.tokenizer
+        spaced = {tokenizer.tokens[n].start_pos for n in tokenizer.spaced if n < len(tokenizer.tokens)}
+        return Meaning(self.names, tokenizer.place, spaced.__contains__, left)
+
+    def _checked(self, tokens: list[Token]) -> list[Token]:
+        first, last = tokens[0], tokens[-1]
+        if (last.end_pos or 0) - (first.start_pos or 0) > MAX_LINE:
+            raise ReadingError(f"a line of more than {MAX_LINE} characters: use a helper of your own", first.line or 1, first.column or 1)
+        return tokens
+
+    def _left(self) -> tuple[lang.Expression, object, lang.Expression | None]:
+        if not self.line.left:
+            sign = self.line.links[0][0]
+            raise ReadingError(f"nothing stands on the left: {_LEFT}", sign.line or 1, sign.column or 1)
+        tree = parse(self._checked(self.line.left))
+        meaning = self._meaning(left=True)
+        value = meaning.side(tree)
+        node = value.node
+        base = lang.root(node)
+        if not isinstance(base, lang.Name) or not isinstance(node, (lang.Name, lang.Subscript)) or base.name in ("pi", "inf"):
+            bare = re.search(r"_[A-Za-z]{2}", self._shown(self.line.left))
+            hint = "; more than one letter below stands in braces, x_{ik}" if bare else ""
+            raise meaning.refuse(tree, rf"on the left stands one name: {_LEFT}{hint}")
+        node, factor = self._diagonal(node)
+        return node, value.shape, factor
+
+    def _diagonal(self, node: lang.Expression) -> tuple[lang.Expression, lang.Expression | None]:
+        r"""`\partial p_{ik}/\partial z_{ij}` is given where both i agree, and 0 elsewhere."""
+        if not isinstance(node, lang.Subscript) or lang.root(node).name not in self.names.locals:  # type: ignore[attr-defined]
+            return node, None
+        items: list[lang.Expression] = []
+        factor: lang.Expression | None = None
+        for item in node.items:
+            at = item.line, item.column, item.end
+            if isinstance(item, lang.Name) and any(isinstance(i, lang.Name) and i.name == item.name for i in items):
+                other = lang.Name(*at, item.name + "'")
+                delta = lang.Call(*at, lang.Name(*at, "KroneckerDelta"), (other, item), ())
+                factor = delta if factor is None else lang.Binary(*at, "*", factor, delta)
+                item = other
+            items.append(item)
+        return lang.Subscript(node.line, node.column, node.end, node.value, tuple(items)), factor
+
+    def _link(self, n: int, shape: object, factor: lang.Expression | None) -> list[lang.Statement]:
+        """One equality of the chain."""
+        sign, tokens = self.line.links[n]
+        whole = [*self.line.left, sign, *tokens] if n == 0 else [sign, *tokens]
+        meaning = self._meaning()
+        try:
+            if not tokens:
+                raise ReadingError("nothing stands on the right", sign.line or 1, sign.column or 1)
+            value = self._right(meaning, whole, tokens)
+        except ReadingError as error:
+            stated = any(token.type in ("PARTIAL", "NABLA") for token in tokens)
+            if stated and n + 1 < len(self.line.links) and not any(token.type == "ERROR" for token in tokens):
+                return self._passed(sign, error.message)
+            return [self._unreadable(whole, error)]
+        missing = self._missing(value.node)
+        if missing and n + 1 < len(self.line.links):
+            return self._passed(sign, f"{missing} has no line of its own before")
+        assert self.target is not None
+        node = value.node
+        if factor is not None:
+            node = lang.Binary(node.line, node.column, node.end, "*", node, factor)
+        self._define(value)
+        return [lang.Assign(*self._start(whole), (self.target,), node)]
+
+    def _right(self, meaning: Meaning, whole: list[Token], tokens: list[Token]) -> Value:
+        self._checked(whole)
+        tree = parse(tokens)
+        value = meaning.side(tree)
+        if value.ones:
+            raise meaning.refuse(tree, r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
+        if depth(value.node) > MAX_DEPTH:
+            raise meaning.refuse(tree, f"more than {MAX_DEPTH} operations inside each other: use a helper of your own")
+        self._check_sums(meaning, tree, value.node)
+        return value
+
+    def _check_sums(self, meaning: Meaning, tree: object, node: lang.Expression) -> None:
+        r"""In `\sum_i a_i + b_i` the sum ends before the +; its index after that is somebody else's."""
+        assert self.target is not None
+        own = {part.name for part in lang.walk(self.target) if isinstance(part, lang.Name)}
+        bound = {name for part in lang.walk(node) for name in _bound(part)}
+        for name in sorted(bound - own):
+            stray = next(_free(node, name), None)
+            if stray is not None and name not in self.names.shapes:
+                line, column = stray.line, stray.column
+                shown = rf"\sum_{{{name}}}"
+                raise ReadingError(f"{name} stands outside its sum: {shown} ends before the next + or -; "
+                                   rf"write {shown} \left(a + b\right) if both belong to it", line, column)  # fmt: skip
+
+    def _missing(self, node: lang.Expression) -> str:
+        """A gradient or local derivative that is read and was not given."""
+        for part in lang.walk(node):
+            name = part.name if isinstance(part, lang.Name) else ""
+            if name in self.names.locals and name not in self.names.given:
+                return name
+            if name not in self.names.given and self.names.is_gradient(name) and not self.reader.only_values:
+                return name
+        return ""
+
+    def _define(self, value: Value) -> None:
+        assert self.target is not None
+        name = lang.root(self.target).name  # type: ignore[attr-defined]
+        shape = value.shape
+        if isinstance(self.target, lang.Subscript):
+            shape = tuple(f"?{name}{n}" for n in range(len(self.target.items)))
+        self.names.define(name, shape)
+
+    def _passed(self, sign: Token, reason: str) -> list[lang.Statement]:
+        self.reader.said.append(f"line {sign.line}: passed over, since the chain goes on: {reason}")
+        return []
+
+    # -- the learner's text --
+
+    def _start(self, tokens: list[Token]) -> tuple[int, int, str, int]:
+        first = tokens[0]
+        line, column = self.tokenizer.place(first.start_pos or 0)
+        return line, column, self._shown(tokens), column
+
+    def _shown(self, tokens: list[Token]) -> str:
+        text = self.tokenizer.text[tokens[0].start_pos : tokens[-1].end_pos]
+        text = " ".join(part.strip() for part in text.splitlines())
+        return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+    def _unreadable(self, tokens: list[Token], error: ReadingError) -> lang.Unreadable:
+        text = self._shown(tokens)
+        _, column = self.tokenizer.place(tokens[0].start_pos or 0)
+        base = lang.root(self.target) if self.target is not None else None
+        target = base.name if isinstance(base, lang.Name) else None
+        return lang.Unreadable(error.line, error.column, text[:200], column, error.message, target)
+
+
+def _bound(node: lang.Expression) -> Iterator[str]:
+    """The indices that a sum binds."""
+    if isinstance(node, lang.Call) and isinstance(node.function, lang.Name) and node.function.name in ("Sum", "Product"):
+        for argument in node.arguments[1:]:
+            first = argument.items[0] if isinstance(argument, lang.Sequence) else argument
+            if isinstance(first, lang.Name):
+                yield first.name
+
+
+def _free(node: lang.Expression, name: str) -> Iterator[lang.Expression]:
+    """Where an index stands outside the sums that bind it."""
+    if isinstance(node, lang.Name) and node.name == name:
+        yield node
+    if name in _bound(node):
+        assert isinstance(node, lang.Call)
+        for argument in node.arguments[1:]:
+            if isinstance(argument, lang.Sequence):
+                for part in argument.items[1:]:
+                    yield from _free(part, name)
+        return
+    if isinstance(node, lang.Call) and isinstance(node.function, lang.Name) and node.function.name.endswith("Over"):
+        if any(isinstance(a, lang.Name) and a.name == name for a in node.arguments[1:]):
+            return
+    for part in lang.parts(node):
+        yield from _free(part, name)
