@@ -673,6 +673,13 @@ def test_only_what_is_kept_is_computed_and_nothing_is_held():
     assert len(plan._schedule(frozenset(["d"])).steps) == 1
 
 
+def test_a_name_means_its_latest_definition():
+    z = tensor("z", (i,))
+    found = compile_program([("a", (i,), z[i] + 1), ("z", (i,), 2 * z[i]), ("b", (i,), z[i] + 1)])
+    run = found.run({"z": torch.ones(3).double()}, SIZES)
+    assert run["a"].tolist() == [2] * 3 and run["b"].tolist() == [3] * 3
+
+
 def test_names_are_nodes_of_their_own():
     """z = x*c; L = sum(exp(z)) + sum(exp(x*c)): the derivative by z sees the first use only."""
     z = tensor("z", (i, j))

@@ -15,10 +15,15 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 exam = pytest.importorskip("exam")
 exam_plain = sys.modules["exam_plain"]
+exam_course = sys.modules["exam_course"]
 exam_right = sys.modules["exam_right"]
 
 # every exercise, and of a family one more member
-ADDRESSES = [a for n, a in enumerate(exam.addresses()) if a.split(":")[0] not in {b.split(":")[0] for b in exam.addresses()[: n - 1]}]
+ADDRESSES = [
+    a
+    for n, a in enumerate(exam.addresses())
+    if a.split(":")[0] not in {b.split(":")[0] for b in exam.addresses()[: n - 1]}
+]
 EACH = -(-150 // len(ADDRESSES))  # 150 right and 150 wrong answers in all
 
 
@@ -74,7 +79,9 @@ def as_if(verdict):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("verdict, kind, found", [("correct", "wrong", "false correct"), ("wrong", "right", "false wrong")])
+@pytest.mark.parametrize(
+    "verdict, kind, found", [("correct", "wrong", "false correct"), ("wrong", "right", "false wrong")]
+)
 def test_a_bad_judge_fails(monkeypatch, verdict, kind, found):
     monkeypatch.setattr(tutor, "check", as_if(verdict))
     tally = sat("softmax-regression", kind, 5)
@@ -97,7 +104,7 @@ def plainly(address, text, style="torch"):
     where = exam.ready(address)
     line = exam_plain.ast.parse(text).body[0]
     line.style = style
-    return where, exam_plain.run([line], exam_right.told(where.cases[0]))
+    return where, exam_plain.run([line], exam_course.told(where.cases[0]))
 
 
 @pytest.mark.parametrize("text, style", [
@@ -122,7 +129,9 @@ def test_plain_torch_knows_wrong_lines(text, style):
     assert not where.cases[0].equal("dz", ran.after[0])
 
 
-@pytest.mark.parametrize("text", ["dz[i,k] = p[k,i]", "dz[i,k] = W[i,k]", "dz[i,k] = p[i,j]", "dz[i,k] = Sum(p[i,k], i)*nothing[k]"])
+@pytest.mark.parametrize(
+    "text", ["dz[i,k] = p[k,i]", "dz[i,k] = W[i,k]", "dz[i,k] = p[i,j]", "dz[i,k] = Sum(p[i,k], i)*nothing[k]"]
+)
 def test_plain_torch_refuses_other_ranges(text):
     _, ran = plainly("softmax-regression", text, "index")
     assert ran.errors[0] is not None

@@ -3,8 +3,8 @@
     python tests/benchmarks/exam.py [--count 10000] [--seed 0] [--exercise ID] [--only wrong:17]
 
 Plain torch says which answers are right and which are wrong (`exam_plain.py`); the judge has to agree. A right line
-that is not `correct` is a false "wrong", an edited line that is `correct` or `follows` a false "correct". Exits 1 if there
-is either.
+that is not `correct` is a false "wrong", an edited line that is `correct` or `follows` a false "correct". Exits 1 if
+there is either.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
 import exam_plain  # noqa: E402
 import exam_right  # noqa: E402
 import exam_wrong  # noqa: E402
-from exam_right import Course, Sheet, course, target_name, updates  # noqa: E402
+from exam_course import Course, course  # noqa: E402
+from exam_plain import target_name  # noqa: E402
+from exam_right import Sheet, updates  # noqa: E402
 
 import tutor  # noqa: E402
 from tutor.numeric.sample import instances  # noqa: E402
@@ -40,7 +42,7 @@ SHOWN = 6  # failures of a kind that are shown in full
 BAD = ("false wrong", "false correct", "false follow")
 
 
-# -- what is counted --------------------------------------------------------------------------------------------------
+# -- what is counted -------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -96,7 +98,7 @@ def dice(address: str, kind: str, seed: int, item: int) -> random.Random:
     return random.Random(f"{address}|{kind}|{seed}|{item}")
 
 
-# -- right answers ---------------------------------------------------------------------------------------------------------
+# -- right answers ---------------------------------------------------------------------------------------------
 
 
 def sit_right(address: str, seed: int, item: int, tally: Tally) -> None:
@@ -111,7 +113,9 @@ def sit_right(address: str, seed: int, item: int, tally: Tally) -> None:
     for line in report.lines:
         if line.verdict == "correct" and line.sentence.id != "cancelled":
             continue
-        what = {"correct": "false wrong", "wrong": "false wrong", "follows": "false wrong"}.get(line.verdict, line.verdict)
+        what = {"correct": "false wrong", "wrong": "false wrong", "follows": "false wrong"}.get(
+            line.verdict, line.verdict
+        )
         tally.fail(what, where, f"right:{item}", text, f"line {line.line}: {line.verdict}: {line.reason}")
         return
     if not judged:
@@ -127,7 +131,11 @@ def checked(where: Course, text: str) -> tuple[Any, float]:
 def numbers_sheet(where: Course, rolled: random.Random, spoil: bool = False) -> tuple[str, int] | None:
     """`dw = -8.00`: values of the worked instance, to some digits; one of them off by more than its digits say."""
     assert where.worked is not None
-    names = [n for n in where.order if n not in where.given and not where.worked.truth[n].ndim and float(where.worked.truth[n])]
+    names = [
+        n
+        for n in where.order
+        if n not in where.given and not where.worked.truth[n].ndim and float(where.worked.truth[n])
+    ]
     if not names:
         return None
     chosen = [n for n in names if n in rolled.sample(names, min(len(names), 4))]
@@ -144,7 +152,7 @@ def numbers_sheet(where: Course, rolled: random.Random, spoil: bool = False) -> 
     return "\n".join(lines) + "\n", bad + 2
 
 
-# -- wrong answers ----------------------------------------------------------------------------------------------------------
+# -- wrong answers ---------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -159,23 +167,26 @@ class Truth:
 
 def plain_truth(where: Course, statements: list[ast.stmt], original: list[ast.stmt]) -> Truth:
     names = [target_name(s, where.names) for s in statements]
-    judged = []
-    for n, name in enumerate(names):
-        later = next((s for other, s in zip(names[n + 1 :], statements[n + 1 :], strict=True) if other == name), None)
-        judged.append(later is None or not updates(later, name))
     verdicts: list[list[bool | None]] = [[] for _ in statements]
-    refused = [False] * len(statements)
+    refused, zero = [False] * len(statements), [True] * len(statements)
     for case in where.cases:
         ran, meant = exam_plain.run(statements, case), exam_plain.run(original, case)
         for n, name in enumerate(names):
             value = ran.after[n]
             refused[n] |= ran.errors[n] is not None
+            found = exam_plain.as_tensor(value)
+            zero[n] &= found is not None and not bool(found.any())
             if name in case.truth:
                 equal, different = case.equal(name, value), case.different(name, value)
             else:
                 equal, different = compared(value, meant.after[n] if len(original) == len(statements) else None, case)
             verdicts[n].append(False if different or ran.errors[n] else True if equal else None)
     true = [False if False in seen else None if None in seen else True for seen in verdicts]
+    judged = []
+    for n, name in enumerate(names):
+        later = next((s for other, s in zip(names[n + 1 :], statements[n + 1 :], strict=True) if other == name), None)
+        start = zero[n] and true[n] is False  # zeros before something else are no answer
+        judged.append(later is None or not (updates(later, name) or start))
     return Truth(names, judged, true, refused)
 
 
@@ -229,7 +240,9 @@ def wrong_numbers(where: Course, spoilt: tuple[str, int], item: int, tally: Tall
     tally.wrong_times.append(took)
     verdicts = {line.line: line for line in report.lines}
     if bad not in verdicts or verdicts[bad].verdict != "wrong":
-        tally.fail("false correct", where, f"wrong:{item}", text, f"line {bad} is wrong, and was called {verdicts.get(bad)}")
+        tally.fail(
+            "false correct", where, f"wrong:{item}", text, f"line {bad} is wrong, and was called {verdicts.get(bad)}"
+        )
         return
     for line in report.lines:
         if line.line != bad and line.verdict != "correct":
@@ -252,7 +265,9 @@ def chain(truth: Truth, n: int) -> list[int]:
     return found
 
 
-def grade(where: Course, made: exam_wrong.Mutant, truth: Truth, bad: list[int], item: int, faults: int, tally: Tally) -> None:
+def grade(
+    where: Course, made: exam_wrong.Mutant, truth: Truth, bad: list[int], item: int, faults: int, tally: Tally
+) -> None:
     sheet, text = made.sheet, made.sheet.text
     report, took = checked(where, text)
     tally.counts["wrong"] += 1
@@ -283,12 +298,19 @@ def grade(where: Course, made: exam_wrong.Mutant, truth: Truth, bad: list[int], 
             tally.counts[unclear] += 1
             if unclear == "undecided":
                 fail("undecided wrong", says)
+        elif unseen(where, made, bad):
+            tally.fail("unseen", where, f"wrong:{item}", text, says)
         else:
             fail("false correct", f"wrong at line {sheet.lines[expected[-1]]}, but: {says or 'not reported'}")
         return
     # lines that were not edited
     for n in range(len(truth.names)):
-        if not is_gradient(where, truth.names[n]) or not truth.judged[n] or n in expected or set(chain_to(truth, n)) & set(made.edited):
+        if (
+            not is_gradient(where, truth.names[n])
+            or not truth.judged[n]
+            or n in expected
+            or set(chain_to(truth, n)) & set(made.edited)
+        ):
             continue
         for line in verdicts([n]):
             if line.quantity != truth.names[n]:
@@ -315,6 +337,18 @@ def grade(where: Course, made: exam_wrong.Mutant, truth: Truth, bad: list[int], 
     name_it(where, divergence, made.kinds, made.originals, item, text, tally)
 
 
+def unseen(where: Course, made: exam_wrong.Mutant, bad: list[int]) -> bool:
+    """Whether plain torch too finds nothing at the judge's own draws: an edit beside a kink may flip nothing there."""
+    for instance in instances(where.exercise, 0):
+        case = exam_plain.Case(where.exercise, instance)
+        ran = exam_plain.run(made.sheet.statements, case)
+        for n in bad:
+            name = made.sheet.quantity(n)
+            if name not in case.truth or not case.equal(name, ran.after[n]):
+                return False
+    return True
+
+
 def weak(where: Course, made: exam_wrong.Mutant) -> bool:
     """Whether an edited line gives zeros, or what is not finite, at a draw of the judge's: nothing follows from it."""
     for instance in instances(where.exercise, 0):
@@ -337,14 +371,20 @@ def chain_to(truth: Truth, n: int) -> list[int]:
     return found
 
 
-def name_it(where: Course, line: Any, kinds: list[str], originals: list[str], item: int, text: str, tally: Tally) -> None:
+def name_it(
+    where: Course, line: Any, kinds: list[str], originals: list[str], item: int, text: str, tally: Tally
+) -> None:
     """Whether a cause or a repair is named, and whether the first one is what was done."""
     kind = kinds[0]
     tally.counts[f"kind {kind}"] += 1
     if not line.mistakes and line.repair is None:
         tally.unnamed[kind] += 1
         if len([f for f in tally.failures if f.what == "not named"]) < 3:
-            tally.failures.append(Failure("not named", where.address, f"wrong:{item}", text, f"line {line.line} [{kind}] was: {originals}"))
+            tally.failures.append(
+                Failure(
+                    "not named", where.address, f"wrong:{item}", text, f"line {line.line} [{kind}] was: {originals}"
+                )
+            )
         return
     tally.counts["named"] += 1
     undone = line.repair is not None and originals and undoes(line, originals[0])
@@ -363,7 +403,7 @@ def undoes(line: Any, original: str) -> bool:
         return False
 
 
-# -- the whole -------------------------------------------------------------------------------------------------------------------
+# -- the whole -------------------------------------------------------------------------------------------------
 
 
 def sit(task: tuple[str, str, int, int, int]) -> tuple[str, Tally]:
@@ -403,8 +443,10 @@ def exam(chosen: list[str], count: int, seed: int, processes: int = 2) -> dict[s
     return results
 
 
-COLUMNS = ["right", "false wrong", "wrong", "false correct", "false follow", "undecided", "unreadable", "single", "placed", "named",
-           "named first"]  # fmt: skip
+COLUMNS = {
+    "right": 6, "false wrong": 11, "wrong": 6, "false correct": 13, "false follow": 12, "undecided": 9,
+    "unreadable": 10, "single": 6, "placed": 13, "named": 13, "named first": 13,
+}  # fmt: skip
 
 
 def row(name: str, tally: Tally) -> str:
@@ -415,13 +457,15 @@ def row(name: str, tally: Tally) -> str:
         cells.append(f"{c[column]}" + (f" {100 * c[column] / whole:.1f}%" if whole else ""))
     ms = [f"{statistics.median(t) * 1e3:.2f}" if t else "" for t in (tally.right_times, tally.wrong_times)]
     worst = f"{max(tally.wrong_times) * 1e3:.0f}" if tally.wrong_times else ""
-    widths = [6, 11, 6, 13, 12, 9, 10, 6, 13, 13, 13]
-    return f"{name:<42}" + " ".join(f"{cell:>{w}}" for cell, w in zip(cells, widths, strict=True)) + f" {ms[0]:>9} {ms[1]:>9} {worst:>7}"
+    return (
+        f"{name:<42}"
+        + " ".join(f"{cell:>{w}}" for cell, w in zip(cells, COLUMNS.values(), strict=True))
+        + f" {ms[0]:>9} {ms[1]:>9} {worst:>7}"
+    )
 
 
 def heading() -> str:
-    widths = [6, 11, 6, 13, 12, 9, 10, 6, 13, 13, 13]
-    shown = " ".join(f"{c:>{w}}" for c, w in zip(COLUMNS, widths, strict=True))
+    shown = " ".join(f"{c:>{w}}" for c, w in COLUMNS.items())
     return f"{'exercise':<42}{shown} {'ms/right':>9} {'ms/wrong':>9} {'most':>7}"
 
 
@@ -432,8 +476,9 @@ def show(results: dict[str, Tally]) -> Tally:
         print(row(address, tally))
         whole.add(tally)
     print(row("all", whole))
-    print(f"\n{whole.counts['right lines']} right lines; {whole.counts['equivalent']} edits changed nothing and were dropped; "
-          f"{whole.counts['double']} answers with two faults")  # fmt: skip
+    print(f"\n{whole.counts['right lines']} right lines; {whole.counts['equivalent']} edits that changed nothing were "
+          f"dropped; {whole.counts['double']} answers with two faults; "
+          f"{whole.counts['unseen']} edits that change nothing at the judge's own draws")  # fmt: skip
     kinds = {k.removeprefix("kind "): n for k, n in whole.counts.items() if k.startswith("kind ")}
     print("single faults by kind, and how many of them went unnamed:")
     print("  " + ", ".join(f"{k} {n} ({whole.unnamed[k]})" for k, n in sorted(kinds.items(), key=lambda kn: -kn[1])))
@@ -481,7 +526,7 @@ def only(address: str, item: str, seed: int) -> int:
         texts.append(text)
         return original(exercise, text)
 
-    tutor.check = seen  # type: ignore[assignment]
+    tutor.check = seen
     (sit_right if kind == "right" else sit_wrong)(address, seed, int(number), tally)
     print(texts[-1])
     print(original(ready(address).exercise, texts[-1]))

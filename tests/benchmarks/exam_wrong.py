@@ -12,44 +12,34 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from exam_right import (
-    Course,
-    Expr,
-    Sheet,
-    call,
-    clone,
-    is_binder,
-    is_op,
-    method,
-    negated,
-    number_of,
-    op,
-    parsed,
-    reduction,
-    replaced,
-    rewritable,
-    target_name,
-)
+from exam_course import Course, Expr, parsed
+from exam_plain import target_name
+from exam_right import Sheet, updates
+from exam_rules import call, clone, is_binder, is_op, method, negated, number_of, op, reduction, replaced, rewritable
 
 # kind of edit -> ids of the mistake table that name it; the repair that undoes the edit counts as well
 NAMED: dict[str, set[str]] = {
-    "sign": {"sign", "factor"},
-    "drop-factor": {"factor", "extra-factor", "missing-upstream", "missing-local-derivative", "wrong-convention", "wrong-power"},
-    "extra-factor": {"factor", "extra-factor", "wrong-power", "wrong-convention"},
-    "drop-term": {"missing-path", "diagonal-only", "factor", "missing-gradient", "missing-local-derivative", "sign"},
-    "constant": {"factor", "wrong-convention", "wrong-power", "sign"},
-    "perturb": {"factor"},
-    "exponent": {"wrong-power", "factor", "extra-factor"},
-    "axis": {"wrong-axis", "wrong-shape", "missing-sum", "transposed"},
-    "no-sum": {"missing-sum", "wrong-shape"},
-    "mean": {"factor", "wrong-convention"},
-    "transpose": {"transposed", "wrong-shape"},
-    "swap-name": {"wrong-point", "missing-gradient", "extra-gradient", "wrong-mask", "stale-value", "missing-local-derivative", "missing-upstream"},
-    "index": {"wrong-axis", "transposed", "missing-sum"},
-    "function": {"wrong-point", "missing-local-derivative"},
-    "operator": {"wrong-power", "sign", "factor", "product-rule", "diagonal-only"},
-    "update": {"missing-path", "missing-scatter", "sign"},
-}  # fmt: skip
+    kind: set(ids.split())
+    for kind, ids in {
+        "sign": "factor sign",
+        "drop-factor": "extra-factor factor missing-local-derivative missing-upstream wrong-convention wrong-power",
+        "extra-factor": "extra-factor factor wrong-convention wrong-power",
+        "drop-term": "diagonal-only factor missing-gradient missing-local-derivative missing-path sign",
+        "constant": "factor sign wrong-convention wrong-power",
+        "perturb": "factor",
+        "exponent": "extra-factor factor wrong-power",
+        "axis": "missing-sum transposed wrong-axis wrong-shape",
+        "no-sum": "missing-sum wrong-shape",
+        "mean": "factor wrong-convention",
+        "transpose": "transposed wrong-shape",
+        "swap-name": "extra-gradient missing-gradient missing-local-derivative missing-upstream stale-value wrong-mask "
+        "wrong-point",
+        "index": "missing-sum transposed wrong-axis",
+        "function": "missing-local-derivative wrong-point",
+        "operator": "diagonal-only factor product-rule sign wrong-power",
+        "update": "missing-path missing-scatter sign",
+    }.items()
+}
 
 Edit = tuple[str, Expr]  # kind, what stands there instead
 
@@ -69,8 +59,10 @@ def edits(where: Course, node: ast.AST, known: list[str], dice: random.Random) -
     for kind, edit in _EDITS:
         if isinstance(node, kind):
             yield from edit(where, node, known, dice)
-    if isinstance(node, ast.expr) and not isinstance(node, (ast.Constant, ast.Compare)):  # a mask is no number in torch
-        yield "sign", negated(node)  # type: ignore[arg-type]
+    if isinstance(node, ast.expr) and not isinstance(
+        node, (ast.Constant, ast.Compare, ast.Tuple)
+    ):  # a mask is no number
+        yield "sign", negated(node)
         yield "perturb", op(1 + dice.choice([1e-6, -1e-6, 1e-5, 1e-4, -1e-3, 1e-2]), "*", node)
         yield "extra-factor", op(dice.choice(["2", "0.5", "-1", "3", *where.exercise.size_symbols]), "*", node)
 
@@ -158,14 +150,19 @@ def _subscript(where: Course, n: ast.Subscript, known: list[str], dice: random.R
         if isinstance(item, ast.Name) and labels:
             other = copy.copy(items)
             other[position] = ast.Name(dice.choice(labels), ast.Load())
-            yield "index", ast.Subscript(n.value, ast.Tuple(other, ast.Load()) if len(other) > 1 else other[0], ast.Load())
+            yield (
+                "index",
+                ast.Subscript(n.value, ast.Tuple(other, ast.Load()) if len(other) > 1 else other[0], ast.Load()),
+            )
     if isinstance(n.value, ast.Name) and n.value.id in {**where.cases[0].truth, **where.cases[0].forward}:
         for _, other_name in _name(where, n.value, known, dice):
             yield "swap-name", ast.Subscript(other_name, n.slice, ast.Load())
 
 
-SWAPPED = {"sin": "cos", "cos": "sin", "exp": "log", "tanh": "sigmoid", "sigmoid": "tanh", "log": "exp", "sqrt": "square",
-           "sinh": "cosh", "cosh": "sinh", "sign": "abs", "relu": "sign", "softmax": "sigmoid", "maximum": "minimum"}  # fmt: skip
+SWAPPED = {
+    "sin": "cos", "cos": "sin", "exp": "log", "tanh": "sigmoid", "sigmoid": "tanh", "log": "exp", "sqrt": "square",
+    "sinh": "cosh", "cosh": "sinh", "sign": "abs", "relu": "sign", "softmax": "sigmoid", "maximum": "minimum",
+}  # fmt: skip
 
 
 def _call(where: Course, n: ast.Call, known: list[str], dice: random.Random) -> Iterator[Edit]:
@@ -188,13 +185,13 @@ def _call(where: Course, n: ast.Call, known: list[str], dice: random.Random) -> 
             other.func.attr = SWAPPED[name]
         elif isinstance(other.func, ast.Name):
             other.func.id = SWAPPED[name]
-        if not (isinstance(n.func, ast.Attribute) and SWAPPED[name] == "sigmoid" and n.func.value.id == "np"):  # type: ignore[attr-defined]
+        if not (isinstance(n.func, ast.Attribute) and SWAPPED[name] == "sigmoid" and n.func.value.id == "np"):
             yield "function", other
         if n.args and name not in ("softmax", "maximum"):
             yield "function", n.args[0]
     if is_binder(n) and name == "Sum":
         yield "no-sum", n.args[0]
-        labels = [label for label in where.exercise.index_symbols if label != n.args[1].id]  # type: ignore[attr-defined]
+        labels = [label for label in where.exercise.index_symbols if label != n.args[1].id]
         if labels:
             yield "index", call("Sum", n.args[0], dice.choice(labels))
     if name == "KroneckerDelta":
@@ -224,7 +221,7 @@ _EDITS: list[tuple[type, Callable[..., Iterator[Edit]]]] = [
 ]  # fmt: skip
 
 
-# -- statements and sheets ------------------------------------------------------------------------------------
+# -- statements and sheets -------------------------------------------------------------------------------------
 
 
 def known_at(where: Course, statements: list[ast.stmt], n: int) -> list[str]:
@@ -248,23 +245,31 @@ def spoilt(where: Course, statements: list[ast.stmt], n: int, dice: random.Rando
     root = s.body[0] if isinstance(s, ast.For) else s
     if isinstance(root, ast.Expr):
         return None
-    value = root.value  # type: ignore[attr-defined]
+    value = root.value
     nodes = rewritable(value)
-    offers = [(kind, node, made) for node in dice.sample(nodes, min(12, len(nodes))) for kind, made in edits(where, node, known, dice)]
+    offers = [
+        (kind, node, made)
+        for node in dice.sample(nodes, min(12, len(nodes)))
+        for kind, made in edits(where, node, known, dice)
+    ]
     if not offers:
         return None
     kind = dice.choice(sorted({kind for kind, _, _ in offers}))  # rare kinds as often as those that fit everywhere
     _, node, new = dice.choice([offer for offer in offers if offer[0] == kind])
     changed = clone(s)
     target = changed.body[0] if isinstance(changed, ast.For) else changed
-    target.value = replaced(value, node, new)  # type: ignore[attr-defined]
+    target.value = replaced(value, node, new)
     return _restyled(changed, s), kind
 
 
 def _restyled(new: Any, old: ast.stmt) -> ast.stmt:
     made = ast.parse(ast.unparse(ast.fix_missing_locations(new))).body[0]
-    made.style = getattr(old, "style", "torch")  # type: ignore[attr-defined]
+    made.style = getattr(old, "style", "torch")
     return made
+
+
+def is_number(s: ast.stmt) -> bool:
+    return isinstance(s, ast.Assign) and not any(isinstance(n, ast.Name) for n in ast.walk(s.value))
 
 
 def mutant(sheet: Sheet, dice: random.Random, faults: int) -> Mutant | None:
@@ -274,11 +279,14 @@ def mutant(sheet: Sheet, dice: random.Random, faults: int) -> Mutant | None:
     for _ in range(faults):
         n = dice.randrange(len(statements))
         found = spoilt(sheet.where, statements, n, dice)
-        if found is None:
+        if found is None or is_number(found[0]):  # a number alone may be the value of the worked instance
             return None
         if n not in edited:
             originals.append(ast.unparse(statements[n]))
+        name, before = target_name(statements[n], sheet.where.names), statements[n]
         statements[n], kind = found
+        if updates(before, name) and not updates(statements[n], name):
+            kind = "update"
         edited.append(n)
         kinds.append(kind)
     return Mutant(Sheet(sheet.where, statements).shown(), sorted(set(edited)), kinds, originals)

@@ -184,7 +184,10 @@ class Unreadable(Statement):
 
 @dataclass
 class Sheet:
-    """One exercise's part of a file; `exercise` and `sizes` come from its header."""
+    """One exercise's part of a file; `exercise` and `sizes` come from its header.
+
+    In a notebook lines are numbered through all cells; `cells` says how many lines come before which cell.
+    """
 
     statements: list[Statement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -7,76 +7,34 @@ Rows of `aligned` that begin with `=` are successive lines of one derivation. On
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lark import Token
 
 from tutor.answers import language as lang
-from tutor.answers.latex_grammar import Tokenizer, parse
+from tutor.answers.latex_grammar import MAX_TOKENS, Tokenizer, parse
 from tutor.answers.latex_names import CALLED, Meaning, Names, Value, depth
+from tutor.answers.latex_regions import regions
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
 from tutor.errors import ReadingError
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
 
-_DISPLAY = (
-    "equation|align|aligned|alignat|alignedat|gather|gathered|multline|flalign|eqnarray|displaymath|math|split"
-)
-_REGION = re.compile(
-    rf"\\begin[ \t]*\{{(?P<env>(?:{_DISPLAY})\*?)\}}|(?P<open>\\\[)|(?P<inline>\\\()|(?P<dollars>\$\$)|(?P<dollar>\$)"
-    r"|\\begin[ \t]*\{(?P<verbatim>verbatim|lstlisting|comment)\}|%[^\n]*|\\.",
-    re.DOTALL,
-)
-_ALONE_BEFORE = re.compile(r"(?:^|\n)[ \t]*(?:[-*+]|\d+[.)]|\\item|&)?[ \t]*$")
-_ALONE_AFTER = re.compile(r"[ \t]*[.,;]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$)")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
+MAX_CHAIN = 200  # equalities in one chain
 _OPENING = ("LPAR", "LBRACKET", "LBRACE", "LSET", "LBAR", "LNORM", "LFLOOR", "CASES")
 _CLOSING = ("RPAR", "RBRACKET", "RBRACE", "RSET", "RBAR", "RNORM", "RFLOOR", "ENDCASES")
 _DIVIDERS = ("ROW", "NEWLINE", "SEPARATOR", "QUAD", "COMMA", "AMP", "TEXT", "DOT", "FORALL")
 _LEFT = r"a line is name = formula, as \frac{\partial L}{\partial W} = x^\top \frac{\partial L}{\partial z}"
 
 
-def is_latex(text: str) -> bool:
-    """Whether a text is evidently LaTeX: it has a command and an equals sign, and is not Python with a line continuation."""
-    return "=" in text and _COMMAND.search(re.sub(r"#[^\n]*", "", text)) is not None
-
-
 def read(text: str, exercise: Exercise) -> lang.Sheet:
     """The sheet that a text in LaTeX is, in the names of an exercise."""
     reader = Reader(exercise)
     return lang.Sheet(reader.text(text), reader.notes())
-
-
-def regions(text: str, start: int = 0, stop: int | None = None) -> list[tuple[int, int]]:
-    """Where displayed mathematics stands in a document; empty if nothing is marked as mathematics."""
-    stop = len(text) if stop is None else stop
-    found, at = [], start
-    while (mark := _REGION.search(text, at, stop)) is not None:
-        closing = _closing(mark)
-        at = mark.end()
-        if closing is None:
-            continue
-        end = text.find(closing, mark.end(), stop)
-        end, after = (stop, stop) if end < 0 else (end, end + len(closing))
-        inline = mark["inline"] or mark["dollar"]
-        alone = not inline or (_ALONE_BEFORE.search(text[max(0, mark.start() - 200) : mark.start()]) and _ALONE_AFTER.match(text, after))
-        if inline and "\n\n" in text[mark.end() : end]:
-            continue  # a lone dollar sign
-        if alone and not mark["verbatim"]:
-            found.append((mark.end(), end))
-        elif inline:
-            found.append((end, end))
-        at = after
-    return found
-
-
-def _closing(mark: re.Match[str]) -> str | None:
-    if mark["env"] or mark["verbatim"]:
-        return rf"\end{{{mark['env'] or mark['verbatim']}}}"
-    return {"open": r"\]", "inline": r"\)", "dollars": "$$", "dollar": "$"}.get(mark.lastgroup or "")
 
 
 @dataclass
@@ -98,7 +56,8 @@ class Reader:
         self.names = Names(exercise)
         self.only_values = bool(exercise.asked) and all(exercise[name].kind == "value" for name in exercise.asked)
         self.said: list[str] = []
-        self.lines = 0
+        self.lines = self.symbols = 0
+        self._placed: tuple[str, Callable[[int], tuple[int, int]]] = ("", lambda at: (1, at + 1))
 
     def notes(self) -> list[str]:
         made = [*self.said, *self.names.notes]
@@ -116,27 +75,23 @@ class Reader:
                 if name:
                     self.names.define(name, None)
 
-    def text(self, text: str, first: int = 1) -> list[lang.Statement]:
-        """A whole text; its first line has this number."""
+    def text(self, text: str) -> list[lang.Statement]:
+        """A whole text, with or without prose around its mathematics."""
         if len(text) > MAX_LENGTH:
             raise ReadingError(f"the text has {len(text)} characters; at most {MAX_LENGTH} are read: divide it")
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        body = text.find(r"\begin{document}")
-        found = regions(text, max(body, 0))
-        if body < 0 and not found:
-            found = [(_after_header(text), len(text))]
         made: list[lang.Statement] = []
-        for start, stop in found:
-            made += self.region(text, start, stop, first)
+        for start, stop in regions(text):
+            made += self.region(text, start, stop)
         return made
 
-    def region(self, text: str, start: int, stop: int, first: int = 1) -> list[lang.Statement]:
-        """The statements of one stretch of mathematics."""
-        tokenizer = Tokenizer(text, self._known)
-        if first != 1:
-            place = tokenizer.place
-            tokenizer.place = lambda at: (place(at)[0] + first - 1, place(at)[1])  # type: ignore[method-assign]
-        tokens = tokenizer.read(start, stop)
+    def region(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement]:
+        """The statements of one stretch of mathematics; `line` lines come before the text."""
+        if not text[start:stop].strip():
+            return []
+        tokenizer = Tokenizer(text, self._place_in(text, line), self._known)
+        tokens = tokenizer.read(start, stop, MAX_TOKENS - self.symbols)
+        self.symbols += len(tokens)
         made: list[lang.Statement] = []
         for line in _lines(tokens):
             self.lines += 1
@@ -145,18 +100,20 @@ class Reader:
             made += _One(self, tokenizer, line).statements()
         return made
 
+    def _place_in(self, text: str, line: int) -> Callable[[int], tuple[int, int]]:
+        """1-based line and column of a position; the beginnings of lines are found once."""
+        if self._placed[0] is not text or line:
+            starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+            def place(at: int) -> tuple[int, int]:
+                row = bisect_right(starts, at) - 1
+                return line + row + 1, at - starts[row] + 1
+
+            self._placed = (text, place)
+        return self._placed[1]
+
     def _known(self, word: str) -> bool:
         return self.names.known(word) or self.names.known(f"d{word}") or word.lower() in CALLED or word in ("T", "d")
-
-
-def _after_header(text: str) -> int:
-    """Header lines of a sheet (`# exercise: ...`) are no mathematics."""
-    at = 0
-    for line in text.splitlines(keepends=True):
-        if line.strip() and not line.lstrip().startswith(("#", "%")):
-            break
-        at += len(line)
-    return at
 
 
 # -- tokens -> lines ---------------------------------------------------------------------------------------
@@ -284,6 +241,9 @@ class _One:
             return [self._unreadable(self._all(), error)]
         made: list[lang.Statement] = []
         for n in range(len(line.links)):
+            if n >= MAX_CHAIN:
+                error = ReadingError(f"more than {MAX_CHAIN} equalities in one chain: begin a new line", line.links[n][0].line or 1)
+                return [*made, self._unreadable(list(line.links[n][:1]), error)]
             made += self._link(n, shape, factor)
         return made
 
@@ -354,8 +314,6 @@ class _One:
         whole = [*self.line.left, sign, *tokens] if n == 0 else [sign, *tokens]
         meaning = self._meaning()
         try:
-            if not tokens:
-                raise ReadingError("nothing stands on the right", sign.line or 1, sign.column or 1)
             value = self._right(meaning, whole, tokens)
         except ReadingError as error:
             stated = any(token.type in ("PARTIAL", "NABLA") for token in tokens)
@@ -374,6 +332,8 @@ class _One:
 
     def _right(self, meaning: Meaning, whole: list[Token], tokens: list[Token]) -> Value:
         self._checked(whole)
+        if not tokens:
+            raise ReadingError("nothing stands on the right", whole[-1].line or 1, whole[-1].column or 1)
         tree = parse(tokens)
         value = meaning.side(tree)
         if value.ones:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -16,11 +15,12 @@ from typing import Any
 from lark import Lark, Token, Tree, UnexpectedInput
 from lark.lexer import Lexer
 
-from tutor.answers.python import MAX_DIGITS, MAX_NESTING
+from tutor.answers.python import MAX_DIGITS, MAX_LINE, MAX_NESTING
 from tutor.errors import ReadingError, did_you_mean
 
 MAX_TREE = 400  # levels of a tree: what MAX_NESTING brackets can need
 MAX_WORD = 40  # letters in a row
+MAX_TOKENS = 15_000  # symbols in a text
 
 GRAMMAR = r"""
 list: either (COMMA either)*
@@ -141,33 +141,47 @@ _STATEMENT = re.compile(
 class Tokenizer:
     """One stretch of mathematics as tokens; those outside all brackets get the types that divide statements."""
 
-    def __init__(self, text: str, known: Callable[[str], bool] = lambda word: False):
-        self.text, self.known = text, known
-        self.starts = [0, *(m.end() for m in re.finditer("\n", text))]
+    def __init__(
+        self, text: str, place: Callable[[int], tuple[int, int]], known: Callable[[str], bool] = lambda word: False
+    ):
+        self.text, self.place, self.known = text, place, known
         self.tokens: list[Token] = []
         self.stack: list[tuple[str, int, int]] = []  # (opening type, arguments wanted outside, position)
         self.want = 0  # arguments that a command still takes
         self.boxes: list[int] = []  # depths at which the braces of \boxed stand
+        self.most = MAX_TOKENS
+        self.divided = 0  # lines so far
         self.spaced: set[int] = set()  # positions after an explicit space such as \,
 
-    def place(self, position: int) -> tuple[int, int]:
-        """1-based line and column."""
-        row = bisect_right(self.starts, position) - 1
-        return row + 1, position - self.starts[row] + 1
-
-    def read(self, start: int, stop: int) -> list[Token]:
+    def read(self, start: int, stop: int, most: int = MAX_TOKENS) -> list[Token]:
         """All tokens from start to stop; what cannot be read is a token ERROR with the reason."""
+        self.most = most
         self._scan(start, stop)
         self._unclosed(stop)
         return self.tokens
 
     def _scan(self, start: int, stop: int) -> None:
-        at = start
+        at, begun, count = start, start, -1
         while at < stop:
+            if count != self.divided:
+                begun, count = at, self.divided
+            if at - begun > MAX_LINE or len(self.tokens) > self.most:
+                at = self._too_long(begun, at, stop)
+                continue
             found = _MASTER.match(self.text, at, stop)
             assert found is not None
             kind = found.lastgroup or ""
             at = getattr(self, f"_{kind}")(found, stop)
+
+    def _too_long(self, begun: int, at: int, stop: int) -> int:
+        """Skip to the end of a line that is too long, or to the end of a text that is."""
+        if len(self.tokens) > self.most:
+            raise ReadingError(f"more than {MAX_TOKENS} symbols: divide the text", *self.place(at))
+        self._unclosed(at)
+        self._error(begun, f"a line of more than {MAX_LINE} characters: use a helper of your own")
+        self.divided += 1
+        end = re.compile(r"\n|\\\\").search(self.text, at, stop)
+        return end.start() if end else stop
 
     # -- one kind of match each; all return where to go on --
 
@@ -183,6 +197,7 @@ class Tokenizer:
             self._unclosed(found.start())
         if not self.stack:
             self._add("NEWLINE", "\n", found.start(), at)
+            self.divided += 1
         return at
 
     def _in_cases(self) -> bool:
@@ -192,6 +207,7 @@ class Tokenizer:
         if self.stack and self.stack[-1][0] != "CASES":
             self._unclosed(found.start())
         self._add("ROW", "", *found.span())
+        self.divided += not self.stack
         return found.end()
 
     def _environment(self, found: re.Match[str], stop: int) -> int:
@@ -469,8 +485,7 @@ class _Given(Lexer):
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
     declared = f"%declare {' '.join(_NAMED)}\n"
-    return Lark(GRAMMAR + declared, start="list", parser="lalr", lexer=_Given, propagate_positions=True, keep_all_tokens=False,
-                maybe_placeholders=False)  # fmt: skip
+    return Lark(GRAMMAR + declared, start="list", parser="lalr", lexer=_Given, maybe_placeholders=False)
 
 
 _EXPECTED = {
@@ -517,4 +532,5 @@ def _check_depth(tree: Tree) -> None:
         level = [child for node in level for child in node.children if isinstance(child, Tree)]
         if not level:
             return
-    raise ReadingError("too many things inside each other: use a helper of your own", tree.meta.line, tree.meta.column)
+    token = next(tree.scan_values(lambda value: True))
+    raise ReadingError("too many things inside each other: use a helper of your own", token.line, token.column)

@@ -21,6 +21,7 @@ from tutor.symbolic.functions import FUNCTIONS
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
 
+MAX_INSIDE = 100  # factors inside factors: what MAX_NESTING brackets need, and far from Python's own limit
 Shape = tuple[str, ...]  # sizes as text; "?..." where only the number of axes is known
 
 LOSSES = ("L", "l", "ell", "loss", "J", "E", "C")  # what a loss is called where the exercise leaves it open
@@ -35,6 +36,7 @@ CALLED = {
     "logistic": "sigmoid", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "logsoftmax": "log_softmax",
     "softmax": "softmax", "log_softmax": "log_softmax", "argmax": "argmax", "argmin": "argmin",
 }  # fmt: skip
+_TOO_MANY = f"more than {MAX_DEPTH} operations inside each other: use a helper of your own"
 _ONES = r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}"
 _OPERATION = {"dot": r"\cdot", "times": r"\times", "star": "*", "odot": r"\odot", "/": "/", "otimes": r"\otimes", "mod": r"\bmod"}
 
@@ -122,9 +124,8 @@ class Meaning:
 
     def at(self, tree: Tree | Token | Sequence[Any]) -> tuple[int, int, int]:
         first, last = (tree[0], tree[-1]) if isinstance(tree, (list, tuple)) else (tree, tree)
-        start = first.start_pos if isinstance(first, Token) else first.meta.start_pos
-        end = last.end_pos if isinstance(last, Token) else last.meta.end_pos
-        line, column = self.place(start)
+        line, column = self.place(start := start_of(first))
+        end = max(end_of(last), start)
         last_line, last_column = self.place(end)
         return line, column, last_column if last_line == line else 0
 
@@ -173,6 +174,8 @@ class Meaning:
 
     def sum(self, tree: Tree) -> Value:
         made: Value | None = None
+        if len(tree.children) > 2 * MAX_DEPTH:
+            raise self.refuse(tree, _TOO_MANY)
         sign, signs = "+", 0
         children = list(tree.children)
         while children:
@@ -221,7 +224,7 @@ class Meaning:
     def unit(self, tree: Tree) -> Value:
         """A factor that stands for itself."""
         self.depth += 1
-        if self.depth > 4 * MAX_DEPTH:
+        if self.depth > MAX_INSIDE:
             raise self.refuse(tree, "too many things inside each other: use a helper of your own")
         made = self._unit(tree)
         self.depth -= 1
@@ -784,7 +787,7 @@ class Meaning:
         if word.startswith("d") and len(word) > 1 and len(parts) == 1 and not self.names.is_value(word):
             token = atom.children[0]
             inner = Token("WORD" if token.type == "WORD" else "ROMAN", word[1:], start_pos=token.start_pos, end_pos=token.end_pos)
-            made = Tree("unit", [Tree("leaf", [inner], atom.meta), *first.children[1:]], first.meta)
+            made = Tree("unit", [Tree("leaf", [inner]), *first.children[1:]])
             return made if self.names.known(word[1:]) or self.names.is_loss(word[1:]) or self._layered(made) else None
         return None
 
@@ -923,7 +926,7 @@ class Chain:
     def value(self) -> Value:
         m = self.m
         m.depth += 1
-        if m.depth > 4 * MAX_DEPTH:
+        if m.depth > MAX_INSIDE:
             raise m.refuse(self.parts, "too many things inside each other: use a helper of your own")
         made = self._value()
         m.depth -= 1
@@ -931,6 +934,8 @@ class Chain:
 
     def _value(self) -> Value:
         made: Value | None = None
+        if len(self.parts) > 2 * MAX_DEPTH:
+            raise self.m.refuse(self.parts, _TOO_MANY)
         start = self.position
         while self.position < len(self.parts):
             op = self._operator()
@@ -1090,11 +1095,11 @@ class Chain:
             return None
         upright = _leaf(part.children[0], "ROMAN")
         found = m.resolve(unit, ["d" + b for b in bases], False, below_, above)
-        beside = part.meta.end_pos == unit.meta.start_pos
-        if m.names.is_value("d") and not upright and not m.left and not beside and not m.spaced(unit.meta.start_pos):
+        beside = end_of(part) == start_of(unit)
+        if m.names.is_value("d") and not upright and not m.left and not beside and not m.spaced(start_of(unit)):
             raise m.two_ways([part, unit], f"d {bases[0]}", (f"the gradient {found.name}", f"d times {bases[0]}"),
                              r"write \frac{\partial L}{\partial ...}, or d \cdot ...")  # fmt: skip
-        if m.names.is_value("d") and not upright and m.spaced(unit.meta.start_pos):
+        if m.names.is_value("d") and not upright and m.spaced(start_of(unit)):
             return None
         self.position += 2
         return m.built([part, unit], found)  # type: ignore[arg-type]
@@ -1377,6 +1382,20 @@ class Limits:
 # -- looking at trees ----------------------------------------------------------------------------------------
 
 
+def start_of(node: Tree | Token) -> int:
+    """The position of its first symbol."""
+    while isinstance(node, Tree):
+        node = node.children[0]
+    return node.start_pos or 0
+
+
+def end_of(node: Tree | Token) -> int:
+    """The position after its last symbol."""
+    while isinstance(node, Tree):
+        node = node.children[-1]
+    return node.end_pos or 0
+
+
 def _trees(tree: Tree) -> list[Tree]:
     return [child for child in tree.children if isinstance(child, Tree)]
 
@@ -1421,7 +1440,7 @@ def _only_unit(tree: Tree) -> Tree | None:
 
 
 def _as_unit(tree: Tree) -> Tree:
-    return Tree("unit", [tree], tree.meta)
+    return Tree("unit", [tree])
 
 
 def _parts(tree: Tree) -> list[Any]:

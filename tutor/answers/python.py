@@ -82,6 +82,11 @@ def read(text: str) -> list[lang.Sheet]:
     return sheets
 
 
+def read_lines(lines: list[str], before: int) -> lang.Sheet:
+    """A part of a file, above which `before` lines stand."""
+    return _Reader().sheet(lines, before)
+
+
 def _divide(lines: list[str]) -> list[tuple[int, int]]:
     starts = [n for n, line in enumerate(lines) if (found := _HEADER.match(line)) and found[1] == "exercise"]
     if len(starts) < 2:

@@ -129,8 +129,8 @@ class ValueJudge(Judge):
             return Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given[0], given[0])
         if how == "unknown":
             return Judgement("undecided", Sentence("no-truth"), given[0], blameless=True)
-        telling = all(self.telling(stop, point) for stop, point in zip(stops, self.points, strict=True))
-        if any(stops) and telling and self.follows(meaning, given, stops, self.points):
+        telling = self.telling_draws(stops)
+        if any(stops) and telling and self.follows(meaning, given, stops, telling):
             names = ", ".join(stops[0])
             return Judgement(
                 "follows",

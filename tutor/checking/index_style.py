@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from tutor.checking.interpret import Run
 
 _REDUCERS = {"Sum": "sum", "Mean": "mean", "Product": "prod", "MaxOver": "amax", "MinOver": "amin", "sum": "sum",
-             "mean": "mean", "prod": "prod"}  # fmt: skip
+             "mean": "mean", "prod": "prod", "ArgMaxOver": "argmax", "ArgMinOver": "argmin"}  # fmt: skip
+_NEUTRAL = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": -torch.inf, "amin": torch.inf, "argmax": -torch.inf,
+            "argmin": torch.inf}  # fmt: skip
 _DENSE = 20_000  # entries of a product up to which it is multiplied out before it is summed
 
 
@@ -285,6 +287,8 @@ class IndexStyle:
         if node.op == "@":
             raise self.run.refuse(node, "@ is for whole matrices: with indices, write Sum(a[i, j]*b[j, k], j)")
         left, right = self.evaluate(node.left), self.evaluate(node.right)
+        if node.op not in "&|":  # a bracket, as (z[i] > 0), is 0 or 1
+            left, right = _valued(left), _valued(right)
         return self._combine(node, lambda a, b: library.elementwise(self.run.limits, node.op, a, b), left, right)
 
     def _unary(self, node: lang.Unary) -> Named:
@@ -394,7 +398,7 @@ class IndexStyle:
             return self._delta(node)
         if name == "Piecewise":
             return self._piecewise(node)
-        entry = library.FUNCTION.get(name)
+        entry = library.NUMPY.get(name) or library.FUNCTION.get(name)  # where takes numbers, as in mathematics
         known = isinstance(node.function, lang.Name) or self.run.module_path(node.function) is not None
         if known and entry is not None and not node.named and self._has_labels(node):
             return self._function(node, entry)
@@ -469,9 +473,10 @@ class IndexStyle:
             if made is not None:
                 return made
         value = self.evaluate(body)
-        neutral = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": -torch.inf, "amin": torch.inf}[how]
         for mask in masks:
-            value = self._combine(body, lambda a, m: torch.where(m != 0, a.to(FLOAT), neutral), value, mask)
+            value = self._combine(body, lambda a, m: torch.where(m != 0, a.to(FLOAT), _NEUTRAL[how]), value, mask)
+        if how.startswith("arg"):
+            return self._argument(body, value, bound, how)
         absent = [label for label in bound if label not in value.axes]
         times = math.prod(self.extents[label] for label in absent)
         dims = [value.axes.index(label) for label in bound if label in value.axes]
@@ -488,6 +493,16 @@ class IndexStyle:
         if how == "mean" and masks:
             raise self.run.refuse(body, "a mean has no limits: write Sum(...)/n")
         return Named(tensor, axes)
+
+    def _argument(self, body: lang.Expression, value: Named, bound: list[str], how: str) -> Named:
+        """The first place of the largest or smallest value."""
+        if len(bound) != 1:
+            raise self.run.refuse(body, f"{'ArgMaxOver' if how == 'argmax' else 'ArgMinOver'} runs over one index")
+        if bound[0] not in value.axes:
+            return Named(torch.zeros((), dtype=FLOAT), ())
+        dim = value.axes.index(bound[0])
+        places = getattr(torch, how)(value.tensor.to(FLOAT), dim=dim)
+        return Named(places.to(FLOAT), value.axes[:dim] + value.axes[dim + 1 :])
 
     def _within_limits(self, label: str, given: lang.Expression) -> Iterator[Named]:
         """Masks for limits (i, low, high) that leave out a part of the axis."""
@@ -558,6 +573,10 @@ class IndexStyle:
         if made is None:
             raise self.run.refuse(node, "cases are written Piecewise((a, x > 0), (b, True))")
         return made
+
+
+def _valued(value: Named) -> Named:
+    return Named(value.tensor.to(FLOAT), value.axes) if library.is_mask(value.tensor) else value
 
 
 _SEVERAL = ("Max", "Min", "maximum", "minimum", "max", "min", "where", "pow", "power", "Rational", "clamp", "clip",

@@ -402,8 +402,7 @@ class Run:
             self._room(node, value)
             if node.op == "~":
                 return self._torch(node, torch.logical_not if value.dtype is torch.bool else torch.bitwise_not, value)
-            value = value.to(FLOAT) if value.dtype is torch.bool else value
-            return -value if node.op == "-" else value
+            return self._library(node, library.negative, value) if node.op == "-" else value
         if isinstance(value, (int, float)) and node.op != "~":
             return -value if node.op == "-" else +value
         raise self.refuse(node, f"{library.kind_of(value)} has no {node.op}")

@@ -135,12 +135,12 @@ class Judge:
         return how
 
     def follows(
-        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], draws: list[Point]
+        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], draws: list[int]
     ) -> bool:
-        """Whether walking back, stopped at R, gives the learner's values at every draw."""
+        """Whether walking back, stopped at R, gives the learner's values at these draws."""
         if meaning.kind == "local" or not any(stops):
             return False
-        for value, stop, point in zip(given, stops, draws, strict=True):
+        for value, stop, point in ((given[n], stops[n], self.points[n]) for n in draws):
             expected = self.expected(meaning, stop, point)
             if value is None or expected is None:
                 return False
@@ -169,6 +169,10 @@ class Judge:
             if name in point.gradients and value.shape == point.gradients[name].shape
         }
         return point.walk(fitting) if fitting else point.gradients
+
+    def telling_draws(self, stops: list[dict[str, Tensor]]) -> list[int]:
+        """The draws at which R says something."""
+        return [n for n, stop in enumerate(stops) if self.telling(stop, self.points[n])]
 
     def telling(self, stop: Mapping[str, Tensor], point: Point) -> bool:
         """R says nothing where it is zero or not finite and the truth is not."""

@@ -583,7 +583,7 @@ def _einsum(limits, equation, *operands):
         operands = operands[0]
     tensors = [real(o) for o in operands]
     extents: dict[str, int] = {}
-    terms = equation.replace(" ", "").split("->")[0].split(",")
+    terms, out = _described(equation)
     if len(terms) != len(tensors):
         raise TorchRefuses(f"'{equation}' describes {len(terms)} tensors and gets {len(tensors)}")
     for term, value in zip(terms, tensors, strict=True):
@@ -592,13 +592,24 @@ def _einsum(limits, equation, *operands):
                 f"'{term}' has {len(term)} letters for a tensor of shape {_show(value)}", (tuple(value.shape),)
             )
         for letter, extent in zip(term, value.shape, strict=True):
-            if extents.setdefault(letter, extent) != extent:
-                raise TorchRefuses(f"{letter} of '{equation}' has the sizes {extents[letter]} and {extent}",
+            before = extents.setdefault(letter, extent)
+            if before != extent and 1 not in (before, extent):
+                raise TorchRefuses(f"{letter} of '{equation}' has the sizes {before} and {extent}",
                                    tuple(tuple(t.shape) for t in tensors))  # fmt: skip
+            extents[letter] = max(before, extent)  # an axis of size 1 is broadcast
     limits.work(math.prod(extents.values()))
-    out = equation.replace(" ", "").split("->")[-1] if "->" in equation else ""
+    for done in range(2, len(terms) + 1):  # torch multiplies from left to right
+        needed = {*out, *"".join(terms[done:])}
+        limits.room(*(extents[letter] for letter in {*"".join(terms[:done])} & needed))
     limits.room(*(extents.get(letter, 1) for letter in out))
     return asking_torch(torch.einsum, equation, *tensors)
+
+
+def _described(equation: str) -> tuple[list[str], str]:
+    """Letters of each operand and of the result: without an arrow those that stand once, in order."""
+    left, arrow, out = equation.replace(" ", "").partition("->")
+    letters = left.replace(",", "")
+    return left.split(","), out if arrow else "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
 
 
 @listed("tensordot", method=False)
@@ -616,6 +627,7 @@ _OPERATOR: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "&": operator.and_, "|": operator.or_,
 }  # fmt: skip
 _LOGICAL = ("&", "|")
+_NO_MINUS = "masks have no - in torch: write ~mask, or (mask).double()"
 _COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 
 
@@ -627,7 +639,10 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
         return _OPERATOR[op](a, b)
     if not (a_tensor or b_tensor):
         return _plain(op, a, b)
-    if op not in _LOGICAL:
+    masks = is_mask(a) and is_mask(b)
+    if masks and op == "-":
+        raise TorchRefuses(_NO_MINUS)
+    if op not in _LOGICAL and not (masks and op in "+*"):  # two masks make a mask, in torch as in numpy
         a, b = _prepared(op, a, b, a_tensor), _prepared(op, b, a, b_tensor)
     if a_tensor and b_tensor:
         broadcast_room(limits, a, b)
@@ -640,6 +655,10 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
         return _OPERATOR[op](a, b)
     except (RuntimeError, TypeError, OverflowError) as error:
         raise _refused(op, a, b, error) from None
+
+
+def is_mask(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype is torch.bool
 
 
 def _refused(op: str, a: Any, b: Any, error: Exception) -> TorchRefuses:
@@ -722,13 +741,30 @@ def _binary(op: str) -> Callable[..., Any]:
     return run
 
 
+def negative(x: Tensor) -> Tensor:
+    if is_mask(x):
+        raise TorchRefuses(_NO_MINUS, (tuple(x.shape),))
+    return -x
+
+
+def _logical(op: str) -> Callable[..., Any]:
+    """Here numbers count as masks, unlike with & and |."""
+
+    def run(limits, x, other):
+        return elementwise(limits, op, real(x) != 0, real(other) != 0)
+
+    return run
+
+
 for _name, _op in {
     "add": "+", "sub": "-", "subtract": "-", "mul": "*", "multiply": "*", "div": "/", "divide": "/",
     "true_divide": "/", "pow": "**", "power": "**", "eq": "==", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<",
     "le": "<=", "greater": ">", "less": "<", "equal": "==", "not_equal": "!=", "greater_equal": ">=",
-    "less_equal": "<=", "logical_and": "&", "logical_or": "|", "remainder": "%", "float_power": "**",
+    "less_equal": "<=", "remainder": "%", "float_power": "**",
 }.items():  # fmt: skip
     FUNCTION[_name] = METHOD[_name] = _entry(_name, _binary(_op))
+for _name, _op in {"logical_and": "&", "logical_or": "|"}.items():
+    FUNCTION[_name] = METHOD[_name] = _entry(_name, _logical(_op))
 
 
 @listed("logical_not")
@@ -740,12 +776,17 @@ def _logical_not(limits, x):
 def _where(limits, condition, x, other):
     condition = array(condition)
     if condition.dtype is not torch.bool:
-        condition = condition != 0
+        raise TorchRefuses("the condition of torch.where is a mask, as (z > 0)", (tuple(condition.shape),))
     x, other = real(x), real(other)
     broadcast_room(limits, x, other)
     broadcast_room(limits, x, condition)
     broadcast_room(limits, other, condition)
     return asking_torch(torch.where, condition, x, other)
+
+
+@listed("where", numpy=True)
+def _numpy_where(limits, condition, x, other):
+    return _where(limits, array(condition) != 0, x, other)
 
 
 @listed("clamp", "clip")
@@ -1123,21 +1164,21 @@ for _name in ("index_add", "scatter_add"):
 # -- linear algebra --
 
 
-@listed("inv", "inverse", "pinv")
+@listed("inv", "inverse", "pinv", "Inverse")
 def _inv(limits, x):
     x = real(x)
     limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
     return asking_torch(torch.linalg.inv, x)
 
 
-@listed("det")
+@listed("det", "Det")
 def _det(limits, x):
     x = real(x)
     limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
     return asking_torch(torch.linalg.det, x)
 
 
-@listed("logdet")
+@listed("logdet", "LogDet")
 def _logdet(limits, x):
     x = real(x)
     limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))

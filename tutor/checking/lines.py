@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
-from tutor.checking import library, mistakes, numbers
+from tutor.checking import compare, library, mistakes, numbers
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
 from tutor.checking.outline import Meaning, Outline, Segment
@@ -245,9 +245,11 @@ class SheetJudge(Judge):
         return found.text, found.start
 
     def _failure(self, segment: Segment) -> Failure | None:
+        """Why the last line has no value; what torch refused on the way, where that is the quantity's own."""
         for run in self.runs:
             if segment.end in run.failures:
-                return run.failures[segment.end]
+                earlier = (run.failures.get(unit) for unit in segment.units[:-1])
+                return next((f for f in earlier if f is not None and f.kind == "torch"), run.failures[segment.end])
         return None
 
     def _judge(self, state: SegmentState) -> Judgement | None:
@@ -289,11 +291,10 @@ class SheetJudge(Judge):
     def _not_true(self, segment: Segment, meaning: Meaning, how: str, given: list[Tensor | None]) -> Judgement:
         untrue = self._untrue(segment)
         stops = [self._stop(run, segment) for run in self.runs]
-        if untrue and all(self.telling(stop, point) for stop, point in zip(stops, self.points, strict=True)):
+        telling = self.telling_draws(stops) if untrue else []
+        if telling:
             stale = [name for name in untrue if self._stale(name, segment)]
-            sound = self._outcome_corrected(segment, meaning) == "equal" or self.follows(
-                meaning, given, stops, self.points
-            )
+            sound = self._outcome_corrected(segment, meaning) == "equal" or self.follows(meaning, given, stops, telling)
             if sound and not stale:
                 return Judgement(
                     "follows", self._follows_sentence(untrue, segment), given[0], self.true(meaning, self.points[0])
@@ -486,7 +487,7 @@ class SheetJudge(Judge):
                 self._trials += 1
                 if self._trials > MANY_TRIALS or self._cost * self._trials > MANY_STEPS:
                     return None
-                if self._right_with(segment, meaning, state.segment, candidate):
+                if self._right_with(segment, state.segment, candidate):
                     return known or self._blame(state.segment, candidate)
         return None
 
@@ -501,8 +502,8 @@ class SheetJudge(Judge):
             return
         given = [self.value(run, helper) for run in self.runs]
         own = {state.segment.name for state in self.states}
-        if f"d{helper.name}" in self.extra:
-            return  # a forward quantity of the learner's
+        if f"d{helper.name}" in self.extra or self._sound(given):
+            return
         for name in self.points[0].gradients:
             meaning = self.names.meaning(name)
             plain = meaning.kind != "gradient" or meaning.of in self.names.ends or name in own
@@ -519,17 +520,57 @@ class SheetJudge(Judge):
         meaning = self.names.meaning(name)
         return mistakes.find(mistakes.Fault(self.exercise, name, meaning.of, "gradient", cases))
 
-    def _right_with(self, segment: Segment, meaning: Meaning, helper: Segment, candidate: str) -> bool:
-        """Whether the line is right once the helper is the true gradient."""
+    def _sound(self, given: list[Tensor | None]) -> bool:
+        """A true gradient, or a forward quantity: whatever it looks like, the fault is not there."""
+        return any(
+            all(
+                value is not None and compare.same(value, known[name], lambda: None, self.tolerance) == "equal"
+                for value, known in zip(given, (getattr(p, kind) for p in self.points), strict=True)
+            )
+            for kind in ("gradients", "values")
+            for name in getattr(self.points[0], kind)
+        )
+
+    def _right_with(self, segment: Segment, helper: Segment, candidate: str) -> bool:
+        """Whether the line is right once the helper is the true gradient, and no line that reads it becomes wrong.
+
+        A part of a forward formula may be what it is: it takes the blame only where that explains two lines at once.
+        """
+        runs = []
         for point in self.points:
             instead = {**self._truths(point), (helper.name, helper.end): point.gradients[candidate]}
-            run = Run(self.outline, point, instead).execute()
-            if segment.end in run.failures or self._same(meaning, self.value(run, segment), point) not in (
-                "equal",
-                "unknown",
-            ):
+            runs.append(Run(self.outline, point, instead).execute())
+            if not self._true_at(segment, runs[-1], point):
                 return False
-        return True
+        mended = 1
+        for other in self._readers(helper):
+            if other is segment:
+                continue
+            right = all(self._true_at(other, run, point) for run, point in zip(runs, self.points, strict=True))
+            as_it_stands = all(self._true_at(other, r, p) for r, p in zip(self.runs, self.points, strict=True))
+            if as_it_stands and not right:
+                return False
+            mended += right and not as_it_stands
+        return mended > 1 or not self._part_of_formula(helper)
+
+    def _readers(self, helper: Segment) -> Iterator[Segment]:
+        """The judged lines that read this helper."""
+        for state in self.states:
+            unit = state.segment.helpers.get(helper.name)
+            if unit is not None and self.meaning(state.segment).kind in JUDGED:
+                found = self._helper_state(helper.name, unit)
+                if found is not None and found.segment is helper:
+                    yield state.segment
+
+    def _true_at(self, segment: Segment, run: Run, point: Point) -> bool:
+        value = None if segment.end in run.failures else self.value(run, segment)
+        return value is not None and self._same(self.meaning(segment), value, point) in ("equal", "unknown")
+
+    def _part_of_formula(self, helper: Segment) -> bool:
+        from tutor.checking.subexpressions import part_of_formula
+
+        values = [self.value(run, helper) for run in self.runs]
+        return part_of_formula(values, self.points) is not None  # type: ignore[arg-type]
 
     def _blame(self, helper: Segment, name: str) -> Judged:
         meaning = self.names.meaning(name)

@@ -14,7 +14,8 @@ from tutor.answers import language as lang
 from tutor.checking import library
 from tutor.exercise import Exercise
 
-INDEX_FUNCTIONS = ("Sum", "Mean", "Product", "KroneckerDelta", "MaxOver", "MinOver", "Piecewise", "delta")
+INDEX_FUNCTIONS = ("Sum", "Mean", "Product", "KroneckerDelta", "MaxOver", "MinOver", "ArgMaxOver", "ArgMinOver",
+                   "Piecewise", "delta")  # fmt: skip
 MODULES = ("torch", "np", "numpy", "F", "math", "sympy", "sp", "nn")
 
 
@@ -281,6 +282,8 @@ class Outline:
             for touch in unit.touches:
                 segment = open_segments.get(touch.name)
                 if segment is None or touch.how == "define" and not touch.looped:
+                    if segment is not None and all(_is_start(earlier.statement) for earlier in segment.touches):
+                        made.remove(segment)  # zeros to be filled are no answer once the quantity is given
                     segment = open_segments[touch.name] = Segment(touch.name, [], [])
                     made.append(segment)
                 if touch.how == "reset":
@@ -343,6 +346,17 @@ def _owner(node: lang.Expression) -> lang.Expression:
     while isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
         node = node.function.value
     return node
+
+
+_ZEROS = ("zeros", "zeros_like", "new_zeros")
+
+
+def _is_start(statement: lang.Statement) -> bool:
+    """`dw = torch.zeros_like(w)`"""
+    if not isinstance(statement, lang.Assign) or not isinstance(statement.value, lang.Call):
+        return False
+    function = statement.value.function
+    return isinstance(function, (lang.Name, lang.Attribute)) and function.name in _ZEROS
 
 
 def _resets(statement: lang.Statement) -> bool:

@@ -30,6 +30,12 @@ def gradient_of_helper(exercise: Exercise, name: str, values: list[Tensor], poin
     for q in exercise:
         if q.differentiable and q.kind != "value" and _equal([p.values[q.name] for p in points], values):
             return [p.gradients[f"d{q.name}"] for p in points] if f"d{q.name}" in points[0].gradients else None
+    found = part_of_formula(values, points)
+    return None if found is None else _gradient(exercise, name, *found, values, points)
+
+
+def part_of_formula(values: list[Tensor], points: list[Point]) -> tuple[tuple[Idx, ...], Expr, int] | None:
+    """(axes, part, sign) where the values are a part of a forward formula, or its negative, at every draw."""
     for indices, part, found in points[0].parts:
         if len(indices) != values[0].ndim:
             continue
@@ -38,7 +44,7 @@ def gradient_of_helper(exercise: Exercise, name: str, values: list[Tensor], poin
                 chosen = tuple(indices[axis] for axis in order)
                 plan = compile_program([("part", chosen, sign * part)])
                 if _equal([plan.run(p.values, p.sizes)["part"] for p in points], values):
-                    return _gradient(exercise, name, chosen, part, sign, values, points)
+                    return chosen, part, sign
     return None
 
 

@@ -16,11 +16,9 @@ What an expression means where it is easy to get wrong:
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from functools import lru_cache, reduce
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import combinations, groupby
 from typing import Any
 
@@ -30,17 +28,17 @@ from sympy import (
     Add,
     And,
     Basic,
+    Eq,
     Expr,
-    Float,
     Function,
     Idx,
     Indexed,
-    Integer,
     KroneckerDelta,
     Max,
     Min,
     Mod,
     Mul,
+    Ne,
     Not,
     Or,
     Piecewise,
@@ -53,22 +51,32 @@ from sympy import (
     ceiling,
     floor,
 )
-from sympy.concrete.expr_with_limits import ExprWithLimits
-from sympy.core.relational import Eq, Ge, Gt, Le, Lt, Ne, Relational
+from sympy.core.relational import Relational
 from sympy.functions.special.gamma_functions import polygamma
 
-from tutor.errors import ExerciseError, UsageError
-from tutor.symbolic.functions import function_row
-from tutor.symbolic.indices import (
-    Tensor,
-    bound_indices,
-    free_indices,
-    freshen,
-    reduce_over,
-    size,
-    substitute,
-    within,
+from tutor.errors import ExerciseError
+from tutor.numeric.calls import elementwise
+from tutor.numeric.constants import COMPARE, is_size, number
+from tutor.numeric.plan import DEVICE, DTYPE, Input, Instruction, Plan, Trace
+from tutor.numeric.products import (
+    TAME,
+    Parts,
+    apart,
+    flattened,
+    is_constant,
+    is_shared,
+    is_whole,
+    mask_of,
+    opened,
+    reach_of,
+    same_size,
+    solved,
+    split,
+    straight,
+    targets_of,
 )
+from tutor.symbolic.functions import function_row
+from tutor.symbolic.indices import Tensor, bound_indices, free_indices, freshen, reduce_over, size
 from tutor.symbolic.operations import (
     ArgMaxOver,
     ArgMinOver,
@@ -81,86 +89,9 @@ from tutor.symbolic.operations import (
     RunnerUpGap,
 )
 
+__all__ = ["Plan", "Trace", "compile_program", "evaluate", "is_size", "number"]
+
 Definition = tuple[str, tuple[Idx, ...], Expr]
-DTYPE, DEVICE = 0, 1  # the two slots every plan has: what new tensors are made as
-
-
-# -- numbers: whatever depends on sizes alone ------------------------------------------------------
-
-
-def is_size(node: Basic) -> bool:
-    """Sizes are the positive integer symbols; scalar quantities are real, or non-negative integers."""
-    return isinstance(node, Symbol) and not isinstance(node, Idx) and bool(node.is_integer and node.is_positive)
-
-
-def number(expr: Basic, sizes: Mapping[str, int]) -> Any:
-    """The value of a constant: an `int` where it is one, else a `float` (a `bool` for a relation)."""
-    value = _exact(expr, sizes)
-    if isinstance(value, Fraction):
-        value = value.numerator if value.denominator == 1 else float(value)
-    return float(value) if isinstance(value, int) and abs(value) > 2**62 else value
-
-
-def _exact(expr: Basic, sizes: Mapping[str, int]) -> Any:
-    if isinstance(expr, Rational):
-        return Fraction(int(expr.p), int(expr.q))
-    if isinstance(expr, Float):
-        return float(expr)
-    if isinstance(expr, Symbol):
-        try:
-            return Fraction(sizes[expr.name])
-        except KeyError:
-            raise UsageError(f"no size is given for {expr.name}: give sizes for {expr.name}") from None
-    if isinstance(expr, Relational):
-        return bool(_COMPARE[type(expr)](_exact(expr.lhs, sizes), _exact(expr.rhs, sizes)))
-    rule = _ARITHMETIC.get(type(expr))
-    if rule is not None:
-        return rule([_exact(a, sizes) for a in expr.args])
-    if expr in (S.Infinity, S.NegativeInfinity):
-        return math.inf if expr is S.Infinity else -math.inf
-    if expr in (S.NaN, S.ComplexInfinity):
-        return math.nan
-    values = {s: Integer(sizes[s.name]) for s in expr.free_symbols}
-    value = expr.xreplace(values).evalf(17)
-    return float(value) if value.is_real else math.nan
-
-
-def _power(parts: list[Any]) -> Any:
-    base, exponent = parts
-    if base == 0 and exponent < 0:
-        return math.nan
-    if isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent) < 256:
-        return base ** int(exponent)
-    try:
-        value = float(base) ** float(exponent)
-    except OverflowError:
-        return math.inf
-    return value if isinstance(value, float) else math.nan
-
-
-_ARITHMETIC: dict[type, Callable[[list[Any]], Any]] = {
-    Add: sum,
-    Mul: math.prod,
-    Pow: _power,
-    floor: lambda parts: Fraction(math.floor(parts[0])),
-    ceiling: lambda parts: Fraction(math.ceil(parts[0])),
-    Mod: lambda parts: parts[0] % parts[1],
-    Max: max,
-    Min: min,
-    And: all,
-    Or: any,
-    Not: lambda parts: not parts[0],
-    type(S.true): lambda parts: True,
-    type(S.false): lambda parts: False,
-}
-_COMPARE: dict[type, Callable[[Any, Any], Any]] = {
-    Gt: operator.gt,
-    Ge: operator.ge,
-    Lt: operator.lt,
-    Le: operator.le,
-    Eq: operator.eq,
-    Ne: operator.ne,
-}
 
 
 # -- registers ---------------------------------------------------------------------------------------
@@ -195,280 +126,10 @@ class Factor:
         return self.register.axes
 
 
-@dataclass
-class Parts:
-    """The parts of a product: constant * factors, and the conditions and deltas that guard it."""
-
-    constant: Expr = S.One
-    above: list[Expr] = field(default_factory=list)
-    below: list[Expr] = field(default_factory=list)
-    conditions: list[Basic] = field(default_factory=list)
-    deltas: list[KroneckerDelta] = field(default_factory=list)
-
-    @property
-    def tame(self) -> bool:
-        """Whether every factor is finite even where a condition does not hold."""
-        return not self.below and all(map(_tame, self.above))
-
-    def absorb(self, other: Parts) -> None:
-        self.constant *= other.constant
-        self.above += other.above
-        self.below += other.below
-        self.conditions += other.conditions
-        self.deltas += other.deltas
-
-
-# -- the torch calls: name -> (parameters -> function of tensors) -----------------------------------------
-
-
-def _unsqueeze(*holes: int) -> Callable[..., Any]:
-    if len(holes) == 1:
-        return lambda x: x.unsqueeze(holes[0])
-
-    def insert(x: torch.Tensor) -> torch.Tensor:
-        for hole in holes:
-            x = x.unsqueeze(hole)
-        return x
-
-    return insert
-
-
-def _permute(*order: int) -> Callable[..., Any]:
-    return (lambda x: x.t()) if order == (1, 0) else (lambda x: x.permute(order))
-
-
-def _total(*dims: int) -> Callable[..., Any]:
-    return lambda x: x.sum(dims)
-
-
-def _product(*dims: int) -> Callable[..., Any]:
-    return lambda x: reduce(lambda y, dim: y.prod(dim), sorted(dims, reverse=True), x)
-
-
-def _gap(*dims: int) -> Callable[..., Any]:
-    """Largest minus second largest over some axes; one entry has no rival."""
-
-    def gap(x: torch.Tensor) -> torch.Tensor:
-        rest = [d for d in range(x.dim()) if d not in dims]
-        flat = x.permute(*rest, *dims).flatten(len(rest))
-        if flat.shape[-1] < 2:
-            return flat.squeeze(-1).abs() * 0 + math.inf
-        best = flat.topk(2, -1).values
-        return best[..., 0] - best[..., 1]
-
-    return gap
-
-
-def _inside(entry: str, axis: int) -> Callable[..., Any]:
-    """Index values checked against their axis; outside it, only where the guard is false."""
-
-    def check(index: torch.Tensor, extent: int, *guard: torch.Tensor) -> torch.Tensor:
-        if index.numel() == 0:
-            return index
-        low, high = (int(v) for v in torch.aminmax(index))
-        if low >= 0 and high < extent:
-            return index
-        if not guard or bool((((index < 0) | (index >= extent)) & guard[0]).any()):
-            raise ExerciseError(
-                f"{entry} leaves axis {axis + 1}, which ends at {extent - 1}: its index runs from {low} to {high}; "
-                "guard it with Piecewise((..., condition), (0, True))"
-            )
-        return index
-
-    return check
-
-
-def _select(entry: str, axis: int, dim: int) -> Callable[..., Any]:
-    def select(x: torch.Tensor, at: int, extent: int, *guard: torch.Tensor) -> torch.Tensor:
-        if not 0 <= at < extent:
-            if not guard or bool(guard[0].any()):
-                raise ExerciseError(f"{entry} leaves axis {axis + 1}, which ends at {extent - 1}: the index is {at}")
-            at = min(max(at, 0), extent - 1)
-        return x.select(dim, at)
-
-    return select
-
-
-def _strided(entry: str, axis: int, dim: int) -> Callable[..., Any]:
-    def strided(x: torch.Tensor, start: int, step: int, count: int, extent: int) -> torch.Tensor:
-        last = start + step * (count - 1)
-        if start < 0 or last >= extent:
-            raise ExerciseError(
-                f"{entry} leaves axis {axis + 1}, which ends at {extent - 1}: its index runs from {start} to {last}; "
-                "guard it with Piecewise((..., condition), (0, True))"
-            )
-        if step == 1:
-            return x.narrow(dim, start, count)
-        return x[(slice(None),) * dim + (slice(start, last + 1, step),)]
-
-    return strided
-
-
-def _take(dim: int) -> Callable[..., Any]:
-    def take(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        if index.dim() == 1:
-            return x.index_select(dim, index)
-        if index.dim() == 0:
-            return x.index_select(dim, index.reshape(1)).squeeze(dim)
-        return x.index_select(dim, index.reshape(-1)).unflatten(dim, index.shape)
-
-    return take
-
-
-def _lookup(count: int) -> Callable[..., Any]:
-    return lambda x, *indices: x[indices]
-
-
-def _scatter(count: int) -> Callable[..., Any]:
-    """zeros.index_add_ over the joint place of `count` indices; places outside go to a row that is cut off."""
-
-    def scatter(source: torch.Tensor, *given: Any) -> torch.Tensor:
-        indices, extents = given[:count], given[count:]
-        places = torch.broadcast_shapes(*(i.shape for i in indices))
-        rest = source.shape[len(places) :]
-        flat: Any = 0
-        valid: Any = None
-        for index, extent in zip(indices, extents, strict=True):
-            low, high = (int(v) for v in torch.aminmax(index)) if index.numel() else (0, 0)
-            if low < 0 or high >= extent:
-                inside = (index >= 0) & (index < extent)
-                valid = inside if valid is None else valid & inside
-            flat = flat * extent + index
-        rows = math.prod(extents)
-        if valid is not None:
-            flat = torch.where(valid, flat, rows)
-        source = source.expand(*places, *rest)
-        out = source.new_zeros((rows + (valid is not None), *rest))
-        out.index_add_(0, flat.expand(places).reshape(-1), source.reshape(-1, *rest))
-        return (out.narrow(0, 0, rows) if valid is not None else out).view(*extents, *rest)
-
-    return scatter
-
-
-def _heaviside(x: torch.Tensor, at_zero: Any) -> torch.Tensor:
-    tie = torch.as_tensor(at_zero, dtype=x.dtype, device=x.device)
-    return torch.where(x == 0, tie, (x > 0).to(x.dtype))  # torch.heaviside refuses to be differentiated
-
-
-def _log_abs_det(x: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.slogdet(x).logabsdet
-
-
-def _softplus(x: torch.Tensor) -> torch.Tensor:
-    # torch turns linear at 20, which is 1e-10 off
-    return torch.nn.functional.softplus(x, 1, 40)
-
-
-def _elementwise(path: str) -> Callable[..., Any]:
-    """`"torch.nn.functional.silu"` -> the function."""
-    if path == "torch.nn.functional.softplus":
-        return _softplus
-    found: Any = torch
-    for part in path.split(".")[1:]:
-        found = getattr(found, part, None)
-    if found is None:
-        name = path.rsplit(".", 1)[-1]
-        raise ExerciseError(f"torch has no function {name}: write it out with functions that torch has")
-    return found
-
-
-OPS: dict[str, Callable[..., Callable[..., Any]]] = {
-    # views
-    "permute": _permute,
-    "unsqueeze": _unsqueeze,
-    "expand": lambda: lambda x, *extents: x.expand(extents),
-    "alias": lambda serial: lambda x: x.view_as(x),
-    "diagonal": lambda a, b: lambda x: x.diagonal(0, a, b),
-    "select": _select,
-    "strided": _strided,
-    # new tensors
-    "arange": lambda: lambda extent, device: torch.arange(extent, device=device),
-    "full": lambda: lambda value, dtype, device: torch.full((), value, dtype=dtype, device=device),
-    "truth": lambda: lambda value, device: torch.tensor(bool(value), device=device),
-    "convert": lambda: lambda x, dtype: x.to(dtype),
-    "whole": lambda: lambda x: x.round().long() if x.is_floating_point() else x.long(),
-    # arithmetic
-    "add": lambda: operator.add,
-    "sub": lambda: operator.sub,
-    "add_scaled": lambda: lambda x, y, by: torch.add(x, y, alpha=by),
-    "mul": lambda: operator.mul,
-    "div": lambda: operator.truediv,
-    "neg": lambda: operator.neg,
-    "reciprocal": lambda: torch.reciprocal,
-    "square": lambda: torch.square,
-    "sqrt": lambda: torch.sqrt,
-    "rsqrt": lambda: torch.rsqrt,
-    "pow": lambda: torch.pow,
-    "maximum": lambda: torch.maximum,
-    "minimum": lambda: torch.minimum,
-    "clamp_min": lambda: lambda x, least: x.clamp(min=least),
-    "clamp_max": lambda: lambda x, most: x.clamp(max=most),
-    "floor_divide": lambda: lambda x, y: torch.div(x, y, rounding_mode="floor"),
-    "remainder": lambda: torch.remainder,
-    "floor": lambda: torch.floor,
-    "ceil": lambda: torch.ceil,
-    "call": _elementwise,
-    "heaviside": lambda: _heaviside,
-    "polygamma": lambda order: lambda x: torch.special.polygamma(order, x),
-    # conditions
-    "compare": lambda name, whole: {c.__name__: f for c, f in _COMPARE.items()}[name],
-    "and": lambda: operator.and_,
-    "or": lambda: operator.or_,
-    "not": lambda: operator.invert,
-    "where": lambda: torch.where,
-    "threshold": lambda: torch.ops.aten.threshold_backward,
-    # reductions and contractions
-    "sum": _total,
-    "prod": _product,
-    "amax": lambda *dims: lambda x: x.amax(dims),
-    "amin": lambda *dims: lambda x: x.amin(dims),
-    "argmax": lambda dim: lambda x: x.argmax(dim),
-    "argmin": lambda dim: lambda x: x.argmin(dim),
-    "gap": _gap,
-    "mm": lambda: torch.mm,
-    "mv": lambda: torch.mv,
-    "dot": lambda: torch.dot,
-    "matmul": lambda: torch.matmul,
-    "einsum": lambda equation: lambda *xs: torch.einsum(equation, *xs),
-    # gather, scatter, matrices
-    "inside": _inside,
-    "clamped": lambda: lambda index, extent, checked: index.clamp(0, extent - 1),
-    "take": _take,
-    "lookup": _lookup,
-    "scatter": _scatter,
-    "inv": lambda: torch.linalg.inv,
-    "logdet": lambda: _log_abs_det,
-    "det": lambda: torch.linalg.det,
-}
-
-
-@dataclass(frozen=True)
-class Instruction:
-    op: str
-    params: tuple[Any, ...]
-    inputs: tuple[int, ...]
-    output: int
-
-
-@dataclass(frozen=True)
-class Input:
-    """A value from outside: where it goes, what it is, and the shape it must have."""
-
-    name: str
-    slot: int
-    kind: str
-    shape: tuple[int, ...]  # slots of the sizes
-
-
 # -- reading formulas ------------------------------------------------------------------------------------
 
 _ARITHMETIC_OPS = ("add", "sub", "mul", "div", "neg")  # Python's own operators: numbers will do
 _TENSORS_ONLY = ("maximum", "minimum")
-# functions that are finite wherever their argument is: what a mask may multiply instead of select
-_TAME = frozenset(
-    ("sin", "cos", "tanh", "sigmoid", "softplus", "relu", "silu", "gelu", "erf", "erfc", "atan", "Abs", "sign",
-     "Heaviside", "floor", "ceiling")
-)  # fmt: skip
 
 
 class Builder:
@@ -512,6 +173,8 @@ class Builder:
         slot = self.spread(register, indices)
         if self.distinct:
             slot = self.emit("alias", (slot,), name)
+        if name in self.inputs or name in self.results:
+            self.terms.clear()  # from here on the name means this
         self.results[name] = slot
 
     # -- layout: axes are moved by views only --------------------------------------------------------------
@@ -590,7 +253,7 @@ class Builder:
         return self.terms[key]
 
     def _term(self, expr: Basic, guard: Register | None) -> Term:
-        if _is_constant(expr):
+        if is_constant(expr):
             return Term(expr)
         rule = _find(_READ, expr)
         if rule is not None:
@@ -666,7 +329,7 @@ class Builder:
 
     def power(self, expr: Pow, guard: Register | None) -> Term:
         base, exponent = expr.args
-        if exponent.could_extract_minus_sign() and _is_constant(exponent) and exponent != Rational(-1, 2):
+        if exponent.could_extract_minus_sign() and is_constant(exponent) and exponent != Rational(-1, 2):
             under = self.safe(self.read(Pow(base, -exponent), guard), guard)
             return Term(S.One, self.apply("reciprocal", (under,)))
         x = self.read(base, guard)
@@ -693,9 +356,9 @@ class Builder:
             return self.read(Piecewise((sympy.sin(x) / x, Ne(x, 0)), (S.One, True)), guard)
         row = function_row(expr)
         argument = self.read(expr.args[0], guard)
-        if row.name not in _TAME:
+        if row.name not in TAME:
             argument = self.safe(argument, guard)
-        _elementwise(row.torch)  # an unknown name is reported now, with the formula
+        elementwise(row.torch)  # an unknown name is reported now, with the formula
         return self.apply("call", (argument,), row.torch)
 
     def heaviside(self, expr: Expr, guard: Register | None) -> Register:
@@ -703,8 +366,8 @@ class Builder:
 
     def extremum(self, expr: Expr, guard: Register | None) -> Register:
         largest = isinstance(expr, Max)
-        numbers = [a for a in expr.args if _is_constant(a)]
-        parts = [self.read(a, guard) for a in expr.args if not _is_constant(a)]
+        numbers = [a for a in expr.args if is_constant(a)]
+        parts = [self.read(a, guard) for a in expr.args if not is_constant(a)]
         made = reduce(lambda a, b: self.apply("maximum" if largest else "minimum", (a, b)), parts)
         if numbers:
             limit = self.value(Term(expr.func(*numbers)))
@@ -712,12 +375,12 @@ class Builder:
         return made
 
     def floored(self, expr: Expr, guard: Register | None) -> Register:
-        if _is_whole(expr):
+        if is_whole(expr):
             return self.whole(expr, guard)
         return self.apply("floor" if isinstance(expr, floor) else "ceil", (self.read(expr.args[0], guard),))
 
     def modulo(self, expr: Expr, guard: Register | None) -> Register:
-        if _is_whole(expr):
+        if is_whole(expr):
             return self.whole(expr, guard)
         return self.apply("remainder", [self.read(a, guard) for a in expr.args])
 
@@ -725,7 +388,7 @@ class Builder:
 
     def condition(self, expr: Basic, guard: Register | None) -> Register:
         """A register of truth values."""
-        if _is_constant(expr):
+        if is_constant(expr):
             return Register(self.emit("truth", (self.constant(expr), DEVICE)), (), "bool")
         if isinstance(expr, Not):
             return self.apply("not", (self.condition(expr.args[0], guard),), kind="bool")
@@ -734,16 +397,16 @@ class Builder:
         if isinstance(expr, Or):  # looked at only where those before it fail
             opposite = And(*(sympy.Not(a, evaluate=False) for a in expr.args), evaluate=False)
             return self.apply("not", (self.condition(opposite, guard),), kind="bool")
-        if not isinstance(expr, Relational) or type(expr) not in _COMPARE:
+        if not isinstance(expr, Relational) or type(expr) not in COMPARE:
             raise ExerciseError(f"the condition {expr} cannot be evaluated: use < <= > >= Eq Ne, joined by & | ~")
-        whole = _is_whole(expr.lhs) and _is_whole(expr.rhs)
+        whole = is_whole(expr.lhs) and is_whole(expr.rhs)
         sides = [(self.whole if whole else self.read)(side, guard) for side in (expr.lhs, expr.rhs)]
         return self.apply("compare", sides, type(expr).__name__, whole, kind="bool")
 
     def guards(self, conditions: Iterable[Basic], guard: Register | None) -> tuple[list[Register], Register | None]:
         """The conditions, each looked at only where those of simpler indices hold; and the guard of all."""
         made = []
-        for _, level in groupby(sorted(conditions, key=lambda c: (_reach(c), str(c))), key=_reach):
+        for _, level in groupby(sorted(conditions, key=lambda c: (reach_of(c), str(c))), key=reach_of):
             here = [self.condition(c, guard) for c in level]
             made += here
             guard = reduce(self.both, here, guard)
@@ -753,7 +416,7 @@ class Builder:
         return b if a is None else self.apply("and", (a, b), kind="bool")
 
     def piecewise(self, expr: Piecewise, guard: Register | None) -> Term:
-        if _mask_of(expr) is not None:
+        if mask_of(expr) is not None:
             return self.product(expr, guard)
         conditions, branches, earlier = [], [], None
         for body, when in expr.args:
@@ -788,21 +451,21 @@ class Builder:
 
     def whole(self, expr: Basic, guard: Register | None) -> Register:
         """An index expression as an integer register."""
-        if _is_constant(expr):
+        if is_constant(expr):
             return Register(self.constant(expr), (), "number")
         if isinstance(expr, Idx):
             return self.arange(expr)
         if isinstance(expr, (Add, Mul)):
             op = "add" if isinstance(expr, Add) else "mul"
-            if all(_is_whole(a) for a in expr.args):
+            if all(is_whole(a) for a in expr.args):
                 parts = sorted((self.whole(a, guard) for a in expr.args), key=lambda p: p.kind == "number")
                 return reduce(lambda a, b: self.apply(op, (a, b), kind="int"), parts)
-        if isinstance(expr, (floor, ceiling)) and _is_whole(expr):
+        if isinstance(expr, (floor, ceiling)) and is_whole(expr):
             sign = 1 if isinstance(expr, floor) else -1
             above, below = (sign * expr.args[0]).as_numer_denom()
             made = self.apply("floor_divide", (self.whole(above, guard), self.whole(below, guard)), kind="int")
             return made if sign == 1 else self.apply("neg", (made,), kind="int")
-        if isinstance(expr, Mod) and _is_whole(expr):
+        if isinstance(expr, Mod) and is_whole(expr):
             return self.apply("remainder", [self.whole(a, guard) for a in expr.args], kind="int")
         term = self.term(expr, guard)
         if term.register is not None and term.constant == 1 and term.register.kind == "int":
@@ -823,12 +486,12 @@ class Builder:
         extents = list(shape)
         for dim in reversed(range(len(axes))):
             at = axes[dim]
-            if _is_constant(at):
+            if is_constant(at):
                 given = [slot, self.constant(at), self.constant(extents[dim])]
                 slot = self.emit("select", [*given, *self._guards(guard)], str(name), places[dim], dim)
-            elif guard is None and (line := _line(at)) and not _shared(line[0], dim, axes):
+            elif guard is None and (line := straight(at)) and not is_shared(line[0], dim, axes):
                 index, step, start = line
-                if index == at and _same(size(index), extents[dim]):
+                if index == at and same_size(size(index), extents[dim]):
                     continue
                 bounds = [self.constant(e) for e in (start, step, size(index), extents[dim])]
                 slot = self.emit("strided", (slot, *bounds), str(name), places[dim], dim)
@@ -853,7 +516,7 @@ class Builder:
         guard: Register | None,
         name: str,
     ) -> Register:
-        plain = [isinstance(a, Idx) and _same(size(a), e) for a, e in zip(axes, extents, strict=True)]
+        plain = [isinstance(a, Idx) and same_size(size(a), e) for a, e in zip(axes, extents, strict=True)]
         if all(plain) and len(set(axes)) == len(axes):
             return Register(slot, tuple(axes), kind)
         if all(plain) and len(set(axes)) == len(axes) - 1:
@@ -982,18 +645,18 @@ class Builder:
         return made
 
     def sum(self, expr: Sum, guard: Register | None) -> Term:
-        return self.total(*_flattened(_opaque(expr, guard)), guard)
+        return self.total(*flattened(_opaque(expr, guard)), guard)
 
     def total(self, body: Expr, bound: list[Idx], guard: Register | None) -> Term:
         """Sum of a sum: term by term. Sum of a product: solve deltas, scatter, contract."""
         if isinstance(body, Add):
             return self.add([self.total(part, bound, guard) for part in body.args])
         parts = split(body)
-        parts, bound = _opened(parts, bound)
-        parts, bound = _solved(parts, bound)
+        parts, bound = opened(parts, bound)
+        parts, bound = solved(parts, bound)
         if parts.constant == 0:
             return Term(S.Zero)
-        targets, parts = _targets(parts, bound, () if guard is None else guard.axes)
+        targets, parts = targets_of(parts, bound, () if guard is None else guard.axes)
         conditions = [*parts.conditions, *(Eq(*d.args[:2], evaluate=False) for d in parts.deltas)]
         if targets:
             return self.scatter(targets, parts, conditions, bound, guard)
@@ -1084,7 +747,7 @@ class Builder:
         guard: Register | None,
     ) -> Term:
         """Sum(f * delta(t[n], v), n) = zeros.index_add_(0, t, f), jointly for several targets."""
-        alone, inner = _apart(parts, conditions, targets, bound)
+        alone, inner = apart(parts, conditions, targets, bound)
         # conditions on a target are among the inner ones, said of the place instead
         _, outside = self.guards([c for c in alone[1] if free_indices(c).isdisjoint(targets)], guard)
         _, inside = self.guards(inner[1], outside)
@@ -1180,144 +843,6 @@ def _find(table: Sequence[tuple[Any, Callable[..., Any]]], node: Basic) -> Calla
     return next((rule for kinds, rule in table if isinstance(node, kinds)), None)
 
 
-# -- what an expression is ---------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=65536)
-def _is_constant(expr: Basic) -> bool:
-    """Numbers and sizes alone."""
-    if isinstance(expr, (Idx, Indexed, Tensor, ExprWithLimits)):
-        return False
-    if isinstance(expr, Symbol):
-        return is_size(expr)
-    return all(map(_is_constant, expr.args))
-
-
-@lru_cache(maxsize=65536)
-def _is_whole(expr: Basic) -> bool:
-    """Integer arithmetic on indices, sizes and integer tensors, which must stay exact."""
-    if isinstance(expr, (Idx, Integer, ArgMaxOver, ArgMinOver)):
-        return True
-    if isinstance(expr, Indexed):
-        return bool(expr.base.label.is_integer)
-    if isinstance(expr, Symbol):
-        return bool(expr.is_integer)
-    if isinstance(expr, (Add, Mul, Mod)):
-        return all(map(_is_whole, expr.args))
-    if isinstance(expr, (floor, ceiling)):
-        return all(map(_is_whole, expr.args[0].as_numer_denom()))
-    return False
-
-
-@lru_cache(maxsize=65536)
-def _tame(expr: Basic) -> bool:
-    """Finite wherever its tensors are: a mask may multiply it."""
-    if isinstance(expr, (Indexed, Symbol)) or _is_constant(expr):
-        return True
-    if isinstance(expr, Pow):
-        return bool(expr.exp.is_Integer and expr.exp > 0) and _tame(expr.base)
-    if isinstance(expr, (MatrixEntry, Det, LogDet)):
-        return True
-    if isinstance(expr, Function) and not isinstance(expr, (Piecewise, Max, Min, KroneckerDelta)):
-        return type(expr).__name__ in _TAME and all(map(_tame, expr.args))
-    parts = expr.args[:1] if isinstance(expr, ExprWithLimits) else expr.args
-    return all(map(_tame, parts))
-
-
-@lru_cache(maxsize=4096)
-def _reach(condition: Basic) -> int:
-    """0 for conditions on indices alone, 1 with entries at plain indices, 2 where an entry may leave its axis."""
-    entries = condition.atoms(Indexed)
-    if not entries:
-        return 0
-    return 1 if all(isinstance(i, Idx) for e in entries for i in e.indices) else 2
-
-
-@lru_cache(maxsize=4096)
-def _same(a: Expr, b: Expr) -> bool:
-    return a == b or (a - b).expand() == 0
-
-
-def _line(at: Expr) -> tuple[Idx, Expr, Expr] | None:
-    """`step*index + start` with a positive whole step."""
-    free = free_indices(at)
-    if len(free) != 1:
-        return None
-    (index,) = free
-    if at == index:
-        return index, S.One, S.Zero
-    step = at.expand().coeff(index)
-    start = (at - step * index).expand()
-    if step.is_Integer and step > 0 and _is_constant(start) and start.is_integer:
-        return index, step, start
-    return None
-
-
-def _shared(index: Idx, dim: int, axes: Sequence[Expr]) -> bool:
-    return any(index in free_indices(a) for d, a in enumerate(axes) if d != dim)
-
-
-def _mask_of(expr: Basic) -> tuple[Expr, Basic] | None:
-    """`(f, condition)` for Piecewise((f, condition), (0, True)), the Iverson bracket included."""
-    if isinstance(expr, Piecewise) and len(expr.args) == 2:
-        (first, condition), (second, rest) = expr.args
-        if rest == S.true and second == 0:
-            return first, condition
-        if rest == S.true and first == 0:
-            return second, sympy.Not(condition)
-    return None
-
-
-# -- taking a product apart ---------------------------------------------------------------------------------
-
-
-def split(expr: Basic) -> Parts:
-    """Constant, numerator, denominator, conditions and deltas of a product."""
-    parts = Parts()
-    for factor in Mul.make_args(expr):
-        mask = _mask_of(factor)
-        if _is_constant(factor):
-            parts.constant *= factor
-        elif isinstance(factor, KroneckerDelta):
-            parts.deltas.append(factor)
-        elif mask is not None:
-            for condition in And.make_args(mask[1]):
-                _guarded(parts, condition)
-            parts.absorb(split(mask[0]))
-        elif isinstance(factor, Pow) and _is_constant(factor.exp) and factor.exp.could_extract_minus_sign():
-            parts.below.append(Pow(factor.base, -factor.exp))
-        else:
-            parts.above.append(factor)
-    return parts
-
-
-def _guarded(parts: Parts, condition: Basic) -> None:
-    """A condition; an equation between indices is a delta."""
-    if isinstance(condition, Eq) and _is_whole(condition.lhs) and _is_whole(condition.rhs):
-        delta = KroneckerDelta(condition.lhs, condition.rhs)
-        if isinstance(delta, KroneckerDelta):
-            parts.deltas.append(delta)
-            return
-    if condition != S.true:
-        parts.conditions.append(condition)
-
-
-def _replaced(parts: Parts, mapping: Mapping[Idx, Expr]) -> Parts:
-    """Every part with indices replaced."""
-    made = Parts(parts.constant)
-    made.above = [substitute(e, mapping) for e in parts.above]
-    made.below = [substitute(e, mapping) for e in parts.below]
-    for condition in parts.conditions:
-        _guarded(made, substitute(condition, mapping))
-    for delta in parts.deltas:
-        new = substitute(delta, mapping)
-        if isinstance(new, KroneckerDelta):
-            made.deltas.append(new)
-        else:
-            made.constant *= new
-    return made
-
-
 def _opaque(expr: Any, guard: Register | None) -> Any:
     """The reduction, its indices renamed where a guard outside uses the same ones."""
     bound = bound_indices(expr)
@@ -1327,90 +852,6 @@ def _opaque(expr: Any, guard: Register | None) -> Any:
         return expr
     body, renamed = freshen(expr)
     return reduce_over(type(expr), body, renamed)
-
-
-def _flattened(expr: Sum) -> tuple[Expr, list[Idx]]:
-    """A sum of a sum is one sum over the indices of both."""
-    body, bound = expr.args[0], list(bound_indices(expr))
-    while isinstance(body, Sum):
-        inner, more = freshen(body) if set(bound_indices(body)) & set(bound) else (body.args[0], bound_indices(body))
-        body, bound = inner, [*bound, *more]
-    return body, bound
-
-
-def _opened(parts: Parts, bound: list[Idx]) -> tuple[Parts, list[Idx]]:
-    """Inner sums with deltas join the outer one, which may scatter what they cannot."""
-    made = replace(parts, above=[])
-    for factor in parts.above:
-        if isinstance(factor, Sum) and split(_flattened(factor)[0]).deltas:
-            body, more = freshen(reduce_over(Sum, *_flattened(factor)))
-            made.absorb(split(body))
-            bound = [*bound, *more]
-        else:
-            made.above.append(factor)
-    return made, bound
-
-
-def _solved(parts: Parts, bound: list[Idx]) -> tuple[Parts, list[Idx]]:
-    """Sum(f(k)*delta(a, k), k) = f(a), where a is on k's axis."""
-    for delta in parts.deltas:
-        for here, there in (delta.args[:2], delta.args[1::-1]):
-            if here in bound and here not in free_indices(there) and _is_whole(there):
-                rest = replace(parts, deltas=[d for d in parts.deltas if d is not delta])
-                made = _replaced(rest, {here: there})
-                if not (isinstance(there, Idx) and _same(size(there), size(here))):
-                    for condition in And.make_args(within(there, size(here))):
-                        _guarded(made, condition)
-                return _solved(made, [i for i in bound if i != here])
-    return parts, bound
-
-
-def _targets(parts: Parts, bound: Sequence[Idx], kept: Sequence[Idx]) -> tuple[dict[Idx, Expr], Parts]:
-    """Free indices that a delta ties to summed ones: where rows are added into place. Those in `kept` stay free."""
-    targets: dict[Idx, Expr] = {}
-    made = replace(parts, deltas=[], conditions=list(parts.conditions))
-    for delta in parts.deltas:
-        for here, there in (delta.args[:2], delta.args[1::-1]):
-            value = substitute(there, targets)
-            free = free_indices(value)
-            taken = {*bound, *kept, *targets, *free}
-            fits = isinstance(here, Idx) and here not in taken
-            if fits and _is_whole(value) and not free.isdisjoint(bound):
-                among = [v for v in targets if v in free_indices(there)]
-                among += [here] if any(here in free_indices(v) for v in targets.values()) else []
-                targets = {v: substitute(old, {here: value}) for v, old in targets.items()} | {here: value}
-                for v in among:  # a place that depends on another place is one only where that is on its axis
-                    for condition in And.make_args(within(targets[v], size(v))):
-                        _guarded(made, condition)
-                break
-        else:
-            made.deltas.append(delta)
-    return targets, made
-
-
-def _apart(
-    parts: Parts, conditions: Sequence[Basic], targets: Mapping[Idx, Expr], bound: Sequence[Idx]
-) -> tuple[tuple[Parts, list[Basic]], tuple[Parts, list[Basic]]]:
-    """What no summed index touches stays outside a scatter; inside it, targets are what their delta says."""
-
-    def touched(node: Basic) -> bool:
-        return not free_indices(node).isdisjoint(bound)
-
-    outer = Parts(S.One, [e for e in parts.above if not touched(e)], [e for e in parts.below if not touched(e)])
-    inner = Parts(parts.constant, [e for e in parts.above if touched(e)], [e for e in parts.below if touched(e)])
-    outside = [c for c in conditions if not touched(c)]
-    inside = [c for c in conditions if touched(c)]
-    reached = frozenset().union(*map(free_indices, (*inner.above, *inner.below, *inside)))
-    inner.above = [substitute(e, targets) for e in inner.above]
-    inner.below = [substitute(e, targets) for e in inner.below]
-    inside = [substitute(c, targets) for c in inside]
-    # what holds at the target holds where it is added from
-    inside += [substitute(c, targets) for c in outside if not free_indices(c).isdisjoint(targets)]
-    reached |= frozenset().union(*map(free_indices, outside))
-    for v, value in targets.items():
-        if v in reached:
-            inside += [c for c in And.make_args(within(value, size(v))) if c != S.true]
-    return (outer, outside), (inner, inside)
 
 
 # -- the order of contractions --------------------------------------------------------------------------------
@@ -1440,206 +881,6 @@ def _weight(index: Idx) -> float:
     return math.log(max(int(extent), 1)) / math.log(64) if extent.is_Integer else 1.0
 
 
-# -- the plan -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Steps for one choice of results: (call, inputs, output, slots that nobody needs any more)."""
-
-    fixed: list[tuple[Callable[..., Any], tuple[int, ...], int]]  # depends on sizes alone: kept between runs
-    lasting: list[int]
-    steps: list[tuple[Callable[..., Any], tuple[int, ...], int, tuple[int, ...]]]
-
-
-class Plan:
-    """A compiled program: `run` gives the quantities it defines, in the axis order of their indices.
-
-    Results may be views of one another or of the values given: copy before changing one in place.
-    """
-
-    def __init__(self, builder: Builder, names: Sequence[str]):
-        self.names = tuple(names)
-        self.inputs = frozenset(builder.inputs)
-        self._given = list(builder.inputs.values())
-        self._results = dict(builder.results)
-        self._constants = dict(builder.constants)
-        self._size_names = sorted({s.name for c in self._constants for s in c.free_symbols})
-        self._instructions = _alive(builder.instructions, self._results.values())
-        self._slots = builder.slots
-        self._schedules: dict[frozenset[str] | None, Schedule] = {}
-        self._numbers: dict[tuple[int, ...], list[tuple[int, Any]]] = {}
-        self._lasting: dict[tuple[Any, ...], list[Any]] = {}
-        self._calls: list[Callable[..., Any]] | None = None
-        self._between: dict[tuple[str, tuple[str, ...]], list[int]] = {}
-
-    def run(
-        self, values: Mapping[str, torch.Tensor], sizes: Mapping[str, int], keep: Collection[str] | None = None
-    ) -> dict[str, torch.Tensor]:
-        """All defined quantities, or those in `keep`; what is not needed is neither computed nor held."""
-        wanted = self.names if keep is None else [n for n in self.names if n in frozenset(keep)]
-        if keep is not None and len(wanted) != len(frozenset(keep)):
-            unknown = ", ".join(sorted(frozenset(keep) - frozenset(wanted)))
-            raise UsageError(f"the program does not define {unknown}: it defines {', '.join(self.names)}")
-        schedule = self._schedule(None if keep is None else frozenset(keep))
-        slots = self._filled(values, sizes)
-        self._fix(schedule, slots, sizes)
-        for call, inputs, output, done in schedule.steps:
-            slots[output] = call(*[slots[i] for i in inputs])
-            for slot in done:
-                slots[slot] = None
-        return {name: slots[self._results[name]] for name in wanted}
-
-    def trace(self, values: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> Trace:
-        """Run, and keep every register: for many runs that differ in one quantity."""
-        if self._calls is None:
-            self._calls = [OPS[made.op](*made.params) for made in self._instructions]
-        slots = self._filled(values, sizes)
-        for call, made in zip(self._calls, self._instructions, strict=True):
-            slots[made.output] = call(*[slots[i] for i in made.inputs])
-        return Trace(self, slots)
-
-    def _downstream(self, name: str, wanted: tuple[str, ...]) -> list[int]:
-        """Positions of the instructions between a quantity and the wanted ones, in order."""
-        if (name, wanted) not in self._between:
-            start = self._place(name)
-            reached, needed = {start}, {self._results[w] for w in wanted} - {start}
-            after = []
-            for position, made in enumerate(self._instructions):
-                if made.output != start and not reached.isdisjoint(made.inputs):
-                    reached.add(made.output)
-                    after.append(position)
-            used = []
-            for position in reversed(after):
-                if self._instructions[position].output in needed:
-                    needed.update(self._instructions[position].inputs)
-                    used.append(position)
-            self._between[name, wanted] = used[::-1]
-        return self._between[name, wanted]
-
-    def _place(self, name: str) -> int:
-        """The slot that uses of a quantity read."""
-        if name in self._results:
-            return self._results[name]
-        return next((given.slot for given in self._given if given.name == name), -1)
-
-    def _filled(self, values: Mapping[str, torch.Tensor], sizes: Mapping[str, int]) -> list[Any]:
-        slots: list[Any] = [None] * self._slots
-        for slot, constant in self._sized(sizes):
-            slots[slot] = constant
-        given = {}
-        for each in self._given:
-            if each.name not in values:
-                reads = ", ".join(sorted(self.inputs))
-                raise UsageError(f"no value is given for {each.name}: the program reads {reads}")
-            given[each.name] = values[each.name]
-        like = next((x for x in (*given.values(), *values.values()) if x.is_floating_point()), None)
-        some = next(iter((*given.values(), *values.values())), None)
-        slots[DTYPE] = torch.float64 if like is None else like.dtype
-        slots[DEVICE] = torch.device("cpu") if some is None else some.device
-        for each in self._given:
-            x = given[each.name]
-            shape = tuple(slots[s] for s in each.shape)
-            if tuple(x.shape) != shape:
-                raise UsageError(f"{each.name} has shape {tuple(x.shape)}, but its axes have sizes {shape}")
-            if each.kind == "int":
-                x = x.long()
-            elif not x.is_floating_point():
-                x = x.to(slots[DTYPE])
-            slots[each.slot] = x
-        return slots
-
-    def _sized(self, sizes: Mapping[str, int]) -> list[tuple[int, Any]]:
-        key = tuple(sizes.get(n, 0) for n in self._size_names)
-        if key not in self._numbers:
-            self._numbers[key] = [(slot, number(expr, sizes)) for expr, slot in self._constants.items()]
-        return self._numbers[key]
-
-    def _fix(self, schedule: Schedule, slots: list[Any], sizes: Mapping[str, int]) -> None:
-        """Index tensors and masks that depend on sizes alone are made once."""
-        if not schedule.fixed:
-            return
-        key = (id(schedule), slots[DTYPE], slots[DEVICE], *(sizes.get(n) for n in self._size_names))
-        if key not in self._lasting:
-            for call, inputs, output in schedule.fixed:
-                slots[output] = call(*[slots[i] for i in inputs])
-            while len(self._lasting) >= 4:
-                self._lasting.pop(next(iter(self._lasting)))
-            self._lasting[key] = [slots[i] for i in schedule.lasting]
-            for _, _, output in schedule.fixed:
-                slots[output] = None
-        for slot, made in zip(schedule.lasting, self._lasting[key], strict=True):
-            slots[slot] = made
-
-    def _schedule(self, keep: frozenset[str] | None) -> Schedule:
-        if keep not in self._schedules:
-            self._schedules[keep] = self._plan([self._results[n] for n in self.names if keep is None or n in keep])
-        return self._schedules[keep]
-
-    def _plan(self, results: Sequence[int]) -> Schedule:
-        used = _alive(self._instructions, results)
-        still = {DTYPE, DEVICE, *self._constants.values()}
-        fixed, moving = [], []
-        for made in used:
-            if still.issuperset(made.inputs):
-                still.add(made.output)
-                fixed.append((OPS[made.op](*made.params), made.inputs, made.output))
-            else:
-                moving.append(made)
-        outputs = {output for _, _, output in fixed}
-        lasting = sorted({i for made in moving for i in made.inputs if i in outputs} | (outputs & set(results)))
-        last: dict[int, int] = {}
-        for position, made in enumerate(moving):
-            last.update((slot, position) for slot in (*made.inputs, made.output))
-        done: dict[int, list[int]] = {}
-        for slot, position in last.items():
-            if slot not in results and slot not in self._constants.values() and slot not in (DTYPE, DEVICE):
-                done.setdefault(position, []).append(slot)
-        steps = [
-            (OPS[made.op](*made.params), made.inputs, made.output, tuple(done.get(position, ())))
-            for position, made in enumerate(moving)
-        ]
-        return Schedule(fixed, lasting, steps)
-
-
-def _alive(instructions: Sequence[Instruction], results: Iterable[int]) -> list[Instruction]:
-    """The instructions that the results need."""
-    needed, used = set(results), []
-    for made in reversed(instructions):
-        if made.output in needed:
-            needed.update(made.inputs)
-            used.append(made)
-    return used[::-1]
-
-
-class Trace:
-    """A finished run. `changed` repeats the part of it that follows from another value of one quantity.
-
-    Use it on a `distinct` plan: there a quantity's uses by name are all that reads its slot.
-    """
-
-    def __init__(self, plan: Plan, slots: list[Any]):
-        self._plan = plan
-        self._slots = slots
-
-    def value(self, name: str) -> torch.Tensor:
-        return self._slots[self._plan._results[name]]
-
-    def work(self, name: str, wanted: tuple[str, ...]) -> int:
-        """How many calls lie between a quantity and the wanted ones."""
-        return len(self._plan._downstream(name, wanted))
-
-    def changed(self, name: str, value: torch.Tensor, wanted: tuple[str, ...]) -> list[torch.Tensor]:
-        """The wanted quantities, had `name` this value."""
-        plan, slots = self._plan, self._slots
-        new: dict[int, Any] = {plan._place(name): value}
-        assert plan._calls is not None
-        for position in plan._downstream(name, wanted):
-            made = plan._instructions[position]
-            new[made.output] = plan._calls[position](*[new[i] if i in new else slots[i] for i in made.inputs])
-        return [new.get(plan._results[w], slots[plan._results[w]]) for w in wanted]
-
-
 def compile_program(definitions: Iterable[Definition], *, distinct: bool = False) -> Plan:
     """Read a straight-line program of `(name, indices, expression)` once, for all sizes, dtypes and devices.
 
@@ -1647,14 +888,12 @@ def compile_program(definitions: Iterable[Definition], *, distinct: bool = False
     the uses of q by name, and not a repetition of its formula elsewhere.
     """
     builder = Builder(distinct)
-    names = []
     for name, indices, expr in definitions:
         try:
             builder.define(name, tuple(indices), sympy.sympify(expr))
         except ExerciseError as error:
             raise ExerciseError(f"{name}: {error}") from None
-        names.append(name)
-    return Plan(builder, names)
+    return Plan(builder.results, builder.inputs, builder.constants, builder.instructions, builder.slots)
 
 
 def evaluate(

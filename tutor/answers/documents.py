@@ -1,0 +1,360 @@
+"""Files that are sheets: Python, LaTeX, Markdown, notebooks. Code and displayed mathematics count, in their order.
+
+A notebook is read as data and never run. Its lines are numbered through all cells while it is judged; `Sheet.cells`
+says where each cell begins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from tutor.answers import language as lang
+from tutor.answers import python
+from tutor.answers.latex_regions import is_latex, regions
+from tutor.errors import ReadingError
+
+if TYPE_CHECKING:
+    from tutor.answers.latex import Reader
+    from tutor.exercise import Exercise
+
+MAX_NOTEBOOK = 8_000_000  # bytes of a notebook, with its outputs
+MAX_CELLS = 2_000
+
+SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".ipynb": "notebook", ".tex": "latex", ".py": "python"}
+_PYTHON = ("", "py", "python", "python3", "torch", "pytorch", "numpy")
+_LATEX = ("latex", "tex", "math", "katex")
+_FENCE = re.compile(r"[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?P<language>[\w+-]*)[^`\n]*$")
+_HEADER = re.compile(r"^\s*(?:<!--|#|%)\s*(?P<key>exercise|sizes)\s*[:：]\s*(?P<value>.*?)\s*(?:-->\s*)?$")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
+_SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
+_CELL_MAGIC = re.compile(r"\s*%%(\w+)")
+
+
+def kind_of(name: str) -> str | None:
+    """How a file of that name is written; None where its text has to say."""
+    return SUFFIXES.get(PurePath(name).suffix.lower())
+
+
+def kind_of_text(text: str) -> str:
+    """Markdown if it has a fence, LaTeX if it evidently is, else Python."""
+    if re.search(r"^[ \t]*(```|~~~)", text, re.MULTILINE):
+        return "markdown"
+    return "latex" if is_latex(text) else "python"
+
+
+def parts(text: str, kind: str | None = None) -> list[Part]:
+    """What a file says about each exercise: one part, unless several headers divide it."""
+    kind = kind or kind_of_text(text)
+    if kind == "python":
+        return [Part(sheet.exercise, read_already=sheet) for sheet in python.read(text)]
+    if kind == "notebook":
+        return _notebook(text)
+    if len(text) > python.MAX_LENGTH:
+        raise ReadingError(f"the text has {len(text)} characters; at most {python.MAX_LENGTH} are read: divide it")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    found = _markdown(text, 0) if kind == "markdown" else _latex(text)
+    return _divided(found)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Code or mathematics: whole lines for Python, positions in the text for LaTeX; a header is a block of its own."""
+
+    kind: str  # python, latex, header, passed
+    text: str
+    line: int  # lines of the file before the text
+    start: int = 0
+    stop: int = 0
+    cell: int | None = None
+
+
+@dataclass
+class Part:
+    """What a file says about one exercise. LaTeX needs the exercise's names, so it is read when these are known."""
+
+    exercise: str | None
+    blocks: list[Block] = field(default_factory=list)
+    cells: list[tuple[int, int]] = field(default_factory=list)
+    read_already: lang.Sheet | None = None
+
+    @property
+    def header(self) -> lang.Unreadable | None:
+        """The first header line that cannot be read."""
+        if self.read_already is not None:
+            statements = self.read_already.statements
+        else:
+            statements = [s for block in self.blocks if block.kind == "header" for s in _lines(block).statements]
+        return next((s for s in statements if isinstance(s, lang.Unreadable) and s.text.startswith("#")), None)
+
+    def sheet(self, exercise: Exercise) -> lang.Sheet:
+        """The statements of all blocks, in their order."""
+        if self.read_already is not None:
+            return self.read_already
+        return _Assembly(exercise, self).sheet()
+
+
+class _Assembly:
+    """Blocks in two languages become one sheet; names given in one are known in the next."""
+
+    def __init__(self, exercise: Exercise, part: Part):
+        self.exercise, self.part = exercise, part
+        self.made = lang.Sheet(exercise=part.exercise, cells=part.cells)
+        self.latex: Reader | None = None
+        self.given: list[lang.Statement] = []
+
+    def sheet(self) -> lang.Sheet:
+        for cell, blocks in groupby(self.part.blocks, key=lambda block: block.cell):
+            statements = [statement for block in blocks for statement in self._statements(block)]
+            self.made.statements += statements if cell is None else self._of_interest(statements)
+            if len(self.made.statements) > python.MAX_LINES:
+                last = self.made.statements[python.MAX_LINES]
+                raise ReadingError(f"more than {python.MAX_LINES} lines: divide the sheet", last.line)
+        if self.part.blocks:
+            self.made.line = self.part.blocks[0].line + 1
+        return self.made
+
+    def _statements(self, block: Block) -> list[lang.Statement]:
+        if block.kind == "latex":
+            return self._mathematics(block)
+        if block.kind == "passed":
+            self.made.notes.append(f"line {block.line + 1}: passed over: {_clean(block.text)[:60]}")
+            return []
+        read = _lines(block)
+        self.made.notes += read.notes
+        self.made.sizes.update(read.sizes)
+        if self.latex is not None:
+            self.latex.given(read.statements)
+        else:
+            self.given += read.statements
+        return read.statements
+
+    def _mathematics(self, block: Block) -> list[lang.Statement]:
+        from tutor.answers.latex import Reader
+
+        if self.latex is None:
+            self.latex = Reader(self.exercise)
+            self.latex.given(self.given)
+        statements = self.latex.region(block.text, block.start, block.stop, block.line)
+        self.made.notes += self.latex.notes()
+        return statements
+
+    def _of_interest(self, statements: list[lang.Statement]) -> list[lang.Statement]:
+        """In a notebook, what cannot be read is passed over in cells that give nothing that is judged: plots, training."""
+        if any(self._is_judged(name) for statement in statements for name in _targets(statement)):
+            return statements
+        for statement in statements:
+            if isinstance(statement, lang.Unreadable):
+                self.made.notes.append(f"line {statement.line}: passed over: {statement.text[:60]}")
+        return [s for s in statements if not isinstance(s, lang.Unreadable)]
+
+    def _is_judged(self, name: str) -> bool:
+        quantity = self.exercise.quantities.get(name)
+        known = quantity is not None and quantity.kind == "value"
+        return known or self.exercise.differentiated(name) is not None or name.startswith(("dL_d", "grad_"))
+
+
+def _targets(statement: lang.Statement) -> Iterator[str]:
+    """Names that a statement gives a value; `dW` for `W.grad`."""
+    targets: Iterable[Any] = ()
+    if isinstance(statement, lang.Unreadable):
+        name = statement.target or ""
+        yield "d" + name.removesuffix(".grad") if name.endswith(".grad") else name
+    elif isinstance(statement, lang.Assign):
+        targets = (p for t in statement.targets for p in (t.items if isinstance(t, lang.Sequence) else (t,)))
+    elif isinstance(statement, lang.Update):
+        targets = (statement.target,)
+    elif isinstance(statement, lang.Loop):
+        for inner in statement.body:
+            yield from _targets(inner)
+    for target in targets:
+        base = lang.root(target)
+        if isinstance(base, lang.Attribute) and isinstance(base.value, lang.Name):
+            yield "d" + base.value.name
+        elif isinstance(base, lang.Name):
+            yield base.name
+
+
+def _lines(block: Block) -> lang.Sheet:
+    return python.read_lines(block.text.split("\n"), block.line)
+
+
+def _clean(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.strip())
+
+
+# -- headers divide -------------------------------------------------------------------------------------
+
+
+def _divided(blocks: list[Block], cells: list[tuple[int, int]] | None = None) -> list[Part]:
+    """Parts that begin at `exercise:` headers; what stands before the first belongs to it."""
+    made = [Part(None, cells=cells or [])]
+    for block in blocks:
+        if block.kind == "header" and _HEADER.match(block.text)["key"] == "exercise":  # type: ignore[index]
+            named = _lines(block).exercise
+            if made[-1].exercise is not None or made[-1].header is not None:
+                made.append(Part(named, cells=cells or []))
+            made[-1].exercise = named
+        made[-1].blocks.append(block)
+    return made
+
+
+def _with_headers(block: Block) -> Iterator[Block]:
+    """A block of Python, with its header lines as blocks of their own."""
+    lines = block.text.split("\n")
+    begun = 0
+    for n, line in enumerate(lines):
+        header = _HEADER.match(line)
+        if header or _SHELL.match(line):
+            if any(text.strip() for text in lines[begun:n]):
+                yield Block("python", "\n".join(lines[begun:n]), block.line + begun, cell=block.cell)
+            shell = Block("passed", line, block.line + n, cell=block.cell)
+            yield _header(header, block.line + n, block.cell) if header else shell
+            begun = n + 1
+    if any(text.strip() for text in lines[begun:]):
+        yield Block("python", "\n".join(lines[begun:]), block.line + begun, cell=block.cell)
+
+
+def _header(found: re.Match[str], line: int, cell: int | None = None) -> Block:
+    return Block("header", f"# {found['key']}: {found['value']}", line, cell=cell)
+
+
+# -- LaTeX and Markdown -------------------------------------------------------------------------------------
+
+
+def _latex(text: str) -> list[Block]:
+    """Headers in comments, and the displayed mathematics."""
+    found = [Block("latex", text, 0, start, stop) for start, stop in regions(text)]
+    return _in_order(text, found, _headers(text))
+
+
+def _headers(text: str, line: int = 0) -> list[tuple[int, Block]]:
+    """(position, header) of every header line."""
+    made, at = [], 0
+    for n, row in enumerate(text.split("\n")):
+        header = _HEADER.match(row)
+        if header:
+            made.append((at, _header(header, line + n)))
+        at += len(row) + 1
+    return made
+
+
+def _in_order(text: str, blocks: list[Block], headers: list[tuple[int, Block]]) -> list[Block]:
+    """Blocks and headers by position; mathematics is cut where a header stands inside it."""
+    placed = list(headers)
+    for block in blocks:
+        start = block.start
+        for at, _ in headers:
+            if start <= at < block.stop:
+                placed.append((start, Block(block.kind, block.text, block.line, start, at, block.cell)))
+                end = text.find("\n", at)
+                start = block.stop if end < 0 else min(end, block.stop)
+        placed.append((start, Block(block.kind, block.text, block.line, start, block.stop, block.cell)))
+    return [block for _, block in sorted(placed, key=lambda each: each[0])]
+
+
+def _markdown(text: str, line: int, cell: int | None = None) -> list[Block]:
+    """Fenced code and mathematics in order; other fences, code spans and comments are prose."""
+    fences = list(_fences(text))
+    prose = list(text)
+    for start, stop in [
+        *((begun, ended) for begun, ended, *_ in fences),
+        *(found.span() for pattern in (_COMMENT, _SPAN) for found in pattern.finditer(text)),
+    ]:
+        prose[start:stop] = ["\n" if c == "\n" else " " for c in text[start:stop]]
+    outside = "".join(prose)
+    placed = [(start, [Block("latex", text, line, start, stop, cell)]) for start, stop in regions(outside, whole=False)]
+    inside = {n for begun, ended, *_ in fences for n in range(begun, ended)} if fences else set()
+    placed += [(at, [block]) for at, block in _headers(text, line) if at not in inside]
+    for begun, _, language, start, stop in fences:
+        placed.append((begun, list(_fenced(text, line, language, start, stop, cell))))
+    return [block for _, several in sorted(placed, key=lambda each: each[0]) for block in several]
+
+
+def _fences(text: str) -> Iterator[tuple[int, int, str, int, int]]:
+    """(start, end, language, start and end of the content) of every fenced block."""
+    at, open_at = 0, None
+    for row in text.split("\n"):
+        found = _FENCE.match(row)
+        if open_at is None and found:
+            open_at = (at, found["mark"], found["language"].lower(), at + len(row) + 1)
+        elif open_at and found and found["mark"].startswith(open_at[1]) and not row.strip().strip(open_at[1][0]):
+            yield open_at[0], at + len(row), open_at[2], open_at[3], max(at - 1, open_at[3])
+            open_at = None
+        at += len(row) + 1
+    if open_at:
+        yield open_at[0], len(text), open_at[2], min(open_at[3], len(text)), len(text)
+
+
+def _fenced(text: str, line: int, language: str, start: int, stop: int, cell: int | None) -> Iterator[Block]:
+    before = line + text.count("\n", 0, start)
+    if language in _LATEX:
+        content = text[start:stop]
+        blocks = [Block("latex", text, line, start + a, start + b, cell) for a, b in regions(content)]
+        yield from _in_order(text, blocks, [(start + at, block) for at, block in _headers(content, before)])
+    elif language in _PYTHON:
+        yield from _with_headers(Block("python", text[start:stop], before, cell=cell))
+
+
+# -- notebooks ----------------------------------------------------------------------------------------------
+
+
+def _notebook(text: str) -> list[Part]:
+    """Code cells are Python, Markdown cells give their blocks; outputs do not count."""
+    blocks: list[Block] = []
+    cells: list[tuple[int, int]] = []
+    line = length = 0
+    for number, (kind, source) in enumerate(_cells(text), 1):
+        length += len(source)
+        if length > python.MAX_LENGTH:
+            raise ReadingError(f"the cells have more than {python.MAX_LENGTH} characters: divide the notebook")
+        source = source.replace("\r\n", "\n").replace("\r", "\n")
+        cells.append((line, number))
+        if kind == "code":
+            blocks += _code_cell(source, line, number)
+        elif kind == "markdown":
+            blocks += _markdown(source, line, number)
+        line += source.count("\n") + 1
+    return _divided(blocks, cells)
+
+
+def _code_cell(source: str, line: int, number: int) -> list[Block]:
+    magic = _CELL_MAGIC.match(source)
+    if magic and magic[1] == "latex":
+        start = source.find("\n") + 1 or len(source)
+        return [Block("latex", source, line, start + a, start + b, number) for a, b in regions(source[start:])]
+    if magic and magic[1] not in ("time", "timeit", "capture", "prun"):
+        return [Block("passed", source.strip().split("\n")[0], line, cell=number)]
+    return list(_with_headers(Block("python", source, line, cell=number)))
+
+
+def _cells(text: str) -> list[tuple[str, str]]:
+    """(kind, source) of the cells of a notebook in format 4."""
+    if len(text) > MAX_NOTEBOOK:
+        raise ReadingError(f"the notebook has {len(text)} characters; at most {MAX_NOTEBOOK} are read: clear its outputs")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise ReadingError("this is not a notebook: its JSON cannot be read; save it again", line, getattr(error, "colno", 1)) from None
+    cells = found.get("cells") if isinstance(found, dict) else None
+    if not isinstance(cells, list):
+        raise ReadingError("this is not a notebook in format 4, which has a list of cells: save it with a current Jupyter")
+    if len(cells) > MAX_CELLS:
+        raise ReadingError(f"more than {MAX_CELLS} cells: divide the notebook")
+    return [_cell(cell, number) for number, cell in enumerate(cells, 1)]
+
+
+def _cell(cell: Any, number: int) -> tuple[str, str]:
+    source = cell.get("source") if isinstance(cell, dict) else None
+    if isinstance(source, list) and all(isinstance(piece, str) for piece in source):
+        source = "".join(source)
+    if not isinstance(source, str):
+        raise ReadingError(f"cell {number} of the notebook has no text as its source: save it again with Jupyter")
+    return str(cell.get("cell_type")), source

@@ -1,0 +1,897 @@
+"""EDITS, the table of small changes that put a line right: a row looks at one part and offers what could stand there.
+
+Rows stand with the order in which they are tried, which depends on what is wrong with the values: their size, their
+shape, or one constant factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite, prod
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from tutor.answers import language as lang
+from tutor.checking import library
+from tutor.checking.outline import INDEX_FUNCTIONS
+from tutor.checking.rewriting import (
+    DIMS,
+    MOST_ADDED,
+    REDUCE,
+    Edit,
+    Line,
+    Place,
+    all_of,
+    attribute,
+    binary,
+    called,
+    constant,
+    everywhere,
+    foreign,
+    is_dim,
+    is_module,
+    like,
+    method,
+    named,
+    negative,
+    number,
+    picked,
+    with_part,
+)
+
+if TYPE_CHECKING:
+    from tutor.checking.repairs import Search
+
+
+def _is_number(node: lang.Expression) -> bool:
+    return isinstance(node.operand if isinstance(node, lang.Unary) else node, lang.Number)
+
+
+# -- the rows -------------------------------------------------------------------------------------------------------
+# each takes the search and a place, and yields what could stand there instead
+
+Offer = Iterator[lang.Expression]
+
+
+def _unminus(s: Search, p: Place) -> Offer:
+    """-a -> a"""
+    if isinstance(p.node, lang.Unary) and p.node.op == "-":
+        yield p.node.operand
+
+
+def _flipped(s: Search, p: Place) -> Offer:
+    """a + b <-> a - b"""
+    if isinstance(p.node, lang.Binary) and p.node.op in "+-":
+        yield like(p.node, op="-" if p.node.op == "+" else "+")
+
+
+def _sides(s: Search, p: Place) -> Offer:
+    """a - b -> b - a"""
+    if isinstance(p.node, lang.Binary) and p.node.op == "-":
+        yield like(p.node, left=p.node.right, right=p.node.left)
+
+
+def _negated(s: Search, p: Place) -> Offer:
+    """a*b -> -a*b, for a whole product"""
+    if _is_chain(s, p) and not isinstance(p.node, lang.Unary):
+        parent = p.parent
+        if not (isinstance(parent, lang.Binary) and parent.op in "+-" and p.node is parent.right):
+            yield negative(p.node)
+
+
+def _is_chain(s: Search, p: Place) -> bool:
+    """A whole product: not a factor of a larger one, and no minus before it."""
+    parent = p.parent
+    if isinstance(parent, lang.Binary):
+        return parent.op not in ("*", "/", "@", "**") or (parent.op == "**" and p.node is parent.right)
+    return not isinstance(parent, (lang.Unary, lang.Attribute, lang.Subscript))
+
+
+def _numbers(s: Search, p: Place) -> Offer:
+    """another number close by"""
+    node = p.node
+    if not isinstance(node, lang.Number) or isinstance(node.value, bool):
+        return
+    v = node.value
+    power = isinstance(p.parent, lang.Binary) and p.parent.op == "**" and p.parent.right is node
+    near = Fraction(v).limit_denominator(6) if isfinite(v) else Fraction(0)
+    offered: list[float] = []
+    if not float(v).is_integer() and near and float(near) != v and abs(float(near) - v) < 0.05 * abs(v):
+        offered.append(float(near))
+    offered += [v + 1, v - 1, 2 * v, v / 2, -v] if power else [2 * v, v / 2, v + 1, v - 1, 4 * v, v / 4, 0.5]
+    if isinstance(v, float) and v.is_integer() is False:
+        offered.append(round(v))
+    for other in dict.fromkeys(offered):
+        if other != v and (other != 0 or not power):
+            yield number(other) if other >= 0 else negative(number(-other))
+
+
+def _scaled(s: Search, p: Place) -> Offer:
+    """The constant that is missing: 2*a, a/N, ..."""
+    summand = isinstance(p.parent, lang.Binary) and p.parent.op in "+-"
+    if s.symptom == "scaled" if summand else p.parent is not None:
+        return  # the whole where the whole is off, else one of several terms
+    if p.parent is None and s.ratio is not None:
+        yield from _rescaled(s, p.node, s.ratio)
+    for text in (2, 0.5):
+        yield binary(number(text), "*", p.node)
+    for size in s.sizes:
+        yield binary(p.node, "/", named(size))
+        yield binary(named(size), "*", p.node)
+    for size in s.sizes:
+        yield binary(p.node, "/", binary(named(size), "-", number(1)))
+        yield binary(p.node, "/", binary(named(size), "**", number(0.5)))
+
+
+def _rescaled(s: Search, node: lang.Expression, ratio: float) -> Offer:
+    """By one over the ratio, where that is a simple number times or over sizes."""
+    sizes = s.here.draw.sizes
+    some = [n for n in s.sizes if sizes[n] > 1]
+    products = [(), *((n,) for n in some), *((a, b) for n, a in enumerate(some) for b in some[n:])]
+    for names in products:
+        extent = prod(sizes[n] for n in names)
+        for op, left in (("/", ratio / extent), ("*", ratio * extent)):
+            near = Fraction(left).limit_denominator(12)
+            if near and abs(near.numerator) <= 12 and abs(float(near) - left) <= 1e-9 * abs(left):
+                made = _times(1 / near, node)
+                for n in names:
+                    made = binary(made, op, named(n))
+                if made is not node:
+                    yield made
+                return
+
+
+def _times(factor: Fraction, node: lang.Expression) -> lang.Expression:
+    """-2*a, 0.5*a, a/3, 2*a/3"""
+    size = abs(factor)
+    if size.denominator in (1, 2, 4):
+        made = node if size == 1 else binary(number(float(size)), "*", node)
+    else:
+        top = node if size.numerator == 1 else binary(number(size.numerator), "*", node)
+        made = binary(top, "/", number(size.denominator))
+    return negative(made) if factor < 0 else made
+
+
+def _unscaled(s: Search, p: Place) -> Offer:
+    """2*a -> a, a/N -> a"""
+    node = p.node
+    if not isinstance(node, lang.Binary) or node.op not in "*/":
+        return
+    if _is_constant(s, node.right):
+        yield node.left
+    if node.op == "*" and _is_constant(s, node.left):
+        yield node.right
+    if node.op == "/" and _is_constant(s, node.left) and not _is_one(node.left):
+        yield like(node, left=number(1))
+
+
+def _is_one(node: lang.Expression) -> bool:
+    return isinstance(node, lang.Number) and node.value == 1
+
+
+def _is_constant(s: Search, node: lang.Expression) -> bool:
+    """Numbers and sizes only."""
+    return all(
+        isinstance(n, (lang.Number, lang.Binary, lang.Unary)) or (isinstance(n, lang.Name) and n.name in s.names.sizes)
+        for n in lang.walk(node)
+    )
+
+
+def _sizes(s: Search, p: Place) -> Offer:
+    """N -> D, N - 1, 1; N - 1 -> N"""
+    node = p.node
+    if isinstance(node, lang.Name) and node.name in s.names.sizes:
+        yield from (named(other) for other in s.sizes if other != node.name)
+        yield binary(node, "-", number(1))
+        if isinstance(p.parent, lang.Binary) and p.parent.op == "/":
+            yield from (binary(node, "*", named(other)) for other in s.sizes if other != node.name)
+    elif isinstance(node, lang.Binary) and node.op in "+-" and _is_number(node.right) and _is_size(s, node.left):
+        yield node.left
+
+
+def _mean_or_sum(s: Search, p: Place) -> Offer:
+    """.sum <-> .mean"""
+    node = p.node
+    other = {"sum": "mean", "mean": "sum", "Sum": "Mean", "Mean": "Sum", "prod": "sum"}
+    if isinstance(node, lang.Call) and called(node) in other:
+        yield like(node, function=like(node.function, name=other[called(node)]))
+
+
+def _powers(s: Search, p: Place) -> Offer:
+    """a**n -> a; a -> a**2"""
+    node = p.node
+    if isinstance(node, lang.Binary) and node.op == "**":
+        yield node.left
+        yield binary(number(1), "/", node.left)
+        return
+    if not _is_atom(node) or isinstance(node, lang.Number) or _is_size(s, node):
+        return
+    parent = p.parent
+    if isinstance(parent, lang.Binary) and parent.op == "**":
+        return
+    yield binary(node, "**", number(2))
+    yield binary(node, "**", number(3))
+    yield binary(node, "**", number(0.5))
+
+
+def _is_atom(node: lang.Expression) -> bool:
+    return isinstance(node, (lang.Name, lang.Number)) or (
+        isinstance(node, lang.Subscript) and isinstance(node.value, lang.Name)
+    )
+
+
+def _is_size(s: Search, node: lang.Expression) -> bool:
+    return isinstance(node, lang.Name) and node.name in s.names.sizes
+
+
+_OTHER_OPERATORS = {"*": "/@+-", "/": "*-", "@": "*", "+": "*", "-": "*/", "**": "*"}
+
+
+def _operators(s: Search, p: Place) -> Offer:
+    """* <-> /, @, +"""
+    if isinstance(p.node, lang.Binary):
+        for op in _OTHER_OPERATORS.get(p.node.op, ""):
+            if op != "@" or not s.line.indexed:
+                yield like(p.node, op=op)
+
+
+def _near_names(s: Search, p: Place) -> Offer:
+    """a value for its gradient and the reverse, and names that stand near in the program, of the same shape"""
+    yield from _swapped_names(s, p, True, True)
+
+
+def _other_names(s: Search, p: Place) -> Offer:
+    """another name of the same shape"""
+    yield from _swapped_names(s, p, False, True)
+
+
+def _names_of_other_shape(s: Search, p: Place) -> Offer:
+    """another name, of another shape"""
+    yield from _swapped_names(s, p, True, False)
+    yield from _swapped_names(s, p, False, False)
+
+
+def _swapped_names(s: Search, p: Place, near: bool, alike: bool) -> Offer:
+    mine = s.names.read(p.node)
+    value = s.values.get(mine or "")
+    if mine is None or value is None or (p.role == "index" and s.line.indexed):
+        return
+    if isinstance(p.parent, lang.Attribute) and p.parent.name in ("grad", "data"):
+        return
+    for name, other in s.offers:
+        close = s.close(name) or name == f"d{mine}" or mine == f"d{name}"
+        if name == mine or close is not near or (other.shape == value.shape) is not alike:
+            continue
+        if not s.line.indexed or other.ndim == value.ndim:
+            yield s.spell(name)
+
+
+def _renamed(s: Search, p: Place) -> Offer:
+    """one name for another wherever it stands: the whole line for its root"""
+    if p.parent is not None:
+        return
+    for mine in dict.fromkeys(q.node.name for q in s.line.values() if isinstance(q.node, lang.Name)):
+        found = [q for q in s.line.values() if isinstance(q.node, lang.Name) and q.node.name == mine]
+        if len(found) > 1:
+            for other in (*_near_names(s, found[0]), *_other_names(s, found[0])):
+                yield everywhere(p.node, mine, other)
+
+
+_RELATED = {
+    "sin": "cos", "cos": "sin", "exp": "log", "log": "exp", "tanh": "sigmoid", "sigmoid": "tanh", "sqrt": "square",
+    "square": "sqrt", "sinh": "cosh", "cosh": "sinh", "sign": "abs", "abs": "sign", "relu": "sign", "softmax": "exp",
+    "maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "Max": "Min", "Min": "Max", "amax": "amin",
+    "amin": "amax", "erf": "exp", "log1p": "log", "expm1": "exp", "softplus": "sigmoid", "zeros_like": "ones_like",
+    "ones_like": "zeros_like", "log_softmax": "softmax", "tan": "cos", "argmax": "argmin", "rsqrt": "sqrt",
+}  # fmt: skip
+_MORE_RELATED = {
+    "sigmoid": ("softmax", "relu"),
+    "sign": ("relu",),
+    "sqrt": ("rsqrt",),
+    "softmax": ("log_softmax", "sigmoid"),
+}
+
+
+def _functions(s: Search, p: Place) -> Offer:
+    """sin <-> cos, exp <-> log, ..."""
+    node = p.node
+    if not isinstance(node, lang.Call):
+        return
+    name = called(node)
+    for other in (_RELATED.get(name), *_MORE_RELATED.get(name, ())):
+        if other is not None:
+            yield like(node, function=like(node.function, name=other))
+
+
+def _unwrapped(s: Search, p: Place) -> Offer:
+    """f(a) -> a"""
+    node = p.node
+    if isinstance(node, lang.Call):
+        entry = library.FUNCTION.get(called(node))
+        if entry is not None and entry.elementwise and not node.named:
+            if len(node.arguments) == 1:
+                yield node.arguments[0]
+            elif not node.arguments and isinstance(node.function, lang.Attribute):
+                yield node.function.value
+
+
+def _wrapped(s: Search, p: Place) -> Offer:
+    """a -> f(a), with the functions of the exercise"""
+    plain = _is_atom(p.node) or isinstance(p.node, (lang.Binary, lang.Unary))
+    if not plain or isinstance(p.node, lang.Number) or _is_size(s, p.node):
+        return
+    in_torch = any(is_module(q.node) for q in s.line.order if isinstance(q.node, lang.Attribute))
+    for name in s.functions:
+        function = attribute(named("torch"), name) if in_torch else named(name)
+        yield lang.Call(0, 0, 0, function, (p.node,), ())
+
+
+_TURNED = {">": ("<", ">="), "<": (">", "<="), ">=": ("<=", ">"), "<=": (">=", "<"), "==": ("!=",), "!=": ("==",)}
+
+
+def _comparisons(s: Search, p: Place) -> Offer:
+    """> -> <, >="""
+    if isinstance(p.node, lang.Binary):
+        for op in _TURNED.get(p.node.op, ()):
+            yield like(p.node, op=op)
+    elif isinstance(p.node, lang.Unary) and p.node.op == "~":
+        yield p.node.operand
+
+
+def _untransposed(s: Search, p: Place) -> Offer:
+    """a.T -> a"""
+    if isinstance(p.node, lang.Attribute) and p.node.name in ("T", "mT"):
+        yield p.node.value
+
+
+def _transposed(s: Search, p: Place) -> Offer:
+    """a -> a.T"""
+    if s.line.indexed or isinstance(p.parent, lang.Attribute) or isinstance(p.node, lang.Attribute):
+        return
+    shape = s.shape(p.node)
+    if shape is not None and len(shape) == 2:
+        yield attribute(p.node, "T")
+    elif shape is not None and len(shape) > 2:
+        yield attribute(p.node, "mT")
+
+
+def _products_sides(s: Search, p: Place) -> Offer:
+    """a @ b -> b @ a; a/b -> b/a"""
+    node = p.node
+    if isinstance(node, lang.Binary) and node.op in ("@", "/"):
+        yield like(node, left=node.right, right=node.left)
+    if isinstance(node, lang.Binary) and node.op == "@" and not s.line.indexed:
+        yield like(node, left=_toggled(node.right), right=_toggled(node.left))
+        yield like(node, left=_toggled(node.left), right=_toggled(node.right))
+        yield attribute(node, "T")
+        yield like(node, left=_toggled(node.right), right=node.left)
+        yield like(node, left=node.right, right=_toggled(node.left))
+
+
+def _toggled(node: lang.Expression) -> lang.Expression:
+    return node.value if isinstance(node, lang.Attribute) and node.name in ("T", "mT") else attribute(node, "T")
+
+
+def _argument_order(s: Search, p: Place) -> Offer:
+    """f(a, b) -> f(b, a)"""
+    node = p.node
+    if isinstance(node, lang.Call) and len(node.arguments) >= 2 and called(node) not in INDEX_FUNCTIONS:
+        first, *rest = node.arguments
+        if isinstance(first, lang.Text) or called(node) == "where":
+            if len(rest) == 2:
+                yield like(node, arguments=(first, rest[1], rest[0]))
+        elif not is_dim(rest[0]):
+            yield like(node, arguments=(rest[0], first, *rest[1:]))
+
+
+def _axes(s: Search, p: Place) -> Offer:
+    """.sum(0) -> .sum(1), .sum(); keepdim"""
+    node = p.node
+    if not isinstance(node, lang.Call) or called(node) not in DIMS or called(node) in INDEX_FUNCTIONS:
+        return
+    function, name = node.function, called(node)
+    owner = function.value if isinstance(function, lang.Attribute) and not is_module(function.value) else None
+    if owner is None and not node.arguments:
+        return
+    skip = 0 if owner is not None else 1
+    shape = s.shape(node.arguments[0] if owner is None else owner)
+    ndim = 2 if shape is None else len(shape)
+    dim = next((v for n, v in node.named if n in ("dim", "axis")), None)
+    if dim is None and len(node.arguments) > skip:
+        dim = node.arguments[skip]
+    others = [n for n in range(ndim) if not (isinstance(dim, lang.Number) and dim.value in (n, n - ndim))]
+    yield from (_with_dim(node, skip, number(other)) for other in others)
+    if dim is not None and name in REDUCE[:2]:
+        left = tuple((n, v) for n, v in node.named if n not in ("dim", "axis", "keepdim", "keepdims"))
+        yield like(node, arguments=node.arguments[:skip], named=left)
+        if ndim > 2:
+            yield from (_with_dim(node, skip, _pair(a, b)) for a in range(ndim) for b in range(a + 1, ndim))
+    yield from _kept_axes(node, skip, dim, others)
+
+
+def _kept_axes(node: lang.Call, skip: int, dim: lang.Expression | None, others: list[int]) -> Offer:
+    """keepdim=True, more or less"""
+    plain = tuple((n, v) for n, v in node.named if n not in ("keepdim", "keepdims"))
+    if len(plain) < len(node.named):
+        yield like(node, named=plain)
+        yield from (_with_dim(like(node, named=plain), skip, number(other)) for other in others)
+    elif len(node.arguments) > skip + 1:
+        yield like(node, arguments=node.arguments[: skip + 1])
+    elif dim is not None and called(node) in REDUCE[:7]:
+        kept = like(node, named=(*node.named, ("keepdim", constant(True))))
+        yield kept
+        yield from (_with_dim(kept, skip, number(other)) for other in others)
+
+
+def _pair(a: int, b: int) -> lang.Expression:
+    return lang.Sequence(0, 0, 0, (number(a), number(b)))
+
+
+def _with_dim(node: lang.Call, skip: int, dim: lang.Expression) -> lang.Call:
+    if any(n in ("dim", "axis") for n, _ in node.named):
+        return like(node, named=tuple((n, dim if n in ("dim", "axis") else v) for n, v in node.named))
+    return like(node, arguments=(*node.arguments[:skip], dim, *node.arguments[skip + 1 :]))
+
+
+def _unsummed(s: Search, p: Place) -> Offer:
+    """a.sum(0) -> a; Sum(f, i) -> f"""
+    node = p.node
+    if not isinstance(node, lang.Call):
+        return
+    name = called(node)
+    if name in ("Sum", "Mean", "Product", "KroneckerDelta", "delta"):
+        if "elta" in name:
+            yield number(1)
+        elif node.arguments:
+            yield node.arguments[0]
+    elif name in REDUCE or name in ("unsqueeze", "squeeze", "flatten", "clone", "outer", "view", "reshape"):
+        if isinstance(node.function, lang.Attribute) and not is_module(node.function.value):
+            yield node.function.value
+        elif node.arguments:
+            yield node.arguments[0]
+
+
+def _summed(s: Search, p: Place) -> Offer:
+    """a -> a.sum(0)"""
+    if s.line.indexed:
+        yield from _index_summed(s, p)
+        return
+    if isinstance(p.parent, lang.Attribute) and isinstance(p.node, lang.Name) and p.depth > 1:
+        return
+    shape = s.shape(p.node)
+    if shape is None or not 1 <= len(shape) <= 4 or isinstance(p.node, lang.Attribute):
+        return
+    if len(shape) == 1:
+        yield method(p.node, "sum")
+        return
+    for keep in (False, True):
+        more = {"keepdim": constant(True)} if keep else {}
+        for dim in range(len(shape)):
+            yield method(p.node, "sum", number(dim), **more)
+    if len(shape) > 2:
+        yield from (method(p.node, "sum", _pair(a, b)) for a in range(len(shape)) for b in range(a + 1, len(shape)))
+    yield method(p.node, "sum")
+
+
+def _index_summed(s: Search, p: Place) -> Offer:
+    """f[i, k] -> Sum(f[i, k], i)"""
+    if not _is_chain(s, p) or _is_number(p.node):
+        return
+    inside = {n.name for n in lang.walk(p.node) if isinstance(n, lang.Name) and n.name in s.ranges}
+    loose = sorted(inside - s.free_labels - set(p.bound)) or (sorted(inside) if p.depth else [])
+    for label in loose:
+        yield lang.Call(0, 0, 0, named("Sum"), (p.node, named(label)), ())
+    if len(loose) == 2:
+        yield lang.Call(0, 0, 0, named("Sum"), (p.node, *map(named, loose)), ())
+
+
+def _columns(s: Search, p: Place) -> Offer:
+    """a[:, None] <-> a; [None, :] <-> [:, None]"""
+    if s.line.indexed:
+        return
+    node = p.node
+    if isinstance(node, lang.Subscript) and any(isinstance(i, lang.Constant) and i.value is None for i in node.items):
+        if len(node.items) == 2:
+            yield like(node, items=node.items[::-1])
+        yield node.value
+        return
+    shape = s.shape(node)
+    if isinstance(p.parent, lang.Subscript) or shape is None or not isinstance(p.parent, lang.Binary):
+        return
+    if len(shape) == 1 or (len(shape) == 2 and isinstance(node, lang.Call)):
+        yield picked(node, all_of(), constant(None))
+
+
+def _left_out_parts(s: Search, p: Place) -> Offer:
+    """a*b -> a, b; a + b -> a, b"""
+    node = p.node
+    if not isinstance(node, lang.Binary):
+        return
+    if node.op in ("*", "+", "@", "&", "|"):
+        yield node.left
+        yield node.right
+    elif node.op == "-":
+        yield node.left
+        yield node.right
+        yield negative(node.right)
+    elif node.op == "/":
+        yield node.left
+        if not isinstance(node.left, lang.Number):
+            yield binary(number(1), "/", node.right)
+
+
+def _factors(s: Search, p: Place) -> Offer:
+    """a -> a*b, a/b with a name that stands near"""
+    yield from _more_factors(s, p, True)
+
+
+def _other_factors(s: Search, p: Place) -> Offer:
+    yield from _more_factors(s, p, False)
+
+
+def _more_factors(s: Search, p: Place, near: bool) -> Offer:
+    one = isinstance(p.node, lang.Number) and p.node.value == 1 and isinstance(p.parent, lang.Binary)
+    if not (_is_chain(s, p) or one or _is_factor_site(s, p)):
+        return
+    shape = s.shape(p.node)
+    for name, value in s.offers:
+        own = s.shape_of(value)
+        if s.close(name) is not near or not _fits(own, shape):
+            continue
+        column = shape is not None and len(shape) == 2 and own == shape[:1]
+        for other in s.entries(name, p):
+            if column:
+                other = picked(other, all_of(), constant(None))
+            if one:
+                yield other
+            else:
+                yield binary(p.node, "*", other)
+                yield binary(p.node, "/", other)
+
+
+def _matrix_factors(s: Search, p: Place) -> Offer:
+    """a -> x.T @ a, a @ W.T, where the shapes fit"""
+    shape = s.shape(p.node)
+    if shape is None or not 1 <= len(shape) <= 2 or isinstance(p.parent, lang.Attribute):
+        return
+    wanted = tuple(s.targets[0].value.shape) if p.parent is None else None
+    for name, value in s.offers:
+        if not 1 <= value.ndim <= 2 or s.names.read(p.node) == name:
+            continue
+        straight = s.spell(name)
+        for other in (straight, attribute(straight, "T")):
+            own = tuple(value.shape) if other is straight else tuple(value.shape)[::-1]
+            if own[-1] == shape[0] and wanted in (None, own[:-1] + shape[1:]):
+                yield binary(other, "@", p.node)
+            if shape[-1] == own[0] and wanted in (None, shape[:-1] + own[1:]):
+                yield binary(p.node, "@", other)
+
+
+def _is_factor_site(s: Search, p: Place) -> bool:
+    """An operand of @, what a method is called on, a denominator: a product of its own."""
+    parent = p.parent
+    if isinstance(parent, lang.Binary):
+        return parent.op == "@" or (parent.op == "/" and p.node is parent.right)
+    return parent is not None and s.line.role(parent) == "method"
+
+
+def _fits(shape: tuple[int, ...], other: tuple[int, ...] | None) -> bool:
+    """Whether a product keeps the other's shape, or that is not known."""
+    if other is None:
+        return True
+    if len(shape) > len(other):
+        return other == ()
+    tail = other[len(other) - len(shape) :]
+    return all(a in (b, 1) for a, b in zip(shape, tail, strict=True)) or (len(other) == 2 and shape == other[:1])
+
+
+def _terms(s: Search, p: Place) -> Offer:
+    """p -> p - y, 1 - p, at names and for the whole line"""
+    if not _is_term_site(p) or not (_is_atom(p.node) or p.parent is None):
+        return
+    if not _is_size(s, p.node) and not isinstance(p.node, lang.Number):
+        yield binary(number(1), "-", p.node)
+        yield binary(p.node, "-", number(1))
+    yield from _more_terms(s, p, True)
+
+
+def _other_terms(s: Search, p: Place) -> Offer:
+    """the same with other names, and at other places"""
+    if _is_term_site(p):
+        plain = _is_atom(p.node) or p.parent is None
+        yield from _more_terms(s, p, not plain)
+        if not plain:
+            yield binary(number(1), "-", p.node)
+            yield binary(p.node, "-", number(1))
+
+
+def _more_terms(s: Search, p: Place, near: bool) -> Offer:
+    node = p.node
+    if _is_size(s, node):
+        return
+    shape = s.shape(node)
+    for name, value in s.offers:
+        own = s.shape_of(value)
+        column = shape is not None and len(shape) == 2 and own == shape[:1] and p.parent is None
+        if s.close(name) is not near or s.names.read(node) == name or not (not shape or own == shape or column):
+            continue
+        for other in s.entries(name, p):
+            other = picked(other, all_of(), constant(None)) if column else other
+            yield binary(node, "-", other)
+            yield binary(node, "+", other)
+            if isinstance(node, lang.Number):
+                yield binary(node, "-", binary(other, "**", number(2)))
+            elif p.parent is None:
+                yield binary(other, "-", node)
+
+
+def _is_term_site(p: Place) -> bool:
+    node = p.node
+    if isinstance(node, lang.Unary) or (isinstance(node, lang.Number) and _is_power(p)):
+        return False
+    if isinstance(p.parent, lang.Attribute):
+        return not isinstance(node, lang.Name)
+    return not isinstance(p.parent, lang.Subscript)
+
+
+def _is_power(p: Place) -> bool:
+    return isinstance(p.parent, lang.Binary) and p.parent.op == "**" and p.parent.right is p.node
+
+
+def _local_factors(s: Search, p: Place) -> Offer:
+    """dv -> dv*(1 - v**2), with the local derivative of the true step"""
+    if _is_chain(s, p) and (p.depth <= 3 or not s.line.indexed):
+        yield from (binary(p.node, "*", form) for form in _true_forms(s)[0])
+
+
+def _paths(s: Search, p: Place) -> Offer:
+    """a -> a + b, with one of several true contributions"""
+    if p.parent is None:
+        yield from (binary(p.node, "+", form) for form in _true_forms(s)[1])
+
+
+def _true_forms(s: Search) -> tuple[list[lang.Expression], list[lang.Expression]]:
+    """Local factors, and contributions where there are several, as the learner would write them."""
+    if s.meaning.kind != "gradient" or s.meaning.of not in s.exercise.quantities:
+        return [], []
+    key = ("true forms", s.meaning.of, s.line.indexed)
+    factors, parts = s.exercise._cached(key, lambda: _forms(s.exercise, s.meaning.of, s.line.indexed))
+    if not s.line.indexed:
+        return factors, parts
+    own = dict(zip((i.name for i in s.exercise[s.meaning.of].indices), s.target_labels, strict=False))
+    return [_relabelled(f, own) for f in factors], [_relabelled(f, own) for f in parts]
+
+
+def _forms(exercise: Any, of: str, indexed: bool) -> tuple[list[lang.Expression], list[lang.Expression]]:
+    from sympy import Add, Mul
+
+    from tutor.symbolic.derive import contributions
+
+    q = exercise[of]
+    terms = [t for part in contributions(exercise, q) for t in part.terms]
+    factors = [Mul(*t.factors) for t in terms if not t.over]
+    inner = {part for t in terms for f in t.factors for part in f.find(lambda n: n.is_Function and len(n.args) == 1)}
+    factors += sorted(inner, key=str)[:4]
+    parts = [t.expr for t in terms] if len(terms) > 1 else []
+    # a sum in a local derivative: what a product rule leaves out
+    parts += [t.upstream * a for t in terms if not t.over for f in t.factors if isinstance(f, Add) for a in f.args]
+    read = (_form(exercise, q.indices, indexed, expr) for expr in (*factors, *parts))
+    made = list(read)
+    return [f for f in made[: len(factors)] if f is not None], [f for f in made[len(factors) :] if f is not None]
+
+
+def _form(exercise: Any, indices: Any, indexed: bool, expr: Any) -> lang.Expression | None:
+    from tutor.answers import python
+    from tutor.symbolic.indices import free_indices
+    from tutor.symbolic.notation import sheet_form
+    from tutor.symbolic.torch_form import torch_form
+
+    if expr.is_number or not set(free_indices(expr)) <= set(indices):
+        return None
+    form = sheet_form(expr, exercise) if indexed else torch_form(expr, indices, exercise)
+    if not form or len(form) > MOST_ADDED:
+        return None
+    statement = python.read(f"a = {form}")[0].statements[0]
+    return foreign(statement.value) if isinstance(statement, lang.Assign) else None
+
+
+def _relabelled(node: lang.Expression, labels: Mapping[str, str]) -> lang.Expression:
+    for name in [n for n, other in labels.items() if n != other]:
+        node = everywhere(node, name, named(f"{labels[name]}~"))
+    for other in labels.values():
+        node = everywhere(node, f"{other}~", named(other))
+    return node
+
+
+def _labels(s: Search, p: Place) -> Offer:
+    """x[i, j] -> x[j, i], x[k, j]; Sum(f, i) -> Sum(f, k)"""
+    node = p.node
+    if not s.line.indexed:
+        return
+    if isinstance(node, lang.Subscript) and p.role in ("value", "target") and len(node.items) >= 2:
+        for n in range(len(node.items) - 1):
+            items = list(node.items)
+            items[n], items[n + 1] = items[n + 1], items[n]
+            yield like(node, items=tuple(items))
+    if isinstance(node, lang.Name) and p.role == "index":
+        axis = s.ranges.get(node.name)
+        known = [*dict.fromkeys((*s.ranges, *s.names.indices))]
+        for label in known:
+            own = s.ranges.get(label) or s.index_sizes.get(label)
+            if label != node.name and (axis is None or own == axis or isinstance(p.parent, lang.Call)):
+                yield named(label)
+
+
+def _torch_places(s: Search, p: Place) -> Offer:
+    """a[t] -> a[y]: another tensor of whole numbers"""
+    if s.line.indexed or p.role != "index" or not isinstance(p.node, lang.Name):
+        return
+    for name, value in s.here.draw.values.items():
+        if isinstance(value, Tensor) and not value.is_floating_point() and name != p.node.name:
+            yield named(name)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of edit, the roles of the nodes it looks at, and when it is tried: by what is wrong with the values."""
+
+    offer: Callable[[Search, Place], Offer]
+    values: float
+    scaled: float
+    shape: float
+    roles: tuple[str, ...] = ("value",)
+
+
+# smaller is tried earlier
+EDITS: tuple[Row, ...] = (
+    Row(_unminus, 1, 1, 40),
+    Row(_flipped, 2, 4, 41),
+    Row(_sides, 3, 2, 42),
+    Row(_negated, 4, 3, 43),
+    Row(_unscaled, 5, 5, 44),
+    Row(_sizes, 6, 6, 46, ("value", "size")),
+    Row(_numbers, 7, 7, 45),
+    Row(_mean_or_sum, 8, 8, 12),
+    Row(_scaled, 26, 9, 60),
+    Row(_near_names, 9, 20, 13, ("value", "index")),
+    Row(_renamed, 9.5, 20.5, 13.5),
+    Row(_comparisons, 10, 30, 61, ("value", "index")),
+    Row(_functions, 11, 21, 47),
+    Row(_powers, 8.5, 22, 48),
+    Row(_untransposed, 13, 31, 2),
+    Row(_axes, 14, 32, 1),
+    Row(_labels, 15, 33, 3, ("value", "index", "target")),
+    Row(_operators, 8.3, 21.5, 6),
+    Row(_products_sides, 17, 34, 5),
+    Row(_left_out_parts, 18, 24, 10),
+    Row(_unwrapped, 19, 25, 49),
+    Row(_unsummed, 20, 35, 7),
+    Row(_argument_order, 21, 36, 14),
+    Row(_columns, 22, 37, 4),
+    Row(_transposed, 23, 38, 8),
+    Row(_factors, 24, 26, 16),
+    Row(_matrix_factors, 24.5, 42, 9.5),
+    Row(_terms, 25, 27, 50),
+    Row(_other_terms, 31.5, 44, 54),
+    Row(_local_factors, 23.5, 28, 51),
+    Row(_paths, 25.5, 28, 51),
+    Row(_summed, 27, 39, 9),
+    Row(_other_names, 14.5, 40, 17),
+    Row(_names_of_other_shape, 29, 41, 15),
+    Row(_torch_places, 30, 42, 18, ("index",)),
+    Row(_other_factors, 31, 43, 52),
+    Row(_wrapped, 32, 44, 53),
+)  # fmt: skip
+_ORDERED = {
+    symptom: tuple(sorted(EDITS, key=lambda row: getattr(row, symptom))) for symptom in ("values", "scaled", "shape")
+}
+
+
+def candidates(search: Search) -> Iterator[Edit]:
+    """Every edit, likeliest first."""
+    yield from _operator_edits(search)
+    for row in _ORDERED[search.symptom]:
+        yield from _edits(search, row)
+
+
+def _edits(search: Search, row: Row) -> Iterator[Edit]:
+    for place in search.line.order:
+        if place.role in row.roles and search.line.own(place.node):
+            for new in row.offer(search, place):
+                yield Edit(place.node, new)
+
+
+def _operator_edits(search: Search) -> Iterator[Edit]:
+    """`+=` for `=`, and the reverse"""
+    statement = search.line.statement
+    if isinstance(statement, lang.Update) and statement.op in "+-":
+        yield Edit(statement.value, statement.value, "-" if statement.op == "+" else "+")
+        yield Edit(statement.value, statement.value, "=")
+    elif isinstance(statement, lang.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+        name = search.names.read(lang.root(target))
+        if name in search.here.before and not isinstance(target, lang.Sequence):
+            yield Edit(statement.value, statement.value, "+")
+            yield Edit(statement.value, statement.value, "-")
+
+
+_CONSTANTS: tuple[Callable[[Search, Place], Offer], ...] = (_unminus, _flipped, _sides, _unscaled, _numbers)
+
+
+def constants_after(search: Search, edit: Edit) -> Iterator[Edit]:
+    """A constant put right as well: inside the part that the first edit made, around it, or elsewhere on the line."""
+    for offer in _CONSTANTS:
+        for other in _inside(search, edit.new, offer):
+            yield Edit(edit.node, other)
+    yield Edit(edit.node, negative(edit.new))
+    for offer in _CONSTANTS:
+        for place in search.line.values():
+            if search.line.own(place.node):
+                for new in offer(search, place):
+                    both = _together(search.line, edit, Edit(place.node, new))
+                    if both is not None:
+                        yield both
+    for factor in (2, 0.5):
+        yield Edit(edit.node, binary(number(factor), "*", edit.new))
+    for size in search.sizes:
+        yield Edit(edit.node, binary(edit.new, "/", named(size)))
+        yield Edit(edit.node, binary(named(size), "*", edit.new))
+
+
+def _together(line: Line, first: Edit, second: Edit) -> Edit | None:
+    """Two edits as one of the smallest part that holds both; None where one lies inside the other."""
+    above = ancestors(line, first.node)
+    ids = {id(node) for node in above}
+    shared = next((node for node in ancestors(line, second.node) if id(node) in ids), None)
+    if shared is None or shared is first.node or shared is second.node:
+        return None
+    made = shared
+    for edit in (first, second):
+        made = _exchange_within(line, shared, made, edit)
+    return Edit(shared, made)
+
+
+def ancestors(line: Line, node: lang.Expression) -> list[lang.Expression]:
+    """The node and what it is a part of, innermost first."""
+    found = [node]
+    while (parent := line.places[id(found[-1])].parent) is not None:
+        found.append(parent)
+    return found
+
+
+def _exchange_within(line: Line, shared: lang.Expression, made: lang.Expression, edit: Edit) -> lang.Expression:
+    """`made`, a copy of `shared` or itself, with one more node replaced along the same way down."""
+    way = ancestors(line, edit.node)
+    way = way[: next(n for n, node in enumerate(way) if node is shared)][::-1]
+
+    def descend(original: lang.Expression, copy: lang.Expression, rest: list[lang.Expression]) -> lang.Expression:
+        if not rest:
+            return edit.new
+        number_ = next(n for n, part in enumerate(lang.parts(original)) if part is rest[0])
+        child = list(lang.parts(copy))[number_]
+        return with_part(copy, child, descend(rest[0], child, rest[1:]))
+
+    return descend(shared, made, way)
+
+
+def _inside(search: Search, new: lang.Expression, offer: Callable[[Search, Place], Offer]) -> Iterator[lang.Expression]:
+    """The new part with one of its own nodes edited."""
+    chain: list[tuple[lang.Expression, lang.Expression | None]] = [(new, None)]
+    parents: dict[int, lang.Expression] = {}
+    while chain:
+        node, parent = chain.pop()
+        for other in offer(search, Place(node, parent, "value", 0 if parent is None else 1)):
+            yield _rebuilt(parents, node, other)
+        for part in lang.parts(node):
+            parents[id(part)] = node
+            chain.append((part, node))
+
+
+def _rebuilt(parents: Mapping[int, lang.Expression], old: lang.Expression, new: lang.Expression) -> lang.Expression:
+    while id(old) in parents:
+        parent = parents[id(old)]
+        old, new = parent, with_part(parent, old, new)
+    return new

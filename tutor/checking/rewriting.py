@@ -1,0 +1,323 @@
+"""A learner's statement as a tree whose parts can be exchanged, and written again in the learner's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from tutor.answers import language as lang
+from tutor.checking.outline import INDEX_FUNCTIONS, MODULES
+
+MOST_ADDED = 60  # characters
+
+
+@dataclass(frozen=True)
+class Place:
+    """A node, what it is a part of, and as what: value, size, index, dim or name (of a function)."""
+
+    node: lang.Expression
+    parent: lang.Expression | None
+    role: str
+    depth: int
+    bound: tuple[str, ...] = ()  # indices of the sums around it
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What stands in place of a node, or of the statement's own `=`."""
+
+    node: lang.Expression
+    new: lang.Expression
+    op: str = ""  # for the statement: "=", "+", "-"
+
+
+DIMS = {"sum", "mean", "max", "min", "amax", "amin", "prod", "var", "std", "softmax", "log_softmax", "logsumexp",
+         "unsqueeze", "squeeze", "cumsum", "flip", "argmax", "argmin", "norm", "average", "all", "any"}  # fmt: skip
+_SHAPED = {"view", "reshape", "expand", "permute", "transpose", "repeat", "one_hot"}
+_MAKERS = {"eye", "arange", "zeros", "ones", "full", "range"}
+REDUCE = ("sum", "mean", "max", "min", "amax", "amin", "prod", "softmax", "log_softmax", "logsumexp")
+
+
+class Line:
+    """One statement: its nodes with their places, and how parts of it are written."""
+
+    def __init__(self, statement: lang.Statement, indexed: bool):
+        self.statement, self.indexed = statement, indexed
+        self.roots = _roots(statement)
+        self.places: dict[int, Place] = {}
+        for number, (root, role) in enumerate(self.roots):
+            self._visit(root, None, role, 0, ())
+            if not number:
+                self.value = self.places[id(root)]
+        self.order = list(self.places.values())
+
+    def _visit(
+        self, node: lang.Expression, parent: lang.Expression | None, role: str, depth: int, bound: tuple[str, ...]
+    ) -> None:
+        self.places[id(node)] = Place(node, parent, role, depth, bound)
+        for part, part_role, inner in _parts(node, role):
+            self._visit(part, node, part_role, depth + 1, bound + inner)
+
+    def values(self) -> Iterator[Place]:
+        return (p for p in self.order if p.role == "value")
+
+    def role(self, node: lang.Expression) -> str:
+        place = self.places.get(id(node))
+        return "" if place is None else place.role
+
+    def edited(self, edit: Edit) -> lang.Statement:
+        """The statement with one node replaced."""
+        statement = self.statement
+        if edit.op:
+            return _with_operator(statement, edit.op)
+        old, new = edit.node, edit.new
+        while (parent := self.places[id(old)].parent) is not None:
+            old, new = parent, with_part(parent, old, new)
+        return _with_root(statement, old, new)
+
+    # -- text --
+
+    def own(self, node: lang.Expression) -> bool:
+        """Whether the learner wrote this very node on the statement's first line."""
+        return id(node) in self.places and node.line == self.statement.line and node.end > node.column
+
+    def text(self, node: lang.Expression) -> str:
+        start = self.statement.start
+        return self.statement.text[node.column - start : node.end - start]
+
+    def enclosed(self, node: lang.Expression) -> bool:
+        """Whether it stands in parentheses of its own."""
+        text, start = self.statement.text, self.statement.start
+        before, after = text[: node.column - start].rstrip(), text[node.end - start :].lstrip()
+        return before.endswith("(") and after.startswith(")")
+
+    def write(self, node: lang.Expression, tight: int = 0) -> str:
+        """As the learner would write it, in their own words where they are theirs."""
+        made = self.text(node) if self.own(node) else _WRITE[type(node)](self, node)
+        return f"({made})" if tightness(node) < tight else made
+
+
+def _roots(statement: lang.Statement) -> list[tuple[lang.Expression, str]]:
+    """The right side first, then what stands in brackets on the left."""
+    if isinstance(statement, lang.Effect):
+        return [(statement.call, "value")]
+    assert isinstance(statement, (lang.Assign, lang.Update))
+    targets = statement.targets if isinstance(statement, lang.Assign) else (statement.target,)
+    return [(statement.value, "value"), *((t, "target") for t in targets if isinstance(t, lang.Subscript))]
+
+
+def _parts(node: lang.Expression, role: str) -> Iterator[tuple[lang.Expression, str, tuple[str, ...]]]:
+    """The parts of a node, what they are there, and the indices that are bound inside them."""
+    if isinstance(node, lang.Call):
+        yield from _parts_of_call(node, role)
+    elif isinstance(node, lang.Subscript):
+        yield node.value, role, ()
+        yield from ((item, "index", ()) for item in node.items)
+    elif isinstance(node, lang.Attribute):
+        inner = "value" if role == "method" else role
+        yield node.value, "size" if node.name in ("shape", "ndim") else inner, ()
+    else:
+        yield from ((part, role, ()) for part in lang.parts(node))
+
+
+def _parts_of_call(node: lang.Call, role: str) -> Iterator[tuple[lang.Expression, str, tuple[str, ...]]]:
+    name = called(node)
+    function = node.function
+    method = isinstance(function, lang.Attribute) and not is_module(function.value)
+    yield function, "method" if method else "name", ()
+    if name in INDEX_FUNCTIONS:
+        bound = tuple(_bound(node))
+        for n, argument in enumerate(node.arguments):
+            index = name in ("KroneckerDelta", "delta") or (n > 0 and name != "Piecewise")
+            yield argument, "index" if index else role, () if index else bound
+        return
+    for n, argument in enumerate(node.arguments):
+        shaped = name in _SHAPED or (name in DIMS and is_dim(argument))
+        dim = name in _MAKERS or (shaped and (method or n > 0))
+        yield argument, "dim" if dim else role, ()
+    yield from ((value, "dim", ()) for _, value in node.named)
+
+
+def called(node: lang.Call) -> str:
+    return node.function.name if isinstance(node.function, (lang.Name, lang.Attribute)) else ""
+
+
+def _bound(node: lang.Call) -> Iterator[str]:
+    """`i` and `k` in `Sum(f, i, (k, 0, K - 1))`"""
+    for argument in node.arguments[1:]:
+        first = argument.items[0] if isinstance(argument, lang.Sequence) and argument.items else argument
+        if isinstance(first, lang.Name):
+            yield first.name
+
+
+def is_module(node: lang.Expression) -> bool:
+    while isinstance(node, lang.Attribute):
+        node = node.value
+    return isinstance(node, lang.Name) and node.name in MODULES
+
+
+def is_dim(node: lang.Expression) -> bool:
+    if isinstance(node, lang.Unary):
+        node = node.operand
+    return isinstance(node, (lang.Number, lang.Constant, lang.Sequence))
+
+
+def with_part(node: lang.Expression, old: lang.Expression, new: lang.Expression) -> lang.Expression:
+    """The same node with one part replaced; it is no longer the learner's own text."""
+    if isinstance(node, lang.Binary):
+        left = node.left is old
+        return lang.Binary(0, 0, 0, node.op, new if left else node.left, node.right if left else new)
+    changed: dict[str, Any] = {"line": 0, "column": 0, "end": 0}
+    for slot in fields(node):
+        value = getattr(node, slot.name)
+        if value is old:
+            changed[slot.name] = new
+        elif isinstance(value, tuple):
+            changed[slot.name] = tuple(_exchanged(item, old, new) for item in value)
+    return replace(node, **changed)
+
+
+def _exchanged(item: Any, old: lang.Expression, new: lang.Expression) -> Any:
+    if item is old:
+        return new
+    if isinstance(item, tuple):  # (name, value) of a named argument
+        return tuple(new if part is old else part for part in item)
+    return item
+
+
+def _with_root(statement: lang.Statement, old: lang.Expression, new: lang.Expression) -> lang.Statement:
+    if isinstance(statement, lang.Effect):
+        assert isinstance(new, lang.Call)
+        return replace(statement, call=new)
+    if isinstance(statement, lang.Update):
+        return replace(statement, value=new) if old is statement.value else replace(statement, target=new)
+    assert isinstance(statement, lang.Assign)
+    if old is statement.value:
+        return replace(statement, value=new)
+    return replace(statement, targets=tuple(new if target is old else target for target in statement.targets))
+
+
+def _with_operator(statement: lang.Statement, op: str) -> lang.Statement:
+    assert isinstance(statement, (lang.Assign, lang.Update))
+    target = statement.targets[0] if isinstance(statement, lang.Assign) else statement.target
+    place = (statement.line, statement.column, statement.text, statement.start)
+    if op == "=":
+        return lang.Assign(*place, (target,), statement.value)
+    return lang.Update(*place, op, target, statement.value)
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
+
+_TIGHT = {"|": 1, "&": 2, "+": 3, "-": 3, "**": 6}
+
+
+def tightness(node: lang.Expression) -> int:
+    if isinstance(node, lang.Binary):
+        return 0 if node.op in ("<", "<=", ">", ">=", "==", "!=") else _TIGHT.get(node.op, 4)
+    if isinstance(node, lang.Unary) or (isinstance(node, lang.Number) and node.value < 0):
+        return 5
+    return 7
+
+
+def _write_binary(line: Line, node: lang.Binary) -> str:
+    tight = tightness(node)
+    left = line.write(node.left, tight + (node.op == "**"))
+    right = line.write(node.right, 5 if node.op == "**" else tight + 1)
+    return f"{left}{node.op}{right}" if node.op in ("*", "/", "**") else f"{left} {node.op} {right}"
+
+
+def _write_call(line: Line, node: lang.Call) -> str:
+    given = [line.write(a) for a in node.arguments] + [f"{name}={line.write(value)}" for name, value in node.named]
+    return f"{line.write(node.function, 7)}({', '.join(given)})"
+
+
+def _write_sequence(line: Line, node: lang.Sequence) -> str:
+    return f"({', '.join(map(line.write, node.items))}{',' if len(node.items) == 1 else ''})"
+
+
+def _write_slice(line: Line, node: lang.Slice) -> str:
+    start, stop = ("" if end is None else line.write(end) for end in (node.start, node.stop))
+    return f"{start}:{stop}" + (f":{line.write(node.step)}" if node.step is not None else "")
+
+
+_WRITE: dict[type, Callable[[Line, Any], str]] = {
+    lang.Number: lambda line, node: node.text,
+    lang.Text: lambda line, node: repr(node.value),
+    lang.Constant: lambda line, node: "..." if node.value is Ellipsis else str(node.value),
+    lang.Name: lambda line, node: node.name,
+    lang.Unary: lambda line, node: node.op + line.write(node.operand, 4 if node.op == "-" else 5),
+    lang.Binary: _write_binary,
+    lang.Call: _write_call,
+    lang.Attribute: lambda line, node: f"{line.write(node.value, 7)}.{node.name}",
+    lang.Subscript: lambda line, node: f"{line.write(node.value, 7)}[{', '.join(map(line.write, node.items))}]",
+    lang.Slice: _write_slice,
+    lang.Sequence: _write_sequence,
+}
+
+
+# -- new parts ---------------------------------------------------------------------------------------------------------
+
+
+def named(name: str) -> lang.Name:
+    return lang.Name(0, 0, 0, name)
+
+
+def number(value: float) -> lang.Expression:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return lang.Number(0, 0, 0, value, repr(value))
+
+
+def negative(node: lang.Expression) -> lang.Expression:
+    return lang.Unary(0, 0, 0, "-", node)
+
+
+def binary(left: lang.Expression, op: str, right: lang.Expression) -> lang.Binary:
+    return lang.Binary(0, 0, 0, op, left, right)
+
+
+def method(owner: lang.Expression, name: str, *arguments: lang.Expression, **named_: lang.Expression) -> lang.Call:
+    return lang.Call(0, 0, 0, lang.Attribute(0, 0, 0, owner, name), arguments, tuple(named_.items()))
+
+
+def attribute(owner: lang.Expression, name: str) -> lang.Attribute:
+    return lang.Attribute(0, 0, 0, owner, name)
+
+
+def picked(owner: lang.Expression, *items: lang.Expression) -> lang.Subscript:
+    return lang.Subscript(0, 0, 0, owner, items)
+
+
+def all_of() -> lang.Slice:
+    return lang.Slice(0, 0, 0, None, None, None)
+
+
+def constant(value: Any) -> lang.Constant:
+    return lang.Constant(0, 0, 0, value)
+
+
+def like(node: lang.Expression, **changed: Any) -> Any:
+    return replace(node, line=0, column=0, end=0, **changed)
+
+
+def foreign(node: lang.Expression) -> lang.Expression:
+    """The same tree without places."""
+
+    def again(value: Any) -> Any:
+        if isinstance(value, lang.Expression):
+            return foreign(value)
+        return tuple(map(again, value)) if isinstance(value, tuple) else value
+
+    given = {f.name: again(getattr(node, f.name)) for f in fields(node)}
+    return type(node)(**{**given, "line": 0, "column": 0, "end": 0})
+
+
+def everywhere(node: lang.Expression, name: str, other: lang.Expression) -> lang.Expression:
+    if isinstance(node, lang.Name) and node.name == name:
+        return other
+    for part in tuple(lang.parts(node)):
+        made = everywhere(part, name, other)
+        if made is not part:
+            node = with_part(node, part, made)
+    return node
