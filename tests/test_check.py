@@ -2,12 +2,11 @@
 
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from sympy import Rational, Sum, exp, log, tanh
+from sympy import Rational, Sum, Symbol, exp, log, tanh
 
 import tutor
 from tutor.checking import interpret
@@ -311,6 +310,108 @@ def test_a_helper_that_is_a_gradient_in_disguise_takes_the_blame():
 def test_a_free_helper_is_not_judged():
     report = judged("softmax-regression", "n = N\nneg = (y - p)/n\ndW = -x.T @ neg\ndb = -neg.sum(0)")
     assert verdicts(report) == [(3, "dW", "correct"), (4, "db", "correct")]
+
+
+def test_a_helper_that_is_a_true_gradient_takes_no_blame():
+    report = judged("linear-regression:loss=mae", "t2 = torch.sign(y_pred - y)\ndw = -x*t2")
+    assert verdicts(report) == [(2, "dw", "wrong")] and mistakes(report.lines[0]) == ["sign"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("r = y_pred - y\ndw = x*r", [(2, "dw", "wrong")]),  # r is what it is: a part of the formula
+    ("r = y_pred - y\ndw = x*r\ndb = 2*r", [(2, "dw", "wrong"), (3, "db", "correct")]),
+    ("r = y_pred - y\ndw = x*r\ndb = r", [(1, "dy_pred", "wrong"), (2, "dw", "follows"), (3, "db", "follows")]),
+])  # fmt: skip
+def test_a_helper_takes_the_blame_where_no_line_proves_it_right(text, expected):
+    assert verdicts(judged("linear-regression", text)) == expected
+
+
+def test_a_helper_that_another_line_proves_right_takes_no_blame():
+    report = judged("softmax-regression", "delta = p - y\ndW = x.T @ delta\ndb = delta.sum(0)/N")
+    assert verdicts(report) == [(2, "dW", "wrong"), (3, "db", "correct")]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("dr = torch.zeros_like(r)\ndr = r/N", [(2, "dr", "correct")]),
+    ("dr = torch.zeros(N)\ndr = -r/N", [(2, "dr", "wrong")]),
+    ("dr = torch.zeros_like(r)\ndr += r/N", [(2, "dr", "correct")]),
+    ("dr = r/N\ndr = torch.zeros_like(r)", [(1, "dr", "correct"), (2, "dr", "wrong")]),
+    ("dr = torch.zeros_like(r)\ndw = X.T @ dr\ndr = r/N", [(2, "dw", "wrong"), (3, "dr", "correct")]),
+    ("dr = torch.zeros_like(r)", [(1, "dr", "wrong")]),
+])  # fmt: skip
+def test_zeros_before_a_quantity_is_given_are_no_answer(text, expected):
+    assert verdicts(judged("linear-regression-batch", text)) == expected
+
+
+def test_what_is_zero_at_one_draw_says_nothing_there_alone():
+    text = "dh1 = 2*(y_pred - y) @ W2.T/(N*D2)\ndz1 = dh1*(b1 > 0).float()\ndb1 = dz1.sum(0)"
+    assert [v for *_, v in verdicts(judged("mlp", text))] == ["correct", "wrong", "follows"]
+
+
+def test_what_torch_refuses_on_the_way_is_wrong_there():
+    text = "db1 = torch.multiply(1 - h1.T**2, W2 @ (2*(y_pred - y)).T).sum(2)\ndb1 = db1/(N*D2)\ndb2 = db1"
+    report = judged("mlp:activation=tanh", text)
+    assert verdicts(report)[0] == (1, "db1", "wrong") and "out of range" in report.lines[0].reason
+    text = "g = x @ (p - y)\ng = g/N\ndW = g"
+    assert verdicts(judged("softmax-regression", text)) == [(1, "g", "wrong"), (3, "dW", "undecided")]
+
+
+def test_a_condition_is_a_mask():
+    for condition, verdict in [("z1 > 0", "correct"), ("(z1 > 0) * (z1 > 0)", "correct"), ("2*(z1 > 0)", "wrong"),
+                               ("(z1 > 0) - (z1 < 0)", "wrong"), ("-(z1 > 0)", "wrong")]:  # fmt: skip
+        report = judged("mlp", f"dh1 = 2*(y_pred - y) @ W2.T/(N*D2)\ndz1 = torch.where({condition}, dh1, 0.0)")
+        assert (report.lines[1].verdict, "torch refuses" in report.lines[1].reason) == (verdict, verdict == "wrong")
+
+
+# -- overflow and cancellation -------------------------------------------------------------------------------
+
+
+UNSTABLE = [  # the line, the true value, the verdict
+    ("(x + 100000000) - 100000000", x_ := Symbol("x", real=True), "correct"),
+    ("exp(x + 800)/exp(800)", exp(x_), "correct"),
+    ("exp(1000*x)/(1 + exp(1000*x))", 1/(1 + exp(-1000*x_)), "correct"),
+    ("(x + 100000000) - 100000001", x_, "wrong"),
+    ("(1.000001*x + 10000) - 10000", x_, "wrong"),
+    ("exp(x + 800)/exp(801)", exp(x_), "wrong"),
+    ("exp(x)/(x - x)", exp(x_), "wrong"),
+    ("x/0", x_, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "true", "verdict"), UNSTABLE)
+def test_overflow_and_cancellation_are_not_mistakes_of_the_learner(text, true, verdict):
+    ex = Exercise("pair")
+    x, y = ex.parameter("x"), ex.parameter("y")
+    ex.loss("L", x * y)
+    ex.value("v", [], true.subs(x_, x))
+    (line,) = judged(ex, f"v = {text}").lines
+    assert line.verdict == (verdict or "wrong")
+    if verdict == "correct":
+        assert mistakes(line) == ["unstable"] and "overflows" in line.reason
+
+
+@pytest.mark.parametrize(("text", "verdict"), [
+    ("(p - y + 1e12)/N - 1e12/N", "undecided"),
+    ("(p - y + 1e12)/N - 1e12*(1/N)", "undecided"),
+    ("(p + y + 1e6)/N - 1e6/N", "wrong"),
+    ("(p - y)/N*(1 + 1e-6)", "wrong"),
+    ("(torch.exp(z + 1000)/torch.exp(z + 1000).sum(1, keepdim=True) - y)/N", "undecided"),
+    ("(p - y)/(N*(p > 2))", "wrong"),
+    ("torch.log(-p)", "wrong"),
+    ("(p - y)*(z == z.max(1, keepdim=True).values*1.0)", "wrong"),
+])  # fmt: skip
+def test_tensors_that_lose_their_digits_are_undecided(text, verdict):
+    report = judged("softmax-regression", f"dz = {text}\ndW = (p - y).T\ndb = (p - y).mean(0)")
+    assert [line.verdict for line in report.lines] == [verdict, "wrong", "correct"]
+    if verdict == "undecided":
+        assert "loses all its digits" in report.lines[0].reason
+        report = judged("softmax-regression", f"dz = {text}\ndW = x.T @ dz\ndb = dz.sum(0)")
+        assert [line.verdict for line in report.lines] == ["undecided"] * 3 and report.score == 2
+
+
+def test_what_follows_from_an_unstable_line_is_correct_as_well():
+    text = "dy_pred = 2*((y_pred + 1e9) - (y + 1e9))\ndw = dy_pred*x\ndb = 2*dy_pred"
+    assert [v for *_, v in verdicts(judged("linear-regression", text))] == ["correct", "correct", "wrong"]
 
 
 def test_a_misspelt_gradient_is_pointed_out():
@@ -657,19 +758,6 @@ def test_any_one_line_spoilt_is_the_first_divergence(number, spoil):
     )
     assert first.line == last + 1, str(report)
     assert {line.verdict for line in report.lines if line is not first} <= {"correct", "follows"}
-
-
-def test_right_lines_are_judged_quickly():
-    text = RIGHT["softmax-regression"][1]
-    judged("softmax-regression", text)
-    took = []
-    ex = tutor.load("softmax-regression")
-    check(ex, text)
-    for _ in range(10):
-        start = time.perf_counter()
-        check(ex, text)
-        took.append((time.perf_counter() - start) / text.count("="))
-    assert min(took) < 0.002  # a generous bound: the benchmark measures
 
 
 def test_the_same_answer_gives_the_same_bytes():

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,17 +110,6 @@ def test_nothing_is_said_about_missing_numpy():
     done = tutor("derive", "w**2")
     assert done.returncode == 0
     assert "Warning" not in done.stderr
-
-
-def test_help_costs_little_more_than_click_itself():
-    empty = "import click\n@click.group()\ndef app(): pass\napp(['--help'])"
-    times: dict[str, list[float]] = {"empty": [], "ours": []}
-    for _ in range(5):
-        for name, command in {"empty": ["-c", empty], "ours": ["-m", "tutor", "--help"]}.items():
-            began = time.perf_counter()
-            subprocess.run([sys.executable, *command], capture_output=True, cwd=ROOT, timeout=60)
-            times[name].append(time.perf_counter() - began)
-    assert min(times["ours"]) <= min(times["empty"]) + 0.1
 
 
 # -- what each command says -----------------------------------------------------------------------------------

@@ -254,9 +254,10 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int) -> int:
 
     A sheet with several such lines gets a report for each; as JSON they are a list.
     """
+    from tutor.answers.documents import kind_of
     from tutor.checking.sheets import check_sheets, sheet_text
 
-    reports = check_sheets(sheet_text(sheet), exercise, seed=seed)
+    reports = check_sheets(sheet_text(sheet), exercise, seed=seed, kind=kind_of(sheet))
     if as_json:
         found = [report.to_dict() for report in reports]
         deliver(_dumped(found[0] if len(found) == 1 else found))

@@ -315,7 +315,7 @@ def grade(
         for line in verdicts([n]):
             if line.quantity != truth.names[n]:
                 continue
-            if truth.true[n] and line.verdict == "wrong":
+            if truth.true[n] and line.verdict == "wrong" and unseen(where, made, [n]):
                 fail("false wrong", f"line {line.line} is right, and was called wrong: {line.reason}")
                 return
             if truth.true[n] is False and line.verdict == "wrong" and single and not helpers and not weak(where, made):
@@ -337,22 +337,25 @@ def grade(
     name_it(where, divergence, made.kinds, made.originals, item, text, tally)
 
 
+def at_the_judges(where: Course, made: exam_wrong.Mutant) -> list[tuple[exam_plain.Case, exam_plain.Ran]]:
+    """The answer in plain torch at the judge's own draws."""
+    drawn = [exam_plain.Case(where.exercise, instance) for instance in instances(where.exercise, 0)]
+    return [(case, exam_plain.run(made.sheet.statements, case)) for case in drawn]
+
+
 def unseen(where: Course, made: exam_wrong.Mutant, bad: list[int]) -> bool:
     """Whether plain torch too finds nothing at the judge's own draws: an edit beside a kink may flip nothing there."""
-    for instance in instances(where.exercise, 0):
-        case = exam_plain.Case(where.exercise, instance)
-        ran = exam_plain.run(made.sheet.statements, case)
-        for n in bad:
-            name = made.sheet.quantity(n)
-            if name not in case.truth or not case.equal(name, ran.after[n]):
-                return False
-    return True
+    names = [(n, made.sheet.quantity(n)) for n in bad]
+    return all(
+        name in case.truth and case.equal(name, ran.after[n])
+        for case, ran in at_the_judges(where, made)
+        for n, name in names
+    )
 
 
 def weak(where: Course, made: exam_wrong.Mutant) -> bool:
     """Whether an edited line gives zeros, or what is not finite, at a draw of the judge's: nothing follows from it."""
-    for instance in instances(where.exercise, 0):
-        ran = exam_plain.run(made.sheet.statements, exam_plain.Case(where.exercise, instance))
+    for _, ran in at_the_judges(where, made):
         for n in made.edited:
             found = exam_plain.as_tensor(ran.after[n])
             if found is None or not bool(found.any()) or not bool(found.isfinite().all()):

@@ -82,7 +82,8 @@ def spoilt(sheet: Sheet, dice: random.Random) -> list[Sheet]:
 def lines(runs: int) -> None:
     print("\nLines: every gradient of every exercise as printed; then each line spoilt in turn")
     print(
-        f"  {'exercise':<36} {'lines':>6} {'right sheet':>12} {'a line':>9} {'with indices':>12} {'wrong line':>11} {'most':>9}"
+        f"  {'exercise':<36} {'lines':>6} {'right sheet':>12} {'a line':>9} {'with indices':>12} "
+        f"{'wrong line':>11} {'most':>9}"
     )
     right, indexed, wrong = [], [], []
     for address in addresses():
@@ -100,8 +101,9 @@ def lines(runs: int) -> None:
             diagnoses.append(max(took - whole, 0.0))
         right.append(each)
         wrong += diagnoses
-        print(f"  {address:<36} {len(sheet.statements):>6} {whole * 1e3:>9.2f} ms {each * 1e3:>6.2f} ms {with_indices * 1e3:>9.2f} ms "
-              f"{statistics.median(diagnoses) * 1e3:>8.1f} ms {max(diagnoses) * 1e3:>6.0f} ms")  # fmt: skip
+        print(f"  {address:<36} {len(sheet.statements):>6} {whole * 1e3:>9.2f} ms {each * 1e3:>6.2f} ms "
+              f"{with_indices * 1e3:>9.2f} ms {statistics.median(diagnoses) * 1e3:>8.1f} ms "
+              f"{max(diagnoses) * 1e3:>6.0f} ms")  # fmt: skip
         if address == "makemore-mlp":
             batch_norm(whole, diagnoses)
     print()

@@ -42,8 +42,15 @@ def kind_of(name: str) -> str | None:
     return SUFFIXES.get(PurePath(name).suffix.lower())
 
 
+def most(kind: str | None) -> int:
+    """How many bytes of a file can be a sheet, and one more."""
+    return (MAX_NOTEBOOK if kind == "notebook" else 4 * python.MAX_LENGTH) + 1
+
+
 def kind_of_text(text: str) -> str:
-    """Markdown if it has a fence, LaTeX if it evidently is, else Python."""
+    """A notebook's JSON, Markdown if it has a fence, LaTeX if it evidently is, else Python."""
+    if text.lstrip()[:1] == "{" and '"cells"' in text:
+        return "notebook"
     if re.search(r"^[ \t]*(```|~~~)", text, re.MULTILINE):
         return "markdown"
     return "latex" if is_latex(text) else "python"
@@ -129,6 +136,7 @@ class _Assembly:
         read = _lines(block)
         self.made.notes += read.notes
         self.made.sizes.update(read.sizes)
+        self.made.sizes_line = self.made.sizes_line or read.sizes_line
         if self.latex is not None:
             self.latex.given(read.statements)
         else:

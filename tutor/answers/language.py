@@ -195,6 +195,7 @@ class Sheet:
     sizes: dict[str, int] = field(default_factory=dict)
     line: int = 1
     sizes_line: int = 0
+    cells: list[tuple[int, int]] = field(default_factory=list)
 
 
 def root(node: Expression) -> Expression:

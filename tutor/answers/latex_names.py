@@ -943,6 +943,8 @@ class Chain:
                 raise self.m.refuse(self.parts[self.position - 1], "an operator without anything on its left")
             if self.position >= len(self.parts):
                 raise self.m.refuse(self.parts[-1], "an operator without anything on its right; a sign after it stands in parentheses")
+            if isinstance(self.parts[self.position], Token):
+                raise self.m.refuse(self.parts[self.position], "two operators stand side by side")
             begun = self.position
             negative = self.minus == begun
             factor = self.factor()

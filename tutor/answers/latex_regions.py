@@ -12,13 +12,13 @@ _REGION = re.compile(
 )
 _BULLET = re.compile(r"[ \t]*(?:[-*+]|\d+[.)]|\\item)?[ \t]*")
 _ALONE_AFTER = re.compile(r"[ \t]*[.,;]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$)")
-_COMMAND = re.compile(r"\\[A-Za-z]{2}")
+_EVIDENT = re.compile(r"\\[A-Za-z]{2}|[_^]\{")  # a command, a braced script
 _QUOTED = re.compile(r"#[^\n]*|(\"\"\"|\'\'\')(?:.*?\1|.*)", re.DOTALL)
 
 
 def is_latex(text: str) -> bool:
-    """Whether a text is evidently LaTeX: a command and an equals sign, outside Python's comments and docstrings."""
-    return "\\" in text and "=" in text and _COMMAND.search(_QUOTED.sub("", text)) is not None
+    """Whether a text is evidently LaTeX: `\\command` or `_{`, outside Python's comments and docstrings, and an equals sign."""
+    return ("\\" in text or "{" in text) and "=" in text and _EVIDENT.search(_QUOTED.sub("", text)) is not None
 
 
 def regions(text: str, whole: bool = True) -> list[tuple[int, int]]:

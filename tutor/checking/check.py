@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
-from tutor.answers import python
+from tutor.answers import documents, python
 from tutor.checking import mistakes
+from tutor.checking.cells import in_cells
 from tutor.checking.compare import DOUBLE, SINGLE
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor
 from tutor.checking.lines import SheetJudge
@@ -37,7 +38,7 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
     if isinstance(answer, lang.Sheet):
         return check_sheet(exercise, answer, seed=seed, lenient_shapes=lenient_shapes)
     if isinstance(answer, (str, Path)):
-        return check_sheet(exercise, _one_sheet(exercise, answer), seed=seed, lenient_shapes=lenient_shapes)
+        return check_sheet(exercise, read_answer(exercise, answer), seed=seed, lenient_shapes=lenient_shapes)
     if isinstance(answer, Mapping):
         return _check_values(exercise, [answer], points(exercise, seed)[:1], seed, lenient_shapes)
     if callable(answer):
@@ -47,7 +48,8 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
 
 def check_sheet(exercise: Exercise, sheet: lang.Sheet, *, seed: int = 0, lenient_shapes: bool = False) -> Report:
     """Judge one sheet that was read already."""
-    return SheetJudge(exercise, sheet, seed, lenient_shapes).report()
+    report = SheetJudge(exercise, sheet, seed, lenient_shapes).report()
+    return in_cells(report, sheet.cells) if sheet.cells else report
 
 
 def check_tensors(instance: Any, tensors: Mapping[str, Any], *, lenient_shapes: bool = False) -> Report:
@@ -57,19 +59,24 @@ def check_tensors(instance: Any, tensors: Mapping[str, Any], *, lenient_shapes: 
     return _check_values(exercise, [tensors], [Point(exercise, instance)], seed, lenient_shapes)
 
 
-def read_answer(answer: str | Path) -> list[lang.Sheet]:
-    """The sheets of a text or a file; a text that cannot be read at all becomes one unreadable line."""
+def read_answer(exercise: Exercise, answer: str | Path, kind: str | None = None) -> lang.Sheet:
+    """The sheet for an exercise; what cannot be read at all becomes one unreadable line."""
     try:
-        return python.read(_text(answer))
+        kind = documents.kind_of(answer.name) if isinstance(answer, Path) else kind
+        parts = documents.parts(_text(answer, documents.most(kind)), kind)
+        sheet = _chosen(exercise, parts).sheet(exercise)
     except ReadingError as error:
-        return [lang.Sheet([lang.Unreadable(error.line, error.column, "", 1, error.message)])]
+        return lang.Sheet([lang.Unreadable(error.line, error.column, "", 1, error.message)])
+    if sheet.exercise and _family(sheet.exercise) != exercise.name:
+        sheet.notes.insert(0, f"the sheet is for {sheet.exercise}, and is judged as {exercise.id}")
+    return sheet
 
 
-def _text(answer: str | Path) -> str:
+def _text(answer: str | Path, most: int) -> str:
     if isinstance(answer, str):
         return answer
     with answer.open("rb") as file:
-        held = file.read(4 * python.MAX_LENGTH + 1)  # no more than can be a sheet
+        held = file.read(most)  # no more than can be a sheet
     try:
         return held.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -77,17 +84,19 @@ def _text(answer: str | Path) -> str:
         raise ReadingError("the file is not UTF-8 text: save it as UTF-8", line) from None
 
 
-def _one_sheet(exercise: Exercise, answer: str | Path) -> lang.Sheet:
-    """The sheet for this exercise; the only one, whatever its header says."""
-    sheets = read_answer(answer)
-    chosen = sheets[0]
-    if len(sheets) > 1:
-        chosen = next((s for s in sheets if s.exercise in (exercise.id, exercise.name)), None) or next(
-            (s for s in sheets if s.exercise and s.exercise.split(":")[0] == exercise.name), chosen
-        )
-    if chosen.exercise and chosen.exercise.split(":")[0] != exercise.name:
-        chosen.notes.insert(0, f"the sheet is for {chosen.exercise}, and is judged as {exercise.id}")
-    return chosen
+def _chosen(exercise: Exercise, parts: list[documents.Part]) -> documents.Part:
+    """The part for this exercise; the only one, whatever its header says."""
+    if len(parts) == 1:
+        return parts[0]
+    named = [part for part in parts if part.exercise]
+    return next(
+        (part for part in named if part.exercise in (exercise.id, exercise.name)),
+        next((part for part in named if _family(part.exercise) == exercise.name), parts[0]),
+    )
+
+
+def _family(address: str | None) -> str:
+    return (address or "").split(":")[0]
 
 
 # -- tensors and functions ------------------------------------------------------------

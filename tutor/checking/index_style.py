@@ -164,7 +164,7 @@ class IndexStyle:
     def _bind(self, base: lang.Expression, items: tuple[lang.Expression, ...], value: lang.Expression) -> None:
         """Find the range of every dummy on the left."""
         name = self.run.names.read(base)
-        shape = self._shape_of(name) if name else None
+        shape = self._shape_of(name, len(items)) if name else None
         if shape is not None and len(shape) != len(items):
             raise self.run.refuse(base, self._axes_message(base, len(shape), items))
         for axis, item in enumerate(items):
@@ -201,10 +201,14 @@ class IndexStyle:
             known[label] = None if index is None else _extent(index, self.run.draw.sizes)
         return known[label]
 
-    def _shape_of(self, name: str) -> tuple[int, ...] | None:
+    def _shape_of(self, name: str, axes: int = 0) -> tuple[int, ...] | None:
         """The shape of a variable, or what the exercise says a name must have."""
         meaning = self.run.names.meaning(name)
         quantity = self.run.names.quantities.get(meaning.of)
+        if quantity is not None and meaning.kind == "local":
+            both = [*quantity.indices, *self.run.names.quantities[meaning.by].indices]
+            own = quantity.indices if axes == len(quantity.indices) else both  # entry by entry, or all of it
+            return tuple(self._exercise_extent(index.name) or 0 for index in own)
         if quantity is not None and meaning.kind in ("gradient", "value", "forward"):
             return tuple(self._exercise_extent(index.name) or 0 for index in quantity.indices)
         value = self.run.variables.get(name)
@@ -236,6 +240,11 @@ class IndexStyle:
     # -- expressions --------------------------------------------------------------------------------------
 
     def evaluate(self, node: lang.Expression) -> Named:
+        made = self._evaluate(node)
+        tensor = self.run.computed(node, made.tensor)
+        return made if tensor is made.tensor else Named(tensor, made.axes)
+
+    def _evaluate(self, node: lang.Expression) -> Named:
         if isinstance(node, lang.Binary):
             return self._binary(node)
         if isinstance(node, lang.Subscript):

@@ -379,6 +379,10 @@ class Run:
     def evaluate(self, node: lang.Expression) -> Any:
         return _EVALUATE[type(node)](self, node)
 
+    def computed(self, node: lang.Expression, value: Any) -> Any:
+        """What an operation gave; a run that looks into rounding changes it a little."""
+        return value
+
     def number(self, node: lang.Number) -> Any:
         return node.value
 

@@ -621,7 +621,7 @@ def _tensordot(limits, x, other, dims=2):
 
 # -- elementwise arithmetic, shared with the operators --
 
-_OPERATOR: dict[str, Callable[[Any, Any], Any]] = {
+OPERATOR: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "**": operator.pow,
     "//": operator.floordiv, "%": operator.mod, "<": operator.lt, "<=": operator.le, ">": operator.gt,
     ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "&": operator.and_, "|": operator.or_,
@@ -636,7 +636,7 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
     a_tensor, b_tensor = isinstance(a, Tensor), isinstance(b, Tensor)
     if a_tensor and b_tensor and a.dtype is FLOAT and b.dtype is FLOAT and a.shape == b.shape and op not in _LOGICAL:
         limits.room(a.numel())  # by far the most frequent case
-        return _OPERATOR[op](a, b)
+        return OPERATOR[op](a, b)
     if not (a_tensor or b_tensor):
         return _plain(op, a, b)
     masks = is_mask(a) and is_mask(b)
@@ -652,7 +652,7 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
                 raise Refusal(f"{kind_of(value)} has no {op}")
         limits.room(a.numel() if a_tensor else b.numel())
     try:
-        return _OPERATOR[op](a, b)
+        return OPERATOR[op](a, b)
     except (RuntimeError, TypeError, OverflowError) as error:
         raise _refused(op, a, b, error) from None
 
@@ -699,7 +699,7 @@ def _plain(op: str, a: Any, b: Any) -> Any:
     if op in _LOGICAL and not (isinstance(a, bool) and isinstance(b, bool)):
         raise Refusal(f"{op} combines masks: (a > 0) {op} (b > 0)")
     try:
-        made = _OPERATOR[op](a, b)
+        made = OPERATOR[op](a, b)
     except ZeroDivisionError:
         raise Refusal("division by zero") from None
     except OverflowError:

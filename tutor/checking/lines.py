@@ -14,6 +14,7 @@ from tutor.checking import compare, library, mistakes, numbers
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
 from tutor.checking.outline import Meaning, Outline, Segment
+from tutor.checking.precision import Doubt, same_at_more_digits
 from tutor.checking.report import NOTES, Mistake, Report, Sentence
 from tutor.checking.truth import Point, points, worked
 from tutor.errors import UsageError
@@ -37,8 +38,11 @@ class SegmentState:
 
 
 class SheetJudge(Judge):
-    def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool):
+    def __init__(
+        self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool = False, repairs: bool = True
+    ):
         sheet = _with_sizes_checked(exercise, sheet)
+        self.repairs = repairs
         super().__init__(exercise, seed, lenient, points(exercise, seed, sheet.sizes or None))
         self.sheet = sheet
         self.outline = Outline(sheet, exercise, self.names)
@@ -49,6 +53,7 @@ class SheetJudge(Judge):
         self._own_quantities()
         self._corrected: list[Run] | None = None
         self._worked_run: Run | None = None
+        self._doubt = Doubt(self.outline, self._pinned)
         self._helper_lines: dict[int, Judged] = {}
         self._trials = 0
         self.diagnosed = self._looked = 0
@@ -218,6 +223,7 @@ class SheetJudge(Judge):
         for state in self.states:
             if state.judgement is None or state.number is None:
                 state.judgement = self._judge(state)
+                self._repair(state.segment, state.judgement)
             if state.judgement is not None:
                 self._add(state)
         self._unreadable_lines()
@@ -225,6 +231,24 @@ class SheetJudge(Judge):
         self._remarks()
         self.notes[:0] = self.sheet.notes
         return self.finish()
+
+    def _repair(self, segment: Segment, judgement: Judgement | None, meaning: Meaning | None = None) -> None:
+        """The smallest edit that makes a wrong line right, where there is one."""
+        if not self.repairs or judgement is None or judgement.verdict != "wrong":
+            return
+        if judgement.sentence.id in ("stale", "differs-number"):
+            return  # the line is right but for its place, or is a number
+        failure = self._failure(segment)
+        if failure is not None and failure.line != segment.statement.line:
+            return
+        from tutor.checking.repairs import repair
+
+        found = repair(self, segment, meaning)
+        if found is not None:
+            judgement.repair = found
+        if found is not None and failure is not None:
+            params = {**judgement.sentence.params, "repair": found.new}
+            judgement.sentence = Sentence("no-value-repair", params)
 
     def _add(self, state: SegmentState) -> None:
         segment, judgement = state.segment, state.judgement
@@ -241,6 +265,8 @@ class SheetJudge(Judge):
 
     def _text_at(self, line: int, default: lang.Statement) -> tuple[str, int]:
         """The statement on a line, and the column where it begins."""
+        if default.line == line:
+            return default.text, default.start
         found = next((s for s in _flat(self.sheet.statements) if s.line == line), default)
         return found.text, found.start
 
@@ -291,6 +317,11 @@ class SheetJudge(Judge):
     def _not_true(self, segment: Segment, meaning: Meaning, how: str, given: list[Tensor | None]) -> Judgement:
         untrue = self._untrue(segment)
         stops = [self._stop(run, segment) for run in self.runs]
+        doubtful = None
+        if how != "shape" and not any(self._is_wrong(name, segment) for name in untrue):
+            doubtful = self._rounded(segment, meaning, given)
+        if doubtful is not None:
+            return doubtful
         telling = self.telling_draws(stops) if untrue else []
         if telling:
             stale = [name for name in untrue if self._stale(name, segment)]
@@ -314,6 +345,32 @@ class SheetJudge(Judge):
             sentence = Sentence("follows", {"names": blamed.helper, "line": blamed.line})
             return Judgement("follows", sentence, given[0], self.true(meaning, self.points[0]))
         return self.wrong(meaning, how, self._cases(meaning, given, stops), given)
+
+    def _is_wrong(self, name: str, segment: Segment) -> bool:
+        """Whether the line that gave `name` its value is to blame, here or further up."""
+        state = self._before(name, segment)
+        return state is None or state.judgement is None or state.judgement.verdict in ("wrong", "follows", "unreadable")
+
+    def _rounded(self, segment: Segment, meaning: Meaning, given: list[Tensor | None]) -> Judgement | None:
+        """Overflow and cancellation are no mistakes: right at more digits, or undecided; None where neither explains it."""
+        key = (segment.name, segment.end)
+        for value, point in zip(given, self.points, strict=True):
+            true = self.true(meaning, point)
+            if value is None or true is None:
+                return None
+            if self._same(meaning, value, point) in ("equal", "unknown"):
+                continue
+            if not self._doubt.explains(key, value, true, point):
+                return None
+        known = meaning.kind in ("gradient", "value") and meaning.name not in self.extra and not self.pins
+        same = same_at_more_digits(self.exercise, self.outline, key, self.points) if known else None
+        if same is False:
+            return None
+        true = self.true(meaning, self.points[0])
+        if same is None:
+            return Judgement("undecided", Sentence("rounding"), given[0], true, blameless=True)
+        sentence = Sentence("unstable", {"what": WHAT[meaning.kind]})
+        return Judgement("correct", sentence, given[0], true, mistakes=(Mistake("unstable", _UNSTABLE),))
 
     def _cases(
         self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]
@@ -577,6 +634,7 @@ class SheetJudge(Judge):
         given = [self.value(run, helper) for run in self.runs]
         cases = self._cases(meaning, given, [{} for _ in self.points])
         judgement = self.wrong(meaning, "different", cases, given)
+        self._repair(helper, judgement, meaning)
         statement = helper.statement
         made = Judged(
             name,
@@ -664,6 +722,7 @@ def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
     return replace(sheet, statements=[refused, *sheet.statements], sizes={})
 
 
+_UNSTABLE = "the algebra is right, but floats overflow or lose their digits here: look for a form that avoids it"
 _STALE = "{name} is read before its last update on line {line}"
 _ALIASING = "{changed} is the same tensor as {name}: write {changed} = {name}.clone()"
 

@@ -189,7 +189,8 @@ def _convention(fault: Fault) -> Iterator[dict[str, Any]]:
         return
     sizes = "".join(c if c.isalnum() or c == "_" else " " for c in factor.extents).split()
     if "- 1" in factor.extents:
-        yield {"how": f"one divides by {sizes[0]} - 1 (unbiased) or by {sizes[0]} (biased): look at what the exercise says"}
+        n = sizes[0]
+        yield {"how": f"one divides by {n} - 1 (unbiased) or by {n} (biased): look at what the exercise says"}
     elif "sqrt" not in factor.extents and "**" not in factor.extents:
         yield {"how": "a sum and a mean differ by this factor: look at which one the exercise takes"}
 

@@ -8,7 +8,7 @@ value follows from the truth (a + ? = true) the edited part alone is computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
+from tutor.answers import python
 from tutor.checking import interpret
 from tutor.checking.edits import candidates, constants_after
 from tutor.checking.index_style import IndexStyle, Named
@@ -28,8 +29,19 @@ from tutor.checking.judge import as_tensor
 from tutor.checking.library import FUNCTION, Cut, Limits, Refusal, TorchRefuses
 from tutor.checking.outline import Meaning, Segment, Unit
 from tutor.checking.report import Repair
-from tutor.checking.rewriting import MOST_ADDED, Edit, Line, Place, called, named, negative, tightness, with_part
-from tutor.checking.truth import Points
+from tutor.checking.rewriting import (
+    MOST_ADDED,
+    Edit,
+    Line,
+    Place,
+    called,
+    is_module,
+    named,
+    negative,
+    tightness,
+    with_part,
+)
+from tutor.checking.truth import Point, Points, points
 from tutor.errors import ReadingError
 
 if TYPE_CHECKING:
@@ -74,20 +86,24 @@ def as_repair(line: Line, edit: Edit) -> Repair | None:
         new = negative(old)
     if not line.own(old):
         return None
-    if (
-        isinstance(new, lang.Binary)
-        and isinstance(old, lang.Binary)
-        and new.left is old.left
-        and new.right is old.right
-    ):
+    if isinstance(new, lang.Binary) and isinstance(old, lang.Binary) and _same_operands(old, new):
         return _other_operator(line, old, new)
     before, after = line.text(old), line.write(new, 0 if line.enclosed(old) else _needed(line, old))
     column = old.column
     if isinstance(old, lang.Binary) and (new is old.left or new is old.right):
         column, before, after = _without(column, before, after)
+    owner = _owner(old)
+    if owner is not None and (owner is new or owner is _owner(new)):  # only the method is another one, or is left out
+        at = before.rfind(f".{_method_name(old)}")
+        after = "" if new is owner else after[after.rfind(f".{_method_name(new)}") :]
+        column, before = column + at, before[at:]
     if before == after or len(after) - len(before) > MOST_ADDED:
         return None
     return Repair(column, before, after)
+
+
+def _same_operands(old: lang.Binary, new: lang.Binary) -> bool:
+    return new.left is old.left and new.right is old.right
 
 
 def _other_operator(line: Line, old: lang.Binary, new: lang.Binary) -> Repair | None:
@@ -117,6 +133,17 @@ def _needed(line: Line, node: lang.Expression) -> int:
     if isinstance(parent, lang.Attribute) or (isinstance(parent, lang.Subscript) and node is parent.value):
         return 7
     return 0
+
+
+def _owner(node: lang.Expression) -> lang.Expression | None:
+    """What a method is called on, or `.T` taken of."""
+    if isinstance(node, lang.Call):
+        node = node.function
+    return node.value if isinstance(node, lang.Attribute) and not is_module(node.value) else None
+
+
+def _method_name(node: Any) -> str:
+    return called(node) if isinstance(node, lang.Call) else node.name
 
 
 def _without(column: int, before: str, after: str) -> tuple[int, str, str]:
@@ -175,8 +202,8 @@ class Trial(Run):
         if in_place:
             self.changed = set(before)
         self.pure = not (in_place or looped)
-        plain = _plain_target(line.statement) and not (line.indexed or looped or in_place)
-        self.plain = plain and len(self.tail) == 1
+        self.alone = len(self.tail) == 1 and self.pure and not line.indexed and _plain_target(line.statement)
+        self.plain = self.alone and isinstance(line.statement, lang.Assign)
 
     def value(self, statement: lang.Statement) -> Tensor | None:
         """The quantity's value at the end of its lines; None where there is none."""
@@ -270,11 +297,11 @@ def _changes_in_place(line: Line) -> bool:
 
 
 def _plain_target(statement: lang.Statement) -> bool:
-    return (
-        isinstance(statement, lang.Assign)
-        and len(statement.targets) == 1
-        and isinstance(statement.targets[0], (lang.Name, lang.Attribute))
-    )
+    if isinstance(statement, lang.Update):
+        return isinstance(statement.target, (lang.Name, lang.Attribute))
+    if not isinstance(statement, lang.Assign) or len(statement.targets) != 1:
+        return False
+    return isinstance(statement.targets[0], (lang.Name, lang.Attribute))
 
 
 # -- the search ---------------------------------------------------------------------------------------------------
@@ -377,9 +404,9 @@ class Search:
     @cached_property
     def stacked(self) -> bool:
         """Scalars: all draws are computed as one."""
-        points = self.judge.points
+        draws = self.judge.points
         sure = all(t is not None and not t.ndim and bool(t.isfinite()) for t in self.truths)
-        return sure and self.judge.outline.elementwise and len(points) > 1 and isinstance(points, Points)
+        return sure and self.judge.outline.elementwise and len(draws) > 1 and isinstance(draws, Points)
 
     @cached_property
     def ready(self) -> bool:
@@ -420,9 +447,12 @@ class Search:
         return self.trials[n]
 
     def _before(self, n: int) -> dict[str, Any]:
+        return self._held(self.runs[n].values, self.replaced(self.judge.points[n]))
+
+    def _held(self, values: Mapping[tuple[str, int], Any], replaced: Mapping[tuple[str, int], Any]) -> dict[str, Any]:
         """The variables as they were before the line."""
         held: dict[str, tuple[int, Any]] = {}
-        for (name, unit), value in (*self.runs[n].values.items(), *self.replaced(self.judge.points[n]).items()):
+        for (name, unit), value in (*values.items(), *replaced.items()):
             if unit < self.unit and value is not None and unit >= held.get(name, (-1, None))[0]:
                 held[name] = (unit, value)
         return {name: value for name, (_, value) in held.items()}
@@ -506,11 +536,16 @@ class Search:
             if len(self.near) < MOST_NEAR and telling and _simple(ratio):
                 self.near.append(edit)
             return None
-        return as_repair(self.line, edit) if self._confirm(self.line.edited(edit)) else None
+        made = self.line.edited(edit)
+        if not self._confirm(made) or not self._elsewhere(made):
+            return None
+        found = as_repair(self.line, edit)
+        return found if found is not None and self._reads_back(found) else None
 
     def _screen(self, edit: Edit) -> float | None:
         """found / needed at the smallest part around the edit of which the needed value is known; nan-free, or None."""
-        if not self.here.plain or edit.op or len(self.targets) != 1 or self.line.places[id(edit.node)].role != "value":
+        inside = self.line.places[id(edit.node)].role == "value" and self.value_need is not None
+        if edit.op or not inside:
             value = self.here.value(self.line.edited(edit))
             ratios = (t.ratio(value) for t in self.targets if value is not None and self._takes(t, value))
             return next((ratio for ratio in ratios if ratio is not None), None)
@@ -535,6 +570,22 @@ class Search:
             for node in known:
                 self.here.memo.pop(id(node), None)
 
+    @cached_property
+    def value_need(self) -> Need | None:
+        """What the right side must give; None where that is not known, as for several lines or indices."""
+        statement, trial = self.line.statement, self.here
+        if len(self.targets) != 1:
+            return None
+        if trial.plain:
+            return self.targets[0]
+        if not isinstance(statement, lang.Update) or statement.op not in _INVERSE or not trial.alone:
+            return None
+        before = as_tensor(trial.before.get(self.segment.name))
+        true = self.targets[0].value
+        if before is None or before.shape != true.shape or self.stacked:
+            return None
+        return Need(_INVERSE[statement.op][1](true, before), False)
+
     def _need(self, node: lang.Expression) -> Need | None:
         """What a part must give for the line to be right, where that follows: a + ? = true."""
         if id(node) not in self.needs:
@@ -544,7 +595,7 @@ class Search:
     def _needed(self, node: lang.Expression) -> Need | None:
         parent = self.line.places[id(node)].parent
         if parent is None:
-            return self.targets[0]
+            return self.value_need
         if not isinstance(parent, (lang.Binary, lang.Unary)) or parent.op not in _INVERSE:
             return None
         whole = self._need(parent)
@@ -572,18 +623,59 @@ class Search:
         value = self.here.value(made)
         if value is None:
             return False
-        if self.stacked:
-            return self._right_in_all(value)
-        assert self.first is not None
-        if not self._same(value, self.first):
+        if not self._right(value):
             return False
         self.confirmed += 1
         for n, point in enumerate(self.judge.points):
-            if n != self.first and self.truths[n] is not None:
+            if n != self.first and self.truths[n] is not None and not self.stacked:
                 other = self.trial(n).value(made)
                 if other is None or self.judge._same(self.meaning, other, point) not in ("equal", "unknown"):
                     return False
         return True
+
+    def _reads_back(self, found: Repair) -> bool:
+        """Whether the line with the repair put in reads, and is right."""
+        statement = self.line.statement
+        at = found.column - statement.start
+        text = statement.text[:at] + found.new + statement.text[at + len(found.old) :]
+        for again in _flat(python.read(text)[0].statements):
+            if isinstance(again, type(statement) if found.old[-1:] != "=" else lang.Statement):
+                value = None if isinstance(again, (lang.Unreadable, lang.Loop)) else self.here.value(again)
+                if value is not None and self._right(value):
+                    return True
+        return False
+
+    def _right(self, value: Tensor) -> bool:
+        """At the first draw, or all draws of scalars."""
+        if self.stacked:
+            return self._right_in_all(value)
+        assert self.first is not None
+        return self._same(value, self.first)
+
+    def _elsewhere(self, made: lang.Statement) -> bool:
+        """Right at other draws too, where a jump lets many formulas agree on a few numbers."""
+        if self.targets[0].value.numel() > len(self.judge.points) or not any(_jumps(p.node) for p in self.line.order):
+            return True
+        for point in points(self.exercise, self.judge.seed + 1):
+            if self.judge.true(self.meaning, point) is None:
+                return True
+            replaced = self._gradients(point)
+            run = Run(self.judge.outline, point, replaced).execute()
+            trial = Trial(self.judge, self.segment, self.line, self.unit, self._held(run.values, replaced), point)
+            value = trial.value(made)
+            if value is None or self.judge._same(self.meaning, value, point) not in ("equal", "unknown"):
+                return False
+        return True
+
+    def _gradients(self, point: Point) -> dict[tuple[str, int], Tensor]:
+        """Every gradient on the sheet, true at the end of its lines."""
+        made = {}
+        for state in self.judge.states:
+            meaning = self.judge.meaning(state.segment)
+            true = self.judge.true(meaning, point) if meaning.kind in ("gradient", "value") else None
+            if true is not None:
+                made[state.segment.name, state.segment.end] = true
+        return made
 
     def _right_in_all(self, value: Tensor) -> bool:
         true = self.targets[0].value
@@ -592,7 +684,6 @@ class Search:
         value = value.expand(true.shape)
         if not bool(((value - true).abs() <= CLOSE * (true.abs() + true.abs().max())).all()):
             return False
-        self.confirmed += 1
         return all(self._same(value[n], n) for n in range(len(self.judge.points)))
 
     # -- what there is to put in --
@@ -718,10 +809,27 @@ class Search:
         return {n.name for t in targets for n in lang.walk(t) if isinstance(n, lang.Name)}
 
 
+def _flat(statements: Iterable[lang.Statement]) -> Iterator[lang.Statement]:
+    for statement in statements:
+        yield statement
+        if isinstance(statement, lang.Loop):
+            yield from _flat(statement.body)
+
+
 def _holds(outer: lang.Statement, statement: lang.Statement) -> bool:
     if outer is statement:
         return True
     return isinstance(outer, lang.Loop) and any(_holds(inner, statement) for inner in outer.body)
+
+
+_JUMPING = ("sign", "where", "heaviside", "Heaviside", "relu", "maximum", "minimum", "clamp", "clip", "Max", "Min",
+            "Piecewise", "floor", "ceil")  # fmt: skip
+
+
+def _jumps(node: lang.Expression) -> bool:
+    if isinstance(node, lang.Binary):
+        return node.op in ("<", "<=", ">", ">=", "==", "!=")
+    return isinstance(node, lang.Call) and called(node) in _JUMPING
 
 
 def _simple(ratio: float) -> bool:

@@ -32,6 +32,8 @@ REASONS: dict[str, str] = {
     "reads-unreadable": "reads {name}, which could not be read (line {line})",
     "reads-nothing": "reads {name}, which has no value (line {line})",
     "cut": "not decided: {reason}",
+    "rounding": "not decided: computed this way it loses all its digits here; look for a form that does not",
+    "unstable": "equals the true {what}; computed this way it overflows, or loses its digits to cancellation",
     "no-truth": "there is no finite true value here to compare with",
     "no-gradient": "{name} holds whole numbers and has no gradient: leave the line out",
     "stale": "was computed from {name} before its last update on line {line}",
@@ -120,6 +122,12 @@ class LineReport:
     worst: tuple[Entry, ...] = ()
     forward: str = ""
     start: int = 0  # the column at which `text` begins
+    cell: int | None = None  # of a notebook, in which `line` counts
+
+    @property
+    def place(self) -> str:
+        """`line 3`, or `cell 2, line 3`."""
+        return f"line {self.line}" if self.cell is None else f"cell {self.cell}, line {self.line}"
 
     @property
     def reason(self) -> str:
@@ -140,6 +148,7 @@ class LineReport:
             "ratio": rounded(self.ratio),
             "mistakes": [mistake.to_dict() for mistake in self.mistakes],
             "repair": None if self.repair is None else self.repair.to_dict(),
+            **({} if self.cell is None else {"cell": self.cell}),
         }
 
 
@@ -182,7 +191,7 @@ class Report(Shown):
         params: dict[str, Any] = {"missing": ", ".join(self.missing)}
         concerned = next((line for line in self.lines if line.verdict == verdict), None)
         if concerned is not None:
-            params["line"] = concerned.line
+            params["line"] = concerned.line if concerned.cell is None else f"{concerned.line} of cell {concerned.cell}"
         return Sentence(verdict, params)
 
     def line(self, quantity: str) -> LineReport:
@@ -210,13 +219,18 @@ class Report(Shown):
             "verdict": self.verdict,
             "score": self.score,
             "max_score": self.max_score,
-            "first_divergence": None if first is None else {"line": first.line, "quantity": first.quantity},
+            "first_divergence": None if first is None else _divergence(first),
             "missing": list(self.missing),
             "lines": [line.to_dict() for line in self.lines],
             "notes": list(self.notes),
         }
 
 
+
+
+def _divergence(first: LineReport) -> dict[str, Any]:
+    cell = {} if first.cell is None else {"cell": first.cell}
+    return {"line": first.line, "quantity": first.quantity, **cell}
 
 
 def rounded(value: float | None) -> float | None:

@@ -45,6 +45,9 @@ class Line:
     def __init__(self, statement: lang.Statement, indexed: bool):
         self.statement, self.indexed = statement, indexed
         self.roots = _roots(statement)
+        # the learner's own habits
+        self.spaced = " * " in statement.text or " / " in statement.text
+        self.comma = ", " if ", " in statement.text or "," not in statement.text else ","
         self.places: dict[int, Place] = {}
         for number, (root, role) in enumerate(self.roots):
             self._visit(root, None, role, 0, ())
@@ -224,7 +227,8 @@ def _write_binary(line: Line, node: lang.Binary) -> str:
     tight = tightness(node)
     left = line.write(node.left, tight + (node.op == "**"))
     right = line.write(node.right, 5 if node.op == "**" else tight + 1)
-    return f"{left}{node.op}{right}" if node.op in ("*", "/", "**") else f"{left} {node.op} {right}"
+    tightly = node.op == "**" or (node.op in "*/" and not line.spaced)
+    return f"{left}{node.op}{right}" if tightly else f"{left} {node.op} {right}"
 
 
 def _write_call(line: Line, node: lang.Call) -> str:
@@ -250,7 +254,7 @@ _WRITE: dict[type, Callable[[Line, Any], str]] = {
     lang.Binary: _write_binary,
     lang.Call: _write_call,
     lang.Attribute: lambda line, node: f"{line.write(node.value, 7)}.{node.name}",
-    lang.Subscript: lambda line, node: f"{line.write(node.value, 7)}[{', '.join(map(line.write, node.items))}]",
+    lang.Subscript: lambda line, node: f"{line.write(node.value, 7)}[{line.comma.join(map(line.write, node.items))}]",
     lang.Slice: _write_slice,
     lang.Sequence: _write_sequence,
 }

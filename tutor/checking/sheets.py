@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tutor.answers import language as lang
-from tutor.answers.python import MAX_LENGTH, read
+from tutor.answers import documents
 from tutor.catalogue import load
 from tutor.errors import NotFoundError, ReadingError, UsageError
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def sheet_text(sheet: str) -> str:
     """The text of a file, or of stdin for `-`; no more of it is read than can be a sheet."""
-    most = 4 * MAX_LENGTH + 1
+    most = documents.most(documents.kind_of(sheet))
     try:
         if sheet == "-":
             source = sys.stdin.buffer.read(most)
@@ -37,24 +36,27 @@ def sheet_text(sheet: str) -> str:
         raise ReadingError(f"{sheet} is not text in UTF-8: save it as UTF-8", line, column) from None
 
 
-def check_sheets(text: str, address: str | None = None, seed: int = 0) -> list[Report]:
-    """A report for the given exercise, or one for each exercise that the sheet's headers name."""
+def check_sheets(text: str, address: str | None = None, seed: int = 0, kind: str | None = None) -> list[Report]:
+    """A report for the given exercise, or one for each exercise that the sheet's headers name.
+
+    `kind` is how the text is written: python, latex, markdown, notebook; None where the text says it itself.
+    """
     exercise = load(address) if address else None
-    sheets = read(text)  # a text too long to be a sheet is refused here
-    exercises = [] if exercise else [load(_named(sheet)) for sheet in sheets]  # all, before torch is imported
-    from tutor.checking.check import check
+    parts = documents.parts(text, kind)  # a text too long to be a sheet is refused here
+    exercises = [] if exercise else [load(_named(part)) for part in parts]  # all, before torch is imported
+    from tutor.checking.check import check, read_answer
 
     if exercise:
-        return [check(exercise, text, seed=seed)]
-    return [check(found, sheet, seed=seed) for found, sheet in zip(exercises, sheets, strict=True)]
+        return [check(exercise, read_answer(exercise, text, kind), seed=seed)]
+    return [check(found, part.sheet(found), seed=seed) for found, part in zip(exercises, parts, strict=True)]
 
 
-def _named(sheet: lang.Sheet) -> str:
+def _named(part: documents.Part) -> str:
     """The id in the header. It is a catalogue id: a sheet never has a file loaded, since that would run it."""
-    if sheet.exercise is not None:
-        return sheet.exercise
-    header = next((s for s in sheet.statements if s.text.lstrip().startswith("#")), None)
-    if isinstance(header, lang.Unreadable):
+    if part.exercise is not None:
+        return part.exercise
+    header = part.header
+    if header is not None:
         raise ReadingError(header.reason, header.line, header.column)
     raise UsageError(
         "the sheet does not say which exercise it is for: begin it with a line like '# exercise: linear-regression', "

@@ -193,7 +193,7 @@ def _wrong_point(a: Anatomy) -> Iterator[Variant]:
     for n, term in enumerate(a.terms):
         body = term.v.expr
         u = body.args[0] if body is not None and body.is_Function and len(body.args) == 1 else None
-        if u is None or name_of(u) is None:
+        if body is None or u is None or name_of(u) is None:
             continue
         places = _places(a, term)
         inner, outer = substitute(u, places), substitute(term.v.entry, places)
@@ -404,7 +404,7 @@ def _product_rule(a: Anatomy) -> Iterator[Variant]:
     for part in a.parts:
         body = part.v.expr
         using = [f for f in Mul.make_args(body) if a.q.name in quantities_in(f)] if isinstance(body, Mul) else []
-        if len(using) < 2:
+        if body is None or len(using) < 2:
             continue
         slopes = [Add(*(p.product for p in paths(f, a.q.name) if not p.entered)) for f in using]
         rest = Mul(*(f for f in body.args if f not in using))

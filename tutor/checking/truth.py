@@ -121,7 +121,7 @@ class Point:
         else:
             for name, plan in self.exercise._cached("gradient steps", lambda: _steps(self.exercise)):
                 known[name] = given[name] if name in given else plan.run(known, self.sizes)[name]
-        wanted = {name for name, _, _ in _program(self.exercise)}
+        wanted = {name for name, _, _ in program(self.exercise)}
         upstream = {f"d{q.name}" for q in self.exercise.ends if q.kind == "output"}
         return {name: value for name, value in known.items() if name in wanted or name in upstream}
 
@@ -191,7 +191,7 @@ def _real(value: Any) -> Tensor:
     return made.to(FLOAT) if made.is_floating_point() else made
 
 
-def _program(exercise: Exercise) -> list[tuple[str, Any, Expr]]:
+def program(exercise: Exercise) -> list[tuple[str, Any, Expr]]:
     """Gradients and then the values computed from them, as one straight-line program."""
     return exercise._cached("backward program", lambda: _backward(exercise))
 
@@ -203,11 +203,11 @@ def _backward(exercise: Exercise) -> list[tuple[str, Any, Expr]]:
 
 
 def _steps(exercise: Exercise) -> list[tuple[str, Any]]:
-    return [(line[0], compile_program([line])) for line in _program(exercise)]
+    return [(line[0], compile_program([line])) for line in program(exercise)]
 
 
 def _scale_plan(exercise: Exercise, name: str) -> Any:
-    for line_name, indices, expr in _program(exercise):
+    for line_name, indices, expr in program(exercise):
         if line_name == name:
             return compile_program([("scale", indices, magnitude(expr))])
     return None

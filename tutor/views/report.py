@@ -26,7 +26,7 @@ def report(r: Any) -> str:
 
 def _divergence(line: Any) -> list[str]:
     """The learner's own text with a caret, the forward line, shapes, worst entries, the likely mistake, the repair."""
-    place = f"line {line.line}:  " if line.line else ""
+    place = f"{line.place}:  " if line.line else ""
     made = [f"{place}{line.text}"]
     indent = " " * len(place)
     if place:
@@ -42,9 +42,15 @@ def _divergence(line: Any) -> list[str]:
     for n, mistake in enumerate(line.mistakes):
         rows.append(("" if n else "likely", f"{mistake.id}: {mistake.message}"))
     if line.repair is not None:
-        rows.append(("repair", f"column {line.repair.column}: {line.repair.new} instead of {line.repair.old}"))
+        rows.append(("fix", _fix(line.repair)))
     width = max(len(label) for label, _ in rows)
     return made + [f"{indent}{label.ljust(width)}   {text}" for label, text in rows]
+
+
+def _fix(repair: Any) -> str:
+    if not repair.new:
+        return f"column {repair.column}: leave out {repair.old}"
+    return f"column {repair.column}: {repair.old} -> {repair.new}"
 
 
 def _caret(line: Any) -> int:
@@ -74,9 +80,9 @@ def _next(r: Any) -> str:
 def _quantities(lines: Any) -> list[str]:
     words = max(len(line.verdict) for line in lines)
     names = max(len(line.quantity or "") for line in lines)
-    numbers = max(len(str(line.line)) for line in lines)
+    numbers = max(len(line.place) for line in lines)
     return [
         f"  {MARKS[line.verdict]} {line.verdict.ljust(words)}   {(line.quantity or '').ljust(names)}   "
-        f"{f'line {str(line.line).rjust(numbers)}   ' if line.line else ''}{line.reason}"
+        f"{f'{line.place.ljust(numbers)}   ' if line.line else ''}{line.reason}"
         for line in lines
     ]

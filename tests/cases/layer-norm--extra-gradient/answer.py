@@ -1,0 +1,3 @@
+# exercise: layer-norm
+dxhat = dy*gamma
+dgamma = (dy*dxhat).sum(0)

@@ -1,0 +1,7 @@
+# exercise: layer-norm
+dxhat = dy*gamma
+distd = (dxhat*xc).sum(1)
+dvar = -0.5*istd**3*distd
+dxc = dxhat*istd[:, None]
+dmu = -dxc.sum(1)
+dx = dxc + dmu[:, None]/D

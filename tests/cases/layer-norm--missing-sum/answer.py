@@ -1,0 +1,3 @@
+# exercise: layer-norm
+dgamma = dy*xhat
+dbeta = dy.sum(0)

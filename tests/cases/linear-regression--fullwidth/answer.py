@@ -1,0 +1,4 @@
+# exercise: linear-regression
+dy_pred ＝ 2＊（y_pred － y）
+dw = dy_pred·x
+db = dy_pred

@@ -1,0 +1,4 @@
+# exercise: linear-regression-batch
+dr = 2*r/N
+dw = X.T @ dr
+db = dr.sum()

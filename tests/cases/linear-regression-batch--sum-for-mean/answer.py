@@ -1,0 +1,4 @@
+# exercise: linear-regression-batch
+dr = r
+dw = X.T @ dr
+db = dr.sum()

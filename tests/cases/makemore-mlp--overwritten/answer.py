@@ -1,0 +1,7 @@
+# exercise: makemore-mlp
+dlogprobs = torch.zeros_like(logprobs)
+dlogprobs[range(n), Yb] = -1.0/n
+dprobs = (1.0/probs)*dlogprobs
+dcounts_sum_inv = (counts*dprobs).sum(1, keepdim=True)
+dcounts_sum = (-counts_sum**-2)*dcounts_sum_inv
+dcounts = torch.ones_like(counts)*dcounts_sum

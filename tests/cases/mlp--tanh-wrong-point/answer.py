@@ -1,0 +1,4 @@
+# exercise: mlp:activation=tanh
+dy_pred = 2*(y_pred - y)/(N*D2)
+dh1 = dy_pred @ W2.T
+dz1 = dh1*(1 - z1**2)

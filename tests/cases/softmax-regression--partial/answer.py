@@ -1,0 +1,3 @@
+# exercise: softmax-regression
+dz = (p - y)/N
+dW = x.T @ dz

@@ -1,0 +1,58 @@
+"""A report on a notebook, in the reader's terms: the line inside its cell, and the cell's number.
+
+While a notebook is judged its lines are numbered through all cells, so that every comparison of places stays simple.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tutor.checking.report import LineReport, Report, Sentence
+
+_LINES = re.compile(r"\b(lines? )(\d+(?:, \d+)*)\b")
+
+
+def in_cells(report: Report, cells: list[tuple[int, int]]) -> Report:
+    """`cells` holds (lines before, number) of every cell, in order."""
+    starts = [before for before, _ in cells]
+
+    def place(line: int) -> tuple[int, int]:
+        before, number = cells[max(bisect_right(starts, line - 1) - 1, 0)]
+        return line - before, number
+
+    lines = tuple(_line(line, place) for line in report.lines)
+    return replace(report, lines=lines, notes=tuple(_words(note, place) for note in report.notes))
+
+
+Place = Callable[[int], tuple[int, int]]
+
+
+def _line(report: LineReport, place: Place) -> LineReport:
+    line, cell = place(report.line)
+    mistakes = tuple(replace(m, message=_words(m.message, place), params=_params(m.params, place)) for m in report.mistakes)
+    sentence = Sentence(report.sentence.id, _params(report.sentence.params, place))
+    return replace(report, line=line, cell=cell, sentence=sentence, mistakes=mistakes)
+
+
+def _params(params: Any, place: Place) -> dict[str, Any]:
+    """`line` as words: 2 of cell 3."""
+    made = dict(params)
+    if isinstance(made.get("line"), int) and made["line"]:
+        made["line"] = _shown(made["line"], place)
+    return made
+
+
+def _words(text: str, place: Place) -> str:
+    def shown(found: re.Match[str]) -> str:
+        return found[1] + ", ".join(_shown(int(number), place) for number in found[2].split(", "))
+
+    return _LINES.sub(shown, text)
+
+
+def _shown(line: int, place: Place) -> str:
+    within, cell = place(line)
+    return f"{within} of cell {cell}"
