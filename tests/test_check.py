@@ -348,6 +348,21 @@ def test_what_is_zero_at_one_draw_says_nothing_there_alone():
     assert [v for *_, v in verdicts(judged("mlp", text))] == ["correct", "wrong", "follows"]
 
 
+def test_a_true_zero_says_as_much_as_it_should():
+    text = """
+dcounts = counts_sum_inv*(-1 - F.one_hot(Yb, V)/probs)/N
+dnorm_logits = dcounts*torch.exp(logits - logit_maxes)
+dlogit_maxes = torch.zeros(N, 1)
+dh = (F.one_hot(logits.argmax(1), V)*dlogit_maxes + dnorm_logits) @ W2.T"""
+    report = judged(language_model(), text)
+    assert [v for *_, v in verdicts(report)] == ["wrong", "follows", "correct", "follows"]
+
+
+def test_what_reads_an_unreadable_line_is_undecided_whatever_its_dummies_are_called():
+    report = judged("linear-regression-batch", "dy_pred[i] = dr[j]\ndb = Sum(dy_pred[q], q)")
+    assert [v for *_, v in verdicts(report)] == ["unreadable", "undecided"]
+
+
 def test_what_torch_refuses_on_the_way_is_wrong_there():
     text = "db1 = torch.multiply(1 - h1.T**2, W2 @ (2*(y_pred - y)).T).sum(2)\ndb1 = db1/(N*D2)\ndb2 = db1"
     report = judged("mlp:activation=tanh", text)
@@ -398,6 +413,8 @@ def test_overflow_and_cancellation_are_not_mistakes_of_the_learner(text, true, v
     ("(torch.exp(z + 1000)/torch.exp(z + 1000).sum(1, keepdim=True) - y)/N", "undecided"),
     ("(p - y)/(N*(p > 2))", "wrong"),
     ("torch.log(-p)", "wrong"),
+    ("p > y", "wrong"),
+    ("(-p)**1.98", "wrong"),
     ("(p - y)*(z == z.max(1, keepdim=True).values*1.0)", "wrong"),
 ])  # fmt: skip
 def test_tensors_that_lose_their_digits_are_undecided(text, verdict):

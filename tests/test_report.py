@@ -101,7 +101,8 @@ def test_the_json_form_has_the_documented_fields():
         "reason": "exactly N times the true gradient: the factor 1/N is lost",
         "shape": [3, 4], "expected_shape": [3, 4],
         "max_abs_error": made["lines"][0]["max_abs_error"], "max_rel_error": 0.666667, "ratio": 3.0,
-        "mistakes": made["lines"][0]["mistakes"], "repair": None,
+        "mistakes": made["lines"][0]["mistakes"],
+        "repair": {"column": 6, "from": "p - y", "to": "(p - y)/N"},
     }  # fmt: skip
 
 

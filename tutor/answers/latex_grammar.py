@@ -75,7 +75,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("implies", "Rightarrow", "Longrightarrow", "iff", "Leftrightarrow", "therefore", "because",
                      "rightarrow", "to", "Longleftrightarrow"), ("SEPARATOR", "")),
     "sum": ("BIG", "Sum"), "prod": ("BIG", "Product"), "sqrt": ("SQRT", "sqrt"), "partial": ("PARTIAL", "d"),
-    "nabla": ("NABLA", "d"), "infty": ("CONST", "inf"), "prime": ("PRIMED", "'"), "forall": ("FORALL", ""),
+    "nabla": ("NABLA", "d"), "infty": ("CONST", "inf"), "prime": ("PRIMED", "'"), "forall": ("FORALL", ""), "in": ("FORALL", ""),
     "lbrace": ("LSET", "{"), "{": ("LSET", "{"), "rbrace": ("RSET", "}"), "}": ("RSET", "}"),
     "lvert": ("LBAR", "|"), "rvert": ("RBAR", "|"), "vert": ("BAR", "|"), "mid": ("BAR", "|"),
     "lVert": ("LNORM", "|"), "rVert": ("RNORM", "|"), "Vert": ("NORM", "|"), "|": ("NORM", "|"),
@@ -352,9 +352,9 @@ class Tokenizer:
         if word.replace(" ", "") in ("argmax", "argmin", "max", "min"):
             self._add("FUNCTION", word.replace(" ", ""), at, after)
         elif not _NAME.fullmatch(word):
-            if text_command and "$" not in content and (" " in word or not word or not self.stack):
+            if text_command and not (self._in_cases() and "$" in content):
                 self._add("TEXT", word, at, after)
-            elif text_command and "$" in content:
+            elif text_command:  # \\text{if $z > 0$}
                 for piece in re.finditer(r"\$([^$]*)\$", content):
                     self._scan(inner + piece.start(1), inner + piece.end(1))
             else:
@@ -502,6 +502,7 @@ _EXPECTED = {
     "SUB": "nothing stands before _",
     "SUP": "nothing stands before ^",
     "OTHERWISE": "otherwise stands in cases only",
+    "FORALL": "a set is not part of an answer: write a condition under the sum, as j \\ne i",
     "NOT": "a negation is not part of an answer: write the opposite comparison",
 }
 

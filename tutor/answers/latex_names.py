@@ -117,6 +117,7 @@ class Meaning:
     def __init__(self, names: Names, place: Callable[[int], tuple[int, int]], spaced: Callable[[int], bool], left: bool = False):
         self.names, self.place, self.spaced, self.left = names, place, spaced, left
         self.indexing = 0  # inside a subscript
+        self.comparing = 0  # inside a condition
         self.depth = 0
         self.derivatives = False  # whether a derivative was written
 
@@ -164,13 +165,20 @@ class Meaning:
         parts = _trees(tree)
         if len(parts) == 1:
             return self.sum(parts[0])
+        self.comparing += 1
         values = [self.sum(part) for part in parts]
+        self.comparing -= 1
+        if any(self._is_index(v) for v in values) and any((_constant(v.node) or 0) > 0 for v in values):
+            raise self._counted(tree)
         signs = [str(token) for token in tree.children if isinstance(token, Token)]
         made = [self.entrywise(tree, sign, a, b) for sign, a, b in zip(signs, values, values[1:], strict=False)]
         whole = made[0]
         for more in made[1:]:
             whole = self.entrywise(tree, "&", whole, more)
         return whole
+
+    def _is_index(self, value: Value) -> bool:
+        return isinstance(value.node, lang.Name) and not self.names.known(value.node.name) and value.node.name not in ("pi", "inf")
 
     def sum(self, tree: Tree) -> Value:
         made: Value | None = None
@@ -322,7 +330,9 @@ class Meaning:
         if any(self.names.known(b) for b in bases) and base != "e":
             return None
         if base == "delta" and below is not None and above is None and not self.left:
-            items = self.index_nodes(self.sub_items(below), 2)[0]
+            items, numbered = self.index_nodes(self.sub_items(below), 2)
+            if numbered:
+                raise self._counted(tree)
             if len(items) == 2:
                 return Value(self.call(tree, "KroneckerDelta", *items))
         if base == "pi" and below is None and not self.left:
@@ -368,10 +378,13 @@ class Meaning:
         if chosen is None:
             return self._unknown(tree, prefix + bases[0], below, above)
         if chosen.numbered:
-            raise self.two_ways(tree, "an index that is a number", ("counted from 0", "counted from 1"), "write a letter")
+            raise self._counted(tree)
         if not self._fits(chosen):
             raise self.refuse(tree, self._misfit(chosen))
         return chosen
+
+    def _counted(self, tree: Any) -> ReadingError:
+        return self.two_ways(tree, "an index that is a number", ("counted from 0", "counted from 1"), "write a letter")
 
     def _misfit(self, found: Found) -> str:
         shape, count = self.names.shapes[found.name] or (), len(found.items)
@@ -469,6 +482,9 @@ class Meaning:
             node, shape = lang.Subscript(*self.at(tree), node, tuple(found.items)), ()
         elif found.name not in self.names.shapes:
             shape = () if found.name in self.names.indices else None
+            if shape == () and not (self.comparing or self.left or self.indexing):
+                readings = ("the number of an entry counted from 0", "counted from 1")
+                raise self.two_ways(tree, f"the index {found.name} as a factor", readings, "write it out in torch's spelling")
         value = Value(node, shape)
         if found.above is not None:
             value = self.raised(tree, value, found.above)
@@ -956,12 +972,23 @@ class Chain:
             elif op is None:
                 self._beside(begun)
                 made = self.m.product(tree, made, factor)
-            else:
+            elif op == "/":
                 made = self.m.operated(tree, op, made, factor)
-                if op == "/":
-                    self._after_slash(begun)
+                self._after_slash(begun)
+            else:
+                factor = self._side_by_side(begun, factor)
+                made = self.m.operated(self.parts[start : self.position], op, made, factor)
         if made is None:
             raise ReadingError("nothing stands here")
+        return made
+
+    def _side_by_side(self, begun: int, made: Value) -> Value:
+        r"""`A \odot B C` is A \odot (B C): what stands side by side holds together more tightly than an operator."""
+        while self.position < len(self.parts) and not isinstance(self.parts[self.position], Token):
+            at = self.position
+            factor = self.factor()
+            self._beside(at)
+            made = self.m.product(self.parts[begun : self.position], made, factor)
         return made
 
     def _operator(self) -> str | None:

@@ -78,7 +78,9 @@ def _negated(s: Search, p: Place) -> Offer:
     """a*b -> -a*b, for a whole product"""
     if _is_chain(s, p) and not isinstance(p.node, lang.Unary):
         parent = p.parent
-        if not (isinstance(parent, lang.Binary) and parent.op in "+-" and p.node is parent.right):
+        summand = isinstance(parent, lang.Binary) and p.node is parent.right and parent.op in "+-"
+        compared = isinstance(parent, lang.Binary) and parent.op in _TURNED
+        if not summand and not compared:  # there the operator is turned
             yield negative(p.node)
 
 
@@ -579,13 +581,14 @@ def _is_factor_site(s: Search, p: Place) -> bool:
 
 
 def _fits(shape: tuple[int, ...], other: tuple[int, ...] | None) -> bool:
-    """Whether a product keeps the other's shape, or that is not known."""
+    """Whether there is such a product with as many axes as the other has, or that is not known."""
     if other is None:
         return True
     if len(shape) > len(other):
         return other == ()
     tail = other[len(other) - len(shape) :]
-    return all(a in (b, 1) for a, b in zip(shape, tail, strict=True)) or (len(other) == 2 and shape == other[:1])
+    spreads = all(a == b or 1 in (a, b) for a, b in zip(shape, tail, strict=True))
+    return spreads or (len(other) == 2 and shape == other[:1])
 
 
 def _terms(s: Search, p: Place) -> Offer:
@@ -807,8 +810,8 @@ def _edits(search: Search, row: Row) -> Iterator[Edit]:
 def _operator_edits(search: Search) -> Iterator[Edit]:
     """`+=` for `=`, and the reverse"""
     statement = search.line.statement
-    if isinstance(statement, lang.Update) and statement.op in "+-":
-        yield Edit(statement.value, statement.value, "-" if statement.op == "+" else "+")
+    if isinstance(statement, lang.Update) and statement.op in "+-*/":
+        yield Edit(statement.value, statement.value, {"+": "-", "-": "+", "*": "/", "/": "*"}[statement.op])
         yield Edit(statement.value, statement.value, "=")
     elif isinstance(statement, lang.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]

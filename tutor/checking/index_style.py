@@ -223,9 +223,11 @@ class IndexStyle:
         if isinstance(node, lang.Subscript):
             base, items = _flat(node)
             name = self.run.names.read(base)
-            if name is not None:
-                value = self.run.variables.get(name)
-                if value is None and self.run.names.meaning(name).kind != "helper":
+            if name is not None or isinstance(base, lang.Call):  # also Inverse(A)[i, j]
+                value = None
+                if name is None:
+                    value = self.run.evaluate(base)
+                elif name in self.run.variables or self.run.names.meaning(name).kind != "helper":
                     value = self.run.variable(name, base)
                 if isinstance(value, Tensor) and value.ndim == len(items):
                     for item, extent in zip(items, value.shape, strict=True):

@@ -177,8 +177,9 @@ class Judge:
     def telling(self, stop: Mapping[str, Tensor], point: Point) -> bool:
         """R says nothing where it is zero or not finite and the truth is not."""
         for name, value in stop.items():
-            true = self.true(self.meaning_of(name), point)
-            if true is None:
+            meaning = self.meaning_of(name)
+            true = self.true(meaning, point)
+            if true is None or self._same(meaning, value, point) == "equal":
                 continue
             if not bool(torch.isfinite(value).all()) and bool(torch.isfinite(true).all()):
                 return False

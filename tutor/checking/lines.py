@@ -14,7 +14,7 @@ from tutor.checking import compare, library, mistakes, numbers
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
 from tutor.checking.outline import Meaning, Outline, Segment
-from tutor.checking.precision import Doubt, same_at_more_digits
+from tutor.checking.precision import RUNS, Doubt, same_at_more_digits
 from tutor.checking.report import NOTES, Mistake, Report, Sentence
 from tutor.checking.truth import Point, points, worked
 from tutor.errors import UsageError
@@ -352,8 +352,11 @@ class SheetJudge(Judge):
         return state is None or state.judgement is None or state.judgement.verdict in ("wrong", "follows", "unreadable")
 
     def _rounded(self, segment: Segment, meaning: Meaning, given: list[Tensor | None]) -> Judgement | None:
-        """Overflow and cancellation are no mistakes: right at more digits, or undecided; None where neither explains it."""
+        """Overflow and cancellation are no mistakes: right at more digits, or undecided; else None."""
         key = (segment.name, segment.end)
+        entries = sum(run.limits.entries for run in self.runs)
+        if self._cost * RUNS > MANY_STEPS or entries * RUNS > MANY_ENTRIES:
+            return None
         for value, point in zip(given, self.points, strict=True):
             true = self.true(meaning, point)
             if value is None or true is None:

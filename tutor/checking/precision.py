@@ -24,6 +24,7 @@ from tutor.symbolic.functions import FUNCTIONS
 NOISE = 1e-15  # relative; a float64 operation rounds by 1e-16
 MARGIN = 3.0  # times the spread that the noise makes
 SEEDS = 6  # the noise is a few units in the last place: two such may cancel by chance
+RUNS = SEEDS + 1  # and one without noise
 FEW = 8  # entries
 DIGITS = (50, 200)
 SAME = 1e-9
@@ -71,7 +72,8 @@ class NoisyRun(Run):
         op = node.op if isinstance(node, lang.Binary) else ""
         grows = op in ("+", "-", "*", "@") or op in ("/", "**") and nonzero or _name(node) in _GROWING
         vanishes = op in ("*", "/", "**") and nonzero or _name(node) in ("exp", "sigmoid")
-        if finite and (grows and not is_finite or vanishes and not is_nonzero):
+        overflows = grows and not is_finite and not bool(value.isnan().any())  # a root of -1 is none
+        if finite and (overflows or vanishes and not is_nonzero):
             self.left.append(self._position)
         self._finite[-1] &= is_finite
         self._nonzero[-1] &= is_nonzero
@@ -128,7 +130,7 @@ class Doubt:
             value = self.run(point, seed).values.get(key)
             if not isinstance(value, Tensor) or value.shape != given.shape:
                 return False
-            spread = torch.maximum(spread, (value - given).abs().nan_to_num(0.0, 0.0))
+            spread = torch.maximum(spread, (library.real(value) - given).abs().nan_to_num(0.0, 0.0))
             if seed == 1 and gap.numel() > FEW and float((close | (gap <= 100 * spread)).double().mean()) < 0.5:
                 return False  # by far not: most wrong lines
         return bool((close | (gap <= MARGIN * spread)).all()) and self._same_decisions(point)

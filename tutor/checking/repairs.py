@@ -78,7 +78,7 @@ def as_repair(line: Line, edit: Edit) -> Repair | None:
     """The edit as text; None where it is not a small change of the learner's own words."""
     if edit.op:
         return _operator_repair(line, edit.op)
-    old, new = edit.node, edit.new
+    old, new = _narrowed(line, edit.node, edit.new)
     if isinstance(new, lang.Unary) and new.operand is old:
         # minus a product is written at its first factor
         while isinstance(old, lang.Binary) and tightness(old) in (4, 6) and not _is_wrapped(line, old.left):
@@ -100,6 +100,20 @@ def as_repair(line: Line, edit: Edit) -> Repair | None:
     if before == after or len(after) - len(before) > MOST_ADDED:
         return None
     return Repair(column, before, after)
+
+
+def _narrowed(line: Line, old: lang.Expression, new: lang.Expression) -> tuple[lang.Expression, lang.Expression]:
+    """The one part in which the two differ, as far down as there is one."""
+    while type(old) is type(new):
+        mine, other = list(lang.parts(old)), list(lang.parts(new))
+        differ = [n for n, pair in enumerate(zip(mine, other, strict=False)) if pair[0] is not pair[1]]
+        if len(mine) != len(other) or len(differ) != 1:
+            break
+        part, instead = mine[differ[0]], other[differ[0]]
+        if line.role(part) != "value" or with_part(old, part, instead) != new:
+            break
+        old, new = part, instead
+    return old, new
 
 
 def _same_operands(old: lang.Binary, new: lang.Binary) -> bool:
@@ -411,7 +425,7 @@ class Search:
     @cached_property
     def ready(self) -> bool:
         """Whether the line can be run here as it stands, and is small enough to be run many times."""
-        if self.first is None:
+        if self.first is None or not _is_python(self.line.statement):
             return False
         given, trial = self.given, self.here
         if trial.limits.entries > MOST_ENTRIES // 10 or trial.operations > MOST_OPERATIONS // 4:
@@ -700,7 +714,7 @@ class Search:
     @cached_property
     def offers(self) -> list[tuple[str, Tensor]]:
         """(name, value) of what the line could read, nearest first: forward values, earlier gradients, helpers."""
-        own = (self.segment.name, self.meaning.name)
+        own = (self.segment.name, self.meaning.name, *self.names.losses)
         kept = [
             (name, value)
             for name, value in {**self.here.draw.values, **self.here.before}.items()
@@ -807,6 +821,12 @@ class Search:
     def free_labels(self) -> set[str]:
         targets = [root for root, role in self.line.roots if role == "target"]
         return {n.name for t in targets for n in lang.walk(t) if isinstance(n, lang.Name)}
+
+
+def _is_python(statement: lang.Statement) -> bool:
+    """Whether the learner's text is the sheet's own language (not LaTeX), so that it can be read again."""
+    read = list(_flat(python.read(statement.text)[0].statements))
+    return bool(read) and not any(isinstance(again, lang.Unreadable) for again in read)
 
 
 def _flat(statements: Iterable[lang.Statement]) -> Iterator[lang.Statement]:

@@ -93,7 +93,7 @@ class Line:
         """Whether it stands in parentheses of its own."""
         text, start = self.statement.text, self.statement.start
         before, after = text[: node.column - start].rstrip(), text[node.end - start :].lstrip()
-        return before.endswith("(") and after.startswith(")")
+        return before.endswith(("(", "（")) and after.startswith((")", "）"))
 
     def write(self, node: lang.Expression, tight: int = 0) -> str:
         """As the learner would write it, in their own words where they are theirs."""
@@ -223,10 +223,14 @@ def tightness(node: lang.Expression) -> int:
     return 7
 
 
+_ALONG = {"*": "*/", "+": "+-"}  # a*(b/c) is a*b/c
+
+
 def _write_binary(line: Line, node: lang.Binary) -> str:
     tight = tightness(node)
     left = line.write(node.left, tight + (node.op == "**"))
-    right = line.write(node.right, 5 if node.op == "**" else tight + 1)
+    along = isinstance(node.right, lang.Binary) and node.right.op in _ALONG.get(node.op, "")
+    right = line.write(node.right, 5 if node.op == "**" else tight + (not along))
     tightly = node.op == "**" or (node.op in "*/" and not line.spaced)
     return f"{left}{node.op}{right}" if tightly else f"{left} {node.op} {right}"
 

@@ -1,0 +1,508 @@
+r"""LaTeX as an answer: what is printed reads back, what people write is read as they mean it, the rest is refused."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tutor
+from tutor.answers import language as lang
+from tutor.answers import latex, python
+from tutor.answers.latex_regions import is_latex, regions
+from tutor.checking.outline import Names, Outline
+from tutor.checking.truth import points
+from tutor.errors import ReadingError
+from tutor.proving import members
+from tutor.symbolic.notation import latex_form, sheet_form
+
+SOFTMAX = tutor.load("softmax-regression")
+NORM = tutor.load("layer-norm")
+MLP = tutor.load("mlp")
+DEEP = tutor.load("mlp:layers=3")
+LINE = tutor.load("linear-regression")
+BATCH = tutor.load("linear-regression-batch")
+EMBEDDING = tutor.load("embedding")
+ATTENTION = tutor.load("attention")
+MAKEMORE = tutor.load("makemore-mlp")
+
+ADDRESSES = [address for entry in tutor.entries() for address in members(entry)]
+
+
+def statements(text, exercise):
+    return latex.read(text, exercise).statements
+
+
+def one(text, exercise):
+    [statement] = statements(text, exercise)
+    return statement
+
+
+def bare(node):
+    """An expression without places."""
+    if isinstance(node, lang.Number):
+        return node.value
+    if isinstance(node, lang.Name):
+        return node.name
+    values = [getattr(node, name) for name in node.__slots__ if name not in ("line", "column", "end", "text")]
+    return type(node).__name__, *map(bare_part, values)
+
+
+def bare_part(value):
+    if isinstance(value, lang.Expression):
+        return bare(value)
+    return tuple(map(bare_part, value)) if isinstance(value, tuple) else value
+
+
+def meant(text):
+    """The expressions of a line in the sheet's own language; dummies may have primes: k_ stands for k'."""
+    [sheet] = python.read(text)
+    [statement] = sheet.statements
+    assert isinstance(statement, lang.Assign), statement
+    return bare(statement.targets[0]), bare(statement.value)
+
+
+def read(text, exercise):
+    statement = one(text, exercise)
+    assert isinstance(statement, lang.Assign), statement.reason
+    return renamed(bare(statement.targets[0])), renamed(bare(statement.value))
+
+
+def renamed(node):
+    if isinstance(node, str):
+        return node.replace("'", "_")
+    return tuple(map(renamed, node)) if isinstance(node, tuple) else node
+
+
+# -- what is printed reads back ---------------------------------------------------------------------------
+
+
+def printed(exercise, closed):
+    ends = {q.name for q in exercise.ends}
+    for g in exercise.derive().gradients.values():
+        if g.name not in ends:
+            yield g, f"{latex_form(g.entry, exercise)} = {latex_form(g.closed, exercise)}" if closed else g.latex
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["derived", "closed"])
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_what_is_printed_as_latex_reads_back_and_is_correct(address, closed):
+    exercise = tutor.load(address)
+    lines = list(printed(exercise, closed))
+    report = tutor.check(exercise, latex.read("\n".join(line for _, line in lines), exercise))
+    bad = [(line.text, line.verdict, line.reason) for line in report.lines if line.verdict != "correct"]
+    assert not bad
+    assert {line.quantity for line in report.lines} == {g.symbol_name for g, _ in lines}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_the_forward_program_as_printed_has_the_forward_values(address):
+    exercise = tutor.load(address)
+    lines = [f"{latex_form(q.entry, exercise)} = {latex_form(q.expr, exercise)}" for q in exercise.forward]
+    sheet = latex.read(" \\\\\n".join(lines), exercise)
+    assert not [s.reason for s in sheet.statements if isinstance(s, lang.Unreadable)]
+    assert not [note for note in tutor.check(exercise, sheet).notes if "another value" in note]
+
+
+@pytest.mark.parametrize("address", ["softmax-regression", "layer-norm", "linear-regression:loss=huber", "makemore-mlp"])
+def test_the_document_that_derive_prints_reads_back(address):
+    from tutor.views import latex as view
+
+    exercise = tutor.load(address)
+    report = tutor.check(exercise, latex.read(view.derivation(exercise.derive(), closed=True), exercise))
+    assert not [(line.text, line.reason) for line in report.lines if line.verdict == "wrong"]
+    right = {line.quantity for line in report.lines if line.verdict == "correct"}
+    assert right >= {f"d{name}" for name in exercise.asked}
+
+
+def values_of(sheet, exercise):
+    """What a sheet of one line gives at a draw."""
+    from tutor.checking.interpret import Run
+
+    run = Run(Outline(sheet, exercise, Names(exercise)), points(exercise, 0)[0]).execute()
+    assert not run.failures, [f.reason for f in run.failures.values()]
+    return next(iter(run.values.values()))
+
+
+@st.composite
+def formulas(draw, depth=3):
+    """Formulas in the entries of softmax-regression, with i and k free."""
+    import sympy
+
+    q, (i, j, k) = SOFTMAX.quantities, SOFTMAX.index_symbols.values()
+    leaves = [q["p"].entry, q["y"].entry, q["s"].entry, q["b"].entry, q["e"].entry, SOFTMAX.size_symbols["N"],
+              sympy.Integer(2), sympy.Rational(1, 3), sympy.Integer(-1)]  # fmt: skip
+    if depth == 0:
+        return draw(st.sampled_from(leaves))
+    a, b = draw(formulas(depth - 1)), draw(formulas(depth - 1))
+    made = draw(st.sampled_from(["+", "-", "*", "/", "exp", "tanh", "square", "root", "sum", "case", "delta", "max", "abs", "leaf"]))
+    return {
+        "+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a / (b**2 + 1),
+        "exp": lambda: sympy.exp(-(a**2)), "tanh": lambda: sympy.tanh(a), "square": lambda: (a + b) ** 2,
+        "root": lambda: sympy.sqrt(a**2 + 1), "sum": lambda: sympy.Sum(a, k) * b, "max": lambda: sympy.Max(a, b),
+        "case": lambda: sympy.Piecewise((a, q["z"].entry > 0), (b, True)), "abs": lambda: sympy.Abs(a - b),
+        "delta": lambda: sympy.KroneckerDelta(i, k) * a, "leaf": lambda: a,
+    }[made]()  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(formulas())
+def test_latex_and_index_style_of_a_formula_have_the_same_value(formula):
+    import torch
+
+    left = SOFTMAX["z"].entry
+    [plain] = python.read(f"r[i,k] = {sheet_form(formula, SOFTMAX)}")
+    text = f"r_{{ik}} = {latex_form(formula, SOFTMAX)}"
+    sheet = latex.read(text, SOFTMAX)
+    assert all(isinstance(s, lang.Assign) for s in sheet.statements), (text, sheet.statements)
+    a, b = values_of(sheet, SOFTMAX), values_of(plain, SOFTMAX)
+    assert a.shape == b.shape and torch.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True), (text, left)
+
+
+# -- what people write --------------------------------------------------------------------------------------
+
+MEANT = [
+    (SOFTMAX, r"\frac{\partial L}{\partial z_{ik}} = \frac{1}{N}(p_{ik} - y_{ik})", "dz[i,k] = 1/N*(p[i,k] - y[i,k])"),
+    (SOFTMAX, r"\partial L/\partial W = x^\top dz", "dW = x.T @ dz"),
+    (SOFTMAX, r"\nabla_W L = x^T \frac{\partial L}{\partial z}", "dW = x.T @ dz"),
+    (SOFTMAX, r"\nabla_{W_{jk}} \mathcal{L} = \sum_i x_{ij} dz_{ik}", "dW[j,k] = Sum(x[i,j]*dz[i,k], i)"),
+    (SOFTMAX, r"\mathrm{d}W = x^{\top} \mathrm{d}z", "dW = x.T @ dz"),
+    (SOFTMAX, r"\mathrm dL/\mathrm dW = x^\intercal dz", "dW = x.T @ dz"),
+    (SOFTMAX, r"\frac{dL}{d\mathbf{W}} = \mathbf{x}^\mathsf{T} \frac{\partial L}{\partial \boldsymbol{z}}", "dW = x.T @ dz"),
+    (SOFTMAX, r"dx = dz W^T", "dx = dz @ W.T"),
+    (SOFTMAX, r"db_k=\sum_{i=1}^{N} dz_{ik}", "db[k] = Sum(dz[i,k], i)"),
+    (SOFTMAX, r"db_k=\sum_{i=0}^{N-1} dz_{ik}", "db[k] = Sum(dz[i,k], i)"),
+    (SOFTMAX, r"db = \frac1N \mathbf 1^\top (p - y)", "db = 1/N*1*(p - y).sum(0)"),
+    (SOFTMAX, r"L = -\frac{1}{N}\sum_{i,k} y_{ik}\log p_{ik}", "L = -(1/N*Sum(y[i,k]*log(p[i,k]), i, k))"),
+    (SOFTMAX, r"ds_i = -\tfrac{1}{s_i^2} \sum_k dp_{ik} e_{ik}", "ds[i] = -(1/s[i]**2*Sum(dp[i,k]*e[i,k], k))"),
+    (SOFTMAX, r"dz_{ik} = e^{z_{ik}} de_{ik}", "dz[i,k] = exp(z[i,k])*de[i,k]"),
+    (SOFTMAX, r"dz = \exp(z) \circ de", "dz = exp(z)*de"),
+    (SOFTMAX, r"dp = -\frac{1}{N} \frac{y}{p}", "dp = -(1/N*(y/p))"),
+    (SOFTMAX, r"dz_{ik}=p_{ik}(1-p_{ik})", "dz[i,k] = p[i,k]*(1 - p[i,k])"),
+    (SOFTMAX, r"dz = p \odot (1-p)", "dz = p*(1 - p)"),
+    (SOFTMAX, r"dz_{ik} = \sum_{k'} dp_{ik'} p_{ik'}(\delta_{kk'} - p_{ik})",
+     "dz[i,k] = Sum(dp[i,k_]*p[i,k_]*(KroneckerDelta(k, k_) - p[i,k]), k_)"),
+    (SOFTMAX, r"dz_{ik} = \left(\operatorname{softmax}(z)_{ik} - y_{ik}\right) / N", "dz[i,k] = (softmax(z, -1)[i,k] - y[i,k])/N"),
+    (SOFTMAX, r"dz_{ik} = \mathbb{1}[p_{ik}>0]", "dz[i,k] = where(p[i,k] > 0, 1, 0)"),
+    (SOFTMAX, r"dz_{ik} = \mathbf 1_{\{p_{ik} \ge 0\}}", "dz[i,k] = where(p[i,k] >= 0, 1, 0)"),
+    (SOFTMAX, r"dz_{ik} = [p_{ik} \ne 0]", "dz[i,k] = where(p[i,k] != 0, 1, 0)"),
+    (SOFTMAX, r"dz_{ik} = \log\sum_{k'} e^{z_{ik'}}", "dz[i,k] = log(Sum(exp(z[i,k_]), k_))"),
+    (SOFTMAX, r"dz_{ik} = \sum_{k' \ne k} p_{ik'}", "dz[i,k] = Sum(where(k_ != k, p[i,k_], 0), k_)"),
+    (SOFTMAX, r"dz_{ik} = \sum_{k'=1}^{k} p_{ik'}", "dz[i,k] = Sum(p[i,k_], (k_, 0, k))"),
+    (SOFTMAX, r"dz_{ik} = \max_{k'} z_{ik'} - z_{ik}", "dz[i,k] = MaxOver(z[i,k_], k_) - z[i,k]"),
+    (SOFTMAX, r"dz_{ik} = \max(0, z_{ik})", "dz[i,k] = Max(0, z[i,k])"),
+    (SOFTMAX, r"dz_{ik} = \max\left\{0, z_{ik}\right\}", "dz[i,k] = Max(0, z[i,k])"),
+    (SOFTMAX, r"dz_{ik} = \tanh^2 z_{ik} + \left|z_{ik}\right| - |p_{ik}||y_{ik}|",
+     "dz[i,k] = tanh(z[i,k])**2 + abs(z[i,k]) - abs(p[i,k])*abs(y[i,k])"),
+    (SOFTMAX, r"dz_{ik} = \sqrt{z_{ik}^{2}} \cdot z_{ik}^{-1} \times p_{ik}", "dz[i,k] = sqrt(z[i,k]**2)*z[i,k]**-1*p[i,k]"),
+    (SOFTMAX, r"dz_{ik} = -p_{ik}^2", "dz[i,k] = -p[i,k]**2"),
+    (SOFTMAX, r"dz_{ik} = p_{ik}/s_i/N", "dz[i,k] = p[i,k]/s[i]/N"),
+    (SOFTMAX, r"dz_{ik} = 1/N \sum_{k'} p_{ik'}", "dz[i,k] = 1/N*Sum(p[i,k_], k_)"),
+    (SOFTMAX, r"dz = \sigma(z) \odot (1 - \sigma(z))", "dz = sigmoid(z)*(1 - sigmoid(z))"),
+    (SOFTMAX, r"dz = \sigma'(z) \odot dp", "dz = (1 - sigmoid(z))*sigmoid(z)*dp"),
+    (SOFTMAX, r"dz_{ik} = \begin{cases} (p_{ik}-1)/N & \text{if } y_{ik} = 1 \\ p_{ik}/N, & \text{otherwise}\\ \end{cases}",
+     "dz[i,k] = where(y[i,k] == 1, (p[i,k] - 1)/N, p[i,k]/N)"),
+    (SOFTMAX, r"\boxed{dW = x^\top dz}", "dW = x.T @ dz"),
+    (SOFTMAX, r"∂L/∂z_{ik} = (p_{ik} − y_{ik})/N", "dz[i,k] = (p[i,k] - y[i,k])/N"),
+    (SOFTMAX, r"dz_{i,k}\;=\;\frac{p_{i\,k}-y_{i k}}{N}\,.", "dz[i,k] = (p[i,k] - y[i,k])/N"),
+    (SOFTMAX, r"\left(\frac{\partial L}{\partial W}\right)_{jk} = \left(x^\top dz\right)_{jk}", "dW[j,k] = (x.T @ dz)[j,k]"),
+    (SOFTMAX, r"\delta = p - y", "delta = p - y"),
+    (NORM, r"\frac{\partial L}{\partial \gamma_j} = \sum_i \frac{\partial L}{\partial y_{ij}} \hat x_{ij}",
+     "dgamma[j] = Sum(dy[i,j]*xhat[i,j], i)"),
+    (NORM, r"d\gamma_j = \sum_i dy_{ij}\hat{x}_{ij}", "dgamma[j] = Sum(dy[i,j]*xhat[i,j], i)"),
+    (NORM, r"d\hat x = dy \odot \gamma", "dxhat = dy*gamma"),
+    (NORM, r"d\mathrm{var}_i = -\tfrac12 d\mathrm{istd}_i \, \mathrm{istd}_i^3", "dvar[i] = -(1/2*distd[i]*istd[i]**3)"),
+    (NORM, r"dvar_i = -\frac{1}{2}(var_i + 10^{-5})^{-3/2}", "dvar[i] = -(1/2*(var[i] + 10**-5)**(-(3/2)))"),
+    (MLP, r"dW^{(1)} = x^\top dz^{(1)}", "dW1 = x.T @ dz1"),
+    (MLP, r"dW_1 = x^\top dz_1", "dW1 = x.T @ dz1"),
+    (MLP, r"dW1 = x^T dz1", "dW1 = x.T @ dz1"),
+    (MLP, r"dW^{[1]} = x^\top dz^{[1]}", "dW1 = x.T @ dz1"),
+    (MLP, r"dh^{(1)} = d\hat{y} W^{(2)\top}", "dh1 = dy_pred @ W2.T"),
+    (MLP, r"dh_1 = dy_{\mathrm{pred}} W_2^\top", "dh1 = dy_pred @ W2.T"),
+    (MLP, r"dh_1 = dy_{pred} {W^{(2)}}^\top", "dh1 = dy_pred @ W2.T"),
+    (MLP, r"dz_1 = dh_1 \odot \mathbb{1}[z_1 > 0]", "dz1 = dh1*where(z1 > 0, 1, 0)"),
+    (MLP, r"dz_1 = \mathbb{1}[z_1>0] \odot dy_{pred} W_2^\top", "dz1 = where(z1 > 0, 1, 0)*(dy_pred @ W2.T)"),
+    (MLP, r"dz^{(1)}_{ni} = dh^{(1)}_{ni} 1_{z^{(1)}_{ni}>0}", "dz1[n,i] = dh1[n,i]*where(z1[n,i] > 0, 1, 0)"),
+    (MLP, r"dz_1 = dh_1 \odot \operatorname{ReLU}'(z_1)", "dz1 = dh1*where(z1 > 0, 1, 0)"),
+    (MLP, r"d\hat y = \frac{2}{N D_2} (\hat y - y)", "dy_pred = 2/(N*D2)*(y_pred - y)"),
+    (MLP, r"\hat y = h_1 W_2 + b_2", "y_pred = h1 @ W2 + b2"),
+    (MLP, r"z_1 = xW_1 + b_1", "z1 = x @ W1 + b1"),
+    (LINE, r"\frac{\partial L}{\partial w} = 2(\mathrm{y\_pred} - y)x", "dw = 2*(y_pred - y)*x"),
+    (LINE, r"dw = 2x(wx+b-y)", "dw = 2*x*(w*x + b - y)"),
+    (LINE, r"dw = 2(y_{\text{pred}} - y)x", "dw = 2*(y_pred - y)*x"),
+    (LINE, r"dL/dw = 2xy", "dw = 2*(x*y)"),
+    (LINE, r"dw = \operatorname{sgn}(w) \ln x", "dw = sign(w)*log(x)"),
+    (LINE, r"\frac{\partial \hat y}{\partial w} = x", "dy_pred_dw = x"),
+    (BATCH, r"dw = \frac{1}{N} X^T (Xw + b - y)", "dw = 1/N*X.T @ (X @ w + b - y)"),
+    (BATCH, r"dX = \frac{1}{N} r w^\top", "dX = outer(1/N*r, w)"),
+    (BATCH, r"L = \frac{1}{2N} r^\top r", "L = 1/(2*N)*r @ r"),
+    (BATCH, r"dw_j = \frac1N\sum_{i=1}^N X^{(i)}_j r^{(i)}", "dw[j] = 1/N*Sum(X[i,j]*r[i], i)"),
+    (EMBEDDING, r"dE_{vd} = \sum_n \delta_{v,t_n} demb_{nd}", "dE[v,d] = Sum(KroneckerDelta(v, t[n])*demb[n,d], n)"),
+    (EMBEDDING, r"dE_{vd} = \sum_{n: t_n = v} \mathrm{d}\mathrm{emb}_{nd}", "dE[v,d] = Sum(where(t[n] == v, demb[n,d], 0), n)"),
+    (EMBEDDING, r"demb_{nd} = \frac{2}{ND}(E_{t_n d} - y_{nd})", "demb[n,d] = 2/(N*D)*(E[t[n],d] - y[n,d])"),
+    (ATTENTION, r"dQ = \frac{1}{\sqrt D}\, da\, K", "dQ = 1/sqrt(D)*da @ K"),
+    (ATTENTION, r"dP = dO V^\top", "dP = dO @ V.T"),
+    (MAKEMORE, r"dh = d\mathrm{logits}\, W_2^\top", "dh = dlogits @ W2.T"),
+    (MAKEMORE, r"d\mathrm{hpreact} = dh \odot (1 - h^2)", "dhpreact = dh*(1 - h**2)"),
+    (MAKEMORE, r"\mathrm{d}\mathrm{emb}_{itc} = \mathrm{d}\mathrm{embcat}_{i, d\,t + c}", "demb[i,t,c] = dembcat[i, d*t + c]"),
+    (MAKEMORE, r"d\mathrm{logits}_{ik} = \frac1n (\mathrm{probs}_{ik} - \delta_{k,\mathrm{Yb}_i})",
+     "dlogits[i,k] = 1/n*(probs[i,k] - KroneckerDelta(k, Yb[i]))"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "text", "said"), MEANT, ids=[text for _, text, _ in MEANT])
+def test_what_people_write_is_read_as_they_mean_it(exercise, text, said):
+    assert read(text, exercise) == meant(said)
+
+
+def test_places_are_those_of_the_text():
+    statement = one("\n\n  dz_{ik} = \\frac{1}{N}\n    (p_{ik} - y_{ik})", SOFTMAX)
+    assert (statement.line, statement.column, statement.start) == (3, 3, 3)
+    assert statement.text == "dz_{ik} = \\frac{1}{N} (p_{ik} - y_{ik})"
+    names = {node.name: (node.line, node.column) for node in lang.walk(statement.value) if isinstance(node, lang.Name)}
+    assert names["N"] == (3, 22) and names["p"] == (4, 6) and names["y"] == (4, 15)
+
+
+# -- chains, documents -----------------------------------------------------------------------------------------
+
+ALIGNED = r"""\begin{align*}
+\frac{\partial L}{\partial z_{ik}} &= \sum_{k'} \frac{\partial L}{\partial p_{ik'}} \frac{\partial p_{ik'}}{\partial z_{ik}} && \text{chain rule} \\
+&= \frac{1}{N} \left(p_{ik} - y_{ik}\right) \label{eq:1} \\
+&= \frac{1}{N} p_{ik}
+   - \frac{1}{N} y_{ik} \nonumber \\[4pt]
+\frac{\partial L}{\partial W_{jk}} &= \sum_i x_{ij} \frac{\partial L}{\partial z_{ik}}, & \frac{\partial L}{\partial b_k} &= \sum_i dz_{ik} \tag{2}
+\end{align*}"""
+
+
+def test_a_chain_is_successive_lines_of_one_derivation():
+    sheet = latex.read(ALIGNED, SOFTMAX)
+    found = [(s.line, lang.root(s.targets[0]).name, s.text) for s in sheet.statements]
+    assert [(line, name) for line, name, _ in found] == [(3, "dz"), (4, "dz"), (6, "dW"), (6, "db")]
+    assert found[0][2] == r"= \frac{1}{N} \left(p_{ik} - y_{ik}\right)"
+    assert sheet.notes == ["line 2: passed over, since the chain goes on: dp has no line of its own before"]
+    report = tutor.check(SOFTMAX, ALIGNED)
+    assert report.verdict == "correct" and report.score == 2
+
+
+def test_each_link_of_a_chain_is_judged():
+    report = tutor.check(LINE, r"\frac{dL}{dw} = 2(\hat y - y) x = -2(y - \hat y) = 2 (1 \cdot 2 + 0 - 4) \cdot 2 = -8")
+    assert [line.verdict for line in report.lines] == ["correct", "wrong", "correct", "correct"]
+    assert report.first_divergence.text == r"= -2(y - \hat y)"
+
+
+def test_local_derivatives_are_judged_and_used():
+    text = r"""
+        \frac{\partial p_{ik}}{\partial s_i} = -\frac{e_{ik}}{s_i^2} \\
+        \frac{\partial p_{ik}}{\partial e_{ik}} = \frac{1}{s_i} \\
+        \frac{\partial L}{\partial p_{ik}} = -\frac{y_{ik}}{N p_{ik}} \\
+        \frac{\partial L}{\partial s_i} = \sum_k \frac{\partial L}{\partial p_{ik}} \frac{\partial p_{ik}}{\partial s_i} \\
+        de_{ik} = \frac{\partial L}{\partial p_{ik}}\frac{\partial p_{ik}}{\partial e_{ik}} + ds_i"""
+    report = tutor.check(SOFTMAX, text)
+    assert {line.quantity: line.verdict for line in report.lines} == dict.fromkeys(["dp_ds", "dp_de", "dp", "ds", "de"], "correct")
+
+
+@pytest.mark.parametrize("text", [
+    r"dW = x^\top dz, \qquad db = \mathbf{1}^\top dz",
+    r"dW = x^\top dz \quad \text{and} \quad db = \mathbf{1}^\top dz.",
+    r"dW = x^\top dz \\ db = \mathbf{1}^\top dz",
+    "dW = x^\\top dz\ndb = \\mathbf{1}^\\top dz",
+    r"dW = x^\top dz \implies db = \mathbf{1}^\top dz \quad (i = 1, \dots, N)",
+    r"\text{So } dW = x^\top dz \text{ (see above)}, \quad i = 1, \dots, N \\ \text{where } db = \mathbf{1}^\top dz",
+    "prose $N$ and $x = 3$\n\n$$dW = x^\\top dz$$\n\nmore\n\\[ db = \\mathbf{1}^\\top dz \\]",
+    "$dW = x^\\top dz$\n- $db = \\mathbf{1}^\\top dz$,",
+    "\\documentclass{article}\\newcommand{\\x}{y}\n\\begin{document}\nLet $y=2$.\n\\begin{equation}\\begin{aligned}\n"
+    "dW &= x^\\top dz \\\\\ndb &= \\mathbf{1}^\\top dz\n\\end{aligned}\\end{equation}\n\\end{document}",
+])  # fmt: skip
+def test_several_lines_in_one_text(text):
+    sheet = latex.read(text, SOFTMAX)
+    assert [bare(s.targets[0]) for s in sheet.statements] == ["dW", "db"], sheet
+    assert bare(sheet.statements[0].value) == meant("dW = x.T @ dz")[1]
+
+
+def test_one_bad_line_does_not_hide_the_others():
+    text = "dz = (p - y)/N \\\\\ndW = x^\\top \\unknown dz \\\\\ndb = \\mathbf{1}^\\top dz"
+    first, second, third = statements(text, SOFTMAX)
+    assert isinstance(second, lang.Unreadable) and (second.line, second.column, second.target) == (2, 12, "dW")
+    assert isinstance(first, lang.Assign) and isinstance(third, lang.Assign)
+
+
+def test_an_open_brace_does_not_swallow_the_next_line():
+    first, second = statements("dz_{ik = p_{ik}\ndW_{jk} = \\sum_i x_{ij} dz_{ik}", SOFTMAX)
+    assert isinstance(first, lang.Unreadable) and "{ is never closed" in first.reason
+    assert isinstance(second, lang.Assign)
+
+
+# -- what is refused -------------------------------------------------------------------------------------------
+
+REFUSED = [
+    (SOFTMAX, r"dz = 1/N (p-y)", 10, r"a / b c can be read as \(a / b\) c or as a / \(b c\)"),
+    (SOFTMAX, r"dz_{ik} = y_{ik} \log p_{ik} z_{ik}", 30, r"\\log a b can be read as \(\\log a\) b or as \\log\(a b\)"),
+    (SOFTMAX, r"dz_{ik} = \log p_{ik} / N", 23, r"\\log a / b can be read as"),
+    (SOFTMAX, r"\bar z = 1", 1, r"\\bar z can be read as the gradient .* or as the mean of z"),
+    (SOFTMAX, r"dz_{12} = 1", 1, "counted from 0 or as counted from 1"),
+    (SOFTMAX, r"dz_{ik} = \mathbb{1}[k = 1]", 22, "counted from 0 or as counted from 1"),
+    (SOFTMAX, r"dz = e^2", 6, r"the exponential function, .* or as a power of the exercise's e"),
+    (SOFTMAX, r"dz = p(1-p)", 6, r"two matrices of shape \(N, K\) have no matrix product; entry by entry it is \\odot"),
+    (SOFTMAX, r"dz = p \cdot y", 6, r"\\cdot between whole tensors can be read as a matrix product, A B or as a product entry by entry"),
+    (SOFTMAX, r"dz = e/s", 6, r"an axis \(N,\) beside \(N, K\); write the indices"),
+    (SOFTMAX, r"db_k = \sum_i p_{ik} - y_{ik}", 27, r"\\sum_\{i\} ends before the next \+ or -"),
+    (SOFTMAX, r"dz_{ik} = \prod_{k'} p_{ik'} s_i", 30, "inside it or as outside it"),
+    (SOFTMAX, r"dz_{ik} = \sum_{k'=1}^{K-1} p_{ik'}", 24, "counted from 0, without the first or as counted from 1, without the last"),
+    (SOFTMAX, r"dW = X^\top dz", 6, 'X is not a name of the exercise .*; did you mean "x"'),
+    (SOFTMAX, r"dW = x_ij dz", 6, r"x has 2 axes, and 1 index here; .* in braces, x_\{ik\}"),
+    (SOFTMAX, r"dz_{ik} = z_{ik}^10", 19, r"write x\^\{10\}"),
+    (SOFTMAX, r"dz_{ik} = \sum p_{ik}", 11, r"\\sum names the index it runs over"),
+    (SOFTMAX, r"dz_{ik} = \tanh^{-1}(z_{ik})", 11, "its inverse function or as one over tanh"),
+    (SOFTMAX, r"N \frac{\partial L}{\partial z} = p - y", 1, "on the left stands one name"),
+    (SOFTMAX, r"p_{ik} - y_{ik}", 1, "a line is name = formula"),
+    (SOFTMAX, r"dz =", 4, "nothing stands on the right"),
+    (SOFTMAX, r"dz = p -", 8, "the formula ends too early"),
+    (SOFTMAX, r"dz = (p - y", 6, r"\( is never closed"),
+    (SOFTMAX, r"dz = \left(p - y\right]", 23, "] closes nothing"),
+    (SOFTMAX, r"dz = p . y", 10, "a full stop ends a formula"),
+    (SOFTMAX, r"dz = p, y", 9, "a comma ends a formula"),
+    (SOFTMAX, r"\frac{\partial J}{\partial z} = p", 1, "J is neither the loss L nor a step"),
+    (SOFTMAX, r"dz = \frac{\partial}{\partial p} L", 6, r"write \\frac\{\\partial L\}\{\\partial W\}"),
+    (SOFTMAX, r"dz = \input{/etc/passwd}", 6, r"\\input is not part of an answer: nothing is run"),
+    (SOFTMAX, r"dz = \immediate\write18{rm -rf x}", 6, "nothing is run"),
+    (SOFTMAX, r"dz = \alhpa", 6, 'did you mean "alpha"'),
+    (SOFTMAX, r"dz = \begin{pmatrix} 1 \end{pmatrix}", 6, "the environment pmatrix is not part of an answer"),
+    (SOFTMAX, "dz = p @ y", 8, "the character @"),
+    (SOFTMAX, "dz = 1e-5", 6, r"a power of ten is written 10\^\{-5\}"),
+    (SOFTMAX, "dz = " + "1" * 31, 6, "more than 30 digits"),
+    (SOFTMAX, "dz = " + "(" * 41 + "p" + ")" * 41, 46, "more than 40 brackets"),
+    (SOFTMAX, "dz = " + "p + " * 90 + "p", 6, "more than 80 operations"),
+    (BATCH, r"dX = r w", 6, r"an inner product, .* or as an outer product"),
+    (DEEP, r"dW^{(l)} = h^{(l-1)\top} dz^{(l)}", 12, "h is not a name"),
+    (MAKEMORE, r"dh = d h", 6, "d h can be read as the gradient dh or as d times h"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "text", "column", "words"), REFUSED, ids=[text[:60] for _, text, *_ in REFUSED])
+def test_what_is_ambiguous_or_foreign_is_refused_with_its_place(exercise, text, column, words):
+    import re
+
+    [statement] = [s for s in statements(text, exercise) if isinstance(s, lang.Unreadable)]
+    assert re.search(words, statement.reason), statement.reason
+    assert (statement.line, statement.column) == (1, column), statement
+    assert tutor.check(exercise, text + " ").verdict in ("unreadable", "incomplete", "wrong")
+
+
+# -- hostile text --------------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "a megabyte": "x" * 1_000_000 + "=",
+    "braces": "dz = " + "{" * 90_000,
+    "closed braces": "dz = " + "{" * 1900 + "x" + "}" * 1900,
+    "fractions": "dz=" + "\\frac" * 15_000,
+    "roots": "dz=" + "\\sqrt" * 700 + " x",
+    "hats": "dz=" + "\\hat" * 900 + " x",
+    "logs": "dz=" + "\\log " * 700 + "z",
+    "sums": "dz=" + "\\sum_k " * 560 + "z_{ik}",
+    "terms": "\n".join("dz=" + "p+" * 1900 + "p" for _ in range(3)),
+    "factors": "\n".join("dz=" + "p_{ik} " * 500 for _ in range(4)),
+    "words": "\n".join("dz=" + " ".join(["xywbszpe" * 5] * 90) for _ in range(27)),
+    "bars": "dz=" + "|x" * 1900,
+    "dollars": "$" * 99_999,
+    "inline": "$x=$ " * 19_000,
+    "environments": "\\begin{align}" * 7000,
+    "signs": "dz=" + "-" * 3900 + "p",
+    "rows": "dz=p\\\\" * 1400,
+    "a chain": "dz" + "=p" * 7_000,
+    "cases": "dz=\\begin{cases}" + "p & z>0 \\\\" * 300 + "\\end{cases}",
+    "towers": "dz=9^{9^{9^{9^9}}}",
+    "scripts": "dz=" + "x_{" * 39 + "i" + "}" * 39,
+    "backslashes": "\\" * 99_999,
+    "macros": r"\def\x{\x\x}\x dz = \x",
+    "newlines": "dz=(\n" * 3700,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_latex_is_read_or_refused_quickly(name):
+    statements(r"dz = p", SOFTMAX)  # the grammar is built once
+    took = []
+    for _ in range(2):
+        began = time.perf_counter()
+        try:
+            sheet = latex.read(HOSTILE[name], SOFTMAX)
+        except ReadingError as error:
+            assert error.line >= 1 and error.column >= 1
+        else:
+            assert len(sheet.statements) <= python.MAX_LINES
+        took.append(time.perf_counter() - began)
+    assert min(took) < 2  # half of it on an idle machine; loaded ones get twice the time
+
+
+def test_a_tower_of_powers_is_judged_and_not_computed():
+    assert tutor.check(LINE, r"dw = 9^{9^{9^{9^9}}}").verdict in ("wrong", "unreadable")
+
+
+TOKENS = (
+    r"\frac { } _{ik} _ ^ ^\top ^{-1} ^{(1)} \partial L z x W p y dz dW ( ) [ ] | \left( \right) \hat \bar \mathbf{1} \mathbb{1} "
+    r"\log \max_k \max \arg\max_k \begin{cases} \end{cases} & \\ = + - \cdot \odot / , . \text{if} \text{words} \delta_{ik} "
+    r"\nabla_W \mathrm{d} \sigma ' e i k 1 2 0 N \, \quad \sqrt \sqrt[ 1_{ \{ \} < > \ne \infty \sum_ \boxed{ \label{a} $ $$ \[ \] %"
+).split(" ")  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(
+    st.lists(st.sampled_from(TOKENS), max_size=25).map(" ".join),
+    st.lists(st.sampled_from(TOKENS), max_size=25).map(lambda tokens: "dz = " + "".join(tokens)),
+    st.text(max_size=60),
+    st.text(alphabet="\\{}_^$&=dzpxik()[]|+-1 \n%", max_size=60),
+))  # fmt: skip
+def test_no_text_breaks_the_reader(text):
+    for exercise in (SOFTMAX, MLP):
+        try:
+            sheet = latex.read(text, exercise)
+        except ReadingError:
+            continue
+        for statement in sheet.statements:
+            assert statement.line >= 1 and statement.column >= 1
+            if isinstance(statement, lang.Unreadable):
+                assert statement.reason and statement.text.isprintable()
+            else:
+                assert all(node.line >= 1 for node in lang.walk(statement.value))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(TOKENS), max_size=20).map(lambda tokens: "dz = p " + " ".join(tokens)))
+def test_no_text_breaks_the_judge(text):
+    report = tutor.check(SOFTMAX, latex.read(text, SOFTMAX))
+    assert report.to_dict()["verdict"] in ("correct", "wrong", "incomplete", "undecided", "unreadable") and str(report)
+
+
+def test_a_normal_line_is_read_in_a_few_milliseconds():
+    text = r"\frac{\partial L}{\partial z_{ik}} = \frac{1}{N}(p_{ik} - y_{ik})"
+    statements(text, SOFTMAX)
+    took = []
+    for _ in range(20):
+        began = time.perf_counter()
+        statements(text, SOFTMAX)
+        took.append(time.perf_counter() - began)
+    assert sorted(took)[10] < 0.02
+
+
+# -- which texts are LaTeX ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "evident"), [
+    (r"dz = \frac{p - y}{N}", True),
+    (r"dz_{ik} = (p_{ik} - y_{ik})/N", True),
+    ("dz = (p - y) / N", False),
+    ("dz = p \\\n  - y", False),
+    ("# the \\frac rule\ndz = p - y", False),
+    ('"""with \\frac{a}{b} = c"""\ndz = p - y', False),
+    (r"\frac{1}{N}", False),
+])  # fmt: skip
+def test_evident_latex(text, evident):
+    assert is_latex(text) is evident
+
+
+def test_regions_of_a_document():
+    text = "a $x$ b\n$$y = 1$$ \\(z\\)\n\\begin{verbatim}$$no$$\\end{verbatim}% $$no$$\n\\[ w \\]"
+    assert [text[a:b] for a, b in regions(text)] == ["y = 1", " w "]
+    assert regions("x = 1") == [(0, 5)] and regions("x = 1", whole=False) == []
