@@ -154,7 +154,7 @@ class _Assembly:
         return statements
 
     def _of_interest(self, statements: list[lang.Statement]) -> list[lang.Statement]:
-        """In a notebook, what cannot be read is passed over in cells that give nothing that is judged: plots, training."""
+        """In a notebook, cells that give nothing that is judged may hold other code: plots, training."""
         if any(self._is_judged(name) for statement in statements for name in _targets(statement)):
             return statements
         for statement in statements:
@@ -345,15 +345,21 @@ def _code_cell(source: str, line: int, number: int) -> list[Block]:
 def _cells(text: str) -> list[tuple[str, str]]:
     """(kind, source) of the cells of a notebook in format 4."""
     if len(text) > MAX_NOTEBOOK:
-        raise ReadingError(f"the notebook has {len(text)} characters; at most {MAX_NOTEBOOK} are read: clear its outputs")
+        raise ReadingError(
+            f"the notebook has {len(text)} characters; at most {MAX_NOTEBOOK} are read: clear its outputs"
+        )
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
-        raise ReadingError("this is not a notebook: its JSON cannot be read; save it again", line, getattr(error, "colno", 1)) from None
+        raise ReadingError(
+            "this is not a notebook: its JSON cannot be read; save it again", line, getattr(error, "colno", 1)
+        ) from None
     cells = found.get("cells") if isinstance(found, dict) else None
     if not isinstance(cells, list):
-        raise ReadingError("this is not a notebook in format 4, which has a list of cells: save it with a current Jupyter")
+        raise ReadingError(
+            "this is not a notebook in format 4, which has a list of cells: save it with a current Jupyter"
+        )
     if len(cells) > MAX_CELLS:
         raise ReadingError(f"more than {MAX_CELLS} cells: divide the notebook")
     return [_cell(cell, number) for number, cell in enumerate(cells, 1)]

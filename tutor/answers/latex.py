@@ -16,8 +16,10 @@ from lark import Token
 
 from tutor.answers import language as lang
 from tutor.answers.latex_grammar import MAX_TOKENS, Tokenizer, parse
-from tutor.answers.latex_names import CALLED, Meaning, Names, Value, depth
+from tutor.answers.latex_meaning import Meaning
+from tutor.answers.latex_names import CALLED, Names, Value
 from tutor.answers.latex_regions import regions
+from tutor.answers.latex_trees import depth
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
 from tutor.errors import ReadingError
 
@@ -96,7 +98,9 @@ class Reader:
         for line in _lines(tokens):
             self.lines += 1
             if self.lines > MAX_LINES:
-                raise ReadingError(f"more than {MAX_LINES} lines: divide the sheet", line.left[0].line if line.left else 1)
+                raise ReadingError(
+                    f"more than {MAX_LINES} lines: divide the sheet", line.left[0].line if line.left else 1
+                )
             made += _One(self, tokenizer, line).statements()
         return made
 
@@ -192,16 +196,24 @@ def _extend(line: _Line, piece: _Piece) -> None:
 
 def _misplaced(piece: _Piece) -> Token:
     first = piece.tokens[0]
-    reason = "a full stop ends a formula" if piece.divider == "DOT" else "a comma ends a formula, or divides two of them"
-    return Token("ERROR", reason, start_pos=first.start_pos, line=first.line, column=first.column, end_pos=first.end_pos)
+    reason = (
+        "a full stop ends a formula" if piece.divider == "DOT" else "a comma ends a formula, or divides two of them"
+    )
+    return Token(
+        "ERROR", reason, start_pos=first.start_pos, line=first.line, column=first.column, end_pos=first.end_pos
+    )
 
 
 def _joins(piece: _Piece, line: _Line, following: _Piece | None) -> str:
     """Whether a piece goes on with the line, begins a new one, or is a remark."""
     if piece.begins("EQUALS"):
         return "joined"
+    if piece.divider in ("ROW", "NEWLINE") and piece.equal and any(token.type == "ERROR" for token in line.left):
+        return "new"
     open_end = not line.last or line.last[-1].type in ("OP", "SIGN", "BIG")
-    left_side = following is not None and following.divider == "AMP" and following.begins("EQUALS") and line.links and line.last
+    left_side = (
+        following is not None and following.divider == "AMP" and following.begins("EQUALS") and line.links and line.last
+    )
     if open_end and line.links and not piece.equal:
         return "joined"
     if left_side or (piece.equal and (line.links or piece.divider not in ("AMP", "NEWLINE"))):
@@ -242,7 +254,9 @@ class _One:
         made: list[lang.Statement] = []
         for n in range(len(line.links)):
             if n >= MAX_CHAIN:
-                error = ReadingError(f"more than {MAX_CHAIN} equalities in one chain: begin a new line", line.links[n][0].line or 1)
+                error = ReadingError(
+                    f"more than {MAX_CHAIN} equalities in one chain: begin a new line", line.links[n][0].line or 1
+                )
                 return [*made, self._unreadable(list(line.links[n][:1]), error)]
             made += self._link(n, shape, factor)
         return made
@@ -273,7 +287,11 @@ class _One:
     def _checked(self, tokens: list[Token]) -> list[Token]:
         first, last = tokens[0], tokens[-1]
         if (last.end_pos or 0) - (first.start_pos or 0) > MAX_LINE:
-            raise ReadingError(f"a line of more than {MAX_LINE} characters: use a helper of your own", first.line or 1, first.column or 1)
+            raise ReadingError(
+                f"a line of more than {MAX_LINE} characters: use a helper of your own",
+                first.line or 1,
+                first.column or 1,
+            )
         return tokens
 
     def _left(self) -> tuple[lang.Expression, object, lang.Expression | None]:
@@ -285,7 +303,11 @@ class _One:
         value = meaning.side(tree)
         node = value.node
         base = lang.root(node)
-        if not isinstance(base, lang.Name) or not isinstance(node, (lang.Name, lang.Subscript)) or base.name in ("pi", "inf"):
+        if (
+            not isinstance(base, lang.Name)
+            or not isinstance(node, (lang.Name, lang.Subscript))
+            or base.name in ("pi", "inf")
+        ):
             bare = re.search(r"_[A-Za-z]{2}", self._shown(self.line.left))
             hint = "; more than one letter below stands in braces, x_{ik}" if bare else ""
             raise meaning.refuse(tree, rf"on the left stands one name: {_LEFT}{hint}")
@@ -400,7 +422,11 @@ class _One:
 
 def _bound(node: lang.Expression) -> Iterator[str]:
     """The indices that a sum binds."""
-    if isinstance(node, lang.Call) and isinstance(node.function, lang.Name) and node.function.name in ("Sum", "Product"):
+    if (
+        isinstance(node, lang.Call)
+        and isinstance(node.function, lang.Name)
+        and node.function.name in ("Sum", "Product")
+    ):
         for argument in node.arguments[1:]:
             first = argument.items[0] if isinstance(argument, lang.Sequence) else argument
             if isinstance(first, lang.Name):

@@ -46,8 +46,8 @@ _NAMED = sorted(set(re.findall(r"\b[A-Z]{2,}\b", GRAMMAR)))
 # -- commands -----------------------------------------------------------------------------------------
 
 _GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega varepsilon vartheta varphi varrho varsigma ell"
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+    "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega varepsilon vartheta varphi varrho varsigma ell"
 ).split()
 _FUNCTIONS = "exp log ln sin cos tan sinh cosh tanh arctan arcsin arccos max min argmax argmin det".split()
 _RELATIONS = {
@@ -75,7 +75,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("implies", "Rightarrow", "Longrightarrow", "iff", "Leftrightarrow", "therefore", "because",
                      "rightarrow", "to", "Longleftrightarrow"), ("SEPARATOR", "")),
     "sum": ("BIG", "Sum"), "prod": ("BIG", "Product"), "sqrt": ("SQRT", "sqrt"), "partial": ("PARTIAL", "d"),
-    "nabla": ("NABLA", "d"), "infty": ("CONST", "inf"), "prime": ("PRIMED", "'"), "forall": ("FORALL", ""), "in": ("FORALL", ""),
+    "nabla": ("NABLA", "d"), "infty": ("CONST", "inf"), "prime": ("PRIMED", "'"), 
+    "forall": ("FORALL", ""), "in": ("FORALL", ""),
     "lbrace": ("LSET", "{"), "{": ("LSET", "{"), "rbrace": ("RSET", "}"), "}": ("RSET", "}"),
     "lvert": ("LBAR", "|"), "rvert": ("RBAR", "|"), "vert": ("BAR", "|"), "mid": ("BAR", "|"),
     "lVert": ("LNORM", "|"), "rVert": ("RNORM", "|"), "Vert": ("NORM", "|"), "|": ("NORM", "|"),
@@ -88,14 +89,18 @@ _SKIPPED = set(
     "bigskip centering relax negthinspace thinspace medspace thickspace enspace nobreakspace null item"
     .split()
 ) | {" ", "\n", "\t"}  # fmt: skip
-_SKIPPED_ARGUMENT = "label tag hspace vspace phantom hphantom vphantom color intertext shortintertext ref eqref cite".split()
-_STYLES = "mathbf boldsymbol bm mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal vec underline mathds".split()
+_SKIPPED_ARGUMENT = (
+    "label tag hspace vspace phantom hphantom vphantom color intertext shortintertext ref eqref cite".split()
+)
+_STYLES = (
+    "mathbf boldsymbol bm mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal vec underline mathds".split()
+)
 _ROMAN = "mathrm operatorname text textrm textit textbf texttt textsf mathup textnormal mbox hbox".split()
 _INSIDE = ("aligned", "align", "alignat", "alignedat", "gather", "gathered", "equation", "split", "multline", "flalign",
            "eqnarray", "math", "displaymath")  # fmt: skip
 _CASES = ("cases", "dcases", "rcases")
-_DANGEROUS = ("input", "include", "write", "immediate", "openin", "openout", "read", "catcode", "def", "edef", "gdef", "xdef",
-              "let", "newcommand", "renewcommand", "providecommand", "csname", "expandafter", "loop", "usepackage",
+_DANGEROUS = ("input", "include", "write", "immediate", "openin", "openout", "read", "catcode", "def", "edef", "gdef",
+              "xdef", "let", "newcommand", "renewcommand", "providecommand", "csname", "expandafter", "loop", "usepackage",
               "special", "directlua", "includegraphics", "DeclareMathOperator", "newenvironment")  # fmt: skip
 
 _CHARACTERS = {
@@ -133,7 +138,8 @@ _SCIENTIFIC = re.compile(r"[eE][+-]?\d")
 _RAW = re.compile(r"\s*\{")
 # a line that begins like this is a statement of its own, even if a brace is still open above it
 _STATEMENT = re.compile(
-    r"[ \t]*&?[ \t]*(?:\\[dt]?frac[ \t]*\{[ \t]*(?:\\partial|d|\\mathrm)|\\partial|\\nabla|d[A-Za-z\\]|\\mathrm\{d)[^=\n{}]*"
+    r"[ \t]*&?[ \t]*(?:\\[dt]?frac[ \t]*\{[ \t]*(?:\\partial|d|\\mathrm)|\\partial|\\nabla|d[A-Za-z\\]|\\mathrm\{d)"
+    r"[^=\n{}]*"
     r"(?:\{[^={}\n]*(?:\{[^={}\n]*\}[^={}\n]*)*\}[^={}\n]*)*=(?!=)"
 )
 
@@ -299,7 +305,9 @@ class Tokenizer:
         found = _MASTER.match(self.text, re.compile(r"\s*").match(self.text, end, stop).end(), stop)  # type: ignore[union-attr]
         if found is None:
             return end
-        kind, value = _CHARACTERS.get(found[0], (None, "")) if found[0][:1] != "\\" else COMMANDS.get(found[0][1:], (None, ""))
+        kind, value = (
+            _CHARACTERS.get(found[0], (None, "")) if found[0][:1] != "\\" else COMMANDS.get(found[0][1:], (None, ""))
+        )
         left = name in ("left",) or name.endswith("l")
         if kind in ("BAR", "NORM"):
             kind = {"BAR": ("RBAR", "LBAR"), "NORM": ("RNORM", "LNORM")}[kind][left]
@@ -318,7 +326,9 @@ class Tokenizer:
         if not opened:
             return None
         depth, position = 1, opened.end()
-        for found in re.compile(r"\\.|[{}]", re.DOTALL).finditer(self.text, opened.end(), min(stop, opened.end() + 1000)):
+        for found in re.compile(r"\\.|[{}]", re.DOTALL).finditer(
+            self.text, opened.end(), min(stop, opened.end() + 1000)
+        ):
             depth += {"{": 1, "}": -1}.get(found[0], 0)
             if depth == 0:
                 return self.text[opened.end() : found.start()], opened.end(), found.end()
@@ -513,7 +523,9 @@ def parse(tokens: list[Token]) -> Tree:
         if token.type == "ERROR":
             raise ReadingError(str(token), token.line or 1, token.column or 1)
         if token.type not in _NAMED:
-            raise ReadingError(_EXPECTED.get(token.type, f"{token} is not part of a formula"), token.line or 1, token.column or 1)
+            raise ReadingError(
+                _EXPECTED.get(token.type, f"{token} is not part of a formula"), token.line or 1, token.column or 1
+            )
     try:
         tree = _parser().parse(tokens)  # type: ignore[arg-type]
     except UnexpectedInput as error:
@@ -521,7 +533,9 @@ def parse(tokens: list[Token]) -> Tree:
         if token is None or token.type == "$END":
             last = tokens[-1] if tokens else Token("WORD", "", line=1, column=1)
             raise ReadingError("the formula ends too early", last.line or 1, last.column or 1) from None
-        reason = _EXPECTED.get(token.type, "this cannot be read here: a side is a formula such as \\frac{1}{N} (p_{ik} - y_{ik})")
+        reason = _EXPECTED.get(
+            token.type, "this cannot be read here: a side is a formula such as \\frac{1}{N} (p_{ik} - y_{ik})"
+        )
         raise ReadingError(reason, token.line or 1, token.column or 1) from None
     _check_depth(tree)
     return tree

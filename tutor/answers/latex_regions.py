@@ -17,7 +17,7 @@ _QUOTED = re.compile(r"#[^\n]*|(\"\"\"|\'\'\')(?:.*?\1|.*)", re.DOTALL)
 
 
 def is_latex(text: str) -> bool:
-    """Whether a text is evidently LaTeX: `\\command` or `_{`, outside Python's comments and docstrings, and an equals sign."""
+    r"""Whether a text is evidently LaTeX: `\frac` or `_{` outside Python's comments and docstrings, and `=`."""
     return ("\\" in text or "{" in text) and "=" in text and _EVIDENT.search(_QUOTED.sub("", text)) is not None
 
 
@@ -36,7 +36,9 @@ def regions(text: str, whole: bool = True) -> list[tuple[int, int]]:
         if inline and text.find("\n\n", mark.end(), end) >= 0:
             continue  # a lone dollar sign
         marked = True
-        if not mark["verbatim"] and (not inline or (_begins_line(text, mark.start()) and _ALONE_AFTER.match(text, after))):
+        if not mark["verbatim"] and (
+            not inline or (_begins_line(text, mark.start()) and _ALONE_AFTER.match(text, after))
+        ):
             found.append((mark.end(), end))
         at = after
     return found if document or marked or not whole else [(_after_header(text), len(text))]

@@ -33,7 +33,9 @@ Place = Callable[[int], tuple[int, int]]
 
 def _line(report: LineReport, place: Place) -> LineReport:
     line, cell = place(report.line)
-    mistakes = tuple(replace(m, message=_words(m.message, place), params=_params(m.params, place)) for m in report.mistakes)
+    mistakes = tuple(
+        replace(m, message=_words(m.message, place), params=_params(m.params, place)) for m in report.mistakes
+    )
     sentence = Sentence(report.sentence.id, _params(report.sentence.params, place))
     return replace(report, line=line, cell=cell, sentence=sentence, mistakes=mistakes)
 

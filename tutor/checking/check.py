@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tutor.answers import documents
 from tutor.answers import language as lang
-from tutor.answers import documents, python
 from tutor.checking import mistakes
 from tutor.checking.cells import in_cells
 from tutor.checking.compare import DOUBLE, SINGLE

@@ -143,7 +143,8 @@ def _rescaled(s: Search, node: lang.Expression, ratio: float) -> Offer:
                     made = binary(made, op, named(n))
                 if made is not node:
                     yield made
-                return
+                if not names:
+                    break  # over nothing or times nothing is the same
 
 
 def _times(factor: Fraction, node: lang.Expression) -> lang.Expression:
@@ -422,9 +423,10 @@ def _kept_axes(node: lang.Call, skip: int, dim: lang.Expression | None, others: 
         yield from (_with_dim(like(node, named=plain), skip, number(other)) for other in others)
     elif len(node.arguments) > skip + 1:
         yield like(node, arguments=node.arguments[: skip + 1])
-    elif dim is not None and called(node) in REDUCE[:7]:
+    elif called(node) in REDUCE[:7]:
         kept = like(node, named=(*node.named, ("keepdim", constant(True))))
-        yield kept
+        if dim is not None:
+            yield kept
         yield from (_with_dim(kept, skip, number(other)) for other in others)
 
 
@@ -769,7 +771,7 @@ EDITS: tuple[Row, ...] = (
     Row(_labels, 15, 33, 3, ("value", "index", "target")),
     Row(_operators, 8.3, 21.5, 6),
     Row(_products_sides, 17, 34, 5),
-    Row(_left_out_parts, 18, 24, 10),
+    Row(_left_out_parts, 8.2, 21, 10),
     Row(_unwrapped, 19, 25, 49),
     Row(_unsummed, 20, 35, 7),
     Row(_argument_order, 21, 36, 14),
@@ -786,7 +788,7 @@ EDITS: tuple[Row, ...] = (
     Row(_names_of_other_shape, 29, 41, 15),
     Row(_torch_places, 30, 42, 18, ("index",)),
     Row(_other_factors, 31, 43, 52),
-    Row(_wrapped, 32, 44, 53),
+    Row(_wrapped, 24.2, 44, 53),
 )  # fmt: skip
 _ORDERED = {
     symptom: tuple(sorted(EDITS, key=lambda row: getattr(row, symptom))) for symptom in ("values", "scaled", "shape")

@@ -56,7 +56,7 @@ MOST_CONFIRMED = 6  # candidates that are taken to all draws
 MOST_SINGLE = 40  # the same where a draw gives one number
 MOST_NEAR = 4  # candidates off by one constant, which a second edit may put right
 MOST_SECOND = 40  # second edits for each of them
-MOST_FUNCTIONS = 6
+MOST_FUNCTIONS = 4
 MOST_OPERAND = 24  # characters of what stands after an operator that is shown with it
 INDEX_WEIGHT = 4
 CLOSE = 1e-6  # for the first look only
@@ -88,10 +88,12 @@ def as_repair(line: Line, edit: Edit) -> Repair | None:
         return None
     if isinstance(new, lang.Binary) and isinstance(old, lang.Binary) and _same_operands(old, new):
         return _other_operator(line, old, new)
+    if isinstance(old, lang.Binary) and (new is old.left or new is old.right):
+        left_out = _without(line, old, new)
+        if left_out is not None:
+            return left_out
     before, after = line.text(old), line.write(new, 0 if line.enclosed(old) else _needed(line, old))
     column = old.column
-    if isinstance(old, lang.Binary) and (new is old.left or new is old.right):
-        column, before, after = _without(column, before, after)
     owner = _owner(old)
     if owner is not None and (owner is new or owner is _owner(new)):  # only the method is another one, or is left out
         at = before.rfind(f".{_method_name(old)}")
@@ -160,12 +162,19 @@ def _method_name(node: Any) -> str:
     return called(node) if isinstance(node, lang.Call) else node.name
 
 
-def _without(column: int, before: str, after: str) -> tuple[int, str, str]:
-    """`*b` rather than `a*b -> a`"""
-    if before.startswith(after):
-        rest = before[len(after) :].lstrip()
-        return column + len(before) - len(rest), rest, ""
-    return (column, before[: -len(after)].rstrip(), "") if before.endswith(after) else (column, before, after)
+def _without(line: Line, old: lang.Binary, new: lang.Expression) -> Repair | None:
+    """`*b` rather than `a*b -> a`; what is left keeps its own parentheses"""
+    if not (line.own(old.left) and line.own(old.right)):
+        return None
+    text, start = line.statement.text, line.statement.start
+    at = text.find(old.op, old.left.end - start, old.right.column - start)
+    if at < 0:
+        return None
+    if new is old.left:
+        return Repair(at + start, text[at : old.end - start], "")
+    at += len(old.op)
+    at += len(text[at:]) - len(text[at:].lstrip())
+    return Repair(old.column, text[old.column - start : at].rstrip(), "")
 
 
 def _operator_repair(line: Line, op: str) -> Repair | None:
@@ -715,16 +724,13 @@ class Search:
     def offers(self) -> list[tuple[str, Tensor]]:
         """(name, value) of what the line could read, nearest first: forward values, earlier gradients, helpers."""
         own = (self.segment.name, self.meaning.name, *self.names.losses)
-        kept = [
-            (name, value)
-            for name, value in {**self.here.draw.values, **self.here.before}.items()
-            if isinstance(value, Tensor) and value.is_floating_point() and name not in own
-        ]
+        kept = [(name, value) for name, value in self.values.items() if name not in own]
         return sorted(kept, key=lambda nv: self.likely.get(nv[0], 99))
 
     @cached_property
     def values(self) -> dict[str, Tensor]:
-        return dict(self.offers)
+        found = {**self.here.draw.values, **self.here.before}
+        return {name: v for name, v in found.items() if isinstance(v, Tensor) and v.is_floating_point()}
 
     @cached_property
     def functions(self) -> list[str]:
@@ -880,16 +886,15 @@ def _stacked(drawn: list[dict[str, Any]]) -> dict[str, Any]:
 def _functions(exercise: Any, meaning: Meaning) -> list[str]:
     from tutor.symbolic.derive import derive
 
-    gradient = derive(exercise).gradients.get(meaning.of)
-    formulas = [gradient.expr] if gradient is not None else []
-    formulas += [q.expr for q in exercise.forward]
-    found: dict[str, None] = {}
-    for formula in formulas:
-        for node in sorted(formula.find(lambda n: n.is_Function and len(n.args) == 1), key=str):
-            name = {"Abs": "abs"}.get(node.func.__name__, node.func.__name__)
-            if name in FUNCTION:
-                found.setdefault(name)
-    return list(found)[:MOST_FUNCTIONS]
+    def used(formula: Any) -> list[str]:
+        names = {node.func.__name__ for node in formula.find(lambda n: n.is_Function and len(n.args) == 1)}
+        return sorted({"Abs": "abs"}.get(name, name) for name in names if name in FUNCTION)
+
+    gradients = derive(exercise).gradients
+    formulas = [gradient.expr for gradient in gradients.values()] + [q.expr for q in exercise.forward]
+    all_of_them = exercise._cached("functions used", lambda: [name for formula in formulas for name in used(formula)])
+    own = used(gradients[meaning.of].expr) if meaning.of in gradients else []
+    return list(dict.fromkeys([*own, *all_of_them]))[:MOST_FUNCTIONS]
 
 
 def _names_near(exercise: Any, meaning: Meaning) -> dict[str, int]:

@@ -35,6 +35,7 @@ from tutor.symbolic.indices import (
 from tutor.symbolic.notation import plain_form
 from tutor.symbolic.rewrite import fold, powers
 
+MOST_LEAVES = 300  # names, numbers and exponents of one expression
 MOST_TERMS = 48  # beyond this, multiplying out helps no reader
 MOST_UNFOLDING = 8  # definitions opened to prove a derived fact
 
@@ -118,7 +119,7 @@ class _Recipe:
                 return True
             inner = gradients[name]
             after = self._normal(insert(self.expr, f"d{name}", inner.indices, inner.expr))
-            if after is None or len(plain_form(after)) > 4000:
+            if after is None or leaves(after) > MOST_LEAVES:
                 return False
             self._follow("insert", after, message("insert", name=inner.entry))
 

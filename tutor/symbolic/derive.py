@@ -79,6 +79,7 @@ RULES: dict[str, str] = {
     "sum-over": "a sum is differentiated term by term",
     "identity": "the derivative of {quantity} itself is 1",
     "linear": "{quantity} enters {consumer} linearly: what multiplies it is left",
+    "one-term": "of the sum only the term with this {quantity} counts",
     "gather": "only the entry that the index picks is used",
     "piecewise": "each branch on its own side",
     "extremum": "only the winner is passed through",
@@ -87,7 +88,7 @@ RULES: dict[str, str] = {
     "outside": "{factors} {verb} not depend on {over}",
     "sign-outside": "constants leave the sum",
     "multiply": "multiplied together",
-    "fact": "{reason}, so {left} = {right}",
+    "fact": "{reason}: {left} = {right}",
     "named": "written with {names}",
     "ratio": "the ratio has a name",
     "unused": "nothing that leads to the loss uses {quantity}",
@@ -624,7 +625,7 @@ class Contribution:
     @cached_property
     def aligned(self) -> dict[Idx, Expr]:
         """Indices of v that every path ties to one and the same index of q."""
-        ties = {}
+        ties: dict[Idx, Expr] = {index: S.Zero for index in self.scope if size(index) == 1}  # an axis of one entry
         for index in self.scope:
             values = {m.solved.get(index) for m in self.meetings}
             if len(values) == 1 and values <= set(self.q.indices) and not any(m.masks for m in self.meetings):
@@ -722,6 +723,8 @@ class Contribution:
         says = unique(m for path in self.paths for m in path.messages if m.id not in _SILENT)
         if any(isinstance(slot, Indexed) for path in self.paths for slot in path.slots):
             return (*says, message("gather"))
+        if says and all(path.entered and not term.over for path, term in zip(self.paths, self.terms, strict=True)):
+            return (*says, message("one-term", quantity=self.q.entry))
         return says or (message("linear", consumer=self.v.name, quantity=self.q.name),)
 
     @cached_property
@@ -738,6 +741,7 @@ class Contribution:
         ]
         if free and self.summed and not over:
             verb = "does" if len(free) == 1 else "do"
+            free = [_nice(self.exercise, f) for f in free]
             return (message("outside", factors=free, over=list(self.summed), verb=verb),)
         return (message("sign-outside" if self.summed else "multiply"),)
 

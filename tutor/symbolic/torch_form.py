@@ -291,7 +291,16 @@ class _Former:
         return replace(piece, across=across) if len(top) + len(bottom) > 1 or sign else piece
 
     def _factor_pieces(self, factors: Sequence[Expr], wanted: tuple[Idx, ...]) -> list[Piece]:
-        return [self.form(f, wanted) for f in self.writer.factors(factors)]
+        """A mask stands as a plain comparison where it is multiplied with floats: `dh * (z > 0)`."""
+        floats = any(not f.is_number and bracket_condition(f) is None for f in factors)
+        return [self._mask(f, wanted) if floats else self.form(f, wanted) for f in self.writer.factors(factors)]
+
+    def _mask(self, factor: Expr, wanted: tuple[Idx, ...]) -> Piece:
+        condition = bracket_condition(factor)
+        if condition is None:
+            return self.form(factor, wanted)
+        piece = self.condition(condition, wanted)
+        return Piece(f"({piece.text})", ATOM, piece.axes)
 
     def times(self, pieces: Sequence[Piece], axes: tuple[Idx, ...]) -> Piece:
         """The product, every factor lined up to `axes`."""
@@ -359,7 +368,7 @@ class _Former:
         condition = bracket_condition(node)
         if condition is not None:
             piece = self.condition(condition, wanted)
-            return Piece(f"({piece.text})", ATOM, piece.axes)
+            return Piece(f"torch.where({piece.text}, 1.0, 0.0)", ATOM, piece.axes)
         (value, condition), *rest = node.args
         if condition == S.true:
             return self.form(value, wanted)
@@ -377,7 +386,7 @@ class _Former:
         over = bound_indices(node)
         body = node.args[0]
         if isinstance(body, Add):
-            return self.summed(self.form(body, wanted), over, wanted)
+            return self.summed(self.form(body, ()), over, wanted)
         coefficient, rest = body.as_coeff_Mul()
         if coefficient != 1:
             piece = self.sum(Sum(rest, *over), wanted)
@@ -416,7 +425,7 @@ class _Former:
 
     def _group(self, factors: Sequence[Expr], wanted: tuple[Idx, ...]) -> Piece:
         if len(factors) == 1:
-            return self.form(factors[0], wanted)
+            return self.form(factors[0], ())  # in its own order: `x.T @ (p - y)`, not `(p.T - y.T).T`
         product = Mul(*factors)
         natural = self.form(factors[0], wanted).axes
         return self.mul(product, natural) if isinstance(product, Mul) else self.form(product, natural)

@@ -25,7 +25,7 @@ def exercise(ex: Exercise) -> str:
     parts.append(_block("Given", [_leaf_row(q, writer) for q in ex.leaves if q.kind == "input"]))
     parts.append(_block("Parameters", [_leaf_row(q, writer) for q in ex.leaves if q.kind == "parameter"]))
     parts.append(_block("Forward", [(formula(q, writer), shape_text(q.shape), q.kind) for q in ex.forward]))
-    parts.append(_block("After the backward pass", [(formula(q, writer), shape_text(q.shape), "") for q in ex.values]))
+    parts.append(_block("After the backward pass", [_value_row(ex, q, writer) for q in ex.values]))
     facts = [(f"{writer.write(f.left)} = {writer.write(f.right)}", "", f.reason) for f in ex.facts]
     parts.append(_block("Facts you may use", facts))
     parts.append(_block("Asked", [_asked_row(ex, name, points) for name, points in ex.asked.items()]))
@@ -35,6 +35,11 @@ def exercise(ex: Exercise) -> str:
 def _leaf_row(q: Any, writer: Writer) -> tuple[str, str, str]:
     domain = "" if q.domain == "real" else f"integers from 0 to {q.below} - 1" if q.domain == "index" else q.domain
     return indexed_name(q, writer), shape_text(q.shape), domain
+
+
+def _value_row(ex: Exercise, q: Any, writer: Writer) -> tuple[str, str, str]:
+    """A value that is asked keeps its formula to itself."""
+    return (indexed_name(q, writer) if q.name in ex.asked else formula(q, writer), shape_text(q.shape), "")
 
 
 def _asked_row(ex: Exercise, name: str, points: float) -> tuple[str, str, str]:

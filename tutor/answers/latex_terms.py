@@ -1,0 +1,573 @@
+r"""Terms of LaTeX: factors side by side and operators between them; `\sum` and functions take what follows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lark import Token, Tree
+
+from tutor.answers import language as lang
+from tutor.answers import latex_trees as look
+from tutor.answers.latex_names import CALLED, MAX_INSIDE, REDUCTIONS, SEVERAL, TOO_MANY, WHOLE, Value
+from tutor.answers.python import MAX_DEPTH
+from tutor.errors import ReadingError
+from tutor.symbolic.functions import FUNCTIONS
+
+if TYPE_CHECKING:
+    from tutor.answers.latex_meaning import Meaning
+
+
+class Chain:
+    r"""A term: factors side by side and operators between them; `\sum` and functions take what follows."""
+
+    def __init__(self, meaning: Meaning, parts: Sequence[Any], minus: int | None = None):
+        self.m, self.parts = meaning, list(parts)
+        self.minus = minus  # where a sign stands inside: \sum_i -x_i
+        self.position = 0
+
+    def value(self) -> Value:
+        m = self.m
+        m.depth += 1
+        if m.depth > MAX_INSIDE:
+            raise m.refuse(self.parts, "too many things inside each other: use a helper of your own")
+        made = self._value()
+        m.depth -= 1
+        return made
+
+    def _value(self) -> Value:
+        made: Value | None = None
+        if len(self.parts) > 2 * MAX_DEPTH:
+            raise self.m.refuse(self.parts, TOO_MANY)
+        start = self.position
+        while self.position < len(self.parts):
+            op = self._operator()
+            if made is None and op is not None:
+                raise self.m.refuse(self.parts[self.position - 1], "an operator without anything on its left")
+            if self.position >= len(self.parts):
+                raise self.m.refuse(
+                    self.parts[-1], "an operator without anything on its right; a sign after it stands in parentheses"
+                )
+            if isinstance(self.parts[self.position], Token):
+                raise self.m.refuse(self.parts[self.position], "two operators stand side by side")
+            begun = self.position
+            negative = self.minus == begun
+            factor = self.factor()
+            if negative:
+                factor = self.m.negative(self.parts[begun:], factor)
+            tree = self.parts[start : self.position]
+            if made is None:
+                made = factor
+            elif op is None:
+                self._beside(begun)
+                made = self.m.product(tree, made, factor)
+            elif op == "/":
+                made = self.m.operated(tree, op, made, factor)
+                self._after_slash(begun)
+            else:
+                factor = self._side_by_side(begun, factor)
+                made = self.m.operated(self.parts[start : self.position], op, made, factor)
+        if made is None:
+            raise ReadingError("nothing stands here")
+        return made
+
+    def _side_by_side(self, begun: int, made: Value) -> Value:
+        r"""`A \odot B C` is A \odot (B C): what stands side by side holds together more tightly than an operator."""
+        while self.position < len(self.parts) and not isinstance(self.parts[self.position], Token):
+            at = self.position
+            factor = self.factor()
+            self._beside(at)
+            made = self.m.product(self.parts[begun : self.position], made, factor)
+        return made
+
+    def _operator(self) -> str | None:
+        if isinstance(self.parts[self.position], Token):
+            self.position += 1
+            return str(self.parts[self.position - 1])
+        return None
+
+    def _beside(self, at: int) -> None:
+        """A number is not written after what it multiplies."""
+        part, before = self.parts[at], self.parts[at - 1]
+        if at and look.unit_of(part, "NUMBER") and not any(s.data == "below" for s in part.children[1:]):
+            if isinstance(before, Tree) and any(
+                s.data == "above" and look.leaf(s.children[-1], "NUMBER") for s in before.children[1:]
+            ):
+                raise self.m.refuse(part, "more than one digit above stands in braces: write x^{10}")
+            if look.unit_of(before, "NUMBER") or look.unit_of(before, "WORD"):
+                raise self.m.refuse(
+                    part, "a number after a name is a product, an index or a power: write 2x, x_{2} or x^2"
+                )
+
+    def _after_slash(self, begun: int) -> None:
+        r"""`a / b c` has two readings; `1/N \sum` and `1/(2N) (p - y)` have one."""
+        if self.position >= len(self.parts) or isinstance(self.parts[self.position], Token):
+            return
+        after, below = self.parts[self.position], self.parts[begun]
+        if look.big(after) or (isinstance(below, Tree) and below.children[0].data == "group"):
+            return
+        raise self.m.two_ways(after, "a / b c", ("(a / b) c", "a / (b c)"), r"write \frac{a}{b} c, or parentheses")
+
+    def rest(self) -> list[Any]:
+        made = self.parts[self.position :]
+        self.position = len(self.parts)
+        return made
+
+    # -- factors --
+
+    def factor(self) -> Value:
+        part = self.parts[self.position]
+        atom = part.children[0]
+        if atom.data == "leaf":
+            token = atom.children[0]
+            if token.type == "PARTIAL":
+                return self._inline_derivative()
+            if token.type == "NABLA":
+                return self._nabla()
+            if token.type == "BIG" or (token.type == "FUNCTION" and self._reduces(part, str(token))):
+                return self._reduction(part, str(token))
+            if token.type == "ONE":
+                return self._one(part)
+            if token.type == "WORD" and str(token) == "I" and not self.m.names.known("I") and self._relation_follows():
+                return self._one(part)
+            if token.type in ("WORD", "ROMAN") and not self.m.indexing:
+                made = self._differentiated(part, str(token))
+                if made is not None:
+                    return made
+            function = self._function_name(token)
+            if function is not None:
+                return self._function(part, function)
+        self.position += 1
+        return self.m.unit(part)
+
+    def _next(self) -> Any:
+        return self.parts[self.position] if self.position < len(self.parts) else None
+
+    # -- derivatives --
+
+    def _inline_derivative(self) -> Value:
+        r"""`\partial L / \partial W`"""
+        start, parts = self.position, self.parts
+        shape = parts[start : start + 5]
+        if (
+            len(shape) == 5
+            and str(shape[2]) == "/"
+            and isinstance(shape[2], Token)
+            and look.unit_of(shape[3], "PARTIAL")
+        ):
+            if isinstance(shape[1], Tree) and isinstance(shape[4], Tree):
+                made = self.m.derivative(shape, shape[:2], shape[3:])
+                if made is not None:
+                    self.position += 5
+                    return made
+        loss = self.m.names.losses[0] if self.m.names.losses else "L"
+        raise self.m.refuse(parts[start], rf"\partial stands in a derivative: \frac{{\partial {loss}}}{{\partial W}}")
+
+    def _nabla(self) -> Value:
+        m, part = self.m, self.parts[self.position]
+        _, below, above, primes = m.scripts(part)
+        loss = m.names.losses[0] if m.names.losses else "L"
+        usage = rf"a gradient is written \nabla_W {loss}"
+        self.position += 1
+        following = self._next()
+        if (
+            below is None
+            or above is not None
+            or primes
+            or not isinstance(following, Tree)
+            or m._bare(following) is None
+        ):
+            raise m.refuse(part, usage)
+        self.position += 1
+        unit = look.only_unit(below) if below.data == "brace" else look.as_unit(below)
+        if unit is None:
+            raise m.refuse(below, usage)
+        m.derivatives = True
+        return m._gradient([part, following], m._quantity(unit))
+
+    def _differentiated(self, part: Tree, word: str) -> Value | None:
+        r"""`d\gamma_j`, `\mathrm{d}W`, and `dL/dW` with a slash."""
+        m = self.m
+        following = self.parts[self.position + 1 : self.position + 5]
+        if word == "d" and len(part.children) == 1 and following and isinstance(following[0], Tree):
+            return self._after_d(part, following)
+        if (
+            word.startswith("d")
+            and m.names.is_loss(word[1:])
+            and len(part.children) == 1
+            and not m.names.is_value(word)
+        ):
+            below = self._slashed(following)
+            if below is not None:
+                self.position += 2 + len(below)
+                return m.derivative([part, *below], [part], below)
+        return None
+
+    def _slashed(self, following: list[Any]) -> list[Tree] | None:
+        """What stands after the slash of dL/dW: `dW`, or `d` and `W`."""
+        if len(following) < 2 or not isinstance(following[0], Token) or str(following[0]) != "/":
+            return None
+        for count in (2, 1):
+            units = following[1 : 1 + count]
+            if (
+                len(units) == count
+                and all(isinstance(u, Tree) for u in units)
+                and self.m._differential(units) is not None
+            ):
+                return units
+        return None
+
+    def _after_d(self, part: Tree, following: list[Any]) -> Value | None:
+        m, unit = self.m, following[0]
+        bases = m.spellings(unit.children[0])
+        if bases is None:
+            return None
+        loss = m._bare(unit)
+        if loss is not None:
+            below = self._slashed(following[1:])
+            if below is not None:
+                self.position += 3 + len(below)
+                return m.derivative([part, unit, *below], [part, unit], below)
+        atom, below_, above, primes = m.scripts(unit)
+        if primes or not any(m._fits(f) for b in bases for f in m._candidates("d" + b, below_, above)):
+            if look.leaf(part.children[0], "ROMAN") or (m.left and not m.names.known("d")):
+                found = m.resolve([part, unit], ["d" + b for b in bases], False, below_, above)  # type: ignore[arg-type]
+                self.position += 2
+                return m.built([part, unit], found)  # type: ignore[arg-type]
+            return None
+        upright = look.leaf(part.children[0], "ROMAN")
+        found = m.resolve(unit, ["d" + b for b in bases], False, below_, above)
+        beside = look.end_of(part) == look.start_of(unit)
+        if m.names.is_value("d") and not upright and not m.left and not beside and not m.spaced(look.start_of(unit)):
+            raise m.two_ways([part, unit], f"d {bases[0]}", (f"the gradient {found.name}", f"d times {bases[0]}"),
+                             r"write \frac{\partial L}{\partial ...}, or d \cdot ...")  # fmt: skip
+        if m.names.is_value("d") and not upright and m.spaced(look.start_of(unit)):
+            return None
+        self.position += 2
+        return m.built([part, unit], found)  # type: ignore[arg-type]
+
+    # -- sums over an index --
+
+    def _reduces(self, part: Tree, name: str) -> bool:
+        r"""`\max_k z_{ik}` runs over k; `\max(0, z)` compares."""
+        if name in ("argmax", "argmin"):
+            return True
+        return name in ("max", "min") and any(s.data == "below" for s in part.children[1:])
+
+    def _reduction(self, part: Tree, name: str) -> Value:
+        m = self.m
+        _, below, above, primes = m.scripts(part)
+        shown = {"Sum": r"\sum", "Product": r"\prod"}.get(name, rf"\{name}")
+        if below is None or primes:
+            raise m.refuse(part, f"{shown} names the index it runs over: {shown}_{{k}}")
+        self.position += 1
+        limits, mask = Limits(m, below, above, shown).read()
+        begun = self.position
+        body = self._body(part, shown, name)
+        bound = [limit.items[0].name if isinstance(limit, lang.Sequence) else limit.name for limit in limits]  # type: ignore[attr-defined]
+        if name not in ("Sum",):
+            self._scope(begun, bound, shown)
+        if body.shape is None or body.shape:
+            if not look.has_entries(body.node):
+                raise m.refuse(self.parts[begun:], f"after {shown} stand single entries: give every name its indices")
+        node = body.node
+        if mask is not None:
+            neutral = {"Sum": 0, "Product": 1}.get(name)
+            if neutral is None:
+                raise m.refuse(below, f"{shown} runs over a whole axis here: {shown}_{{k}}")
+            node = m.call(part, "where", mask, node, m.number(part, neutral))
+        return Value(m.call(self.parts[begun - 1 :], REDUCTIONS[name], node, *limits))
+
+    def _body(self, part: Tree, shown: str, name: str) -> Value:
+        rest = self.rest()
+        if not rest:
+            raise self.m.refuse(part, f"nothing stands after {shown}")
+        minus = None if self.minus is None else self.minus - (len(self.parts) - len(rest))
+        self.minus = None
+        return Chain(self.m, rest, minus).value()
+
+    def _scope(self, begun: int, bound: list[str], shown: str) -> None:
+        r"""`\prod_i x_i c`: a factor without the index is inside or outside; only for a sum it is the same."""
+        factors = [p for p in self.parts[begun:] if isinstance(p, Tree)]
+        if len(factors) > 1 and not look.big(factors[0]):
+            for factor in factors:
+                letters = {c for token in factor.scan_values(lambda t: t.type == "WORD") for c in str(token)}
+                if not letters & set("".join(bound)):
+                    raise self.m.two_ways(
+                        factor, f"what stands after {shown}", ("inside it", "outside it"), "write parentheses"
+                    )
+
+    # -- functions --
+
+    def _function_name(self, token: Token) -> str | None:
+        """The function that a word stands for, if something follows to apply it to."""
+        m, text = self.m, str(token)
+        if m.indexing and token.type == "WORD":
+            return None
+        if token.type == "FUNCTION":
+            return text
+        if token.type == "GREEK":
+            part = self.parts[self.position]
+            called = text == "sigma" and (self._group_follows() or any(s.data == "prime" for s in part.children[1:]))
+            if called and m.names.known("sigma"):
+                raise m.two_ways(part, r"\sigma(...)", ("the sigmoid function", "a product with sigma"),
+                                 r"write \operatorname{sigmoid}(...), or \cdot")  # fmt: skip
+            return "sigmoid" if called else None
+        if token.type in ("ROMAN", "WORD") and not m.names.known(text):
+            name = SEVERAL.get(text) or CALLED.get(text.lower())
+            if name is not None and (self._group_follows() or token.type == "ROMAN"):
+                return text if text in SEVERAL else name
+        return None
+
+    def _group_follows(self) -> bool:
+        following = self.parts[self.position + 1] if self.position + 1 < len(self.parts) else None
+        return isinstance(following, Tree) and following.children[0].data in ("group", "bracket", "set", "brace")
+
+    def _relation_follows(self) -> bool:
+        following = self.parts[self.position + 1] if self.position + 1 < len(self.parts) else None
+        return isinstance(following, Tree) and look.is_relation(following.children[0])
+
+    def _function(self, part: Tree, name: str) -> Value:
+        m = self.m
+        _, below, above, primes = m.scripts(part)
+        if below is not None:
+            raise m.refuse(below, f"{name} has no subscript here: of logarithms there is the natural one, \\log")
+        if name == "det":
+            raise m.refuse(
+                part, "\\det is not part of an answer in LaTeX: write torch.linalg.det(A) in torch's spelling"
+            )
+        if _constant_of(above, m) == -1:
+            raise m.two_ways(part, f"{name}^{{-1}}", ("its inverse function", f"one over {name}"), "write it out")
+        self.position += 1
+        arguments, scripts = self._arguments(part, name)
+        if name in SEVERAL:
+            if len(arguments) < 2:
+                raise m.refuse(
+                    part, f"\\{name} compares two things, \\{name}(0, z), or runs over an index, \\{name}_k z_k"
+                )
+            node: lang.Expression = m.call(part, SEVERAL[name], *(a.node for a in arguments))
+            shape = max((a.shape for a in arguments if a.shape is not None), key=len, default=None)
+            value = Value(node, shape)
+        else:
+            if len(arguments) != 1:
+                raise m.refuse(part, f"{name} takes one argument")
+            value = self._applied(part, CALLED.get(name.lower(), name), arguments[0], primes)
+        if above is not None:
+            value = m.raised(part, value, above)
+        for below_, above_ in scripts:
+            value = m.scripted(part, value, below_, above_)
+        return value
+
+    def _applied(self, part: Tree, name: str, argument: Value, primes: int) -> Value:
+        m = self.m
+        if primes:
+            return self._slope(part, name, argument, primes)
+        if name in WHOLE:
+            if argument.shape == ():
+                raise m.refuse(part, f"{name} takes a whole vector or matrix: \\operatorname{{{name}}}(z)_{{ik}}")
+            last = lang.Unary(*m.at(part), "-", m.number(part, 1))
+            return Value(m.call(part, name, argument.node, last), argument.shape, argument.row)
+        spelled = {"Abs": "abs"}.get(name, name)
+        return Value(m.call(part, spelled, argument.node), argument.shape, argument.row)
+
+    def _slope(self, part: Tree, name: str, argument: Value, primes: int) -> Value:
+        r"""`\sigma'(z)`, from the table of functions."""
+        m = self.m
+        if primes > 1 or name not in FUNCTIONS:
+            raise m.refuse(part, "a prime is the first derivative of a function such as \\sigma or \\tanh")
+        return Value(_slope(name, argument.node, m.at(part)), argument.shape, argument.row)
+
+    def _arguments(self, part: Tree, name: str) -> tuple[list[Value], list[tuple[Tree | None, Tree | None]]]:
+        """The arguments, and the scripts of their parentheses, which belong to the value."""
+        m, following = self.m, self._next()
+        if following is None or isinstance(following, Token):
+            raise m.refuse(part, f"{name} has no argument: write {name}(z)")
+        atom = following.children[0]
+        if atom.data in ("group", "bracket", "set", "brace") or (atom.data == "bars" and name == "log"):
+            self.position += 1
+            _, below, above, _ = m.scripts(following)
+            scripts = [(below, above)] if below is not None or above is not None else []
+            if atom.data == "bars":
+                return [m.atom(atom)], scripts
+            return [m.either(each) for each in look.trees(look.trees(atom)[0])], scripts
+        return [self._bare_argument(part, name)], []
+
+    def _bare_argument(self, part: Tree, name: str) -> Value:
+        r"""`\log p_{ik}`: one factor (with a number in front of it), a sum, or another function."""
+        m = self.m
+        number = None
+        if look.unit_of(self.parts[self.position], "NUMBER") and len(self.parts[self.position].children) == 1:
+            following = self.parts[self.position + 1 : self.position + 2]
+            if following and isinstance(following[0], Tree) and not self._is_function(following[0]):
+                number = m.unit(self.parts[self.position])
+                self.position += 1
+        begun = self.position
+        value = self.factor()
+        if number is not None:
+            value = m.product(self.parts[begun - 1 : self.position], number, value)
+        after = self._next()
+        if after is None or self._is_function(after):
+            return value
+        shown = f"\\{name} a"
+        if isinstance(after, Tree):
+            raise m.two_ways(after, f"{shown} b", (f"({shown}) b", f"\\{name}(a b)"), "write parentheses")
+        if str(after) == "/":
+            raise m.two_ways(after, f"{shown} / b", (f"({shown}) / b", f"\\{name}(a / b)"), "write parentheses")
+        return value
+
+    def _is_function(self, part: Any) -> bool:
+        return isinstance(part, Tree) and (look.unit_of(part, "FUNCTION") or look.big(part))
+
+    # -- ones --
+
+    def _one(self, part: Tree) -> Value:
+        r"""`\mathbb{1}[z > 0]`, `\mathbf{1}_{z > 0}`; alone a vector of ones."""
+        m = self.m
+        _, below, above, _ = m.scripts(part)
+        self.position += 1
+        if below is not None and look.is_relation(below):
+            value = m.indicator(part, look.trees(look.innermost(below))[0])
+            return m.raised(part, value, above) if above is not None else value
+        following = self._next()
+        if below is None and above is None and isinstance(following, Tree) and look.is_relation(following.children[0]):
+            self.position += 1
+            value = m.indicator([part, following], look.trees(following.children[0])[0])
+            _, below, above, _ = m.scripts(following)
+            return m.scripted(following, value, below, above)
+        ones = Value(m.number(part, 1), None, ones=True)
+        return m.raised(part, ones, above) if above is not None else ones
+
+
+class Limits:
+    r"""What stands below and above a `\sum`: the indices it binds, and the condition on them."""
+
+    def __init__(self, meaning: Meaning, below: Tree, above: Tree | None, shown: str):
+        self.m, self.below, self.above, self.shown = meaning, below, above, shown
+
+    def read(self) -> tuple[list[lang.Expression], lang.Expression | None]:
+        m = self.m
+        bound: list[lang.Expression] = []
+        mask: lang.Expression | None = None
+        for item in m.sub_items(self.below):
+            if isinstance(item, list):
+                m.indexing += 1
+                bound += [node for unit in item for node in m._index_letters(unit)]
+                m.indexing -= 1
+                continue
+            index, condition = self._condition(item, bound)
+            bound += [] if index is None else [index]
+            if condition is not None:
+                mask = condition if mask is None else lang.Binary(*m.at(item), "&", mask, condition)
+        if not bound or not all(isinstance(b, (lang.Name, lang.Sequence)) for b in bound):
+            raise m.refuse(self.below, f"{self.shown} names the index it runs over: {self.shown}_{{k}}")
+        if self.above is not None:
+            if len(bound) != 1 or mask is not None:
+                raise m.refuse(self.above, f"an upper limit belongs to one index: {self.shown}_{{j=1}}^{{D}}")
+            bound = [self._limited(bound[0])]
+        elif isinstance(bound[0], lang.Sequence):
+            raise m.refuse(self.below, f"the upper limit is missing: {self.shown}_{{j=1}}^{{D}}")
+        return bound, mask
+
+    def _condition(
+        self, item: Tree, bound: list[lang.Expression]
+    ) -> tuple[lang.Expression | None, lang.Expression | None]:
+        r"""`j=1`, `j \ne i`, `j \le i`; after the index, `n: t_n = v`, a condition."""
+        m = self.m
+        relation = look.trees(item)[0]
+        sums = look.trees(relation)
+        signs = [str(t) for t in relation.children if isinstance(t, Token)]
+        if len(look.trees(item)) != 1 or len(sums) != 2:
+            raise m.refuse(item, f"under {self.shown} stands an index, j=1, or one condition such as j \\ne i")
+        m.indexing += 1
+        left, right = (m.sum(s).node for s in sums)
+        m.indexing -= 1
+        mask = lang.Binary(*m.at(item), signs[0], left, right)
+        if bound and (
+            not isinstance(left, lang.Name) or left.name in [b.name for b in bound if isinstance(b, lang.Name)]
+        ):
+            return None, mask
+        if not isinstance(left, lang.Name):
+            raise m.refuse(item, f"under {self.shown} the index stands first: j=1, j \\ne i")
+        return (lang.Sequence(*m.at(item), (left, right)), None) if signs == ["=="] else (left, mask)
+
+    def _limited(self, index: lang.Expression) -> lang.Expression:
+        r"""(j, 0, D - 1), whether it is counted from 0 or from 1."""
+        m = self.m
+        assert self.above is not None
+        m.indexing += 1
+        upper = m.inner(self.above).node
+        m.indexing -= 1
+        first: lang.Expression = m.number(self.below, 1)
+        if isinstance(index, lang.Sequence):
+            index, first = index.items
+        assert isinstance(index, lang.Name)
+        least = look.constant(first)
+        if least not in (0, 1):
+            raise m.refuse(
+                self.below, f"{self.shown} begins at 0 or at 1; write a condition for a part of the axis, as j \\ge i"
+            )
+        if isinstance(upper, lang.Name) and upper.name not in m.names.indices and not m.names.known(upper.name):
+            raise m.refuse(self.above, m.names.unknown(upper.name))
+        whole = self._whole(index.name, least, upper)
+        if whole:
+            return index
+        if least == 1 and isinstance(upper, lang.Binary) and upper.op == "-":
+            readings = ("counted from 0, without the first", "counted from 1, without the last")
+            raise m.two_ways(self.above, "these limits", readings, f"write a condition, as {self.shown}_{{j < i}}")
+        at = m.at(self.above)
+        if least == 1 and not (isinstance(upper, lang.Name) and upper.name in m.names.indices):
+            upper = lang.Binary(*at, "-", upper, m.number(self.above, 1))
+        return lang.Sequence(*m.at(self.below), (index, m.number(self.below, 0), upper))
+
+    def _whole(self, index: str, least: float, upper: lang.Expression) -> bool:
+        """Whether the limits are the axis' own: 1 to D, or 0 to D-1."""
+        symbol = self.m.names.exercise.index_symbols.get(index)
+        if symbol is None:
+            return False
+        from tutor.symbolic.indices import size
+
+        extent = str(size(symbol)).replace(" ", "")
+        shown = look.text(upper).replace(" ", "")
+        return shown == extent if least == 1 else shown in (f"{extent}-1", f"({extent})-1")
+
+
+def _constant_of(above: Tree | None, meaning: Meaning) -> float | None:
+    if above is None or above.data == "empty" or (above.data == "brace" and look.only_sum(above) is None):
+        return None
+    try:
+        return look.constant(meaning.inner(above).node)
+    except ReadingError:
+        return None
+
+
+def _slope(name: str, argument: lang.Expression, at: tuple[int, int, int]) -> lang.Expression:
+    """f'(x) from the function table, written as an expression."""
+    from sympy import Symbol
+
+    from tutor.answers import python
+    from tutor.symbolic.notation import sheet_form
+
+    x = Symbol("x_", real=True)
+    row = FUNCTIONS[name]
+    [sheet] = python.read(f"y = {sheet_form(row.slope(x, row.sympy(x)))}")
+    [statement] = sheet.statements
+    assert isinstance(statement, lang.Assign)
+    return _put(statement.value, argument, at)
+
+
+def _put(node: lang.Expression, argument: lang.Expression, at: tuple[int, int, int]) -> lang.Expression:
+    """A copy with the argument in place of x_, all at one place."""
+    if isinstance(node, lang.Name) and node.name == "x_":
+        return argument
+    if isinstance(node, lang.Binary):
+        return lang.Binary(*at, node.op, _put(node.left, argument, at), _put(node.right, argument, at))
+    if isinstance(node, lang.Unary):
+        return lang.Unary(*at, node.op, _put(node.operand, argument, at))
+    if isinstance(node, lang.Call):
+        return lang.Call(
+            *at, _put(node.function, argument, at), tuple(_put(a, argument, at) for a in node.arguments), ()
+        )
+    if isinstance(node, lang.Name):
+        return lang.Name(*at, node.name)
+    assert isinstance(node, lang.Number)
+    return lang.Number(*at, node.value, node.text)

@@ -1,0 +1,180 @@
+"""Looking at trees of LaTeX, and at the expressions they become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lark import Token, Tree
+
+from tutor.answers import language as lang
+from tutor.answers.python import MAX_DEPTH
+
+
+def start_of(node: Tree | Token) -> int:
+    """The position of its first symbol."""
+    while isinstance(node, Tree):
+        node = node.children[0]
+    return node.start_pos or 0
+
+
+def end_of(node: Tree | Token) -> int:
+    """The position after its last symbol."""
+    while isinstance(node, Tree):
+        node = node.children[-1]
+    return node.end_pos or 0
+
+
+def trees(tree: Tree) -> list[Tree]:
+    return [child for child in tree.children if isinstance(child, Tree)]
+
+
+def pairs(tree: Tree) -> list[tuple[Token, Tree]]:
+    return list(zip([t for t in tree.children if isinstance(t, Token)], trees(tree)[1:], strict=False))
+
+
+def leaf(tree: Any, kind: str) -> bool:
+    return isinstance(tree, Tree) and tree.data == "leaf" and tree.children[0].type == kind
+
+
+def unit_of(part: Any, kind: str) -> bool:
+    return isinstance(part, Tree) and part.data == "unit" and leaf(part.children[0], kind)
+
+
+def big(part: Any) -> bool:
+    r"""A sum or product sign, or `\max` with an index below."""
+    if unit_of(part, "BIG"):
+        return True
+    return (
+        unit_of(part, "FUNCTION")
+        and str(part.children[0].children[0]) in ("max", "min", "argmax", "argmin")
+        and any(s.data == "below" for s in part.children[1:])
+    )
+
+
+def only_term(tree: Tree) -> Tree | None:
+    """The one unsigned term that a list, an alternative or a sum consists of."""
+    while tree.data in ("list", "either", "relation", "sum"):
+        if len(tree.children) != 1:
+            return None
+        tree = tree.children[0]
+    return tree if tree.data == "term" else None
+
+
+def only_unit(tree: Tree) -> Tree | None:
+    """The one unit in a bracket."""
+    inside = trees(tree)
+    term = only_term(inside[0]) if len(inside) == 1 else None
+    if term is None or len(term.children) != 1 or not isinstance(term.children[0], Tree):
+        return None
+    return term.children[0]
+
+
+def as_unit(tree: Tree) -> Tree:
+    return Tree("unit", [tree])
+
+
+def parts(tree: Tree) -> list[Any]:
+    """The factors of what stands in braces, empty where it is more than one term."""
+    if tree.data != "brace":
+        return [] if tree.data == "empty" else [as_unit(tree)]
+    term = only_term(trees(tree)[0])
+    return [] if term is None else list(term.children)
+
+
+def innermost(tree: Tree) -> Tree:
+    r"""`_{\{z > 0\}}` without the outer braces."""
+    while tree.data in ("brace", "set", "group", "bracket"):
+        unit = only_unit(tree)
+        if unit is None or len(unit.children) != 1 or unit.children[0].data not in ("set", "group", "bracket", "brace"):
+            break
+        tree = unit.children[0]
+    return tree
+
+
+def is_relation(tree: Tree) -> bool:
+    """Whether a comparison stands in a bracket."""
+    if tree.data not in ("brace", "set", "group", "bracket", "condition"):
+        return False
+    tree = innermost(tree)
+    lists = trees(tree)
+    if len(lists) != 1 or len(lists[0].children) != 1:
+        return False
+    return any(len(relation.children) > 1 for relation in trees(lists[0].children[0]))
+
+
+def has_number(item: Any) -> bool:
+    return isinstance(item, list) and any(unit_of(unit, "NUMBER") for unit in item)
+
+
+def digits(tree: Tree | None) -> str:
+    """The digits that stand alone in a script."""
+    if tree is None:
+        return ""
+    unit = only_unit(tree) if tree.data == "brace" else as_unit(tree)
+    if unit is None or len(unit.children) != 1 or not leaf(unit.children[0], "NUMBER"):
+        return ""
+    text = str(unit.children[0].children[0])
+    return text if text.isdigit() else ""
+
+
+def transposes(above: Tree | list[Tree], bare: bool = True) -> bool:
+    r"""`^\top`, and `^T` above something that has axes."""
+    factors = above if isinstance(above, list) else parts(above)
+    if len(factors) != 1 or not isinstance(factors[0], Tree) or len(factors[0].children) != 1:
+        return False
+    atom = factors[0].children[0]
+    if leaf(atom, "TOP"):
+        return True
+    return bare and (leaf(atom, "WORD") or leaf(atom, "ROMAN")) and str(atom.children[0]) == "T"
+
+
+def only_sum(tree: Tree) -> Tree | None:
+    for _ in range(4):
+        inside = trees(tree)
+        if len(inside) != 1:
+            return None
+        tree = inside[0]
+        if tree.data == "sum":
+            return tree
+    return None
+
+
+# -- looking at expressions ------------------------------------------------------------------------------------
+
+
+def constant(node: lang.Expression) -> float | None:
+    if isinstance(node, lang.Number):
+        return node.value
+    if isinstance(node, lang.Unary) and node.op == "-" and isinstance(node.operand, lang.Number):
+        return -node.operand.value
+    return None
+
+
+def has_entries(node: lang.Expression) -> bool:
+    return any(isinstance(part, lang.Subscript) for part in lang.walk(node))
+
+
+def text(node: lang.Expression) -> str:
+    """An index as text."""
+    if isinstance(node, lang.Name):
+        return node.name
+    if isinstance(node, lang.Number):
+        return node.text
+    if isinstance(node, lang.Binary):
+        return f"{text(node.left)}{node.op}{text(node.right)}"
+    if isinstance(node, lang.Unary):
+        return f"{node.op}{text(node.operand)}"
+    if isinstance(node, lang.Subscript):
+        return f"{text(node.value)}[{','.join(map(text, node.items))}]"
+    return "..."
+
+
+def depth(node: lang.Expression) -> int:
+    """How many operations stand inside each other, without recursion."""
+    level, count = [node], 0
+    while level:
+        count += 1
+        level = [part for each in level for part in lang.parts(each)]
+        if count > 2 * MAX_DEPTH:
+            break
+    return count
