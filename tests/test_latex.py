@@ -106,7 +106,9 @@ def test_the_forward_program_as_printed_has_the_forward_values(address):
     assert not [note for note in tutor.check(exercise, sheet).notes if "another value" in note]
 
 
-@pytest.mark.parametrize("address", ["softmax-regression", "layer-norm", "linear-regression:loss=huber", "image-classifier"])
+@pytest.mark.parametrize(
+    "address", ["softmax-regression", "layer-norm", "linear-regression:loss=huber", "image-classifier"]
+)
 def test_the_document_that_derive_prints_reads_back(address):
     from tutor.views import latex as view
 
@@ -131,13 +133,17 @@ def formulas(draw, depth=3):
     """Formulas in the entries of softmax-regression, with i and k free."""
     import sympy
 
-    q, (i, j, k) = SOFTMAX.quantities, SOFTMAX.index_symbols.values()
+    q, (i, _, k) = SOFTMAX.quantities, SOFTMAX.index_symbols.values()
     leaves = [q["p"].entry, q["y"].entry, q["s"].entry, q["b"].entry, q["e"].entry, SOFTMAX.size_symbols["N"],
               sympy.Integer(2), sympy.Rational(1, 3), sympy.Integer(-1)]  # fmt: skip
     if depth == 0:
         return draw(st.sampled_from(leaves))
     a, b = draw(formulas(depth - 1)), draw(formulas(depth - 1))
-    made = draw(st.sampled_from(["+", "-", "*", "/", "exp", "tanh", "square", "root", "sum", "case", "delta", "max", "abs", "leaf"]))
+    made = draw(
+        st.sampled_from(
+            ["+", "-", "*", "/", "exp", "tanh", "square", "root", "sum", "case", "delta", "max", "abs", "leaf"]
+        )
+    )
     return {
         "+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a / (b**2 + 1),
         "exp": lambda: sympy.exp(-(a**2)), "tanh": lambda: sympy.tanh(a), "square": lambda: (a + b) ** 2,
@@ -300,7 +306,9 @@ def test_local_derivatives_are_judged_and_used():
         \frac{\partial L}{\partial s_i} = \sum_k \frac{\partial L}{\partial p_{ik}} \frac{\partial p_{ik}}{\partial s_i} \\
         de_{ik} = \frac{\partial L}{\partial p_{ik}}\frac{\partial p_{ik}}{\partial e_{ik}} + ds_i"""
     report = tutor.check(SOFTMAX, text)
-    assert {line.quantity: line.verdict for line in report.lines} == dict.fromkeys(["dp_ds", "dp_de", "dp", "ds", "de"], "correct")
+    assert {line.quantity: line.verdict for line in report.lines} == dict.fromkeys(
+        ["dp_ds", "dp_de", "dp", "ds", "de"], "correct"
+    )
 
 
 @pytest.mark.parametrize("text", [

@@ -155,11 +155,11 @@ def show(exercise: str) -> int:
 @click.option("--wrt", metavar="NAME", help="Only the gradient of this quantity, and what it needs.")
 @click.option("--closed", is_flag=True, help="Put the steps into one another, down to one formula.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
-@click.option("--verify/--no-verify", default=True, help="Say beside each gradient how well it agrees with autograd.")
+@click.option("--verify/--no-verify", default=True, help="In text, say how well each gradient agrees.")
 def derive(exercise: str, wrt: str | None, closed: bool, form: str, verify: bool) -> int:
     """The gradients of an exercise or a formula, step by step.
 
-    EXPR is a formula in the language of the answer sheets; put it in quotes, and -- before one that begins with -:
+    EXPR is a formula of scalars, or with indices as in Sum(x[i]*w[i], i); put it in quotes, and -- before one that begins with -:
 
     \b
         tutor derive "(w*x + b - y)**2" --wrt w
@@ -169,7 +169,7 @@ def derive(exercise: str, wrt: str | None, closed: bool, form: str, verify: bool
     from tutor.adhoc import exercise_from
 
     derivation = exercise_from(exercise).derive(wrt)
-    verification = _verification_for(derivation) if verify else None
+    verification = _verification_for(derivation) if verify and form == "text" else None
     view = import_module(f"tutor.views.{form}")
     show_it = say if form == "text" else deliver
     show_it(view.derivation(derivation, verification=verification, closed=closed))

@@ -17,7 +17,7 @@ from lark import Token
 from tutor.answers import language as lang
 from tutor.answers.latex_grammar import MAX_TOKENS, Tokenizer, parse
 from tutor.answers.latex_meaning import Meaning
-from tutor.answers.latex_names import CALLED, Names, Value
+from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Value
 from tutor.answers.latex_regions import regions
 from tutor.answers.latex_trees import depth
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
@@ -95,13 +95,13 @@ class Reader:
         tokens = tokenizer.read(start, stop, MAX_TOKENS - self.symbols)
         self.symbols += len(tokens)
         made: list[lang.Statement] = []
-        for line in _lines(tokens):
+        for row in _lines(tokens):
             self.lines += 1
             if self.lines > MAX_LINES:
                 raise ReadingError(
-                    f"more than {MAX_LINES} lines: divide the sheet", line.left[0].line if line.left else 1
+                    f"more than {MAX_LINES} lines: divide the sheet", row.left[0].line or 1 if row.left else 1
                 )
-            made += _One(self, tokenizer, line).statements()
+            made += _One(self, tokenizer, row).statements()
         return made
 
     def _place_in(self, text: str, line: int) -> Callable[[int], tuple[int, int]]:
@@ -138,7 +138,9 @@ class _Piece:
 
 def _pieces(tokens: list[Token]) -> list[_Piece]:
     """What stands between dividers, outside all brackets."""
-    made, divider, current, depth_ = [], "ROW", [], 0
+    made: list[_Piece] = []
+    current: list[Token] = []
+    divider, depth_ = "ROW", 0
     for token in _without_words(tokens):
         depth_ += (token.type in _OPENING) - (token.type in _CLOSING)
         if token.type == "ERROR" and "never closed" in token:
@@ -254,10 +256,10 @@ class _One:
         made: list[lang.Statement] = []
         for n in range(len(line.links)):
             if n >= MAX_CHAIN:
-                error = ReadingError(
+                long = ReadingError(
                     f"more than {MAX_CHAIN} equalities in one chain: begin a new line", line.links[n][0].line or 1
                 )
-                return [*made, self._unreadable(list(line.links[n][:1]), error)]
+                return [*made, self._unreadable([line.links[n][0]], long)]
             made += self._link(n, shape, factor)
         return made
 
@@ -425,7 +427,7 @@ def _bound(node: lang.Expression) -> Iterator[str]:
     if (
         isinstance(node, lang.Call)
         and isinstance(node.function, lang.Name)
-        and node.function.name in ("Sum", "Product")
+        and node.function.name in REDUCTIONS.values()
     ):
         for argument in node.arguments[1:]:
             first = argument.items[0] if isinstance(argument, lang.Sequence) else argument
@@ -444,8 +446,5 @@ def _free(node: lang.Expression, name: str) -> Iterator[lang.Expression]:
                 for part in argument.items[1:]:
                     yield from _free(part, name)
         return
-    if isinstance(node, lang.Call) and isinstance(node.function, lang.Name) and node.function.name.endswith("Over"):
-        if any(isinstance(a, lang.Name) and a.name == name for a in node.arguments[1:]):
-            return
     for part in lang.parts(node):
         yield from _free(part, name)

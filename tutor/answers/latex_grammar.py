@@ -100,8 +100,8 @@ _INSIDE = ("aligned", "align", "alignat", "alignedat", "gather", "gathered", "eq
            "eqnarray", "math", "displaymath")  # fmt: skip
 _CASES = ("cases", "dcases", "rcases")
 _DANGEROUS = ("input", "include", "write", "immediate", "openin", "openout", "read", "catcode", "def", "edef", "gdef",
-              "xdef", "let", "newcommand", "renewcommand", "providecommand", "csname", "expandafter", "loop", "usepackage",
-              "special", "directlua", "includegraphics", "DeclareMathOperator", "newenvironment")  # fmt: skip
+              "xdef", "let", "newcommand", "renewcommand", "providecommand", "csname", "expandafter", "loop",
+              "usepackage", "special", "directlua", "includegraphics", "DeclareMathOperator", "newenvironment")  # fmt: skip
 
 _CHARACTERS = {
     "+": ("SIGN", "+"), "-": ("SIGN", "-"), "*": ("OP", "star"), "/": ("OP", "/"), "<": ("REL", "<"), ">": ("REL", ">"),
@@ -488,8 +488,8 @@ class _Given(Lexer):
     def __init__(self, conf: Any):
         pass
 
-    def lex(self, tokens: Any) -> Iterator[Token]:
-        yield from tokens
+    def lex(self, lexer_state: Any, parser_state: Any = None) -> Iterator[Token]:
+        yield from lexer_state
 
 
 @lru_cache(maxsize=1)
@@ -527,16 +527,16 @@ def parse(tokens: list[Token]) -> Tree:
                 _EXPECTED.get(token.type, f"{token} is not part of a formula"), token.line or 1, token.column or 1
             )
     try:
-        tree = _parser().parse(tokens)  # type: ignore[arg-type]
+        tree = _parser().parse(tokens)
     except UnexpectedInput as error:
-        token = getattr(error, "token", None)
-        if token is None or token.type == "$END":
+        found = getattr(error, "token", None)
+        if found is None or found.type == "$END":
             last = tokens[-1] if tokens else Token("WORD", "", line=1, column=1)
             raise ReadingError("the formula ends too early", last.line or 1, last.column or 1) from None
         reason = _EXPECTED.get(
-            token.type, "this cannot be read here: a side is a formula such as \\frac{1}{N} (p_{ik} - y_{ik})"
+            found.type, "this cannot be read here: a side is a formula such as \\frac{1}{N} (p_{ik} - y_{ik})"
         )
-        raise ReadingError(reason, token.line or 1, token.column or 1) from None
+        raise ReadingError(reason, found.line or 1, found.column or 1) from None
     _check_depth(tree)
     return tree
 

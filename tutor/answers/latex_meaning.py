@@ -162,7 +162,7 @@ class Meaning:
             return self._named(tree, bases, atom, below, above, primes)
         if primes:
             raise self.refuse(tree, "a prime stands at a function, as \\sigma'(z), or at an index, as k'")
-        if atom.data == "leaf" and atom.children[0].type == "NUMBER":
+        if atom.data == "leaf" and look.token_of(atom).type == "NUMBER":
             return self._numeral(tree, atom, below, above)
         return self.scripted(tree, self.atom(atom), below, above)
 
@@ -194,7 +194,7 @@ class Meaning:
     def spellings(self, atom: Tree) -> list[str] | None:
         """The names that an atom may stand for; None if it is no name."""
         if atom.data == "leaf":
-            token = atom.children[0]
+            token = look.token_of(atom)
             if token.type in ("WORD", "ROMAN"):
                 return [str(token)]
             if token.type == "GREEK":
@@ -606,7 +606,7 @@ class Meaning:
         return method(atom)
 
     def _leaf(self, atom: Tree) -> Value:
-        token = atom.children[0]
+        token = look.token_of(atom)
         if token.type == "CONST":
             return Value(self.name(atom, str(token)))
         if token.type == "ONE":
@@ -751,7 +751,7 @@ class Meaning:
         if word == "d" and len(parts) == 2 and len(first.children) == 1:
             return parts[1]
         if word.startswith("d") and len(word) > 1 and len(parts) == 1 and not self.names.is_value(word):
-            token = atom.children[0]
+            token = look.token_of(atom)
             inner = Token(
                 "WORD" if token.type == "WORD" else "ROMAN", word[1:], start_pos=token.start_pos, end_pos=token.end_pos
             )

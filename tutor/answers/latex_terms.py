@@ -119,7 +119,7 @@ class Chain:
         part = self.parts[self.position]
         atom = part.children[0]
         if atom.data == "leaf":
-            token = atom.children[0]
+            token = look.token_of(atom)
             if token.type == "PARTIAL":
                 return self._inline_derivative()
             if token.type == "NABLA":
@@ -148,18 +148,13 @@ class Chain:
     def _inline_derivative(self) -> Value:
         r"""`\partial L / \partial W`"""
         start, parts = self.position, self.parts
-        shape = parts[start : start + 5]
-        if (
-            len(shape) == 5
-            and str(shape[2]) == "/"
-            and isinstance(shape[2], Token)
-            and look.unit_of(shape[3], "PARTIAL")
-        ):
-            if isinstance(shape[1], Tree) and isinstance(shape[4], Tree):
-                made = self.m.derivative(shape, shape[:2], shape[3:])
-                if made is not None:
-                    self.position += 5
-                    return made
+        taken = parts[start : start + 5]
+        kinds = ["/" if isinstance(part, Token) and str(part) == "/" else type(part) for part in taken]
+        if kinds == [Tree, Tree, "/", Tree, Tree] and look.unit_of(taken[3], "PARTIAL"):
+            made = self.m.derivative(taken, taken[:2], taken[3:])
+            if made is not None:
+                self.position += 5
+                return made
         loss = self.m.names.losses[0] if self.m.names.losses else "L"
         raise self.m.refuse(parts[start], rf"\partial stands in a derivative: \frac{{\partial {loss}}}{{\partial W}}")
 
@@ -267,9 +262,8 @@ class Chain:
         bound = [limit.items[0].name if isinstance(limit, lang.Sequence) else limit.name for limit in limits]  # type: ignore[attr-defined]
         if name not in ("Sum",):
             self._scope(begun, bound, shown)
-        if body.shape is None or body.shape:
-            if not look.has_entries(body.node):
-                raise m.refuse(self.parts[begun:], f"after {shown} stand single entries: give every name its indices")
+        if body.shape != () and not look.has_entries(body.node):
+            raise m.refuse(self.parts[begun:], f"after {shown} stand single entries: give every name its indices")
         node = body.node
         if mask is not None:
             neutral = {"Sum": 0, "Product": 1}.get(name)
@@ -291,7 +285,7 @@ class Chain:
         factors = [p for p in self.parts[begun:] if isinstance(p, Tree)]
         if len(factors) > 1 and not look.big(factors[0]):
             for factor in factors:
-                letters = {c for token in factor.scan_values(lambda t: t.type == "WORD") for c in str(token)}
+                letters = {c for token in factor.scan_values(_is_word) for c in str(token)}
                 if not letters & set("".join(bound)):
                     raise self.m.two_ways(
                         factor, f"what stands after {shown}", ("inside it", "outside it"), "write parentheses"
@@ -436,6 +430,10 @@ class Chain:
             return m.scripted(following, value, below, above)
         ones = Value(m.number(part, 1), None, ones=True)
         return m.raised(part, ones, above) if above is not None else ones
+
+
+def _is_word(token: Token) -> bool:
+    return token.type == "WORD"
 
 
 class Limits:

@@ -10,14 +10,14 @@ from tutor.answers import language as lang
 from tutor.answers.python import MAX_DEPTH
 
 
-def start_of(node: Tree | Token) -> int:
+def start_of(node: Any) -> int:
     """The position of its first symbol."""
     while isinstance(node, Tree):
         node = node.children[0]
     return node.start_pos or 0
 
 
-def end_of(node: Tree | Token) -> int:
+def end_of(node: Any) -> int:
     """The position after its last symbol."""
     while isinstance(node, Tree):
         node = node.children[-1]
@@ -33,7 +33,14 @@ def pairs(tree: Tree) -> list[tuple[Token, Tree]]:
 
 
 def leaf(tree: Any, kind: str) -> bool:
-    return isinstance(tree, Tree) and tree.data == "leaf" and tree.children[0].type == kind
+    return isinstance(tree, Tree) and tree.data == "leaf" and token_of(tree).type == kind
+
+
+def token_of(tree: Tree) -> Token:
+    """The symbol that a leaf is, or that an accent begins with."""
+    found = tree.children[0]
+    assert isinstance(found, Token)
+    return found
 
 
 def unit_of(part: Any, kind: str) -> bool:

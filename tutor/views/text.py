@@ -67,6 +67,8 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
         rows = [(f"{g.symbol_name}", shape_text(g.shape)) for g in content.given]
         blocks.append(_block("Given from above", rows))
     blocks += [_section(s, writer, checks.get(s.gradient.name)) for s in content.sections]
+    if not content.sections and not content.given:
+        blocks.append(f"d{d.exercise.ends[0].name} = 1: the loss by itself")
     if content.values:
         blocks.append(_block("Then", [(formula(q, writer), shape_text(q.shape)) for q in content.values]))
     if closed:
