@@ -1,6 +1,5 @@
 """The answer language: what reads, as what, and what is refused, with its place and what is allowed instead."""
 
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -490,8 +489,10 @@ INDEX_STYLE = [
     ("h[i] = ArgMaxOver(x[i,j], (j, 0, 1))", lambda v: v["x"][:, :2].argmax(1)),
     ("h[i,j] = where(x[i,j] - x[i,0], 1, 0)", lambda v: (v["x"] != v["x"][:, :1]).double()),
     ("h[i,j] = 1 - (x[i,j] > 0)*(y[i,j] > 0)", lambda v: 1 - ((v["x"] > 0) & (v["y"] > 0)).double()),
-    ("A = x.T @ x + torch.eye(4)\nh[p,q] = Inverse(A)[q,p]*LogDet(A)",
-     lambda v: (a := v["x"].T @ v["x"] + torch.eye(4)).inverse().T * a.logdet()),
+    (
+        "A = x.T @ x + torch.eye(4)\nh[p,q] = Inverse(A)[q,p]*LogDet(A)",
+        lambda v: (a := v["x"].T @ v["x"] + torch.eye(4)).inverse().T * a.logdet(),
+    ),
     ("h[i] = Sum(1, j)", lambda v: torch.full((3,), 4.0, dtype=torch.float64)),
     ("h[i] = Mean(x[i,j], j)", lambda v: v["x"].mean(1)),
     ("h[i] = Product(x[i,j], j)", lambda v: v["x"].prod(1)),

@@ -159,7 +159,8 @@ def show(exercise: str) -> int:
 def derive(exercise: str, wrt: str | None, closed: bool, form: str, verify: bool) -> int:
     """The gradients of an exercise or a formula, step by step.
 
-    EXPR is a formula of scalars, or with indices as in Sum(x[i]*w[i], i); put it in quotes, and -- before one that begins with -:
+    EXPR is a formula of scalars, or with indices as in Sum(x[i]*w[i], i); put it in quotes, and -- before one that
+    begins with -:
 
     \b
         tutor derive "(w*x + b - y)**2" --wrt w

@@ -99,9 +99,11 @@ _ROMAN = "mathrm operatorname text textrm textit textbf texttt textsf mathup tex
 _INSIDE = ("aligned", "align", "alignat", "alignedat", "gather", "gathered", "equation", "split", "multline", "flalign",
            "eqnarray", "math", "displaymath")  # fmt: skip
 _CASES = ("cases", "dcases", "rcases")
-_DANGEROUS = ("input", "include", "write", "immediate", "openin", "openout", "read", "catcode", "def", "edef", "gdef",
-              "xdef", "let", "newcommand", "renewcommand", "providecommand", "csname", "expandafter", "loop",
-              "usepackage", "special", "directlua", "includegraphics", "DeclareMathOperator", "newenvironment")  # fmt: skip
+_DANGEROUS = (
+    "input include write immediate openin openout read catcode def edef gdef xdef let newcommand "
+    "renewcommand providecommand csname expandafter loop usepackage special directlua includegraphics "
+    "DeclareMathOperator newenvironment"
+).split()
 
 _CHARACTERS = {
     "+": ("SIGN", "+"), "-": ("SIGN", "-"), "*": ("OP", "star"), "/": ("OP", "/"), "<": ("REL", "<"), ">": ("REL", ">"),

@@ -432,8 +432,8 @@ class Chain:
         return m.raised(part, ones, above) if above is not None else ones
 
 
-def _is_word(token: Token) -> bool:
-    return token.type == "WORD"
+def _is_word(token: Any) -> bool:
+    return isinstance(token, Token) and token.type == "WORD"
 
 
 class Limits:

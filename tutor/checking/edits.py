@@ -117,7 +117,7 @@ def _scaled(s: Search, p: Place) -> Offer:
     if s.symptom == "scaled" if summand else p.parent is not None:
         return  # the whole where the whole is off, else one of several terms
     if p.parent is None and s.ratio is not None:
-        yield from _rescaled(s, p.node, s.ratio)
+        yield from _rescaled(s, p.node, s.ratio, [(), *((n,) for n in s.sizes)])
     for text in (2, 0.5):
         yield binary(number(text), "*", p.node)
     for size in s.sizes:
@@ -128,11 +128,16 @@ def _scaled(s: Search, p: Place) -> Offer:
         yield binary(p.node, "/", binary(named(size), "**", number(0.5)))
 
 
-def _rescaled(s: Search, node: lang.Expression, ratio: float) -> Offer:
+def _scaled_by_two_sizes(s: Search, p: Place) -> Offer:
+    """a -> a/(N*D)"""
+    if p.parent is None and s.ratio is not None:
+        pairs = [(a, b) for n, a in enumerate(s.sizes) for b in s.sizes[n:]]
+        yield from _rescaled(s, p.node, s.ratio, pairs)
+
+
+def _rescaled(s: Search, node: lang.Expression, ratio: float, products: list[tuple[str, ...]]) -> Offer:
     """By one over the ratio, where that is a simple number times or over sizes."""
     sizes = s.here.draw.sizes
-    some = [n for n in s.sizes if sizes[n] > 1]
-    products = [(), *((n,) for n in some), *((a, b) for n, a in enumerate(some) for b in some[n:])]
     for names in products:
         extent = prod(sizes[n] for n in names)
         for op, left in (("/", ratio / extent), ("*", ratio * extent)):
@@ -761,6 +766,7 @@ EDITS: tuple[Row, ...] = (
     Row(_numbers, 7, 7, 45),
     Row(_mean_or_sum, 8, 8, 12),
     Row(_scaled, 26, 9, 60),
+    Row(_scaled_by_two_sizes, 99, 21.8, 99),
     Row(_near_names, 9, 20, 13, ("value", "index")),
     Row(_renamed, 9.5, 20.5, 13.5),
     Row(_comparisons, 10, 30, 61, ("value", "index")),

@@ -38,9 +38,7 @@ class SegmentState:
 
 
 class SheetJudge(Judge):
-    def __init__(
-        self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool = False, repairs: bool = True
-    ):
+    def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool = False, repairs: bool = True):
         sheet = _with_sizes_checked(exercise, sheet)
         self.repairs = repairs
         super().__init__(exercise, seed, lenient, points(exercise, seed, sheet.sizes or None))

@@ -291,6 +291,4 @@ def _function(row: Any, x: Any) -> Any:
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {op: library.OPERATOR[op] for op in ("+", "-", "*", "/", "<", "<=",
                                                                                     ">", ">=", "==", "!=")}  # fmt: skip
-_ROWS = {
-    name: row for row in FUNCTIONS.values() for name in (row.name, row.torch.rpartition(".")[2], *row.spellings)
-}
+_ROWS = {name: row for row in FUNCTIONS.values() for name in (row.name, row.torch.rpartition(".")[2], *row.spellings)}

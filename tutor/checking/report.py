@@ -226,8 +226,6 @@ class Report(Shown):
         }
 
 
-
-
 def _divergence(first: LineReport) -> dict[str, Any]:
     cell = {} if first.cell is None else {"cell": first.cell}
     return {"line": first.line, "quantity": first.quantity, **cell}

@@ -120,8 +120,6 @@ class Contrast(Shown):
         }  # fmt: skip
 
 
-
-
 def contrast(a: Exercise | str | Path, b: Exercise | str | Path, seed: int = 0) -> Contrast:
     """Compare the gradients of two exercises, or of two members of a family (addresses are loaded)."""
     left, right = (e if isinstance(e, Exercise) else load(e) for e in (a, b))
