@@ -209,7 +209,8 @@ MEANT = [
     (SOFTMAX, r"dz_{ik} = 1/N \sum_{k'} p_{ik'}", "dz[i,k] = 1/N*Sum(p[i,k_], k_)"),
     (SOFTMAX, r"dz = \sigma(z) \odot (1 - \sigma(z))", "dz = sigmoid(z)*(1 - sigmoid(z))"),
     (SOFTMAX, r"dz = \sigma'(z) \odot dp", "dz = (1 - sigmoid(z))*sigmoid(z)*dp"),
-    (SOFTMAX, r"dz_{ik} = \begin{cases} (p_{ik}-1)/N & \text{if } y_{ik} = 1 \\ p_{ik}/N, & \text{otherwise}\\ \end{cases}",
+    (SOFTMAX,
+     r"dz_{ik} = \begin{cases} (p_{ik}-1)/N & \text{if } y_{ik}=1 \\ p_{ik}/N, & \text{otherwise}\\ \end{cases}",
      "dz[i,k] = where(y[i,k] == 1, (p[i,k] - 1)/N, p[i,k]/N)"),
     (SOFTMAX, r"\boxed{dW = x^\top dz}", "dW = x.T @ dz"),
     (SOFTMAX, r"∂L/∂z_{ik} = (p_{ik} − y_{ik})/N", "dz[i,k] = (p[i,k] - y[i,k])/N"),
@@ -279,11 +280,11 @@ def test_places_are_those_of_the_text():
 # -- chains, documents -----------------------------------------------------------------------------------------
 
 ALIGNED = r"""\begin{align*}
-\frac{\partial L}{\partial z_{ik}} &= \sum_{k'} \frac{\partial L}{\partial p_{ik'}} \frac{\partial p_{ik'}}{\partial z_{ik}} && \text{chain rule} \\
+\partial L/\partial z_{ik} &= \sum_j \frac{\partial L}{\partial p_{ij}} \frac{\partial p_{ij}}{\partial z_{ik}} && \text{chain} \\
 &= \frac{1}{N} \left(p_{ik} - y_{ik}\right) \label{eq:1} \\
 &= \frac{1}{N} p_{ik}
    - \frac{1}{N} y_{ik} \nonumber \\[4pt]
-\frac{\partial L}{\partial W_{jk}} &= \sum_i x_{ij} \frac{\partial L}{\partial z_{ik}}, & \frac{\partial L}{\partial b_k} &= \sum_i dz_{ik} \tag{2}
+\frac{\partial L}{\partial W_{jk}} &= \sum_i x_{ij} dz_{ik}, & \frac{\partial L}{\partial b_k} &= \sum_i dz_{ik} \tag{2}
 \end{align*}"""
 
 
@@ -308,7 +309,7 @@ def test_local_derivatives_are_judged_and_used():
         \frac{\partial p_{ik}}{\partial s_i} = -\frac{e_{ik}}{s_i^2} \\
         \frac{\partial p_{ik}}{\partial e_{ik}} = \frac{1}{s_i} \\
         \frac{\partial L}{\partial p_{ik}} = -\frac{y_{ik}}{N p_{ik}} \\
-        \frac{\partial L}{\partial s_i} = \sum_k \frac{\partial L}{\partial p_{ik}} \frac{\partial p_{ik}}{\partial s_i} \\
+        \partial L / \partial s_i = \sum_k \frac{\partial L}{\partial p_{ik}} \frac{\partial p_{ik}}{\partial s_i} \\
         de_{ik} = \frac{\partial L}{\partial p_{ik}}\frac{\partial p_{ik}}{\partial e_{ik}} + ds_i"""
     report = tutor.check(SOFTMAX, text)
     assert {line.quantity: line.verdict for line in report.lines} == dict.fromkeys(
@@ -358,11 +359,11 @@ REFUSED = [
     (SOFTMAX, r"dz_{ik} = \mathbb{1}[k = 1]", 22, "counted from 0 or as counted from 1"),
     (SOFTMAX, r"dz = e^2", 6, r"the exponential function, .* or as a power of the exercise's e"),
     (SOFTMAX, r"dz = p(1-p)", 6, r"two matrices of shape \(N, K\) have no matrix product; entry by entry it is \\odot"),
-    (SOFTMAX, r"dz = p \cdot y", 6, r"\\cdot between whole tensors can be read as a matrix product, A B or as a product entry by entry"),
+    (SOFTMAX, r"dz = p \cdot y", 6, r"\\cdot between whole tensors can be read as a matrix product, A B or"),
     (SOFTMAX, r"dz = e/s", 6, r"an axis \(N,\) beside \(N, K\); write the indices"),
     (SOFTMAX, r"db_k = \sum_i p_{ik} - y_{ik}", 27, r"\\sum_\{i\} ends before the next \+ or -"),
     (SOFTMAX, r"dz_{ik} = \prod_{k'} p_{ik'} s_i", 30, "inside it or as outside it"),
-    (SOFTMAX, r"dz_{ik} = \sum_{k'=1}^{K-1} p_{ik'}", 23, "counted from 0, without the first or as counted from 1, without the last"),
+    (SOFTMAX, r"dz_{ik} = \sum_{k'=1}^{K-1} p_{ik'}", 23, "counted from 0, without the first or as counted from 1"),
     (SOFTMAX, r"dW = X^\top dz", 6, 'X is not a name of the exercise .*; did you mean "x"'),
     (SOFTMAX, r"dW = x_ij dz", 6, r"x has 2 axes, and 1 index here; .* in braces, x_\{ik\}"),
     (SOFTMAX, r"dz_{ik} = z_{ik}^10", 19, r"write x\^\{10\}"),
@@ -448,10 +449,11 @@ def test_a_tower_of_powers_is_judged_and_not_computed():
 
 
 TOKENS = (
-    r"\frac { } _{ik} _ ^ ^\top ^{-1} ^{(1)} \partial L z x W p y dz dW ( ) [ ] | \left( \right) \hat \bar \mathbf{1} \mathbb{1} "
-    r"\log \max_k \max \arg\max_k \begin{cases} \end{cases} & \\ = + - \cdot \odot / , . \text{if} \text{words} \delta_{ik} "
-    r"\nabla_W \mathrm{d} \sigma ' e i k 1 2 0 N \, \quad \sqrt \sqrt[ 1_{ \{ \} < > \ne \infty \sum_ \boxed{ \label{a} $ $$ \[ \] %"
-).split(" ")  # fmt: skip
+    r"\frac { } _{ik} _ ^ ^\top ^{-1} ^{(1)} \partial L z x W p y dz dW ( ) [ ] | \left( \right) \hat \bar "
+    r"\mathbf{1} \mathbb{1} \log \max_k \max \arg\max_k \begin{cases} \end{cases} & \\ = + - \cdot \odot / , . "
+    r"\text{if} \text{words} \delta_{ik} \nabla_W \mathrm{d} \sigma ' e i k 1 2 0 N \, \quad \sqrt \sqrt[ 1_{ "
+    r"\{ \} < > \ne \infty \sum_ \boxed{ \label{a} $ $$ \[ \] %"
+).split()
 
 
 @settings(max_examples=300, deadline=None)

@@ -79,6 +79,7 @@ EXAMPLES = {
     "_local_factors": (TANH, UPSTREAM, "dz1 = dh1", 7, "dh1", "dh1*(1 - torch.tanh(z1)**2)"),
     "_paths": ("deep-chain:depth=3", "", "df2 = f2*cos(f2)", 7, "f2*cos(f2)", "f2*cos(f2) + torch.sin(f2)"),
     "_scaled": (SR, "", "dz = p - y", 6, "p - y", "(p - y)/N"),
+    "_scaled_by_two_sizes": (MLP, "", "dy_pred = 2*(y_pred - y)", 11, "2*(y_pred - y)", "2*(y_pred - y)/(N*D2)"),
     "_summed": (SR, "dz = (p - y)/N\n", "db = dz", 6, "dz", "dz.sum(0)"),
     "_wrapped": (MAE, "", "dy_pred = y_pred - y", 11, "y_pred - y", "sign(y_pred - y)"),
 }  # fmt: skip

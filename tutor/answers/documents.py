@@ -31,7 +31,6 @@ _PYTHON = ("", "py", "python", "python3", "torch", "pytorch", "numpy")
 _LATEX = ("latex", "tex", "math", "katex")
 _FENCE = re.compile(r"[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?P<language>[\w+-]*)[^`\n]*$")
 _HEADER = re.compile(r"^\s*(?:<!--|#|%)\s*(?P<key>exercise|sizes)\s*[:：]\s*(?P<value>.*?)\s*(?:-->\s*)?$")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
@@ -271,10 +270,8 @@ def _markdown(text: str, line: int, cell: int | None = None) -> list[Block]:
     """Fenced code and mathematics in order; other fences, code spans and comments are prose."""
     fences = list(_fences(text))
     prose = list(text)
-    for start, stop in [
-        *((begun, ended) for begun, ended, *_ in fences),
-        *(found.span() for pattern in (_COMMENT, _SPAN) for found in pattern.finditer(text)),
-    ]:
+    spans = (found.span() for found in _SPAN.finditer(text))
+    for start, stop in [*((begun, ended) for begun, ended, *_ in fences), *_comments(text), *spans]:
         prose[start:stop] = ["\n" if c == "\n" else " " for c in text[start:stop]]
     outside = "".join(prose)
     placed = [(start, [Block("latex", text, line, start, stop, cell)]) for start, stop in regions(outside, whole=False)]
@@ -283,6 +280,13 @@ def _markdown(text: str, line: int, cell: int | None = None) -> list[Block]:
     for begun, _, language, start, stop in fences:
         placed.append((begun, list(_fenced(text, line, language, start, stop, cell))))
     return [block for _, several in sorted(placed, key=lambda each: each[0]) for block in several]
+
+
+def _comments(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of every HTML comment."""
+    end = 0
+    while (start := text.find("<!--", end)) >= 0 and (end := text.find("-->", start)) >= 0:
+        yield start, end + 3
 
 
 def _fences(text: str) -> Iterator[tuple[int, int, str, int, int]]:

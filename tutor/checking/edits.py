@@ -6,9 +6,10 @@ shape, or one constant factor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,7 @@ def _scaled_by_two_sizes(s: Search, p: Place) -> Offer:
         yield from _rescaled(s, p.node, s.ratio, pairs)
 
 
-def _rescaled(s: Search, node: lang.Expression, ratio: float, products: list[tuple[str, ...]]) -> Offer:
+def _rescaled(s: Search, node: lang.Expression, ratio: float, products: Sequence[tuple[str, ...]]) -> Offer:
     """By one over the ratio, where that is a simple number times or over sizes."""
     sizes = s.here.draw.sizes
     for names in products:
@@ -144,8 +145,8 @@ def _rescaled(s: Search, node: lang.Expression, ratio: float, products: list[tup
             near = Fraction(left).limit_denominator(12)
             if near and abs(near.numerator) <= 12 and abs(float(near) - left) <= 1e-9 * abs(left):
                 made = _times(1 / near, node)
-                for n in names:
-                    made = binary(made, op, named(n))
+                if names:
+                    made = binary(made, op, reduce(lambda a, b: binary(a, "*", b), map(named, names)))
                 if made is not node:
                     yield made
                 if not names:

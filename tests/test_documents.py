@@ -1,0 +1,345 @@
+"""Markdown, notebooks and LaTeX documents as sheets: what counts, in which order, and where it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tutor
+from tutor.answers import documents
+from tutor.answers import language as lang
+from tutor.checking.sheets import check_sheets, sheet_text
+from tutor.errors import ReadingError, TutorError, UsageError
+
+SOFTMAX = tutor.load("softmax-regression")
+LINE = tutor.load("linear-regression")
+
+MARKDOWN = r"""<!-- exercise: softmax-regression -->
+# My derivation
+
+There are $N$ rows, and $dW = 3$ is a remark. `dz = 17` is too.
+
+```python
+r = p - y
+dz = r / N
+```
+
+so that
+
+$$
+\frac{\partial L}{\partial W} = x^\top \frac{\partial L}{\partial z}
+$$
+
+```bash
+dz = 42
+```
+
+~~~ latex
+db_k = \sum_i dz_{ik}   % over the batch
+~~~
+"""
+
+
+def cell(kind, *lines, **more):
+    return {
+        "cell_type": kind,
+        "metadata": {},
+        "source": [f"{line}\n" for line in lines[:-1]] + list(lines[-1:]),
+        **more,
+    }
+
+
+def notebook(*cells, **more):
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": list(cells), **more})
+
+
+NOTEBOOK = notebook(
+    cell("markdown", "# exercise: softmax-regression", "Some words, $N$ of them."),
+    cell("code", "%matplotlib inline", "import pandas as pd", "pd.read_csv('x.csv').plot()", "!pip install x", "n = 3"),
+    cell(
+        "code", "", "dz = (p - y)/N", "dW = x.T @ dz", outputs=[{"data": {"text/plain": "dz = 42"}}], execution_count=1
+    ),
+    cell(
+        "markdown",
+        "Then",
+        "$$",
+        r"\frac{\partial L}{\partial b_k} = -\sum_i dz_{ik}",
+        "$$",
+        "```",
+        "dx = dz @ W.T",
+        "```",
+    ),
+    cell("raw", "dz = 42"),
+)
+
+
+def parts_of(text, kind):
+    return documents.parts(text, kind)
+
+
+def sheet_of(text, kind, exercise=SOFTMAX):
+    [part] = parts_of(text, kind)
+    return part.sheet(exercise)
+
+
+def given_names(sheet):
+    return [(s.line, lang.root(s.targets[0]).name) for s in sheet.statements if isinstance(s, lang.Assign)]
+
+
+# -- kinds ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "kind"), [
+    ("a.md", "markdown"), ("A.MD", "markdown"), ("x/y.ipynb", "notebook"), ("a.tex", "latex"), ("a.py", "python"),
+    ("a.txt", None), ("a", None), ("-", None),
+])  # fmt: skip
+def test_a_file_is_written_as_its_suffix_says(name, kind):
+    assert documents.kind_of(name) == kind
+
+
+@pytest.mark.parametrize(("text", "kind"), [
+    ("dz = p - y", "python"), (MARKDOWN, "markdown"), (NOTEBOOK, "notebook"), (r"dz = \frac{p}{N}", "latex"),
+])  # fmt: skip
+def test_a_text_without_a_suffix_says_it_itself(text, kind):
+    assert documents.kind_of_text(text) == kind
+    assert tutor.check(SOFTMAX, text).lines
+
+
+# -- Markdown -----------------------------------------------------------------------------------------------
+
+
+def test_fences_and_mathematics_count_in_their_order():
+    [part] = parts_of(MARKDOWN, "markdown")
+    assert part.exercise == "softmax-regression"
+    sheet = part.sheet(SOFTMAX)
+    assert given_names(sheet) == [(7, "r"), (8, "dz"), (14, "dW"), (22, "db")]
+    report = tutor.check(SOFTMAX, sheet)
+    assert report.correct and [line.line for line in report.lines] == [8, 14, 22]
+
+
+@pytest.mark.parametrize(
+    "language", ["", "py", "python", "Python", "python3", "torch", "{python}", "{.python}", "py title=x"]
+)
+def test_fences_of_python(language):
+    assert given_names(sheet_of(f"x\n```{language}\ndz = p\n```\n", "markdown")) == [(3, "dz")]
+
+
+@pytest.mark.parametrize("language", ["latex", "tex", "math", "LaTeX"])
+def test_fences_of_mathematics(language):
+    text = f"```{language}\ndz = \\frac{{p}}{{N}}\n```\n```{language}\n\\begin{{align}}\ndW &= x^\\top dz\n\\end{{align}}\n```"
+    assert given_names(sheet_of(text, "markdown")) == [(2, "dz"), (6, "dW")]
+
+
+@pytest.mark.parametrize("text", [
+    "```bash\ndz = p\n```", "```json\n{}\n```", "dz = p", "`dz = p`", "<!-- $$dz = p$$ -->", "`$$ dz = p $$`",
+    "costs $5 or dz = $6", "and $dz = p$ here", "```text\n$$dz = p$$\n```",
+])  # fmt: skip
+def test_what_does_not_count_in_markdown(text):
+    assert sheet_of(text, "markdown").statements == []
+
+
+@pytest.mark.parametrize(("text", "line"), [
+    ("````python\n```\ndz = p\n```\n````", 3), ("- a list\n\n  ```python\n  dz = p\n  ```", 4),
+    ("```python\ndz = p", 2), ("$$dz = p$$", 1), ("a\n\n\\[\ndz = p\n\\]", 4), ("$dz = p$", 1), ("1. $dz = p$.", 1),
+    ("a\n\\begin{align*}\ndz &= p\n\\end{align*}", 3), ("a\r\n```python\r\ndz = p\r\n```", 3),
+])  # fmt: skip
+def test_where_lines_are(text, line):
+    statements = [s for s in sheet_of(text, "markdown").statements if isinstance(s, lang.Assign)]
+    assert [s.line for s in statements] == [line]
+
+
+def test_names_given_in_code_are_known_in_mathematics_and_the_reverse():
+    text = (
+        "```\nr = p - y\n```\n$$dz = r/N, \\quad q = 2 dz$$\n```\ndW = x.T @ q / 2\n```\n$$db = \\mathbf 1^\\top dz$$"
+    )
+    assert tutor.check(SOFTMAX, sheet_of(text, "markdown")).correct
+
+
+def test_a_bad_block_does_not_hide_the_others():
+    text = "```python\ndz = p -\n```\n$$dW = x^\\top \\oops$$\n```python\ndb = dz.sum(0)\n```"
+    first, second, third = sheet_of(text, "markdown").statements
+    assert isinstance(first, lang.Unreadable) and first.line == 2
+    assert isinstance(second, lang.Unreadable) and (second.line, second.target) == (4, "dW")
+    assert isinstance(third, lang.Assign) and third.line == 6
+
+
+# -- headers ------------------------------------------------------------------------------------------------------
+
+
+def test_headers_divide_a_file():
+    text = (
+        "<!-- exercise: linear-regression -->\n$$dw = 2(\\hat y - y)x$$\n"
+        "```python\ndb = 2*(y_pred - y)\n# exercise: softmax-regression\n# sizes: N=2\ndz = (p - y)/N\n```\n"
+        "<!-- exercise: sgd-step -->\n"
+    )
+    parts = parts_of(text, "markdown")
+    assert [part.exercise for part in parts] == ["linear-regression", "softmax-regression", "sgd-step"]
+    assert given_names(parts[0].sheet(LINE)) == [(2, "dw"), (4, "db")]
+    second = parts[1].sheet(SOFTMAX)
+    assert given_names(second) == [(7, "dz")] and second.sizes == {"N": 2} and second.sizes_line == 6
+
+
+def test_headers_of_latex_stand_in_comments():
+    text = (
+        "% exercise: linear-regression\n\\[dw = 2(\\hat y - y)x\\]\n% exercise: softmax-regression\n\\[dz = (p-y)/N\\]"
+    )
+    parts = parts_of(text, "latex")
+    assert [(part.exercise, len(part.blocks)) for part in parts] == [
+        ("linear-regression", 2),
+        ("softmax-regression", 2),
+    ]
+    bare = parts_of("% exercise: softmax-regression\ndz = (p-y)/N", "latex")
+    assert bare[0].exercise == "softmax-regression" and given_names(bare[0].sheet(SOFTMAX)) == [(2, "dz")]
+
+
+def test_a_header_that_names_a_file_is_refused():
+    with pytest.raises(ReadingError, match="an exercise is named by its id"):
+        check_sheets("<!-- exercise: ../x.py -->\n```\ndz = p\n```", kind="markdown")
+    with pytest.raises(UsageError, match="does not say which exercise"):
+        check_sheets("$$dz = p$$", kind="markdown")
+
+
+# -- notebooks -----------------------------------------------------------------------------------------------------
+
+
+def test_a_notebook_is_a_sheet_and_the_report_names_its_cells():
+    report = tutor.check(SOFTMAX, NOTEBOOK)
+    assert [(line.quantity, line.cell, line.line, line.verdict) for line in report.lines] == [
+        ("dz", 3, 2, "correct"), ("dW", 3, 3, "correct"), ("db", 4, 3, "wrong"), ("dx", 4, 6, "correct"),
+    ]  # fmt: skip
+    found = report.to_dict()
+    assert found["first_divergence"] == {"line": 3, "quantity": "db", "cell": 4}
+    assert found["lines"][0]["cell"] == 3
+    assert "cell 4, line 3:" in str(report) and "look at line 3 of cell 4" in str(report)
+
+
+def test_code_that_gives_nothing_judged_is_passed_over_in_a_notebook():
+    report = tutor.check(SOFTMAX, NOTEBOOK)
+    passed = ["line 1 of cell 2: passed over: %matplotlib inline", "line 4 of cell 2: passed over: !pip install x"]
+    assert set(passed) <= set(report.notes)
+    assert any("line 3 of cell 2: passed over: pd.read_csv" in note for note in report.notes)
+
+
+def test_a_bad_line_in_a_cell_with_an_answer_is_unreadable():
+    report = tutor.check(SOFTMAX, notebook(cell("code", "dz = (p - y)/N", "dW = x.T @@ dz")))
+    assert [(line.cell, line.line, line.verdict) for line in report.lines] == [(1, 1, "correct"), (1, 2, "unreadable")]
+
+
+def test_what_follows_says_in_which_cell_the_cause_is():
+    report = tutor.check(SOFTMAX, notebook(cell("code", "dz = (y - p)/N"), cell("code", "", "dW = x.T @ dz")))
+    assert report.lines[1].reason == "sound, given dz as it stands on line 1 of cell 1"
+
+
+def test_cell_magics():
+    cells = [cell("code", "%%latex", r"\[ dz = \frac{p - y}{N} \]"), cell("code", "%%time", "dW = x.T @ dz"),
+             cell("code", "%%bash", "db = 42"), cell("code", "db = dz.sum(0)", "db?")]  # fmt: skip
+    report = tutor.check(SOFTMAX, notebook(*cells))
+    assert report.correct and [(line.cell, line.line) for line in report.lines] == [(1, 2), (2, 2), (4, 1)]
+
+
+def test_the_report_of_a_notebook_is_valid():
+    schema = json.loads((Path(tutor.__file__).parent / "checking" / "report.schema.json").read_text())
+    line = schema["$defs"]["line"]
+    for found in tutor.check(SOFTMAX, NOTEBOOK).to_dict()["lines"]:
+        assert set(found) <= set(line["properties"]) and set(line["required"]) <= set(found)
+        assert isinstance(found["line"], int) and isinstance(found["column"], int) and isinstance(found["cell"], int)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "its JSON cannot be read"),
+    ("{", "its JSON cannot be read"),
+    ("[" * 100_000, "its JSON cannot be read"),
+    ("[]", "list of cells"),
+    ('{"worksheets": []}', "format 4"),
+    (json.dumps({"cells": [1]}), "cell 1 of the notebook has no text"),
+    (json.dumps({"cells": [{"cell_type": "code", "source": 3}]}), "cell 1 of the notebook has no text"),
+    (json.dumps({"cells": [{"source": ["a", 1]}]}), "cell 1 of the notebook has no text"),
+    (json.dumps({"cells": [{"cell_type": "raw", "source": ""}] * 2001}), "more than 2000 cells"),
+    (notebook(cell("code", "x" * 60_000), cell("markdown", "x" * 60_000)), "more than 100000 characters"),
+    ("{" + " " * 8_000_000 + "}", "at most 8000000 are read"),
+    ('{"cells": [], "x": ' + "1" * 10_000 + "}", "its JSON cannot be read"),
+])  # fmt: skip
+def test_what_is_no_notebook_is_refused(text, words):
+    with pytest.raises(ReadingError, match=words):
+        parts_of(text, "notebook")
+    assert tutor.check(SOFTMAX, _sheet_or_unreadable(text)).verdict == "unreadable"
+
+
+def _sheet_or_unreadable(text):
+    from tutor.checking.check import read_answer
+
+    return read_answer(SOFTMAX, text, "notebook")
+
+
+# -- from the disk ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.md", MARKDOWN), ("a.ipynb", NOTEBOOK.replace("-\\\\sum", "\\\\sum"))])
+def test_files_are_read_by_their_suffix(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    assert tutor.check(SOFTMAX, path).correct
+    [report] = check_sheets(sheet_text(str(path)), kind=documents.kind_of(name))
+    assert report.exercise == "softmax-regression" and report.correct
+
+
+def test_a_notebook_may_be_larger_than_a_sheet(tmp_path):
+    path = tmp_path / "a.ipynb"
+    image = {"data": {"image/png": "A" * 1_000_000}}
+    path.write_text(notebook(cell("code", "dz = (p - y)/N", "dW = x.T @ dz", "db = dz.sum(0)", outputs=[image])))
+    assert tutor.check(SOFTMAX, path).correct
+
+
+def test_a_tex_file_as_the_tutor_writes_it(tmp_path):
+    path = tmp_path / "a.tex"
+    from tutor.views import latex
+
+    path.write_text(latex.derivation(SOFTMAX.derive(), closed=True), encoding="utf-8")
+    report = tutor.check(SOFTMAX, path)
+    assert not [line.text for line in report.lines if line.verdict == "wrong"]
+    assert {line.quantity for line in report.lines if line.verdict == "correct"} >= {"dz", "dW", "db"}
+
+
+# -- hostile ----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=80),
+        st.lists(
+            st.sampled_from(
+                ["```", "```python", "```latex", "~~~", "\n", "$$", "$", "\\[", "\\]", "dz = p", "dW = x.T @ dz", "<!--",
+                 "-->", "# exercise: mlp", "<!-- exercise: softmax-regression -->", "%x", "!y", "`", "{", "\\frac", "é",
+                 "\\begin{align}", "\\end{align}", "% sizes: N=3", "# sizes: N=x", "for i in range(3):", '"""', "\ud800"]
+            ),
+            max_size=25,
+        ).map("\n".join),
+    ),
+    st.sampled_from(["markdown", "latex", "notebook", "python", None]),
+)  # fmt: skip
+def test_no_document_breaks_the_readers(text, kind):
+    for text, kind in ((text, kind), (notebook(cell("markdown", text), cell("code", *text.split("\n"))), "notebook")):
+        try:
+            for part in documents.parts(text, kind):
+                sheet = part.sheet(SOFTMAX)
+                assert all(statement.line >= 1 for statement in sheet.statements)
+                str(tutor.check(SOFTMAX, sheet))
+        except TutorError as error:
+            assert str(error)
+
+
+@pytest.mark.parametrize("text", [
+    "$$\n" * 30_000, "```\n" * 25_000, "`" * 100_000, "<!--" * 25_000, "$$x=1$$\n" * 12_000, "# exercise: mlp\n" * 6_000,
+    "```python\n" * 9_000, "\\begin{align}" * 7_000, "%x\n" * 33_000,
+])  # fmt: skip
+def test_hostile_markdown_is_read_or_refused(text):
+    try:
+        for part in parts_of(text, "markdown"):
+            part.sheet(SOFTMAX)
+    except ReadingError as error:
+        assert str(error)
