@@ -145,7 +145,7 @@ ADDRESSES = [
     "mlp:layers=3,activation=sigmoid",
     "deep-chain:depth=4",
 ]
-EACH = 8
+EACH = 6
 
 
 def right_lines(address, style):
@@ -243,7 +243,7 @@ def test_single_mutations_are_found_and_placed():
                     placed += 1
                 else:
                     missed.append((address, line.text, right, line.repair))
-    assert total > 200
+    assert total > 150
     assert found >= 0.9 * total, missed
     assert placed >= 0.9 * found, missed
 

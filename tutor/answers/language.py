@@ -143,10 +143,11 @@ class Statement:
 
 @dataclass(slots=True)
 class Assign(Statement):
-    """`a = value`, also `a = b = value`"""
+    """`a = value`, also `a = b = value`; `latex` if its text is LaTeX."""
 
     targets: tuple[Expression, ...]
     value: Expression
+    latex: bool = False
 
 
 @dataclass(slots=True)

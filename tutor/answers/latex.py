@@ -352,7 +352,7 @@ class _One:
         if factor is not None:
             node = lang.Binary(node.line, node.column, node.end, "*", node, factor)
         self._define(value)
-        return [lang.Assign(*self._start(whole), (self.target,), node)]
+        return [lang.Assign(*self._start(whole), (self.target,), node, latex=True)]
 
     def _right(self, meaning: Meaning, whole: list[Token], tokens: list[Token]) -> Value:
         self._checked(whole)

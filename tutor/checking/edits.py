@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
@@ -146,11 +145,18 @@ def _rescaled(s: Search, node: lang.Expression, ratio: float, products: Sequence
             if near and abs(near.numerator) <= 12 and abs(float(near) - left) <= 1e-9 * abs(left):
                 made = _times(1 / near, node)
                 if names:
-                    made = binary(made, op, reduce(lambda a, b: binary(a, "*", b), map(named, names)))
+                    made = binary(made, op, _product(names))
                 if made is not node:
                     yield made
                 if not names:
                     break  # over nothing or times nothing is the same
+
+
+def _product(names: Sequence[str]) -> lang.Expression:
+    made: lang.Expression = named(names[0])
+    for name in names[1:]:
+        made = binary(made, "*", named(name))
+    return made
 
 
 def _times(factor: Fraction, node: lang.Expression) -> lang.Expression:

@@ -67,7 +67,7 @@ class Judged:
             right = j.verdict == "correct"
             absolute, relative = (0.0, 0.0) if right else compare.errors(j.given, j.true)
             figures.update(max_abs_error=absolute, max_rel_error=relative)
-            if j.verdict == "wrong":
+            if j.verdict == "wrong" and relative > compare.DOUBLE.relative:
                 figures["worst"] = tuple(Entry(*found) for found in compare.worst(j.given, j.true))
         return LineReport(
             self.line, self.column, self.text, self.name or None, j.verdict, j.sentence,
@@ -203,19 +203,20 @@ class Judge:
         if how == "finite":
             return replace(base, sentence=Sentence("not-finite", {"what": what}))
         found = mistakes.find(fault)
-        return replace(base, mistakes=tuple(found), **self._ratio(fault, found, what))
+        if first is not None and self._same(meaning, first, self.points[0]) == "equal":
+            sizes = ", ".join(f"{name}={extent}" for name, extent in self.points[0].sizes.items())
+            base = replace(base, sentence=Sentence("coincides" if sizes else "differs", {"what": what, "sizes": sizes}))
+        own = true is not None and bool(cases) and not torch.equal(cases[0].true, true)
+        return replace(base, mistakes=tuple(found), **self._ratio(fault, found, what, own))
 
-    def _ratio(self, fault: mistakes.Fault, found: list[Mistake], what: str) -> dict[str, Any]:
+    def _ratio(self, fault: mistakes.Fault, found: list[Mistake], what: str, own: bool = False) -> dict[str, Any]:
+        """`own`: the factor is that to what the learner's earlier lines lead to, not to the truth."""
         if fault.ratios is None or fault.factor is None:
             return {}
-        text = fault.factor.text
         causes = " and ".join(m.message for m in found if m.id in ("factor", "sign"))
-        sentence = (
-            Sentence("ratio", {"ratio": text, "what": what, "causes": causes})
-            if causes
-            else Sentence("ratio-alone", {"ratio": text, "what": what})
-        )
-        return {"ratio": fault.ratios[0], "sentence": sentence}
+        id = "ratio" if causes else "ratio-alone"
+        params = {"ratio": fault.factor.text, "what": what, "causes": causes}
+        return {"ratio": fault.ratios[0], "sentence": Sentence(f"own-{id}" if own else id, params)}
 
     def _same_values_another_shape(self, meaning: Meaning, cases: list[mistakes.Case]) -> Iterator[Mistake]:
         for case, point in zip(cases, self.points, strict=False):

@@ -15,7 +15,7 @@ from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
 from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.precision import RUNS, Doubt, same_at_more_digits
-from tutor.checking.report import NOTES, Mistake, Report, Sentence
+from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, points, worked
 from tutor.errors import UsageError
 from tutor.exercise import Exercise
@@ -489,10 +489,11 @@ class SheetJudge(Judge):
     def _torch_refused(self, segment: Segment, meaning: Meaning, failure: Failure) -> Judgement:
         params = {"error": failure.reason}
         sentence = Sentence("no-value", params)
-        if failure.repair is not None:
-            sentence = Sentence("no-value-repair", {**params, "repair": failure.repair.new})
+        repair = _as_written(failure.repair, segment.statement)
+        if repair is not None:
+            sentence = Sentence("no-value-repair", {**params, "repair": repair.new})
         true = self.true(meaning, self.points[0]) if meaning.kind in JUDGED else None
-        return Judgement("wrong", sentence, None, true, repair=failure.repair, shapes=failure.shapes)
+        return Judgement("wrong", sentence, None, true, repair=repair, shapes=failure.shapes)
 
     def _failed_helper(self, segment: Segment, failure: Failure | None) -> Judgement | None:
         """A helper has no entry of its own, unless torch or the language refuses it."""
@@ -704,6 +705,15 @@ class SheetJudge(Judge):
             value.shape != true.shape or not torch.allclose(value, true.to(value.dtype), rtol=1e-9, atol=1e-12)
         ):
             self.notes.append(Sentence("forward", {"line": line, "name": meaning.name}).render(NOTES))
+
+
+def _as_written(repair: Repair | None, statement: lang.Statement) -> Repair | None:
+    r"""`W.T` is `W^\top` in a line of LaTeX; None where there is no such form."""
+    if repair is None or not getattr(statement, "latex", False):
+        return repair
+    name, _, rest = repair.new.partition(".")
+    written = statement.text.startswith(repair.old, repair.column - statement.start)
+    return replace(repair, new=rf"{name}^\top") if written and rest == "T" and name == repair.old else None
 
 
 def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:

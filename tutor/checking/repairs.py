@@ -41,8 +41,9 @@ from tutor.checking.rewriting import (
     tightness,
     with_part,
 )
-from tutor.checking.truth import Point, Points, points
+from tutor.checking.truth import Point, Points
 from tutor.errors import ReadingError
+from tutor.numeric.sample import sample
 
 if TYPE_CHECKING:
     from tutor.checking.lines import SheetJudge
@@ -59,6 +60,7 @@ MOST_SECOND = 40  # second edits for each of them
 MOST_FUNCTIONS = 4
 MOST_OPERAND = 24  # characters of what stands after an operator that is shown with it
 INDEX_WEIGHT = 4
+MORE_DRAWS = 6  # where a jump lets many formulas agree
 CLOSE = 1e-6  # for the first look only
 
 
@@ -661,12 +663,19 @@ class Search:
         statement = self.line.statement
         at = found.column - statement.start
         text = statement.text[:at] + found.new + statement.text[at + len(found.old) :]
-        for again in _flat(python.read(text)[0].statements):
+        for again in _flat(self._read(text)):
             if isinstance(again, type(statement) if found.old[-1:] != "=" else lang.Statement):
                 value = None if isinstance(again, (lang.Unreadable, lang.Loop)) else self.here.value(again)
                 if value is not None and self._right(value):
                     return True
         return False
+
+    def _read(self, text: str) -> list[lang.Statement]:
+        if not getattr(self.line.statement, "latex", False):
+            return python.read(text)[0].statements
+        from tutor.answers import latex
+
+        return latex.read(text, self.exercise).statements
 
     def _right(self, value: Tensor) -> bool:
         """At the first draw, or all draws of scalars."""
@@ -679,7 +688,8 @@ class Search:
         """Right at other draws too, where a jump lets many formulas agree on a few numbers."""
         if self.targets[0].value.numel() > len(self.judge.points) or not any(_jumps(p.node) for p in self.line.order):
             return True
-        for point in points(self.exercise, self.judge.seed + 1):
+        seed = self.judge.seed + 1
+        for point in self.exercise._cached(("more draws", seed), lambda: _draws(self.exercise, seed)):
             if self.judge.true(self.meaning, point) is None:
                 return True
             replaced = self._gradients(point)
@@ -870,6 +880,10 @@ _INVERSE: dict[str, tuple[Any, Any]] = {  # (left, right) part of a whole, from 
     "*": (lambda whole, other: whole / other, lambda whole, other: whole / other),
     "/": (lambda whole, other: whole * other, lambda whole, other: other / whole),
 }
+
+
+def _draws(exercise: Any, seed: int) -> list[Point]:
+    return [Point(exercise, sample(exercise, seed, draw=n)) for n in range(MORE_DRAWS)]
 
 
 def _stacked(drawn: list[dict[str, Any]]) -> dict[str, Any]:

@@ -506,7 +506,7 @@ class LatexWriter(Writer):
         return rf"{sign}\frac{{{abs(node.p)}}}{{{node.q}}}", PRODUCT
 
     def _NumberSymbol(self, node: NumberSymbol) -> tuple[str, int]:
-        return (r"\pi" if node is S.Pi else "e"), ATOM
+        return (r"\pi" if node is S.Pi else r"\exp(1)" if "e" in self.order else "e"), ATOM
 
     def quotient(self, top: Sequence[Expr], bottom: Sequence[Expr]) -> tuple[str, int]:
         sums = [f for f in top if isinstance(f, ExprWithLimits)]
