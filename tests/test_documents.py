@@ -130,7 +130,8 @@ def test_fences_of_python(language):
 
 @pytest.mark.parametrize("language", ["latex", "tex", "math", "LaTeX"])
 def test_fences_of_mathematics(language):
-    text = f"```{language}\ndz = \\frac{{p}}{{N}}\n```\n```{language}\n\\begin{{align}}\ndW &= x^\\top dz\n\\end{{align}}\n```"
+    content = "\\begin{align}\ndW &= x^\\top dz\n\\end{align}"
+    text = f"```{language}\ndz = \\frac{{p}}{{N}}\n```\n```{language}\n{content}\n```"
     assert given_names(sheet_of(text, "markdown")) == [(2, "dz"), (6, "dW")]
 
 
@@ -323,9 +324,10 @@ def test_a_tex_file_as_the_tutor_writes_it(tmp_path):
     st.sampled_from(["markdown", "latex", "notebook", "python", None]),
 )  # fmt: skip
 def test_no_document_breaks_the_readers(text, kind):
-    for text, kind in ((text, kind), (notebook(cell("markdown", text), cell("code", *text.split("\n"))), "notebook")):
+    lines = notebook(cell("markdown", text), cell("code", *text.split("\n")))
+    for document, written in ((text, kind), (lines, "notebook")):
         try:
-            for part in documents.parts(text, kind):
+            for part in documents.parts(document, written):
                 sheet = part.sheet(SOFTMAX)
                 assert all(statement.line >= 1 for statement in sheet.statements)
                 str(tutor.check(SOFTMAX, sheet))

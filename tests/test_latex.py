@@ -348,6 +348,16 @@ def test_an_open_brace_does_not_swallow_the_next_line():
     assert isinstance(second, lang.Assign)
 
 
+@pytest.mark.parametrize(("exercise", "text", "old", "new"), [
+    (SOFTMAX, r"dz_{ik} = \frac{1}{N}(p_{ik} + y_{ik})", "+ y_{ik}", "- y_{ik}"),
+    (ATTENTION, r"dV = P dO", "P", r"P^\top"),
+])  # fmt: skip
+def test_a_repair_is_written_in_latex(exercise, text, old, new):
+    [line] = tutor.check(exercise, latex.read(text, exercise)).lines
+    assert line.verdict == "wrong" and (line.repair.old, line.repair.new) == (old, new)
+    assert text[line.repair.column - 1 :].startswith(old)
+
+
 # -- what is refused -------------------------------------------------------------------------------------------
 
 REFUSED = [

@@ -307,7 +307,8 @@ def test_the_answer_itself_is_not_given(address, text):
 def test_repairs_can_be_left_out():
     sheet = python.read("dz = p - y")[0]
     report = lines.SheetJudge(tutor.load(SR), sheet, 0, repairs=False).report()
-    assert report.first_divergence is not None and report.first_divergence.repair is None
+    repair = report.first_divergence.repair
+    assert repair is not None and repair.new == "(p_{ik} - y_{ik})/N"
 
 
 def test_the_same_every_time():
@@ -323,10 +324,11 @@ def test_the_view_shows_it_with_its_column():
     assert "leave out p*" in str(judged(SR, "dz = p*(p - y)/N"))
 
 
-def test_latex_is_left_alone():
+def test_a_line_of_latex_is_mended_in_latex():
     from tutor.checking.check import check_sheet, read_answer
 
     ex = tutor.load(SR)
     text = r"\frac{\partial L}{\partial z_{ik}} = p_{ik} - y_{ik}"
     report = check_sheet(ex, read_answer(ex, text, "latex"))
-    assert report.first_divergence is not None and report.first_divergence.repair is None
+    repair = report.first_divergence.repair
+    assert repair is not None and repair.new == "(p_{ik} - y_{ik})/N"

@@ -756,52 +756,52 @@ class Row:
     """One kind of edit, the roles of the nodes it looks at, and when it is tried: by what is wrong with the values."""
 
     offer: Callable[[Search, Place], Offer]
-    values: float
-    scaled: float
-    shape: float
+    values: int
+    scaled: int
+    shape: int
     roles: tuple[str, ...] = ("value",)
 
 
 # smaller is tried earlier
 EDITS: tuple[Row, ...] = (
-    Row(_unminus, 1, 1, 40),
-    Row(_flipped, 2, 4, 41),
-    Row(_sides, 3, 2, 42),
-    Row(_negated, 4, 3, 43),
-    Row(_unscaled, 5, 5, 44),
-    Row(_sizes, 6, 6, 46, ("value", "size")),
-    Row(_numbers, 7, 7, 45),
+    Row(_unminus, 1, 1, 20),
+    Row(_flipped, 2, 4, 21),
+    Row(_sides, 3, 2, 22),
+    Row(_negated, 4, 3, 23),
+    Row(_unscaled, 5, 5, 24),
+    Row(_sizes, 6, 6, 26, ("value", "size")),
+    Row(_numbers, 7, 7, 25),
     Row(_mean_or_sum, 8, 8, 12),
-    Row(_scaled, 26, 9, 60),
-    Row(_scaled_by_two_sizes, 99, 21.8, 99),
-    Row(_near_names, 9, 20, 13, ("value", "index")),
-    Row(_renamed, 9.5, 20.5, 13.5),
-    Row(_comparisons, 10, 30, 61, ("value", "index")),
-    Row(_functions, 11, 21, 47),
-    Row(_powers, 8.5, 22, 48),
-    Row(_untransposed, 13, 31, 2),
-    Row(_axes, 14, 32, 1),
-    Row(_labels, 15, 33, 3, ("value", "index", "target")),
-    Row(_operators, 8.3, 21.5, 6),
-    Row(_products_sides, 17, 34, 5),
-    Row(_left_out_parts, 8.2, 21, 10),
-    Row(_unwrapped, 19, 25, 49),
-    Row(_unsummed, 20, 35, 7),
-    Row(_argument_order, 21, 36, 14),
-    Row(_columns, 22, 37, 4),
-    Row(_transposed, 23, 38, 8),
-    Row(_factors, 24, 26, 16),
-    Row(_matrix_factors, 24.5, 42, 9.5),
-    Row(_terms, 25, 27, 50),
-    Row(_other_terms, 31.5, 44, 54),
-    Row(_local_factors, 23.5, 28, 51),
-    Row(_paths, 25.5, 28, 51),
-    Row(_summed, 27, 39, 9),
-    Row(_other_names, 14.5, 40, 17),
-    Row(_names_of_other_shape, 29, 41, 15),
-    Row(_torch_places, 30, 42, 18, ("index",)),
-    Row(_other_factors, 31, 43, 52),
-    Row(_wrapped, 24.2, 44, 53),
+    Row(_left_out_parts, 9, 13, 11),
+    Row(_operators, 10, 14, 6),
+    Row(_powers, 11, 16, 28),
+    Row(_near_names, 12, 10, 13, ("value", "index")),
+    Row(_renamed, 13, 11, 14),
+    Row(_comparisons, 14, 22, 37, ("value", "index")),
+    Row(_functions, 15, 12, 27),
+    Row(_untransposed, 16, 23, 2),
+    Row(_axes, 17, 24, 1),
+    Row(_other_names, 18, 32, 18),
+    Row(_labels, 19, 25, 3, ("value", "index", "target")),
+    Row(_products_sides, 20, 26, 5),
+    Row(_unwrapped, 21, 17, 29),
+    Row(_unsummed, 22, 27, 7),
+    Row(_argument_order, 23, 28, 15),
+    Row(_columns, 24, 29, 4),
+    Row(_transposed, 25, 30, 8),
+    Row(_local_factors, 26, 20, 31),
+    Row(_factors, 27, 18, 17),
+    Row(_wrapped, 28, 38, 34),
+    Row(_matrix_factors, 29, 34, 10),
+    Row(_terms, 30, 19, 30),
+    Row(_paths, 31, 21, 32),
+    Row(_scaled, 32, 9, 36),
+    Row(_summed, 33, 31, 9),
+    Row(_names_of_other_shape, 34, 33, 16),
+    Row(_torch_places, 35, 35, 19, ("index",)),
+    Row(_other_factors, 36, 36, 33),
+    Row(_other_terms, 37, 37, 35),
+    Row(_scaled_by_two_sizes, 38, 15, 38),
 )  # fmt: skip
 _ORDERED = {
     symptom: tuple(sorted(EDITS, key=lambda row: getattr(row, symptom))) for symptom in ("values", "scaled", "shape")

@@ -436,7 +436,7 @@ class Search:
     @cached_property
     def ready(self) -> bool:
         """Whether the line can be run here as it stands, and is small enough to be run many times."""
-        if self.first is None or not _is_python(self.line.statement):
+        if self.first is None or not self._readable:
             return False
         given, trial = self.given, self.here
         if trial.limits.entries > MOST_ENTRIES // 10 or trial.operations > MOST_OPERATIONS // 4:
@@ -670,6 +670,12 @@ class Search:
                     return True
         return False
 
+    @cached_property
+    def _readable(self) -> bool:
+        """Whether the learner's text can be read again by itself; a later link of a chain cannot."""
+        read = list(_flat(self._read(self.line.statement.text)))
+        return bool(read) and not any(isinstance(again, lang.Unreadable) for again in read)
+
     def _read(self, text: str) -> list[lang.Statement]:
         if not getattr(self.line.statement, "latex", False):
             return python.read(text)[0].statements
@@ -837,12 +843,6 @@ class Search:
     def free_labels(self) -> set[str]:
         targets = [root for root, role in self.line.roots if role == "target"]
         return {n.name for t in targets for n in lang.walk(t) if isinstance(n, lang.Name)}
-
-
-def _is_python(statement: lang.Statement) -> bool:
-    """Whether the learner's text is the sheet's own language (not LaTeX), so that it can be read again."""
-    read = list(_flat(python.read(statement.text)[0].statements))
-    return bool(read) and not any(isinstance(again, lang.Unreadable) for again in read)
 
 
 def _flat(statements: Iterable[lang.Statement]) -> Iterator[lang.Statement]:
