@@ -314,9 +314,10 @@ def test_a_tex_file_as_the_tutor_writes_it(tmp_path):
         st.text(max_size=80),
         st.lists(
             st.sampled_from(
-                ["```", "```python", "```latex", "~~~", "\n", "$$", "$", "\\[", "\\]", "dz = p", "dW = x.T @ dz", "<!--",
-                 "-->", "# exercise: mlp", "<!-- exercise: softmax-regression -->", "%x", "!y", "`", "{", "\\frac", "é",
-                 "\\begin{align}", "\\end{align}", "% sizes: N=3", "# sizes: N=x", "for i in range(3):", '"""', "\ud800"]
+                ["```", "```python", "```latex", "~~~", "\n", "$$", "$", "\\[", "\\]", "dz = p", "dW = x.T @ dz",
+                 "<!--", "-->", "# exercise: mlp", "<!-- exercise: softmax-regression -->", "%x", "!y", "`", "{", "\\frac", "é",
+                 "\\begin{align}", "\\end{align}", "% sizes: N=3", "# sizes: N=x", "for i in range(3):", '"""',
+                 "\ud800"]
             ),
             max_size=25,
         ).map("\n".join),
@@ -336,7 +337,8 @@ def test_no_document_breaks_the_readers(text, kind):
 
 
 @pytest.mark.parametrize("text", [
-    "$$\n" * 30_000, "```\n" * 25_000, "`" * 100_000, "<!--" * 25_000, "$$x=1$$\n" * 12_000, "# exercise: mlp\n" * 6_000,
+    "$$\n" * 30_000, "```\n" * 25_000, "`" * 100_000, "<!--" * 25_000, "$$x=1$$\n" * 12_000,
+    "# exercise: mlp\n" * 6_000,
     "```python\n" * 9_000, "\\begin{align}" * 7_000, "%x\n" * 33_000,
 ])  # fmt: skip
 def test_hostile_markdown_is_read_or_refused(text):

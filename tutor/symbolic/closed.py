@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import product as cartesian
 from typing import Any
 
-from sympy import Add, Basic, Expr, Idx, Indexed, Mul, Pow, S, Sum
+from sympy import Add, Basic, Expr, Idx, Indexed, Mul, Pow, S, Sum, exp
 
 from tutor.exercise import Exercise, Fact, Quantity
 from tutor.shown import Shown
@@ -239,9 +239,20 @@ def solved_product(exercise: Exercise, v: Quantity) -> tuple[Quantity, Expr] | N
         earlier = exercise.quantities.get(name or "")
         if earlier is None or earlier.kind != "step" or exponent != 1 or not isinstance(base, Indexed):
             continue
-        if tuple(base.indices) == v.indices and all(_is_name(b) or b.is_number for b in factors):
+        others = {b: e for b, e in factors.items() if b is not base}
+        if tuple(base.indices) == v.indices and all(
+            _is_name(b) and _never_zero(exercise, b, e) for b, e in others.items()
+        ):
             return earlier, v.entry * base / v.expr
     return None
+
+
+def _never_zero(exercise: Exercise, base: Expr, exponent: Expr) -> bool:
+    """Whether the definition may be solved across this factor: it is multiplied over, or is never 0."""
+    if exponent < 0 or base.is_number or base.is_positive:
+        return True
+    formula = exercise.quantities[name_of(base) or ""].expr if name_of(base) in exercise.quantities else None
+    return formula is not None and (formula.func is exp or (isinstance(formula, Pow) and bool(formula.exp < 0)))
 
 
 # -- derived facts ------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from sympy import (
     S,
     Sum,
     Symbol,
+    ceiling,
     floor,
     fraction,
     log,
@@ -274,6 +275,7 @@ _STRUCTURE = {
     Indexed: _no_paths,
     KroneckerDelta: _no_paths,
     floor: _no_paths,
+    ceiling: _no_paths,
     Mod: _no_paths,
     Add: _add_paths,
     Mul: _mul_paths,
@@ -342,6 +344,7 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
         else:
             deltas.append(KroneckerDelta(slot, target))
     masks = [substitute(mask, solved) for mask in masks]
+    deltas = [substitute(delta, solved) for delta in deltas]  # a later slot may have solved an index of an earlier one
     return Meeting(solved, tuple(m for m in masks if m != 1), tuple(deltas))
 
 

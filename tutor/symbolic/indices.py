@@ -302,7 +302,10 @@ def bracket_condition(node: Basic) -> Basic | None:
 
 def never_negative(expression: Expr) -> bool:
     """Whether a polynomial in sizes is >= 0 for all sizes >= 1 (False: cannot tell)."""
-    shifted = expression.expand().xreplace({s: s + 1 for s in expression.free_symbols if not isinstance(s, Idx)})
+    symbols = [s for s in expression.free_symbols if not isinstance(s, Idx)]
+    if not all(s.is_integer and s.is_nonnegative for s in symbols):
+        return False
+    shifted = expression.expand().xreplace({s: s + 1 for s in symbols if s.is_positive})
     return all(term.as_coeff_Mul()[0] >= 0 for term in shifted.expand().as_ordered_terms())
 
 
@@ -355,7 +358,9 @@ def settled(condition: Basic) -> Basic:
 def _size_names(part: Basic) -> frozenset[str]:
     """Names in a relation that can only be sizes: every non-index symbol that is a positive integer."""
     return frozenset(
-        s.name for s in part.free_symbols if isinstance(s, Symbol) and not isinstance(s, Idx) and s.is_integer
+        s.name
+        for s in part.free_symbols
+        if isinstance(s, Symbol) and not isinstance(s, Idx) and s.is_integer and s.is_positive
     )
 
 

@@ -11,7 +11,7 @@ from sympy import Add, Basic, Expr, Idx, Indexed, Mul, Pow, S
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.symbolic.functions import RATIOS
-from tutor.symbolic.indices import Tensor, bound_indices, quantities_in, size, substitute, transform
+from tutor.symbolic.indices import Tensor, bound_indices, free_indices, quantities_in, size, substitute, transform
 
 Env = dict[Idx, Expr]
 
@@ -87,10 +87,11 @@ def fold(node: Expr, pattern: Expr, value: Expr, variables: Sequence[Idx]) -> Ex
             return None
         env = match(pattern, part, {}, free)
         if env is not None:
-            return substitute(value, env)
+            return _written(value, env, free)
         if isinstance(pattern, Add) and isinstance(part, Add) and len(part.args) == len(pattern.args):
             env = match(-pattern, part, {}, free)
-            return None if env is None else -substitute(value, env)
+            written = None if env is None else _written(value, env, free)
+            return None if written is None else -written
         if isinstance(part, Pow) and isinstance(pattern, Pow):
             return _fold_power(part, pattern, value, free)
         if isinstance(part, Mul) and isinstance(pattern, Mul):
@@ -102,18 +103,28 @@ def fold(node: Expr, pattern: Expr, value: Expr, variables: Sequence[Idx]) -> Ex
 
 def _fold_power(part: Pow, pattern: Pow, value: Expr, free: frozenset[Idx]) -> Expr | None:
     """`base**(-3/2)` is `istd**3` when `istd = base**(-1/2)`."""
-    ratio = part.exp / pattern.exp
-    if not ratio.is_Integer:
+    if not part.exp.is_number or not (part.exp / pattern.exp).is_Integer:
         return None
     env = match(pattern.base, part.base, {}, free)
-    return None if env is None else substitute(value, env) ** ratio
+    written = None if env is None else _written(value, env, free)
+    return None if written is None else written ** (part.exp / pattern.exp)
+
+
+def _written(value: Expr, env: Env, free: frozenset[Idx]) -> Expr | None:
+    """`value` at the indices found; one that the pattern never mentions can only be that of an axis of one entry."""
+    missing = (free & free_indices(value)) - set(env)
+    if any(size(index) != 1 for index in missing):
+        return None
+    return substitute(value, {**env, **dict.fromkeys(missing, S.Zero)})
 
 
 def powers(product: Expr) -> dict[Expr, Expr]:
     """Base -> exponent over the factors of a product, numbers included as bases with exponent 1."""
     found: dict[Expr, Expr] = {}
     for factor in Mul.make_args(product):
-        base, exponent = factor.as_base_exp() if not factor.is_number else (factor, S.One)
+        base, exponent = factor.as_base_exp() if isinstance(factor, Pow) and factor.exp.is_number else (factor, S.One)
+        if factor.is_number:
+            base, exponent = factor, S.One
         found[base] = found.get(base, S.Zero) + exponent
     return found
 
@@ -143,7 +154,8 @@ def _fold_product(part: Mul, pattern: Mul, value: Expr, free: frozenset[Idx]) ->
     if chosen is None:
         return None
     left, env = chosen
-    return substitute(value, env) * Mul(*(base**exponent for base, exponent in left.items()))
+    written = _written(value, env, free)
+    return None if written is None else written * Mul(*(base**exponent for base, exponent in left.items()))
 
 
 def name_ratios(node: Expr) -> Expr:

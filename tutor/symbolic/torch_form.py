@@ -31,9 +31,10 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.numbers import NumberSymbol
 from sympy.core.relational import Relational
 
+from tutor.errors import ExerciseError
 from tutor.exercise import Exercise
 from tutor.symbolic.functions import function_row
-from tutor.symbolic.indices import bound_indices, bracket_condition, free_indices, quantities_in, size
+from tutor.symbolic.indices import bound_indices, bracket_condition, free_indices, quantities_in, size, within
 from tutor.symbolic.notation import SheetWriter, common_number
 from tutor.symbolic.operations import ArgMaxOver, ArgMinOver, Det, LogDet, MatrixEntry, MaxOver, MinOver
 
@@ -171,11 +172,23 @@ class _Former:
         plain = [i for i in slots if isinstance(i, Idx) and size(i) != 1]
         if len(set(plain)) != len(plain):
             raise NoTorchForm
+        if any(isinstance(i, Idx) and size(i) != n for i, n in zip(slots, node.base.shape, strict=True)):
+            raise NoTorchForm  # a part of an axis
         inner = [s for s in slots if not isinstance(s, (Idx, Number))]
+        if any(within(s, n) != S.true for s, n in zip(slots, node.base.shape, strict=True) if s in inner):
+            raise NoTorchForm  # arithmetic that may leave its axis
         if not inner and not any(self._selects(s, node, n) for n, s in enumerate(slots)):
             return Piece(name, ATOM, tuple(i if i in plain else None for i in slots))
-        if inner and all(self._digits(s) for s in inner) and not any(isinstance(s, Number) for s in slots):
-            axes = [a for s in slots for a in (self._digits(s) if s in inner else [s])]
+        if (
+            inner
+            and all(self._digits(s, n) for s, n in zip(slots, node.base.shape, strict=True) if s in inner)
+            and not any(isinstance(s, Number) for s in slots)
+        ):
+            axes = [
+                a
+                for s, n in zip(slots, node.base.shape, strict=True)
+                for a in (self._digits(s, n) if s in inner else [s])
+            ]
             return Piece(f"{name}.view({', '.join(self.writer.write(size(a)) for a in axes)})", ATOM, tuple(axes))
         if any(isinstance(s, Number) for s in slots) and inner or len(inner) > 1:
             raise NoTorchForm
@@ -201,7 +214,7 @@ class _Former:
         """A number in an axis with more than one entry."""
         return isinstance(slot, Number) and node.base.shape[axis] != 1
 
-    def _digits(self, slot: Expr) -> list[Idx]:
+    def _digits(self, slot: Expr, extent: Expr) -> list[Idx]:
         """[t, d] for a slot `t*D + d` with d below D: an axis that `view` takes apart; else []."""
         found: list[Idx] = []
         stride: Expr = S.One
@@ -213,7 +226,7 @@ class _Former:
             found.insert(0, digit)
             rest = (rest - stride * digit).expand()
             stride = stride * size(digit)
-        return found
+        return found if (stride - extent).expand() == 0 else []
 
     def _picked(self, name: str, slots: Sequence[Expr], gathered: Sequence[Piece | None]) -> Piece:
         """`logp[i, t[i]]` is `logp[range(N), t]`."""
@@ -326,7 +339,10 @@ class _Former:
         return Piece(f"{below.at(ATOM)}**{above.at(ATOM)}", POWER, axes)
 
     def function(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece:
-        row = function_row(node)
+        try:
+            row = function_row(node)
+        except ExerciseError:
+            raise NoTorchForm from None
         inner = self.form(self.writer.turned(node.args[0]) if row.parity == 1 else node.args[0], wanted)
         torch = row.torch.replace("torch.nn.functional", "F")
         return Piece(f"{torch}({inner.text})", ATOM, inner.axes)

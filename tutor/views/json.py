@@ -110,7 +110,7 @@ def verification(v: Any) -> str:
     rows = [
         {
             "quantity": r.quantity,
-            "shape": r.shape if isinstance(r.shape, str) else list(r.shape),
+            "shape": r.shape if isinstance(r.shape, str) else shape_text(r.shape),
             "autograd": r.autograd,
             "reference": r.reference,
             "differences": r.differences,
