@@ -460,3 +460,78 @@ def test_closed_forms_of_random_programs_keep_their_value(seed):
         value = evaluate(gradient.closed, gradient.indices, values | true, sizes)
         wanted = true[gradient.symbol_name]
         assert torch.allclose(value.expand(wanted.shape), wanted, rtol=1e-7, atol=1e-9 * (1 + wanted.abs().max()))
+
+
+# -- corners that a reader of the code found -------------------------------------------------------------------
+
+
+def a_gather_beside_index_arithmetic(ex, n, m):
+    i, k, v, w = ex.indices(i=n, k=m, v=m, w=n + m - 1)
+    t = ex.input("t", i, domain="index", below=m)
+    e = ex.parameter("E", v, w)
+    ex.output("o", [i, k], e[t[i], i + k] ** 2)
+
+
+def a_scalar_index_in_a_condition(ex, n, m):
+    i = ex.indices(i=n)
+    t = ex.input("t", domain="index", below=m)
+    x = ex.parameter("x", i)
+    ex.output("o", [i], Piecewise((x[i] ** 2, t > 0), (0, True)) + x[i])
+
+
+def a_kept_axis_that_the_formula_does_not_mention(ex, n, m):
+    i, h, o = ex.indices(i=n, h=m, o=1)
+    x = ex.parameter("x", i, h)
+    u = ex.step("u", [o, h], exp(Sum(x[i, h], i) / n))
+    ex.output("y", [i, h], x[i, h] * u[0, h])
+
+
+def exponentials_at_two_indices(ex, n, m):
+    i, j = ex.indices(i=n, j=n)
+    z, a, b = ex.parameter("z", i), ex.parameter("a", i), ex.parameter("b", i)
+    v = ex.step("v", [i], exp(z[i]) * a[i] * b[i])
+    ex.output("o", [i, j], exp(z[i]) * a[j] * b[j] * v[i])
+
+
+def a_mask_that_is_zero(ex, n, m):
+    i = ex.indices(i=n)
+    w = ex.parameter("w", i)
+    x = ex.input("x", i)
+    t = ex.input("m", i, domain="mask")
+    h = ex.step("h", [i], w[i] * x[i])
+    v = ex.step("v", [i], t[i] * h[i])
+    ex.loss("L", Sum(v[i] ** 2 + h[i] ** 2, i))
+
+
+CORNERS = [
+    a_gather_beside_index_arithmetic,
+    a_scalar_index_in_a_condition,
+    a_kept_axis_that_the_formula_does_not_mention,
+    exponentials_at_two_indices,
+    a_mask_that_is_zero,
+]
+
+
+@pytest.mark.parametrize("build", CORNERS, ids=lambda f: f.__name__)
+def test_corner_agrees_with_autograd_closed_form_included(build):
+    from tutor.numeric.evaluate import evaluate
+
+    ex, sizes = Exercise("corner"), {"N": 3, "M": 4}
+    build(ex, *ex.sizes("N M"))
+    assert agree(ex, sizes)
+    values = values_for(ex, sizes)
+    if "m" in values:
+        values["m"] = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
+    values |= compile_program([(q.name, q.indices, q.expr) for q in ex.forward]).run(values, sizes)
+    true = compile_program(derive(ex).program).run(values, sizes)
+    for gradient in derive(ex).gradients.values():
+        if gradient.symbol_name in true:
+            wanted = true[gradient.symbol_name]
+            closed = evaluate(gradient.closed, gradient.indices, values | true, sizes)
+            assert torch.allclose(closed.expand(wanted.shape), wanted, rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_every_operation_is_shown(name):
+    ex, _ = operation_exercise(name)
+    assert str(derive(ex)) and derive(ex)._repr_mimebundle_()

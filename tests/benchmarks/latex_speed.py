@@ -12,7 +12,6 @@ import sys
 import time
 import warnings
 from contextlib import suppress
-from contextlib import suppress
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
