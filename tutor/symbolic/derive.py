@@ -96,7 +96,6 @@ RULES: dict[str, str] = {
     "insert": "put in {name}",
     "cancel": "{left} is {right}",
     "factor": "common factors",
-    "arrange": "multiplied out and brought to one form",
 }
 
 

@@ -562,10 +562,6 @@ class LatexWriter(Writer):
     def absolute(self, argument: Expr) -> str:
         return rf"\left|{self.write(argument)}\right|"
 
-    def function(self, node: Expr) -> tuple[str, int]:
-        text, holds = super().function(node)
-        return text, holds
-
     def function_name(self, name: str) -> str:
         row = FUNCTIONS.get(name)
         if row is not None and row.latex:
