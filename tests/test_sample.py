@@ -10,14 +10,12 @@ import tutor
 from tutor.catalogue import entries
 from tutor.errors import ExerciseError, NotFoundError, UndecidedError, UsageError
 from tutor.exercise import Exercise
+from tutor.numeric.kinks import FAR, kink_plan, margin
 from tutor.numeric.sample import (
-    FAR,
     MANY,
     Instance,
     default_sizes,
     instances,
-    kink_plan,
-    margin,
     sample,
     worked,
     worked_instance,
@@ -147,7 +145,7 @@ def test_both_signs_and_all_scales_are_drawn():
 
 def test_large_exercises_have_two_draws_of_different_sizes():
     ts = instances(tutor.load("mlp:layers=4"))
-    assert len(ts) == 2 and all(ts[0].sizes[n] != ts[1].sizes[n] for n in ts[0].sizes)
+    assert len(ts) == 3 and all(ts[0].sizes[n] != ts[1].sizes[n] for n in ts[0].sizes)
 
 
 def test_scale():

@@ -7,7 +7,8 @@ import torch
 
 import tutor
 from tutor.checking.spoils import SPOILS, Observation, explain, spoilt
-from tutor.numeric.sample import backward_plan, instances
+from tutor.numeric.programs import backward_plan
+from tutor.numeric.sample import instances
 
 ADDRESSES = [
     "linear-regression",

@@ -20,25 +20,35 @@ from tutor.checking.cells import in_cells
 from tutor.checking.compare import DOUBLE, SINGLE
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor
 from tutor.checking.lines import SheetJudge
+from tutor.checking.meant import as_meant
 from tutor.checking.outline import Meaning, Names
 from tutor.checking.report import Report, Sentence
 from tutor.checking.truth import Point, points
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
+from tutor.numeric.sample import checked_seed
 
 # -- the ways in ------------------------------------------------------------
 
 
-def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = False) -> Report:
-    """Judge an answer: a sheet's text, a `Path` to it, tensors by name, or a function of an instance."""
+def check(
+    exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = False, repairs: bool = True
+) -> Report:
+    """Judge an answer: a sheet's text, a `Path` to it, tensors by name, or a function of an instance.
+
+    `lenient_shapes` forgives axes of size 1; without `repairs` no edit is looked for that makes a wrong line right.
+    """
     if isinstance(exercise, (str, Path)):
         from tutor.catalogue import load
 
         exercise = load(exercise)
-    if isinstance(answer, lang.Sheet):
-        return check_sheet(exercise, answer, seed=seed, lenient_shapes=lenient_shapes)
+    if not isinstance(exercise, Exercise):
+        raise UsageError(f"an exercise is an id, a path or an Exercise, not {type(exercise).__name__}")
+    seed = checked_seed(seed)
     if isinstance(answer, (str, Path)):
-        return check_sheet(exercise, read_answer(exercise, answer), seed=seed, lenient_shapes=lenient_shapes)
+        answer = read_answer(exercise, answer)
+    if isinstance(answer, lang.Sheet):
+        return check_sheet(exercise, answer, seed=seed, lenient_shapes=lenient_shapes, repairs=repairs)
     if isinstance(answer, Mapping):
         return _check_values(exercise, [answer], points(exercise, seed)[:1], seed, lenient_shapes)
     if callable(answer):
@@ -46,9 +56,11 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
     raise UsageError(f"an answer is text, a Path, a dict of tensors or a function, not {type(answer).__name__}")
 
 
-def check_sheet(exercise: Exercise, sheet: lang.Sheet, *, seed: int = 0, lenient_shapes: bool = False) -> Report:
+def check_sheet(
+    exercise: Exercise, sheet: lang.Sheet, *, seed: int = 0, lenient_shapes: bool = False, repairs: bool = True
+) -> Report:
     """Judge one sheet that was read already."""
-    report = SheetJudge(exercise, sheet, seed, lenient_shapes).report()
+    report = SheetJudge(exercise, as_meant(exercise, sheet), seed, lenient_shapes, repairs).report()
     return in_cells(report, sheet.cells) if sheet.cells else report
 
 
@@ -138,12 +150,15 @@ class ValueJudge(Judge):
             return Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given[0], given[0])
         if how == "unknown":
             return Judgement("undecided", Sentence("no-truth"), given[0], blameless=True)
+        kinked = self.other_subgradient(meaning, given)
+        if kinked is not None:
+            return self.on_kink(meaning, kinked, given[0], self.true(meaning, self.points[0]), "kink")
         telling = self.telling_draws(stops)
         if any(stops) and telling and self.follows(meaning, given, stops, telling):
             names = ", ".join(stops[0])
             return Judgement(
                 "follows",
-                Sentence("follows", {"names": names, "line": 0}),
+                Sentence("follows-values", {"names": names}),
                 given[0],
                 self.true(meaning, self.points[0]),
             )

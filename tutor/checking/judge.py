@@ -12,11 +12,14 @@ from torch import Tensor
 from tutor.checking import compare, library, mistakes
 from tutor.checking.compare import DOUBLE, Tolerance
 from tutor.checking.outline import Meaning, Names
-from tutor.checking.report import Entry, LineReport, Mistake, Repair, Report, Sentence
+from tutor.checking.report import REASONS, Entry, LineReport, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, Points
 from tutor.exercise import Exercise
 
 JUDGED = ("gradient", "local", "value")
+KINKED = 1e-3  # a step of 1e-7 changes smooth gradients by less, of the largest
+SLACK = 0.02  # of the width between both sides of a kink
+FEW_KINKED = 4
 WHAT = {"gradient": "gradient", "local": "local derivative", "value": "value"}
 
 
@@ -101,10 +104,11 @@ class Judge:
         given = list(given)
         if draws is None and self._clearly_equal(meaning, given):
             return "equal"
-        found = [self._same(meaning, value, point) for value, point in zip(given, draws or self.points, strict=True)]
-        bad = [how for how in found if how not in ("equal", "unknown")]
-        if bad:
-            return bad[0]
+        found = set()
+        for value, point in zip(given, draws or self.points, strict=True):
+            found.add(how := self._same(meaning, value, point))
+            if how not in ("equal", "unknown"):
+                return how
         return "equal" if "equal" in found else "unknown"
 
     def _clearly_equal(self, meaning: Meaning, given: list[Tensor | None]) -> bool:
@@ -126,6 +130,8 @@ class Judge:
         how = compare.same(given, true, lambda: point.scale(meaning), self.tolerance)
         if how == "equal":
             return how
+        if how == "finite" and point.on_kinks and self.sides(meaning, given, point) == "elsewhere":
+            return "unknown"  # a 0 in the numbers of this draw, not the kink
         if meaning.kind == "local" and how in ("shape", "different"):
             diagonal = point.elementwise_local(meaning.of, meaning.by)
             if diagonal is not None and compare.same(given, diagonal, lambda: None, self.tolerance) == "equal":
@@ -133,6 +139,58 @@ class Judge:
         if how == "shape" and self.lenient and given.squeeze().shape == true.squeeze().shape:
             return compare.same(given.reshape(true.shape), true, lambda: point.scale(meaning), self.tolerance)
         return how
+
+    def sides(self, meaning: Meaning, given: Tensor, point: Point) -> str:
+        """Where a value is not torch's on a kink: "subgradient" where it lies between the gradients on both sides, or
+        is not finite there; "outside" of them; "elsewhere" where the kink does not explain it."""
+        true = self.true(meaning, point)
+        if not point.on_kinks or meaning.name in self.extra or true is None or given.shape != true.shape:
+            return "elsewhere"
+        low, high = point.beside(meaning)
+        width = high - low
+        touched = width > KINKED * torch.maximum(low.abs(), high.abs()).max()
+        apart = self._apart(given, true, point.scale(meaning))
+        if not bool(apart.any()) or bool((apart & ~touched).any()):
+            return "elsewhere"
+        # looking around finds the extremes of a few kinks; sums over many reach further than was seen
+        slack = width * (SLACK if int(touched.sum()) <= FEW_KINKED else 0.5)
+        within = ~torch.isfinite(given) | (given >= low - slack) & (given <= high + slack)
+        return "subgradient" if bool((within | ~touched).all()) else "outside"
+
+    def _apart(self, given: Tensor, true: Tensor, scale: Tensor | None) -> Tensor:
+        size = torch.maximum(given.abs(), true.abs())
+        floor = true.abs().max() if scale is None else torch.maximum(scale, true.abs().max())
+        return ~((given - true).abs() <= self.tolerance.relative * size + self.tolerance.scaled * floor)
+
+    def other_subgradient(self, meaning: Meaning, given: list[Tensor | None]) -> Point | None:
+        """The draw on a kink at which a value that is true elsewhere is another subgradient than torch's."""
+        found = None
+        for value, point in zip(given, self.points, strict=True):
+            if value is None or self._same(meaning, value, point) == "equal":
+                continue
+            finite = bool(torch.isfinite(value).all())
+            if self.exercise.strict_kinks or not finite or self.sides(meaning, value, point) != "subgradient":
+                return None
+            found = point
+        return found
+
+    def on_kink(self, meaning: Meaning, point: Point, given: Tensor | None, true: Tensor | None, id: str) -> Judgement:
+        """Right, with what torch takes on the kink."""
+        sentence = self.kink_sentence(meaning, point, id)
+        found = Mistake("kink", sentence.render(REASONS), sentence.params)
+        return Judgement("correct", sentence, given, true, mistakes=(found,))
+
+    def kink_sentence(self, meaning: Meaning, point: Point, id: str) -> Sentence:
+        """Which kink it is, and what torch takes there."""
+        from tutor.numeric.kinks import hit, torch_takes
+        from tutor.symbolic.notation import Writer
+
+        found = hit(self.exercise, point.values, point.sizes)
+        near = [k for k in found if meaning.of in self.exercise[k.quantity].reads] or found
+        write = Writer(self.exercise).write
+        zero = " and ".join(f"{write(left)} = {write(right)}" for left, right in (k.sides for k in near[:2]))
+        takes = "; ".join(dict.fromkeys(torch_takes(k.node) for k in near[:2]))
+        return Sentence(id, {"what": WHAT[meaning.kind], "zero": zero, "takes": takes})
 
     def follows(
         self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], draws: list[int]
@@ -179,11 +237,11 @@ class Judge:
         for name, value in stop.items():
             meaning = self.meaning_of(name)
             true = self.true(meaning, point)
-            if true is None or self._same(meaning, value, point) == "equal":
+            if true is None:
                 continue
-            if not bool(torch.isfinite(value).all()) and bool(torch.isfinite(true).all()):
-                return False
-            if value.numel() and not bool(value.any()) and bool(true.any()):
+            vain = not bool(torch.isfinite(value).all()) and bool(torch.isfinite(true).all())
+            vain = vain or (value.numel() > 0 and not bool(value.any()) and bool(true.any()))
+            if vain and self._same(meaning, value, point) != "equal":
                 return False
         return True
 
@@ -194,6 +252,11 @@ class Judge:
         what, first = WHAT[meaning.kind], given[0]
         true = self.true(meaning, self.points[0])
         base = Judgement("wrong", Sentence("differs", {"what": what}), first, true)
+        kinked = self._only_on_kinks(meaning, given) if how != "shape" else None
+        if kinked is not None:
+            strict = "kink-strict" if len(self.points) > 1 else "kink-choice"
+            id = strict if self.exercise.strict_kinks else "kink-outside"
+            return self.wrong_on_kink(meaning, kinked, given[self.points.index(kinked)], id)
         fault = mistakes.Fault(self.exercise, meaning.name, meaning.of, what, cases)
         if how == "shape":
             assert first is not None and true is not None
@@ -208,6 +271,25 @@ class Judge:
             base = replace(base, sentence=Sentence("coincides" if sizes else "differs", {"what": what, "sizes": sizes}))
         own = true is not None and bool(cases) and not torch.equal(cases[0].true, true)
         return replace(base, mistakes=tuple(found), **self._ratio(fault, found, what, own))
+
+    def _only_on_kinks(self, meaning: Meaning, given: list[Tensor | None]) -> Point | None:
+        """The draw on a kink, where the value is right at every other one (or a subgradient, where there is none)."""
+        kinked = None
+        for value, point in zip(given, self.points, strict=True):
+            if self._same(meaning, value, point) not in ("equal", "unknown"):
+                if not point.on_kinks:
+                    return None
+                kinked = point
+        if kinked is not None and len(self.points) == 1:
+            value = given[0]
+            return kinked if value is not None and self.sides(meaning, value, kinked) == "subgradient" else None
+        return kinked
+
+    def wrong_on_kink(self, meaning: Meaning, point: Point, given: Tensor | None, id: str) -> Judgement:
+        """Right but on the kink: the figures are those of this draw."""
+        sentence = self.kink_sentence(meaning, point, id)
+        found = Mistake("kink", sentence.render(REASONS), sentence.params)
+        return Judgement("wrong", sentence, given, self.true(meaning, point), mistakes=(found,))
 
     def _ratio(self, fault: mistakes.Fault, found: list[Mistake], what: str, own: bool = False) -> dict[str, Any]:
         """`own`: the factor is that to what the learner's earlier lines lead to, not to the truth."""

@@ -51,6 +51,8 @@ class SheetJudge(Judge):
         self._own_quantities()
         self._corrected: list[Run] | None = None
         self._worked_run: Run | None = None
+        self._kink_run: Run | None = None
+        self._kinked: set[str] = set()  # gradients that are other subgradients than torch's
         self._doubt = Doubt(self.outline, self._pinned)
         self._helper_lines: dict[int, Judged] = {}
         self._trials = 0
@@ -170,6 +172,10 @@ class SheetJudge(Judge):
         value = _fitted(number.value, true)
         if _within(value, true, number.slack):
             return Judgement("correct", Sentence("number"), value, true)
+        assert self.worked is not None
+        strict = self.exercise.strict_kinks
+        if not strict and value.shape == true.shape and self.sides(meaning, value, self.worked) == "subgradient":
+            return self.on_kink(meaning, self.worked, value, true, "kink-number")
         return None
 
     def _wrong_number(self, state: SegmentState) -> Judgement:
@@ -237,14 +243,12 @@ class SheetJudge(Judge):
         if judgement.sentence.id in ("stale", "differs-number"):
             return  # the line is right but for its place, or is a number
         failure = self._failure(segment)
-        if failure is not None and failure.line != segment.statement.line:
-            return
         from tutor.checking.repairs import repair
 
         found = repair(self, segment, meaning)
         if found is not None:
             judgement.repair = found
-        if found is not None and failure is not None:
+        if found is not None and found.line is None and failure is not None:
             params = {**judgement.sentence.params, "repair": found.new}
             judgement.sentence = Sentence("no-value-repair", params)
 
@@ -305,12 +309,39 @@ class SheetJudge(Judge):
         return self._not_true(segment, meaning, how, given)
 
     def _right(self, segment: Segment, meaning: Meaning, given: Tensor | None) -> Judgement:
-        made = Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given, given)
+        made = self._on_kinks(segment, meaning)
+        if made is None:
+            made = Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given, given)
         wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
         untrue = self._untrue(segment) if wrong_before else []
         if untrue and self._outcome_corrected(segment, meaning) not in ("equal", "unknown"):
             made.sentence = Sentence("cancelled", {"line": self._line_of(untrue[0], segment)})
         return made
+
+    def _on_kinks(self, segment: Segment, meaning: Meaning) -> Judgement | None:
+        """A line that is true off the kinks, where it is not torch's on them: any subgradient is right.
+
+        What reads another subgradient is one too, and has its remark already.
+        """
+        kinked = self.points.kinked
+        if kinked is None or kinked in self.points or any(name in self._kinked for name in segment.sources):
+            return None
+        if self._kink_run is None:
+            self._kink_run = Run(self.outline, kinked, self._pinned(kinked)).execute()
+        given = self.value(self._kink_run, segment)
+        if given is None or segment.end in self._kink_run.failures:
+            return None
+        if self._same(meaning, given, kinked) in ("equal", "unknown", "shape"):
+            return None
+        side = self.sides(meaning, given, kinked)
+        if side == "elsewhere":
+            return None
+        self._kinked.add(segment.name)
+        if side == "outside":
+            return self.wrong_on_kink(meaning, kinked, given, "kink-outside")
+        id = "kink" if bool(torch.isfinite(given).all()) else "kink-undefined"
+        value = self.value(self.runs[0], segment)
+        return self.on_kink(meaning, kinked, value, value, id)
 
     def _not_true(self, segment: Segment, meaning: Meaning, how: str, given: list[Tensor | None]) -> Judgement:
         untrue = self._untrue(segment)
@@ -443,10 +474,10 @@ class SheetJudge(Judge):
     def _last_line(self, name: str) -> int:
         return [s.segment.statement.line for s in self.states if s.segment.name == name][-1]
 
-    def _follows_sentence(self, names: Iterable[str], segment: Segment) -> Sentence:
+    def _follows_sentence(self, names: Iterable[str], segment: Segment, id: str = "follows") -> Sentence:
         names = list(names)
         lines = [self._line_of(name, segment) for name in names]
-        return Sentence("follows", {"names": ", ".join(names), "line": lines[0] if lines else segment.statement.line})
+        return Sentence(id, {"names": ", ".join(names), "line": lines[0] if lines else segment.statement.line})
 
     def _outcome_corrected(self, segment: Segment, meaning: Meaning) -> str:
         given = []
@@ -467,12 +498,12 @@ class SheetJudge(Judge):
         if failure.kind == "torch":
             untrue = self._untrue(segment)
             if untrue and sound:
-                return Judgement("follows", self._follows_sentence(untrue, segment))
+                return Judgement("follows", self._follows_sentence(untrue, segment, "follows-shape"))
             return self._torch_refused(segment, meaning, failure)
         cause = self._cause(failure)
         params = {"name": failure.name, "line": failure.line}
         if cause == "torch" and sound:
-            return Judgement("follows", self._follows_sentence([failure.name], segment))
+            return Judgement("follows", self._follows_sentence([failure.name], segment, "follows-nothing"))
         if cause == "torch":
             return Judgement("undecided", Sentence("reads-nothing", params))
         sentence = Sentence("reads-unreadable" if cause == "unreadable" else "reads-nothing", params)

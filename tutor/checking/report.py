@@ -20,6 +20,9 @@ REASONS: dict[str, str] = {
     "general-number": "is the value for every instance",
     "cancelled": "true only because two mistakes cancel: this one and the one on line {line}",
     "follows": "sound, given {names} as it stands on line {line}",
+    "follows-nothing": "sound in itself: it reads {names}, which line {line} could not give",
+    "follows-shape": "sound in itself: its shapes do not fit {names} as it stands on line {line}",
+    "follows-values": "sound, given {names} as you have it",
     "differs": "not the true {what}",
     "ratio": "exactly {ratio} times the true {what}: {causes}",
     "ratio-alone": "exactly {ratio} times the true {what}",
@@ -37,6 +40,12 @@ REASONS: dict[str, str] = {
     "cut": "not decided: {reason}",
     "rounding": "not decided: computed this way it loses all its digits here; look for a form that does not",
     "unstable": "equals the true {what}; computed this way it overflows, or loses its digits to cancellation",
+    "kink": "equals the true {what}; on the kink {zero} it is another subgradient than torch's, which {takes}",
+    "kink-number": "is a subgradient at the worked instance, on the kink {zero}, where torch {takes}",
+    "kink-undefined": "equals the true {what}; on the kink {zero} it is not defined, where torch {takes}",
+    "kink-outside": "equals the true {what} but on the kink {zero}: there it is no subgradient (torch {takes})",
+    "kink-choice": "is a subgradient on the kink {zero}; this exercise asks for torch's choice, which {takes}",
+    "kink-strict": "equals the true {what} but on the kink {zero}: this exercise asks for torch's choice, which {takes}",
     "no-truth": "there is no finite true value here to compare with",
     "no-gradient": "{name} holds whole numbers and has no gradient: leave the line out",
     "stale": "was computed from {name} before its last update on line {line}",
@@ -53,10 +62,14 @@ NOTES: dict[str, str] = {
 
 # id -> what a learner does next
 NEXT: dict[str, str] = {
-    "wrong": "look at line {line} again, then check the sheet once more",
-    "unreadable": "rewrite line {line}",
+    "wrong": "look at {place} again, then check the sheet once more",
+    "wrong-unreadable": "look at {place} again and rewrite {unreadable}, then check the sheet once more",
+    "wrong-value": "look at {place} again, then check once more",
+    "unreadable": "rewrite {unreadable}",
+    "unreadable-value": "give {place} another way",
     "incomplete": "give {missing}",
-    "undecided": "nothing is held against you on line {line}",
+    "undecided": "nothing is held against you on {place}",
+    "undecided-incomplete": "nothing is held against you on {place}; give {missing}",
     "correct": "this exercise is done",
 }
 
@@ -86,14 +99,24 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Repair:
-    """The smallest edit that makes the line right."""
+    """The smallest edit that makes the line right; `line` where it is to be made on an earlier one."""
 
     column: int
     old: str
     new: str
+    line: int | None = None
+    cell: int | None = None  # of a notebook, in which `line` counts
 
     def to_dict(self) -> dict[str, Any]:
-        return {"column": self.column, "from": self.old, "to": self.new}
+        places = {"cell": self.cell, "line": self.line}
+        elsewhere = {name: at for name, at in places.items() if at is not None}
+        return {**elsewhere, "column": self.column, "from": self.old, "to": self.new}
+
+    @property
+    def place(self) -> str:
+        """`column 3`, or `line 2, column 3`."""
+        at = {"cell": self.cell, "line": self.line, "column": self.column}
+        return ", ".join(f"{name} {number}" for name, number in at.items() if number is not None)
 
 
 @dataclass(frozen=True)
@@ -131,6 +154,13 @@ class LineReport:
     def place(self) -> str:
         """`line 3`, or `cell 2, line 3`."""
         return f"line {self.line}" if self.cell is None else f"cell {self.cell}, line {self.line}"
+
+    @property
+    def named(self) -> str:
+        """`line 3`, `line 3 of cell 2`, or the quantity where a value was given without a line."""
+        if not self.line:
+            return self.quantity or "this value"
+        return f"line {self.line}" if self.cell is None else f"line {self.line} of cell {self.cell}"
 
     @property
     def reason(self) -> str:
@@ -190,12 +220,19 @@ class Report(Shown):
     @property
     def next(self) -> Sentence:
         """What to do now."""
-        verdict = self.verdict
+        verdict = id = self.verdict
         params: dict[str, Any] = {"missing": ", ".join(self.missing)}
+        unreadable = list(dict.fromkeys(line.named for line in self.lines if line.verdict == "unreadable"))
         concerned = next((line for line in self.lines if line.verdict == verdict), None)
         if concerned is not None:
-            params["line"] = concerned.line if concerned.cell is None else f"{concerned.line} of cell {concerned.cell}"
-        return Sentence(verdict, params)
+            params |= {"place": concerned.named, "unreadable": _together(unreadable)}
+            if not concerned.line and verdict in ("wrong", "unreadable"):
+                id = f"{verdict}-value"
+            elif verdict == "wrong" and unreadable:
+                id = "wrong-unreadable"
+            elif verdict == "undecided" and self.missing:
+                id = "undecided-incomplete"
+        return Sentence(id, params)
 
     def line(self, quantity: str) -> LineReport:
         """The last line for a quantity."""
@@ -227,6 +264,11 @@ class Report(Shown):
             "lines": [line.to_dict() for line in self.lines],
             "notes": list(self.notes),
         }
+
+
+def _together(places: list[str]) -> str:
+    """`line 2`; `line 2, line 4 and line 5`"""
+    return places[0] if len(places) == 1 else ", ".join(places[:-1]) + f" and {places[-1]}" if places else ""
 
 
 def _divergence(first: LineReport) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Our own derivation is the truth here (`tutor verify` has it agree with autograd)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,17 +17,21 @@ from torch import Tensor
 from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
 from tutor.numeric.evaluate import compile_program
-from tutor.numeric.sample import backward_plan, instances, sample, worked_instance
+from tutor.numeric.programs import backward_plan, forward_plan
+from tutor.numeric.sample import Instance, beside_kinks, generator, instances, on_kinks, sample, worked_instance
 from tutor.symbolic.indices import free_indices, reduce_over
 
 FLOAT = torch.float64
+ON = 1e-12  # a distance that is rounding's
+STEP, SIDES = 1e-7, 48  # how far, and how often, one looks around a point on a kink
 
 
 class Points(list["Point"]):
-    """All draws of one seed, with the true values of a name side by side."""
+    """All draws of one seed, with the true values of a name side by side; and one on kinks, beside them."""
 
-    def __init__(self, made: list[Point]):
+    def __init__(self, made: list[Point], on_kinks: Callable[[], Point | None] = lambda: None):
         super().__init__(made)
+        self._on_kinks = on_kinks
         self._flat: dict[str, tuple[Tensor, Tensor] | None] = {}
         self._stack: Stack | None = None
         self._few: Points | None = None
@@ -42,8 +47,13 @@ class Points(list["Point"]):
     def few(self) -> Points:
         """The first two draws, of different sizes: for a sheet that computes much."""
         if self._few is None:
-            self._few = Points(self[:2])
+            self._few = Points(self[:2], lambda: self.kinked)
         return self._few
+
+    @cached_property
+    def kinked(self) -> Point | None:
+        """The draw on kinks, or None."""
+        return self._on_kinks()
 
     @property
     def stack(self) -> Stack:
@@ -65,11 +75,24 @@ class Stack:
 
 
 def points(exercise: Exercise, seed: int, sizes: Mapping[str, int] | None = None) -> Points:
-    """The draws at which answers are compared; made once per seed. Pinned sizes give two draws of those sizes."""
+    """The draws at which answers are compared; made once per seed. Pinned sizes give two draws of those sizes.
+
+    A strict exercise is judged on kinks like anywhere else.
+    """
 
     def make() -> Points:
-        drawn = [sample(exercise, seed, draw=n, sizes=sizes) for n in range(2)] if sizes else instances(exercise, seed)
-        return Points([Point(exercise, instance) for instance in drawn])
+        drawn = instances(exercise, seed)
+        if sizes:
+            drawn = [sample(exercise, seed, draw=n, sizes=sizes) for n in range(2)]
+            drawn += beside_kinks(exercise, drawn[0])
+        made = Points([Point(exercise, instance) for instance in drawn], kinked)
+        if exercise.strict_kinks and made.kinked is not None:
+            made.append(made.kinked)
+        return made
+
+    def kinked() -> Point | None:
+        instance = on_kinks(exercise, seed, sizes)
+        return None if instance is None else Point(exercise, instance)
 
     return exercise._cached(("points", seed, tuple(sorted((sizes or {}).items()))), make)
 
@@ -82,14 +105,17 @@ def worked(exercise: Exercise) -> Point | None:
 
 
 class Point:
-    """One draw with all true values, each computed when first asked for."""
+    """One draw with all true values, each computed when first asked for. On a kink they are those of autograd."""
 
-    def __init__(self, exercise: Exercise, instance: Any):
+    def __init__(self, exercise: Exercise, instance: Instance):
         self.exercise, self.instance = exercise, instance
+        self.on_kinks = instance.kink_margin < ON
         self.sizes: dict[str, int] = dict(instance.sizes)
         self.values: dict[str, Tensor] = {name: _real(value) for name, value in instance.values.items()}
         self._made: dict[str, Tensor | None] = {}
         self._scales: dict[str, Tensor | None] = {}
+        self._beside: dict[str, tuple[Tensor, Tensor]] = {}
+        self._around: list[Point] | None = None
         self._gradients: dict[str, Tensor] | None = None
         self._parts: list[tuple[Any, Any, Tensor]] | None = None
 
@@ -116,7 +142,9 @@ class Point:
     def walk(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Walk back from the loss; where a gradient is given, it is taken as it stands."""
         known = dict(self.values)
-        if not given:
+        if self.on_kinks:
+            known.update(_by_autograd(self.exercise, self.instance, given))
+        elif not given:
             known.update(backward_plan(self.exercise).run(known, self.sizes))
         else:
             for name, plan in self.exercise._cached("gradient steps", lambda: _steps(self.exercise)):
@@ -124,6 +152,15 @@ class Point:
         wanted = {name for name, _, _ in program(self.exercise)}
         upstream = {f"d{q.name}" for q in self.exercise.ends if q.kind == "output"}
         return {name: value for name, value in known.items() if name in wanted or name in upstream}
+
+    def beside(self, meaning: Meaning) -> tuple[Tensor, Tensor]:
+        """Per entry, the least and the largest of the gradients around this point: on a kink, they differ."""
+        if meaning.name not in self._beside:
+            self._around = list(_around(self)) if self._around is None else self._around
+            found = [true for point in self._around if (true := point.true(meaning)) is not None]
+            stacked = torch.stack([*found, self.true(meaning)])  # type: ignore[list-item]
+            self._beside[meaning.name] = stacked.amin(0), stacked.amax(0)
+        return self._beside[meaning.name]
 
     @property
     def parts(self) -> list[tuple[Any, Any, Tensor]]:
@@ -184,6 +221,34 @@ class Point:
             known = {**self.values, **self.gradients}
             self._scales[meaning.name] = None if plan is None else plan.run(known, self.sizes)["scale"]
         return self._scales[meaning.name]
+
+
+def _around(point: Point) -> Iterator[Point]:
+    """Points a tiny step away, in all directions."""
+    t = point.instance
+    for n in range(SIDES):
+        source = generator(point.exercise.id, "around", n)
+        moved = {}
+        for q in point.exercise.leaves:
+            x = t.values[q.name]
+            step = STEP * (1 + x.abs()) * torch.randn(x.shape, generator=source, dtype=FLOAT)
+            moved[q.name] = x + step if q.domain in ("real", "positive") else x
+        upstream = {name: x for name, x in t.leaves.items() if name not in moved}
+        values = {**moved, **upstream}
+        values.update(forward_plan(point.exercise).run(values, t.sizes))
+        yield Point(point.exercise, Instance(point.exercise, t.sizes, values, seed=t.seed))
+
+
+def _by_autograd(exercise: Exercise, instance: Instance, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Torch's choice at kinks, the loss's own gradient 1, and the values computed from them."""
+    from tutor.numeric.autograd import gradients_by_autograd
+
+    known = dict(instance.values)
+    known.update({f"d{name}": g for name, g in gradients_by_autograd(exercise, instance, given).items()})
+    for name, plan in exercise._cached("gradient steps", lambda: _steps(exercise)):
+        if name not in known:
+            known[name] = given[name] if name in given else plan.run(known, instance.sizes)[name]
+    return known
 
 
 def _real(value: Any) -> Tensor:

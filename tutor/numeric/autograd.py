@@ -19,7 +19,9 @@ from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Quantity
 from tutor.numeric.compare import magnitude
 from tutor.numeric.evaluate import Plan, Trace, compile_program
-from tutor.numeric.sample import FAR, Instance, forward_plan, generator, kinks, own_kinks, sample
+from tutor.numeric.kinks import FAR, kinks, own_kinks
+from tutor.numeric.programs import step_plans
+from tutor.numeric.sample import Instance, generator, sample
 from tutor.shown import Shown
 from tutor.symbolic.derive import derive
 from tutor.symbolic.indices import ordered_indices, reduce_over
@@ -54,13 +56,26 @@ def _scalar(exercise: Exercise, values: Mapping[str, Tensor], instance: Instance
     return sum(parts[1:], parts[0])
 
 
-def gradients_by_autograd(exercise: Exercise, instance: Instance) -> dict[str, Tensor]:
-    """Our forward pass under autograd, with a node of its own for every quantity."""
+def gradients_by_autograd(
+    exercise: Exercise, instance: Instance, given: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """Our forward pass under autograd, with a node of its own for every quantity.
+
+    `given={"dz": dz}` takes the gradient of z as it stands: what comes before z follows from it.
+    """
+    given = given or {}
     with torch.enable_grad():
-        leaves = _tracked(instance)
-        values = {**leaves, **forward_plan(exercise, distinct=True).run(leaves, instance.sizes)}
-        names = [q.name for q in differentiable(exercise)]
-        return _grad(_scalar(exercise, values, instance), {n: values[n] for n in names})
+        nodes = _tracked(instance)
+        used = dict(nodes)
+        for q, plan in zip(exercise.forward, step_plans(exercise), strict=True):
+            nodes[q.name] = plan.run(used, instance.sizes)[q.name]
+            used[q.name] = nodes[q.name].detach() if f"d{q.name}" in given else nodes[q.name]
+        scalar = _scalar(exercise, used, instance)
+        for q in exercise.forward:
+            if f"d{q.name}" in given:
+                scalar = scalar + (nodes[q.name] * given[f"d{q.name}"]).sum()
+        found = _grad(scalar, {q.name: nodes[q.name] for q in differentiable(exercise)})
+    return {name: given.get(f"d{name}", gradient) for name, gradient in found.items()}
 
 
 def _grad(scalar: Tensor, values: Mapping[str, Tensor]) -> dict[str, Tensor]:

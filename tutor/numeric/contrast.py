@@ -16,7 +16,8 @@ from torch import Tensor
 
 from tutor.catalogue import load
 from tutor.exercise import Exercise, Quantity
-from tutor.numeric.sample import Instance, forward_plan, sample, worked_instance
+from tutor.numeric.programs import forward_plan
+from tutor.numeric.sample import Instance, sample, worked_instance
 from tutor.shown import Shown
 from tutor.symbolic.derive import derive
 from tutor.symbolic.notation import plain_form

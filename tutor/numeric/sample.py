@@ -12,152 +12,21 @@ from itertools import permutations
 from typing import Any
 
 import torch
-from sympy import (
-    And,
-    Basic,
-    Expr,
-    Function,
-    Idx,
-    Indexed,
-    KroneckerDelta,
-    Max,
-    Min,
-    Mul,
-    Not,
-    Piecewise,
-    Pow,
-    S,
-    Sum,
-    Symbol,
-)
-from sympy.concrete.expr_with_limits import ExprWithLimits
-from sympy.core.relational import Relational
+from sympy import Function, Indexed, Piecewise, Pow, S, Sum, Symbol
 from torch import Tensor
 
 from tutor.errors import ExerciseError, NotFoundError, UndecidedError, UsageError, did_you_mean
 from tutor.exercise import Exercise, Fact, Quantity
-from tutor.numeric.evaluate import Plan, compile_program, number
+from tutor.numeric.evaluate import number
+from tutor.numeric.kinks import FAR, beside, hit, kinks_of, margin, whole
+from tutor.numeric.programs import backward_plan, fact_plan, forward_plan
 from tutor.symbolic.functions import function_row
-from tutor.symbolic.indices import (
-    bound_indices,
-    bracket_condition,
-    free_indices,
-    freshen,
-    ordered_indices,
-    quantities_in,
-    reduce_over,
-    size,
-)
-from tutor.symbolic.operations import operation_row
+from tutor.symbolic.indices import quantities_in, size
 
 SMALL = 200  # up to this many numbers in all leaves, an exercise is judged at MANY draws
 MANY = 16
-FAR = 1e-3  # how far from a kink a point has to be
+FEW = 4
 TRIES = 64
-
-
-# -- the exercise's programs, compiled once -------------------------------------------------------------
-
-
-def forward_plan(exercise: Exercise, distinct: bool = False) -> Plan:
-    """Steps, then the loss or outputs."""
-    program = [(q.name, q.indices, q.expr) for q in exercise.forward]
-    return exercise._cached(("forward", distinct), lambda: compile_program(program, distinct=distinct))
-
-
-def backward_plan(exercise: Exercise) -> Plan:
-    """Our gradients, and then the values computed from them."""
-
-    def make() -> Plan:
-        from tutor.symbolic.derive import derive
-
-        values = [(q.name, q.indices, q.expr) for q in exercise.values]
-        return compile_program([*derive(exercise).program, *values])
-
-    return exercise._cached("backward", make)
-
-
-def kink_plan(exercise: Exercise) -> Plan:
-    """What must not come near 0: see `kinks`."""
-
-    def make() -> Plan:
-        found = dict.fromkeys(k for q in exercise.forward for k in kinks(q.expr))
-        return compile_program([(f"kink {n}", ordered_indices(k), k) for n, k in enumerate(found)])
-
-    return exercise._cached("kinks", make)
-
-
-def fact_plan(exercise: Exercise) -> Plan:
-    """left - right of every fact."""
-    program = [
-        (f"fact {n}", ordered_indices(fact.left - fact.right), fact.left - fact.right)
-        for n, fact in enumerate(exercise.facts)
-    ]
-    return exercise._cached("facts", lambda: compile_program(program))
-
-
-# -- kinks ----------------------------------------------------------------------------------------------------
-
-
-def own_kinks(expr: Basic) -> Sequence[Expr]:
-    """Where this node itself is not smooth, its parts aside."""
-    if isinstance(expr, (Max, Min)):
-        return [a - b for n, a in enumerate(expr.args) for b in expr.args[:n]]
-    if isinstance(expr, Relational):
-        return [] if _on_indices(expr) else [expr.lhs - expr.rhs]
-    row = operation_row(expr)
-    if row is not None:
-        return row.kinks(expr)
-    if isinstance(expr, Function) and not isinstance(expr, (Piecewise, KroneckerDelta)):
-        try:
-            return function_row(expr).kinks(expr.args[0])
-        except ExerciseError:
-            return []
-    return []
-
-
-def kinks(expr: Basic, guard: Basic = S.true, own: Callable[[Basic], Sequence[Expr]] = own_kinks) -> Iterator[Expr]:
-    """Expressions at whose zeros a formula is not smooth, each 1 where a condition keeps it out of sight."""
-    if isinstance(expr, (Symbol, Idx, Indexed)):
-        return
-    for kink in own(expr):
-        if quantities_in(kink):
-            yield kink if guard == S.true else Piecewise((kink, guard), (S.One, True))
-    if isinstance(expr, Piecewise):
-        earlier: Basic = S.true
-        for body, condition in expr.args:
-            yield from kinks(condition, And(guard, earlier), own)
-            yield from kinks(body, And(guard, earlier, condition), own)
-            earlier = And(earlier, Not(condition))
-        return
-    if isinstance(expr, Mul):
-        conditions = [c for c in map(bracket_condition, expr.args) if c is not None]
-        guard = And(guard, *conditions)
-    if isinstance(expr, ExprWithLimits):
-        guard, expr = _apart(guard, expr)
-        yield from kinks(expr.args[0], guard, own)
-        return
-    for part in expr.args:
-        yield from kinks(part, guard, own)
-
-
-def _apart(guard: Basic, reduction: Any) -> tuple[Basic, Any]:
-    """A guard from outside does not speak of the indices bound inside."""
-    if free_indices(guard).isdisjoint(bound_indices(reduction)):
-        return guard, reduction
-    body, renamed = freshen(reduction)
-    return guard, reduce_over(type(reduction), body, renamed)
-
-
-def _on_indices(relation: Relational) -> bool:
-    """A relation between integers has no point where it is about to change."""
-    return bool(relation.lhs.is_integer and relation.rhs.is_integer)
-
-
-def margin(exercise: Exercise, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> float:
-    """The distance to the nearest kink; infinite where there is none."""
-    found = kink_plan(exercise).run(values, sizes).values()
-    return min((float(k.abs().min()) for k in found if k.numel()), default=math.inf)
 
 
 # -- sizes ------------------------------------------------------------------------------------------------------
@@ -269,6 +138,12 @@ def checked_sizes(exercise: Exercise, sizes: Mapping[str, int] | None, draw: int
     if short < 1:
         raise UsageError(f"with the sizes {made} an axis of {exercise.name} has length {short}: give larger ones")
     return made
+
+
+def checked_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise UsageError(f"seed={seed!r} is not a seed: give a whole number")
+    return seed
 
 
 # -- values -------------------------------------------------------------------------------------------------------
@@ -538,6 +413,7 @@ def sample(
 
     Even draws have the exercise's first sizes, odd ones the second; from the third on, the magnitudes vary too.
     """
+    seed = checked_seed(seed)
     extents = checked_sizes(exercise, sizes, draw)
     best: Instance | None = None
     culprit: Quantity | None = None
@@ -587,12 +463,59 @@ def _narrow(q: Quantity) -> str:
 def instances(
     exercise: Exercise, seed: int = 0, count: int | None = None, sizes: Mapping[str, int] | None = None
 ) -> list[Instance]:
-    """The draws used for judging: two of different sizes, or sixteen where a draw is small."""
-    if count is None:
-        extents = checked_sizes(exercise, sizes, 0)
-        elements = sum(math.prod(number(extent, extents) for extent in q.shape) for q in exercise.leaves)
-        count = MANY if elements <= SMALL else 2
-    return [sample(exercise, seed, draw=draw, sizes=sizes) for draw in range(count)]
+    """The draws used for judging: two of different sizes, or sixteen where a draw is small; then one beside kinks."""
+    if count is not None:
+        return [sample(exercise, seed, draw=draw, sizes=sizes) for draw in range(count)]
+    extents = checked_sizes(exercise, sizes, 0)
+    elements = sum(math.prod(number(extent, extents) for extent in q.shape) for q in exercise.leaves)
+    made = [sample(exercise, seed, draw=draw, sizes=sizes) for draw in range(MANY if elements <= SMALL else 2)]
+    return [*made, *beside_kinks(exercise, made[0])]
+
+
+def beside_kinks(exercise: Exercise, instance: Instance) -> Iterator[Instance]:
+    """Draws near by with small distances to kinks, where a slip that moves a mask shows: one, of scalars one a kink."""
+    scalar = not any(q.indices for q in exercise.leaves)
+    for only in range(min(len(kinks_of(exercise)), FEW)) if scalar else [None]:
+        for attempt in range(FEW):
+            source = generator(exercise.id, instance.seed, "beside kinks", only, attempt)
+            leaves = beside(exercise, instance.leaves, instance.sizes, source, only)
+            found = None if leaves is None else _made(exercise, leaves, instance, FAR / 10)
+            if found is not None:
+                yield found
+            if found is not None or leaves is None:
+                break
+
+
+def on_kinks(exercise: Exercise, seed: int = 0, sizes: Mapping[str, int] | None = None) -> Instance | None:
+    """A draw of small whole numbers that lies exactly on kinks, on as many of them as are found; None without any."""
+    if not kinks_of(exercise):
+        return None
+    first = sample(exercise, seed, sizes=sizes)
+    best: tuple[int, Instance] | None = None
+    scalars = sum(x.numel() for x in first.leaves.values()) <= MANY
+    for attempt in range(4 * TRIES if scalars else TRIES // 4):  # one entry is seldom hit, of many some always are
+        leaves = whole(first.leaves, exercise, generator(exercise.id, seed, "on kinks", attempt))
+        for fact in exercise.facts:
+            _obey(exercise, fact, leaves, first.sizes)
+        found = _made(exercise, leaves, first, -1.0)
+        count = len(hit(exercise, found.values, found.sizes)) if found is not None else 0
+        if found is not None and count > (best[0] if best else 0):
+            best = count, found
+        if best is not None and best[0] == len(kinks_of(exercise)):
+            break
+    return None if best is None else best[1]
+
+
+def _made(exercise: Exercise, leaves: Mapping[str, Tensor], like: Instance, least: float) -> Instance | None:
+    """An instance from leaves, finite throughout and further than `least` from kinks, or None."""
+    with torch.no_grad():
+        values = _complete(exercise, leaves, like.sizes)
+        if not all(bool(torch.isfinite(values[q.name]).all()) for q in exercise.forward):
+            return None
+        distance = margin(exercise, values, like.sizes)
+    if not distance > least:
+        return None
+    return Instance(exercise, like.sizes, values, seed=like.seed, draw=like.draw, kink_margin=distance)
 
 
 # -- worked examples --------------------------------------------------------------------------------------------------
