@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,7 +14,7 @@ from tutor.checking import compare, library, mistakes, numbers
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
 from tutor.checking.outline import Meaning, Outline, Segment
-from tutor.checking.precision import RUNS, Doubt, same_at_more_digits
+from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, points, worked
 from tutor.errors import UsageError
@@ -53,7 +53,7 @@ class SheetJudge(Judge):
         self._worked_run: Run | None = None
         self._kink_run: Run | None = None
         self._kinked: set[str] = set()  # gradients that are other subgradients than torch's
-        self._doubt = Doubt(self.outline, self._pinned)
+        self._doubt = Doubt(exercise, self.outline, self._pinned)
         self._helper_lines: dict[int, Judged] = {}
         self._trials = 0
         self.diagnosed = self._looked = 0
@@ -243,11 +243,20 @@ class SheetJudge(Judge):
         if judgement.sentence.id in ("stale", "differs-number"):
             return  # the line is right but for its place, or is a number
         failure = self._failure(segment)
-        from tutor.checking.repairs import repair
+        from tutor.checking.repairs import read_by, repair
 
         found = repair(self, segment, meaning)
         if found is not None:
             judgement.repair = found
+        elif failure is not None and judgement.repair is not None and judgement.repair.new.endswith(".T"):
+            # what makes the shapes fit does not make the line right
+            judgement.repair = None
+            judgement.sentence = Sentence("no-value", {"error": judgement.sentence.params["error"]})
+        elif not judgement.mistakes and failure is None:
+            name = self.meaning(segment).name if meaning is None else meaning.name
+            given = [self.value(run, segment) for run in self.runs]
+            reads = read_by(self, segment)
+            judgement.mistakes = tuple(mistakes.further(self.exercise, name, given, self.points, reads))
         if found is not None and found.line is None and failure is not None:
             params = {**judgement.sentence.params, "repair": found.new}
             judgement.sentence = Sentence("no-value-repair", params)
@@ -386,6 +395,7 @@ class SheetJudge(Judge):
         entries = sum(run.limits.entries for run in self.runs)
         if self._cost * RUNS > MANY_STEPS or entries * RUNS > MANY_ENTRIES:
             return None
+        doubtful, strayed = [], False  # strayed: nothing but more digits can tell
         for value, point in zip(given, self.points, strict=True):
             true = self.true(meaning, point)
             if value is None or true is None:
@@ -393,10 +403,13 @@ class SheetJudge(Judge):
             if self._same(meaning, value, point) in ("equal", "unknown"):
                 continue
             if not self._doubt.explains(key, value, true, point):
-                return None
+                if not self._doubt.left_the_floats(key, point):
+                    return None
+                strayed = True
+            doubtful.append((value, true, point))
         known = meaning.kind in ("gradient", "value") and meaning.name not in self.extra and not self.pins
-        same = same_at_more_digits(self.exercise, self.outline, key, self.points) if known else None
-        if same is False:
+        same = self._doubt.decided(key, doubtful) if known else None
+        if same is False or (same is None and strayed):
             return None
         true = self.true(meaning, self.points[0])
         if same is None:
@@ -406,18 +419,20 @@ class SheetJudge(Judge):
 
     def _cases(
         self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]
-    ) -> list[mistakes.Case]:
+    ) -> Sequence[mistakes.Case]:
         """The learner's values beside what R leads to at each draw."""
         self.diagnosed += 1
-        made = []
-        for value, stop, point in zip(given, stops, self.points, strict=True):
-            expected = self.expected(meaning, stop, point)
-            if value is not None and expected is not None:
-                # the learner's own quantity has no step of ours to spoil; nor is a long row of mistakes looked into
-                plain = meaning.name in self.extra or self.diagnosed > MANY_MISTAKES
-                known = None if plain else {**point.values, **self.walked(stop, point)}
-                made.append(mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known))
-        return made
+        # the learner's own quantity has no step of ours to spoil; nor is a long row of mistakes looked into
+        plain = meaning.name in self.extra or self.diagnosed > MANY_MISTAKES
+
+        def made() -> Iterator[mistakes.Case]:
+            for value, stop, point in zip(given, stops, self.points, strict=True):
+                expected = self.expected(meaning, stop, point)
+                if value is not None and expected is not None:
+                    known = None if plain else {**point.values, **self.walked(stop, point)}
+                    yield mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known)
+
+        return mistakes.Cases(made())
 
     # -- R: what a line reads ------------------------------------------------------------
 
@@ -503,7 +518,7 @@ class SheetJudge(Judge):
         cause = self._cause(failure)
         params = {"name": failure.name, "line": failure.line}
         if cause == "torch" and sound:
-            return Judgement("follows", self._follows_sentence([failure.name], segment, "follows-nothing"))
+            return Judgement("follows", Sentence("follows-nothing", {"names": failure.name, "line": failure.line}))
         if cause == "torch":
             return Judgement("undecided", Sentence("reads-nothing", params))
         sentence = Sentence("reads-unreadable" if cause == "unreadable" else "reads-nothing", params)

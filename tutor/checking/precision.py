@@ -1,4 +1,4 @@
-"""Where floats do not decide: how far rounding moves a line, and a line of scalars once more at 50 and 200 digits.
+"""Where floats do not decide: how far rounding moves a line, and the line once more at 50 and 200 digits.
 
 Overflow and cancellation are not mistakes of the learner. A line is in doubt where its distance from the truth is no
 more than what a relative 1e-15 in every intermediate result makes of it, or where a finite step of it left the floats.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,21 +16,22 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library
-from tutor.checking.interpret import Run
+from tutor.checking.interpret import Failure, Run
 from tutor.checking.outline import Outline, Unit
-from tutor.checking.truth import Point, program
+from tutor.checking.truth import Point
 from tutor.exercise import Exercise
-from tutor.symbolic.functions import FUNCTIONS
+from tutor.numeric.programs import backward_plan, forward_plan
 
 NOISE = 1e-15  # relative; a float64 operation rounds by 1e-16
 MARGIN = 3.0  # times the spread that the noise makes
 SEEDS = 6  # the noise is a few units in the last place: two such may cancel by chance
-RUNS = SEEDS + 1  # and one without noise
+RUNS = SEEDS + 2  # and one without noise, and one with rough noise
 FEW = 8  # entries
+ROUGH = 1e-9  # noise that no rounding makes: what it cannot explain, one run tells
 DIGITS = (50, 200)
+DRAWS = 4  # that are looked at with many digits
 SAME = 1e-9
 MOST_NODES = 2_000  # operations of a sheet that is computed with many digits
-MOST = 1e5  # arguments of functions: beyond it the digits of the result alone fill the memory
 
 _ARITHMETIC = ("+", "-", "*", "/", "**", "@")
 _SUMS = ("sum", "mean", "matmul", "mm", "dot", "einsum", "var", "std", "norm", "logsumexp", "softmax", "log_softmax",
@@ -43,15 +45,19 @@ class NoisyRun(Run):
 
     def __init__(self, outline: Outline, draw: Any, replace: Mapping[tuple[str, int], Tensor], seed: int):
         super().__init__(outline, draw, replace)
-        self.generator = torch.Generator().manual_seed(seed) if seed else None
-        self.decisions: list[Tensor] = []
+        self.generator = torch.Generator().manual_seed(abs(seed)) if seed else None
+        self.noise = NOISE if seed >= 0 else ROUGH
+        self.decisions: list[tuple[int, Tensor]] = []  # with their units
         self.left: list[int] = []  # units in which a finite step overflowed, or came out as 0
-        self._position = 0
+        self._position = -1
         self._finite, self._nonzero = [True], [True]  # of the operands of each open operation
 
-    def unit(self, unit: Unit) -> None:
-        self._position = unit.position
-        super().unit(unit)
+    def through(self, position: int) -> NoisyRun:
+        """Run as far as this unit."""
+        for unit in self.outline.units[self._position + 1 : position + 1]:
+            self._position = unit.position
+            self.unit(unit)
+        return self
 
     def evaluate(self, node: lang.Expression) -> Any:
         self._finite.append(True)
@@ -82,12 +88,12 @@ class NoisyRun(Run):
         if not isinstance(value, Tensor):
             return value
         if not value.is_floating_point() or _name(node) in _STEPS:
-            self.decisions.append(value.detach().clone())
+            self.decisions.append((self._position, value.detach().clone()))
             return value
         if self.generator is None or not _computes(node):
             return value
         noise = torch.rand(value.shape, generator=self.generator, dtype=torch.float64)
-        return value * (1 + NOISE * (2 * noise - 1))
+        return value * (1 + self.noise * (2 * noise - 1))
 
 
 def _name(node: lang.Expression) -> str:
@@ -106,189 +112,156 @@ def _computes(node: lang.Expression) -> bool:
 class Doubt:
     """Whether rounding explains the values of a sheet; its noisy runs are made when first asked for."""
 
-    def __init__(self, outline: Outline, replace: Callable[[Point], Mapping[tuple[str, int], Tensor]]):
-        self.outline, self.replace = outline, replace
+    def __init__(
+        self, exercise: Exercise, outline: Outline, replace: Callable[[Point], Mapping[tuple[str, int], Tensor]]
+    ):
+        self.exercise, self.outline, self.replace = exercise, outline, replace
         self._runs: dict[tuple[int, int], NoisyRun] = {}
+        self._exact: dict[tuple[int, int], ManyDigitsRun | None] = {}
 
-    def run(self, point: Point, seed: int) -> NoisyRun:
+    def run(self, point: Point, seed: int, position: int) -> NoisyRun:
+        """One noisy run, at least as far as this unit."""
         key = (id(point), seed)
         if key not in self._runs:
-            run = NoisyRun(self.outline, point, self.replace(point), seed)
-            self._runs[key] = run
-            run.execute()
-        return self._runs[key]
+            self._runs[key] = NoisyRun(self.outline, point, self.replace(point), seed)
+        return self._runs[key].through(position)
 
     def explains(self, key: tuple[str, int], given: Tensor, true: Tensor, point: Point) -> bool:
         """Whether the line that ends at `key`, (name, unit), may be the true one at this draw, for all floats say."""
         if given.shape != true.shape or not bool(torch.isfinite(true).all()):
             return False
         if not bool(torch.isfinite(given).all()):
-            return any(unit <= key[1] for unit in self.run(point, 0).left)
+            return self.left_the_floats(key, point)
         gap, spread = (given - true).abs(), torch.zeros_like(given)
         close = gap <= SAME * torch.maximum(given.abs(), true.abs())
+        rough = self.run(point, -1, key[1]).values.get(key)
+        usable = isinstance(rough, Tensor) and rough.shape == given.shape and bool(torch.isfinite(rough).all())
+        if usable and bool((~close & (gap > 100 * (library.real(rough) - given).abs())).any()):
+            return False  # most wrong lines
         for seed in range(1, SEEDS + 1):
-            value = self.run(point, seed).values.get(key)
+            value = self.run(point, seed, key[1]).values.get(key)
             if not isinstance(value, Tensor) or value.shape != given.shape:
                 return False
             spread = torch.maximum(spread, (library.real(value) - given).abs().nan_to_num(0.0, 0.0))
             if seed == 1 and gap.numel() > FEW and float((close | (gap <= 100 * spread)).double().mean()) < 0.5:
-                return False  # by far not: most wrong lines
-        return bool((close | (gap <= MARGIN * spread)).all()) and self._same_decisions(point)
+                return False  # by far not
+        return bool((close | (gap <= MARGIN * spread)).all()) and self._same_decisions(point, key[1])
 
-    def _same_decisions(self, point: Point) -> bool:
-        """No mask and no winner is another one under the noise: what jumps explains nothing."""
-        plain = self.run(point, 0).decisions
-        return all(
-            len(plain) == len(noisy) and all(map(torch.equal, plain, noisy))
-            for noisy in (self.run(point, seed).decisions for seed in range(1, SEEDS + 1))
-        )
+    def left_the_floats(self, key: tuple[str, int], point: Point) -> bool:
+        """Whether a finite step on the way overflowed, or came out as 0."""
+        return any(unit <= key[1] for unit in self.run(point, 0, key[1]).left)
 
+    def decided(self, key: tuple[str, int], doubtful: list[tuple[Tensor, Tensor, Point]]) -> bool | None:
+        """Whether a line is the true one at 50 and at 200 digits; None where that cannot be computed, or is not clear.
 
-# -- scalars with many digits -----------------------------------------------------------------------------------
-
-
-class _Beyond(Exception):
-    """Not computed here."""
-
-
-def same_at_more_digits(exercise: Exercise, outline: Outline, key: tuple[str, int], draws: list[Point]) -> bool | None:
-    """Whether a line of scalars is the true one at 50 and at 200 digits; None where that cannot be computed."""
-    if not outline.elementwise or outline.mutates or sum(outline.weight.values()) > MOST_NODES:
-        return None
-    import mpmath  # type: ignore[import-untyped]
-
-    try:
-        for point in draws:
+        Two expressions are equal if and only if their difference shrinks with the precision; a draw that is too large
+        to be computed so is left to the smaller ones.
+        """
+        if sum(self.outline.weight.values()) > MOST_NODES:
+            return None
+        decided = None
+        for given, true, point in doubtful[:DRAWS]:
             for digits in DIGITS:
-                with mpmath.workdps(digits):
-                    if not _same(exercise, outline, key, point, digits):
-                        return False
-    except (_Beyond, ArithmeticError, ValueError, TypeError, AttributeError):
-        return None
-    return True
+                run = self._many_digits(point, digits)
+                gap = None if run is None else run.gap(key)
+                if gap is None:
+                    break
+                if gap > SAME and digits == DIGITS[-1]:
+                    coarse = ((given - true).abs() / torch.maximum(given.abs(), true.abs()).clamp(min=1e-300)).max()
+                    return False if gap > 1e-3 * min(float(coarse.nan_to_num(1.0)), 1.0) else None
+                decided = True
+        return decided
+
+    def _many_digits(self, point: Point, digits: int) -> ManyDigitsRun | None:
+        key = (id(point), digits)
+        if key not in self._exact:
+            self._exact[key] = self._attempt(point, digits)
+        return self._exact[key]
+
+    def _attempt(self, point: Point, digits: int) -> ManyDigitsRun | None:
+        from tutor.checking.digits import Beyond
+
+        try:
+            return ManyDigitsRun(self.exercise, self.outline, point, self.replace(point), digits)
+        except (Beyond, ArithmeticError, RuntimeError, TypeError, ValueError):
+            return None  # not all that torch does is done here: undecided, never wrong
+
+    def _same_decisions(self, point: Point, position: int) -> bool:
+        """No mask and no winner up to this unit is another one under the noise: what jumps explains nothing."""
+        plain, *noisy = (self._decisions(point, seed, position) for seed in range(SEEDS + 1))
+        return all(len(plain) == len(other) and all(map(torch.equal, plain, other)) for other in noisy)
+
+    def _decisions(self, point: Point, seed: int, position: int) -> list[Tensor]:
+        return [value for at, value in self.run(point, seed, position).decisions if at <= position]
 
 
-def _same(exercise: Exercise, outline: Outline, key: tuple[str, int], point: Point, digits: int) -> bool:
-    import mpmath
-
-    known = _truths(exercise, point, digits)
-    true = known[key[0]]
-    given = _Digits(outline, known, point.sizes).value(key)
-    if not (mpmath.isfinite(given) and mpmath.isfinite(true)):
-        raise _Beyond
-    size = max(abs(given), abs(true))
-    return abs(given - true) <= SAME * size or size <= mpmath.mpf(10) ** (-digits // 2)
+# -- many digits ---------------------------------------------------------------------------------------------------
 
 
-def _truths(exercise: Exercise, point: Point, digits: int) -> dict[str, Any]:
-    """Every quantity and gradient by name, computed from the leaves."""
-    import mpmath
-    import sympy
+class ExactRun(Run):
+    """A run on exact tensors; what a learner writes as 0.1 or 1/3 is no float either."""
 
-    known: dict[str, Any] = {}
-    given = [name for name in point.values if name not in exercise.quantities or exercise[name].is_leaf]
-    for name in given:
-        known[name] = mpmath.mpf(float(point.values[name]))
-    steps = [(q.name, q.indices, q.expr) for q in exercise.forward if q.expr is not None]
-    for name, _, expr in [*steps, *program(exercise)]:
-        places = {s: sympy.Float(known[s.name], digits) for s in expr.free_symbols if s.name in known}
-        value = expr.xreplace(places).evalf(digits)
-        if not value.is_Float and not value.is_Integer and not value.is_Rational:
-            raise _Beyond
-        known[name] = mpmath.mpf(value._to_mpmath(mpmath.mp.prec))
-    return known
-
-
-class _Digits:
-    """A sheet of scalars in mpmath."""
-
-    def __init__(self, outline: Outline, known: Mapping[str, Any], sizes: Mapping[str, int]):
-        self.outline, self.names, self.known, self.sizes = outline, outline.names, known, sizes
-        self.held: dict[str, Any] = {}
-
-    def value(self, key: tuple[str, int]) -> Any:
-        """What the name has after its unit."""
-        for unit in self.outline.units[: key[1] + 1]:
-            statement = unit.statement
-            if not isinstance(statement, lang.Assign):
-                raise _Beyond
-            made = self.evaluate(statement.value)
-            for target in statement.targets:
-                name = self.names.read(target)
-                if name is None:
-                    raise _Beyond
-                self.held[name] = made
-        return self.held[key[0]]
+    def __init__(self, outline: Outline, draw: Any, replace: Mapping[tuple[str, int], Tensor], digits: Any):
+        super().__init__(outline, draw, replace)
+        self.digits = digits
 
     def evaluate(self, node: lang.Expression) -> Any:
+        import mpmath  # type: ignore[import-untyped]
+
+        value = super().evaluate(node)
+        if not isinstance(value, float) or not math.isfinite(value):
+            return value
+        if isinstance(node, lang.Number) and "j" not in node.text:
+            number = mpmath.mpf(node.text.replace("_", ""))
+            return value if number == value else self.digits.exact(number)
+        if isinstance(node, lang.Binary) and node.op in ("/", "**"):
+            left, right = (mpmath.mpf(self.evaluate(part)) for part in (node.left, node.right))
+            return self.digits.exact(left / right if node.op == "/" else left**right)
+        if isinstance(node, (lang.Name, lang.Attribute)) and value == math.pi:
+            return self.digits.exact(+mpmath.pi)
+        return value
+
+    def _look_for_aliases(self, unit: Unit) -> None:
+        """Said by the run on floats."""
+
+
+@dataclass(frozen=True)
+class _Draw:
+    sizes: Mapping[str, int]
+    values: Mapping[str, Any]
+    gradients: Mapping[str, Any]
+
+
+class ManyDigitsRun:
+    """A sheet and its truths at one draw, with many digits; numbers, row by row."""
+
+    def __init__(
+        self, exercise: Exercise, outline: Outline, point: Point, replace: Mapping[tuple[str, int], Tensor], digits: int
+    ):
+        from tutor.checking.digits import Exact, ManyDigits
+
+        with torch.no_grad(), ManyDigits(digits) as self.digits:
+            known = {n: self.digits.exact(x) if x.is_floating_point() else x for n, x in point.instance.leaves.items()}
+            known.update(forward_plan(exercise).run(known, point.sizes))
+            values = dict(known)
+            known.update(backward_plan(exercise).run(known, point.sizes))
+            self.truths = {name: self.digits.read(x) for name, x in known.items() if isinstance(x, Exact)}
+            exact = {key: self.digits.exact(x) for key, x in replace.items()}
+            self.run = ExactRun(outline, _Draw(point.sizes, values, known), exact, self.digits)
+            self.run.execute()
+
+    def gap(self, key: tuple[str, int]) -> float | None:
+        """The largest relative error of a line; None where it has no such value."""
         import mpmath
 
-        if isinstance(node, lang.Number):
-            return mpmath.mpf(node.text.replace("_", ""))
-        if isinstance(node, (lang.Name, lang.Attribute)):
-            return self._named(node)
-        if isinstance(node, lang.Unary) and node.op in "+-":
-            value = self.evaluate(node.operand)
-            return -value if node.op == "-" else value
-        if isinstance(node, lang.Binary):
-            return self._binary(node.op, self.evaluate(node.left), self.evaluate(node.right))
-        if isinstance(node, lang.Call) and not node.named:
-            return self._call(_name(node), [self.evaluate(argument) for argument in node.arguments])
-        raise _Beyond
-
-    def _named(self, node: lang.Expression) -> Any:
-        import mpmath
-
-        name = self.names.read(node) or ""
-        meaning = self.names.meaning(name)
-        if name in self.held:
-            return self.held[name]
-        if meaning.kind == "forward":
-            return self.known[meaning.name]
-        if meaning.kind == "gradient" and meaning.of in self.names.losses:
-            return mpmath.mpf(1)
-        if name in self.sizes:
-            return mpmath.mpf(self.sizes[name])
-        if isinstance(node, (lang.Name, lang.Attribute)) and node.name == "pi":
-            return +mpmath.pi
-        raise _Beyond
-
-    def _binary(self, op: str, a: Any, b: Any) -> Any:
-        if op == "**":
-            if a and abs(b * math.log(abs(a))) > MOST:
-                raise _Beyond
-            return a**b
-        if op not in _BINARY:
-            raise _Beyond
-        return _BINARY[op](a, b)
-
-    def _call(self, name: str, given: list[Any]) -> Any:
-        if any(abs(value) > MOST for value in given if not isinstance(value, bool)):
-            raise _Beyond
-        if name == "where" and len(given) == 3:
-            return given[1] if given[0] else given[2]
-        if name in ("Max", "maximum") and given:
-            return max(given)
-        if name in ("Min", "minimum") and given:
-            return min(given)
-        if len(given) != 1 or name not in _ROWS:
-            raise _Beyond
-        return _function(_ROWS[name], given[0])
-
-
-def _function(row: Any, x: Any) -> Any:
-    import mpmath
-    import sympy
-
-    if row.mpmath:
-        return getattr(mpmath, row.mpmath)(x)
-    digits = mpmath.mp.dps
-    value = row.sympy(sympy.Float(x, digits)).evalf(digits)
-    if not value.is_number:
-        raise _Beyond
-    return mpmath.mpf(value._to_mpmath(mpmath.mp.prec))
-
-
-_BINARY: dict[str, Callable[[Any, Any], Any]] = {op: library.OPERATOR[op] for op in ("+", "-", "*", "/", "<", "<=",
-                                                                                    ">", ">=", "==", "!=")}  # fmt: skip
-_ROWS = {name: row for row in FUNCTIONS.values() for name in (row.name, row.torch.rpartition(".")[2], *row.spellings)}
+        value, true = self.run.values.get(key), self.truths.get(key[0])
+        if value is None or isinstance(value, Failure) or true is None:
+            return None
+        given = self.digits.read(value if isinstance(value, Tensor) else torch.tensor(float(value)))
+        if len(given) != len(true):
+            return None
+        least = mpmath.mpf(10) ** (-self.digits.digits // 2)  # of the largest entry: 0, but for its last digits
+        floor = least * max((abs(t) for t in true), default=0) + least
+        return float(
+            max((abs(a - b) / max(abs(a), abs(b), floor) for a, b in zip(given, true, strict=True)), default=0)
+        )

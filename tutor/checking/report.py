@@ -44,8 +44,8 @@ REASONS: dict[str, str] = {
     "kink-number": "is a subgradient at the worked instance, on the kink {zero}, where torch {takes}",
     "kink-undefined": "equals the true {what}; on the kink {zero} it is not defined, where torch {takes}",
     "kink-outside": "equals the true {what} but on the kink {zero}: there it is no subgradient (torch {takes})",
-    "kink-choice": "is a subgradient on the kink {zero}; this exercise asks for torch's choice, which {takes}",
-    "kink-strict": "equals the true {what} but on the kink {zero}: this exercise asks for torch's choice, which {takes}",
+    "kink-choice": "is a subgradient on the kink {zero}, where this exercise asks for torch's choice: it {takes}",
+    "kink-strict": "equals the true {what} but on the kink {zero}, where this exercise asks for torch's choice: it {takes}",
     "no-truth": "there is no finite true value here to compare with",
     "no-gradient": "{name} holds whole numbers and has no gradient: leave the line out",
     "stale": "was computed from {name} before its last update on line {line}",
@@ -245,6 +245,9 @@ class Report(Shown):
     def quantities(self) -> list[str]:
         return list(dict.fromkeys(line.quantity for line in self.lines if line.quantity))
 
+    def __repr__(self) -> str:
+        return f"Report({self.exercise!r}, {self.verdict}, {self.score:g} of {self.max_score:g} points)"
+
     def __iter__(self) -> Iterator[LineReport]:
         return iter(self.lines)
 
@@ -267,8 +270,10 @@ class Report(Shown):
 
 
 def _together(places: list[str]) -> str:
-    """`line 2`; `line 2, line 4 and line 5`"""
-    return places[0] if len(places) == 1 else ", ".join(places[:-1]) + f" and {places[-1]}" if places else ""
+    """`line 2`; `lines 2, 4 and 5`; `line 2 of cell 1 and line 1 of cell 3`"""
+    if len(places) > 1 and all(place.removeprefix("line ").isdigit() for place in places):
+        places = [f"lines {places[0].removeprefix('line ')}", *(place.removeprefix("line ") for place in places[1:])]
+    return " and ".join([", ".join(places[:-1]), places[-1]] if len(places) > 1 else places)
 
 
 def _divergence(first: LineReport) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""Tensors of many digits: torch's meaning, and more digits than floats have."""
+
+import mpmath
+import pytest
+import torch
+import torch.nn.functional as F
+
+import tutor
+from tutor.catalogue import entries
+from tutor.checking.digits import Beyond, Exact, ManyDigits
+from tutor.numeric.programs import backward_plan, forward_plan
+from tutor.numeric.sample import sample
+
+
+def changed(x, change):
+    x = x.clone()
+    change(x)
+    return x
+
+
+INDEX = torch.tensor([1, 0, 1])
+OPERATIONS = {
+    "arithmetic": lambda a, b: 2 * a + b / 3 - a * b + a**2 - b.abs() ** 1.5 + 1 / a + (a - 1) ** -2 + 2**b,
+    "functions": lambda a, b: a.exp() + b.tanh() + a.sigmoid() + b.sin() + a.cos() + b.sinh() + a.erf() + b.expm1(),
+    "logarithms": lambda a, b: a.abs().log() + b.abs().log1p() + a.abs().sqrt() + b.abs().rsqrt() + a.reciprocal(),
+    "activations": lambda a, b: F.relu(a) + F.softplus(b) + F.silu(a) + F.gelu(b) + a.clamp(min=0) + b.clamp(-0.5, 0.5),
+    "comparisons": lambda a, b: torch.where(a > b, a, 0.0) + (a < 0) * b + (a >= b) + torch.sign(b),
+    "larger": lambda a, b: torch.maximum(a, b) + torch.minimum(a, b) * 2 + torch.heaviside(a, b),
+    "sums": lambda a, b: a.sum() + a.sum(0, keepdim=True) + b.mean(1, keepdim=True) + b.mean() + a.prod(),
+    "spreads": lambda a, b: a.var(0) + a.var(0, unbiased=False) + b.std(1, keepdim=True) + b.norm(),
+    "extremes": lambda a, b: a.max() + a.max(1, keepdim=True).values + b.min(0).values + a.amax(0) - b.amin(),
+    "winners": lambda a, b: F.one_hot(a.argmax(1), 4) * b + a.max(0).indices,
+    "softmax": lambda a, b: a.softmax(1) + b.log_softmax(0) + torch.logsumexp(a, 1, keepdim=True) + a.cumsum(1),
+    "products": lambda a, b: a @ b.T @ a + torch.einsum("ij,kj->ik", a, b) @ b + torch.outer(a[:, 0], b[0]),
+    "vectors": lambda a, b: (a @ b[0])[:, None] + torch.dot(a[0], b[1]) + a[:, 1] @ b,
+    "batches": lambda a, b: (a[None] @ b.T[None].expand(2, -1, -1)).sum(0) @ a
+    + torch.baddbmm(a[None], a[None], (b.T @ a)[None])[0],
+    "shapes": lambda a, b: a.view(4, 3).T.reshape(3, 4) + b.flatten()[:12].view(3, 4) + a[:, :1].expand(3, 4) + b[-1],
+    "moves": lambda a, b: torch.cat([a[:1], b[1:]]) + torch.stack([a[0], b[1], a[2]]) + a.flip(0) + b.roll(1, 0),
+    "gathers": lambda a, b: a[INDEX] + b[[0, 1, 2], :] + a.gather(1, torch.zeros(3, 4, dtype=torch.int64)),
+    "embeddings": lambda a, b: F.embedding(INDEX, a) + b.index_select(0, INDEX),
+    "triangles": lambda a, b: a.tril() + b.triu(1) + F.pad(a[:, 1:3], (1, 1)) + a.masked_fill(b > 0, 7.0),
+    "entries": lambda a, b: changed(a, lambda x: x.__setitem__((range(3), INDEX), -1.0)),
+    "rows": lambda a, b: changed(a, lambda x: x.__setitem__(0, b[1])),
+    "added": lambda a, b: changed(a, lambda x: x.index_add_(0, INDEX, b)),
+    "put": lambda a, b: changed(a, lambda x: x.index_put_((INDEX, INDEX), b[:, 0], accumulate=True)),
+    "in place": lambda a, b: changed(a, lambda x: x.add_(b).mul_(2).sub_(a).div_(3).neg_()),
+    "views share": lambda a, b: changed(a, lambda x: x.view(-1)[2:5].zero_()),
+    "made": lambda a, b: torch.zeros_like(a) + torch.ones(3, 4, dtype=a.dtype) * b
+    + torch.full((4,), 0.5) + a.new_ones(4),
+    "cast": lambda a, b: (a > 0).double() * b + INDEX[:, None].to(torch.float64) + a.to(torch.float64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_means_what_it_means_in_torch(name):
+    source = torch.Generator().manual_seed(3)
+    a, b = torch.randn(2, 3, 4, generator=source, dtype=torch.float64)
+    expected = OPERATIONS[name](a, b)
+    with torch.no_grad(), ManyDigits(40) as digits:
+        found = OPERATIONS[name](digits.exact(a), digits.exact(b))
+        assert isinstance(found, Exact)
+        numbers = [float(v) for v in digits.read(found)]
+    assert found.shape == expected.shape
+    assert numbers == pytest.approx(expected.reshape(-1).tolist(), rel=1e-12)
+
+
+def test_digits_are_kept():
+    with torch.no_grad(), ManyDigits(50) as digits:
+        x = digits.exact(torch.tensor([1.0, 2.0], dtype=torch.float64))
+        (lost, _) = digits.read((x + 1e30) - 1e30)
+        third = digits.read(x / 3)[0]
+        assert lost == 1 and abs(third - mpmath.mpf(1) / 3) < mpmath.mpf(10) ** -49
+
+
+@pytest.mark.parametrize("compute", [
+    lambda x: torch.exp(torch.exp(torch.exp(x))), lambda x: x / (x - x), lambda x: torch.log(-x),
+    lambda x: torch.linalg.inv(x.expand(2, 2)), lambda x: torch.zeros(400, 400, dtype=x.dtype) + x,
+    lambda x: torch.ones(200, 300, dtype=x.dtype) @ torch.ones(300, 200, dtype=x.dtype),
+])  # fmt: skip
+def test_what_is_not_computed_is_said(compute):
+    with torch.no_grad(), ManyDigits(50) as digits, pytest.raises(Beyond):
+        compute(digits.exact(torch.tensor([5.0], dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("id", [entry.id for entry in entries()])
+def test_our_derivations_at_many_digits(id):
+    ex = tutor.load(id)
+    t = sample(ex)
+    expected = t.after
+    with torch.no_grad(), ManyDigits(50) as digits:
+        known = {name: digits.exact(x) if x.is_floating_point() else x for name, x in t.leaves.items()}
+        known.update(forward_plan(ex).run(known, t.sizes))
+        known.update(backward_plan(ex).run(known, t.sizes))
+        found = {name: [float(v) for v in digits.read(x)] for name, x in known.items() if name in expected}
+    for name, value in found.items():
+        assert value == pytest.approx(expected[name].reshape(-1).tolist(), rel=1e-9, abs=1e-12), name
