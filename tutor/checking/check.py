@@ -17,7 +17,6 @@ from tutor.answers import documents
 from tutor.answers import language as lang
 from tutor.checking import mistakes
 from tutor.checking.cells import in_cells
-from tutor.checking.compare import DOUBLE, SINGLE
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
@@ -26,14 +25,13 @@ from tutor.checking.report import Report, Sentence
 from tutor.checking.truth import Point, points
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
+from tutor.numeric.compare import DOUBLE, SINGLE
 from tutor.numeric.sample import checked_seed
 
 # -- the ways in ------------------------------------------------------------
 
 
-def check(
-    exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = False, repairs: bool = True
-) -> Report:
+def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = False, repairs: bool = True) -> Report:
     """Judge an answer: a sheet's text, a `Path` to it, tensors by name, or a function of an instance.
 
     `lenient_shapes` forgives axes of size 1; without `repairs` no edit is looked for that makes a wrong line right.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tutor.checking import compare, library, mistakes
-from tutor.checking.compare import DOUBLE, Tolerance
+from tutor.checking import library, mistakes
 from tutor.checking.outline import Meaning, Names
 from tutor.checking.report import REASONS, Entry, LineReport, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, Points
 from tutor.exercise import Exercise
+from tutor.numeric import compare
+from tutor.numeric.compare import DOUBLE, Tolerance
 
 JUDGED = ("gradient", "local", "value")
 KINKED = 1e-3  # a step of 1e-7 changes smooth gradients by less, of the largest
@@ -88,6 +89,7 @@ class Judge:
         self.names: Names = exercise._cached("names", lambda: Names(exercise))
         self.extra: dict[str, dict[int, Tensor]] = {}  # gradients of the learner's own quantities, by draw
         self.judged: list[Judged] = []
+        self._walks: dict[int, tuple[Mapping[str, Tensor], dict[str, Tensor]]] = {}  # id of a point -> R, and the walk
         self.notes: list[str] = []
 
     def meaning_of(self, name: str) -> Meaning:
@@ -217,7 +219,7 @@ class Judge:
             for name, value in stop.items()
             if name in point.gradients and value.shape == point.gradients[name].shape and name != meaning.name
         }
-        return point.walk(fitting).get(meaning.name) if fitting else self.true(meaning, point)
+        return self._walk(fitting, point).get(meaning.name) if fitting else self.true(meaning, point)
 
     def walked(self, stop: Mapping[str, Tensor], point: Point) -> Mapping[str, Tensor]:
         """All gradients as they are once those of R are taken as they stand."""
@@ -226,7 +228,14 @@ class Judge:
             for name, value in stop.items()
             if name in point.gradients and value.shape == point.gradients[name].shape
         }
-        return point.walk(fitting) if fitting else point.gradients
+        return self._walk(fitting, point) if fitting else point.gradients
+
+    def _walk(self, fitting: Mapping[str, Tensor], point: Point) -> dict[str, Tensor]:
+        """The last walk at a point is kept: one line asks for it more than once."""
+        held = self._walks.get(id(point))
+        if held is None or held[0].keys() != fitting.keys() or any(held[0][n] is not v for n, v in fitting.items()):
+            held = self._walks[id(point)] = (fitting, point.walk(fitting))
+        return held[1]
 
     def telling_draws(self, stops: list[dict[str, Tensor]]) -> list[int]:
         """The draws at which R says something."""
@@ -247,7 +256,7 @@ class Judge:
 
     # -- wrong lines ------------------------------------------------------------
 
-    def wrong(self, meaning: Meaning, how: str, cases: list[mistakes.Case], given: list[Tensor | None]) -> Judgement:
+    def wrong(self, meaning: Meaning, how: str, cases: Sequence[mistakes.Case], given: list[Tensor | None]) -> Judgement:
         """A wrong line with its causes: `cases` are the learner's values beside what they should be, given R."""
         what, first = WHAT[meaning.kind], given[0]
         true = self.true(meaning, self.points[0])
@@ -300,7 +309,7 @@ class Judge:
         params = {"ratio": fault.factor.text, "what": what, "causes": causes}
         return {"ratio": fault.ratios[0], "sentence": Sentence(f"own-{id}" if own else id, params)}
 
-    def _same_values_another_shape(self, meaning: Meaning, cases: list[mistakes.Case]) -> Iterator[Mistake]:
+    def _same_values_another_shape(self, meaning: Meaning, cases: Sequence[mistakes.Case]) -> Iterator[Mistake]:
         for case, point in zip(cases, self.points, strict=False):
             if case.given.squeeze().shape != case.true.squeeze().shape:
                 return

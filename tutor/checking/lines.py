@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
-from tutor.checking import compare, library, mistakes, numbers
-from tutor.checking.interpret import Failure, Run
+from tutor.checking import library, mistakes, numbers
+from tutor.checking.interpret import Failure, Run, Together
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
 from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.precision import RUNS, Doubt
@@ -19,6 +19,7 @@ from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, points, worked
 from tutor.errors import UsageError
 from tutor.exercise import Exercise
+from tutor.numeric import compare
 from tutor.numeric.evaluate import number
 from tutor.numeric.sample import checked_sizes
 
@@ -65,11 +66,12 @@ class SheetJudge(Judge):
 
     def _first_runs(self) -> list[Run]:
         """The sheet at every draw, or at two of different sizes where it computes much. Counted, not timed."""
-        if len(self.points) > 2 and not self.outline.elementwise:
+        made = self._together([self._pinned(point) for point in self.points])
+        if made is None and len(self.points) > 2 and not self.outline.elementwise:
             cost = Run(self.outline, self.points[0], self._pinned(self.points[0])).execute().limits
             if max(cost.steps / MANY_STEPS, cost.entries / MANY_ENTRIES) * len(self.points) > 1:
                 self.points = self.points.few()
-        made = self._run(self._pinned)
+        made = self._run(self._pinned) if made is None else made
         self._cost = sum(run.limits.steps for run in made)
         return made
 
@@ -81,7 +83,24 @@ class SheetJudge(Judge):
             run = Run(self.outline, self.points.stack, together).execute()
             if not run.failures:
                 return run.split(len(self.points))
+        made = self._together(replaced)
+        if made is not None:
+            return made
         return [Run(self.outline, p, r).execute() for p, r in zip(self.points, replaced, strict=True)]
+
+    def _together(self, replaced: list[dict[tuple[str, int], Tensor]]) -> list[Run] | None:
+        """With indices, draws of the same sizes are computed at once; None where that is not possible, or much."""
+        steps = sum(self.outline.weight.values())
+        if not self.outline.side_by_side or len(self.points) < 4 or steps * len(self.points) > MANY_STEPS:
+            return None
+        made: dict[int, Run] = {}
+        for places, stack in self.points.alike:
+            instead = {key: torch.stack([replaced[n][key] for n in places]) for key in replaced[0]}
+            run = Together(self.outline, stack, instead, len(places)).execute()
+            if run.failures or run.limits.entries * len(self.points) > MANY_ENTRIES * len(places):
+                return None
+            made.update(zip(places, run.split(len(places)), strict=True))
+        return [made[n] for n in range(len(self.points))]
 
     def _pinned(self, point: Point) -> dict[tuple[str, int], Tensor]:
         """Numbers that are right at the worked instance count as the true gradient everywhere."""

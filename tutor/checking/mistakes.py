@@ -7,8 +7,8 @@ named: likeliest first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
@@ -17,9 +17,15 @@ from typing import Any
 
 from torch import Tensor
 
-from tutor.checking import compare, spoils
+from tutor.checking import spoils
 from tutor.checking.report import Mistake
 from tutor.exercise import Exercise
+from tutor.numeric import compare
+
+MOST_CUT = 8  # quantities of fewer axes on the way that are taken for constants
+MOST_LEAVES = 3  # names that are shown
+PLAUSIBLE = {Fraction(1, n) for n in (1, 2, 3, 4)} | {Fraction(n) for n in (2, 3, 4)}  # of a bare number
+NEAR = 0.02  # a bare number this close is a matter of digits
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,27 @@ class Case:
     known: Mapping[str, Tensor] | None = None  # every value and gradient the learner had, their own where they differ
 
 
+class Cases(Sequence[Case]):
+    """Cases that are made when they are asked for: most mistakes are told by one or two draws."""
+
+    def __init__(self, made: Iterable[Case]):
+        self._rest, self._made = iter(made), list[Case]()
+
+    def __getitem__(self, at: Any) -> Any:
+        while not isinstance(at, int) or at < 0 or at >= len(self._made):
+            following = next(self._rest, None)
+            if following is None:
+                break
+            self._made.append(following)
+        return self._made[at]
+
+    def __bool__(self) -> bool:
+        return next(iter(self), None) is not None
+
+    def __len__(self) -> int:
+        return len(self[:])
+
+
 @dataclass
 class Fault:
     """A line whose values are not the true ones."""
@@ -41,17 +68,34 @@ class Fault:
     name: str  # as the report calls it, `dW`
     quantity: str  # `W`
     what: str  # gradient, local derivative, value
-    cases: list[Case] = field(default_factory=list)
+    cases: Sequence[Case] = ()
 
     @cached_property
     def ratios(self) -> list[float] | None:
         """given / true at each draw, where it is one constant there."""
-        found = [compare.ratio(case.given, case.true, case.slack) for case in self.cases]
-        return None if not found or None in found else found  # type: ignore[return-value]
+        found: list[float] = []
+        for case in self.cases:
+            constant = compare.ratio(case.given, case.true, case.slack)
+            if constant is None:
+                return None
+            found.append(constant)
+        return found or None
 
     @cached_property
     def factor(self) -> Factor | None:
-        return None if self.ratios is None else explain(self.ratios, self.cases)
+        found = None if self.ratios is None else explain(self.ratios, self.cases)
+        if found is None or (found.number == 1 and not found.extents and not found.negative):
+            return None  # a bare number that is all but right
+        return None if self.bare and not self._plausible(found) else found
+
+    @cached_property
+    def bare(self) -> bool:
+        """A number alone, at the worked instance: one ratio, which may be any number by coincidence."""
+        return self.cases[0].known is None and self.cases[0].given.numel() == 1 and len(self.cases) == 1
+
+    def _plausible(self, factor: Factor) -> bool:
+        near = PLAUSIBLE | exponents(self.exercise, self.quantity) | constants(self.exercise, self.quantity)
+        return factor.number in near | {1 / c for c in near if c}
 
 
 # -- a constant ratio ----------------------------------------------------------------------------------
@@ -112,7 +156,7 @@ def _extents(sizes: Mapping[str, int]) -> Iterator[tuple[str, float]]:
         yield f"1/{name}**2", 1 / n**2
 
 
-def explain(ratios: list[float], cases: list[Case]) -> Factor | None:
+def explain(ratios: list[float], cases: Sequence[Case]) -> Factor | None:
     """One formula for the ratios at all draws, or None."""
     if len({ratio < 0 for ratio in ratios}) > 1:
         return None
@@ -205,11 +249,164 @@ MISTAKES: tuple[Row, ...] = (
 def find(fault: Fault) -> list[Mistake]:
     """All mistakes that explain the values at every draw: a constant ratio first, then the spoilt true step."""
     found = [Mistake(row.id, row.says.format(**params), params) for row in MISTAKES for params in row.find(fault)]
-    if fault.what == "gradient" and fault.cases and all(case.known is not None for case in fault.cases):
-        seen = [spoils.Observation(case.given, case.known or {}, case.sizes) for case in fault.cases]
+    if fault.cases and not found and fault.bare:
+        found += _digits(fault)
+    if fault.what == "gradient" and fault.cases and fault.cases[0].known is not None:
+        seen = (spoils.Observation(case.given, case.known or {}, case.sizes) for case in fault.cases)
         spoilt = spoils.explain(fault.exercise, fault.quantity, seen)
         found += [m for m in spoilt if not found or m.id != "factor"]
     return found
+
+
+def _digits(fault: Fault) -> Iterator[Mistake]:
+    """-7.9 for -8"""
+    given, true = (float(t.reshape(-1)[0]) if t.numel() else 0.0 for t in (fault.cases[0].given, fault.cases[0].true))
+    if true and abs(given - true) <= NEAR * abs(true):
+        says = "close to the true number, but further off than its last digit allows: look at the arithmetic"
+        yield Mistake("factor", says)
+
+
+# -- over several steps at once -------------------------------------------------------------------------------
+
+
+def further(
+    exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any], reads: Iterable[str]
+) -> list[Mistake]:
+    """What explains a line that neither the true step spoilt nor an edit does: dearer, and looked for last."""
+    return (
+        _taken_as_constant(exercise, name, given, points)
+        or _other_value(exercise, name, given, points)
+        or unread(exercise, name, reads)
+    )
+
+
+def _taken_as_constant(
+    exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]
+) -> list[Mistake]:
+    """A mean, a variance or a sum on the way that depends on q too, and whose part is not there."""
+    q = exercise.quantities.get(name[1:])
+    if q is None or q.kind == "value" or not q.indices:
+        return []
+    reached = {q.name}
+    for v in exercise.forward:
+        if v.reads & reached:
+            reached.add(v.name)
+    axes = sum(extent != 1 for extent in q.shape)
+    fewer = [
+        v.name
+        for v in exercise.forward
+        if v.name in reached - {q.name} and v.kind == "step" and sum(extent != 1 for extent in v.shape) < axes
+    ][:MOST_CUT]
+    for cut in (*((v,) for v in fewer), *combinations(fewer, 2)):
+        if all(_close(value, _cut(point, cut, name)) for value, point in zip(given, points, strict=True)):
+            params = {"cut": " and ".join(cut), "q": q.name, "are": "are constants" if len(cut) > 1 else "is a constant",
+                      "they": "they depend" if len(cut) > 1 else "it depends"}  # fmt: skip
+            says = "this takes it that {cut} {are}: {they} on {q} as well, and that part is missing"
+            return [Mistake("missing-path", says.format(**params), params)]
+    return []
+
+
+def _cut(point: Any, cut: tuple[str, ...], name: str) -> Tensor:
+    return point.walk({f"d{v}": 0 * point.gradients[f"d{v}"] for v in cut})[name]
+
+
+def _close(given: Tensor | None, value: Tensor) -> bool:
+    if given is None or given.shape != value.shape or not value.numel():
+        return False
+    return bool(((given - value).abs() <= 1e-9 * (given.abs() + value.abs().max())).all())
+
+
+def _other_value(
+    exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]
+) -> list[Mistake]:
+    """A value after the backward pass in whose formula one name stands for another, as an old gradient for a new one."""
+    q = exercise.quantities.get(name)
+    if q is None or q.kind != "value" or q.expr is None:
+        return []
+    names, plan = exercise._cached(("swapped", name), lambda: _swaps(exercise, q))
+    left = list(range(len(names)))
+    for value, point in zip(given, points, strict=True):
+        made = plan.run({**point.values, **point.gradients}, dict(point.sizes)) if left else {}
+        left = [n for n in left if _close(value, made[f"v{n}"])]
+    found = []
+    for wrong, right in (names[n] for n in left):
+        gradients = tuple(n not in exercise.quantities or exercise[n].kind == "value" for n in (wrong, right))
+        id = {(True, False): "extra-gradient", (False, True): "missing-gradient"}.get(gradients, "wrong-point")
+        found.append(Mistake(id, f"{wrong} stands where {right} belongs", {"wrong": wrong, "right": right}))
+    return found[:1]
+
+
+def _swaps(exercise: Exercise, q: Any) -> tuple[list[tuple[str, str]], Any]:
+    """(what stands there, what belongs there), and the formulas as one program."""
+    from tutor.numeric.evaluate import compile_program
+    from tutor.symbolic.indices import name_of
+
+    known = {v.name: v for v in exercise if v.domain != "index" and v.name != q.name}
+    known |= {f"d{v.name}": exercise.gradient_quantity(v) for v in exercise if v.differentiable and v.kind != "value"}
+    nodes = [n for n in q.expr.atoms() | q.expr.find(lambda e: name_of(e) is not None) if name_of(n) in known]
+    pairs, formulas = [], []
+    for node in sorted(set(nodes), key=str):
+        right = known[name_of(node)]
+        for other in known.values():
+            if other.name != right.name and other.shape == right.shape:
+                there = other.symbol[node.indices] if right.indices else other.symbol
+                pairs.append((other.name, right.name))
+                formulas.append((f"v{len(formulas)}", q.indices, q.expr.xreplace({node: there})))
+    return pairs, compile_program(formulas)
+
+
+# -- what a line does not hang on -----------------------------------------------------------------------------
+
+
+def unread(exercise: Exercise, name: str, reads: Iterable[str]) -> list[Mistake]:
+    """Inputs on which the true value hangs, and nothing that the line reads does: proved, whatever the line says."""
+    known = exercise._cached("what gradients hang on", lambda: hangs_on(exercise))
+    if name not in known:
+        return []
+    own: set[str] = set()
+    for read in reads:
+        own |= known.get(read, frozenset())
+    missing = [leaf for leaf in known if leaf in known[name] - own and known[leaf] == {leaf}]
+    if not missing:
+        return []
+    through = [v for v in _upstream(exercise, name) if set(missing) <= known.get(v, frozenset())]
+    shown = ", ".join(missing[:MOST_LEAVES]) + (", ..." if len(missing) > MOST_LEAVES else "")
+    params = {"name": name, "leaves": shown, "v": through[0] if through else ""}
+    id, says = "missing-local-derivative", "{name} depends on {leaves}, and nothing that this line reads does"
+    if through:
+        id, says = "missing-upstream", f"{says}: the upstream gradient {{v}} would bring it in"
+    return [Mistake(id, says.format(**params), params)]
+
+
+def _upstream(exercise: Exercise, name: str) -> list[str]:
+    """The gradients in the formula of a gradient."""
+    from tutor.symbolic.derive import derive
+    from tutor.symbolic.indices import quantities_in
+
+    gradient = derive(exercise).gradients.get(name[1:])
+    return [] if gradient is None else sorted(n for n in quantities_in(gradient.expr) if n not in exercise.quantities)
+
+
+def hangs_on(exercise: Exercise) -> dict[str, frozenset[str]]:
+    """name -> the inputs, parameters and upstream gradients whose change changes its true value."""
+    from tutor.checking.truth import program
+    from tutor.numeric.evaluate import compile_program
+    from tutor.numeric.sample import sample
+
+    formulas = [(q.name, q.indices, q.expr) for q in exercise.forward if q.expr is not None] + program(exercise)
+    plan = compile_program(formulas)
+    first, other = (sample(exercise, seed=seed, draw=0) for seed in (0, 1))
+    given = [q.name for q in exercise.leaves] + [f"d{q.name}" for q in exercise.ends if q.kind == "output"]
+    leaves = {name: first.values[name] for name in given}
+    base = plan.run(dict(leaves), dict(first.sizes))
+    found: dict[str, set[str]] = {name: {name} for name in leaves} | {name: set() for name, _, _ in formulas}
+    for leaf in leaves:
+        made = plan.run({**leaves, leaf: other.values[leaf]}, dict(first.sizes))
+        for name, _, _ in formulas:
+            gap, scale = (made[name] - base[name]).abs(), base[name].abs() + made[name].abs()
+            if gap.numel() and bool((gap > 1e-6 * scale.max()).any()):
+                found[name].add(leaf)
+    return {name: frozenset(on) for name, on in found.items()}
 
 
 # -- what the exercise's formulas contain ---------------------------------------------------------------------

@@ -5,21 +5,21 @@ Our own derivation is the truth here (`tutor verify` has it agree with autograd)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-from sympy import Abs, Add, Basic, Expr, KroneckerDelta, Mul, Number, Piecewise, Sum, Symbol
+from sympy import Expr
 from torch import Tensor
 
 from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
+from tutor.numeric.compare import magnitude
 from tutor.numeric.evaluate import compile_program
 from tutor.numeric.programs import backward_plan, forward_plan
 from tutor.numeric.sample import Instance, beside_kinks, generator, instances, on_kinks, sample, worked_instance
-from tutor.symbolic.indices import free_indices, reduce_over
 
 FLOAT = torch.float64
 ON = 1e-12  # a distance that is rounding's
@@ -51,6 +51,14 @@ class Points(list["Point"]):
         return self._few
 
     @cached_property
+    def alike(self) -> list[tuple[list[int], Stack]]:
+        """The places of the draws of each choice of sizes, and their values side by side."""
+        places: dict[tuple[tuple[str, int], ...], list[int]] = {}
+        for n, point in enumerate(self):
+            places.setdefault(tuple(point.sizes.items()), []).append(n)
+        return [(at, _stack([self[n] for n in at])) for at in places.values()]
+
+    @cached_property
     def kinked(self) -> Point | None:
         """The draw on kinks, or None."""
         return self._on_kinks()
@@ -59,19 +67,23 @@ class Points(list["Point"]):
     def stack(self) -> Stack:
         """All draws of an exercise of scalars as one."""
         if self._stack is None:
-            values = {name: torch.stack([p.values[name] for p in self]) for name in self[0].values}
-            gradients = {name: torch.stack([p.gradients[name] for p in self]) for name in self[0].gradients}
-            self._stack = Stack(values, gradients, self[0].sizes)
+            self._stack = _stack(self)
         return self._stack
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Scalars of all draws, one draw per entry."""
+    """Values of several draws, one draw per entry of the first axis."""
 
     values: dict[str, Tensor]
     gradients: dict[str, Tensor]
     sizes: dict[str, int]
+
+
+def _stack(draws: Sequence[Point]) -> Stack:
+    values = {name: torch.stack([p.values[name] for p in draws]) for name in draws[0].values}
+    gradients = {name: torch.stack([p.gradients[name] for p in draws]) for name in draws[0].gradients}
+    return Stack(values, gradients, draws[0].sizes)
 
 
 def points(exercise: Exercise, seed: int, sizes: Mapping[str, int] | None = None) -> Points:
@@ -276,18 +288,3 @@ def _scale_plan(exercise: Exercise, name: str) -> Any:
         if line_name == name:
             return compile_program([("scale", indices, magnitude(expr))])
     return None
-
-
-def magnitude(expr: Basic) -> Basic:
-    """The same formula with every term made positive: |a - b| becomes |a| + |b|."""
-    if isinstance(expr, (Add, Mul)):
-        return type(expr)(*map(magnitude, expr.args))
-    if isinstance(expr, Sum):
-        return reduce_over(Sum, magnitude(expr.args[0]), [limit[0] for limit in expr.limits])
-    if isinstance(expr, Piecewise):
-        return Piecewise(*((magnitude(value), condition) for value, condition in expr.args))
-    if isinstance(expr, KroneckerDelta):
-        return expr
-    if isinstance(expr, Number) or (isinstance(expr, Symbol) and expr.is_positive):
-        return abs(expr)
-    return Abs(expr) if isinstance(expr, Expr) and (free_indices(expr) or not expr.is_positive) else expr

@@ -1,4 +1,4 @@
-"""|a - b| <= 1e-9 max(|a|, |b|) + 1e-12 scale: shape first, then finiteness, then value.
+"""Shape first, then finiteness, then value: |a - b| <= 1e-9 max(|a|, |b|) + 1e-12 scale, in float64.
 
 `scale` is the size of the terms that were added up to form an entry, not of what is left of them: a gradient that is
 zero by cancellation is 1e-17 in floats, and nobody's mistake. `magnitude` writes it down.
@@ -6,8 +6,8 @@ zero by cancellation is 1e-17 in floats, and nobody's mistake. `magnitude` write
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from sympy import Abs, Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Piecewise, Pow, Sum, Symbol
@@ -15,97 +15,87 @@ from torch import Tensor
 
 from tutor.symbolic.indices import bound_indices, reduce_over
 
-TOLERANCES: dict[torch.dtype, tuple[float, float]] = {
-    torch.float64: (1e-9, 1e-12),
-    torch.float32: (1e-5, 1e-7),
-    torch.bfloat16: (5e-2, 1e-2),
-    torch.float16: (1e-2, 1e-3),
-}
-DOUBT = 1e4  # tolerances away: what is closer, or not finite, might be equal at a higher precision
-
 
 @dataclass(frozen=True)
-class Entry:
-    """One entry of both tensors."""
-
-    index: tuple[int, ...]
-    given: float
-    true: float
+class Tolerance:
+    relative: float = 1e-9
+    scaled: float = 1e-12
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """`reason` is "" if equal, else "shape", "finite" or "value"; `ratio` is r where a = r*b throughout."""
-
-    equal: bool
-    reason: str = ""
-    max_abs_error: float | None = None
-    max_rel_error: float | None = None
-    ratio: float | None = None
-    worst: tuple[Entry, ...] = ()
-    doubtful: bool = False  # rounding could explain it: worth a look at a higher precision
-
-    def __bool__(self) -> bool:
-        return self.equal
+DOUBLE = Tolerance()
+SINGLE = Tolerance(1e-5, 1e-7)
 
 
-def compare(
-    a: Any, b: Any, scale: Tensor | float | None = None, rtol: float | None = None, atol: float | None = None
-) -> Comparison:
-    """Whether `a` is the true `b`; float32 on either side widens the tolerance to 1e-5 and 1e-7."""
-    a, b = _tensor(a), _tensor(b)
-    if a.shape != b.shape:
-        return Comparison(False, "shape")
-    tolerances = [TOLERANCES[x.dtype] for x in (a, b)]
-    rtol = max(t[0] for t in tolerances) if rtol is None else rtol
-    atol = max(t[1] for t in tolerances) if atol is None else atol
-    a, b = a.double(), b.double()
-    if not a.numel():
-        return Comparison(True, max_abs_error=0.0, max_rel_error=0.0)
-    alike = (a == b) | (a.isnan() & b.isnan())  # an infinity equals itself
-    if not bool((alike | (a.isfinite() & b.isfinite())).all()):
-        return Comparison(False, "finite", worst=_worst(a, b), doubtful=True)
-    gap = torch.where(alike, 0.0, (a - b).abs())
-    larger = torch.maximum(a.abs(), b.abs())
-    finite = b[b.isfinite()]
-    terms = finite.abs().max() if finite.numel() else torch.zeros((), dtype=torch.float64)
-    if scale is not None:
-        terms = torch.maximum(torch.as_tensor(scale, dtype=torch.float64, device=b.device), terms)
-    allowed = rtol * torch.where(alike, 0.0, larger) + atol * terms
-    above_noise = gap > atol * terms
-    relative = torch.where(above_noise, gap / larger.clamp(min=1e-300), 0.0)
-    errors = float(gap.max()), float(relative.max())
-    if bool((gap <= allowed).all()):
-        return Comparison(True, "", *errors)
-    doubtful = bool((gap <= DOUBT * allowed).all())
-    return Comparison(False, "value", *errors, ratio(a, b, rtol, atol), _worst(a, b), doubtful)
+def same(given: Tensor, true: Tensor, scale: Callable[[], Tensor | None], tolerance: Tolerance = DOUBLE) -> str:
+    """equal, shape, finite (not finite where the truth is), different, or unknown (the truth is not finite)."""
+    if given.shape != true.shape:
+        return "shape"
+    gap = (given - true).abs()
+    size = torch.maximum(given.abs(), true.abs())
+    if bool((gap <= tolerance.relative * size).all()) and bool(torch.isfinite(size).all()):
+        return "equal"
+    if not bool(torch.isfinite(true).all()):
+        return "unknown"
+    if not bool(torch.isfinite(given).all()):
+        return "finite"
+    # rounding is measured by what was added up, not by what is left of it
+    terms = scale()
+    floor = true.abs().max() if terms is None else torch.maximum(terms, true.abs().max())
+    return "equal" if bool((gap <= tolerance.relative * size + tolerance.scaled * floor).all()) else "different"
 
 
-def ratio(a: Tensor, b: Tensor, rtol: float = 1e-9, atol: float = 1e-12) -> float | None:
-    """r where a = r*b in every entry: a sign is -1, a lost factor 1/2; None without such a constant."""
-    flat, given = b.reshape(-1), a.reshape(-1)
-    if a.shape != b.shape or not flat.numel() or not bool((given.isfinite() & flat.isfinite()).all()):
+def all_close(given: list[Tensor], true: Tensor, size: Tensor) -> bool:
+    """Whether the values of all draws are the true ones beyond doubt: the quick answer for right lines."""
+    row = torch.cat([value.reshape(-1) for value in given])
+    gap = (row - true).abs()
+    return bool((gap <= DOUBLE.relative * size).all())
+
+
+def ratio(given: Tensor, true: Tensor, slack: float = 1e-9) -> float | None:
+    """c where given = c * true for one constant c that is neither 0 nor 1, else None."""
+    if given.shape != true.shape or not true.numel():
         return None
+    flat, other = true.reshape(-1), given.reshape(-1)
     at = int(flat.abs().argmax())
-    if flat[at] == 0:
+    if flat[at] == 0 or not bool(torch.isfinite(other).all() & torch.isfinite(flat).all()):
         return None
-    r = given[at] / flat[at]
-    gap = (given - r * flat).abs()
-    return float(r) if bool((gap <= rtol * (r * flat).abs() + atol * (r * flat[at]).abs()).all()) else None
+    c = float(other[at] / flat[at])
+    gap = (other - c * flat).abs()
+    if (
+        c == 0
+        or abs(c - 1) <= slack
+        or not bool((gap <= slack * (c * flat).abs() + 1e-12 * abs(c) * flat[at].abs()).all())
+    ):
+        return None
+    return c
 
 
-def _tensor(x: Any) -> Tensor:
-    x = x.detach() if isinstance(x, Tensor) else torch.as_tensor(x, dtype=torch.float64)
-    return x if x.dtype in TOLERANCES else x.double()
+def errors(given: Tensor, true: Tensor) -> tuple[float, float]:
+    """(largest absolute, largest relative error)"""
+    gap = (given - true).abs()
+    if not gap.numel():
+        return 0.0, 0.0
+    size = torch.maximum(given.abs(), true.abs())
+    relative = torch.where(gap == 0, 0.0, gap / size)
+    return float(gap.max()), float(relative.max())
 
 
-def _worst(a: Tensor, b: Tensor, count: int = 3) -> tuple[Entry, ...]:
-    """The entries furthest apart, what is not finite first."""
-    gap = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, (a - b).abs())
-    gap = gap.nan_to_num(nan=torch.inf).reshape(-1)
-    order = [at for at in gap.argsort(descending=True, stable=True)[:count].tolist() if gap[at] > 0]
-    places = [tuple(int(i) for i in torch.unravel_index(torch.tensor(at), a.shape)) for at in order]
-    return tuple(Entry(place, float(a[place]), float(b[place])) for place in places)
+def worst(given: Tensor, true: Tensor, count: int = 3) -> list[tuple[tuple[int, ...], float, float]]:
+    """(index, given, true) of the entries that are furthest off; what is not a number comes first."""
+    gap = (given - true).abs().reshape(-1)
+    gap = torch.where(torch.isnan(gap), torch.inf, gap)
+    order = torch.argsort(gap, descending=True, stable=True)[:count]
+    found = []
+    for flat in order.tolist():
+        if gap[flat] == 0:
+            break
+        index: list[int] = []
+        rest = flat
+        for extent in reversed(given.shape):
+            index.insert(0, rest % extent)
+            rest //= extent
+        found.append((tuple(index), float(given.reshape(-1)[flat]), float(true.reshape(-1)[flat])))
+    return found
 
 
 def magnitude(expr: Basic) -> Expr:
