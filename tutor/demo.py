@@ -59,11 +59,13 @@ def _judged(exercise: Exercise, sheet: str) -> str:
 
 def worked_example(exercise: Exercise) -> str:
     """Our gradients at the first worked example, beside those of autograd through the native torch forward."""
+    from tutor.numeric.autograd import gradients_by_reference
     from tutor.numeric.sample import worked_instance
 
     given = exercise.instances[0]
     instance = worked_instance(exercise, given)
-    autograd = autograd_at(exercise, instance)
+    found = gradients_by_reference(exercise, instance)
+    autograd = {name: float(found[name]) for name in exercise.asked if exercise[name].kind == "parameter"}
     lines = ["with " + ", ".join(f"{name}={value}" for name, value in given.items()), ""]
     steps = [(q.name, f"{float(instance[q.name]):g}") for q in exercise.forward]
     lines += [f"  {name:8} = {value}" for name, value in steps]
@@ -72,18 +74,3 @@ def worked_example(exercise: Exercise) -> str:
         ours = float(instance.after[f"d{name}"])
         lines.append(f"  {'d' + name:8} = {ours:>6g}  {theirs:>8g}   {'the same' if ours == theirs else 'DIFFERENT'}")
     return "\n".join(lines)
-
-
-def autograd_at(exercise: Exercise, instance) -> dict[str, float]:
-    """d loss / d q for every asked q, by `torch.autograd` through the exercise's own native torch reference."""
-    import torch
-
-    from tutor.numeric.sample import Instance
-
-    assert exercise.reference_function is not None
-    names = [name for name in exercise.asked if exercise[name].kind == "parameter"]
-    leaves = {name: value.clone().requires_grad_(name in names) for name, value in instance.leaves.items()}
-    with torch.enable_grad():
-        loss = exercise.reference_function(Instance(exercise, instance.sizes, leaves))
-        found = torch.autograd.grad(loss, [leaves[name] for name in names])
-    return dict(zip(names, map(float, found), strict=True))

@@ -26,6 +26,7 @@ from tutor.checking.truth import Point, points
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
 from tutor.numeric.compare import DOUBLE, SINGLE
+from tutor.numeric.sample import Instance
 from tutor.numeric.sample import checked_seed
 
 # -- the ways in ------------------------------------------------------------
@@ -34,12 +35,15 @@ from tutor.numeric.sample import checked_seed
 def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = False, repairs: bool = True) -> Report:
     """Judge an answer: a sheet's text, a `Path` to it, tensors by name, or a function of an instance.
 
+    Tensors by name are those at the first draw of the seed; `check(t, {"dz": dz})` takes them at the instance t.
     `lenient_shapes` forgives axes of size 1; without `repairs` no edit is looked for that makes a wrong line right.
     """
     if isinstance(exercise, (str, Path)):
-        from tutor.catalogue import load
+        import tutor
 
-        exercise = load(exercise)
+        exercise = tutor.load(exercise)
+    if isinstance(exercise, Instance) and isinstance(answer, Mapping):
+        return check_tensors(exercise, answer, lenient_shapes=lenient_shapes)
     if not isinstance(exercise, Exercise):
         raise UsageError(f"an exercise is an id, a path or an Exercise, not {type(exercise).__name__}")
     seed = checked_seed(seed)

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tutor.catalogue import load
 from tutor.exercise import Exercise, Quantity
 from tutor.numeric.programs import forward_plan
 from tutor.numeric.sample import Instance, sample, worked_instance
@@ -123,7 +122,9 @@ class Contrast(Shown):
 
 def contrast(a: Exercise | str | Path, b: Exercise | str | Path, seed: int = 0) -> Contrast:
     """Compare the gradients of two exercises, or of two members of a family (addresses are loaded)."""
-    left, right = (e if isinstance(e, Exercise) else load(e) for e in (a, b))
+    import tutor
+
+    left, right = (e if isinstance(e, Exercise) else tutor.load(e) for e in (a, b))
     left.validate()
     right.validate()
     point = _shared_example(left, right)
