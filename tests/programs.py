@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import sympy
-from sympy import Integer, Rational, Sum, exp, log, sqrt
+from sympy import Integer, KroneckerDelta, Ne, Piecewise, Rational, Sum, exp, log, sqrt
 
 from tutor.exercise import Exercise
 from tutor.functions import sigmoid, softplus
-from tutor.symbolic.indices import free_indices
+from tutor.symbolic.indices import free_indices, reduce_over
 
 UNARY = [lambda e: sympy.tanh(e), lambda e: sympy.sin(e), lambda e: exp(-(e**2)), lambda e: e**2, lambda e: -e,
          lambda e: sqrt(e**2 + 1), lambda e: 1 / (e**2 + 2), lambda e: log(e**2 + 3), lambda e: 2 * e - 1,
@@ -17,9 +17,13 @@ UNARY = [lambda e: sympy.tanh(e), lambda e: sympy.sin(e), lambda e: exp(-(e**2))
 
 
 class Programs:
-    """Random straight-line programs: tensors used under several index names, nested sums, sums in products."""
+    """Random straight-line programs: tensors used under several index names, nested sums, sums in products.
 
-    def __init__(self, seed: int):
+    `rich` ones have gathers, masks and deltas on indices, and axes of size 1 that are kept.
+    """
+
+    def __init__(self, seed: int, rich: bool = False):
+        self.rich = rich
         self.random = random.Random(seed)
         self.ex = Exercise(f"random-{seed}")
         self.N, self.M = self.ex.sizes("N M")
@@ -29,6 +33,13 @@ class Programs:
         for name, axes in (("A", (0, 1)), ("B", (0, 0)), ("v", (1,)), ("c", ())):
             symbol = self.ex.parameter(name, *self._axes(axes))
             self.entries.append((symbol, [(self.N, self.M)[a] for a in axes]))
+        self.gathers = {}
+        if rich:
+            i, j = self.by_size[self.N][0], self.by_size[self.M][0]
+            o = self.ex.indices(o=1)
+            self.entries.append((self.ex.parameter("k", o, j), [Integer(1), self.M]))
+            self.gathers[self.M] = (self.ex.input("t", i, domain="index", below=self.M), self.N)
+            self.gathers[self.N] = (self.ex.input("u", j, domain="index", below=self.N), self.M)
 
     def _axes(self, axes):
         counts = {self.N: 0, self.M: 0}
@@ -43,12 +54,35 @@ class Programs:
         symbol, extents = self.random.choice(self.entries)
         if not extents:
             return symbol
-        return symbol[tuple(self.random.choice(self.by_size[e]) for e in extents)]
+        return symbol[tuple(self.slot(e) for e in extents)]
+
+    def slot(self, extent):
+        """An index of this axis; a gather's."""
+        if extent == 1:
+            return Integer(0)
+        if extent in self.gathers and self.random.random() < 0.25:
+            chosen, over = self.gathers[extent]
+            return chosen[self.random.choice(self.by_size[over])]
+        return self.random.choice(self.by_size[extent])
+
+    def sum(self, inner, over):
+        """SymPy's own `Sum` drops a condition on what is summed out of a Piecewise with sums inside."""
+        return reduce_over(Sum, inner, over) if self.rich else Sum(inner, *over)
+
+    def masked(self, inner):
+        """Half of the entries of one axis, or its diagonal."""
+        one, other = self.random.sample(self.by_size[self.N], 2)
+        if self.random.random() < 0.4:
+            return KroneckerDelta(one, other) * inner
+        condition = self.random.choice([one <= other, one > other, Ne(one, other)])
+        return Piecewise((inner, condition), (self.random.choice([0, self.leaf()]), True))
 
     def expression(self, depth: int):
         roll = self.random.random()
         if depth == 0 or roll < 0.15:
             return self.leaf()
+        if self.rich and roll < 0.27:
+            return self.masked(self.expression(depth - 1))
         if roll < 0.35:
             return self.random.choice(UNARY)(self.expression(depth - 1))
         if roll < 0.55:
@@ -59,14 +93,14 @@ class Programs:
         free = sorted(free_indices(inner), key=str)
         if not free:
             return inner
-        return Sum(inner, *self.random.sample(free, self.random.randint(1, len(free)))) / 5
+        return self.sum(inner, self.random.sample(free, self.random.randint(1, len(free)))) / 5
 
     def build(self) -> Exercise:
         for number in range(self.random.randint(2, 4)):
             expr = self.expression(3)
             free = sorted(free_indices(expr), key=str)
             while len(free) > 2:
-                expr = Sum(expr, free.pop(self.random.randrange(len(free)))) / 4
+                expr = self.sum(expr, [free.pop(self.random.randrange(len(free)))]) / 4
             symbol = self.ex.step(f"q{number}", free, expr)
             self.entries.append((symbol, [i.upper + 1 for i in free]))
         total = Integer(0)

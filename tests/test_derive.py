@@ -14,7 +14,9 @@ from sympy import Abs, KroneckerDelta, Max, Min, Piecewise, Product, Rational, S
 
 from tutor.exercise import Exercise
 from tutor.functions import gelu, log1p, relu, silu
+from tutor.numeric.autograd import gradients_by_autograd
 from tutor.numeric.evaluate import compile_program, number
+from tutor.numeric.sample import sample
 from tutor.operations import (
     AveragePool1d,
     Concatenate,
@@ -87,6 +89,17 @@ def agree(ex: Exercise, sizes: dict[str, int], **options) -> bool:
 def test_random_programs_agree_with_autograd(seed):
     ex = Programs(seed).build()
     assert agree(ex, {"N": 3, "M": 2}, seed=seed % 1000), f"seed {seed}"
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 10**9))
+def test_random_programs_with_gathers_and_masks_agree_with_autograd(seed):
+    ex = Programs(seed, rich=True).build()
+    t = sample(ex, seed % 1000)
+    for name, truth in gradients_by_autograd(ex, t).items():
+        assert torch.allclose(t.after[f"d{name}"], truth, rtol=1e-8, atol=1e-10 * (1 + truth.abs().max())), (
+            f"seed {seed}"
+        )
 
 
 # -- every function, every operation ----------------------------------------------------------------------
@@ -445,15 +458,14 @@ def test_a_closed_form_states_the_facts_it_uses():
     assert "rows of y are one-hot" in str(closed)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(st.integers(0, 10**9))
-def test_closed_forms_of_random_programs_keep_their_value(seed):
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 10**9), st.booleans())
+def test_closed_forms_of_random_programs_keep_their_value(seed, rich):
     from tutor.numeric.evaluate import evaluate
 
-    ex = Programs(seed).build()
+    ex = Programs(seed, rich).build()
     sizes = {"N": 3, "M": 2}
-    values = values_for(ex, sizes)
-    values |= compile_program([(q.name, q.indices, q.expr) for q in ex.forward]).run(values, sizes)
+    values = sample(ex, sizes=sizes).values
     derivation = derive(ex)
     true = compile_program(derivation.program).run(values, sizes)
     for gradient in derivation.gradients.values():

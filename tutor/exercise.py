@@ -278,8 +278,9 @@ class Exercise(Shown):
         for index in indices:
             if not isinstance(index, Idx) or self.index_symbols.get(index.name) != index:
                 raise self._error(f"{name}: {index} is not an index of the exercise; make it with exercise.indices")
-        if len(set(indices)) != len(indices):
-            raise self._error(f"{name} has the index {indices[0]} twice: give each axis an index of its own")
+        twice = next((index for n, index in enumerate(indices) if index in indices[:n]), None)
+        if twice is not None:
+            raise self._error(f"{name} has the index {twice} twice: give each axis an index of its own")
         return tuple(indices)
 
     def _formula(self, name: str, expr: Any) -> Expr:
@@ -401,7 +402,10 @@ class Exercise(Shown):
     # -- facts, what is asked, examples ------------------------------------------------------------
 
     def fact(self, left: Any, right: Any, reason: str = "declared") -> None:
-        """Declare an identity, as `exercise.fact(Sum(a[i, k], k), 1)`; the sampler obeys it."""
+        """Declare an identity, as `exercise.fact(Sum(a[i, k], k), 1)`, for use in steps.
+
+        Where it is a sum over an input or a parameter, sampled values are made to obey it; any other is checked.
+        """
         left, right = sympify(left), sympify(right)
         names = [n for n in quantities_in(left) if n in self.quantities]
         for used in quantities_in(left) | quantities_in(right):
@@ -414,6 +418,8 @@ class Exercise(Shown):
 
     def ask(self, *names: str) -> None:
         """What a learner must give; default: every parameter. Values are asked by their own name."""
+        if not names:
+            raise self._error('ask() names nothing: write exercise.ask("W", "b")')
         self._asked = {name: 1.0 for name in names}
 
     def points(self, **points: float) -> None:

@@ -15,7 +15,7 @@ import torch
 from sympy import Basic, Expr
 from torch import Tensor
 
-from tutor.errors import ExerciseError
+from tutor.errors import ExerciseError, UsageError
 from tutor.exercise import Exercise, Quantity
 from tutor.numeric.compare import magnitude
 from tutor.numeric.evaluate import Plan, Trace, compile_program
@@ -401,6 +401,8 @@ def verify(
     """
     exercise.validate()
     given = [sizes] if isinstance(sizes, Mapping) else sizes
+    if not seeds or (given is not None and not given):
+        raise UsageError("verify needs a seed, and sizes are a dict or a list of some: nothing is verified without")
     trial = _Trial(exercise, dict(spoil or {}))
     for seed in seeds:
         for draw, extents in enumerate(given or [None, None]):
