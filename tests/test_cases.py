@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import tutor
@@ -61,7 +62,6 @@ def test_every_mistake_has_two_cases():
 
 
 def test_reports_fit_their_schema():
-    jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((Path(tutor.__file__).parent / "checking" / "report.schema.json").read_text(encoding="utf-8"))
     for folder in CASES.iterdir():
         for report in json.loads((folder / "report.json").read_text(encoding="utf-8")):

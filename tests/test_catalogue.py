@@ -464,3 +464,36 @@ def test_every_error_is_one_of_ours(name, given):
 
 def test_find_gives_the_entry_of_an_id():
     assert find("mlp").parameters[0].name == "layers"
+
+
+def test_a_file_that_is_no_python_is_never_run(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("raise SystemExit('executed')")
+    with pytest.raises(NotFoundError, match="notes.txt is no exercise file: its name would end in .py"):
+        load(str(path))
+
+
+def test_a_file_without_a_slash_is_pointed_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.md").write_text("")
+    with pytest.raises(NotFoundError, match="the file notes.md is here, but exercise files end in .py"):
+        load("notes.md")
+
+
+@pytest.mark.parametrize(
+    ("loss", "says"),
+    [
+        ("Sum(a*x)", r"Sum\(a\*x\) names no index to sum over: write Sum\(a\*x, i\)"),
+        ("Sum(x**2)", r"a Sum names no index to sum over: write Sum\(x\[i\], i\)"),
+    ],
+)
+def test_a_sum_without_an_index_says_how_it_is_written(tmp_path, loss, says):
+    path = tmp_path / "own.py"
+    text = (
+        dedent(PLAIN)
+        .replace('"L", x**2', f'"L", {loss}')
+        .replace("import Exercise", "import Exercise\nfrom sympy import Sum")
+    )
+    path.write_text(text.replace("exercise.loss", 'a = exercise.parameter("a")\nexercise.loss'))
+    with pytest.raises(ExerciseError, match=f"line 8: {says}"):
+        load(path)

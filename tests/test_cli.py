@@ -160,6 +160,39 @@ def test_derive_arrives_at_the_closed_form(run):
     assert "the rows of y are one-hot" in out
 
 
+def test_derive_wrt_a_gradients_name(run):
+    assert run("derive", "softmax-regression", "--wrt", "dz", "--no-verify") == run(
+        "derive", "softmax-regression", "--wrt", "z", "--no-verify"
+    )
+
+
+def test_a_name_that_does_not_exist_is_said_before_torch_is_loaded():
+    assert "torch" not in imported("compare", "linear-regression", "nope")
+
+
+@pytest.mark.parametrize("width", [60, 72, 100])
+@pytest.mark.parametrize("exercise", ["softmax-regression", "layer-norm"])
+def test_a_derivation_fits_the_terminal(exercise, width):
+    from tutor.catalogue import load
+    from tutor.views import text
+    from tutor.views.plain import fitted
+
+    derivation = load(exercise).derive()
+    whole = text.derivation(derivation, closed=True)
+    narrow = fitted(text.derivation(derivation, closed=True, width=width), width)
+    assert max(map(len, narrow.splitlines())) <= width
+    assert narrow.split() == whole.split()  # the same words, in the same order
+
+
+def test_lines_with_a_caret_stay_whole():
+    from tutor.views.plain import fitted
+
+    text = "line 2:  " + "a + " * 30 + "b\n" + " " * 100 + "^\n" + "word " * 30
+    first, caret, *rest = fitted(text, 60).split("\n")
+    assert "\n".join([first, caret]) == "\n".join(text.split("\n")[:2]) and len(rest) > 1
+    assert fitted(text, None) == text
+
+
 def test_derive_wrt_shows_only_what_it_needs(run):
     _, out, _ = run("derive", "softmax-regression", "--wrt", "p", "--no-verify")
     assert "dp" in out and "dz" not in out and "dW" not in out
@@ -266,7 +299,17 @@ def test_start_writes_a_sheet_that_is_incomplete_and_never_overwrites(tmp_path, 
 def test_start_with_a_file_tells_how_to_check(tmp_path, run, own):
     path = own()
     code, out, _ = run("start", path, str(tmp_path / "mine.py"))
-    assert code == 0 and f"--exercise {path}" in out and "# exercise:" not in (tmp_path / "mine.py").read_text()
+    text = (tmp_path / "mine.py").read_text()
+    assert code == 0 and f"--exercise {path}" in out and "# exercise:" not in text
+    command = next(line for line in text.splitlines() if "--exercise" in line).removeprefix("#").split()
+    assert command == ["tutor", "check", str(tmp_path / "mine.py"), "--exercise", path]
+    assert run(*command[1:])[0] == 1  # incomplete: all dots
+
+
+def test_start_quotes_what_a_shell_would_divide(tmp_path, run, own):
+    code, out, _ = run("start", own(), str(tmp_path / "my sheet.py"))
+    assert code == 0 and f"tutor check '{tmp_path / 'my sheet.py'}' --exercise" in out
+    assert "tutor check '" in (tmp_path / "my sheet.py").read_text()
 
 
 def test_demo(run):
@@ -292,6 +335,8 @@ def test_demo(run):
         (("show", "/nowhere/x.py"), 3, "no such file"),
         (("derive", "linear-regresion"), 3, "linear-regression"),
         (("derive", "mlp", "--wrt", "W9"), 3, "W9"),
+        (("show", "tests/conftest.txt"), 3, "no such file"),
+        (("show", str(ROOT / "README.md")), 3, "no exercise file: its name would end in .py"),
         (("compare", "mlp", "mpl"), 3, "mpl"),
         (("verify", "nothing"), 3, "tutor list"),
         (("verify", "mlp:layers=1", "--device", "abacus"), 2, "no device 'abacus'"),
@@ -332,6 +377,44 @@ def test_our_own_fault(run, monkeypatch):
     assert code == 5 and "our fault" in err and "split in two" in err and "Traceback" not in err
     monkeypatch.setenv("TUTOR_DEBUG", "1")
     assert "Traceback" in run("list")[2]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("args", [("list",), ("list", "--json"), ("--help",), ("show", "linear-regression")])
+def test_no_room_for_the_output(args):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tutor", *args], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=60
+        )
+    assert done.returncode == 5 and done.stderr.count("\n") == 1
+    assert "the output cannot be written: No space left on device; make room" in done.stderr
+
+
+def test_an_interrupt_before_the_command_begins():
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'click': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from tutor.__main__ import run\n"
+        "run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_the_public_face_is_what_dir_shows():
+    import tutor as face
+
+    assert [name for name in dir(face) if not name.startswith("__")] == sorted(face.__all__)
+
+
+def test_a_gradient_is_short_in_a_prompt():
+    from tutor.catalogue import load
+
+    assert repr(load("softmax-regression").derive().gradient("dW")) == "Gradient(dW = Sum(dz[i,k]*x[i,j], i))"
+    assert all(len(repr(g)) < 90 for g in load("makemore-mlp").derive().gradients.values())
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, click.Abort])

@@ -458,7 +458,7 @@ def test_a_closed_form_states_the_facts_it_uses():
     assert "rows of y are one-hot" in str(closed)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**9), st.booleans())
 def test_closed_forms_of_random_programs_keep_their_value(seed, rich):
     from tutor.numeric.evaluate import evaluate

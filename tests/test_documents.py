@@ -103,6 +103,7 @@ def test_a_file_is_written_as_its_suffix_says(name, kind):
 
 @pytest.mark.parametrize(("text", "kind"), [
     ("dz = p - y", "python"), (MARKDOWN, "markdown"), (NOTEBOOK, "notebook"), (r"dz = \frac{p}{N}", "latex"),
+    ("$$dz = p - y$$", "latex"), ("$dz = p - y$", "latex"), ("dz = p - y  # costs $5", "python"),
 ])  # fmt: skip
 def test_a_text_without_a_suffix_says_it_itself(text, kind):
     assert documents.kind_of_text(text) == kind

@@ -171,7 +171,7 @@ def test_metadata_of_an_installation():
     except metadata.PackageNotFoundError:
         pytest.skip("runs from a checkout that is not installed")
     assert found.version == tutor.__version__
-    assert [e.value for e in found.entry_points if e.name == "tutor"] == ["tutor.cli:run"]
+    assert [e.value for e in found.entry_points if e.name == "tutor"] == ["tutor.__main__:run"]
     assert "BSD-3-Clause" in (found.metadata["License-Expression"], found.metadata["License"])
 
 

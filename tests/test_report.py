@@ -9,6 +9,7 @@ import tutor
 from tutor.checking import report as reports
 from tutor.checking.check import check
 from tutor.checking.report import LineReport, Report, Sentence
+from tutor.errors import UsageError
 from tutor.views.report import MARKS
 
 SCHEMA = json.loads(Path(reports.__file__).with_name("report.schema.json").read_text())
@@ -191,3 +192,85 @@ def test_a_report_needs_neither_torch_nor_sympy():
         "sys.exit('torch' in sys.modules or 'sympy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_torch_refused_does_not_stand_anywhere():
+    made = check(tutor.load("softmax-regression"), "dz = (p - y)/s\ndW = x.T @ dz\ndb = dz.sum(0)", repairs=False)
+    assert [line.verdict for line in made.lines] == ["wrong", "follows", "follows"]
+    assert "p - y has shape (3, 4) and s (3,), which do not broadcast" in made.lines[0].reason
+    assert made.lines[1].reason == "sound in itself: it reads dz, which line 1 could not give"
+    made = check(tutor.load("attention"), "dO = 1\ndV = P.T @ dO")
+    assert made.line("dV").reason == "sound in itself: its shapes do not fit dO as it stands on line 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "next_"),
+    [
+        ("dz = p - y\ndW = x.T dz\ndb = dz.sum(0)", "look at line 1 again and rewrite line 2, then check"),
+        ("dW = 2x\nde = = 1\ndb = 1 +", "rewrite lines 1, 2 and 3"),
+        ("dz = p - y", "look at line 1 again, then check the sheet once more"),
+    ],
+)
+def test_the_next_thing_names_every_line_that_could_not_be_read(text, next_):
+    assert f"next: {next_}" in str(check(tutor.load("softmax-regression"), text))
+
+
+def test_tensors_have_no_line():
+    t = tutor.load("softmax-regression").sample()
+    made = t.check(dz=t.p - t.y, dW=t.x.T @ (t.p - t.y))
+    text = str(made)
+    assert "line" not in text and "next: look at dz again, then check once more" in text
+    assert made.line("dW").reason == "sound, given dz as you have it"
+    assert "next: give dW another way" in str(t.check(dW="x", dz=(t.p - t.y) / t.N))
+
+
+def test_undecided_says_what_is_missing_as_well():
+    made = Report("x", 0, "2", 0.0, 1.0, ("db",), (line("undecided", 3),))
+    assert made.next.render(reports.NEXT) == "nothing is held against you on line 3; give db"
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_notebook_shows_the_whole_report(name):
+    from html.parser import HTMLParser
+
+    made = report(name)
+    shown = made._repr_mimebundle_()
+    assert shown["text/plain"] == str(made)
+    words = []
+    reader = HTMLParser()
+    reader.handle_data = words.append
+    reader.feed(shown["text/html"])
+    said = "".join(words)
+    for part in (made.verdict, f"next: {made.next.render(reports.NEXT)}", *made.notes, *(x.reason for x in made.lines)):
+        assert part in said
+    assert "<script" not in shown["text/html"] and "http" not in shown["text/html"].replace("http-", "")
+
+
+def test_html_cannot_be_injected():
+    shown = check(tutor.load("softmax-regression"), "<script>alert(1)</script> = 3\ndz = p<y")._repr_mimebundle_()
+    assert "<script" not in shown["text/html"] and "&lt;script" in shown["text/html"]
+
+
+def test_a_report_is_short_in_a_prompt():
+    assert repr(report("wrong")) == "Report('softmax-regression', wrong, 1 of 2 points)"
+
+
+def test_repairs_can_be_left_out():
+    ex = tutor.load("softmax-regression")
+    assert check(ex, "dz = p - y").lines[0].repair and not check(ex, "dz = p - y", repairs=False).lines[0].repair
+    assert check(ex, "dz = p - y", repairs=False).verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda ex: ex.sample(seed="x"), "seed='x' is not a seed: give a whole number"),
+        (lambda ex: ex.sample(seed=True), "whole number"),
+        (lambda ex: tutor.check(ex, "dw = 1", seed=1.5), "whole number"),
+        (lambda ex: tutor.check(ex, 5), "an answer is text, a Path, a dict of tensors or a function, not int"),
+        (lambda ex: tutor.check(5, "dw = 1"), "an exercise is an id, a path or an Exercise, not int"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, says):
+    with pytest.raises(UsageError, match=says):
+        call(tutor.load("linear-regression"))

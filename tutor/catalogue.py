@@ -119,6 +119,8 @@ def find(name: str) -> Entry:
         hint = _nearest(_short(name).lower(), known) or ";"
         here = re.fullmatch(r"[\w-]+", name) and os.path.isfile(f"{name}.py")
         beside = f' the file {name}.py is here: to use it, write "{name}.py";' if here else ""
+        if not here and os.path.isfile(name):
+            beside = f" the file {_short(name)} is here, but exercise files end in .py;"
         raise NotFoundError(f"no exercise \"{_short(name)}\"{hint}{beside} 'tutor list' shows all")
     return known[name]
 
@@ -450,6 +452,8 @@ def _existing(name: str) -> Path:
         raise NotFoundError(f"{Path(path)} is a folder: give the path of one exercise file in it")
     if not os.path.exists(path):
         raise _no_file(path, FileNotFoundError())
+    if not path.endswith(".py"):
+        raise NotFoundError(f"{_short(path, 200)} is no exercise file: its name would end in .py")
     return Path(path)
 
 
@@ -494,6 +498,16 @@ def _registered(module: ModuleType) -> Iterator[None]:
         sys.modules.pop(module.__name__, None)
 
 
+def _said(error: BaseException) -> str:
+    """SymPy's own words where they say nothing of what to do."""
+    found = re.match(r"specify dummy variables for (.*)", str(error), re.DOTALL)
+    if found:
+        return f"Sum({_short(found[1])}) names no index to sum over: write Sum({_short(found[1])}, i)"
+    if str(error).startswith("Sum requires values for lower and upper bounds"):
+        return "a Sum names no index to sum over: write Sum(x[i], i)"
+    return f"{type(error).__name__}: {error}"
+
+
 @contextmanager
 def _placing_errors(path: Path) -> Iterator[None]:
     """Whatever goes wrong in the file is said with the file's name and line."""
@@ -503,5 +517,5 @@ def _placing_errors(path: Path) -> Iterator[None]:
         if isinstance(error, SyntaxError) and error.filename == str(path):
             raise _syntax_error(path, error) from None
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        said = str(error) if isinstance(error, TutorError) else f"{type(error).__name__}: {error}"
+        said = str(error) if isinstance(error, TutorError) else _said(error)
         raise ExerciseError(f"{_place(path, lines[-1] if lines else None)}: {said}") from error

@@ -6,7 +6,10 @@ Exit codes: 0 right or done, 1 an answer is not right or `verify` found a disagr
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -26,6 +29,7 @@ CODES: tuple[tuple[type[TutorError], int], ...] = (
     (TutorError, UNDECIDED),
 )
 VERDICTS = {"correct": RIGHT, "wrong": NOT_RIGHT, "incomplete": NOT_RIGHT, "unreadable": UNREADABLE}
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)  # no place for what is printed
 FORMATS = ("text", "latex", "markdown", "json", "html")
 WELCOME = """\
 A tutor for gradients: it derives them step by step, checks them against torch.autograd,
@@ -45,14 +49,20 @@ and tells you the first line of your own derivation that is wrong, and why.
 
 
 def say(text: str) -> None:
-    """Write a result to stdout, in letters that it can show; a reader who left is no error."""
-    from tutor.views.plain import writable
+    """Write a result to stdout, in letters that it can show and lines that fit; a reader who left is no error."""
+    from tutor.views.plain import fitted, writable
 
     try:
-        sys.stdout.write(writable(text.removesuffix("\n"), sys.stdout.encoding) + "\n")
+        shown = writable(text.removesuffix("\n"), sys.stdout.encoding)
+        sys.stdout.write(fitted(shown, _width()) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         _let_go(sys.stdout)
+
+
+def _width() -> int | None:
+    """The terminal's columns; None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def deliver(document: str) -> None:
@@ -75,7 +85,7 @@ def note(text: str) -> None:
     try:
         sys.stderr.write(writable(text, sys.stderr.encoding) + "\n")
         sys.stderr.flush()
-    except BrokenPipeError:
+    except OSError:
         _let_go(sys.stderr)
 
 
@@ -172,8 +182,10 @@ def derive(exercise: str, wrt: str | None, closed: bool, form: str, verify: bool
     derivation = exercise_from(exercise).derive(wrt)
     verification = _verification_for(derivation) if verify and form == "text" else None
     view = import_module(f"tutor.views.{form}")
-    show_it = say if form == "text" else deliver
-    show_it(view.derivation(derivation, verification=verification, closed=closed))
+    if form == "text":
+        say(view.derivation(derivation, verification=verification, closed=closed, width=_width()))
+    else:
+        deliver(view.derivation(derivation, verification=verification, closed=closed))
     return RIGHT if verification is None or verification.agrees else NOT_RIGHT
 
 
@@ -199,10 +211,13 @@ def _verification_for(derivation: Any) -> Any:
 )
 def compare(first: str, second: str, seed: int) -> int:
     """Two exercises side by side: what changes."""
+    from tutor.catalogue import load
+
+    left, right = load(first), load(second)  # before torch is imported
     from tutor.numeric.contrast import contrast
     from tutor.views import contrast as view
 
-    say(view.contrast(contrast(first, second, seed=seed)))
+    say(view.contrast(contrast(left, right, seed=seed)))
     return RIGHT
 
 
@@ -286,10 +301,10 @@ def start(exercise: str, path: str | None) -> int:
 
     Shapes and forward program stand in it as comments, then the names that are asked.
     """
-    from tutor.answers.blank import write_sheet
+    from tutor.answers.blank import quoted, write_sheet
 
     made = write_sheet(exercise, path)
-    say(f"{made}\n\nfill it in, then:   tutor check {made}{made.option}")
+    say(f"{made}\n\nfill it in, then:   tutor check {quoted(made.path)}{made.option}")
     return RIGHT
 
 
@@ -318,6 +333,10 @@ def main(args: Sequence[str] | None = None) -> int:
         complain(str(error))
         return _code_of(error)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            _let_go(sys.stdout)
+            complain(f"the output cannot be written: {error.strerror}; make room, or send it elsewhere")
+            return UNDECIDED
         if os.environ.get("TUTOR_DEBUG"):
             traceback.print_exc()
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
@@ -326,10 +345,14 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def run() -> None:
-    """The console script."""
+    """The console script, a process of its own: it collects little garbage, and its memory goes back in one piece."""
+    gc.set_threshold(100_000)
     code = main()
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _let_go(sys.stdout)
-    sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _let_go(stream)
+        except (AttributeError, ValueError):  # there is none
+            pass
+    os._exit(code)  # taking torch and SymPy apart, module by module, costs a quarter of a second

@@ -39,5 +39,7 @@ class UndecidedError(TutorError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean "mse"?`, or nothing when no known name is close."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    known = list(known)
+    same = [other for other in known if other.lower() == name.lower()]  # P for p
+    close = same or get_close_matches(name, known, n=1, cutoff=0.6)
     return f'; did you mean "{close[0]}"?' if close else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,14 +37,14 @@ def write_sheet(address: str, path: str | None = None) -> Written:
         target = target / name
     try:
         with target.open("x", encoding="utf-8") as file:
-            file.write(blank(exercise, header=not by_file))
+            file.write(blank(exercise, f"tutor check {quoted(target)} --exercise {quoted(address)}" if by_file else ""))
     except FileExistsError:
         raise UsageError(
             f"{target} exists and is left as it is: give another path, 'tutor start {address} PATH'"
         ) from None
     except OSError as error:
         raise UsageError(f"cannot write {target}: {error.strerror or error}; give another path") from None
-    return Written(target, f" --exercise {address}" if by_file else "")
+    return Written(target, f" --exercise {quoted(address)}" if by_file else "")
 
 
 def _stem(identity: str) -> str:
@@ -51,15 +52,25 @@ def _stem(identity: str) -> str:
     return re.sub(r"[^\w.-]+", "-", identity).replace("=", "-")
 
 
-def blank(exercise: Exercise, header: bool = True) -> str:
-    """The text of the sheet; a path does not belong into a header, so an exercise of one's own has none."""
-    lines = [f"# exercise: {exercise.id}"] if header else []
+def quoted(name: str | Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(name))
+
+
+def blank(exercise: Exercise, command: str = "") -> str:
+    """The text of the sheet.
+
+    A path does not belong into a header, since a sheet never has a file run: for an exercise of one's own the sheet
+    says with which `command` it is checked.
+    """
+    lines = [] if command else [f"# exercise: {exercise.id}"]
     lines += [f"# {exercise.title}", "#"]
     lines += [f"# {row}" for row in _program(exercise)]
     lines += [
         "#",
         "# Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other",
-        "# gradients may stand in between. Then run tutor check on this file.",
+        f"# gradients may stand in between. Then run {'tutor check on this file.' if not command else 'this:'}",
+        *([f"#     {command}"] if command else []),
         "",
     ]
     lines += [f"{_asked(exercise, name)} = ..." for name in exercise.asked]

@@ -12,13 +12,17 @@ _REGION = re.compile(
 )
 _BULLET = re.compile(r"[ \t]*(?:[-*+]|\d+[.)]|\\item)?[ \t]*")
 _ALONE_AFTER = re.compile(r"[ \t]*[.,;]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$)")
-_EVIDENT = re.compile(r"\\[A-Za-z]{2}|[_^]\{")  # a command, a braced script
+_EVIDENT = re.compile(r"\\[A-Za-z]{2}|[_^]\{|^[ \t]*\$", re.MULTILINE)  # a command, a braced script, a $ first
 _QUOTED = re.compile(r"#[^\n]*|(\"\"\"|\'\'\')(?:.*?\1|.*)", re.DOTALL)
 
 
 def is_latex(text: str) -> bool:
-    r"""Whether a text is evidently LaTeX: `\frac` or `_{` outside Python's comments and docstrings, and `=`."""
-    return ("\\" in text or "{" in text) and "=" in text and _EVIDENT.search(_QUOTED.sub("", text)) is not None
+    r"""Whether a text is evidently LaTeX: `\frac`, `_{` or `$` outside Python's comments and docstrings, and `=`."""
+    return (
+        ("\\" in text or "{" in text or "$" in text)
+        and "=" in text
+        and _EVIDENT.search(_QUOTED.sub("", text)) is not None
+    )
 
 
 def regions(text: str, whole: bool = True) -> list[tuple[int, int]]:

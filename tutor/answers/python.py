@@ -9,6 +9,7 @@ import ast
 import keyword
 import re
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,8 +33,24 @@ _MEANT = {
     "−": "-", "–": "-", "‐": "-", "‑": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "∕": "/",
     "^": "**", "≤": "<=", "≥": ">=", "≠": "!=", "²": "**2", "³": "**3", "、": ",", "。": ".",
     "\u00a0": " ", "\u3000": " ", "\u2002": " ", "\u2003": " ", "\u2009": " ", "\u202f": " ",
+    "ᵀ": ".T", "⊤": ".T",
 }  # fmt: skip
-_UNUSUAL = re.compile("[" + re.escape("".join(_MEANT)) + "]")
+# longer signs: how they are written, and what they mean there
+_SIGNS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "transpose": (r"\^\s*(?:\{\s*[T⊤ᵀ]\s*\}|[T⊤ᵀ](?!\w))", lambda sign: ".T"),
+    "partial": (r"∂\w+\s*/\s*∂[^\W\d]\w*", lambda sign: "_".join(re.findall(r"\w+", sign.replace("∂", "d")))),
+    "quotient": (
+        r"^d\w+\s*/\s*d[^\W\d]\w*(?=\s*(?:\[[^\]]*\]\s*)?=(?!=))",
+        lambda sign: "_".join(re.findall(r"\w+", sign)),
+    ),
+    "sum": (r"(?<!\w)[∑Σ](?=\s*\()", lambda sign: "Sum"),
+    "definition": (r"(?<=[\w\]\s]):=(?!=)", lambda sign: "="),
+}
+_UNUSUAL = re.compile(
+    "|".join(f"(?P<{name}>{pattern})" for name, (pattern, _) in _SIGNS.items())
+    + "|[" + re.escape("".join(_MEANT)) + "]"
+)  # fmt: skip
+_ODD = re.compile(r"[^\x00-\x7f]|\^|:=|^d\w*\s*/\s*d")
 _BRACKETS = re.compile(r"""["'#()\[\]{}\\]""")
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 _CONTROL = re.compile(
@@ -44,10 +61,13 @@ _GLUED = re.compile(r"(?<![\w.])((?>\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?))([^\W\d]
 _HEADER = re.compile(r"^\s*#\s*(exercise|sizes)\s*[:：]\s*(.*?)\s*$")
 _ID = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_=,.+-]+)?")
 _SIZE = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(\d{1,7})\s*(?:,|;|\s|$)\s*")
+_SPACED = re.compile(r"[\w)\]]\s*$")
+_PRIMED = re.compile(r"[\w)\]](?<!\b[fFrRbBuU])(?<!\b[fFrRbB]{2})$")
 _BLOCK = re.compile(r"(for|with|if|while|def|class|try|async|match|elif|else|except|finally)\b")
 _PASSED = re.compile(r"(print|cmp|display|assert|import|from|%|!)(?=\W|$)")
+_LEFT = re.compile(r"\s*[^\W\d][\w.]*\s*(\[[^\]]*\]\s*)?")
 _STARTS = re.compile(r"\s*[^\W\d][\w.]*(\[[^\]]*\])?\s*(\*\*|//|[-+*/@])?=(?!=)")
-_TARGET = re.compile(r"\s*([^\W\d]\w*(?:\.grad)?)\s*(\[[^=]*\])?\s*(\*\*|//|[-+*/@])?=(?!=)")
+_TARGET = re.compile(r"\s*([^\W\d]\w*(?:\.grad)?)\s*(\[[^=]*\])?\s*((\*\*|//|[-+*/@])?={1,2}|:)(?!=)")
 _ESCAPE = re.compile(r"\\(?!\n)")
 _MODULES = ("torch", "numpy", "sympy", "math")
 _PASSED_CALLS = ("backward", "step", "zero_grad", "retain_grad", "requires_grad_", "manual_seed", "set_printoptions")
@@ -100,7 +120,7 @@ def _divide(lines: list[str]) -> list[tuple[int, int]]:
 class _Scanner:
     def __init__(self, lines: list[str], offset: int):
         self.lines, self.offset = lines, offset
-        self.meant: dict[str, list[int]] = {}
+        self.meant: dict[tuple[str, str], list[int]] = {}
 
     def logical(self) -> Iterator[_Line]:
         position = 0
@@ -146,7 +166,7 @@ class _Scanner:
     def _scan(self, line: str, row: int, open_at: list, made: _Line) -> tuple[str, int, bool]:
         """(code without its comment, where the comment began, whether a backslash continues it)"""
         comment_at = len(line)
-        if not line.isascii() or "^" in line:
+        if _ODD.search(line):
             hash_at = line.find("#")
             line = self._as_meant(line if hash_at < 0 else line[:hash_at], row, made)
             comment_at = hash_at if hash_at >= 0 else comment_at
@@ -183,6 +203,9 @@ class _Scanner:
 
     def _string(self, line: str, row: int, at: int, made: _Line) -> int:
         quote = line[at]
+        if quote == "'" and at and _PRIMED.match(line, at - 1, at):
+            made.error = (row, at, "' is not part of an answer: the transpose is written x.T")
+            return len(line)
         if line.startswith(quote * 3, at):
             made.error = (row, at, "no strings in an answer; comments begin with #")
             return len(line)
@@ -211,23 +234,30 @@ class _Scanner:
 
         def replace(found: re.Match[str]) -> str:
             nonlocal moved
-            meant = _MEANT[found[0]]
+            sign = found[0]
+            if found.lastgroup == "definition" and not (
+                row == 0 and found.start() == line.find(":=") and _LEFT.fullmatch(line, 0, found.start())
+            ):
+                return sign
+            meant = _SIGNS[found.lastgroup][1](sign) if found.lastgroup else _MEANT[sign]
             if not meant.isspace():
-                numbers = self.meant.setdefault(found[0], [])
+                numbers = self.meant.setdefault((sign, meant), [])
                 if (number := made.number + row) not in numbers:
                     numbers.append(number)
-            if len(meant) > 1:
-                shifts.append((found.start() + moved + 1, len(meant) - 1))
-                moved += len(meant) - 1
+            if meant == ".T" and found.end() < len(line) and (line[found.end()].isalnum() or line[found.end()] == "_"):
+                meant = ".T "  # x^Tdz: two things without an operator
+            meant = meant.ljust(len(sign))  # so that columns stay
+            if len(meant) > len(sign):
+                shifts.append((found.start() + moved + len(sign), len(meant) - len(sign)))
+                moved += len(meant) - len(sign)
             return meant
 
         return _UNUSUAL.sub(replace, line)
 
     def notes(self) -> list[str]:
         return [
-            f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:5]))}: "
-            f"{mark} is read as {_MEANT[mark]}"
-            for mark, numbers in self.meant.items()
+            f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:5]))}: {sign} is read as {meant}"
+            for (sign, meant), numbers in self.meant.items()
         ]
 
 
@@ -360,15 +390,34 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
         row = code.count("\n", 0, escaped.start())
         raise ReadingError("\\ is not part of an answer", *line.place(row, escaped.start() - code.rfind("\n") - 1))
     try:
-        return ast.parse(code).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice on `1if x` is not ours
+            return ast.parse(code).body
     except SyntaxError as error:
         row, column = (error.lineno or 1) - 1, max((error.offset or 1) - 1, 0)
+        for n, text in enumerate(code.split("\n")):
+            if found := _sum_or_product(text):
+                raise ReadingError(found[1], *line.place(n, found[0])) from None
         raise ReadingError(_explain(code, row, column), *line.place(row, column)) from None
     except (ValueError, MemoryError, RecursionError, OverflowError):
         raise ReadingError("this line cannot be read: write name = formula", *line.place(0, 0)) from None
 
 
-_SPACED = re.compile(r"[\w)\]]\s*$")
+_ITEM = r"[^\W\d][\w.]*(?:\[[^\[\]]*\])?|\d+\.?\d*"
+_SIDE_BY_SIDE = re.compile(
+    rf"(?P<left>(?<![\w.])(?:{_ITEM})|\([^()]*\)|[)\]])(?:\s+|(?<=[)\]]))(?=(?P<right>{_ITEM}))(?!\s)"
+)
+_BIG_SUM = re.compile(r"(?:[Σ∑]|sum|Sum)_?\{?([^\W\d_]*)\}?")
+_CHARACTERS = {
+    "∂": "the gradient of the loss with respect to z is called dz",
+    "∇": "the gradient of the loss with respect to z is called dz",
+    "∑": "a sum is written Sum(x[i, k], i), or x.sum(0)",
+    "√": "a root is written sqrt(x)",
+    "∞": "write inf",
+    "⊙": "the product entry by entry is written *",
+    "∘": "the product entry by entry is written *",
+    "⊗": "the outer product is written torch.outer(a, b)",
+}
 
 
 def _explain(code: str, row: int, column: int) -> str:
@@ -380,10 +429,28 @@ def _explain(code: str, row: int, column: int) -> str:
         return f"{first[0]} is not part of an answer: write name = formula"
     if here and ord(here[0]) > 127 and not here[0].isidentifier():
         name = unicodedata.name(here[0], "unknown").lower()
-        return f"the character {here[0]} ({name}) is not part of an answer: write letters, digits and + - * / ** @"
-    if re.match(r"[\w(]", here) and _SPACED.search(lines[row][:column]):
-        return "an operator is missing between two things: write a*b, not a b"
+        advice = _CHARACTERS.get(here[0], "write letters, digits and + - * / ** @")
+        return f"the character {here[0]} ({name}) is not part of an answer: {advice}"
     return "this cannot be read: a line is name = formula, with * for every product"
+
+
+def _sum_or_product(line: str) -> tuple[int, str] | None:
+    """Where two things stand side by side, and how the product, or the sum `sum_i x[i]`, is written."""
+    for found in _SIDE_BY_SIDE.finditer(line):
+        left, right = found["left"], found["right"]
+        if keyword.iskeyword(left) or keyword.iskeyword(right):
+            continue
+        if big := _BIG_SUM.fullmatch(left):
+            return found.start("left"), f"a sum is written Sum({right}, {big[1] or 'i'}), with its index last"
+        if big := re.fullmatch(r"[Σ∑]_?(\w*)", right):
+            return found.start("right"), f"a sum is written Sum(x[i, k], {big[1] or 'i'}), with its index last"
+        at = found.start("right")
+        if left[0] in ")]" or (left[0] == "(" and re.search(r"\w\s*$", line[: found.start("left")])):
+            return at, "an operator is missing between two things: write a*b, not a b"
+        if not re.match(r"[\d.]+$", left) and (left.endswith(".T") or "." in right):
+            return at, f"an operator is missing between two things: write {left} @ {right} or {left}*{right}"
+        return at, f"an operator is missing between two things: write {left}*{right}"
+    return None
 
 
 # -- from Python's tree to ours --------------------------------------------------------------------------
@@ -403,8 +470,8 @@ _REFUSED: dict[type, str] = {
     ast.BoolOp: "and, or are not part of an answer: write (a) & (b), (a) | (b)",
     ast.NamedExpr: ":= is not part of an answer: give the helper a line of its own",
     ast.JoinedStr: "no strings in an answer",
-    ast.Dict: "{...} is not part of an answer",
-    ast.Set: "{...} is not part of an answer",
+    ast.Dict: "{...} is not part of an answer: parts of a formula are held together by ( )",
+    ast.Set: "{...} is not part of an answer: parts of a formula are held together by ( )",
     ast.Starred: "* before an argument is not part of an answer: write the arguments out",
     ast.Await: "await is not part of an answer",
     ast.Yield: "yield is not part of an answer",
@@ -414,7 +481,6 @@ _REFUSED: dict[type, str] = {
     ast.FunctionDef: "def is not part of an answer: write the lines of its body",
     ast.AsyncFunctionDef: "def is not part of an answer: write the lines of its body",
     ast.ClassDef: "class is not part of an answer: write the lines themselves",
-    ast.AnnAssign: "a type is not part of an answer: write name = formula",
     ast.Delete: "del is not part of an answer: leave the line out",
     ast.Return: "return is not part of an answer: leave the line out",
 }  # fmt: skip
@@ -484,10 +550,25 @@ class _Converter:
                 assert isinstance(call, lang.Call)
                 return lang.Effect(*self._start(node), call)
         if isinstance(value, ast.Compare) and isinstance(value.ops[0], ast.Eq):
-            raise self.refuse(node, "== compares: write name = formula")
+            raise self.refuse(node, f"== compares: write {self._half(value.left)} = {self._half(value.comparators[0])}")
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("Eq", "Equality"):
+            sides = " = ".join(map(self._half, value.args)) if len(value.args) == 2 else "name = formula"
+            raise self.refuse(node, f"a line is name = formula: write {sides}")
         self.expression(value)  # what is passed over is in the language all the same
-        self._pass(node)
+        self._pass(node, " (an answer is written name = formula)" if isinstance(value, ast.BinOp) else "")
         return None
+
+    def _half(self, node: ast.expr) -> str:
+        """A side of an equation, as the learner wrote it where it is short."""
+        text = ast.get_source_segment(self.source.code, node) or ""
+        return text if 0 < len(text) <= 40 else "..."
+
+    def _annassign(self, node: ast.AnnAssign) -> lang.Statement:
+        """`db: dz.sum(0)`, `db: float = 3`"""
+        right = self._half(node.value or node.annotation)
+        raise self.refuse(
+            node, f": gives a type, and is not part of an answer: write {self._half(node.target)} = {right}"
+        )
 
     def _import(self, node: ast.Import) -> None:
         for module in node.names:
@@ -500,9 +581,9 @@ class _Converter:
             raise self.refuse(node, "this import is not part of an answer; torch needs no import")
         self._pass(node)
 
-    def _pass(self, node: ast.stmt) -> None:
+    def _pass(self, node: ast.stmt, advice: str = "") -> None:
         if self.source.raw != "pass":
-            self.notes.append(f"line {self.source.number}: passed over: {self.source.raw[:60]}")
+            self.notes.append(f"line {self.source.number}: passed over: {self.source.raw[:60]}{advice}")
 
     def header(self, node: ast.stmt) -> lang.Loop | None:
         """A loop without its body; None for `with torch.no_grad():`, whose body stands for itself."""
@@ -568,13 +649,24 @@ class _Converter:
         op = _OPERATORS.get(type(node.op))
         if op is None:
             raise self.refuse(node, "not is not part of an answer: write ~mask")
-        return lang.Unary(*self.at(node), op, self.expression(node.operand))
+        return lang.Unary(*self.at(node), op, self.operand(node.operand))
+
+    def operand(self, node: ast.expr) -> lang.Expression:
+        """`[p - y]/N`: a list has no arithmetic, so the brackets around one formula are parentheses."""
+        if isinstance(node, ast.List) and len(node.elts) == 1 and not isinstance(node.elts[0], _LISTABLE):
+            note = f"line {self.place(node)[0]}: [ ] around a part of a formula is read as ( )"
+            if note not in self.notes:
+                self.notes.append(note)
+            return self.operand(node.elts[0])
+        return self.expression(node)
 
     def binary(self, node: ast.BinOp) -> lang.Expression:
         op = _OPERATORS.get(type(node.op))
         if op is None:
             raise self.refuse(node, "this operator is not part of an answer: use + - * / ** @")
-        return lang.Binary(*self.at(node), op, self.expression(node.left), self.expression(node.right))
+        shapes = op == "+" and all(isinstance(side, (ast.List, ast.Tuple)) for side in (node.left, node.right))
+        side = self.expression if shapes else self.operand  # [N*D] + [K] is a shape
+        return lang.Binary(*self.at(node), op, side(node.left), side(node.right))
 
     def compare(self, node: ast.Compare) -> lang.Expression:
         op = _OPERATORS.get(type(node.ops[0]))
@@ -593,12 +685,14 @@ class _Converter:
                 raise self.refuse(node, "** before an argument is not part of an answer: write the arguments out")
         named = tuple((given.arg or "", self.expression(given.value)) for given in node.keywords)
         arguments = tuple(self.expression(given) for given in node.args)
+        if isinstance(node.func, ast.Name) and node.func.id in _RELATIONS and len(arguments) == 2 and not named:
+            return lang.Binary(*self.at(node), _RELATIONS[node.func.id], *arguments)  # SymPy's Eq(i, k)
         return lang.Call(*self.at(node), self.expression(node.func), arguments, named)
 
     def attribute(self, node: ast.Attribute) -> lang.Expression:
         if node.attr.startswith("_"):
             raise self.refuse(node, f".{node.attr} is not part of an answer")
-        return lang.Attribute(*self.at(node), self.expression(node.value), node.attr)
+        return lang.Attribute(*self.at(node), self.operand(node.value), node.attr)
 
     def subscript(self, node: ast.Subscript) -> lang.Expression:
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
@@ -612,7 +706,10 @@ class _Converter:
         return lang.Sequence(*self.at(node), tuple(map(self.expression, node.elts)))
 
 
-_STATEMENTS = (ast.Assign, ast.AugAssign, ast.Expr, ast.Import, ast.ImportFrom, ast.Pass)
+_LISTABLE = (ast.Constant, ast.Name, ast.List, ast.Tuple, ast.Starred)
+_RELATIONS = {"Eq": "==", "Ne": "!=", "Lt": "<", "Le": "<=", "Gt": ">", "Ge": ">=",
+              "Equality": "==", "Unequality": "!="}  # fmt: skip
+_STATEMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Import, ast.ImportFrom, ast.Pass)
 _CONVERT: dict[type, Callable[[_Converter, Any], lang.Expression]] = {
     ast.Constant: _Converter.constant,
     ast.Name: _Converter.name,

@@ -37,7 +37,11 @@ def _line(report: LineReport, place: Place) -> LineReport:
         replace(m, message=_words(m.message, place), params=_params(m.params, place)) for m in report.mistakes
     )
     sentence = Sentence(report.sentence.id, _params(report.sentence.params, place))
-    return replace(report, line=line, cell=cell, sentence=sentence, mistakes=mistakes)
+    repair = report.repair
+    if repair is not None and repair.line is not None:
+        within, number = place(repair.line)
+        repair = replace(repair, line=within, cell=number if number != cell else None)
+    return replace(report, line=line, cell=cell, sentence=sentence, mistakes=mistakes, repair=repair)
 
 
 def _params(params: Any, place: Place) -> dict[str, Any]:

@@ -26,8 +26,7 @@ from tutor.checking.truth import Point, points
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
 from tutor.numeric.compare import DOUBLE, SINGLE
-from tutor.numeric.sample import Instance
-from tutor.numeric.sample import checked_seed
+from tutor.numeric.sample import Instance, checked_seed
 
 # -- the ways in ------------------------------------------------------------
 

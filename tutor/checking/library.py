@@ -95,7 +95,8 @@ def asking_torch(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     try:
         return function(*args, **named)
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
-        shapes = tuple(tuple(a.shape) for a in args if isinstance(a, Tensor))
+        owner = getattr(function, "__self__", None)
+        shapes = tuple(tuple(a.shape) for a in (owner, *args) if isinstance(a, Tensor))
         raise TorchRefuses(str(error).split("\n")[0].rstrip(". ")[:200], shapes) from None
 
 
@@ -157,11 +158,16 @@ def array(value: Any) -> Tensor:
     raise Refusal(f"{kind_of(value)} is not a tensor")
 
 
+_KINDS: dict[type, str] = {
+    str: "a string", Pair: "the pair (values, indices): take .values", slice: "a slice", Kind: "a type",
+    tuple: "a list", range: "a range", bool: "True or False", int: "a number", float: "a number", Tensor: "a tensor",
+}  # fmt: skip
+
+
 def kind_of(value: Any) -> str:
     if value is None:
         return "None"
-    names = {str: "a string", Pair: "the pair (values, indices): take .values", slice: "a slice", Kind: "a type"}
-    return names.get(type(value), "this")
+    return _KINDS.get(type(value), "this")
 
 
 def whole_number(value: Any, what: str = "this") -> int:

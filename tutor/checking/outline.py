@@ -156,9 +156,16 @@ class Outline:
         return all(
             isinstance(unit.statement, (lang.Assign, lang.Update))
             and not self.style[id(unit.statement)]
-            and all(_elementwise(node) for part in _all_parts(unit.statement) for node in lang.walk(part))
+            and all(elementwise(node) for part in _all_parts(unit.statement) for node in lang.walk(part))
             for unit in self.units
         )
+
+    @cached_property
+    def side_by_side(self) -> bool:
+        """Lines with indices, each giving one name: they may go through several draws of the same sizes at once."""
+        given = [unit.statement.targets for unit in self.units if isinstance(unit.statement, lang.Assign)]
+        single = all(len(targets) == 1 and not isinstance(targets[0], lang.Sequence) for targets in given)
+        return single and len(given) == len(self.units) and any(self.style.values()) and not self.mutates
 
     # -- touches --
 
@@ -322,7 +329,8 @@ class Outline:
 _SHAPELESS = (lang.Number, lang.Name, lang.Unary)
 
 
-def _elementwise(node: lang.Expression) -> bool:
+def elementwise(node: lang.Expression) -> bool:
+    """Whether a part of scalars means the same on many draws at once."""
     if isinstance(node, _SHAPELESS):
         return True
     if isinstance(node, lang.Binary):

@@ -419,6 +419,10 @@ class Gradient(Shown):
 
         return f"{latex_form(self.entry, self.derivation.exercise)} = {latex_form(self.expr, self.derivation.exercise)}"
 
+    def __repr__(self) -> str:
+        form = self.index_form
+        return f"Gradient({self.symbol_name} = {form if len(form) <= 60 else form[:57] + '...'})"
+
 
 @dataclass(frozen=True, eq=False)
 class Derivation(Shown):
@@ -432,6 +436,7 @@ class Derivation(Shown):
 
     def gradient(self, name: str) -> Gradient:
         """The gradient with respect to a quantity, by its name (`"W"`)."""
+        name = _quantity_of(name, self.exercise)
         if name not in self.gradients:
             quantity = self.exercise[name]  # raises for a name that does not exist
             why = "holds integers" if quantity.domain == "index" else f"is a {quantity.kind}"
@@ -475,11 +480,18 @@ def derive(exercise: Exercise, wrt: str | Sequence[str] | None = None) -> Deriva
     names = list(exercise.asked) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     full = exercise._cached("derivation", lambda: _derive(exercise))
     if wrt is not None:
+        names = [_quantity_of(name, exercise) for name in names]
         for name in names:
             full.gradient(name)
     else:
         names = _asked_quantities(exercise)
     return Derivation(exercise, full.gradients, tuple(names))
+
+
+def _quantity_of(name: str, exercise: Exercise) -> str:
+    """`z` for z, and for its gradient dz."""
+    of = name.removeprefix("d")
+    return of if name not in exercise.quantities and of in exercise.quantities else name
 
 
 def _asked_quantities(exercise: Exercise) -> list[str]:

@@ -130,6 +130,16 @@ def verification(v: Any) -> str:
     return document(str(v.exercise), [verification_fragment(v)])
 
 
+def report_fragment(r: Any) -> str:
+    from tutor.views.report import fragment as parts
+
+    return fragment(parts(r))
+
+
+def report(r: Any) -> str:
+    return document(str(r.exercise), [report_fragment(r)])
+
+
 # what a notebook cell shows: the same without the frame of a page
 FRAGMENTS: dict[str, Callable[[Any], str]] = {
     "exercise": exercise_fragment,
@@ -137,4 +147,5 @@ FRAGMENTS: dict[str, Callable[[Any], str]] = {
     "derivation": derivation_fragment,
     "closed": closed,
     "verification": verification_fragment,
+    "report": report_fragment,
 }

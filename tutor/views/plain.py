@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 
 # D, so that a local derivative Dp/Ds is not read as our gradient dp
@@ -22,6 +23,36 @@ def writable(text: str, encoding: str | None) -> str:
     except (UnicodeEncodeError, LookupError):
         return ascii_only(text)
     return text
+
+
+NARROWEST = 60  # columns; a terminal that has fewer breaks lines itself
+_COLUMN = re.compile(r"\s{3,}(?=\S)|\s=\s")
+
+
+def fitted(text: str, width: int | None) -> str:
+    """Long lines broken at spaces, and continued below where their last column began; None leaves them as they are.
+
+    A line with a caret below it stays whole.
+    """
+    if width is None:
+        return text
+    lines = text.split("\n")
+    below = [*lines[1:], ""]
+    return "\n".join(
+        line if "^" in (line.strip(), after.strip()) else _broken(line, max(width, NARROWEST))
+        for line, after in zip(lines, below, strict=True)
+    )
+
+
+def _broken(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = len(line) - len(line.lstrip())
+    columns = [found.end() for found in _COLUMN.finditer(line) if found.end() <= width // 2]
+    hang = " " * max([indent + 4 if indent + 4 <= width // 2 else indent, *columns])
+    return textwrap.fill(
+        line, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    )
 
 
 def ascii_only(text: str) -> str:

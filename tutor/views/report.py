@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 # a mark and a word, never colour alone
@@ -11,7 +12,7 @@ MARKS = {"correct": "✓", "wrong": "✗", "follows": "~", "undecided": "?", "un
 def report(r: Any) -> str:
     """The whole report."""
     blocks = [f"{r.exercise}   {r.verdict}   {r.score:g} of {r.max_score:g} points"]
-    shown = r.first_divergence or next((line for line in r.lines if line.verdict == r.verdict == "unreadable"), None)
+    shown = _shown(r)
     if shown is not None:
         blocks.append("\n".join(_divergence(shown)))
     blocks.append(f"next: {_next(r)}")
@@ -24,13 +25,23 @@ def report(r: Any) -> str:
     return "\n\n".join(blocks)
 
 
+def _shown(r: Any) -> Any:
+    """The line that is looked at closely: the first divergence, or what could not be read."""
+    return r.first_divergence or next((line for line in r.lines if line.verdict == r.verdict == "unreadable"), None)
+
+
 def _divergence(line: Any) -> list[str]:
-    """The learner's own text with a caret, the forward line, shapes, worst entries, the likely mistake, the repair."""
+    """The learner's own text with a caret, then the details."""
     place = f"{line.place}:  " if line.line else ""
-    made = [f"{place}{line.text}"]
     indent = " " * len(place)
-    if place:
-        made.append(indent + " " * _caret(line) + "^")
+    made = [f"{place}{line.text}", indent + " " * _caret(line) + "^"] if place else []
+    rows = _details(line)
+    width = max(len(label) for label, _ in rows)
+    return made + [f"{indent}{label.ljust(width)}   {text}" for label, text in rows]
+
+
+def _details(line: Any) -> list[tuple[str, str]]:
+    """What is wrong, the forward line, shapes, worst entries, the likely mistake, the repair."""
     rows = [(line.quantity or "", f"{line.verdict}: {line.reason}")]
     if line.forward:
         rows.append(("forward", line.forward))
@@ -43,19 +54,19 @@ def _divergence(line: Any) -> list[str]:
         rows.append(("" if n else "likely", f"{mistake.id}: {mistake.message}"))
     if line.repair is not None:
         rows.append(("fix", _fix(line.repair)))
-    width = max(len(label) for label, _ in rows)
-    return made + [f"{indent}{label.ljust(width)}   {text}" for label, text in rows]
+    return rows
 
 
 def _fix(repair: Any) -> str:
     if not repair.new:
-        return f"column {repair.column}: leave out {repair.old}"
-    return f"column {repair.column}: {repair.old} -> {repair.new}"
+        return f"{repair.place}: leave out {repair.old}"
+    return f"{repair.place}: {repair.old} -> {repair.new}"
 
 
 def _caret(line: Any) -> int:
     """Where the fault is in the text, which begins at the statement's first column."""
-    at = line.repair.column if line.repair is not None else line.column
+    here = line.repair is not None and line.repair.line is None
+    at = line.repair.column if here else line.column
     start = line.start or line.column
     return max(0, min(at - start, max(len(line.text) - 1, 0)))
 
@@ -86,3 +97,49 @@ def _quantities(lines: Any) -> list[str]:
         f"{f'{line.place.ljust(numbers)}   ' if line.line else ''}{line.reason}"
         for line in lines
     ]
+
+
+# -- in a notebook ------------------------------------------------------------------------------------
+
+COLOURS = {
+    "correct": "#1a7f37",
+    "wrong": "#cf222e",
+    "unreadable": "#cf222e",
+    "follows": "#9a6700",
+    "undecided": "#57606a",
+}
+
+
+def fragment(r: Any) -> list[str]:
+    """The same as HTML: parts of a page that needs nothing from elsewhere."""
+    parts = [
+        f"<p><b>{escape(r.exercise)}</b> &nbsp; {escape(r.verdict)} &nbsp; {r.score:g} of {r.max_score:g} points</p>"
+    ]
+    shown = _shown(r)
+    if shown is not None:
+        caret = f"\n{' ' * _caret(shown)}^" if shown.line else ""
+        text = f"<p>{escape(shown.place)}</p><pre>{escape(shown.text)}{caret}</pre>" if shown.line else ""
+        parts.append(text + _table([(f"<b>{escape(label)}</b>", escape(words)) for label, words in _details(shown)]))
+    parts.append(f"<p>next: {escape(_next(r))}</p>")
+    parts.append(_table([_row(line) for line in r.lines]))
+    if r.missing:
+        parts.append(f"<p>missing: {escape(', '.join(r.missing))}</p>")
+    parts += [f'<p class="why">note: {escape(note)}</p>' for note in r.notes]
+    return parts
+
+
+def _row(line: Any) -> tuple[str, ...]:
+    mark = f'<span style="color: {COLOURS[line.verdict]}">{MARKS[line.verdict]} {line.verdict}</span>'
+    text = line.text if line.line else ""
+    return (
+        mark,
+        f"<code>{escape(line.quantity or '')}</code>",
+        escape(line.place) if line.line else "",
+        f"<code>{escape(text)}</code>",
+        f'<span class="why">{escape(line.reason)}</span>',
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    cells = ("".join(f"<td>{cell}</td>" for cell in row) for row in rows)
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>" if rows else ""

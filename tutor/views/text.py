@@ -57,22 +57,26 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
-    """Every step from the loss back: who uses the quantity, the chain rule, the result in index and torch form."""
+def derivation(d: Derivation, verification: Any = None, closed: bool = False, width: int | None = None) -> str:
+    """Every step from the loss back: who uses the quantity, the chain rule, the result in index and torch form.
+
+    `width` is the terminal's; lines that are still longer are left to `plain.fitted`.
+    """
     content = page(d)
+    limit = WIDTH if width is None else max(min(WIDTH, width - 9), 20)
     writer = Writer(d.exercise)
     checks = _checked(verification)
     blocks = [f"{d.exercise.id}   {content.headline}"]
     if content.given:
         rows = [(f"{g.symbol_name}", shape_text(g.shape)) for g in content.given]
         blocks.append(_block("Given from above", rows))
-    blocks += [_section(s, writer, checks.get(s.gradient.name)) for s in content.sections]
+    blocks += [_section(s, writer, checks.get(s.gradient.name), limit) for s in content.sections]
     if not content.sections and not content.given:
         blocks.append(f"d{d.exercise.ends[0].name} = 1: the loss by itself")
     if content.values:
         blocks.append(_block("Then", [(formula(q, writer), shape_text(q.shape)) for q in content.values]))
     if closed:
-        blocks += [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
+        blocks += [_closed(d.gradient(name), writer, limit) for name in d.wrt if name in d.gradients]
     return "\n\n".join(blocks)
 
 
@@ -88,11 +92,11 @@ def _checked(verification: Any) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _section(s: Section, writer: Writer, checked: str | None) -> str:
+def _section(s: Section, writer: Writer, checked: str | None, limit: int) -> str:
     head = f"{s.number}. {s.gradient.symbol_name}"
     indent = " " * max(len(head) + 2, 9)
     lines = [f"{s.gradient.name} is used by {v.name}:   {formula(v, writer)}" for v in s.consumers]
-    lines += _chain(s.lines, writer)
+    lines += _chain(s.lines, writer, limit)
     if s.torch:
         lines.append(f"torch    {s.torch}        shape {s.shape}")
     else:
@@ -103,28 +107,29 @@ def _section(s: Section, writer: Writer, checked: str | None) -> str:
     return "\n".join([head.ljust(len(indent)) + first, *(indent + line for line in rest)])
 
 
-def _chain(lines: Sequence[Line], writer: Writer) -> list[str]:
+def _chain(lines: Sequence[Line], writer: Writer, limit: int = WIDTH) -> list[str]:
     """`left = right   reason`, the equals signs and the reasons below one another."""
     left = writer.write(lines[0].left) if lines[0].left is not None else ""
     formulas = [f"{left} = {writer.write(lines[0].right)}"]
     formulas += [f"{' ' * len(left)} = {writer.write(line.right)}" for line in lines[1:]]
     reasons = [sentences(line.reasons, writer) for line in lines]
-    column = max([len(f) for f, r in zip(formulas, reasons, strict=True) if len(f) + len(r) + 4 <= WIDTH], default=0)
+    column = max([len(f) for f, r in zip(formulas, reasons, strict=True) if len(f) + len(r) + 4 <= limit], default=0)
+    most = limit + 10 if limit == WIDTH else limit
     made = []
     for shown, reason in zip(formulas, reasons, strict=True):
         if not reason:
             made.append(shown)
-        elif max(len(shown), column) + len(reason) + 4 <= WIDTH + 10:
+        elif max(len(shown), column) + len(reason) + 4 <= most:
             made.append(f"{shown.ljust(column)}    {reason}")
         else:
             made += [shown, f"{' ' * (len(left) + 3)}    {reason}"]
     return made
 
 
-def _closed(g: Gradient, writer: Writer) -> str:
+def _closed(g: Gradient, writer: Writer, limit: int = WIDTH) -> str:
     from tutor.symbolic.torch_form import torch_form
 
-    lines = _chain(closed_lines(g), writer)
+    lines = _chain(closed_lines(g), writer, limit)
     torch = torch_form(g.closed, g.indices, g.derivation.exercise)
     result = f"{writer.write(g.entry)} = {writer.write(g.closed)}" if torch is None else f"{g.symbol_name} = {torch}"
     return "\n".join([f"Closed form of {g.symbol_name}", *(f"  {line}" for line in lines), "", f"  {result}"])

@@ -1,0 +1,180 @@
+"""What a line means in this exercise, where its text alone does not say it.
+
+`dL/dz` on a right side is the gradient dz and no quotient; `Sum(x[i], (i, 1, N))` runs over the whole axis; `x^T` is a
+transpose unless the exercise has a T. What could mean two things is refused with both spellings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from tutor.answers import language as lang
+from tutor.checking.outline import Names
+from tutor.errors import ReadingError
+from tutor.exercise import Exercise
+from tutor.symbolic.indices import size
+
+_SUSPECT = re.compile(r"/\s*d\w|,\s*[01]\s*,|\^\s*\{?\s*T|\.grad")  # only such lines are looked at
+_POWER_T = re.compile(r"\^\s*\{?\s*T\b")
+_SUMS = ("Sum", "Mean", "Product")
+
+
+def as_meant(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
+    """The sheet, its lines read with the exercise's names known."""
+    if not any(_SUSPECT.search(_text(statement)) for statement in sheet.statements):
+        return sheet
+    reader = Meant(exercise, sheet.notes)
+    statements = reader.all(sheet.statements)
+    return replace(sheet, statements=statements, notes=[*sheet.notes, *reader.notes])
+
+
+def _text(statement: lang.Statement) -> str:
+    return "^T" if isinstance(statement, lang.Loop) else statement.text  # a loop's body is looked at in any case
+
+
+class Meant:
+    """Statements of one sheet, in their order."""
+
+    def __init__(self, exercise: Exercise, said: Sequence[str] = ()):
+        self.names: Names = exercise._cached("names", lambda: Names(exercise))
+        self.notes: list[str] = []
+        self.said = said  # the notes of those who read before
+        self.given: set[str] = set()
+
+    def all(self, statements: Iterable[lang.Statement]) -> list[lang.Statement]:
+        return [self.statement(statement) for statement in statements]
+
+    def statement(self, statement: lang.Statement) -> lang.Statement:
+        made = statement
+        if isinstance(statement, lang.Loop):
+            made = replace(statement, body=self.all(statement.body))
+        elif _SUSPECT.search(statement.text) and not getattr(statement, "latex", False):
+            made = self._read(statement)
+        self._remember(statement)
+        return made
+
+    def _read(self, statement: lang.Statement) -> lang.Statement:
+        try:
+            self._power(statement)
+            if isinstance(statement, lang.Assign):
+                self._own_gradient(statement)
+                return replace(statement, value=self._changed(statement.value))
+            if isinstance(statement, lang.Update):
+                return replace(statement, value=self._changed(statement.value))
+        except ReadingError as error:
+            target = self._targets(statement)
+            return lang.Unreadable(
+                error.line, error.column, statement.text, statement.start, error.message, target[0] if target else None
+            )
+        return statement
+
+    def _targets(self, statement: lang.Statement) -> list[str]:
+        targets: tuple[lang.Expression, ...] = ()
+        if isinstance(statement, lang.Assign):
+            targets = statement.targets
+        elif isinstance(statement, lang.Update):
+            targets = (statement.target,)
+        return [name for target in targets if (name := self.names.read(lang.root(target)))]
+
+    def _remember(self, statement: lang.Statement) -> None:
+        self.given.update(self._targets(statement))
+
+    # -- what stands for another thing ---------------------------------------------------------------------
+
+    def _power(self, statement: lang.Statement) -> None:
+        found = _POWER_T.search(statement.text)
+        if found and ("T" in self.names.quantities or "T" in self.names.sizes or "T" in self.given):
+            reason = "^T may be the transpose or a power here, since T is a name: write x.T, or x**T"
+            raise ReadingError(reason, statement.line, statement.start + found.start())
+
+    def _own_gradient(self, statement: lang.Assign) -> None:
+        """`dW = W.grad` asks autograd, which is what the learner is asked."""
+        value = statement.value
+        if isinstance(value, lang.Attribute) and value.name == "grad" and isinstance(value.value, lang.Name):
+            name = self.names.read(value)
+            if name in self._targets(statement) and name not in self.given:
+                reason = f"{value.value.name}.grad is {name} itself, and nothing computes it here: write its formula"
+                raise ReadingError(reason, value.line, value.column)
+
+    def _changed(self, node: lang.Expression) -> lang.Expression:
+        return _mapped(node, self._one)
+
+    def _one(self, node: lang.Expression) -> lang.Expression:
+        if isinstance(node, lang.Binary) and node.op == "/":
+            return self._derivative(node) or node
+        if isinstance(node, lang.Call) and isinstance(node.function, lang.Name) and node.function.name in _SUMS:
+            return replace(node, arguments=(*node.arguments[:1], *(self._limits(node, a) for a in node.arguments[1:])))
+        return node
+
+    def _derivative(self, node: lang.Binary) -> lang.Expression | None:
+        """`dL/dz`, also as the last factors of `x*dL/dz`; None for a quotient that is one."""
+        last = node.left.right if isinstance(node.left, lang.Binary) and node.left.op == "*" else node.left
+        entry = node.right.value if isinstance(node.right, lang.Subscript) else node.right
+        if not (isinstance(last, lang.Name) and isinstance(entry, lang.Name)):
+            return None
+        name = f"{last.name}_{entry.name}"
+        meant = self.names.meaning(name)
+        if meant.kind not in ("gradient", "local") or self.names.meaning(last.name).kind != "gradient":
+            return None
+        says = f": {last.name}/{entry.name} is read as "
+        if not any(says in note for note in (*self.said, *self.notes)):
+            self.notes.append(f"line {node.line}{says}{meant.name}")
+        made: lang.Expression = lang.Name(last.line, last.column, entry.end, name)
+        if isinstance(node.right, lang.Subscript):
+            made = replace(node.right, value=made, line=last.line, column=last.column)
+        if last is node.left:
+            return made
+        assert isinstance(node.left, lang.Binary)
+        return replace(node, op="*", left=node.left.left, right=made)
+
+    def _limits(self, call: lang.Call, given: lang.Expression) -> lang.Expression:
+        """`(i, 1, N)` and `(i, 0, N - 1)` are the whole axis; `(i, 0, N)` is one too many."""
+        if not (isinstance(given, lang.Sequence) and len(given.items) == 3 and isinstance(given.items[0], lang.Name)):
+            return given
+        label, low, high = given.items
+        assert isinstance(label, lang.Name)
+        index = self.names.indices.get(label.name)
+        if index is None or not (isinstance(low, lang.Number) and isinstance(high, lang.Name)):
+            return given
+        if low.value not in (0, 1) or high.name != str(size(index)):
+            return given
+        if low.value == 1 and _only_an_index(label.name, call.arguments[0]):
+            self.notes.append(
+                f"line {given.line}: ({label.name}, 1, {high.name}) is read as the whole axis of {label.name}"
+            )
+            return label
+        reason = f"{label.name} runs from 0 to {high.name} - 1: write {label.name} alone, as in Sum(..., {label.name})"
+        raise ReadingError(reason, given.line, given.column)
+
+
+def _only_an_index(label: str, body: lang.Expression) -> bool:
+    """Whether the label stands in brackets alone and nowhere else, so that its numbers do not count."""
+    plain = everywhere = 0
+    for node in lang.walk(body):
+        everywhere += isinstance(node, lang.Name) and node.name == label
+        if isinstance(node, lang.Subscript):
+            plain += sum(isinstance(item, lang.Name) and item.name == label for item in node.items)
+    return plain == everywhere
+
+
+def _mapped(node: lang.Expression, change: Callable[[lang.Expression], lang.Expression]) -> lang.Expression:
+    """The expression with every part, innermost first, replaced by what `change` makes of it."""
+    made: dict[str, Any] = {}
+    for field in fields(node):
+        value = getattr(node, field.name)
+        new = _part(value, change)
+        if new is not value:
+            made[field.name] = new
+    return change(replace(node, **made) if made else node)
+
+
+def _part(value: Any, change: Callable[[lang.Expression], lang.Expression]) -> Any:
+    if isinstance(value, lang.Expression):
+        return _mapped(value, change)
+    if isinstance(value, tuple):
+        new = tuple(_part(item, change) for item in value)
+        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
+    return value
