@@ -574,3 +574,12 @@ def test_names_files_and_formulas_are_told_apart(own):
     for text in ("linear-regresion", "softmax", "mlp2:layers=2"):
         with pytest.raises(NotFoundError):
             exercise_from(text)
+
+
+def test_lenient_shapes_forgive_an_axis_of_one(run, tmp_path):
+    sheet = tmp_path / "sheet.py"
+    sheet.write_text("# exercise: softmax-regression\ndz = (p - y)/N\ndW = x.T @ dz\ndb = dz.sum(0, keepdim=True)\n")
+    code, out, _ = run("check", str(sheet))
+    assert code == 1 and "wrong-shape" in out
+    code, out, _ = run("check", str(sheet), "--lenient-shapes")
+    assert code == 0 and out.startswith("softmax-regression   correct")

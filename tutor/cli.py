@@ -260,7 +260,8 @@ def verify(exercises: tuple[str, ...], full: bool, device: str, seed: int, as_js
 @click.option("--exercise", metavar="ID|FILE", help="Instead of the '# exercise:' line at the top of the sheet.")
 @click.option("--json", "as_json", is_flag=True, help="The report as data, for graders.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def check(sheet: str, exercise: str | None, as_json: bool, seed: int) -> int:
+@click.option("--lenient-shapes", is_flag=True, help="Forgive axes of size 1: (N, 1) for (N,).")
+def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_shapes: bool) -> int:
     """Your derivation, judged line by line.
 
     The sheet is read, never executed; - takes it from stdin. Its first line says which exercise it is about:
@@ -273,7 +274,8 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int) -> int:
     from tutor.answers.documents import kind_of
     from tutor.checking.sheets import check_sheets, sheet_text
 
-    reports = check_sheets(sheet_text(sheet), exercise, seed=seed, kind=kind_of(sheet))
+    kind = kind_of(sheet)
+    reports = check_sheets(sheet_text(sheet), exercise, kind, seed=seed, lenient_shapes=lenient_shapes)
     if as_json:
         found = [report.to_dict() for report in reports]
         deliver(_dumped(found[0] if len(found) == 1 else found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tutor.answers import documents
 from tutor.catalogue import load
@@ -36,10 +36,11 @@ def sheet_text(sheet: str) -> str:
         raise ReadingError(f"{sheet} is not text in UTF-8: save it as UTF-8", line, column) from None
 
 
-def check_sheets(text: str, address: str | None = None, seed: int = 0, kind: str | None = None) -> list[Report]:
+def check_sheets(text: str, address: str | None = None, kind: str | None = None, **options: Any) -> list[Report]:
     """A report for the given exercise, or one for each exercise that the sheet's headers name.
 
     `kind` is how the text is written: python, latex, markdown, notebook; None where the text says it itself.
+    `options` are those of `check`.
     """
     exercise = load(address) if address else None
     parts = documents.parts(text, kind)  # a text too long to be a sheet is refused here
@@ -47,8 +48,8 @@ def check_sheets(text: str, address: str | None = None, seed: int = 0, kind: str
     from tutor.checking.check import check, read_answer
 
     if exercise:
-        return [check(exercise, read_answer(exercise, text, kind), seed=seed)]
-    return [check(found, part.sheet(found), seed=seed) for found, part in zip(exercises, parts, strict=True)]
+        return [check(exercise, read_answer(exercise, text, kind), **options)]
+    return [check(found, part.sheet(found), **options) for found, part in zip(exercises, parts, strict=True)]
 
 
 def _named(part: documents.Part) -> str:
