@@ -505,7 +505,7 @@ def test_right_values_in_another_shape():
         judged("softmax-regression", "db = (p - y).mean(0, keepdim=True)", lenient_shapes=True).lines[0].verdict
         == "correct"
     )
-    assert mistakes(judged("softmax-regression", "db = p.mean(0, keepdim=True)").lines[0]) == []
+    assert "wrong-shape" not in mistakes(judged("softmax-regression", "db = p.mean(0, keepdim=True)").lines[0])
 
 
 def test_shape_comes_before_value():

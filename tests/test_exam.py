@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ import tutor
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 exam = pytest.importorskip("exam")
+exam_latex = sys.modules["exam_latex"]
 exam_plain = sys.modules["exam_plain"]
 exam_course = sys.modules["exam_course"]
 exam_right = sys.modules["exam_right"]
@@ -61,6 +63,36 @@ def test_wrong_answers_are_wrong_where_they_are(address):
     assert tally.counts["wrong"] == EACH
     assert not false_verdicts(tally)
     assert tally.counts["placed"] == tally.counts["single"], [f.text for f in tally.failures if f.what == "misplaced"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_right_answers_in_latex_are_correct(address):
+    where, made = exam.ready(address), 0
+    for item in range(5):
+        text = exam_latex.latex_sheet(where, exam.dice(address, "latex", 1, item))
+        if text is not None:
+            made += 1
+            report = tutor.check(where.exercise, text)
+            assert report.lines and not [(line.text, line.reason) for line in report.lines if line.verdict != "correct"]
+    assert made >= 2
+
+
+@pytest.mark.parametrize(("address", "line", "style", "written"), [
+    ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N", "index",
+     r"\frac{\partial L}{\partial z_{ik}} = \frac{p_{ik} - y_{ik}}{N}"),
+    ("softmax-regression", "dW = x.T @ dz", "torch",
+     r"\frac{\partial L}{\partial W} = x^\top \frac{\partial L}{\partial z}"),
+    ("mlp:activation=tanh", "dz1 = dh1*(1 - h1**2)", "torch",
+     r"\frac{\partial L}{\partial z_1} = \frac{\partial L}{\partial h_1} \odot (1 - (h_1)^{2})"),
+])  # fmt: skip
+def test_the_exam_writes_latex(address, line, style, written):
+    where, statement = exam.ready(address), exam_plain.ast.parse(line).body[0]
+    statement.style = style
+    habits = exam_latex.Habits("frac", r"\cdot", "below", False, False, "frac")
+    dice = SimpleNamespace(random=lambda: 0.0)  # indices together
+    left, right = exam_latex.Writer(where, habits, dice).line(statement)
+    assert f"{left} = {right}" == written
 
 
 # -- the exam can be failed -----------------------------------------------------------------------------------

@@ -30,9 +30,19 @@ def first(address, text):
 
 def put_in(line, repair):
     """The line with the repair in it."""
+    assert repair.line is None
     at = repair.column - line.start
     assert line.text[at : at + len(repair.old)] == repair.old
     return line.text[:at] + repair.new + line.text[at + len(repair.old) :]
+
+
+def mended(text, line):
+    """The sheet with the repair in it, on whichever line it belongs to."""
+    rows, repair = text.split("\n"), line.repair
+    at, row = repair.column - 1, rows[(repair.line or line.line) - 1]
+    assert row[at : at + len(repair.old)] == repair.old
+    rows[(repair.line or line.line) - 1] = row[:at] + repair.new + row[at + len(repair.old) :]
+    return "\n".join(rows)
 
 
 # -- one example for each row of the table ------------------------------------------------------------------
@@ -76,8 +86,11 @@ EXAMPLES = {
                        51, "(q*xhat).mean(1, keepdim=True)", "(q*xhat).mean(1, keepdim=True)*xhat"),
     "_matrix_factors": (SR, "dz = (p - y)/N\n", "dW = dz", 6, "dz", "x.T @ dz"),
     "_terms": (SR, "", "dz = p/N", 6, "p", "(p - y)"),
-    "_local_factors": (TANH, UPSTREAM, "dz1 = dh1", 7, "dh1", "dh1*(1 - torch.tanh(z1)**2)"),
-    "_paths": ("deep-chain:depth=3", "", "df2 = f2*cos(f2)", 7, "f2*cos(f2)", "f2*cos(f2) + torch.sin(f2)"),
+    "_one_hot": ("image-classifier", "", "dz = (torch.exp(logp) - y)/N", 25, "y", "F.one_hot(y, K)"),
+    "_restored": ("image-classifier", "", "dW = (torch.softmax(z, 1)/N).T @ x", 7,
+                  "torch.softmax(z, 1)", "(torch.softmax(z, 1) - F.one_hot(y, K))"),
+    "_local_factors": (TANH, UPSTREAM, "dz1 = dh1", 7, "dh1", "dh1*(1 - h1**2)"),
+    "_paths": ("deep-chain:depth=3", "", "df2 = f2*cos(f2)", 7, "f2*cos(f2)", "f2*cos(f2) + sin(f2)"),
     "_scaled": (SR, "", "dz = p - y", 6, "p - y", "(p - y)/N"),
     "_scaled_by_two_sizes": (MLP, "", "dy_pred = 2*(y_pred - y)", 11, "2*(y_pred - y)", "2*(y_pred - y)/(N*D2)"),
     "_summed": (SR, "dz = (p - y)/N\n", "db = dz", 6, "dz", "dz.sum(0)"),
@@ -128,12 +141,55 @@ def test_repairs_of_many_kinds_of_lines(address, text, column, old, new):
     line = first(address, text)
     if column is None:  # no claim but that it is right where it is given
         if line is not None and line.repair is not None:
-            rows = text.split("\n")
-            rows[line.line - 1] = " " * (line.start - 1) + put_in(line, line.repair)
-            report = judged(address, "\n".join(rows))
+            report = judged(address, mended(text, line))
             assert report.line(line.quantity).verdict in ("correct", "follows")
         return
     assert (line.repair.column, line.repair.old, line.repair.new) == (column, old, new)
+
+
+@pytest.mark.parametrize(
+    ("address", "text", "line", "column", "old", "new"),
+    [
+        ("linear-regression:loss=mae", "u = y_pred + y\ndw = x*torch.sign(u)", 1, 12, "+ y", "- y"),
+        ("mlp:activation=tanh", "aux = h1 * W2 + b2\ndy_pred = 2*(aux - y)/(N*D2)", None, 10, "* W2", "@ W2"),
+        (SR, "dz = p\ndz += y\ndz /= N", 2, 4, "+=", "-="),
+        ("image-classifier", "dz = (torch.exp(logp) - F.one_hot(y, K))/N\ndb = b\nfor i in range(N):\n    db += dz[i]",
+         2, 6, "b", "torch.zeros_like(b)"),
+        ("image-classifier", "dz = (torch.exp(logp) - F.one_hot(y, K))/N\ndb = torch.zeros_like(s)\n"
+                             "for i in range(N):\n    db += dz[i]", 2, 23, "s", "b"),
+        (LR, "dw = -4*x", None, 6, "-4", "2*(y_pred - y)"),
+        ("deep-chain:depth=5", "df2 = (sin(f2) + f2*cos(f2))*(f4*cos(f4))*(sin(f3) + f3*cos(f3))",
+         None, 31, "f4*cos(f4)", "f4*cos(f4) + sin(f4)"),
+        ("embedding", "dE[v,d] = Sum(KroneckerDelta(v, t[n])*2, n)/(N*D)", None, None, None, None),
+        ("image-classifier", "db[k] = Sum((e[n,k]/s[n] - 1)/N, n)", None, 28, "1", "KroneckerDelta(k, y[n])"),
+    ],
+)  # fmt: skip
+def test_what_was_left_out_and_where(address, text, line, column, old, new):
+    found = first(address, text)
+    assert found.repair is not None
+    if column is not None:
+        assert found.repair == Repair(column, old, new, line)
+    report = judged(address, mended(text, found))
+    assert report.line(found.quantity).verdict == "correct" if found.quantity in ("dE", "db", "dw") else True
+
+
+def test_a_line_that_is_right_for_others_is_no_suspect():
+    text = "r2 = 2*(y_pred - y)\ndb = r2\ndw = r2*w"
+    assert first(LR, text).repair == Repair(9, "w", "x")
+
+
+def test_the_search_leaves_the_truth_alone():
+    """`df1 = ...` read as `df1 *= ...` must not change the true value that stands among the variables."""
+    ex = tutor.load("deep-chain")
+    from tutor.checking.truth import points
+
+    before = [{n: v.clone() for n, v in p.gradients.items()} for p in points(ex, 0)]
+    text = ("df2 = (sin(f2) + f2*cos(f2))*(sin(f3) + f3*cos(f3))\ndf1 = df2*(sin(f1) + f1*cos(f1))\n"
+            "df1 = sin(f3) + f3*cos(f3)\ndx = df1*(sin(x) + x*cos(x))")  # fmt: skip
+    for _ in range(2):
+        assert tutor.check(ex, text).line("df1").verdict == "wrong"
+    for p, true in zip(points(ex, 0), before, strict=True):
+        assert all(bool((p.gradients[n] == v).all()) for n, v in true.items())
 
 
 # -- random single mutations of right lines --------------------------------------------------------------------

@@ -61,6 +61,49 @@ def test_planted_mistakes_are_found(address):
     assert planted_ids
 
 
+LN = "dxhat = dy*gamma\n"
+FURTHER = [
+    ("layer-norm", LN + "dx = dxhat*istd[:, None]", "missing-path", "mu and var are constants"),
+    ("layer-norm", LN + "dx = istd[:, None]*(dxhat - dxhat.mean(1, keepdim=True))", "missing-path",
+     "var is a constant"),
+    ("attention", "dP = dO @ V.T\nda = P*dP", "missing-path", "s is a constant"),
+    ("sgd-step", "dw = 2*(y_pred - y)*x\nw_new = w - eta*dw\nw_second = w_new - eta*dw", "wrong-point",
+     "dw stands where gw_new belongs"),
+    ("embedding", "demb = 2*(emb - y)/(N*D)\ndE = demb[t]", "missing-scatter", "each is added"),
+    ("softmax-regression", "dW = 1/N", "missing-upstream", "dW depends on"),
+    ("softmax-regression", "dz = z*(1 - z)", "missing-upstream", "dz depends on y"),
+    ("image-classifier:layers=2", "W_new = W", "missing-local-derivative", "W_new depends on"),
+    ("linear-regression:loss=mae", "dw = -1", "factor", "factor 2 is lost"),
+    ("linear-regression", "dw = 2", "missing-upstream", "the local derivative alone"),
+    ("linear-regression", "dw = -8.1", "factor", "close to the true number"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("address", "text", "id", "says"), FURTHER, ids=[text for _, text, _, _ in FURTHER])
+def test_mistakes_over_several_steps_are_named(address, text, id, says):
+    found = tutor.check(tutor.load(address), text).first_divergence.mistakes
+    assert [m.id for m in found][:1] == [id] and says in found[0].message
+
+
+@pytest.mark.parametrize(("address", "text"), [
+    ("linear-regression", "dw = 1"),  # -1/8 of the true number: any number is something times it
+    ("linear-regression", "dw = 5"),
+])  # fmt: skip
+def test_no_cause_is_made_up_for_a_bare_number(address, text):
+    line = tutor.check(tutor.load(address), text).first_divergence
+    assert not line.mistakes and line.ratio is None
+
+
+def test_what_explains_a_line_leaves_no_extra_factor_beside_it():
+    line = tutor.check(tutor.load("softmax-regression"), "dp = -y/(N*p)\ndz = dp*p*(1 - p)").first_divergence
+    assert [m.id for m in line.mistakes] == ["diagonal-only"]
+
+
+def test_labels_are_not_broadcast():
+    line = tutor.check(tutor.load("image-classifier"), "dlogits = (logp.exp() - y)/N\ndz = dlogits").first_divergence
+    assert line.repair is None or "None" not in line.repair.new
+
+
 def test_every_row_applies_somewhere():
     rows = set()
     for address in ADDRESSES:

@@ -27,6 +27,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
 
+import exam_latex  # noqa: E402
 import exam_plain  # noqa: E402
 import exam_right  # noqa: E402
 import exam_wrong  # noqa: E402
@@ -38,6 +39,7 @@ import tutor  # noqa: E402
 from tutor.numeric.sample import instances  # noqa: E402
 
 CHUNK = 40  # answers that one process takes at a time
+LATEX = 0.25  # of the right answers
 SHOWN = 6  # failures of a kind that are shown in full
 BAD = ("false wrong", "false correct", "false follow")
 
@@ -103,9 +105,9 @@ def dice(address: str, kind: str, seed: int, item: int) -> random.Random:
 
 def sit_right(address: str, seed: int, item: int, tally: Tally) -> None:
     where, rolled = ready(address), dice(address, "right", seed, item)
-    sheet = numbers_sheet(where, rolled) if where.worked and rolled.random() < 0.1 else None
-    text = sheet[0] if sheet else exam_right.right_sheet(where, rolled).text
+    text, latex = right_text(where, rolled)
     report, took = checked(where, text)
+    tally.counts["latex"] += latex
     judged = [line for line in report.lines if line.quantity]
     tally.counts["right"] += 1
     tally.counts["right lines"] += len(judged)
@@ -120,6 +122,15 @@ def sit_right(address: str, seed: int, item: int, tally: Tally) -> None:
         return
     if not judged:
         tally.fail("false wrong", where, f"right:{item}", text, "no line is judged")
+
+
+def right_text(where: Course, rolled: random.Random) -> tuple[str, bool]:
+    """A right answer, and whether it is in LaTeX."""
+    if where.worked and rolled.random() < 0.1 and (sheet := numbers_sheet(where, rolled)):
+        return sheet[0], False
+    if rolled.random() < LATEX and (text := exam_latex.latex_sheet(where, rolled)):
+        return text, True
+    return exam_right.right_sheet(where, rolled).text, False
 
 
 def checked(where: Course, text: str) -> tuple[Any, float]:
@@ -380,6 +391,8 @@ def name_it(
     """Whether a cause or a repair is named, and whether the first one is what was done."""
     kind = kinds[0]
     tally.counts[f"kind {kind}"] += 1
+    tally.counts["repaired"] += line.repair is not None
+    tally.counts["caused"] += bool(line.mistakes)
     if not line.mistakes and line.repair is None:
         tally.unnamed[kind] += 1
         if len([f for f in tally.failures if f.what == "not named"]) < 3:
@@ -390,15 +403,19 @@ def name_it(
             )
         return
     tally.counts["named"] += 1
-    undone = line.repair is not None and originals and undoes(line, originals[0])
+    undone = line.repair is not None and originals and undoes(line, originals[0], text)
     fits = line.mistakes and line.mistakes[0].id in exam_wrong.NAMED.get(kind, {"factor", "sign"})
     tally.counts["named first"] += bool(undone or fits)
 
 
-def undoes(line: Any, original: str) -> bool:
+def undoes(line: Any, original: str, text: str) -> bool:
     """Whether the repair, put into the line, gives back the line before the edit."""
     repair, written = line.repair, line.text
-    at = repair.column - (line.start or line.column)
+    if repair.line is not None:
+        written, start = text.split("\n")[repair.line - 1], 1
+    else:
+        start = line.start or line.column
+    at = repair.column - start
     repaired = written[:at] + repair.new + written[at + len(repair.old) :]
     try:
         return ast.dump(ast.parse(repaired.strip())) == ast.dump(ast.parse(original))
@@ -482,6 +499,10 @@ def show(results: dict[str, Tally]) -> Tally:
     print(f"\n{whole.counts['right lines']} right lines; {whole.counts['equivalent']} edits that changed nothing were "
           f"dropped; {whole.counts['double']} answers with two faults; "
           f"{whole.counts['unseen']} edits that change nothing at the judge's own draws")  # fmt: skip
+    single, right = max(whole.counts["single"], 1), max(whole.counts["right"], 1)
+    print(f"{100 * whole.counts['latex'] / right:.1f}% of the right answers are in LaTeX; of the single faults "
+          f"{100 * whole.counts['repaired'] / single:.1f}% got a repair, {100 * whole.counts['caused'] / single:.1f}% "
+          f"a cause by name, {100 * whole.counts['named first'] / single:.1f}% named first what was done")  # fmt: skip
     kinds = {k.removeprefix("kind "): n for k, n in whole.counts.items() if k.startswith("kind ")}
     print("single faults by kind, and how many of them went unnamed:")
     print("  " + ", ".join(f"{k} {n} ({whole.unnamed[k]})" for k, n in sorted(kinds.items(), key=lambda kn: -kn[1])))

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from tutor.answers import language as lang
-from tutor.checking import library
+from tutor.checking import library, pool
 from tutor.checking.outline import INDEX_FUNCTIONS
 from tutor.checking.rewriting import (
     DIMS,
@@ -504,6 +505,15 @@ def _index_summed(s: Search, p: Place) -> Offer:
         yield lang.Call(0, 0, 0, named("Sum"), (p.node, *map(named, loose)), ())
 
 
+def _one_hot(s: Search, p: Place) -> Offer:
+    """y -> F.one_hot(y, K), for labels that are computed with"""
+    quantity = s.exercise.quantities.get(p.node.name) if isinstance(p.node, lang.Name) else None
+    if s.line.indexed or quantity is None or quantity.domain != "index" or isinstance(p.parent, lang.Call):
+        return
+    function = attribute(named("F"), "one_hot")
+    yield lang.Call(0, 0, 0, function, (p.node, named(str(quantity.below))), ())
+
+
 def _columns(s: Search, p: Place) -> Offer:
     """a[:, None] <-> a; [None, :] <-> [:, None]"""
     if s.line.indexed:
@@ -553,7 +563,7 @@ def _more_factors(s: Search, p: Place, near: bool) -> Offer:
     if not (_is_chain(s, p) or one or _is_factor_site(s, p)):
         return
     shape = s.shape(p.node)
-    for name, value in s.offers:
+    for name, value in s.offers if not _is_nothing(s, p.node) else ():
         own = s.shape_of(value)
         if s.close(name) is not near or not _fits(own, shape):
             continue
@@ -568,10 +578,18 @@ def _more_factors(s: Search, p: Place, near: bool) -> Offer:
                 yield binary(p.node, "/", other)
 
 
+def _is_nothing(s: Search, node: lang.Expression) -> bool:
+    """Zeros to be filled: any factor leaves them as they are."""
+    made = None if s.line.indexed else s.here.part(node)
+    return isinstance(made, Tensor) and not bool(made.any())
+
+
 def _matrix_factors(s: Search, p: Place) -> Offer:
     """a -> x.T @ a, a @ W.T, where the shapes fit"""
     shape = s.shape(p.node)
     if shape is None or not 1 <= len(shape) <= 2 or isinstance(p.parent, lang.Attribute):
+        return
+    if _is_nothing(s, p.node):
         return
     wanted = tuple(s.targets[0].value.shape) if p.parent is None else None
     for name, value in s.offers:
@@ -658,6 +676,77 @@ def _is_power(p: Place) -> bool:
     return isinstance(p.parent, lang.Binary) and p.parent.op == "**" and p.parent.right is p.node
 
 
+MOST_SOLVED = 40  # places of one line
+MOST_RESTORED = 24
+
+
+def _restored(s: Search, p: Place) -> Iterator[Any]:
+    """a -> a + part, a*part: what the line's slope at a place asks for, over all places of the line"""
+    if p.parent is not None:
+        return
+    found: list[tuple[Any, Edit]] = []
+    for place in islice((q for q in s.line.values() if s.line.own(q.node)), MOST_SOLVED):
+        found += _restored_at(s, place)
+    found.sort(key=lambda keyed: keyed[0])
+    yield from (edit for _, edit in found[:MOST_RESTORED])
+
+
+def _restored_at(s: Search, p: Place) -> Iterator[tuple[Any, Edit]]:
+    """(how far-fetched it is, the edit)"""
+    if isinstance(p.node, lang.Number) and isinstance(p.parent, lang.Unary):
+        return  # -4 is one number
+    slope = None if isinstance(p.node, lang.Attribute) and is_module(p.node) else s.slope(p)
+    if slope is None:
+        return
+    if slope.vanishing and not _is_constant(s, p.node):
+        zeros = not s.line.indexed and not s.stacked and s.shape(p.node)
+        nothing = lang.Call(0, 0, 0, attribute(named("torch"), "zeros_like"), (p.node,), ()) if zeros else number(0)
+        yield (False, 0, False, -p.depth), Edit(p.node, nothing)
+        return
+    forms = s.forms(slope)
+    found = [(form, c, "*") for form, c in slope.constants(forms, True)]
+    if _is_term_site(p):
+        found += [(form, c, "+") for form, c in slope.constants(forms, False)]
+    below = [(form, 1 / value) for form, value in forms if bool((value != 0).all())]
+    found += [(form, c, "/") for form, c in slope.constants(below, True)]
+    for form, c, op in found:
+        made = _put_in(s, p.node, form, c, op)
+        if made is not None:
+            folded = op == "*" and _is_number(p.node)
+            yield (
+                (abs(abs(c) - 1) > 1e-6 and not folded, _length(form) + (op == "/"), not _is_chain(s, p), -p.depth),
+                Edit(p.node, made),
+            )
+
+
+def _length(node: lang.Expression) -> int:
+    return sum(1 for _ in lang.walk(node))
+
+
+def _put_in(
+    s: Search, node: lang.Expression, form: lang.Expression, constant_: float, op: str
+) -> lang.Expression | None:
+    """node + c*form, node*form*c, node/form*c with a simple c"""
+    found = pool.simple(constant_, s.here.draw.sizes)
+    if found is None:
+        return None
+    factor, names, over = found
+    if op == "+":
+        made = form if not names else binary(form, over, _product(names))
+        made = _times(abs(factor), made)
+        return binary(node, "-" if factor < 0 else "+", made)
+    if _is_number(node) and op == "*" and not _is_one(form):  # one number for both
+        given = node.operand.value if isinstance(node, lang.Unary) else node.value  # type: ignore[attr-defined]
+        whole = factor * Fraction(given).limit_denominator(10**6) * (-1 if isinstance(node, lang.Unary) else 1)
+        return _times(whole, form if not names else binary(form, over, _product(names)))
+    alone = (_is_number(node) and not isinstance(node, lang.Unary) and node.value == 1) or _is_one(form)  # type: ignore[attr-defined]
+    if alone and op == "/":
+        return None
+    made = (node if _is_one(form) else form) if alone else binary(node, op, form)
+    made = made if not names else binary(made, over, _product(names))
+    return _times(factor, made)
+
+
 def _local_factors(s: Search, p: Place) -> Offer:
     """dv -> dv*(1 - v**2), with the local derivative of the true step"""
     if _is_chain(s, p) and (p.depth <= 3 or not s.line.indexed):
@@ -679,7 +768,7 @@ def _true_forms(s: Search) -> tuple[list[lang.Expression], list[lang.Expression]
     if not s.line.indexed:
         return factors, parts
     own = dict(zip((i.name for i in s.exercise[s.meaning.of].indices), s.target_labels, strict=False))
-    return [_relabelled(f, own) for f in factors], [_relabelled(f, own) for f in parts]
+    return [pool.relabelled(f, own) for f in factors], [pool.relabelled(f, own) for f in parts]
 
 
 def _forms(exercise: Any, of: str, indexed: bool) -> tuple[list[lang.Expression], list[lang.Expression]]:
@@ -713,14 +802,6 @@ def _form(exercise: Any, indices: Any, indexed: bool, expr: Any) -> lang.Express
         return None
     statement = python.read(f"a = {form}")[0].statements[0]
     return foreign(statement.value) if isinstance(statement, lang.Assign) else None
-
-
-def _relabelled(node: lang.Expression, labels: Mapping[str, str]) -> lang.Expression:
-    for name in [n for n, other in labels.items() if n != other]:
-        node = everywhere(node, name, named(f"{labels[name]}~"))
-    for other in labels.values():
-        node = everywhere(node, f"{other}~", named(other))
-    return node
 
 
 def _labels(s: Search, p: Place) -> Offer:
@@ -764,6 +845,7 @@ class Row:
 
 # smaller is tried earlier
 EDITS: tuple[Row, ...] = (
+    Row(_one_hot, 1, 1, 0),
     Row(_unminus, 1, 1, 20),
     Row(_flipped, 2, 4, 21),
     Row(_sides, 3, 2, 22),
@@ -789,9 +871,10 @@ EDITS: tuple[Row, ...] = (
     Row(_argument_order, 23, 28, 15),
     Row(_columns, 24, 29, 4),
     Row(_transposed, 25, 30, 8),
+    Row(_wrapped, 25, 38, 34),
+    Row(_restored, 26, 20, 17),
     Row(_local_factors, 26, 20, 31),
     Row(_factors, 27, 18, 17),
-    Row(_wrapped, 28, 38, 34),
     Row(_matrix_factors, 29, 34, 10),
     Row(_terms, 30, 19, 30),
     Row(_paths, 31, 21, 32),
@@ -815,11 +898,16 @@ def candidates(search: Search) -> Iterator[Edit]:
         yield from _edits(search, row)
 
 
+_NAMES = (_near_names, _other_names, _names_of_other_shape, _renamed)
+
+
 def _edits(search: Search, row: Row) -> Iterator[Edit]:
     for place in search.line.order:
-        if place.role in row.roles and search.line.own(place.node):
+        # only the shape of what stands in zeros_like(...) counts: another name, but nothing computed
+        like_it = isinstance(place.parent, lang.Call) and called(place.parent).endswith("_like")
+        if place.role in row.roles and search.line.own(place.node) and (not like_it or row.offer in _NAMES):
             for new in row.offer(search, place):
-                yield Edit(place.node, new)
+                yield new if isinstance(new, Edit) else Edit(place.node, new)
 
 
 def _operator_edits(search: Search) -> Iterator[Edit]:

@@ -327,6 +327,9 @@ class Judge:
         """Where the quantity is used, in the exercise's own words: what its gradient comes from."""
         if meaning.kind == "helper" or meaning.of not in self.exercise.quantities:
             return ""
+        return self.exercise._cached(("forward line", meaning), lambda: self._forward_line(meaning))
+
+    def _forward_line(self, meaning: Meaning) -> str:
         from tutor.symbolic.notation import Writer
 
         writer = Writer(self.exercise)

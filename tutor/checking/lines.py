@@ -25,7 +25,9 @@ from tutor.numeric.sample import checked_sizes
 
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
+MANY_DRAWN = 40_000  # beyond these operations two draws have to do
 MANY_MISTAKES = 40  # wrong lines whose causes are looked for
+MANY_SEARCHED = 2_500  # edits that are tried on all wrong lines together
 MANY_TRIALS = 24  # helpers and gradients that are tried on one another
 
 
@@ -51,13 +53,15 @@ class SheetJudge(Judge):
         self.runs = self._first_runs()
         self._own_quantities()
         self._corrected: list[Run] | None = None
+        self._truths_at: dict[int, dict[tuple[str, int], Tensor]] = {}
         self._worked_run: Run | None = None
         self._kink_run: Run | None = None
         self._kinked: set[str] = set()  # gradients that are other subgradients than torch's
         self._doubt = Doubt(exercise, self.outline, self._pinned)
         self._helper_lines: dict[int, Judged] = {}
         self._trials = 0
-        self.diagnosed = self._looked = 0
+        self.diagnosed = self._looked = self.searched = 0
+        self.passed_over = False  # a wrong line whose cause was not looked for
 
     def meaning(self, segment: Segment) -> Meaning:
         return self.meaning_of(segment.name)
@@ -69,7 +73,7 @@ class SheetJudge(Judge):
         made = self._together([self._pinned(point) for point in self.points])
         if made is None and len(self.points) > 2 and not self.outline.elementwise:
             cost = Run(self.outline, self.points[0], self._pinned(self.points[0])).execute().limits
-            if max(cost.steps / MANY_STEPS, cost.entries / MANY_ENTRIES) * len(self.points) > 1:
+            if max(cost.steps / MANY_DRAWN, cost.entries / MANY_ENTRIES) * len(self.points) > 1:
                 self.points = self.points.few()
         made = self._run(self._pinned) if made is None else made
         self._cost = sum(run.limits.steps for run in made)
@@ -91,7 +95,9 @@ class SheetJudge(Judge):
     def _together(self, replaced: list[dict[tuple[str, int], Tensor]]) -> list[Run] | None:
         """With indices, draws of the same sizes are computed at once; None where that is not possible, or much."""
         steps = sum(self.outline.weight.values())
-        if not self.outline.side_by_side or len(self.points) < 4 or steps * len(self.points) > MANY_STEPS:
+        if not self.outline.side_by_side or len(self.points) < 4 or steps * len(self.points) > MANY_DRAWN:
+            return None
+        if any(each.keys() != replaced[0].keys() for each in replaced):
             return None
         made: dict[int, Run] = {}
         for places, stack in self.points.alike:
@@ -119,6 +125,11 @@ class SheetJudge(Judge):
         return self._corrected
 
     def _truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
+        if id(point) not in self._truths_at:
+            self._truths_at[id(point)] = self._all_truths(point)
+        return self._truths_at[id(point)]
+
+    def _all_truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
         made = {}
         for state in self.states:
             meaning = self.meaning(state.segment)
@@ -214,7 +225,9 @@ class SheetJudge(Judge):
         if value.shape != true.shape:
             params = {"shape": show(value.shape), "name": meaning.name, "expected": show(true.shape)}
             return replace(base, sentence=Sentence("shape", params))
-        case = mistakes.Case(value, true if expected is None else expected, self.worked.sizes, state.number.relative)
+        known = {**self.worked.values, **self.worked.gradients}
+        base_true = true if expected is None else expected
+        case = mistakes.Case(value, base_true, self.worked.sizes, state.number.relative, known)
         fault = mistakes.Fault(self.exercise, meaning.name, meaning.of, WHAT[meaning.kind], [case])
         found = mistakes.find(fault)
         return replace(base, mistakes=tuple(found), **self._ratio(fault, found, WHAT[meaning.kind]))
@@ -235,8 +248,10 @@ class SheetJudge(Judge):
             meaning = self.meaning(state.segment)
             if meaning.kind not in ("gradient", "value") or state.judgement.verdict not in ("wrong", "follows"):
                 continue
+            if meaning.name == segment.name:
+                continue
             value, true = self.value(run, state.segment) if run else None, self.worked.true(meaning)
-            if value is not None and true is not None and value.shape == true.shape and meaning.name != segment.name:
+            if value is not None and true is not None and value.shape == true.shape:
                 stop[meaning.name] = value
         return stop
 
@@ -252,6 +267,8 @@ class SheetJudge(Judge):
         self._unreadable_lines()
         self._aliases()
         self._remarks()
+        if self.passed_over:
+            self.notes.append(Sentence("many").render(NOTES))
         self.notes[:0] = self.sheet.notes
         return self.finish()
 
@@ -262,6 +279,9 @@ class SheetJudge(Judge):
         if judgement.sentence.id in ("stale", "differs-number"):
             return  # the line is right but for its place, or is a number
         failure = self._failure(segment)
+        if self.searched > MANY_SEARCHED or self.diagnosed > MANY_MISTAKES:
+            self.passed_over = True
+            return
         from tutor.checking.repairs import read_by, repair
 
         found = repair(self, segment, meaning)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
-from math import isclose, sqrt
+from math import isclose, isfinite, sqrt
 from typing import Any
 
 from torch import Tensor
@@ -24,7 +24,7 @@ from tutor.numeric import compare
 
 MOST_CUT = 8  # quantities of fewer axes on the way that are taken for constants
 MOST_LEAVES = 3  # names that are shown
-PLAUSIBLE = {Fraction(1, n) for n in (1, 2, 3, 4)} | {Fraction(n) for n in (2, 3, 4)}  # of a bare number
+PLAUSIBLE = {Fraction(1), Fraction(2), Fraction(1, 2)}  # of a bare number, beside what stands in the formulas
 NEAR = 0.02  # a bare number this close is a matter of digits
 
 
@@ -91,7 +91,7 @@ class Fault:
     @cached_property
     def bare(self) -> bool:
         """A number alone, at the worked instance: one ratio, which may be any number by coincidence."""
-        return self.cases[0].known is None and self.cases[0].given.numel() == 1 and len(self.cases) == 1
+        return self.cases[0].given.numel() == 1 and len(self.cases) == 1
 
     def _plausible(self, factor: Factor) -> bool:
         near = PLAUSIBLE | exponents(self.exercise, self.quantity) | constants(self.exercise, self.quantity)
@@ -169,7 +169,7 @@ def explain(ratios: list[float], cases: Sequence[Case]) -> Factor | None:
         numbers = [abs(ratio) / value for ratio, (_, value) in zip(ratios, column, strict=True)]
         if not all(isclose(number, numbers[0], rel_tol=slack) for number in numbers):
             continue
-        near = Fraction(numbers[0]).limit_denominator(12)
+        near = Fraction(numbers[0]).limit_denominator(12) if isfinite(numbers[0]) else Fraction(0)
         if near and near.numerator <= 12 and isclose(float(near), numbers[0], rel_tol=slack):
             return Factor(ratios[0] < 0, near, name)
         if not name:
@@ -249,8 +249,8 @@ MISTAKES: tuple[Row, ...] = (
 def find(fault: Fault) -> list[Mistake]:
     """All mistakes that explain the values at every draw: a constant ratio first, then the spoilt true step."""
     found = [Mistake(row.id, row.says.format(**params), params) for row in MISTAKES for params in row.find(fault)]
-    if fault.cases and not found and fault.bare:
-        found += _digits(fault)
+    if fault.cases and fault.bare:
+        return found or [*_digits(fault)] or _local_alone(fault)
     if fault.what == "gradient" and fault.cases and fault.cases[0].known is not None:
         seen = (spoils.Observation(case.given, case.known or {}, case.sizes) for case in fault.cases)
         spoilt = spoils.explain(fault.exercise, fault.quantity, seen)
@@ -264,6 +264,15 @@ def _digits(fault: Fault) -> Iterator[Mistake]:
     if true and abs(given - true) <= NEAR * abs(true):
         says = "close to the true number, but further off than its last digit allows: look at the arithmetic"
         yield Mistake("factor", says)
+
+
+def _local_alone(fault: Fault) -> list[Mistake]:
+    """1 where 1 is the local derivative; of a single number nothing else is believed."""
+    case = fault.cases[0]
+    if fault.what != "gradient" or case.known is None:
+        return []
+    seen = spoils.explain(fault.exercise, fault.quantity, [spoils.Observation(case.given, case.known, case.sizes)])
+    return [m for m in seen if m.id == "missing-upstream" and not any(other.id in ("factor", "sign") for other in seen)]
 
 
 # -- over several steps at once -------------------------------------------------------------------------------
@@ -299,8 +308,9 @@ def _taken_as_constant(
     ][:MOST_CUT]
     for cut in (*((v,) for v in fewer), *combinations(fewer, 2)):
         if all(_close(value, _cut(point, cut, name)) for value, point in zip(given, points, strict=True)):
-            params = {"cut": " and ".join(cut), "q": q.name, "are": "are constants" if len(cut) > 1 else "is a constant",
-                      "they": "they depend" if len(cut) > 1 else "it depends"}  # fmt: skip
+            several = len(cut) > 1
+            params = {"cut": " and ".join(cut), "q": q.name, "are": "are constants" if several else "is a constant",
+                      "they": "they depend" if several else "it depends"}  # fmt: skip
             says = "this takes it that {cut} {are}: {they} on {q} as well, and that part is missing"
             return [Mistake("missing-path", says.format(**params), params)]
     return []
@@ -316,10 +326,8 @@ def _close(given: Tensor | None, value: Tensor) -> bool:
     return bool(((given - value).abs() <= 1e-9 * (given.abs() + value.abs().max())).all())
 
 
-def _other_value(
-    exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]
-) -> list[Mistake]:
-    """A value after the backward pass in whose formula one name stands for another, as an old gradient for a new one."""
+def _other_value(exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]) -> list[Mistake]:
+    """A value after the backward pass whose formula holds one name for another, as an old gradient for a new one."""
     q = exercise.quantities.get(name)
     if q is None or q.kind != "value" or q.expr is None:
         return []
@@ -328,10 +336,10 @@ def _other_value(
     for value, point in zip(given, points, strict=True):
         made = plan.run({**point.values, **point.gradients}, dict(point.sizes)) if left else {}
         left = [n for n in left if _close(value, made[f"v{n}"])]
-    found = []
-    for wrong, right in (names[n] for n in left):
-        gradients = tuple(n not in exercise.quantities or exercise[n].kind == "value" for n in (wrong, right))
-        id = {(True, False): "extra-gradient", (False, True): "missing-gradient"}.get(gradients, "wrong-point")
+    found, first = [], {**points[0].values, **points[0].gradients}
+    for wrong, right in (names[n] for n in left if bool(first[names[n][0]].any())):
+        extra, missing = (n not in exercise.quantities or exercise[n].kind == "value" for n in (wrong, right))
+        id = "wrong-point" if extra is missing else "extra-gradient" if extra else "missing-gradient"
         found.append(Mistake(id, f"{wrong} stands where {right} belongs", {"wrong": wrong, "right": right}))
     return found[:1]
 
@@ -344,9 +352,12 @@ def _swaps(exercise: Exercise, q: Any) -> tuple[list[tuple[str, str]], Any]:
     known = {v.name: v for v in exercise if v.domain != "index" and v.name != q.name}
     known |= {f"d{v.name}": exercise.gradient_quantity(v) for v in exercise if v.differentiable and v.kind != "value"}
     nodes = [n for n in q.expr.atoms() | q.expr.find(lambda e: name_of(e) is not None) if name_of(n) in known]
-    pairs, formulas = [], []
+    pairs: list[tuple[str, str]] = []
+    formulas: list[Any] = []
     for node in sorted(set(nodes), key=str):
-        right = known[name_of(node)]
+        right = known[str(name_of(node))]
+        if bool(right.indices) is not hasattr(node, "indices"):
+            continue  # the label of an array, not an entry
         for other in known.values():
             if other.name != right.name and other.shape == right.shape:
                 there = other.symbol[node.indices] if right.indices else other.symbol

@@ -23,6 +23,8 @@ class Literal:
 
     @property
     def relative(self) -> float:
+        if not set(self.text.lower()) & set(".e"):
+            return 1e-9  # whole numbers: what they are a multiple of is meant exactly
         size = self.value.abs()
         shares = torch.where(size > 0, self.slack / size.clamp(min=1e-300), 0.0)
         return max(1e-9, float(shares.max())) if shares.numel() else 1e-9

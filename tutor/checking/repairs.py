@@ -9,7 +9,7 @@ value follows from the truth (a + ? = true) the edited part alone is computed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice
@@ -21,28 +21,35 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.answers import python
-from tutor.checking import interpret
-from tutor.checking.edits import candidates, constants_after
+from tutor.checking import interpret, pool
+from tutor.checking.edits import ancestors, candidates, constants_after
 from tutor.checking.index_style import IndexStyle, Named
 from tutor.checking.interpret import Failure, Located, Reads, Run
 from tutor.checking.judge import as_tensor
 from tutor.checking.library import FUNCTION, Cut, Limits, Refusal, TorchRefuses
+from tutor.checking.meant import as_meant
 from tutor.checking.outline import Meaning, Segment, Unit
+from tutor.checking.pool import Slope
 from tutor.checking.report import Repair
 from tutor.checking.rewriting import (
     MOST_ADDED,
     Edit,
     Line,
     Place,
+    all_of,
+    attribute,
     called,
+    constant,
     is_module,
     named,
     negative,
+    picked,
     tightness,
     with_part,
 )
 from tutor.checking.truth import Point, Points
 from tutor.errors import ReadingError
+from tutor.numeric.compare import all_close
 from tutor.numeric.sample import sample
 
 if TYPE_CHECKING:
@@ -58,19 +65,67 @@ MOST_SINGLE = 40  # the same where a draw gives one number
 MOST_NEAR = 4  # candidates off by one constant, which a second edit may put right
 MOST_SECOND = 40  # second edits for each of them
 MOST_FUNCTIONS = 4
+MOST_SITES = 4  # lines that are searched for one wrong line
 MOST_OPERAND = 24  # characters of what stands after an operator that is shown with it
 INDEX_WEIGHT = 4
+SEARCH_WEIGHT, OPERATIONS_PER_TRY = 100, 6  # what making ready costs, in candidates; and what a candidate costs
 MORE_DRAWS = 6  # where a jump lets many formulas agree
 CLOSE = 1e-6  # for the first look only
 
 
 def repair(judge: SheetJudge, segment: Segment, meaning: Meaning | None = None) -> Repair | None:
-    """The smallest edit to a wrong line that makes it right, or None; `meaning` is what its name should hold."""
-    statement = segment.statement
-    if isinstance(statement, (lang.Unreadable, lang.Loop)):
-        return None
-    search = Search(judge, segment, meaning or judge.meaning(segment))
-    return search.find() if search.ready else None
+    """The smallest edit that makes a wrong line right, or None; `meaning` is what its name should hold.
+
+    The line itself is looked at first, then the earlier lines that build its quantity up, then helpers that it reads.
+    """
+    failure = judge._failure(segment)
+    shown = segment.statement.line if failure is None else failure.line
+    meaning = meaning or judge.meaning(segment)
+    judged = segment
+    if meaning.kind == "helper":  # torch refuses it: what reads it says what it should be
+        judged = next(judge._readers(segment), segment)
+        meaning = judge.meaning(judged)
+    for statement in islice(_sites(judge, segment, shown), MOST_SITES):
+        search = Search(judge, judged, meaning, statement)
+        found = search.find() if search.ready else None
+        judge.searched += search.cost
+        if found is not None:
+            return found if statement.line == shown else replace(found, line=statement.line)
+    return None
+
+
+def read_by(judge: SheetJudge, segment: Segment) -> set[str]:
+    """Every name that a quantity's lines read, directly or through helpers."""
+    found = set().union(*(touch.reads for touch in segment.touches)) - {segment.name}
+    for name, unit in segment.helpers.items():
+        found.discard(name)
+        state = judge._helper_state(name, unit)
+        found |= set().union(*(touch.reads for touch in state.segment.touches)) if state is not None else set()
+    return found | set(segment.sources)
+
+
+def _sites(judge: SheetJudge, segment: Segment, shown: int) -> Iterator[lang.Statement]:
+    """Where the fault may be: on the line shown, on those before it, in helpers."""
+    own = list({id(touch.statement): touch.statement for touch in reversed(segment.touches)}.values())
+    own.sort(key=lambda statement: statement.line != shown)
+    for statement in (*own, *_helper_lines(judge, segment)):
+        if not isinstance(statement, (lang.Unreadable, lang.Loop)):
+            yield statement
+
+
+def _helper_lines(judge: SheetJudge, segment: Segment) -> Iterator[lang.Statement]:
+    """Lines of helpers that may be at fault: not what a right line reads, nor a value or gradient as it should be."""
+    for name in sorted(segment.helpers, key=lambda name: -segment.helpers[name]):
+        state = judge._helper_state(name, segment.helpers[name])
+        if state is None:
+            continue
+        readers = (other for other in judge._readers(state.segment) if other is not segment)
+        right = any(
+            all(judge._true_at(other, run, point) for run, point in zip(judge.runs, judge.points, strict=True))
+            for other in readers
+        )
+        if not right and not judge._sound([judge.value(run, state.segment) for run in judge.runs]):
+            yield from (touch.statement for touch in reversed(state.segment.touches))
 
 
 # -- as text ----------------------------------------------------------------------------------------------------
@@ -211,8 +266,17 @@ class Purse(Limits):
 class Trial(Run):
     """The edited line, and the units up to the end of its quantity's lines, at one draw."""
 
-    def __init__(self, judge: SheetJudge, segment: Segment, line: Line, unit: int, before: dict[str, Any], point: Any):
-        super().__init__(judge.outline, point)
+    def __init__(
+        self,
+        judge: SheetJudge,
+        segment: Segment,
+        line: Line,
+        unit: int,
+        before: dict[str, Any],
+        point: Any,
+        instead: Mapping[tuple[str, int], Tensor] | None = None,
+    ):
+        super().__init__(judge.outline, point, instead)
         self.limits: Limits = Purse()
         self.segment, self.line, self.before = segment, line, before
         self.tail: list[Unit] = judge.outline.units[unit : segment.end + 1]
@@ -227,6 +291,9 @@ class Trial(Run):
         if in_place:
             self.changed = set(before)
         self.pure = not (in_place or looped)
+        self.placed, self.above = 0, frozenset[int]()  # ids of the place whose slope is asked for, and of what holds it
+        self.leaf: Named | None = None
+        self.spread: tuple[int, ...] | None = None
         self.alone = len(self.tail) == 1 and self.pure and not line.indexed and _plain_target(line.statement)
         self.plain = self.alone and isinstance(line.statement, lang.Assign)
 
@@ -254,12 +321,17 @@ class Trial(Run):
         """From the edited statement to the end of its quantity's lines."""
         if self.plain and isinstance(self.new, lang.Assign):
             return self.evaluate(self.new.value)
-        copies = {id(v): v.clone() for n in self.changed if isinstance(v := self.before.get(n), Tensor)}
+        # an edit that makes `=` an update must not reach the truths, which stand among the variables
+        changed = set(self.before) if isinstance(self.new, lang.Update) else self.changed
+        copies = {id(v): v.clone() for n in changed if isinstance(v := self.before.get(n), Tensor)}
         for name, value in self.before.items() if copies else ():
             if id(value) in copies:  # one tensor under two names stays one
                 self.variables[name] = copies[id(value)]
         for unit in self.tail:
             self.statement(unit.statement)
+            for touch in unit.touches:
+                if (touch.name, unit.position) in self.replace:
+                    self.variables[touch.name] = self.replace[touch.name, unit.position].clone()
         return self.variables.get(self.segment.name)
 
     def statement(self, statement: lang.Statement) -> None:
@@ -278,17 +350,47 @@ class Trial(Run):
 
     def evaluate(self, node: lang.Expression) -> Any:
         """What an edit leaves alone is computed once."""
-        held = self.memo.get(id(node))
-        if held is not None:
-            return held
-        if self.operations > 2 * MOST_OPERATIONS:
-            raise Refusal("more than a repair may cost")
-        made = super().evaluate(node)
-        if type(node) not in _FREE:
-            self.operations += 1
-        if id(node) in self.kept:
-            self.memo[id(node)] = made
-        return made
+        held = self.memo.get(id(node)) if id(node) not in self.above else None
+        if held is None:
+            if self.operations > 2 * MOST_OPERATIONS:
+                raise Refusal("more than a repair may cost")
+            held = super().evaluate(node)
+            if type(node) not in _FREE:
+                self.operations += 1
+            if id(node) in self.kept and id(node) not in self.above:
+                self.memo[id(node)] = held
+        return self._place(held).tensor if id(node) == self.placed else held
+
+    def _place(self, held: Any, labels: tuple[str, ...] = (), extents: tuple[int, ...] | None = None) -> Named:
+        """What stands at the place, from here on a variable of its own."""
+        value = as_tensor(held)
+        if value is None or self.leaf is not None or (self.line.indexed and extents is None):
+            raise Refusal("no place to solve for")
+        shape = extents if extents is not None else self.spread
+        try:
+            value = value if shape is None else value.expand(shape)
+        except RuntimeError:
+            raise Refusal("no place to solve for") from None
+        self.leaf = Named(value.detach().clone().requires_grad_(), labels)
+        return self.leaf
+
+    def slope(self, place: lang.Expression, above: frozenset[int], true: Tensor) -> Slope | None:
+        """How the line hangs on what stands at a place; where it has another shape than the truth, spread over it."""
+        number = all(isinstance(node, (lang.Number, lang.Unary)) for node in lang.walk(place))
+        spreads = (None, tuple(true.shape))
+        for spread in spreads[::-1] if number else spreads:  # a number may stand for a whole tensor
+            self.placed, self.above, self.leaf, self.spread = id(place), above, None, spread
+            try:
+                with torch.enable_grad():
+                    made = self.value(self.line.statement)
+                leaf = self.leaf
+                if made is not None and leaf is not None and made.requires_grad and made.shape == true.shape:
+                    return _slope(made, leaf, true)
+            finally:
+                self.placed, self.above, self.leaf = 0, frozenset(), None
+            if self.line.indexed:
+                break
+        return None
 
     def store(self, target: lang.Expression, value: Any) -> None:
         if self.changed and isinstance(value, Tensor):
@@ -305,9 +407,15 @@ class Indexing(IndexStyle):
     def evaluate(self, node: lang.Expression) -> Named:
         run = self.run
         assert isinstance(run, Trial)
+        if id(node) != run.placed:
+            return self._known(run, node)
+        labels, extents = tuple(self.extents), tuple(self.extents.values())
+        return run._place(self._aligned(self._known(run, node), labels), labels, extents)
+
+    def _known(self, run: Trial, node: lang.Expression) -> Named:
         if type(node) in _FREE:
             return super().evaluate(node)
-        key = (id(node), *self.extents.items()) if id(node) in run.kept else None
+        key = (id(node), *self.extents.items()) if id(node) in run.kept and id(node) not in run.above else None
         held = None if key is None else run.memo.get(key)
         if held is None:
             held = super().evaluate(node)
@@ -315,6 +423,28 @@ class Indexing(IndexStyle):
             if key is not None:
                 run.memo[key] = held
         return held
+
+
+def _slope(made: Tensor, leaf: Named, true: Tensor) -> Slope | None:
+    """Along two directions in which all entries count, the small ones as well."""
+    size = true.abs() + made.detach().abs()
+    if not bool(size.isfinite().all()):
+        return None
+    value, rows, consts, needed = leaf.tensor.detach(), [], [], []
+    weights = 1 / (size + size.mean()).reshape(-1)
+    for turn in (1.7, 2.9):
+        along = torch.cos(turn * torch.arange(1, true.numel() + 1, dtype=torch.float64)) * weights
+        entry = (made.reshape(-1) * along).sum()
+        try:
+            (row,) = torch.autograd.grad(entry, leaf.tensor, retain_graph=True, allow_unused=True)
+        except RuntimeError:  # torch has no derivative of % by its divisor
+            return None
+        if row is None or not bool(row.isfinite().all()) or not bool(row.any()):
+            return None
+        rows.append(row)
+        consts.append(float(entry.detach() - (row * value).sum()))
+        needed.append(float((true.reshape(-1) * along).sum()))
+    return Slope(value, rows, consts, needed, leaf.axes)
 
 
 def _changes_in_place(line: Line) -> bool:
@@ -381,12 +511,12 @@ def _unravelled(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 class Search:
     """All that is known of one wrong line, and the candidates tried on it."""
 
-    def __init__(self, judge: SheetJudge, segment: Segment, meaning: Meaning):
+    def __init__(self, judge: SheetJudge, segment: Segment, meaning: Meaning, statement: lang.Statement):
         self.judge, self.segment, self.meaning = judge, segment, meaning
         self.exercise, self.names = judge.exercise, judge.names
-        statement = segment.statement
         self.line = Line(statement, bool(judge.outline.style.get(id(statement))))
-        self.unit = next(u for u in reversed(segment.units) if _holds(judge.outline.units[u].statement, statement))
+        self.unit = next(u.position for u in judge.outline.units if _holds(u.statement, statement))
+        self.share = 1 if statement is segment.statement else 2  # elsewhere than on the line itself: half as much
         # every earlier gradient true: what the line should give is then the truth, whatever it reads
         suspicious = any(
             s.judgement is not None and s.judgement.verdict != "correct" and s.segment.end < segment.end
@@ -397,6 +527,7 @@ class Search:
         self.trials: dict[int, Trial] = {}
         self.tried = self.confirmed = 0
         self.near: list[Edit] = []
+        self._forms: dict[Any, list[tuple[lang.Expression, Tensor]]] = {}
         self.needs: dict[int, Need | None] = {}
         self.truths = [judge.true(meaning, point) for point in judge.points]
         self.first = next((n for n in range(len(judge.points)) if self._telling(n)), None)
@@ -464,15 +595,26 @@ class Search:
     def trial(self, n: int) -> Trial:
         if n not in self.trials:
             if n < 0:
-                before = _stacked([self._before(m) for m in range(len(self.judge.points))])
+                every = range(len(self.judge.points))
+                before, instead = (
+                    _stacked([self._before(m) for m in every]),
+                    _stacked([self._instead(m) for m in every]),
+                )
                 draw: Any = self.judge.points.stack
             else:
-                before, draw = self._before(n), self.judge.points[n]
-            self.trials[n] = Trial(self.judge, self.segment, self.line, self.unit, before, draw)
+                before, instead, draw = self._before(n), self._instead(n), self.judge.points[n]
+            self.trials[n] = Trial(self.judge, self.segment, self.line, self.unit, before, draw, instead)
         return self.trials[n]
 
     def _before(self, n: int) -> dict[str, Any]:
         return self._held(self.runs[n].values, self.replaced(self.judge.points[n]))
+
+    def _instead(self, n: int) -> dict[tuple[str, int], Tensor]:
+        """Gradients that stand between the edited line and the judged one: they are true as well."""
+        if self.unit == self.segment.end:
+            return {}
+        replaced = self.replaced(self.judge.points[n]).items()
+        return {(name, at): v for (name, at), v in replaced if name != self.segment.name and at >= self.unit}
 
     def _held(self, values: Mapping[tuple[str, int], Any], replaced: Mapping[tuple[str, int], Any]) -> dict[str, Any]:
         """The variables as they were before the line."""
@@ -527,7 +669,7 @@ class Search:
                 return found
             if self.spent:
                 return None
-        return self._second_edit()
+        return self._second_edit() if self.share == 1 else None
 
     def _second_edit(self) -> Repair | None:
         """What one edit leaves off by one constant, with a constant put right as well."""
@@ -542,17 +684,25 @@ class Search:
         return None
 
     @property
+    def cost(self) -> int:
+        """What the search took, in candidates."""
+        operations = self.here.operations if self.first is not None else 0
+        return SEARCH_WEIGHT + self.tried + operations // OPERATIONS_PER_TRY
+
+    @property
     def spent(self) -> bool:
         trial = self.here
         return (
-            self.tried >= MOST_CANDIDATES
-            or trial.operations > MOST_OPERATIONS
-            or trial.limits.entries > MOST_ENTRIES
+            self.tried >= MOST_CANDIDATES // self.share
+            or trial.operations > MOST_OPERATIONS // self.share
+            or trial.limits.entries > MOST_ENTRIES // self.share
             or self.confirmed >= (MOST_SINGLE if self.single else MOST_CONFIRMED)
         )
 
     def _try(self, edit: Edit) -> Repair | None:
         self.tried += 1
+        if not self.line.takes(edit):
+            return None
         ratio = self._screen(edit)
         if ratio is None or ratio == 0:
             return None
@@ -678,7 +828,7 @@ class Search:
 
     def _read(self, text: str) -> list[lang.Statement]:
         if not getattr(self.line.statement, "latex", False):
-            return python.read(text)[0].statements
+            return as_meant(self.exercise, python.read(text)[0]).statements
         from tutor.answers import latex
 
         return latex.read(text, self.exercise).statements
@@ -700,7 +850,9 @@ class Search:
                 return True
             replaced = self._gradients(point)
             run = Run(self.judge.outline, point, replaced).execute()
-            trial = Trial(self.judge, self.segment, self.line, self.unit, self._held(run.values, replaced), point)
+            held = self._held(run.values, replaced)
+            between = {(name, at): v for (name, at), v in replaced.items() if name != self.segment.name}
+            trial = Trial(self.judge, self.segment, self.line, self.unit, held, point, between)
             value = trial.value(made)
             if value is None or self.judge._same(self.meaning, value, point) not in ("equal", "unknown"):
                 return False
@@ -721,6 +873,8 @@ class Search:
         if value.shape not in (true.shape, ()):
             return False
         value = value.expand(true.shape)
+        if all_close([value], true, true.abs()):
+            return True
         if not bool(((value - true).abs() <= CLOSE * (true.abs() + true.abs().max())).all()):
             return False
         return all(self._same(value[n], n) for n in range(len(self.judge.points)))
@@ -757,6 +911,57 @@ class Search:
     @cached_property
     def sizes(self) -> list[str]:
         return list(self.names.sizes)
+
+    # -- what was left out --
+
+    def slope(self, place: Place) -> Slope | None:
+        """How the line hangs on a place, at the draw that is looked at."""
+        if not self.here.pure or len(self.targets) != 1:
+            return None
+        above = frozenset(id(node) for node in ancestors(self.line, place.node))
+        return self.here.slope(place.node, above, self.targets[0].value)
+
+    @cached_property
+    def left_out(self) -> list[tuple[pool.Part, Tensor]]:
+        """Parts of the formulas with their values; not the answer itself, nor what the sheet has not given."""
+        known = {*self.here.before, *self.here.draw.values}
+        true = self.targets[0].value
+        return [
+            (part, value)
+            for part, value in self._parts()
+            if part.reads <= known and (len(part.expr.args) < 2 or not _proportional(value, true))
+        ]
+
+    def _parts(self) -> Iterable[tuple[pool.Part, Tensor]]:
+        if not self.stacked:
+            return pool.values(self.exercise, self.here.draw)
+        drawn = [dict(pool.values(self.exercise, point)) for point in self.judge.points]
+        shared = [part for part in drawn[0] if all(part in one for one in drawn)]
+        return [(part, torch.stack([one[part] for one in drawn])) for part in shared]
+
+    def spelled_so(self, node: lang.Expression | None) -> lang.Expression | None:
+        """`sin` for `torch.sin`, where the learner writes functions so."""
+        if node is None or not self._bare:
+            return node
+        for part in tuple(lang.parts(node)):
+            made = self.spelled_so(part)
+            if made is not part and made is not None:
+                node = with_part(node, part, made)
+        known = isinstance(node, lang.Attribute) and is_module(node.value) and node.name in FUNCTION
+        return named(node.name) if known else node  # type: ignore[attr-defined]
+
+    @cached_property
+    def _bare(self) -> bool:
+        calls = [p.node.function for p in self.line.order if isinstance(p.node, lang.Call)]
+        return any(isinstance(f, lang.Name) for f in calls) and not any(is_module(f) for f in calls)
+
+    def forms(self, slope: Slope) -> list[tuple[lang.Expression, Tensor]]:
+        """Parts as the learner would write them, with their values spread over a place."""
+        key = (slope.labels, tuple(slope.value.shape))
+        if key not in self._forms:
+            made = _indexed_forms if self.line.indexed else _torch_forms
+            self._forms[key] = list(made(self, slope))
+        return self._forms[key]
 
     @cached_property
     def spelled(self) -> dict[str, lang.Expression]:
@@ -873,6 +1078,55 @@ def _simple(ratio: float) -> bool:
     return near != 0 and abs(near.numerator) <= 60 and abs(float(near) - ratio) <= 1e-9 * abs(ratio)
 
 
+def _proportional(value: Tensor, true: Tensor) -> bool:
+    if value.shape != true.shape or not value.numel():
+        return False
+    at = int(true.abs().argmax())
+    ratio = value.reshape(-1)[at] / true.reshape(-1)[at]
+    return bool(((value - ratio * true).abs() <= CLOSE * (ratio * true).abs().max()).all())
+
+
+def _torch_forms(s: Search, slope: Slope) -> Iterator[tuple[lang.Expression, Tensor]]:
+    shape = tuple(slope.value.shape)
+    own: list[tuple[Any, Tensor]] = [(named(n), v) for n, v in s.offers if n in s.here.before and n not in s.likely]
+    for part, value in (*own, *s.left_out):
+        if value.numel() > slope.value.numel() or (value.ndim > len(shape)):
+            continue
+        plain = isinstance(part, lang.Name)
+        form = part if plain else s.spelled_so(part.form(s.exercise, False))
+        spread = pool.fitted(value, shape)
+        if form is not None and spread is not None:
+            yield form, spread
+        if s.stacked or len(shape) != 2 or form is None:
+            continue
+        if value.ndim == 1 and value.shape[0] == shape[0]:
+            yield picked(form, all_of(), constant(None)), value[:, None].expand(shape)
+        if value.ndim == 2 and tuple(value.shape) == shape[::-1]:
+            single = isinstance(form, lang.Name)
+            turned = attribute(form, "T") if single else s.spelled_so(part.form(s.exercise, False, turned=True))
+            if turned is not None:
+                yield turned, value.T
+
+
+def _indexed_forms(s: Search, slope: Slope) -> Iterator[tuple[lang.Expression, Tensor]]:
+    """Indices of a part are those of the place that run over the same axes."""
+    extents = dict(zip(slope.labels, slope.value.shape, strict=True))
+    sizes = {label: s.ranges.get(label, s.index_sizes.get(label)) for label in slope.labels}
+    for part, value in s.left_out:
+        form = part.form(s.exercise, True)
+        chosen: list[tuple[str, ...]] = [()]
+        for axis, extent in zip(part.axes, pool.axis_sizes(part), strict=True):
+            fit = [label for label in slope.labels if sizes[label] == extent]
+            fit.sort(key=lambda label, axis=axis: label != axis.name)  # type: ignore[misc]
+            chosen = [(*c, label) for c in chosen for label in fit if label not in c]
+        for labels in chosen[:2] if form is not None and value.ndim == len(part.axes) else ():
+            order = [labels.index(label) for label in slope.labels if label in labels]
+            view = [extents[label] if label in labels else 1 for label in slope.labels]
+            spread = value.permute(order).reshape(view).expand(tuple(slope.value.shape))
+            renamed = dict(zip((axis.name for axis in part.axes), labels, strict=True))
+            yield pool.relabelled(form, renamed), spread  # type: ignore[arg-type]
+
+
 NEAR = 2
 _INVERSE: dict[str, tuple[Any, Any]] = {  # (left, right) part of a whole, from the whole and the other part
     "+": (lambda whole, other: whole - other, lambda whole, other: whole - other),
@@ -886,7 +1140,7 @@ def _draws(exercise: Any, seed: int) -> list[Point]:
     return [Point(exercise, sample(exercise, seed, draw=n)) for n in range(MORE_DRAWS)]
 
 
-def _stacked(drawn: list[dict[str, Any]]) -> dict[str, Any]:
+def _stacked(drawn: list[dict[Any, Any]]) -> dict[Any, Any]:
     """Variables of all draws as one; what is not a number everywhere is left as it is."""
     made = {}
     for name, value in drawn[0].items():

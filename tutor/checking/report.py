@@ -58,6 +58,7 @@ NOTES: dict[str, str] = {
     "typo": 'line {line}: {name} is read as a helper of yours; did you mean "{meant}"?',
     "forward": "line {line}: {name} gets another value here than in the exercise",
     "after": "line {line}: {reason}",
+    "many": "there are too many wrong lines to look for the cause of each: mend the first ones, then check again",
 }
 
 # id -> what a learner does next

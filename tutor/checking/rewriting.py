@@ -69,6 +69,18 @@ class Line:
         place = self.places.get(id(node))
         return "" if place is None else place.role
 
+    def takes(self, edit: Edit) -> bool:
+        """A call on a line of its own, `dw[ix].add_(g)`, stays one and changes what it changed; its arguments may move."""
+        if not isinstance(self.statement, lang.Effect):
+            return True
+        call = self.statement.call
+        if edit.node is call:
+            return isinstance(edit.new, lang.Call) and edit.new.function is call.function
+        node = call.function
+        while node is not edit.node and isinstance(node, (lang.Attribute, lang.Subscript)):
+            node = node.value
+        return node is not edit.node
+
     def edited(self, edit: Edit) -> lang.Statement:
         """The statement with one node replaced."""
         statement = self.statement

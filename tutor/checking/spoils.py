@@ -8,14 +8,13 @@ what they share is computed once, and are evaluated on the learner's own earlier
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
-from math import isfinite
+from math import inf, isfinite, prod
 from typing import Any
 
-import torch
 from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Pow, S, Symbol
 from torch import Tensor
 
@@ -39,6 +38,7 @@ from tutor.symbolic.rewrite import powers
 MOST = 120  # variants of one gradient
 MOST_NAMED = 4  # mistakes that one line is given
 CLOSE, TINY = 1e-9, 1e-12  # relative to the entry, and to the largest
+MOST_ENTRIES = 2_000_000  # computed at once
 MOST_AXES = 4  # beyond this a spoilt tensor is larger than any learner's
 
 
@@ -69,6 +69,23 @@ class Spoilt:
     def values(self, known: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[tuple[Variant, Tensor]]:
         made = self.plan.run(dict(known), dict(sizes))
         return [(v, made[f"v{n}"]) for n, v in enumerate(self.variants)]
+
+    def fitting(
+        self, known: Mapping[str, Tensor], sizes: Mapping[str, int], shape: Sequence[int]
+    ) -> Iterator[tuple[int, Variant, Tensor]]:
+        """Those of the learner's shape, with their places; a few at a time where they are large."""
+        places = [
+            n for n, v in enumerate(self.variants) if v.id == "missing-scatter" or _extents(v, sizes) == (*shape,)
+        ]
+        few = max(MOST_ENTRIES // max(prod(shape), 1), 1)
+        for start in range(0, len(places), few):
+            some = places[start : start + few]
+            made = self.plan.run(known, sizes, [f"v{n}" for n in some])
+            yield from ((n, self.variants[n], made[f"v{n}"]) for n in some)
+
+
+def _extents(variant: Variant, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(number(size(i), sizes) for i in variant.indices)
 
 
 class Anatomy:
@@ -503,9 +520,10 @@ def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
             axes = (*sorted(free_indices(place), key=str), *(i for i in a.q.indices if i not in delta.args))
             body = Mul(term.upstream, *term.factors, *(p for p in term.picks if p is not delta))
             says = "rows of {q} that were picked more than once get several parts: they are added, not written over"
-            yield a.variant(
-                "missing-scatter", says, body, axes, place=place, row=next(s for s in delta.args if s is not place)
-            )
+            row = next(s for s in delta.args if s is not place)
+            yield a.variant("missing-scatter", says, body, axes, place=place, row=row)
+            says = "rows are picked from d{v} as in the forward step; backwards each is added to the row it came from"
+            yield a.variant("missing-scatter", says, body, axes, place=place, row=row, v=term.v.name, picked=True)
 
 
 # -- the table, and the search ------------------------------------------------------------------------------------
@@ -544,31 +562,30 @@ class Observation:
     sizes: Mapping[str, int]
 
 
-def explain(exercise: Exercise, quantity: str, seen: Sequence[Observation]) -> list[Mistake]:
+def explain(exercise: Exercise, quantity: str, seen: Iterable[Observation]) -> list[Mistake]:
     """The spoils that give the learner's values at every draw; else the first that does so up to one constant."""
-    if not seen:
-        return []
     candidates = spoilt(exercise, quantity)
     exact, scaled = _screened(candidates, seen)
     if exact:
         found = [_mistake(candidates.variants[n]) for n in exact]
-        return list({(m.id, m.message): m for m in found}.values())[:MOST_NAMED]
+        told = [m for m in found if m.id != "extra-factor"] or found  # one that explains it is no coincidence
+        return list({(m.id, m.message): m for m in told}.values())[:MOST_NAMED]
     return [m for n, ratio in scaled[:1] for m in (_mistake(candidates.variants[n]), _constant(ratio))]
 
 
-def _screened(candidates: Spoilt, seen: Sequence[Observation]) -> tuple[list[int], list[tuple[int, Fraction]]]:
+def _screened(candidates: Spoilt, seen: Iterable[Observation]) -> tuple[list[int], list[tuple[int, Fraction]]]:
     """Places of the variants equal to the learner's values at all draws, and of those off by one constant."""
     left: dict[int, Fraction] = {}
     for draw, observation in enumerate(seen):
-        if draw and not left:
-            break
-        made = candidates.values(observation.known, observation.sizes)
+        made = candidates.fitting(observation.known, observation.sizes, observation.given.shape)
         ratios = {
             n: _ratio(observation, _scattered(variant, value, observation))
-            for n, (variant, value) in enumerate(made)
+            for n, variant, value in made
             if not draw or n in left
         }
         left = {n: r for n, r in ratios.items() if r is not None and (not draw or left[n] == r)}
+        if not left:
+            break
     return [n for n, r in left.items() if r == 1], [(n, r) for n, r in left.items() if r != 1]
 
 
@@ -586,14 +603,17 @@ def _ratio(seen: Observation, value: Tensor | None) -> Fraction | None:
     """given / value where that is 1, or one simple constant."""
     if value is None or value.shape != seen.given.shape:
         return None
-    scale = value.abs().max() if value.numel() else value.new_zeros(())
-    if not bool(scale > 0) or not bool(torch.isfinite(scale)):
+    size = value.abs().reshape(-1)
+    place = int(size.argmax()) if size.numel() else 0
+    scale = size[place].item() if size.numel() else 0.0
+    if not 0 < scale < inf:
         return None
-    place = int(value.abs().argmax())
-    quotient = float(seen.given.reshape(-1)[place] / value.reshape(-1)[place])
+    quotient = seen.given.reshape(-1)[place].item() / value.reshape(-1)[place].item()
     near = Fraction(quotient).limit_denominator(12) if isfinite(quotient) else Fraction(0)
     if near == 0 or abs(near.numerator) > 12:
         return None
+    if size.numel() == 1:
+        return near if abs(quotient - near) <= CLOSE * abs(quotient) + TINY * abs(near) else None
     close = (seen.given - float(near) * value).abs() <= CLOSE * seen.given.abs() + TINY * abs(float(near)) * scale
     return near if bool(close.all()) else None
 
@@ -606,6 +626,8 @@ def _scattered(variant: Variant, value: Tensor, seen: Observation) -> Tensor | N
     index = seen.known[str(place.base.label)].reshape(-1)
     rows = int(number(size(row), dict(seen.sizes)))
     flat = value.reshape(len(index), *value.shape[len(free_indices(place)) :])
+    if variant.params.get("picked"):
+        return flat[index] if int(index.max()) < len(flat) else None
     made = value.new_zeros(rows, *flat.shape[1:])
     for at, one in zip(index.tolist(), flat, strict=True):  # in order: the last one stays
         made[at] = one
