@@ -7,11 +7,14 @@ import random
 import time
 
 import pytest
+from sympy import Sum
 
 import tutor
 from tutor.answers import python
 from tutor.checking import edits, interpret, lines, repairs
 from tutor.checking.report import Repair
+from tutor.exercise import Exercise
+from tutor.functions import relu
 from tutor.symbolic.notation import sheet_form
 
 
@@ -387,3 +390,23 @@ def test_a_line_of_latex_is_mended_in_latex():
     report = check_sheet(ex, read_answer(ex, text, "latex"))
     repair = report.first_divergence.repair
     assert repair is not None and repair.new == "(p_{ik} - y_{ik})/N"
+
+
+@pytest.mark.parametrize(("exercise", "sheet", "id", "says"), [
+    ("sgd-step", "dw = 2*(y_pred - y)*x\nw_new = w + eta*dw", "sign", "the sign of eta*dw is flipped"),
+    ("softmax-regression", "dz = (p - y)/N\ndW = x @ dz", "transposed", "x stands as it is"),
+    ("linear-regression-batch", "dy_pred = 2/N*(y_pred - y)\ndb = -dy_pred.sum()", "sign", "flipped"),
+])  # fmt: skip
+def test_a_repair_may_name_the_mistake(exercise, sheet, id, says):
+    line = tutor.check(exercise, sheet).lines[1]
+    assert [m.id for m in line.mistakes] == [id] and says in line.mistakes[0].message
+
+
+def test_not_a_number_is_no_part_of_a_repair():
+    """torch's sign(nan) is 0: `sign(z**0.5)` would be the slope of relu."""
+    ex = Exercise("made")
+    i = ex.indices(i=ex.sizes("N"))
+    z, c = ex.parameter("z", i), ex.input("c", i)
+    ex.loss("L", Sum(c[i] * relu(z[i]), i))
+    found = tutor.check(ex, "dz = c*torch.sign(z)").lines[0].repair
+    assert found is None or "0.5" not in found.new

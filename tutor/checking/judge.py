@@ -256,11 +256,15 @@ class Judge:
 
     # -- wrong lines ------------------------------------------------------------
 
-    def wrong(self, meaning: Meaning, how: str, cases: Sequence[mistakes.Case], given: list[Tensor | None]) -> Judgement:
+    def wrong(
+        self, meaning: Meaning, how: str, cases: Sequence[mistakes.Case], given: list[Tensor | None]
+    ) -> Judgement:
         """A wrong line with its causes: `cases` are the learner's values beside what they should be, given R."""
         what, first = WHAT[meaning.kind], given[0]
         true = self.true(meaning, self.points[0])
         base = Judgement("wrong", Sentence("differs", {"what": what}), first, true)
+        if meaning.kind == "gradient" and meaning.of in self.names.ends and meaning.of not in self.names.losses:
+            return replace(base, sentence=Sentence("upstream", {"name": meaning.name}))
         kinked = self._only_on_kinks(meaning, given) if how != "shape" else None
         if kinked is not None:
             strict = "kink-strict" if len(self.points) > 1 else "kink-choice"

@@ -26,8 +26,8 @@ from tutor.numeric.sample import checked_sizes
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
 MANY_DRAWN = 40_000  # beyond these operations two draws have to do
-MANY_MISTAKES = 40  # wrong lines whose causes are looked for
-MANY_SEARCHED = 2_500  # edits that are tried on all wrong lines together
+MANY_MISTAKES = 30  # wrong lines whose causes are looked for
+MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
 MANY_TRIALS = 24  # helpers and gradients that are tried on one another
 
 
@@ -276,8 +276,8 @@ class SheetJudge(Judge):
         """The smallest edit that makes a wrong line right, where there is one."""
         if not self.repairs or judgement is None or judgement.verdict != "wrong":
             return
-        if judgement.sentence.id in ("stale", "differs-number"):
-            return  # the line is right but for its place, or is a number
+        if judgement.sentence.id in ("stale", "differs-number", "upstream"):
+            return  # the line is right but for its place, or is a number, or should not be there
         failure = self._failure(segment)
         if self.searched > MANY_SEARCHED or self.diagnosed > MANY_MISTAKES:
             self.passed_over = True
@@ -287,6 +287,8 @@ class SheetJudge(Judge):
         found = repair(self, segment, meaning)
         if found is not None:
             judgement.repair = found
+            if not judgement.mistakes:
+                judgement.mistakes = tuple(mistakes.of_repair(found))
         elif failure is not None and judgement.repair is not None and judgement.repair.new.endswith(".T"):
             # what makes the shapes fit does not make the line right
             judgement.repair = None

@@ -278,6 +278,18 @@ def _local_alone(fault: Fault) -> list[Mistake]:
 # -- over several steps at once -------------------------------------------------------------------------------
 
 
+def of_repair(found: Repair) -> Iterator[Mistake]:
+    """What a repair alone shows: a sign, a transpose."""
+    old, new = found.old.replace(" ", ""), found.new.replace(" ", "")
+    if old.lstrip("+-") == new.lstrip("+-") and ("-" in (old[:1], new[:1])) and old != new:
+        term = found.old.lstrip("+- ")
+        params = {"term": term if term.strip("=") else "what is added"}
+        yield Mistake("sign", "the sign of {term} is flipped".format(**params), params)
+    for plain, says in ((old, "{name} stands as it is where its transpose belongs"), (new, "{name} is transposed here")):
+        if {old, new} == {plain, f"{plain}.T"}:
+            yield Mistake("transposed", says.format(name=plain), {"name": plain})
+
+
 def further(
     exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any], reads: Iterable[str]
 ) -> list[Mistake]:

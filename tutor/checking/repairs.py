@@ -712,10 +712,15 @@ class Search:
                 self.near.append(edit)
             return None
         made = self.line.edited(edit)
-        if not self._confirm(made) or not self._elsewhere(made):
+        if not self._defined(edit) or not self._confirm(made) or not self._elsewhere(made):
             return None
         found = as_repair(self.line, edit)
         return found if found is not None and self._reads_back(found) else None
+
+    def _defined(self, edit: Edit) -> bool:
+        """Not a number is no part of a right line: torch's sign(nan) is 0, and a mask of it False."""
+        part = self.here.part(edit.new)
+        return not (isinstance(part, Tensor) and bool(part.isnan().any()))
 
     def _screen(self, edit: Edit) -> float | None:
         """found / needed at the smallest part around the edit of which the needed value is known; nan-free, or None."""

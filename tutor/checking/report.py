@@ -48,6 +48,7 @@ REASONS: dict[str, str] = {
     "kink-strict": "equals the true {what} but on the kink {zero}, where this exercise asks for torch's choice: it {takes}",
     "no-truth": "there is no finite true value here to compare with",
     "no-gradient": "{name} holds whole numbers and has no gradient: leave the line out",
+    "upstream": "{name} is the upstream gradient, which is given: leave the line out",
     "stale": "was computed from {name} before its last update on line {line}",
     "aliasing": "{changed} is the same tensor, so this line changes {name} too: write {changed} = {name}.clone()",
     "undecided": "could not be decided",
