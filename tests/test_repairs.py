@@ -394,7 +394,7 @@ def test_a_line_of_latex_is_mended_in_latex():
 
 @pytest.mark.parametrize(("exercise", "sheet", "id", "says"), [
     ("sgd-step", "dw = 2*(y_pred - y)*x\nw_new = w + eta*dw", "sign", "the sign of eta*dw is flipped"),
-    ("softmax-regression", "dz = (p - y)/N\ndW = x @ dz", "transposed", "x stands as it is"),
+    ("softmax-regression", "dz = (p - y)/N\ndW = x @ dz", "transposed", "x stands where its transpose belongs"),
     ("linear-regression-batch", "dy_pred = 2/N*(y_pred - y)\ndb = -dy_pred.sum()", "sign", "flipped"),
 ])  # fmt: skip
 def test_a_repair_may_name_the_mistake(exercise, sheet, id, says):

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/judge_speed.py [--repeats 5]
 
-Times are warm and of one core. The comparison needs the package math-verify (`pip install "math-verify[antlr4_13_2]"`);
-without it that column stays empty. Exits 1 if a limit is passed.
+Times are warm and of one core; the process is measured in pairs, with and without us, one after the other. Sheets made
+to cost much are judged in processes of their own. The comparison needs the package math-verify
+(`pip install "math-verify[antlr4_13_2]"`); without it that column stays empty. Exits 1 if a limit is passed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gc
 import multiprocessing
+import os
 import random
 import statistics
 import subprocess
@@ -34,6 +36,7 @@ from exam_right import Sheet  # noqa: E402
 import tutor  # noqa: E402
 
 LIMIT = 10.0  # seconds for one comparison
+SECONDS, MEGABYTES = 1.0, 300.0  # for any sheet, beyond the import
 failures: list[str] = []
 
 
@@ -80,6 +83,8 @@ def spoilt(sheet: Sheet, dice: random.Random) -> list[Sheet]:
 
 
 def lines(runs: int) -> None:
+    gc.collect()
+    gc.freeze()  # what is loaded already is not looked through again and again
     print("\nLines: every gradient of every exercise as printed; then each line spoilt in turn")
     print(
         f"  {'exercise':<36} {'lines':>6} {'right sheet':>12} {'a line':>9} {'with indices':>12} "
@@ -113,7 +118,12 @@ def lines(runs: int) -> None:
         "at most 0.5 ms",
         statistics.median(right) <= 5e-4,
     )
-    row("the same lines written with indices", f"{statistics.median(indexed) * 1e3:.2f} ms", "", True)
+    row(
+        "the same lines written with indices",
+        f"{statistics.median(indexed) * 1e3:.2f} ms",
+        "at most 0.5 ms",
+        statistics.median(indexed) <= 5e-4,
+    )
     median = statistics.median(wrong)
     row(
         "wrong line with its diagnosis, over the right sheet: median",
@@ -145,21 +155,102 @@ def batch_norm(whole: float, diagnoses: list[float]) -> None:
 def process(runs: int) -> None:
     print("\nThe whole process, over `import torch` alone")
     with tempfile.TemporaryDirectory() as folder:
-        for address in ("linear-regression", "softmax-regression", "layer-norm"):
-            sheet = Path(folder, "sheet.py")
-            sheet.write_text(printed(course(address)).text, encoding="utf-8")
-            extra = []
-            for _ in range(runs):
-                base = _process([sys.executable, "-c", "import torch"])
-                extra.append(_process([sys.executable, "-m", "tutor", "check", str(sheet)]) - base)
-            took = statistics.median(extra)
-            row(f"tutor check {address}", f"+{took:.2f} s", "at most 0.8 s", took <= 0.8)
+        for address in ("linear-regression", "softmax-regression", "layer-norm", "makemore-mlp"):
+            where = course(address)
+            right = printed(where)
+            wrong = spoilt(right, random.Random(address))[0]
+            for kind, text in (("right", right.text), ("one line wrong", wrong.text)):
+                sheet = Path(folder, "sheet.py")
+                sheet.write_text(text, encoding="utf-8")
+                extra = _pairs([sys.executable, "-m", "tutor", "check", str(sheet)], runs, int(kind != "right"))
+                took = statistics.median(extra)
+                row(f"tutor check {address}, {kind}", f"{took:+.2f} s", "at most 0.8 s", took <= 0.8)
 
 
-def _process(command: list[str]) -> float:
+def _pairs(command: list[str], runs: int, code: int) -> list[float]:
+    """Seconds beyond `import torch`, each time measured beside it; one run before, which leaves the bytecode."""
+    _process(command, code)
+    return [-_process([sys.executable, "-c", "import torch"], 0) + _process(command, code) for _ in range(runs)]
+
+
+def _process(command: list[str], code: int) -> float:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
-    subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2], check=False)
-    return time.perf_counter() - start
+    done = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2], check=False, env=env)
+    took = time.perf_counter() - start
+    assert done.returncode == code, done.stderr.decode()
+    return took
+
+
+# -- sheets made to cost much ----------------------------------------------------------------------------------
+
+
+def _lines(count: int, line: str) -> str:
+    return "\n".join(line.replace("#", str(n + 3)) for n in range(count))
+
+
+HOSTILE: dict[str, tuple[str, str]] = {
+    "500 wrong lines of scalars": ("linear-regression", _lines(500, "dw = #*(y_pred - y)*x")),
+    "500 wrong lines of tensors": ("softmax-regression", _lines(500, "dz = (p + #*y)/N")),
+    "500 wrong lines that read one another": ("mlp", _lines(
+        125, "dy_pred = #*(y_pred - y)/(N*D2)\ndh1 = dy_pred @ W2\ndz1 = dh1*(1 + h1)\ndW1 = x @ dz1")),
+    "500 wrong lines with indices": ("softmax-regression", _lines(500, "dz[i,k] = (p[i,k] + #*y[i,k])/N")),
+    "500 wrong sums": ("softmax-regression", _lines(500, "dW[j,k] = Sum(x[i,j]*(p[i,k] + #*y[i,k]), i)")),
+    "500 products that torch refuses": ("softmax-regression", _lines(500, "dW = x @ (p - #*y)")),
+    "240 wrong lines of a deep network": (
+        "makemore-mlp", _lines(240, "dlogits = #*(F.softmax(logits, 1) - F.one_hot(Yb, V))/n")),
+    "250 wrong helpers": ("softmax-regression", _lines(250, "g# = (p + y)*#/N\ndW = x.T @ g#")),
+    "500 wrong numbers": ("linear-regression", _lines(500, "dw = #")),
+    "500 unknown functions": ("softmax-regression", _lines(500, "dW = foo#(x)")),
+    "200 lines without digits": (
+        "linear-regression", _lines(200, "a# = (w + 1e12*#) - 1e12*#") + "\n" + _lines(200, "dw = 2*(a#*x + b - y)*x")),
+    "2,000 right lines": ("softmax-regression", _lines(2000, "dz = (p - y)/N")),
+    "loops in loops": ("softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(100):\n    for j in range(100):"
+                       "\n        for k in range(100):\n            dW[0, 0] += 1"),
+    "20,000 rounds": (
+        "softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(20000):\n    dW[0, 0] += x[0, 0]*i"),
+    "towers of exponents": ("linear-regression", "dw = 9**9**9**9\ndb = w**9**9**9"),
+    "a giant tensor": ("softmax-regression", "a = torch.ones(100000, 100000)\ndW = a"),
+    "many large tensors": ("softmax-regression", _lines(30, "a# = torch.ones(1400, 1400)*#")),
+    "large products": ("softmax-regression", "a = torch.ones(1400, 1400)\n" + _lines(20, "b# = a @ a")),
+    "sizes as large as they may be": (
+        "softmax-regression", "# sizes: N=100 D=500 K=1000\ndz = (p + y)/N\ndW = 2*x.T @ dz\ndb = dz.sum(1)"),
+    "900 parentheses": ("linear-regression", "dw = " + "("*900 + "x" + ")"*900),
+    "5,000 signs": ("linear-regression", "dw = " + "-"*5000 + "x"),
+    "20,000 terms": ("linear-regression", "dw = " + "+".join(["x"]*20000)),
+    "100,000 digits": ("linear-regression", "dw = " + "9"*100000),
+    "a name of a million letters": ("linear-regression", "dw = " + "a"*1000000),
+    "a million lines": ("linear-regression", "dw = x\n"*1000000),
+}  # fmt: skip
+
+
+def hostile() -> None:
+    print("\nSheets made to cost much, the draws included: seconds, and memory beyond the import")
+    if not hasattr(os, "fork"):
+        return print("  needs fork")
+    import resource
+
+    import tutor.checking.repairs  # noqa: F401  all imports come before
+
+    for name, (address, text) in HOSTILE.items():
+        tutor.load(address)
+        pipe, other = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(target=_judged, args=(other, address, text))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        process.start()
+        seconds, most = pipe.recv()
+        process.join()
+        megabytes = max(most - before, 0) / 1024
+        fits = seconds <= SECONDS and megabytes <= MEGABYTES
+        row(name, f"{seconds:.2f} s, {megabytes:.0f} MB", f"{SECONDS:.0f} s, {MEGABYTES:.0f} MB", fits)
+
+
+def _judged(pipe: Any, address: str, text: str) -> None:
+    import resource
+
+    start = time.perf_counter()
+    tutor.check(address, text)
+    pipe.send((time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 
 # -- equality --------------------------------------------------------------------------------------------------
@@ -349,13 +440,14 @@ def _installed(name: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--part", choices=["lines", "process", "equality"], action="append")
+    parser.add_argument("--part", choices=["lines", "process", "hostile", "equality"], action="append")
     given = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
     parts: dict[str, Callable[[], None]] = {
-        "lines": lambda: lines(given.repeats), "process": lambda: process(given.repeats), "equality": equality,
+        "lines": lambda: lines(given.repeats), "process": lambda: process(given.repeats), "hostile": hostile,
+        "equality": equality,
     }  # fmt: skip
     for part in given.part or parts:
         parts[part]()

@@ -27,6 +27,7 @@ _REDUCERS = {"Sum": "sum", "Mean": "mean", "Product": "prod", "MaxOver": "amax",
 _NEUTRAL = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": -torch.inf, "amin": torch.inf, "argmax": -torch.inf,
             "argmin": torch.inf}  # fmt: skip
 _DENSE = 20_000  # entries of a product up to which it is multiplied out before it is summed
+DRAWS = ""  # the hidden axis
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class IndexStyle:
     def __init__(self, run: Run, statement: lang.Statement):
         self.run, self.statement = run, statement
         self.extents: dict[str, int] = {}
+        self.hidden: tuple[str, ...] = ()  # the axis of draws that are computed together
+        if run.together:
+            self.hidden = (DRAWS,)
+            self.extents[DRAWS] = run.together
 
     # -- the statement ---------------------------------------------------------------------------------
 
@@ -76,7 +81,8 @@ class IndexStyle:
             return
         keepdim = all(p or _is_zero(item) for p, item in zip(plain, items, strict=True)) and len(labels) == sum(plain)
         if keepdim and self._single_axes(name, items, plain):
-            shape = [self.extents[item.name] if isinstance(item, lang.Name) else 1 for item in items]
+            shape = [self.extents[axis] for axis in self.hidden]
+            shape += [self.extents[item.name] if isinstance(item, lang.Name) else 1 for item in items]
             self.run.store(base, self._spread(made, labels).reshape(shape))
             return
         container = self._whole(base)
@@ -139,7 +145,7 @@ class IndexStyle:
         """The right side; what is free in it must be on the left."""
         made = self.evaluate(value)
         for axis in made.axes:
-            if axis not in labels:
+            if axis not in labels and axis not in self.hidden:
                 left = f"[{', '.join(labels)}]" if labels else "side"
                 raise self.run.refuse(
                     value, f"{axis} is free on the right, but not on the left {left}: sum over {axis}"
@@ -147,6 +153,7 @@ class IndexStyle:
         return made
 
     def _spread(self, value: Named, labels: tuple[str, ...]) -> Tensor:
+        labels = (*self.hidden, *labels)
         extents = [self.extents[label] for label in labels]
         self.run._within(_whole_of(self.statement), lambda: self.run.limits.room(*extents))
         return self._aligned(value, labels).to(FLOAT).expand(extents).contiguous()
@@ -229,8 +236,8 @@ class IndexStyle:
                     value = self.run.evaluate(base)
                 elif name in self.run.variables or self.run.names.meaning(name).kind != "helper":
                     value = self.run.variable(name, base)
-                if isinstance(value, Tensor) and value.ndim == len(items):
-                    for item, extent in zip(items, value.shape, strict=True):
+                if isinstance(value, Tensor) and value.ndim == len(self.hidden) + len(items):
+                    for item, extent in zip(items, value.shape[len(self.hidden) :], strict=True):
                         if isinstance(item, lang.Name) and item.name == label:
                             return extent
         for part in lang.parts(node):
@@ -279,12 +286,12 @@ class IndexStyle:
             return Named(library.real(value), ())
         if not isinstance(value, Tensor):
             raise self.run.refuse(node, f"{library.kind_of(value)} is not a number")
-        if value.ndim:
+        if value.ndim and not self.hidden:
             what = node.name if isinstance(node, lang.Name) else "this"
             raise self.run.refuse(
                 node, f"{what} has {value.ndim} {'axis' if value.ndim == 1 else 'axes'}: give it an index for each"
             )
-        return Named(library.real(value), ())
+        return Named(library.real(value), self.hidden if value.ndim else ())
 
     def _looks_free(self, name: str) -> bool:
         """A single letter that stands in brackets elsewhere on the line."""
@@ -333,21 +340,24 @@ class IndexStyle:
         array = self._array(base)
         if not isinstance(array, Tensor):
             return self._plain(node)
-        if len(items) != array.ndim:
-            raise self.run.refuse(node, self._axes_message(base, array.ndim, items))
+        shape = array.shape[len(self.hidden) :]
+        if len(items) != len(shape):
+            raise self.run.refuse(node, self._axes_message(base, len(shape), items))
         if all(isinstance(item, lang.Name) and item.name in self.extents for item in items):
             labels = tuple(item.name for item in items)  # type: ignore[attr-defined]
-            for item, label, extent in zip(items, labels, array.shape, strict=True):
+            for item, label, extent in zip(items, labels, shape, strict=True):
                 if self.extents[label] != extent:
                     raise self.run.refuse(
                         item, f"{label} runs over {self.extents[label]} values, but this axis has {extent}"
                     )
             if len(set(labels)) == len(labels):
-                return Named(array, labels)
+                return Named(array, (*self.hidden, *labels))
         return self._gathered(node, array, items)
 
     def _array(self, base: lang.Expression) -> Any:
         name = self.run.names.read(base)
+        if name is not None and self.hidden:
+            return self.run.variable(name, base)
         if name is not None:
             return self.run.variable(name, base) if not isinstance(base, lang.Name) else self.run.evaluate(base)
         return self.run.evaluate(base)
@@ -355,20 +365,20 @@ class IndexStyle:
     def _gathered(self, node: lang.Subscript, array: Tensor, items: tuple[lang.Expression, ...]) -> Named:
         """Entries at computed places: `E[t[n], d]`, `x[o + k]` (0 outside), `A[i, i]`, `gain[0, h]`."""
         places = []
-        for item, extent in zip(items, array.shape, strict=True):
+        for item, extent in zip(items, array.shape[len(self.hidden) :], strict=True):
             if isinstance(item, lang.Name) and self.extents.get(item.name, extent) != extent:
                 runs = self.extents[item.name]
                 raise self.run.refuse(item, f"{item.name} runs over {runs} values, but this axis has {extent}")
             places.append(self._index_value(item))
-        axes = tuple(dict.fromkeys(axis for place in places for axis in place.axes))
+        axes = (*self.hidden, *dict.fromkeys(a for place in places for a in place.axes if a not in self.hidden))
         self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
         inside: Tensor | None = None
-        grids = []
-        for item, place, extent in zip(items, places, array.shape, strict=True):
+        grids = [self._aligned(Named(torch.arange(self.extents[axis]), (axis,)), axes) for axis in self.hidden]
+        for item, place, extent in zip(items, places, array.shape[len(self.hidden) :], strict=True):
             grid = self._aligned(place, axes)
             good = (grid >= 0) & (grid < extent)
             if not bool(good.all()):
-                if not isinstance(item, lang.Binary) or not place.axes:
+                if not isinstance(item, lang.Binary) or set(place.axes) <= {*self.hidden}:
                     raise self.run.refuse(item, f"this index leaves its axis, which has {extent} entries")
                 inside = good if inside is None else inside & good
                 grid = grid.clamp(0, extent - 1)
@@ -380,6 +390,10 @@ class IndexStyle:
         """An index as whole numbers."""
         if isinstance(item, lang.Slice) or (isinstance(item, lang.Constant) and not isinstance(item.value, int)):
             raise self.run.refuse(item, "with indices, every axis has an index of its own")
+        if isinstance(item, lang.Name) and item.name not in self.extents and self._is_value(item.name):
+            held = self.run.variable(self.run.names.meaning(item.name).name, item)
+            if isinstance(held, Tensor) and held.ndim:
+                raise self.run.refuse(item, f"{item.name} is a tensor here and no index: take another letter for it")
         value = self.evaluate(item)
         if value.tensor.is_floating_point():
             whole = value.tensor.round()
@@ -525,6 +539,8 @@ class IndexStyle:
             raise self.run.refuse(given, "the limits of a sum are written (i, 0, N - 1)")
         here = Named(torch.arange(self.extents[label], dtype=FLOAT), (label,))
         low, high = self.evaluate(given.items[1]), self.evaluate(given.items[2])
+        if DRAWS in low.axes + high.axes:
+            raise self.run.refuse(given, "limits that differ from draw to draw")  # each draw is computed by itself
         if label in low.axes + high.axes:
             raise self.run.refuse(given, f"the limits of {label} cannot depend on {label}")
         if not low.axes and not high.axes:

@@ -7,7 +7,7 @@ has no value (undecided). Errors are caught around each torch call alone, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
-from tutor.checking import library
+from tutor.checking import library, refusals
 from tutor.checking.library import FLOAT, Kind, Limits, Pair, Refusal, TorchRefuses
-from tutor.checking.outline import MODULES, Outline, Unit
+from tutor.checking.outline import MODULES, Outline, Unit, elementwise
 from tutor.checking.report import Repair
 from tutor.errors import ReadingError, did_you_mean
 
+MOST_HINTS = 20
 STRICT = False  # tests set it: our own bugs are raised
 
 
@@ -88,8 +89,8 @@ class Run:
         self.replace = replace or {}
         self.variables: dict[str, Any] = {}
         self.limits = Limits()
-        self.guesses = 0
         self.extents: dict[str, int | None] = {}  # of the exercise's indices, at this draw
+        self.together = 0  # draws side by side, along a first axis that no line sees
         self.values: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was at the end of the unit
         self.seen: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was when the unit read it
         self.copies: dict[int, tuple[Tensor, int, Tensor]] = {}  # id -> (tensor, version, copy)
@@ -155,7 +156,12 @@ class Run:
             return Failure("unreadable", str(error), statement.line, statement.column)
         except Located as at:
             return Failure(
-                "torch", str(at.error), at.node.line, at.node.column, shapes=at.error.shapes, repair=at.repair
+                "torch",
+                refusals.in_words(str(at.error), at.error.shapes, at.node, statement),
+                at.node.line,
+                at.node.column,
+                shapes=at.error.shapes,
+                repair=at.repair,
             )
         except TorchRefuses as error:
             return Failure("torch", str(error), statement.line, statement.column, shapes=error.shapes)
@@ -204,7 +210,7 @@ class Run:
         over = self.evaluate(statement.over)
         if not isinstance(over, range):
             raise self.refuse(statement.over, "a loop runs over range(n)")
-        self._within(statement.over, lambda: self.limits.round(min(len(over), library.MAX_LOOP + 1)))
+        self._within(statement.over, lambda: self.limits.round(len(over[: library.MAX_LOOP + 1])))
         outer = self.variables.get(statement.variable)
         for value in over:
             self.variables[statement.variable] = value
@@ -244,7 +250,8 @@ class Run:
         if name is None:
             raise self.refuse(target, "the left side is a name, as dW, W.grad or dW[i, j]")
         if name in self.names.sizes:
-            if value == self.draw.sizes[name]:  # N = x.shape[0]
+            held = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
+            if isinstance(held, (int, float)) and held == self.draw.sizes[name]:  # N = x.shape[0]
                 return
             raise self.refuse(target, f"{name} is a size of the exercise; to pin it, write '# sizes: {name}=32' on top")
         if isinstance(target, lang.Attribute) and target.name == "data":
@@ -263,6 +270,12 @@ class Run:
 
     def container(self, target: lang.Subscript) -> Tensor:
         """The tensor whose entries an indexed assignment sets."""
+        name = self.names.read(target.value)
+        if name is not None and name not in self.variables and name not in self.draw.values:
+            meaning = self.names.meaning(name)
+            if meaning.kind == "gradient":
+                start = f"{name} = torch.zeros_like({meaning.of})"
+                raise self.refuse(target, f"{name} has no entries yet: start with {start}")
         made = self.evaluate(target.value)
         if not isinstance(made, Tensor):
             raise self.refuse(target.value, "only a tensor has entries to set: start with torch.zeros_like(...)")
@@ -337,10 +350,20 @@ class Run:
             return self.refuse(node, f"{name} is an index: use it inside brackets, as in x[{name}]")
         if name in library.FUNCTION:
             return self.refuse(node, f"{name} is a function: write {name}(...)")
-        self.guesses += 1  # a guess costs more than a line
-        known = [*self.names.quantities, *self.names.sizes, *self.variables]
-        hint = did_you_mean(name, known[:200]) if self.guesses <= 20 else ""
-        return self.refuse(node, f"{name} is not a name of the exercise and has no value yet{hint}")
+        base, _, indices = name.rpartition("_")
+        known_base = self.names.meaning(base).kind != "helper" or base in self.variables
+        if base and known_base and all(letter in self.names.indices for letter in indices):
+            return self.refuse(node, f"{name} is not a name here: an entry is written {base}[{', '.join(indices)}]")
+        hint = self.hint(name, [*self.names.quantities, *self.names.sizes, *self.variables][:200])
+        few = "" if hint or len(self.names.quantities) > 12 else f"; it has {', '.join(self.names.quantities)}"
+        return self.refuse(node, f"{name} is not a name of the exercise and has no value yet{hint or few}")
+
+    def hint(self, name: str, known: Iterable[str]) -> str:
+        """A close name; a guess costs more than a line, and all draws have the same."""
+        hints = self.outline.hints
+        if name not in hints and len(hints) < MOST_HINTS:
+            hints[name] = did_you_mean(name, known)
+        return hints.get(name, "")
 
     # -- errors, with their place ------------------------------------------------------------------------
 
@@ -501,7 +524,7 @@ class Run:
         if getter is None or not isinstance(value, Tensor):
             if isinstance(value, Tensor) and node.name in library.METHOD:
                 raise self.refuse(node, f".{node.name} is a function: write .{node.name}()")
-            close = did_you_mean(node.name, (*_ATTRIBUTES, *library.METHOD))
+            close = self.hint(node.name, (*_ATTRIBUTES, *library.METHOD))
             raise self.refuse(node, f".{node.name} is not part of an answer{close}")
         return self._torch(node, getter, value)
 
@@ -557,7 +580,7 @@ class Run:
         if entry is None:
             if isinstance(node.function, lang.Name) and self.outline.valued(name):
                 raise self.refuse(node, f"{name} is not a function; a product needs its *: {name}*(...)")
-            close = did_you_mean(name.split(".")[-1], library.FUNCTION)
+            close = self.hint(name.split(".")[-1], library.FUNCTION)
             raise self.refuse(node, f"{name}(...) is not a function of the language{close}")
         arguments = [self.argument(given) for given in node.arguments]
         named = {key: self.argument(value) for key, value in node.named}
@@ -570,7 +593,7 @@ class Run:
         owner = self.evaluate(function.value)
         entry = library.METHOD.get(function.name)
         if entry is None:
-            close = did_you_mean(function.name, library.METHOD)
+            close = self.hint(function.name, library.METHOD)
             raise self.refuse(node, f".{function.name}(...) is not part of an answer{close}")
         if isinstance(owner, (int, float)) and not isinstance(owner, bool):
             owner = library.real(owner)
@@ -614,6 +637,31 @@ class Run:
         if name == "sum" and isinstance(value, Tensor):  # Python's sum adds along the first axis
             return self._torch(node, torch.sum, value, 0) if value.ndim else value
         return None
+
+
+class Together(Run):
+    """Several draws of the same sizes side by side; what a hidden axis might change the meaning of is refused."""
+
+    def __init__(self, outline: Outline, draw: Draw, replace: Mapping[tuple[str, int], Tensor], count: int):
+        super().__init__(outline, draw, replace)
+        self.together = count
+
+    def evaluate(self, node: lang.Expression) -> Any:
+        """A part without indices: scalars only."""
+        value = super().evaluate(node) if elementwise(node) else None
+        if value is None or (isinstance(value, Tensor) and value.ndim > 1):
+            raise Apart
+        return value
+
+    def split(self, count: int) -> list[Run]:
+        made = super().split(count)
+        for run in made:
+            run.limits.steps, run.limits.entries = self.limits.steps, self.limits.entries // count
+        return made
+
+
+class Apart(Refusal):
+    """Not to be computed for several draws at once."""
 
 
 _BUILTIN_USAGE = {
@@ -677,6 +725,8 @@ def _repair(node: lang.Binary, left: Any, right: Any) -> Repair | None:
     """The likely repair of shapes that do not fit: `s[:, None]`, or a transpose."""
     if not (isinstance(left, Tensor) and isinstance(right, Tensor)):
         return None
+    if not (left.is_floating_point() and right.is_floating_point()):
+        return None  # labels are no numbers to compute with, whatever their shape
     for part, small, large in ((node.right, right, left), (node.left, left, right)):
         if not isinstance(part, lang.Name):
             continue

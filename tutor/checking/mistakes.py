@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from tutor.checking import spoils
-from tutor.checking.report import Mistake
+from tutor.checking.report import Mistake, Repair
 from tutor.exercise import Exercise
 from tutor.numeric import compare
 
@@ -285,7 +285,7 @@ def of_repair(found: Repair) -> Iterator[Mistake]:
         term = found.old.lstrip("+- ")
         params = {"term": term if term.strip("=") else "what is added"}
         yield Mistake("sign", "the sign of {term} is flipped".format(**params), params)
-    for plain, says in ((old, "{name} stands as it is where its transpose belongs"), (new, "{name} is transposed here")):
+    for plain, says in ((old, "{name} stands where its transpose belongs"), (new, "{name} is transposed here")):
         if {old, new} == {plain, f"{plain}.T"}:
             yield Mistake("transposed", says.format(name=plain), {"name": plain})
 

@@ -135,6 +135,7 @@ class Outline:
         self.style: dict[int, bool] = {}  # id of a statement -> written with indices
         self.weight: dict[int, int] = {}  # id of a statement -> its operations
         self.bound: set[str] = set()
+        self.hints: dict[str, str] = {}  # unknown name -> what may be meant
         self.units = [Unit(n, statement) for n, statement in enumerate(sheet.statements)]
         self.mutates = False
         for unit in self.units:
@@ -311,7 +312,7 @@ class Outline:
         return self.names.meaning(name).kind in ("gradient", "value", "local") or name in self.helper_gradients
 
     def _flow(self, segment: Segment, touch: Touch, unit: int, flows: Mapping) -> None:
-        for name in touch.reads:
+        for name in sorted(touch.reads):  # a set's own order is another one in every process
             if name == touch.name:
                 continue
             if self.is_judged(name):
