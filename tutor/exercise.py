@@ -242,7 +242,7 @@ class Exercise(Shown):
     def gradient_quantity(self, quantity: Quantity) -> Quantity:
         """`dW`, shaped and indexed like `W`; for an output it is the upstream gradient."""
         kind = "upstream" if quantity.kind == "output" else "gradient"
-        return self._cached(("gradient", quantity.name), lambda: Quantity(f"d{quantity.name}", kind, quantity.indices))
+        return self.cached(("gradient", quantity.name), lambda: Quantity(f"d{quantity.name}", kind, quantity.indices))
 
     def _leaf(self, name: str, kind: str, indices: tuple[Any, ...], domain: str, below: Any) -> Any:
         self._claim(name, kind)
@@ -421,14 +421,17 @@ class Exercise(Shown):
         if not names:
             raise self._error('ask() names nothing: write exercise.ask("W", "b")')
         self._asked = {name: 1.0 for name in names}
+        self._cache.clear()
 
     def points(self, **points: float) -> None:
         """Points for asked quantities; default one each."""
         self._points.update(points)
+        self._cache.clear()
 
     def instance(self, **values: Any) -> None:
         """A worked example with fixed values: `exercise.instance(w=1, b=0, x=2, y=4)`."""
         self.instances.append(values)
+        self._cache.clear()
 
     def example(self, **sizes: int) -> None:
         """Sizes for sampling: `exercise.example(N=3, D=5, K=4)`."""
@@ -439,6 +442,7 @@ class Exercise(Shown):
             if not isinstance(extent, int) or extent < 2:
                 raise self._error(f"example({name}={extent}): size 1 hides missing sums; use a whole number from 2 up")
         self.example_sizes.update(sizes)
+        self._cache.clear()
 
     def full_size(self, **sizes: int) -> None:
         """Sizes of the real thing, verified beside the small ones: `exercise.full_size(N=1, D=784)`."""
@@ -483,7 +487,7 @@ class Exercise(Shown):
     @property
     def ends(self) -> list[Quantity]:
         """The loss, or the outputs."""
-        return self._cached("ends", lambda: [q for q in self.quantities.values() if q.kind in ("loss", "output")])
+        return self.cached("ends", lambda: [q for q in self.quantities.values() if q.kind in ("loss", "output")])
 
     @property
     def asked(self) -> dict[str, float]:
@@ -495,7 +499,7 @@ class Exercise(Shown):
     def forward(self) -> list[Quantity]:
         """Steps, and then the loss or outputs, in the order in which they are computed."""
         kinds = ("step", "loss", "output")
-        return self._cached("forward", lambda: [q for q in self.quantities.values() if q.kind in kinds])
+        return self.cached("forward", lambda: [q for q in self.quantities.values() if q.kind in kinds])
 
     @property
     def leaves(self) -> list[Quantity]:
@@ -509,7 +513,7 @@ class Exercise(Shown):
     def order(self) -> Mapping[str, int]:
         """Rank of every name by first appearance, for printers; gradients come before what they multiply."""
         names = [*self.size_symbols, *self.quantities]
-        return self._cached("order", lambda: {name: rank for rank, name in enumerate(names)})
+        return self.cached("order", lambda: {name: rank for rank, name in enumerate(names)})
 
     def _known(self, name: str) -> Quantity:
         if name not in self.quantities:
@@ -525,7 +529,8 @@ class Exercise(Shown):
     def __iter__(self) -> Iterator[Quantity]:
         return iter(self.quantities.values())
 
-    def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
+    def cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What is computed from the definition, made once; whatever changes the definition forgets it."""
         if key not in self._cache:
             self._cache[key] = make()
         return self._cache[key]

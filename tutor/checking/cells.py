@@ -25,7 +25,7 @@ def in_cells(report: Report, cells: list[tuple[int, int]]) -> Report:
         return line - before, number
 
     lines = tuple(_line(line, place) for line in report.lines)
-    return replace(report, lines=lines, notes=tuple(_words(note, place) for note in report.notes))
+    return replace(report, lines=lines, notes=tuple(_note(note, place) for note in report.notes))
 
 
 Place = Callable[[int], tuple[int, int]]
@@ -50,6 +50,12 @@ def _params(params: Any, place: Place) -> dict[str, Any]:
     if isinstance(made.get("line"), int) and made["line"]:
         made["line"] = _shown(made["line"], place)
     return made
+
+
+def _note(text: str, place: Place) -> str:
+    """What a note quotes of the learner's text stays as it is."""
+    said, mark, quoted = text.partition("passed over: ")
+    return _words(said, place) + mark + quoted
 
 
 def _words(text: str, place: Place) -> str:

@@ -23,7 +23,7 @@ from tutor.checking.meant import as_meant
 from tutor.checking.outline import Meaning, Names
 from tutor.checking.report import Report, Sentence
 from tutor.checking.truth import Point, points
-from tutor.errors import ReadingError, UsageError
+from tutor.errors import NotFoundError, ReadingError, UsageError
 from tutor.exercise import Exercise
 from tutor.numeric.compare import DOUBLE, SINGLE
 from tutor.numeric.sample import Instance, checked_seed
@@ -88,8 +88,11 @@ def read_answer(exercise: Exercise, answer: str | Path, kind: str | None = None)
 def _text(answer: str | Path, most: int) -> str:
     if isinstance(answer, str):
         return answer
-    with answer.open("rb") as file:
-        held = file.read(most)  # no more than can be a sheet
+    try:
+        with answer.open("rb") as file:
+            held = file.read(most)  # no more than can be a sheet
+    except OSError as error:
+        raise NotFoundError(f"cannot open {answer}: {error.strerror}; give the path of a sheet") from None
     try:
         return held.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -174,7 +177,7 @@ class ValueJudge(Judge):
 
 def _answers(exercise: Exercise, answer: Mapping[str, Any]) -> dict[str, Any]:
     """{"W": ..} and {"dW": ..} both name the gradient with respect to W."""
-    names: Names = exercise._cached("names", lambda: Names(exercise))
+    names: Names = exercise.cached("names", lambda: Names(exercise))
     made = {}
     for name, value in answer.items():
         meaning = names.meaning(str(name))

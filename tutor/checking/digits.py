@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
+from threading import RLock
 from typing import Any
 
 import mpmath  # type: ignore[import-untyped]
@@ -18,12 +19,15 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from tutor.checking.library import Cut
+
 MOST = 1e5  # arguments of functions: beyond it the digits of the result alone fill the memory
 MOST_NUMBERS = 100_000  # of one computation
 FLOAT = torch.float64
+_PRECISION = RLock()  # mpmath's precision is one for all threads
 
 
-class Beyond(Exception):
+class Beyond(Cut):
     """Not computed here."""
 
 
@@ -72,6 +76,7 @@ class ManyDigits(TorchDispatchMode):
         return False  # else torch loads its compiler for nothing
 
     def __enter__(self) -> ManyDigits:
+        _PRECISION.acquire()
         self._working = mpmath.workdps(self.digits)
         self._working.__enter__()
         super().__enter__()
@@ -80,6 +85,7 @@ class ManyDigits(TorchDispatchMode):
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         self._working.__exit__(*error)
+        _PRECISION.release()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         named = kwargs or {}
@@ -179,7 +185,8 @@ _MOVES = (
 
 def _broadcast(digits: ManyDigits, *values: Any) -> tuple[list[list[Any]], tuple[int, ...]]:
     """The entries of all operands, spread to one shape."""
-    shape = torch.broadcast_shapes(*(x.shape for x in values if isinstance(x, Tensor)))
+    tensors = [x.at if isinstance(x, Exact) else x for x in values if isinstance(x, Tensor)]
+    shape = torch.broadcast_tensors(*tensors)[0].shape
     spread = []
     for x in values:
         if isinstance(x, Tensor) and not x.is_floating_point():

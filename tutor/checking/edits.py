@@ -764,7 +764,7 @@ def _true_forms(s: Search) -> tuple[list[lang.Expression], list[lang.Expression]
     if s.meaning.kind != "gradient" or s.meaning.of not in s.exercise.quantities:
         return [], []
     key = ("true forms", s.meaning.of, s.line.indexed)
-    factors, parts = s.exercise._cached(key, lambda: _forms(s.exercise, s.meaning.of, s.line.indexed))
+    factors, parts = s.exercise.cached(key, lambda: _forms(s.exercise, s.meaning.of, s.line.indexed))
     if not s.line.indexed:
         return factors, parts
     own = dict(zip((i.name for i in s.exercise[s.meaning.of].indices), s.target_labels, strict=False))

@@ -485,7 +485,7 @@ class IndexStyle:
         if found is None and isinstance(given, lang.Sequence) and len(given.items) == 3:
             last = self.evaluate(given.items[2])
             if not last.axes:
-                found = int(last.tensor) + 1
+                found = int(self.run._within(given, lambda: library.finite(last.tensor))) + 1
                 self.run._within(given, lambda: self.run.limits.room(found))
         if found is None:
             raise self.run.refuse(given, f"the range of {label} is not clear: use it as an index of something")

@@ -51,6 +51,16 @@ class Failure:
     repair: Repair | None = None
 
 
+EXCUSED = ("cut", "fault")  # failures that are not the learner's
+
+
+class Unsure(Exception):
+    """A run that a verdict hangs on was cut short, or failed by our own fault: the line is undecided."""
+
+    def __init__(self, failure: Failure):
+        self.reason = failure.reason
+
+
 class Reads(Exception):
     """A line reads a name that has no value because of an earlier failure."""
 
@@ -101,6 +111,13 @@ class Run:
         for unit in self.outline.units:
             self.unit(unit)
         return self
+
+    def failed(self, unit: int) -> bool:
+        """Whether a unit has no value; where that is not the learner's doing, nothing follows from it."""
+        failure = self.failures.get(unit)
+        if failure is not None and failure.kind in EXCUSED:
+            raise Unsure(failure)
+        return failure is not None
 
     def split(self, count: int) -> list[Run]:
         """A run over scalars side by side, as one run per draw."""
@@ -568,13 +585,14 @@ class Run:
         name, numpy = path[-1], path[0] in ("np", "numpy")
         if path[1:-1] not in _SUBMODULES:
             raise self.refuse(node, f"{'.'.join(path)} is not part of an answer")
-        if path[1:] == ("add", "at") or (numpy and path[1:] == ("add", "at")):
+        if numpy and path[1:] == ("add", "at"):
             arguments = [self.evaluate(given) for given in node.arguments]
             if len(arguments) != 3 or not isinstance(arguments[0], Tensor):
                 raise self.refuse(node, "np.add.at is written np.add.at(dC, ix, values)")
             return self._library(node, library.add_at, self.limits, *arguments)
         entry = library.NUMPY.get(name) if numpy else None
-        return self._function(node, entry or library.FUNCTION.get(name), ".".join(path), numpy)
+        entry = entry or library.FUNCTION.get(".".join(path[-2:])) or library.FUNCTION.get(name)
+        return self._function(node, entry, ".".join(path), numpy)
 
     def _function(self, node: lang.Call, entry: library.Entry | None, name: str, numpy: bool) -> Any:
         if entry is None:
@@ -601,7 +619,9 @@ class Run:
             raise self.refuse(node, f"{library.kind_of(owner)} has no .{function.name}()")
         arguments = [owner, *(self.argument(given) for given in node.arguments)]
         named = {key: self.argument(value) for key, value in node.named}
-        return self._library(node, library.call, entry, self.limits, arguments, named, False)
+        # of a tensor `x.var(axis=0)` may be either's: numpy's, unless the sheet speaks torch
+        numpy = "ddof" in named or (not self.outline.speaks_torch and bool(_NUMPYS & named.keys()))
+        return self._library(node, library.call, entry, self.limits, arguments, named, numpy)
 
     def _builtin(self, name: str, node: lang.Call) -> Any:
         """Python's own few; None where the function table has the better answer."""
@@ -626,10 +646,8 @@ class Run:
             return len(value)
         if name == "reversed" and isinstance(value, range):
             return value[::-1]
-        if name == "int" and isinstance(value, (int, float)):
-            return int(value)
-        if name == "int" and isinstance(value, Tensor) and value.numel() == 1:
-            return int(value)
+        if name == "int" and isinstance(value, (int, float, Tensor)):
+            return int(self._within(node, lambda: library.finite(value)))
         if name in ("list", "tuple") and isinstance(value, range):
             return tuple(value) if len(value) <= library.MAX_LOOP else self._too_long(node)
         if name in ("list", "tuple") and isinstance(value, tuple):
@@ -662,6 +680,9 @@ class Together(Run):
 
 class Apart(Refusal):
     """Not to be computed for several draws at once."""
+
+
+_NUMPYS = {"axis", "keepdims"}
 
 
 _BUILTIN_USAGE = {

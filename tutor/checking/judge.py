@@ -86,7 +86,7 @@ class Judge:
         self.exercise, self.seed, self.lenient = exercise, seed, lenient
         self.points = draws if isinstance(draws, Points) else Points(draws)
         self.tolerance = tolerance
-        self.names: Names = exercise._cached("names", lambda: Names(exercise))
+        self.names: Names = exercise.cached("names", lambda: Names(exercise))
         self.extra: dict[str, dict[int, Tensor]] = {}  # gradients of the learner's own quantities, by draw
         self.judged: list[Judged] = []
         self._walks: dict[int, tuple[Mapping[str, Tensor], dict[str, Tensor]]] = {}  # id of a point -> R, and the walk
@@ -331,7 +331,7 @@ class Judge:
         """Where the quantity is used, in the exercise's own words: what its gradient comes from."""
         if meaning.kind == "helper" or meaning.of not in self.exercise.quantities:
             return ""
-        return self.exercise._cached(("forward line", meaning), lambda: self._forward_line(meaning))
+        return self.exercise.cached(("forward line", meaning), lambda: self._forward_line(meaning))
 
     def _forward_line(self, meaning: Meaning) -> str:
         from tutor.symbolic.notation import Writer

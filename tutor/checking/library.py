@@ -194,6 +194,14 @@ def flag(value: Any) -> bool:
     raise Refusal("True or False is expected here")
 
 
+def finite(value: Any) -> float:
+    """One real number that is not infinite."""
+    made = scalar(value)
+    if not math.isfinite(made):
+        raise Refusal("a finite number is expected here")
+    return made
+
+
 def scalar(value: Any) -> float:
     """One real number."""
     if isinstance(value, Tensor) and value.ndim == 0:
@@ -405,6 +413,7 @@ def _spread(limits: Limits, x: Any, dim: Any, keepdim: Any, correction: int, roo
     x = real(x)
     limits.room(x.numel())
     axes = tuple(range(x.ndim)) if dim is None else dims(dim)
+    asking_torch(torch.sum, x, axes)  # refuses an axis that x does not have
     entries = math.prod(x.shape[a] for a in (axes if isinstance(axes, tuple) else (axes,)) if -x.ndim <= a < x.ndim)
     if entries <= correction:
         raise TorchRefuses(f"a variance of {entries} values, divided by {entries} - {correction}", (tuple(x.shape),))
@@ -478,11 +487,20 @@ def _argmin(limits, x, dim=None, keepdim=False):
 
 @listed("norm", "vector_norm")
 def _norm(limits, x, p=2, dim=None, keepdim=False):
+    """The root of the sum of the squares, or another order: of all entries as of a vector."""
     x = real(x)
     limits.room(x.numel())
     return asking_torch(
         torch.linalg.vector_norm, x, scalar(p), dim=None if dim is None else dims(dim), keepdim=flag(keepdim)
     )
+
+
+@listed("linalg.norm", method=False)
+def _linalg_norm(limits, x, ord=None, dim=None, keepdim=False):
+    x = real(x)
+    if ord is not None and dim is None and x.ndim == 2:
+        raise Refusal("of a matrix this is another norm than that of its entries: write torch.linalg.vector_norm(x)")
+    return _norm(limits, x, 2 if ord is None else ord, dim, keepdim)
 
 
 @listed("trace")
@@ -622,7 +640,16 @@ def _described(equation: str) -> tuple[list[str], str]:
 def _tensordot(limits, x, other, dims=2):
     x, other = real(x), real(other)
     limits.work(x.numel() * other.numel())
-    return asking_torch(torch.tensordot, x, other, dims=whole_number(dims, "dims"))
+    return asking_torch(torch.tensordot, x, other, dims=_contracted(dims))
+
+
+def _contracted(value: Any) -> Any:
+    """2, or the axes of both: ([1], [0])."""
+    if not isinstance(value, tuple):
+        return whole_number(value, "dims")
+    if len(value) != 2:
+        raise Refusal("dims is a number of axes, or those of both: ([1], [0])")
+    return tuple([dims_] if isinstance(dims_, int) else list(dims_) for dims_ in map(dims, value))
 
 
 # -- elementwise arithmetic, shared with the operators --
@@ -671,7 +698,7 @@ def _refused(op: str, a: Any, b: Any, error: Exception) -> TorchRefuses:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         shapes = (tuple(a.shape), tuple(b.shape))
         try:
-            torch.broadcast_shapes(*shapes)
+            torch.broadcast_tensors(a, b)
         except RuntimeError:
             return TorchRefuses(f"the shapes {shapes[0]} and {shapes[1]} do not broadcast", shapes)
     return TorchRefuses(str(error).split("\n")[0][:200])
@@ -801,6 +828,16 @@ def _clamp(limits, x, min=None, max=None):
     limits.room(x.numel())
     low, high = (None if v is None else real(v) for v in (min, max))
     return asking_torch(torch.clamp, x, low, high)
+
+
+@listed("clamp_min")
+def _clamp_min(limits, x, min):
+    return _clamp(limits, x, min)
+
+
+@listed("clamp_max")
+def _clamp_max(limits, x, max):
+    return _clamp(limits, x, None, max)
 
 
 @listed("leaky_relu", method=False)
@@ -994,8 +1031,10 @@ def _split(limits, x, split_size, dim=0):
 @listed("diag")
 def _diag(limits, x, diagonal=0):
     x = real(x)
-    limits.room(x.numel(), x.numel() if x.ndim == 1 else 1)
-    return asking_torch(torch.diag, x, whole_number(diagonal))
+    beside = whole_number(diagonal)
+    side = x.numel() + abs(beside)
+    limits.room(*((side, side) if x.ndim == 1 else (x.numel(),)))
+    return asking_torch(torch.diag, x, beside)
 
 
 @listed("diag_embed")
@@ -1047,12 +1086,12 @@ def _ones(limits, *shape, dtype=None, device=None):
 
 
 @listed("new_zeros", function=False)
-def _new_zeros(limits, x, *shape):
+def _new_zeros(limits, x, *shape, dtype=None):
     return _filled(limits, shape, 0.0)
 
 
 @listed("new_ones", function=False)
-def _new_ones(limits, x, *shape):
+def _new_ones(limits, x, *shape, dtype=None):
     return _filled(limits, shape, 1.0)
 
 
@@ -1373,15 +1412,23 @@ def add_at(limits: Limits, x: Any, index: Any, values: Any) -> Any:
 
 # -- calling a row ------------------------------------------------------------------------------------
 
-_RENAMED = {"axis": "dim", "keepdims": "keepdim", "input": "x", "a": "x", "a_min": "min", "a_max": "max"}
+_REST = ("dim", "dims", "axis", "axes", "shape", "size", "sizes", "repeats")  # the name of what `*rest` takes
+_IGNORED = ("requires_grad", "device", "pin_memory")  # every value is a float64 on the sheet's own device
+_RENAMED = {"axis": "dim", "dims": "dim", "keepdims": "keepdim", "input": "x", "a": "x", "a_min": "min", "a_max": "max"}
 
 
 def call(entry: Entry, limits: Limits, arguments: list[Any], named: dict[str, Any], numpy: bool) -> Any:
     """The value of one call; arguments the row does not know are refused with its usage."""
-    if "axis" in named or "keepdims" in named or "ddof" in named:
-        numpy = True
     given: dict[str, Any] = {}
     for name, value in named.items():
+        if entry.rest and name in _REST and len(arguments) == entry.required:
+            arguments = [*arguments, *(value if isinstance(value, tuple) else (value,))]
+            continue
+        if entry.rest and name in ("dim0", "dim1"):
+            arguments = [*arguments, value]
+            continue
+        if name in _IGNORED and name not in entry.parameters:
+            continue
         name = _RENAMED.get(name, name) if name not in entry.parameters else name
         if name not in entry.parameters or name in given:
             raise Refusal(f"{entry.name} has no {name}=...: it is used as {entry.usage}")

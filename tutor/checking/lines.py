@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library, mistakes, numbers
-from tutor.checking.interpret import Failure, Run, Together
+from tutor.checking.interpret import EXCUSED, Failure, Run, Together, Unsure
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
 from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.precision import RUNS, Doubt
@@ -72,9 +72,11 @@ class SheetJudge(Judge):
         """The sheet at every draw, or at two of different sizes where it computes much. Counted, not timed."""
         made = self._together([self._pinned(point) for point in self.points])
         if made is None and len(self.points) > 2 and not self.outline.elementwise:
-            cost = Run(self.outline, self.points[0], self._pinned(self.points[0])).execute().limits
-            if max(cost.steps / MANY_DRAWN, cost.entries / MANY_ENTRIES) * len(self.points) > 1:
+            first = Run(self.outline, self.points[0], self._pinned(self.points[0])).execute()
+            cost = max(first.limits.steps / MANY_DRAWN, first.limits.entries / MANY_ENTRIES)
+            if cost * len(self.points) > 1:
                 self.points = self.points.few()
+            made = [first, *(Run(self.outline, p, self._pinned(p)).execute() for p in self.points[1:])]
         made = self._run(self._pinned) if made is None else made
         self._cost = sum(run.limits.steps for run in made)
         return made
@@ -331,6 +333,12 @@ class SheetJudge(Judge):
         return None
 
     def _judge(self, state: SegmentState) -> Judgement | None:
+        try:
+            return self._judged(state)
+        except Unsure as unsure:
+            return Judgement("undecided", Sentence("cut", {"reason": unsure.reason}), blameless=True)
+
+    def _judged(self, state: SegmentState) -> Judgement | None:
         segment, meaning = state.segment, self.meaning(state.segment)
         failure = self._failure(segment)
         if meaning.kind not in JUDGED:
@@ -538,7 +546,7 @@ class SheetJudge(Judge):
     def _outcome_corrected(self, segment: Segment, meaning: Meaning) -> str:
         given = []
         for run in self.corrected:
-            if segment.end in run.failures:
+            if run.failed(segment.end):
                 return "failed"
             given.append(self.value(run, segment))
         return self.outcome(meaning, given)
@@ -548,7 +556,7 @@ class SheetJudge(Judge):
     def _failed(self, segment: Segment, meaning: Meaning, failure: Failure) -> Judgement:
         if failure.kind == "unreadable":
             return Judgement("unreadable", Sentence("unreadable", {"reason": failure.reason}))
-        if failure.kind in ("cut", "fault"):
+        if failure.kind in EXCUSED:
             return Judgement("undecided", Sentence("cut", {"reason": failure.reason}), blameless=True)
         sound = self._outcome_corrected(segment, meaning) == "equal"
         if failure.kind == "torch":
@@ -563,7 +571,7 @@ class SheetJudge(Judge):
         if cause == "torch":
             return Judgement("undecided", Sentence("reads-nothing", params))
         sentence = Sentence("reads-unreadable" if cause == "unreadable" else "reads-nothing", params)
-        return Judgement("undecided", sentence, blameless=cause in ("cut", "fault"))
+        return Judgement("undecided", sentence, blameless=cause in EXCUSED)
 
     def _cause(self, failure: Failure) -> str:
         """The kind of the failure that a line without value goes back to."""
@@ -709,7 +717,7 @@ class SheetJudge(Judge):
                     yield state.segment
 
     def _true_at(self, segment: Segment, run: Run, point: Point) -> bool:
-        value = None if segment.end in run.failures else self.value(run, segment)
+        value = None if run.failed(segment.end) else self.value(run, segment)
         return value is not None and self._same(self.meaning(segment), value, point) in ("equal", "unknown")
 
     def _part_of_formula(self, helper: Segment) -> bool:

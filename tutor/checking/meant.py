@@ -39,7 +39,7 @@ class Meant:
     """Statements of one sheet, in their order."""
 
     def __init__(self, exercise: Exercise, said: Sequence[str] = ()):
-        self.names: Names = exercise._cached("names", lambda: Names(exercise))
+        self.names: Names = exercise.cached("names", lambda: Names(exercise))
         self.notes: list[str] = []
         self.said = said  # the notes of those who read before
         self.given: set[str] = set()

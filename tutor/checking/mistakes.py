@@ -343,7 +343,7 @@ def _other_value(exercise: Exercise, name: str, given: Sequence[Tensor | None], 
     q = exercise.quantities.get(name)
     if q is None or q.kind != "value" or q.expr is None:
         return []
-    names, plan = exercise._cached(("swapped", name), lambda: _swaps(exercise, q))
+    names, plan = exercise.cached(("swapped", name), lambda: _swaps(exercise, q))
     left = list(range(len(names)))
     for value, point in zip(given, points, strict=True):
         made = plan.run({**point.values, **point.gradients}, dict(point.sizes)) if left else {}
@@ -383,7 +383,7 @@ def _swaps(exercise: Exercise, q: Any) -> tuple[list[tuple[str, str]], Any]:
 
 def unread(exercise: Exercise, name: str, reads: Iterable[str]) -> list[Mistake]:
     """Inputs on which the true value hangs, and nothing that the line reads does: proved, whatever the line says."""
-    known = exercise._cached("what gradients hang on", lambda: hangs_on(exercise))
+    known = exercise.cached("what gradients hang on", lambda: hangs_on(exercise))
     if name not in known:
         return []
     own: set[str] = set()

@@ -97,7 +97,9 @@ def _half_unit(text: str) -> float:
     """0.5 for "8", 0.05 for "8.0", 5 for "8e1"."""
     mantissa, _, exponent = text.lower().replace("_", "").partition("e")
     decimals = len(mantissa.partition(".")[2])
-    return 0.5 * 10.0 ** (int(exponent or 0) - decimals)
+    if not float(mantissa):
+        exponent = ""  # of 0 it says nothing
+    return float(f"0.5e{int(exponent or 0) - decimals}")
 
 
 def _number(value: float) -> Tensor:

@@ -162,6 +162,18 @@ class Outline:
         )
 
     @cached_property
+    def speaks_torch(self) -> bool:
+        """Calls into torch, and none into numpy."""
+        modules = {
+            node.name
+            for unit in self.units
+            for part in _all_parts(unit.statement)
+            for node in lang.walk(part)
+            if isinstance(node, lang.Name) and node.name in MODULES
+        }
+        return bool(modules & {"torch", "F", "nn"}) and not modules & {"np", "numpy"}
+
+    @cached_property
     def side_by_side(self) -> bool:
         """Lines with indices, each giving one name: they may go through several draws of the same sizes at once."""
         given = [unit.statement.targets for unit in self.units if isinstance(unit.statement, lang.Assign)]

@@ -41,12 +41,12 @@ class Part:
         """As a learner writes it; `turned` is the transpose."""
         axes = self.axes[::-1] if turned else self.axes
         key = ("part", self.expr, axes, indexed)
-        return exercise._cached(key, lambda: _form(self.expr, axes, exercise, indexed))
+        return exercise.cached(key, lambda: _form(self.expr, axes, exercise, indexed))
 
 
 def parts(exercise: Exercise) -> list[Part]:
     """Every part once: of gradients, of forward formulas, of closed forms."""
-    return exercise._cached("parts that may be left out", lambda: list(_parts(exercise))[:MOST_PARTS])
+    return exercise.cached("parts that may be left out", lambda: list(_parts(exercise))[:MOST_PARTS])
 
 
 def _parts(exercise: Exercise) -> Iterator[Part]:
@@ -100,12 +100,13 @@ def _form(expr: Expr, axes: tuple[Idx, ...], exercise: Exercise, indexed: bool) 
 def values(exercise: Exercise, draw: Any) -> list[tuple[Part, Tensor]]:
     """The parts that have a value at a draw."""
     # the draw is held with what is known of it, so that its id stays its own
-    return exercise._cached(("parts at", id(draw)), lambda: (draw, list(_values(exercise, draw))))[1]
+    return exercise.cached(("parts at", id(draw)), lambda: (draw, list(_values(exercise, draw))))[1]
 
 
 def _values(exercise: Exercise, draw: Any) -> Iterator[tuple[Part, Tensor]]:
     known = {**draw.values, **draw.gradients}
-    found, plan = exercise._cached("plan of parts", lambda: _plan(exercise, known, draw.sizes))
+    sizes = tuple(sorted(draw.sizes.items()))  # an index may leave its axis at some sizes alone
+    found, plan = exercise.cached(("plan of parts", sizes), lambda: _plan(exercise, known, draw.sizes))
     made = plan.run(known, draw.sizes)
     for n, part in enumerate(found):
         value = made[f"part{n}"]
@@ -128,7 +129,7 @@ def _computed(found: list[Part], known: Mapping[str, Tensor], sizes: Mapping[str
     try:
         plan = compile_program([(f"part{n}", part.axes, part.expr) for n, part in enumerate(found)])
         plan.run(dict(known), dict(sizes))
-    except (TutorError, KeyError, IndexError, RuntimeError):
+    except TutorError:
         return None
     return plan
 

@@ -147,20 +147,24 @@ class Doubt:
             return True  # one draw has to do, and more digits decide
         gap, spread = (given - true).abs(), torch.zeros_like(given)
         close = gap <= SAME * torch.maximum(given.abs(), true.abs())
-        rough = self.run(point, -1, key[1]).values.get(key)
+        rough = self._value(key, point, -1)
         usable = isinstance(rough, Tensor) and rough.shape == given.shape and bool(torch.isfinite(rough).all())
         if usable and bool((~close & (gap > 100 * (library.real(rough) - given).abs())).any()):
             return False  # most wrong lines
         if much:
             return True
         for seed in range(1, SEEDS + 1):
-            value = self.run(point, seed, key[1]).values.get(key)
+            value = self._value(key, point, seed)
             if not isinstance(value, Tensor) or value.shape != given.shape:
                 return False
             spread = torch.maximum(spread, (library.real(value) - given).abs().nan_to_num(0.0, 0.0))
             if seed == 1 and gap.numel() > FEW and float((close | (gap <= 100 * spread)).double().mean()) < 0.5:
                 return False  # by far not
         return bool((close | (gap <= MARGIN * spread)).all()) and self._same_decisions(point, key[1])
+
+    def _value(self, key: tuple[str, int], point: Point, seed: int) -> Any:
+        run = self.run(point, seed, key[1])
+        return None if run.failed(key[1]) else run.values.get(key)
 
     def left_the_floats(self, key: tuple[str, int], point: Point) -> bool:
         """Whether a finite step on the way overflowed, or came out as 0."""
@@ -184,7 +188,8 @@ class Doubt:
                 if gap > SAME and digits == DIGITS[-1]:
                     coarse = ((given - true).abs() / torch.maximum(given.abs(), true.abs()).clamp(min=1e-300)).max()
                     return False if gap > 1e-3 * min(float(coarse.nan_to_num(1.0)), 1.0) else None
-                decided = True
+                if gap <= SAME:
+                    decided = True
         return decided
 
     def _many_digits(self, point: Point, digits: int) -> ManyDigitsRun | None:
@@ -198,7 +203,7 @@ class Doubt:
 
         try:
             return ManyDigitsRun(self.exercise, self.outline, point, self.replace(point), digits)
-        except (Beyond, ArithmeticError, RuntimeError, TypeError, ValueError):
+        except (Beyond, ArithmeticError, RuntimeError):
             return None  # not all that torch does is done here: undecided, never wrong
 
     def _same_decisions(self, point: Point, position: int) -> bool:

@@ -850,7 +850,7 @@ class Search:
         if self.targets[0].value.numel() > len(self.judge.points) or not any(_jumps(p.node) for p in self.line.order):
             return True
         seed = self.judge.seed + 1
-        for point in self.exercise._cached(("more draws", seed), lambda: _draws(self.exercise, seed)):
+        for point in self.exercise.cached(("more draws", seed), lambda: _draws(self.exercise, seed)):
             if self.judge.true(self.meaning, point) is None:
                 return True
             replaced = self._gradients(point)
@@ -890,7 +890,7 @@ class Search:
     def likely(self) -> dict[str, int]:
         """Every name, by its distance from the quantity along the forward program: 0 stands in the true formula."""
         key = ("names near", self.meaning.name)
-        return self.exercise._cached(key, lambda: _names_near(self.exercise, self.meaning))
+        return self.exercise.cached(key, lambda: _names_near(self.exercise, self.meaning))
 
     def close(self, name: str) -> bool:
         return self.likely.get(name, 99) <= NEAR
@@ -911,7 +911,7 @@ class Search:
     def functions(self) -> list[str]:
         """Functions of one argument in the exercise's formulas and in the true ones."""
         key = ("functions near", self.meaning.of)
-        return self.exercise._cached(key, lambda: _functions(self.exercise, self.meaning))
+        return self.exercise.cached(key, lambda: _functions(self.exercise, self.meaning))
 
     @cached_property
     def sizes(self) -> list[str]:
@@ -1165,7 +1165,7 @@ def _functions(exercise: Any, meaning: Meaning) -> list[str]:
 
     gradients = derive(exercise).gradients
     formulas = [gradient.expr for gradient in gradients.values()] + [q.expr for q in exercise.forward]
-    all_of_them = exercise._cached("functions used", lambda: [name for formula in formulas for name in used(formula)])
+    all_of_them = exercise.cached("functions used", lambda: [name for formula in formulas for name in used(formula)])
     own = used(gradients[meaning.of].expr) if meaning.of in gradients else []
     return list(dict.fromkeys([*own, *all_of_them]))[:MOST_FUNCTIONS]
 

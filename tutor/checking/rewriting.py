@@ -70,7 +70,7 @@ class Line:
         return "" if place is None else place.role
 
     def takes(self, edit: Edit) -> bool:
-        """A call on a line of its own, `dw[ix].add_(g)`, stays one and changes what it changed; its arguments may move."""
+        """A call on a line of its own, `dw[ix].add_(g)`, stays one and changes what it did; its arguments may move."""
         if not isinstance(self.statement, lang.Effect):
             return True
         call = self.statement.call

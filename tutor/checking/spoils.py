@@ -396,10 +396,8 @@ def _wrong_power(a: Anatomy) -> Iterator[Variant]:
             base, exponent = node.args
             if not exponent.is_number or not base.free_symbols:
                 continue
-            for wrong in {exponent + 1, exponent - 1, -exponent, 2 * exponent, exponent / 2, S.One} - {
-                exponent,
-                S.Zero,
-            }:
+            others = (exponent + 1, exponent - 1, -exponent, 2 * exponent, exponent / 2, S.One)
+            for wrong in dict.fromkeys(e for e in others if e not in (exponent, 0)):
                 says = "the exponent of {base} is {wrong}, and should be {right}"
                 spoilt = slope.xreplace({node: base**wrong})
                 yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base),
@@ -408,7 +406,7 @@ def _wrong_power(a: Anatomy) -> Iterator[Variant]:
         for wrong in (1, -1):
             says = "the power of {v} is off by one"
             yield a.variant("wrong-power", says, a.but(n, _with(term, slope * own**wrong)), v=term.v.name)
-        for base in {f for f in Mul.make_args(slope) if name_of(f) is not None or isinstance(f, Add)}:
+        for base in dict.fromkeys(f for f in Mul.make_args(slope) if name_of(f) is not None or isinstance(f, Add)):
             for wrong in (2, -1):
                 says = "{base} should not be {how}"
                 spoilt = slope * base ** (wrong - 1)
@@ -469,7 +467,7 @@ def _term_factor(a: Anatomy) -> Iterator[Variant]:
         return
     for n, term in enumerate(a.terms):
         number = Mul(*term.factors).as_coeff_Mul()[0]
-        for wrong in {S.One / abs(number) if number != 0 else S.One, S(2), S.Half} - {S.One}:
+        for wrong in dict.fromkeys(c for c in (1 / abs(number) if number else S.One, S(2), S.Half) if c != 1):
             says = "the part through {v} is {wrong} times what it should be"
             yield a.variant("factor", says, a.but(n, wrong * term.expr), v=term.v.name, wrong=str(wrong))
         for extent in sorted({size(i) for i in (*term.over, *a.q.indices, *term.v.indices)} - {S.One}, key=str):
@@ -538,7 +536,7 @@ SPOILS: tuple[Callable[[Anatomy], Iterator[Variant]], ...] = (
 
 def spoilt(exercise: Exercise, quantity: str) -> Spoilt:
     """Every variant of one gradient, likeliest first; made once per exercise."""
-    return exercise._cached(("spoilt", quantity), lambda: _spoilt(exercise, exercise[quantity]))
+    return exercise.cached(("spoilt", quantity), lambda: _spoilt(exercise, exercise[quantity]))
 
 
 def _spoilt(exercise: Exercise, q: Quantity) -> Spoilt:

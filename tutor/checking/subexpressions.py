@@ -43,7 +43,11 @@ def part_of_formula(values: list[Tensor], points: list[Point]) -> tuple[tuple[Id
             if _equal([sign * found.permute(order)], values[:1]):
                 chosen = tuple(indices[axis] for axis in order)
                 plan = compile_program([("part", chosen, sign * part)])
-                if _equal([plan.run(p.values, p.sizes)["part"] for p in points], values):
+                try:
+                    everywhere = [plan.run(p.values, p.sizes)["part"] for p in points]
+                except TutorError:
+                    break  # at other sizes an index leaves its axis
+                if _equal(everywhere, values):
                     return chosen, part, sign
     return None
 
@@ -75,7 +79,7 @@ def _parts(exercise: Exercise) -> list[tuple[tuple[Idx, ...], Expr]]:
         found = dict.fromkeys(part for q in exercise.forward for part in _inside(q.expr))
         return [(ordered_indices(part), part) for part in list(found)[:MOST]]
 
-    return exercise._cached("parts of formulas", make)
+    return exercise.cached("parts of formulas", make)
 
 
 def _inside(node: Basic | None) -> Iterator[Expr]:
@@ -102,7 +106,7 @@ def _gradient(
         gradient = derive(_with_step(exercise, name, indices, part, sign)).gradients[name]
         return compile_program([("gradient", indices, gradient.expr)])
 
-    plan = exercise._cached(("gradient of a part", name, indices, part, sign), make)
+    plan = exercise.cached(("gradient of a part", name, indices, part, sign), make)
     made = []
     for point, value in zip(points, values, strict=True):
         known = {**point.values, **point.gradients, name: value}

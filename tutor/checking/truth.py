@@ -18,11 +18,11 @@ from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
 from tutor.numeric.compare import magnitude
 from tutor.numeric.evaluate import compile_program
+from tutor.numeric.kinks import ON
 from tutor.numeric.programs import backward_plan, forward_plan
 from tutor.numeric.sample import Instance, beside_kinks, generator, instances, on_kinks, sample, worked_instance
 
 FLOAT = torch.float64
-ON = 1e-12  # a distance that is rounding's
 STEP, SIDES = 1e-7, 48  # how far, and how often, one looks around a point on a kink
 
 
@@ -106,14 +106,14 @@ def points(exercise: Exercise, seed: int, sizes: Mapping[str, int] | None = None
         instance = on_kinks(exercise, seed, sizes)
         return None if instance is None else Point(exercise, instance)
 
-    return exercise._cached(("points", seed, tuple(sorted((sizes or {}).items()))), make)
+    return exercise.cached(("points", seed, tuple(sorted((sizes or {}).items()))), make)
 
 
 def worked(exercise: Exercise) -> Point | None:
     """The exercise's worked example, or None."""
     if not exercise.instances:
         return None
-    return exercise._cached("worked", lambda: Point(exercise, worked_instance(exercise, exercise.instances[0])))
+    return exercise.cached("worked", lambda: Point(exercise, worked_instance(exercise, exercise.instances[0])))
 
 
 class Point:
@@ -159,7 +159,7 @@ class Point:
         elif not given:
             known.update(backward_plan(self.exercise).run(known, self.sizes))
         else:
-            for name, plan in self.exercise._cached("gradient steps", lambda: _steps(self.exercise)):
+            for name, plan in self.exercise.cached("gradient steps", lambda: _steps(self.exercise)):
                 known[name] = given[name] if name in given else plan.run(known, self.sizes)[name]
         wanted = {name for name, _, _ in program(self.exercise)}
         upstream = {f"d{q.name}" for q in self.exercise.ends if q.kind == "output"}
@@ -229,7 +229,7 @@ class Point:
         if meaning.kind == "local":
             return None
         if meaning.name not in self._scales:
-            plan = self.exercise._cached(("scale", meaning.name), lambda: _scale_plan(self.exercise, meaning.name))
+            plan = self.exercise.cached(("scale", meaning.name), lambda: _scale_plan(self.exercise, meaning.name))
             known = {**self.values, **self.gradients}
             self._scales[meaning.name] = None if plan is None else plan.run(known, self.sizes)["scale"]
         return self._scales[meaning.name]
@@ -257,7 +257,7 @@ def _by_autograd(exercise: Exercise, instance: Instance, given: Mapping[str, Ten
 
     known = dict(instance.values)
     known.update({f"d{name}": g for name, g in gradients_by_autograd(exercise, instance, given).items()})
-    for name, plan in exercise._cached("gradient steps", lambda: _steps(exercise)):
+    for name, plan in exercise.cached("gradient steps", lambda: _steps(exercise)):
         if name not in known:
             known[name] = given[name] if name in given else plan.run(known, instance.sizes)[name]
     return known
@@ -270,7 +270,7 @@ def _real(value: Any) -> Tensor:
 
 def program(exercise: Exercise) -> list[tuple[str, Any, Expr]]:
     """Gradients and then the values computed from them, as one straight-line program."""
-    return exercise._cached("backward program", lambda: _backward(exercise))
+    return exercise.cached("backward program", lambda: _backward(exercise))
 
 
 def _backward(exercise: Exercise) -> list[tuple[str, Any, Expr]]:

@@ -206,7 +206,7 @@ def _differences_plan(exercise: Exercise) -> tuple[Plan, tuple[str, ...]]:
         program = [(q.name, q.indices, q.expr) for q in exercise.forward]
         return compile_program([*program, *patterns], distinct=True), tuple(name for name, _, _ in patterns)
 
-    return exercise._cached("differences", make)
+    return exercise.cached("differences", make)
 
 
 def differences(exercise: Exercise, instance: Instance) -> dict[str, Slopes]:
@@ -512,7 +512,7 @@ def _scales(exercise: Exercise, instance: Instance) -> dict[str, float]:
         program += derive(exercise).program
         return compile_program([(f"|{name}|", indices, magnitude(expr)) for name, indices, expr in program])
 
-    plan = exercise._cached("magnitudes", make)
+    plan = exercise.cached("magnitudes", make)
     known = {**instance.values, **instance.after}
     gradients = {f"d{q.name}" for q in differentiable(exercise)}
     own: dict[str, float] = {}

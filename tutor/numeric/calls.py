@@ -117,7 +117,7 @@ def _scatter(count: int) -> Callable[..., Any]:
 
     def scatter(source: torch.Tensor, *given: Any) -> torch.Tensor:
         indices, extents = given[:count], given[count:]
-        places = torch.broadcast_shapes(*(i.shape for i in indices))
+        places = torch.broadcast_tensors(*indices)[0].shape  # broadcast_shapes has imports of its own
         rest = source.shape[len(places) :]
         flat: Any = 0
         valid: Any = None

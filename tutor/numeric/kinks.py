@@ -50,6 +50,7 @@ from tutor.symbolic.indices import (
 )
 from tutor.symbolic.operations import operation_row
 
+ON = 1e-12  # a distance that is rounding's: the point lies on the kink
 FAR = 1e-3  # how far from a kink a point has to be
 NEAR = 0.005  # of the typical distance: how close a draw beside kinks comes
 MOST = 2_000  # entries of leaves, and of kinks, up to which such a draw is looked for
@@ -150,7 +151,7 @@ def kinks_of(exercise: Exercise) -> list[Kink]:
                 found.setdefault(zero, Kink(q.name, nodes.get(plain, q.expr), zero))
         return list(found.values())
 
-    return exercise._cached("kinks", find)
+    return exercise.cached("kinks", find)
 
 
 def kink_plan(exercise: Exercise) -> Plan:
@@ -160,7 +161,7 @@ def kink_plan(exercise: Exercise) -> Plan:
         zeros = [kink.zero for kink in kinks_of(exercise)]
         return compile_program([(f"kink {n}", ordered_indices(k), k) for n, k in enumerate(zeros)])
 
-    return exercise._cached("kink plan", make)
+    return exercise.cached("kink plan", make)
 
 
 def margin(exercise: Exercise, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> float:
@@ -172,7 +173,7 @@ def margin(exercise: Exercise, values: Mapping[str, Tensor], sizes: Mapping[str,
 def hit(exercise: Exercise, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[Kink]:
     """The kinks that some entry lies on."""
     found = kink_plan(exercise).run(values, sizes).values()
-    return [kink for kink, distance in zip(kinks_of(exercise), found, strict=True) if bool((distance == 0).any())]
+    return [kink for kink, distance in zip(kinks_of(exercise), found, strict=True) if bool((distance.abs() < ON).any())]
 
 
 def torch_takes(node: Basic) -> str:

@@ -10,13 +10,13 @@ from tutor.symbolic.indices import ordered_indices
 def forward_plan(exercise: Exercise, distinct: bool = False) -> Plan:
     """Steps, then the loss or outputs."""
     program = [(q.name, q.indices, q.expr) for q in exercise.forward]
-    return exercise._cached(("forward", distinct), lambda: compile_program(program, distinct=distinct))
+    return exercise.cached(("forward", distinct), lambda: compile_program(program, distinct=distinct))
 
 
 def step_plans(exercise: Exercise) -> list[Plan]:
     """The forward pass, a plan for each of its lines."""
     lines = [(q.name, q.indices, q.expr) for q in exercise.forward]
-    return exercise._cached("steps", lambda: [compile_program([line], distinct=True) for line in lines])
+    return exercise.cached("steps", lambda: [compile_program([line], distinct=True) for line in lines])
 
 
 def backward_plan(exercise: Exercise) -> Plan:
@@ -28,7 +28,7 @@ def backward_plan(exercise: Exercise) -> Plan:
         values = [(q.name, q.indices, q.expr) for q in exercise.values]
         return compile_program([*derive(exercise).program, *values])
 
-    return exercise._cached("backward", make)
+    return exercise.cached("backward", make)
 
 
 def fact_plan(exercise: Exercise) -> Plan:
@@ -37,4 +37,4 @@ def fact_plan(exercise: Exercise) -> Plan:
         (f"fact {n}", ordered_indices(fact.left - fact.right), fact.left - fact.right)
         for n, fact in enumerate(exercise.facts)
     ]
-    return exercise._cached("facts", lambda: compile_program(program))
+    return exercise.cached("facts", lambda: compile_program(program))

@@ -34,8 +34,8 @@ TRIES = 64
 
 def default_sizes(exercise: Exercise, draw: int = 0) -> dict[str, int]:
     """The first set of sizes for even draws, the second for odd ones."""
-    first = exercise._cached("sizes 0", lambda: _first_sizes(exercise))
-    return dict(first if draw % 2 == 0 else exercise._cached("sizes 1", lambda: _second_sizes(exercise, first)))
+    first = exercise.cached("sizes 0", lambda: _first_sizes(exercise))
+    return dict(first if draw % 2 == 0 else exercise.cached("sizes 1", lambda: _second_sizes(exercise, first)))
 
 
 def _first_sizes(exercise: Exercise) -> dict[str, int]:

@@ -478,7 +478,7 @@ def derive(exercise: Exercise, wrt: str | Sequence[str] | None = None) -> Deriva
     if isinstance(exercise, str):
         raise TypeError(f"derive takes an Exercise: tutor.load({exercise!r}).derive()")
     names = list(exercise.asked) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
-    full = exercise._cached("derivation", lambda: _derive(exercise))
+    full = exercise.cached("derivation", lambda: _derive(exercise))
     if wrt is not None:
         names = [_quantity_of(name, exercise) for name in names]
         for name in names:

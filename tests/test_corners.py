@@ -1,0 +1,133 @@
+"""What a reader of the code found: each a verdict, a limit or an error that was not as it should be."""
+
+import threading
+from pathlib import Path
+
+import mpmath
+import pytest
+import torch
+from sympy import Abs, Piecewise, Sum, exp
+
+import tutor
+from tutor.checking.digits import ManyDigits
+from tutor.errors import NotFoundError
+from tutor.exercise import Exercise
+
+
+def squares():
+    """L = sum x**2 / 2, so dx = x"""
+    ex = Exercise("squares")
+    N, D = ex.sizes("N D")
+    i, j = ex.indices(i=N, j=D)
+    x = ex.parameter("x", i, j)
+    ex.loss("L", Sum(x[i, j] ** 2, i, j) / 2)
+    return ex
+
+
+def on_a_kink():
+    ex = Exercise("kinked")
+    w, b, x, y = ex.parameter("w"), ex.parameter("b"), ex.input("x"), ex.input("y")
+    ex.loss("L", Abs(w * x + b - y))
+    ex.instance(w=0.1, b=0, x=3, y=0.3)  # 0.1*3 is not 0.3 in floats
+    return ex
+
+
+@pytest.mark.parametrize("line", [
+    "dx = x + (torch.var(x, axis=0) - ((x - x.mean(0))**2).sum(0)/(N - 1))",
+    "dx = x + (np.var(x, axis=0) - ((x - x.mean(0))**2).sum(0)/N)",
+    "dx = x + (x.var(axis=0) - ((x - x.mean(0))**2).sum(0)/N)",
+    "dx = torch.clone(x) + (x.var(axis=0) - ((x - x.mean(0))**2).sum(0)/(N - 1))",
+    "m = torch.max(x, axis=0).values\ndx = x + m - m",
+    "dx = x.squeeze(dim=0)", "dx = x.flip(dims=(0,)).flip(dims=[0])", "dx = x.permute(dims=(1, 0)).T",
+    "dx = x.transpose(dim0=0, dim1=1).T", "dx = x.reshape(shape=(N, D))", "dx = x + torch.zeros(size=(N, D))",
+    "dx = x + torch.zeros(N, D, requires_grad=True)", "dx = x + x.new_zeros((N, D), dtype=torch.float64)",
+    "dx = x.roll(shifts=1, dims=0).roll(shifts=-1, dims=0)", "dx = x.clamp_min(0) + x.clamp_max(0)",
+    "dx = x + 0*np.squeeze(x[:1], axis=0)", "dx = np.transpose(x, axes=(1, 0)).T",
+    "dx = torch.tensordot(x, torch.eye(D), dims=([1], [0]))",
+    "dx = x + (torch.linalg.norm(x) - torch.sqrt((x*x).sum()))",
+])  # fmt: skip
+def test_torch_as_people_write_it(line):
+    assert tutor.check(squares(), line).verdict == "correct"
+
+
+@pytest.mark.parametrize(("line", "verdict", "says"), [
+    ("dx = x + (torch.linalg.norm(x, 2) - torch.sqrt((x*x).sum()))", "unreadable", "another norm"),
+    ("dx = torch.zeros_like(x)\ntorch.add.at(dx, 0, x)", "unreadable", "not a function"),
+    ("dx = torch.diag(x.sum(0), 30000)", "unreadable", "entries"),
+    ("h = int(inf)\ndx = x*h", "unreadable", "finite"),
+    ("dx[i, j] = x[i, j]*Sum(1, (q, 0, inf))", "unreadable", "finite"),
+    ("dx = x + x.var(5)", "wrong", "no axis 5"),
+])  # fmt: skip
+def test_what_is_not_so(line, verdict, says):
+    report = tutor.check(squares(), line)
+    assert report.verdict == verdict and any(says in found.reason for found in report.lines)
+
+
+@pytest.mark.parametrize("line", ["dw = 0e400", "dw = 0e9", "dw = 0"])
+def test_the_last_digit_of_zero_is_not_its_exponent(line):
+    ex = Exercise("product")
+    w, x = ex.parameter("w"), ex.input("x")
+    ex.loss("L", w * x)
+    ex.instance(w=2, x=3)
+    assert tutor.check(ex, line).lines[0].verdict == "wrong"
+
+
+def test_a_kink_by_rounding_is_named():
+    (line,) = tutor.check(on_a_kink(), "dw = 0").lines
+    assert line.verdict == "correct" and "on the kink w·x + b = y" in line.reason
+
+
+def guarded():
+    ex = Exercise("guarded")
+    N, M = ex.sizes("N M")
+    i = ex.indices(i=N)
+    ex.example(N=5, M=7)
+    w, y, x = ex.parameter("w", i), ex.input("y", i), ex.input("x", ex.indices(m=M))
+    z = ex.step("z", [i], w[i] * Piecewise((exp(x[i]), i < M), (0, True)))
+    ex.loss("L", Sum((z[i] - y[i]) ** 2, i) / 2)
+    return ex
+
+
+def test_a_part_that_has_a_value_at_some_sizes_only():
+    ex = guarded()
+    assert tutor.check(ex, "dz = z - y").lines[0].verdict == "correct"
+    first = tutor.check(ex, "# sizes: N=7, M=3\ndz = z - y\ndw = dz")
+    again = tutor.check(guarded(), "# sizes: N=7, M=3\ndz = z - y\ndw = dz")
+    assert [line.verdict for line in first.lines] == ["correct", "wrong"] and first.to_dict() == again.to_dict()
+    assert tutor.check(guarded(), "q = exp(x[:3])\ndq = q").verdict
+
+
+def test_what_an_exercise_is_told_later_counts():
+    ex = Exercise("step")
+    w, x, eta = ex.parameter("w"), ex.input("x"), ex.input("eta")
+    ex.loss("L", w * x)
+    ex.value("wn", [], w - eta * ex.gradient("w"))
+    assert tutor.check(ex, "dw = x").verdict == "correct"
+    ex.ask("wn")
+    assert tutor.check(ex, "wn = w - eta*dw").verdict == "correct"
+    ex.instance(w=1, x=2, eta=0.5)
+    assert tutor.check(ex, "wn = 0").verdict == "correct"
+
+
+def test_threads_have_their_own_digits():
+    seen = {}
+
+    def work(digits):
+        with torch.no_grad(), ManyDigits(digits) as many:
+            for _ in range(200):
+                third = many.read(many.exact(1) / 3)[0]
+            seen[digits] = abs(third * 3 - 1) < mpmath.mpf(10) ** (2 - digits)
+
+    before = mpmath.mp.dps
+    threads = [threading.Thread(target=work, args=(digits,)) for digits in (30, 200, 60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {30: True, 60: True, 200: True} and mpmath.mp.dps == before
+
+
+def test_a_path_that_cannot_be_opened(tmp_path):
+    for path in (Path("/nowhere.py"), tmp_path):
+        with pytest.raises(NotFoundError, match="cannot open"):
+            tutor.check(squares(), path)

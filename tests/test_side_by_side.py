@@ -1,0 +1,132 @@
+"""Draws computed side by side give what each gives alone, and a sheet costs no more than is counted."""
+
+import pytest
+import torch
+
+import tutor
+from tutor.checking import lines, precision
+from tutor.checking.check import read_answer
+from tutor.checking.interpret import Run
+from tutor.checking.lines import SheetJudge
+from tutor.symbolic.notation import sheet_form
+
+
+def judged(address: str, text: str) -> SheetJudge:
+    exercise = tutor.load(address)
+    return SheetJudge(exercise, read_answer(exercise, text), 0)
+
+
+def indexed(address: str) -> str:
+    """Every gradient with indices, as the tutor prints it."""
+    exercise = tutor.load(address)
+    ends = {q.name for q in exercise.ends}
+    made = [g for g in tutor.derive(exercise).gradients.values() if g.name not in ends]
+    return "\n".join(f"{sheet_form(g.entry, exercise)} = {sheet_form(g.expr, exercise)}" for g in made)
+
+
+SHEETS = {
+    "printed-softmax": ("softmax-regression", indexed),
+    "printed-embedding": ("embedding", indexed),
+    "printed-layer-norm": ("layer-norm", indexed),
+    "printed-attention": ("attention", indexed),
+    "printed-mlp": ("mlp", indexed),
+    "printed-classifier": ("image-classifier", indexed),
+    "gather": ("embedding", "demb[n,d] = 2*(E[t[n],d] - y[n,d])/(N*D)\n"
+               "dE[v,d] = Sum(demb[n,d]*KroneckerDelta(v, t[n]), n)"),
+    "limits": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\ndb[k] = Sum(dz[i,k], (i, 0, N - 1))"),
+    "scalars": ("linear-regression-batch", "dr[i] = r[i]/N\ndb = Sum(r[i], i)/N\na = db*2\n"
+                "dw[j] = Sum(X[i,j]*r[i], i)/N + a - 2*db"),
+    "piecewise": ("mlp", "dy_pred[n,i2] = 2*(y_pred[n,i2] - y[n,i2])/(N*D2)\n"
+                  "dh1[n,i1] = Sum(dy_pred[n,i2]*W2[i1,i2], i2)\n"
+                  "dz1[n,i1] = Piecewise((dh1[n,i1], z1[n,i1] > 0), (0, True))"),
+    "numbers": ("softmax-regression", "c = 2\ndz[i,k] = c*(p[i,k] - y[i,k])/(2*N)"),
+    "wrong": ("softmax-regression", "dz[i,k] = (p[i,k] + y[i,k])/N\ndW[j,k] = Sum(x[i,j]*dz[i,k], i)"),
+    "max": ("softmax-regression", "m[i] = MaxOver(z[i,k], k)\n"
+            "dz[i,k] = (exp(z[i,k] - m[i])/Sum(exp(z[i,l] - m[i]), l) - y[i,k])/N"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_draws_side_by_side_are_what_each_is_alone(name):
+    address, text = SHEETS[name]
+    judge = judged(address, text(address) if callable(text) else text)
+    instead = [judge._pinned(point) for point in judge.points]
+    together = judge._together(instead)
+    assert together is not None and len(together) == len(judge.points) > 2
+    for run, point in zip(together, judge.points, strict=True):
+        alone = Run(judge.outline, point, {}).execute()
+        assert not alone.failures and alone.values.keys() == run.values.keys()
+        for key, value in alone.values.items():
+            other = run.values[key]
+            if isinstance(value, torch.Tensor):
+                torch.testing.assert_close(other, value, rtol=1e-12, atol=1e-14)
+            else:
+                assert other == value
+
+
+NOT_TOGETHER = {
+    "torch-style": ("softmax-regression", "dz = (p - y)/N\ndW[j,k] = Sum(x[i,j]*dz[i,k], i)"),
+    "updates": ("softmax-regression", "dz[i,k] = p[i,k]/N\ndz[i,k] -= y[i,k]/N"),
+    "loops": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\nfor n in range(2):\n    a = 2"),
+    "several-names": ("linear-regression-batch", "dr[i] = r[i]/N\na, c, e, f, g, h, l, m = b"),
+    "unreadable": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\ndb[k] = Sum(dz[i,q], i)"),
+    "whole-tensor": ("softmax-regression", "dz[i,k] = (p - y)/N"),
+    "shape": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/x.shape[0]"),
+    "a-sum-of-all": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\nc = dz.sum()"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_TOGETHER)
+def test_what_a_hidden_axis_might_change_is_computed_draw_by_draw(name):
+    address, text = NOT_TOGETHER[name]
+    judge = judged(address, text)
+    assert judge._together([judge._pinned(point) for point in judge.points]) is None
+    assert len(judge.runs) == len(judge.points) > 2
+
+
+def test_a_mistake_that_shows_at_one_draw_only_is_found_side_by_side():
+    text = "dz[i,k] = (p[i,k] - y[i,k])/N\ndW[j,k] = Sum(Abs(x[i,j])*dz[i,k], i)"
+    assert tutor.check("softmax-regression", text).line("dW").verdict == "wrong"
+
+
+# -- what is counted ------------------------------------------------------------------------------------------------
+
+
+def test_many_wrong_lines_are_judged_and_the_first_ones_explained():
+    text = "\n".join(f"dW = x @ (p - {n}*y)" for n in range(3, 120))
+    report = tutor.check("softmax-regression", text)
+    assert {line.verdict for line in report} == {"wrong"} and len(report.lines) == 117
+    assert any("too many wrong lines" in note for note in report.notes)
+
+
+def test_a_few_wrong_lines_are_all_explained():
+    text = "\n".join(f"dz = {n}*(p - y)/N" for n in range(2, 12))
+    report = tutor.check("softmax-regression", text)
+    assert all(line.mistakes for line in report) and not report.notes
+
+
+def test_a_search_is_paid_by_the_sheet():
+    judge = judged("softmax-regression", "dz = (p + y)/N\ndW = x @ dz")
+    judge.report()
+    assert 0 < judge.searched <= lines.MANY_SEARCHED
+
+
+def test_lines_that_lose_their_digits_are_never_wrong_however_many():
+    sheet = [f"a{n} = (w + 1e12*{n + 1}) - 1e12*{n + 1}" for n in range(60)]
+    sheet += [f"dw = 2*(a{n}*x + b - y)*x" for n in range(60)]
+    judge = judged("linear-regression", "\n".join(sheet))
+    report = judge.report()
+    assert "wrong" not in {line.verdict for line in report}
+    assert judge._doubt.steps < 2 * precision.MOST_STEPS
+
+
+def test_wrong_lines_stay_wrong_when_noise_is_no_longer_afforded(monkeypatch):
+    monkeypatch.setattr(precision, "MOST_STEPS", 0)
+    report = tutor.check("linear-regression", "dw = 2*(y_pred - y)*x\ndw = 2*(y_pred + y)*x\ndb = 2*(y_pred - y)*b")
+    assert [line.verdict for line in report] == ["correct", "wrong", "wrong"]
+
+
+def test_what_a_line_reads_is_in_the_same_order_in_every_process():
+    given = [f"d{name} = {name}" for name in ("z", "e", "s", "p", "W", "b")]
+    judge = judged("softmax-regression", "\n".join([*given, "dx = dz + de + ds + dp + dW + db"]))
+    assert list(judge.outline.segments[-1].sources) == ["dW", "db", "de", "dp", "ds", "dz"]
