@@ -34,6 +34,7 @@ from tutor.shown import Shown
 from tutor.symbolic.functions import function_row
 from tutor.symbolic.indices import IndexTensor, Tensor, entry, free_indices, quantities_in, size, tensor
 
+MOST_CACHED = 4_000  # entries of an exercise's cache
 DOMAINS: dict[str, dict[str, bool]] = {
     "real": {"real": True},
     "positive": {"positive": True},
@@ -532,7 +533,10 @@ class Exercise(Shown):
     def cached(self, key: Any, make: Callable[[], Any]) -> Any:
         """What is computed from the definition, made once; whatever changes the definition forgets it."""
         if key not in self._cache:
-            self._cache[key] = make()
+            made = make()
+            if len(self._cache) >= MOST_CACHED:  # seeds, pinned sizes and helpers are endless
+                self._cache.clear()
+            self._cache[key] = made
         return self._cache[key]
 
     def _error(self, message: str) -> ExerciseError:
