@@ -128,6 +128,6 @@ def test_threads_have_their_own_digits():
 
 
 def test_a_path_that_cannot_be_opened(tmp_path):
-    for path in (Path("/nowhere.py"), tmp_path):
-        with pytest.raises(NotFoundError, match="cannot open"):
+    for path, says in ((Path("/nowhere.py"), "no sheet /nowhere.py: 'tutor start ID' makes one"), (tmp_path, "cannot open")):
+        with pytest.raises(NotFoundError, match=says):
             tutor.check(squares(), path)

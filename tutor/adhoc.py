@@ -33,7 +33,7 @@ from tutor.symbolic.indices import Tensor, entry, free_indices, quantities_in, r
 MAX_LENGTH = 2_000  # characters
 MAX_EXPONENT = 1_000
 MAX_BITS = 4_000  # of a number that powers of numbers make
-_MODULES = ("torch", "np", "numpy", "math", "sympy", "F")
+_LETTERS = ("F", "nn", "sp")  # names of modules that a formula may use for a number
 _ID = re.compile(r"\w+(-\w+)*(:[\w=,.+-]*)?")
 _MALFORMED = "this cannot be read: something is missing or left over here; a product needs its *, a bracket its partner"
 _CONSTANTS = {"pi": pi, "π": pi}
@@ -54,7 +54,7 @@ def _looks_like_an_id(text: str) -> bool:
     if not _ID.fullmatch(text):
         return False
     known = [e.id for e in entries()]
-    name = text.partition(":")[0]
+    name, _ = split_address(text)
     words = name.split("-")
     return name in known or bool(did_you_mean(name, known)) or ":" in text or any(len(word) > 3 for word in words)
 
@@ -187,7 +187,8 @@ class _Builder:
     def prepare(self, definition: _Definition) -> None:
         """Make the sizes, indices and parameters that the definition is the first to use."""
         arrays = [n for n in lang.walk(definition.value) if isinstance(n, lang.Subscript)]
-        bound = {i.name for n in lang.walk(definition.value) for i in _bound(n)}
+        sums = [n for n in lang.walk(definition.value) if isinstance(n, lang.Call) and _is_sum(n)]
+        bound = {i.name for n in sums for i in lang.bound(n)}
         labels = {
             *definition.indices, *bound,
             *(i.name for a in arrays for item in a.items for i in lang.walk(item) if isinstance(i, lang.Name)),
@@ -260,7 +261,7 @@ class _Builder:
         name = node.name
         if name in self.symbols or name in _CONSTANTS or name in self.exercise.size_symbols:
             return
-        if name in _MODULES and name != "F":
+        if name in lang.MODULES and name not in _LETTERS:
             raise _refusal(node, f"{name} alone is nothing here: write a function, as {name}.exp(x)")
         self.symbols[name] = self._guard(node, lambda: self.exercise.parameter(name))
 
@@ -413,10 +414,7 @@ class _Builder:
         """`exp` for exp, torch.exp, np.exp."""
         if isinstance(node, lang.Name):
             return node.name
-        base: Any = node
-        while isinstance(base, lang.Attribute):
-            base = base.value
-        if isinstance(node, lang.Attribute) and isinstance(base, lang.Name) and base.name in _MODULES:
+        if isinstance(node, lang.Attribute) and lang.is_module(node):
             return node.name
         name = node.name if isinstance(node, lang.Attribute) else "f"
         raise _refusal(node, f"only functions are called: write {name}(x), not x.{name}()")
@@ -429,7 +427,7 @@ class _Builder:
         return [self.value(a) for a in node.arguments]
 
     def summed(self, node: lang.Call, name: str) -> Expr:
-        over = _bound(node)
+        over = [a for a in node.arguments[1:] if isinstance(a, lang.Name)]  # over the whole axis: without limits
         if not over or len(over) != len(node.arguments) - 1:
             raise _refusal(node, "a sum names its index: Sum(x[i]*w[i], i)")
         body = self.value(node.arguments[0])
@@ -462,11 +460,8 @@ class _Builder:
         return KroneckerDelta(*(self.indices[a.name] for a in given))  # type: ignore[attr-defined]
 
 
-def _bound(node: lang.Expression) -> list[lang.Name]:
-    """The indices that `Sum(body, i, j)` binds."""
-    if isinstance(node, lang.Call) and isinstance(node.function, lang.Name) and node.function.name == "Sum":
-        return [a for a in node.arguments[1:] if isinstance(a, lang.Name)]
-    return []
+def _is_sum(node: lang.Call) -> bool:
+    return isinstance(node.function, lang.Name) and node.function.name == "Sum"
 
 
 def _is_plain(expr: Expr) -> bool:

@@ -271,11 +271,11 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_sh
 
     A sheet with several such lines gets a report for each; as JSON they are a list.
     """
-    from tutor.answers.documents import kind_of
-    from tutor.checking.sheets import check_sheets, sheet_text
+    from tutor.answers import documents
+    from tutor.checking.sheets import check_sheets
 
-    kind = kind_of(sheet)
-    reports = check_sheets(sheet_text(sheet), exercise, kind, seed=seed, lenient_shapes=lenient_shapes)
+    kind = documents.kind_of(sheet)
+    reports = check_sheets(documents.read(sheet), exercise, kind, seed=seed, lenient_shapes=lenient_shapes)
     if as_json:
         found = [report.to_dict() for report in reports]
         deliver(_dumped(found[0] if len(found) == 1 else found))

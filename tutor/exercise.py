@@ -240,6 +240,10 @@ class Exercise(Shown):
         base = name[1:]
         return base if name[:1] == "d" and base in self.quantities and name not in self.quantities else None
 
+    def answer_name(self, name: str) -> str:
+        """What a learner writes for an asked quantity: `dW` for W, a value by its own name."""
+        return name if self[name].kind == "value" else f"d{name}"
+
     def gradient_quantity(self, quantity: Quantity) -> Quantity:
         """`dW`, shaped and indexed like `W`; for an output it is the upstream gradient."""
         kind = "upstream" if quantity.kind == "output" else "gradient"

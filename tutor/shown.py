@@ -5,7 +5,19 @@ The views read results and know how; a result only says which view is its own. V
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
+
+
+def shown_shape(numbers: Iterable[int]) -> str:
+    """`(3, 2)`, `(3,)` or `()`, as torch prints shapes; for sizes with names see `symbolic.notation.shape_text`."""
+    return str(tuple(numbers))
+
+
+def has_shape(numbers: Iterable[int]) -> str:
+    """`has shape (3, 2)`, or `is a number`."""
+    numbers = tuple(numbers)
+    return f"has shape {shown_shape(numbers)}" if numbers else "is a number"
 
 
 class Shown:

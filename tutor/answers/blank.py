@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tutor.catalogue import is_path, load, split_address
 from tutor.errors import UsageError
-from tutor.symbolic.notation import SheetWriter
+from tutor.symbolic.notation import SheetWriter, shape_text
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise, Quantity
@@ -73,33 +73,24 @@ def blank(exercise: Exercise, command: str = "") -> str:
         *([f"#     {command}"] if command else []),
         "",
     ]
-    lines += [f"{_asked(exercise, name)} = ..." for name in exercise.asked]
+    lines += [f"{exercise.answer_name(name)} = ..." for name in exercise.asked]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _program(exercise: Exercise) -> list[str]:
     writer = SheetWriter(exercise)
     given = [q for q in exercise if q.is_leaf]
-    rows = [(writer.write(q.entry), _shape(q), _domain(q)) for q in given]
+    rows = [(writer.write(q.entry), shape_text(q.shape), _domain(q)) for q in given]
     rows += [
-        (f"{writer.write(q.entry)} = {writer.write(q.expr)}", _shape(q), "")
+        (f"{writer.write(q.entry)} = {writer.write(q.expr)}", shape_text(q.shape), "")
         for q in exercise.forward
         if q.expr is not None
     ]
     upstream = [exercise.gradient_quantity(q) for q in exercise.ends if q.kind == "output"]
-    rows += [(writer.write(q.entry), _shape(q), "given from above") for q in upstream]
+    rows += [(writer.write(q.entry), shape_text(q.shape), "given from above") for q in upstream]
     wide = min(max(len(row[0]) for row in rows), 70)
     return [f"{formula.ljust(wide)}   {shape}   {domain}".rstrip() for formula, shape, domain in rows]
 
 
 def _domain(q: Quantity) -> str:
     return "" if q.domain == "real" else f"integers below {q.below}" if q.domain == "index" else q.domain
-
-
-def _shape(q: Quantity) -> str:
-    sizes = [SheetWriter().write(s) for s in q.shape]
-    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
-
-
-def _asked(exercise: Exercise, name: str) -> str:
-    return name if exercise[name].kind == "value" else f"d{name}"

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers import language as lang
 from tutor.answers import python
 from tutor.answers.latex_regions import is_latex, regions
-from tutor.errors import ReadingError
+from tutor.errors import NotFoundError, ReadingError
 
 if TYPE_CHECKING:
     from tutor.answers.latex import Reader
@@ -30,15 +31,37 @@ SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".ipynb": "notebook", ".
 _PYTHON = ("", "py", "python", "python3", "torch", "pytorch", "numpy")
 _LATEX = ("latex", "tex", "math", "katex")
 _FENCE = re.compile(r"[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?P<language>[\w+-]*)[^`\n]*$")
-_HEADER = re.compile(r"^\s*(?:<!--|#|%)\s*(?P<key>exercise|sizes)\s*[:：]\s*(?P<value>.*?)\s*(?:-->\s*)?$")
+_HEADER = re.compile(rf"^\s*(?:<!--|#|%)\s*{python.HEADER}(?:-->\s*)?$")
 _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
 
 
-def kind_of(name: str) -> str | None:
+def read(sheet: str | Path) -> str:
+    """The text of a file, or of stdin for `-`; no more of it is read than can be a sheet."""
+    limit = most(kind_of(sheet))
+    try:
+        if sheet == "-":
+            source = sys.stdin.buffer.read(limit)
+        else:
+            with Path(sheet).open("rb") as file:
+                source = file.read(limit)
+    except FileNotFoundError:
+        raise NotFoundError(f"no sheet {sheet}: 'tutor start ID' makes one, and - reads from stdin") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NotFoundError(f"cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin") from None
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        column = error.start - source.rfind(b"\n", 0, error.start)
+        raise ReadingError(f"{sheet} is not text in UTF-8: save it as UTF-8", line, column) from None
+
+
+def kind_of(name: str | Path) -> str | None:
     """How a file of that name is written; None where its text has to say."""
-    return SUFFIXES.get(PurePath(name).suffix.lower())
+    return SUFFIXES.get(Path(name).suffix.lower())
 
 
 def most(kind: str | None) -> int:
@@ -154,7 +177,7 @@ class _Assembly:
 
     def _of_interest(self, statements: list[lang.Statement]) -> list[lang.Statement]:
         """In a notebook, cells that give nothing that is judged may hold other code: plots, training."""
-        if any(self._is_judged(name) for statement in statements for name in _targets(statement)):
+        if any(self._is_judged(name) for statement in statements for name in _names_given(statement)):
             return statements
         for statement in statements:
             if isinstance(statement, lang.Unreadable):
@@ -167,25 +190,13 @@ class _Assembly:
         return known or self.exercise.differentiated(name) is not None or name.startswith(("dL_d", "grad_"))
 
 
-def _targets(statement: lang.Statement) -> Iterator[str]:
-    """Names that a statement gives a value; `dW` for `W.grad`."""
-    targets: Iterable[Any] = ()
-    if isinstance(statement, lang.Unreadable):
-        name = statement.target or ""
-        yield "d" + name.removesuffix(".grad") if name.endswith(".grad") else name
-    elif isinstance(statement, lang.Assign):
-        targets = (p for t in statement.targets for p in (t.items if isinstance(t, lang.Sequence) else (t,)))
-    elif isinstance(statement, lang.Update):
-        targets = (statement.target,)
-    elif isinstance(statement, lang.Loop):
-        for inner in statement.body:
-            yield from _targets(inner)
-    for target in targets:
-        base = lang.root(target)
-        if isinstance(base, lang.Attribute) and isinstance(base.value, lang.Name):
-            yield "d" + base.value.name
-        elif isinstance(base, lang.Name):
-            yield base.name
+def _names_given(statement: lang.Statement) -> Iterator[str]:
+    """Names that a statement, or one inside it, gives a value or would have; `dW` for `W.grad`."""
+    for inner in lang.flat([statement]):
+        if isinstance(inner, lang.Unreadable):
+            yield lang.gradient_name(inner.target or "")
+            yield from (lang.gradient_name(each.name) for each in inner.touched)
+        yield from (name for target in lang.targets(inner) if (name := lang.variable(lang.root(target))))
 
 
 def _lines(block: Block) -> lang.Sheet:

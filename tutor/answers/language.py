@@ -5,9 +5,11 @@ Plain data. A reader (`python.py`, later others) makes it, `checking/interpret.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+MODULES = ("torch", "np", "numpy", "F", "math", "sympy", "sp", "nn")
 
 # -- expressions --------------------------------------------------------------------------------
 
@@ -128,6 +130,33 @@ def walk(node: Expression) -> Iterator[Expression]:
         stack.extend(reversed(list(parts(node))))
 
 
+def bound(call: Call) -> Iterator[Name]:
+    """The indices that a sum binds: i and k in `Sum(f, i, (k, 0, K - 1))`."""
+    for argument in call.arguments[1:]:
+        first = argument.items[0] if isinstance(argument, Sequence) and argument.items else argument
+        if isinstance(first, Name):
+            yield first
+
+
+def is_module(node: Expression) -> bool:
+    """Whether `torch.nn.functional` or the like is called on, and not a value."""
+    while isinstance(node, Attribute):
+        node = node.value
+    return isinstance(node, Name) and node.name in MODULES
+
+
+def variable(node: Expression) -> str | None:
+    """The variable that an expression names: `dW` for `W.grad`, `W` for `W.data`; None for anything else."""
+    if isinstance(node, Attribute) and isinstance(node.value, Name) and node.name in ("grad", "data"):
+        return gradient_name(f"{node.value.name}.grad") if node.name == "grad" else node.value.name
+    return node.name if isinstance(node, Name) else None
+
+
+def gradient_name(written: str) -> str:
+    """`dW` for `W.grad`; any other name as it is."""
+    return "d" + written.removesuffix(".grad") if written.endswith(".grad") else written
+
+
 # -- statements ---------------------------------------------------------------------------------
 
 
@@ -175,12 +204,26 @@ class Loop(Statement):
     body: list[Statement]
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A name that a refused line would give a value anew (`given`), or change.
+
+    `labels` are the indices of a left side `dz[i, k]`; what a def assigns may be its own (`inside`).
+    """
+
+    name: str
+    given: bool = False
+    inside: bool = False
+    labels: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Unreadable(Statement):
-    """A line that is not in the language: why, and the name it would have given a value."""
+    """A line or a block that is not in the language: why, the name it gives a value, and all that it touches."""
 
     reason: str
     target: str | None = None
+    touched: tuple[Touched, ...] = ()
 
 
 @dataclass
@@ -204,3 +247,20 @@ def root(node: Expression) -> Expression:
     while isinstance(node, Subscript) or (isinstance(node, Attribute) and node.name != "grad"):
         node = node.value
     return node
+
+
+def targets(statement: Statement) -> Iterator[Expression]:
+    """What a statement assigns to, `a` and `b` of `a, b = ...` one by one: `dW`, `W.grad`, `dC[ix]`."""
+    if isinstance(statement, Assign):
+        for target in statement.targets:
+            yield from target.items if isinstance(target, Sequence) else (target,)
+    elif isinstance(statement, Update):
+        yield statement.target
+
+
+def flat(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Every statement in its order, those inside loops after their loop."""
+    for statement in statements:
+        yield statement
+        if isinstance(statement, Loop):
+            yield from flat(statement.body)

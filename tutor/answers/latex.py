@@ -69,11 +69,8 @@ class Reader:
     def given(self, statements: Iterable[lang.Statement]) -> None:
         """Lines written in another way, which later formulas may read."""
         for statement in statements:
-            for target in statement.targets if isinstance(statement, lang.Assign) else ():
-                base = lang.root(target)
-                name = base.name if isinstance(base, lang.Name) else ""
-                if isinstance(base, lang.Attribute) and isinstance(base.value, lang.Name):
-                    name = f"d{base.value.name}"
+            for target in lang.targets(statement) if isinstance(statement, lang.Assign) else ():
+                name = lang.variable(lang.root(target))
                 if name:
                     self.names.define(name, None)
 
@@ -423,16 +420,11 @@ class _One:
 
 
 def _bound(node: lang.Expression) -> Iterator[str]:
-    """The indices that a sum binds."""
-    if (
-        isinstance(node, lang.Call)
-        and isinstance(node.function, lang.Name)
-        and node.function.name in REDUCTIONS.values()
-    ):
-        for argument in node.arguments[1:]:
-            first = argument.items[0] if isinstance(argument, lang.Sequence) else argument
-            if isinstance(first, lang.Name):
-                yield first.name
+    """The indices that a node binds, where it is a sum."""
+    function = node.function if isinstance(node, lang.Call) else None
+    if isinstance(function, lang.Name) and function.name in REDUCTIONS.values():
+        assert isinstance(node, lang.Call)
+        yield from (index.name for index in lang.bound(node))
 
 
 def _free(node: lang.Expression, name: str) -> Iterator[lang.Expression]:

@@ -10,11 +10,12 @@ import keyword
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tutor.answers import language as lang
+from tutor.answers.touched import touched
 from tutor.errors import ReadingError
 
 MAX_LENGTH = 100_000  # characters in a file
@@ -58,7 +59,8 @@ _CONTROL = re.compile(
 )
 _DIGITS = re.compile(rf"\d[\d_]{{{MAX_DIGITS},}}")
 _GLUED = re.compile(r"(?<![\w.])((?>\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?))([^\W\d]\w*)")
-_HEADER = re.compile(r"^\s*#\s*(exercise|sizes)\s*[:：]\s*(.*?)\s*$")
+HEADER = r"(?P<key>exercise|sizes)\s*[:：]\s*(?P<value>.*?)\s*"  # after the mark of a comment
+_HEADER = re.compile(rf"^\s*#\s*{HEADER}$")
 _ID = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_=,.+-]+)?")
 _SIZE = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(\d{1,7})\s*(?:,|;|\s|$)\s*")
 _SPACED = re.compile(r"[\w)\]]\s*$")
@@ -108,7 +110,7 @@ def read_lines(lines: list[str], before: int) -> lang.Sheet:
 
 
 def _divide(lines: list[str]) -> list[tuple[int, int]]:
-    starts = [n for n, line in enumerate(lines) if (found := _HEADER.match(line)) and found[1] == "exercise"]
+    starts = [n for n, line in enumerate(lines) if (found := _HEADER.match(line)) and found["key"] == "exercise"]
     if len(starts) < 2:
         return [(0, len(lines))]
     return list(zip([0, *starts[1:]], [*starts[1:], len(lines)], strict=True))
@@ -286,16 +288,16 @@ class _Reader:
             found = _HEADER.match(line)
             if not found:
                 continue
-            if found[1] == "exercise":
-                if not _ID.fullmatch(found[2]):
+            if found["key"] == "exercise":
+                if not _ID.fullmatch(found["value"]):
                     reason = (
                         "an exercise is named by its id, as '# exercise: mlp:layers=3'; a file is given by --exercise"
                     )
                     sheet.statements.append(lang.Unreadable(number, 1, line.strip()[:200], 1, reason))
                 else:
-                    sheet.exercise = found[2]
+                    sheet.exercise = found["value"]
             else:
-                self._sizes(number, line, found[2], sheet)
+                self._sizes(number, line, found["value"], sheet)
 
     def _sizes(self, number: int, line: str, given: str, sheet: lang.Sheet) -> None:
         position = 0
@@ -365,10 +367,12 @@ class _Reader:
             head.body = inner
             return [head]
 
-        return self._guarded(line, read)
+        return self._guarded(line, read, body)
 
-    def _guarded(self, line: _Line, read: Callable[[], list[lang.Statement]]) -> list[lang.Statement]:
-        """What `read` makes, or the line as unreadable."""
+    def _guarded(
+        self, line: _Line, read: Callable[[], list[lang.Statement]], body: Sequence[_Line] = ()
+    ) -> list[lang.Statement]:
+        """What `read` makes, or the line as unreadable, with all that it and its block would have done."""
         if line.error is None:
             try:
                 return read()
@@ -379,7 +383,11 @@ class _Reader:
             place = line.place(row, column)
         target = _TARGET.match(line.code)
         raw = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line.raw)[:200]
-        return [lang.Unreadable(*place, raw, line.indent + 1, reason, target[1] if target else None)]
+        found = touched([(each.indent, each.code) for each in (line, *body)], line.error is None)
+        if target and all(each.name != target[1] for each in found):
+            found.append(lang.Touched(target[1], given=True))  # dW == ..., dW: ...
+        name = target[1] if target else found[0].name if found else None
+        return [lang.Unreadable(*place, raw, line.indent + 1, reason, name, tuple(found))]
 
 
 def _parse(line: _Line, code: str) -> list[ast.stmt]:

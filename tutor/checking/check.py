@@ -15,15 +15,16 @@ from torch import Tensor
 
 from tutor.answers import documents
 from tutor.answers import language as lang
+from tutor.catalogue import split_address
 from tutor.checking import mistakes
 from tutor.checking.cells import in_cells
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
-from tutor.checking.outline import Meaning, Names
+from tutor.checking.outline import Meaning, names_of
 from tutor.checking.report import Report, Sentence
 from tutor.checking.truth import Point, points
-from tutor.errors import NotFoundError, ReadingError, UsageError
+from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
 from tutor.numeric.compare import DOUBLE, SINGLE
 from tutor.numeric.sample import Instance, checked_seed
@@ -75,44 +76,26 @@ def check_tensors(instance: Any, tensors: Mapping[str, Any], *, lenient_shapes: 
 def read_answer(exercise: Exercise, answer: str | Path, kind: str | None = None) -> lang.Sheet:
     """The sheet for an exercise; what cannot be read at all becomes one unreadable line."""
     try:
-        kind = documents.kind_of(answer.name) if isinstance(answer, Path) else kind
-        parts = documents.parts(_text(answer, documents.most(kind)), kind)
+        if isinstance(answer, Path):
+            answer, kind = documents.read(answer), documents.kind_of(answer)
+        parts = documents.parts(answer, kind)
         sheet = _chosen(exercise, parts).sheet(exercise)
     except ReadingError as error:
         return lang.Sheet([lang.Unreadable(error.line, error.column, "", 1, error.message)])
-    if sheet.exercise and _family(sheet.exercise) != exercise.name:
+    if sheet.exercise and split_address(sheet.exercise)[0] != exercise.name:
         sheet.notes.insert(0, f"the sheet is for {sheet.exercise}, and is judged as {exercise.id}")
     return sheet
-
-
-def _text(answer: str | Path, most: int) -> str:
-    if isinstance(answer, str):
-        return answer
-    try:
-        with answer.open("rb") as file:
-            held = file.read(most)  # no more than can be a sheet
-    except OSError as error:
-        raise NotFoundError(f"cannot open {answer}: {error.strerror}; give the path of a sheet") from None
-    try:
-        return held.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = held[: error.start].count(b"\n") + 1
-        raise ReadingError("the file is not UTF-8 text: save it as UTF-8", line) from None
 
 
 def _chosen(exercise: Exercise, parts: list[documents.Part]) -> documents.Part:
     """The part for this exercise; the only one, whatever its header says."""
     if len(parts) == 1:
         return parts[0]
-    named = [part for part in parts if part.exercise]
+    named = [(part.exercise, part) for part in parts if part.exercise]
     return next(
-        (part for part in named if part.exercise in (exercise.id, exercise.name)),
-        next((part for part in named if _family(part.exercise) == exercise.name), parts[0]),
+        (part for name, part in named if name in (exercise.id, exercise.name)),
+        next((part for name, part in named if split_address(name)[0] == exercise.name), parts[0]),
     )
-
-
-def _family(address: str | None) -> str:
-    return (address or "").split(":")[0]
 
 
 # -- tensors and functions ------------------------------------------------------------
@@ -125,6 +108,7 @@ class ValueJudge(Judge):
         self, exercise: Exercise, answers: list[Mapping[str, Any]], draws: list[Point], seed: int, lenient: bool
     ):
         given = [_answers(exercise, answer) for answer in answers]
+        self.kinked = given.pop() if len(given) > len(draws) else None  # at the draw on kinks
         single = any(isinstance(v, Tensor) and v.dtype in (torch.float32, torch.float16, torch.bfloat16)
                      for answer in given for v in answer.values())  # fmt: skip
         super().__init__(exercise, seed, lenient, draws, SINGLE if single else DOUBLE)
@@ -148,10 +132,13 @@ class ValueJudge(Judge):
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
             return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of or meaning.name}))
         if any(value is None for value in given):
-            return Judgement("unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is not a tensor"}))
+            return Judgement(
+                "unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is no real tensor"})
+            )
         how = self.outcome(meaning, given)
         if how == "equal":
-            return Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given[0], given[0])
+            remark = self._on_kinks(meaning, given[0])
+            return remark or Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given[0], given[0])
         if how == "unknown":
             return Judgement("undecided", Sentence("no-truth"), given[0], blameless=True)
         kinked = self.other_subgradient(meaning, given)
@@ -174,10 +161,21 @@ class ValueJudge(Judge):
                 cases.append(mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known))
         return self.wrong(meaning, how, cases, given)
 
+    def _on_kinks(self, meaning: Meaning, value: Tensor | None) -> Judgement | None:
+        """What a function's gradient is on kinks, where it is true elsewhere."""
+        kinked = self.points.kinked
+        given = _detached(self.kinked.get(meaning.name)) if self.kinked is not None else None
+        if given is None or kinked is None or self._same(meaning, given, kinked) != "different":
+            return None
+        side = self.sides(meaning, given, kinked)
+        if side == "outside":
+            return self.wrong_on_kink(meaning, kinked, given, "kink-outside")
+        return self.on_kink(meaning, kinked, value, value, "kink") if side == "subgradient" else None
+
 
 def _answers(exercise: Exercise, answer: Mapping[str, Any]) -> dict[str, Any]:
     """{"W": ..} and {"dW": ..} both name the gradient with respect to W."""
-    names: Names = exercise.cached("names", lambda: Names(exercise))
+    names = names_of(exercise)
     made = {}
     for name, value in answer.items():
         meaning = names.meaning(str(name))
@@ -202,8 +200,9 @@ def _check_function(exercise: Exercise, function: Callable[..., Any], seed: int,
     draws = points(exercise, seed)
     run = _as_function(exercise, function)
     answers = []
-    for point in draws:
-        made = run(point.instance)
+    kinked = draws.kinked
+    for point in draws if kinked is None or kinked in draws else [*draws, kinked]:
+        made = run(point.instance.clone())  # what it changes is its own
         if not isinstance(made, Mapping):
             raise UsageError(f'the function returns {type(made).__name__}: return {{"W": dW, ...}}')
         answers.append(made)

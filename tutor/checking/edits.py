@@ -33,7 +33,6 @@ from tutor.checking.rewriting import (
     everywhere,
     foreign,
     is_dim,
-    is_module,
     like,
     method,
     named,
@@ -339,7 +338,7 @@ def _wrapped(s: Search, p: Place) -> Offer:
     plain = _is_atom(p.node) or isinstance(p.node, (lang.Binary, lang.Unary))
     if not plain or isinstance(p.node, lang.Number) or _is_size(s, p.node):
         return
-    in_torch = any(is_module(q.node) for q in s.line.order if isinstance(q.node, lang.Attribute))
+    in_torch = any(lang.is_module(q.node) for q in s.line.order if isinstance(q.node, lang.Attribute))
     for name in s.functions:
         function = attribute(named("torch"), name) if in_torch else named(name)
         yield lang.Call(0, 0, 0, function, (p.node,), ())
@@ -409,7 +408,7 @@ def _axes(s: Search, p: Place) -> Offer:
     if not isinstance(node, lang.Call) or called(node) not in DIMS or called(node) in INDEX_FUNCTIONS:
         return
     function, name = node.function, called(node)
-    owner = function.value if isinstance(function, lang.Attribute) and not is_module(function.value) else None
+    owner = function.value if isinstance(function, lang.Attribute) and not lang.is_module(function.value) else None
     if owner is None and not node.arguments:
         return
     skip = 0 if owner is not None else 1
@@ -465,7 +464,7 @@ def _unsummed(s: Search, p: Place) -> Offer:
         elif node.arguments:
             yield node.arguments[0]
     elif name in REDUCE or name in ("unsqueeze", "squeeze", "flatten", "clone", "outer", "view", "reshape"):
-        if isinstance(node.function, lang.Attribute) and not is_module(node.function.value):
+        if isinstance(node.function, lang.Attribute) and not lang.is_module(node.function.value):
             yield node.function.value
         elif node.arguments:
             yield node.arguments[0]
@@ -695,7 +694,7 @@ def _restored_at(s: Search, p: Place) -> Iterator[tuple[Any, Edit]]:
     """(how far-fetched it is, the edit)"""
     if isinstance(p.node, lang.Number) and isinstance(p.parent, lang.Unary):
         return  # -4 is one number
-    slope = None if isinstance(p.node, lang.Attribute) and is_module(p.node) else s.slope(p)
+    slope = None if isinstance(p.node, lang.Attribute) and lang.is_module(p.node) else s.slope(p)
     if slope is None:
         return
     if slope.vanishing and not _is_constant(s, p.node):

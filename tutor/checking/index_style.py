@@ -453,12 +453,8 @@ class IndexStyle:
 
     def _bound_by(self, node: lang.Call) -> list[str]:
         """The indices a sum binds: `Sum(f, i, k)`, `Sum(f, (i, 0, N - 1))`."""
-        bound = []
-        for argument in node.arguments[1:]:
-            first = argument.items[0] if isinstance(argument, lang.Sequence) and argument.items else argument
-            if isinstance(first, lang.Name) and not (first.name in self.run.variables and self._is_value(first.name)):
-                bound.append(first.name)
-        return bound
+        names = (index.name for index in lang.bound(node))
+        return [name for name in names if not (name in self.run.variables and self._is_value(name))]
 
     def _reduced(self, node: lang.Call, how: str) -> Named:
         if not node.arguments or node.named:

@@ -17,7 +17,7 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.checking import library, refusals
 from tutor.checking.library import FLOAT, Kind, Limits, Pair, Refusal, TorchRefuses
-from tutor.checking.outline import MODULES, Outline, Unit, elementwise
+from tutor.checking.outline import Outline, Unit, elementwise
 from tutor.checking.report import Repair
 from tutor.errors import ReadingError, did_you_mean
 
@@ -135,6 +135,8 @@ class Run:
         failure = self._attempt(unit)
         if failure is not None:
             self.failures[unit.position] = failure
+            if failure.kind == "unreadable":
+                self._lose_aliases(unit, failure)
             for touch in unit.touches:
                 self.variables[touch.name] = failure
                 self.values[touch.name, unit.position] = failure
@@ -192,6 +194,14 @@ class Run:
             # our own bug is ours: undecided, never wrong
             return Failure("fault", f"our own fault ({type(error).__name__})", statement.line, statement.column)
         return None
+
+    def _lose_aliases(self, unit: Unit, failure: Failure) -> None:
+        """What cannot be read may have changed a tensor that has another name as well."""
+        changed = [self.variables.get(touch.name) for touch in unit.touches if touch.how == "update"]
+        places = {value.untyped_storage().data_ptr() for value in changed if isinstance(value, Tensor)}
+        for name, value in self.variables.items() if places else ():
+            if isinstance(value, Tensor) and value.untyped_storage().data_ptr() in places:
+                self.variables[name] = failure
 
     def _look_for_aliases(self, unit: Unit) -> None:
         for touch in unit.touches:
@@ -551,7 +561,7 @@ class Run:
         while isinstance(node, lang.Attribute):
             parts.append(node.name)
             node = node.value
-        if not isinstance(node, lang.Name) or node.name not in MODULES:
+        if not isinstance(node, lang.Name) or node.name not in lang.MODULES:
             return None
         # a tensor may be called F; F.one_hot is the module's all the same
         tensors = not parts or parts[-1] in _ATTRIBUTES or parts[-1] in library.METHOD or parts[-1] in ("grad", "data")

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from tutor.checking import library, mistakes
-from tutor.checking.outline import Meaning, Names
-from tutor.checking.report import REASONS, Entry, LineReport, Mistake, Repair, Report, Sentence
+from tutor.checking.outline import Meaning, names_of
+from tutor.checking.report import Entry, LineReport, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, Points
 from tutor.exercise import Exercise
 from tutor.numeric import compare
 from tutor.numeric.compare import DOUBLE, Tolerance
+from tutor.shown import has_shape, shown_shape
 
 JUDGED = ("gradient", "local", "value")
 KINKED = 1e-3  # a step of 1e-7 changes smooth gradients by less, of the largest
@@ -86,7 +87,7 @@ class Judge:
         self.exercise, self.seed, self.lenient = exercise, seed, lenient
         self.points = draws if isinstance(draws, Points) else Points(draws)
         self.tolerance = tolerance
-        self.names: Names = exercise.cached("names", lambda: Names(exercise))
+        self.names = names_of(exercise)
         self.extra: dict[str, dict[int, Tensor]] = {}  # gradients of the learner's own quantities, by draw
         self.judged: list[Judged] = []
         self._walks: dict[int, tuple[Mapping[str, Tensor], dict[str, Tensor]]] = {}  # id of a point -> R, and the walk
@@ -135,9 +136,10 @@ class Judge:
         if how == "finite" and point.on_kinks and self.sides(meaning, given, point) == "elsewhere":
             return "unknown"  # a 0 in the numbers of this draw, not the kink
         if meaning.kind == "local" and how in ("shape", "different"):
-            diagonal = point.elementwise_local(meaning.of, meaning.by)
-            if diagonal is not None and compare.same(given, diagonal, lambda: None, self.tolerance) == "equal":
-                return "equal"
+            for form in (true, *point.compact_locals(meaning.of, meaning.by)):
+                full = spread(given, form)
+                if full is not None and compare.same(full, form, lambda: None, self.tolerance) == "equal":
+                    return "equal"
         if how == "shape" and self.lenient and given.squeeze().shape == true.squeeze().shape:
             return compare.same(given.reshape(true.shape), true, lambda: point.scale(meaning), self.tolerance)
         return how
@@ -179,7 +181,7 @@ class Judge:
     def on_kink(self, meaning: Meaning, point: Point, given: Tensor | None, true: Tensor | None, id: str) -> Judgement:
         """Right, with what torch takes on the kink."""
         sentence = self.kink_sentence(meaning, point, id)
-        found = Mistake("kink", sentence.render(REASONS), sentence.params)
+        found = sentence.as_mistake("kink")
         return Judgement("correct", sentence, given, true, mistakes=(found,))
 
     def kink_sentence(self, meaning: Meaning, point: Point, id: str) -> Sentence:
@@ -188,11 +190,20 @@ class Judge:
         from tutor.symbolic.notation import Writer
 
         found = hit(self.exercise, point.values, point.sizes)
-        near = [k for k in found if meaning.of in self.exercise[k.quantity].reads] or found
+        near = [k for k in found if meaning.of in self.exercise[k.quantity].reads]
+        near = near or [k for k in found if k.quantity in self._after(meaning.of)] or found
         write = Writer(self.exercise).write
         zero = " and ".join(f"{write(left)} = {write(right)}" for left, right in (k.sides for k in near[:2]))
         takes = "; ".join(dict.fromkeys(torch_takes(k.node) for k in near[:2]))
         return Sentence(id, {"what": WHAT[meaning.kind], "zero": zero, "takes": takes})
+
+    def _after(self, name: str) -> set[str]:
+        """The forward quantities that hang on one."""
+        reached = {name}
+        for q in self.exercise.forward:
+            if q.reads & reached:
+                reached.add(q.name)
+        return reached - {name}
 
     def follows(
         self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], draws: list[int]
@@ -273,15 +284,15 @@ class Judge:
         fault = mistakes.Fault(self.exercise, meaning.name, meaning.of, what, cases)
         if how == "shape":
             assert first is not None and true is not None
-            params = {"shape": show(first.shape), "name": meaning.name, "expected": show(true.shape)}
             found = list(self._same_values_another_shape(meaning, cases)) or mistakes.find(fault)
-            return replace(base, sentence=Sentence("shape", params), mistakes=tuple(found))
+            return replace(base, sentence=other_shape(meaning, first, true), mistakes=tuple(found))
         if how == "finite":
             return replace(base, sentence=Sentence("not-finite", {"what": what}))
         found = mistakes.find(fault)
         if first is not None and self._same(meaning, first, self.points[0]) == "equal":
             sizes = ", ".join(f"{name}={extent}" for name, extent in self.points[0].sizes.items())
-            base = replace(base, sentence=Sentence("coincides" if sizes else "differs", {"what": what, "sizes": sizes}))
+            where = f"{sizes}, and not in general" if sizes else "some values, and not in general"
+            base = replace(base, sentence=Sentence("elsewhere", {"what": what, "sizes": sizes, "where": where}))
         own = true is not None and bool(cases) and not torch.equal(cases[0].true, true)
         return replace(base, mistakes=tuple(found), **self._ratio(fault, found, what, own))
 
@@ -301,7 +312,7 @@ class Judge:
     def wrong_on_kink(self, meaning: Meaning, point: Point, given: Tensor | None, id: str) -> Judgement:
         """Right but on the kink: the figures are those of this draw."""
         sentence = self.kink_sentence(meaning, point, id)
-        found = Mistake("kink", sentence.render(REASONS), sentence.params)
+        found = sentence.as_mistake("kink")
         return Judgement("wrong", sentence, given, self.true(meaning, point), mistakes=(found,))
 
     def _ratio(self, fault: mistakes.Fault, found: list[Mistake], what: str, own: bool = False) -> dict[str, Any]:
@@ -309,9 +320,9 @@ class Judge:
         if fault.ratios is None or fault.factor is None:
             return {}
         causes = " and ".join(m.message for m in found if m.id in ("factor", "sign"))
-        id = "ratio" if causes else "ratio-alone"
+        alone, caused = ("own-ratio-alone", "own-ratio") if own else ("ratio-alone", "ratio")
         params = {"ratio": fault.factor.text, "what": what, "causes": causes}
-        return {"ratio": fault.ratios[0], "sentence": Sentence(f"own-{id}" if own else id, params)}
+        return {"ratio": fault.ratios[0], "sentence": Sentence(caused if causes else alone, params)}
 
     def _same_values_another_shape(self, meaning: Meaning, cases: Sequence[mistakes.Case]) -> Iterator[Mistake]:
         for case, point in zip(cases, self.points, strict=False):
@@ -322,7 +333,7 @@ class Judge:
                 return
         if cases:
             yield Mistake(
-                "wrong-shape", f"the values are right; give {meaning.name} the shape {show(cases[0].true.shape)}"
+                "wrong-shape", f"the values are right; give {meaning.name} the shape {shown_shape(cases[0].true.shape)}"
             )
 
     # -- the whole ------------------------------------------------------------
@@ -350,7 +361,7 @@ class Judge:
         first = next((j for j in lines if j.verdict == "wrong"), None)
         if first is not None:
             first.forward = self.forward_line(self.meaning_of(first.name))
-        asked = {self._answer_name(name): points for name, points in self.exercise.asked.items()}
+        asked = {self.exercise.answer_name(name): points for name, points in self.exercise.asked.items()}
         return Report(
             self.exercise.id,
             self.seed,
@@ -361,9 +372,6 @@ class Judge:
             tuple(j.report() for j in lines),
             tuple(dict.fromkeys(self.notes)),
         )
-
-    def _answer_name(self, asked: str) -> str:
-        return asked if self.exercise[asked].kind == "value" else f"d{asked}"
 
     def _score(self, lines: list[Judged], asked: Mapping[str, float]) -> float:
         earned = {}
@@ -392,13 +400,25 @@ class Judge:
         return bool(reached & {origin.name, origin.helper} - {""})
 
 
-def show(shape: Iterable[int]) -> str:
-    return str(tuple(shape))
+def other_shape(meaning: Meaning, given: Tensor, true: Tensor) -> Sentence:
+    """`has shape (4, 3), but dQ has shape (3, 4)`"""
+    params = {"given": has_shape(given.shape), "name": meaning.name, "expected": has_shape(true.shape)}
+    return Sentence("shape", params)
+
+
+def spread(given: Tensor, form: Tensor) -> Tensor | None:
+    """Broadcast to a form, as 1 stands for ones; None where that does not fit."""
+    try:
+        return given.expand(form.shape)
+    except RuntimeError:
+        return None
 
 
 def as_tensor(value: Any) -> Tensor | None:
     """A variable's value as float64, or None where it has none."""
     if isinstance(value, Tensor):
+        if value.is_complex() or value.layout is not torch.strided or value.is_meta:
+            return None
         return value if value.dtype is torch.float64 else value.to(torch.float64)
     if isinstance(value, (int, float)):
         return torch.tensor(float(value), dtype=torch.float64)

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tutor.shown import shown_shape
 from tutor.symbolic.functions import FUNCTIONS
 
 MAX_TENSOR = 2_000_000  # entries of one tensor
@@ -174,7 +175,7 @@ def whole_number(value: Any, what: str = "this") -> int:
     if isinstance(value, Tensor) and value.ndim == 0 and not value.is_floating_point():
         value = value.item()
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        value = int(value)
+        raise Refusal(f"{what} must be a whole number: {value} is none, write {int(value)}, or // for /")
     if not isinstance(value, int) or isinstance(value, bool):
         raise Refusal(f"{what} must be a whole number")
     return value
@@ -549,15 +550,11 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
     if a.shape[-1] != inner:
         raise TorchRefuses(
-            f"{_show(a)} @ {_show(b)}: the inner sizes {a.shape[-1]} and {inner} differ",
+            f"{shown_shape(a.shape)} @ {shown_shape(b.shape)}: the inner sizes {a.shape[-1]} and {inner} differ",
             (tuple(a.shape), tuple(b.shape)),
         )
     limits.room((a.numel() // max(a.shape[-1], 1)) * (b.numel() // max(inner, 1)) if a.ndim <= 2 and b.ndim <= 2 else 1)
     return asking_torch(torch.matmul, a, b)
-
-
-def _show(x: Tensor) -> str:
-    return str(tuple(x.shape))
 
 
 @listed("matmul", "mm", "mv", "bmm")
@@ -569,8 +566,9 @@ def _matmul(limits, x, other):
 def _dot(limits, x, other):
     x, other = real(x), real(other)
     if x.ndim != 1 or other.ndim != 1:
-        raise TorchRefuses(f"torch.dot takes two vectors, not {_show(x)} and {_show(other)}: write a @ b",
-                           (tuple(x.shape), tuple(other.shape)))  # fmt: skip
+        shapes = tuple(x.shape), tuple(other.shape)
+        shown = " and ".join(map(shown_shape, shapes))
+        raise TorchRefuses(f"torch.dot takes two vectors, not {shown}: write a @ b", shapes)
     return matmul(limits, x, other)
 
 
@@ -612,9 +610,8 @@ def _einsum(limits, equation, *operands):
         raise TorchRefuses(f"'{equation}' describes {len(terms)} tensors and gets {len(tensors)}")
     for term, value in zip(terms, tensors, strict=True):
         if len(term) != value.ndim:
-            raise TorchRefuses(
-                f"'{term}' has {len(term)} letters for a tensor of shape {_show(value)}", (tuple(value.shape),)
-            )
+            shape = tuple(value.shape)
+            raise TorchRefuses(f"'{term}' has {len(term)} letters for a tensor of shape {shown_shape(shape)}", (shape,))
         for letter, extent in zip(term, value.shape, strict=True):
             before = extents.setdefault(letter, extent)
             if before != extent and 1 not in (before, extent):

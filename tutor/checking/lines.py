@@ -12,8 +12,8 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.checking import library, mistakes, numbers
 from tutor.checking.interpret import EXCUSED, Failure, Run, Together, Unsure
-from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, show
-from tutor.checking.outline import Meaning, Outline, Segment
+from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, other_shape, spread
+from tutor.checking.outline import Meaning, Outline, Segment, all_parts
 from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, points, worked
@@ -22,6 +22,7 @@ from tutor.exercise import Exercise
 from tutor.numeric import compare
 from tutor.numeric.evaluate import number
 from tutor.numeric.sample import checked_sizes
+from tutor.shown import shown_shape
 
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
@@ -56,6 +57,7 @@ class SheetJudge(Judge):
         self._truths_at: dict[int, dict[tuple[str, int], Tensor]] = {}
         self._worked_run: Run | None = None
         self._kink_run: Run | None = None
+        self._helping: set[str] = set()  # local derivatives in a form of the learner's own
         self._kinked: set[str] = set()  # gradients that are other subgradients than torch's
         self._doubt = Doubt(exercise, self.outline, self._pinned)
         self._helper_lines: dict[int, Judged] = {}
@@ -137,18 +139,20 @@ class SheetJudge(Judge):
             meaning = self.meaning(state.segment)
             true = self.true(meaning, point) if meaning.kind in JUDGED else None
             if meaning.kind == "local" and true is not None:
-                true = self._shaped_as_given(state.segment, meaning, true, point)
+                true = self._formed_as_given(state.segment, meaning, true, point)
             if true is not None:
                 made[state.segment.name, state.segment.end] = true
         return made
 
-    def _shaped_as_given(self, segment: Segment, meaning: Meaning, true: Tensor, point: Point) -> Tensor:
-        """A local derivative in its elementwise form, where the learner gave it so."""
+    def _formed_as_given(self, segment: Segment, meaning: Meaning, true: Tensor, point: Point) -> Tensor | None:
+        """A local derivative in the form the learner gave it; None where it has none of its forms."""
         given = self.value(self.runs[self.points.index(point)], segment)
-        if given is None or given.shape == true.shape:
+        if given is None:
             return true
-        diagonal = point.elementwise_local(meaning.of, meaning.by)
-        return true if diagonal is None else diagonal
+        if self._same(meaning, given, point) == "equal":
+            return given
+        forms = (true, *point.compact_locals(meaning.of, meaning.by))
+        return next((form for form in forms if form.shape == given.shape), None)
 
     @property
     def worked_run(self) -> Run | None:
@@ -225,8 +229,7 @@ class SheetJudge(Judge):
             return Judgement("follows", sentence, value, true, reads=frozenset(needed))
         base = Judgement("wrong", Sentence("differs-number", {"given": state.number.text}), value, true)
         if value.shape != true.shape:
-            params = {"shape": show(value.shape), "name": meaning.name, "expected": show(true.shape)}
-            return replace(base, sentence=Sentence("shape", params))
+            return replace(base, sentence=other_shape(meaning, value, true))
         known = {**self.worked.values, **self.worked.gradients}
         base_true = true if expected is None else expected
         case = mistakes.Case(value, base_true, self.worked.sizes, state.number.relative, known)
@@ -321,7 +324,7 @@ class SheetJudge(Judge):
         """The statement on a line, and the column where it begins."""
         if default.line == line:
             return default.text, default.start
-        found = next((s for s in _flat(self.sheet.statements) if s.line == line), default)
+        found = next((s for s in lang.flat(self.sheet.statements) if s.line == line), default)
         return found.text, found.start
 
     def _failure(self, segment: Segment) -> Failure | None:
@@ -362,6 +365,8 @@ class SheetJudge(Judge):
         how = self.outcome(meaning, given)
         if how == "equal":
             return self._right(segment, meaning, given[0])
+        if meaning.kind == "local" and how == "shape" and self._own_form(segment, meaning, given):
+            return None
         if how == "unknown":
             return Judgement("undecided", Sentence("no-truth"), given[0], blameless=True)
         return self._not_true(segment, meaning, how, given)
@@ -373,8 +378,22 @@ class SheetJudge(Judge):
         wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
         untrue = self._untrue(segment) if wrong_before else []
         if untrue and self._outcome_corrected(segment, meaning) not in ("equal", "unknown"):
-            made.sentence = Sentence("cancelled", {"line": self._line_of(untrue[0], segment)})
+            made.sentence = Sentence(
+                "cancelled", {"line": self._first_wrong(segment, self._line_of(untrue[0], segment))}
+            )
         return made
+
+    def _own_form(self, segment: Segment, meaning: Meaning, given: list[Tensor | None]) -> bool:
+        """A local derivative in no form of ours is a helper: what is computed with it tells whether it is right."""
+        true, value = self.true(meaning, self.points[0]), given[0]
+        assert true is not None and value is not None
+        forms = (true, *self.points[0].compact_locals(meaning.of, meaning.by))
+        if any(spread(value, form) is not None for form in forms):
+            return False
+        self._helping.add(segment.name)
+        params = {"line": segment.statement.line, "name": meaning.name, "shape": shown_shape(value.shape)}
+        self.notes.append(Sentence("own-form", {**params, "expected": shown_shape(true.shape)}).render(NOTES))
+        return True
 
     def _on_kinks(self, segment: Segment, meaning: Meaning) -> Judgement | None:
         """A line that is true off the kinks, where it is not torch's on them: any subgradient is right.
@@ -418,20 +437,23 @@ class SheetJudge(Judge):
                     "follows", self._follows_sentence(untrue, segment), given[0], self.true(meaning, self.points[0])
                 )
             if sound:
-                params = {"name": stale[0], "line": self._last_line(stale[0])}
-                message = Mistake("stale-value", Sentence("stale", params).render({"stale": _STALE}), params)
-                return Judgement(
-                    "wrong",
-                    Sentence("stale", params),
-                    given[0],
-                    self.true(meaning, self.points[0]),
-                    mistakes=(message,),
-                )
+                sentence = Sentence("stale", {"name": stale[0], "line": self._last_line(stale[0])})
+                true, message = self.true(meaning, self.points[0]), sentence.as_mistake("stale-value")
+                return Judgement("wrong", sentence, given[0], true, mistakes=(message,))
         blamed = self._blamed_helper(segment, meaning)
         if blamed is not None:
             sentence = Sentence("follows", {"names": blamed.helper, "line": blamed.line})
             return Judgement("follows", sentence, given[0], self.true(meaning, self.points[0]))
-        return self.wrong(meaning, how, self._cases(meaning, given, stops), given)
+        made = self.wrong(meaning, how, self._cases(meaning, given, stops), given)
+        if made.sentence.id == "elsewhere" and self._has_sizes_as_numbers(segment):
+            made.sentence = Sentence("coincides", made.sentence.params)
+        return made
+
+    def _has_sizes_as_numbers(self, segment: Segment) -> bool:
+        """Whether a number stands in its lines that is a size at the first draw."""
+        sizes = set(self.points[0].sizes.values())
+        nodes = (n for touch in segment.touches for part in all_parts(touch.statement) for n in lang.walk(part))
+        return any(isinstance(node, lang.Number) and node.value in sizes for node in nodes)
 
     def _is_wrong(self, name: str, segment: Segment) -> bool:
         """Whether the line that gave `name` its value is to blame, here or further up."""
@@ -499,7 +521,7 @@ class SheetJudge(Judge):
         found = []
         for name, unit in segment.sources.items():
             meaning = self.meaning_of(name)
-            if meaning.kind not in JUDGED:
+            if meaning.kind not in JUDGED or name in self._helping:
                 continue
             held = [run.seen.get((name, unit)) for run in self.runs]
             if all(value is None for value in held):
@@ -522,6 +544,20 @@ class SheetJudge(Judge):
             return False
         given = [self.value(run, state.segment) for run in self.runs]
         return state.segment is not segment and self.outcome(self.meaning_of(name), given) == "equal"
+
+    def _first_wrong(self, segment: Segment, default: int) -> int:
+        """The line of the first wrong gradient that a line hangs on."""
+        todo, seen = [segment], set[int]()
+        while todo:
+            current = todo.pop()
+            for name in current.sources:
+                state = self._before(name, current)
+                if state is None or state.segment.end in seen:
+                    continue
+                seen.add(state.segment.end)
+                todo.append(state.segment)
+        wrong = [s for s in self.states if s.segment.end in seen and s.judgement and s.judgement.verdict == "wrong"]
+        return wrong[0].segment.statement.line if wrong else default
 
     def _line_of(self, name: str, segment: Segment) -> int:
         state, unit = self._before(name, segment), segment.sources.get(name, segment.end)
@@ -607,10 +643,11 @@ class SheetJudge(Judge):
     def _unreadable_lines(self) -> None:
         """Lines that were not in the language, and units that failed before their quantity's last line."""
         there = {(j.line, j.column) for j in self.judged}
-        for statement in _flat(self.sheet.statements):
+        for statement in lang.flat(self.sheet.statements):
             if isinstance(statement, lang.Unreadable) and (statement.line, statement.column) not in there:
                 there.add((statement.line, statement.column))
-                self._refused(statement.line, statement.column, statement, statement.reason, statement.target)
+                for name in self._judged_names(statement) or [statement.target]:
+                    self._refused(statement.line, statement.column, statement, statement.reason, name)
         for unit, failure in sorted(self.runs[0].failures.items()):
             if failure.kind == "unreadable" and (failure.line, failure.column) not in there:
                 there.add((failure.line, failure.column))
@@ -619,11 +656,15 @@ class SheetJudge(Judge):
                 name = touches[0].name if touches else None
                 self._refused(failure.line, failure.column, statement, failure.reason, name)
 
+    def _judged_names(self, statement: lang.Unreadable) -> list[str | None]:
+        """The quantities that a refused block leaves without a value: each has its entry."""
+        touches = (touch for unit in self.outline.units for touch in unit.touches if touch.statement is statement)
+        return list(dict.fromkeys(touch.name for touch in touches if self.meaning_of(touch.name).kind in JUDGED))
+
     def _refused(self, line: int, column: int, statement: lang.Statement, reason: str, target: str | None) -> None:
         name = ""
         if target:
-            target = "d" + target.removesuffix(".grad") if target.endswith(".grad") else target
-            name = self.names.meaning(target).name
+            name = self.names.meaning(lang.gradient_name(target)).name
         text, start = self._text_at(line, statement)
         judgement = Judgement("unreadable", Sentence("unreadable", {"reason": reason}))
         self.judged.append(Judged(name, line, column, text, judgement, start=start))
@@ -771,15 +812,19 @@ class SheetJudge(Judge):
         before, after = (as_tensor(self.runs[0].values.get((meaning.name, at))) for at in (last[-1].segment.end, unit))
         if before is None or after is None or torch.equal(before, after):
             return
+        changed = [as_tensor(run.values.get((meaning.name, unit))) for run in self.runs]
+        if self.outcome(meaning, changed) == "equal":  # nothing that counts was added
+            self.notes.append(Sentence("aliasing", params).render(NOTES))
+            return
         seen.add(meaning.name)
         sentence = Sentence("aliasing", params)
-        mistake = Mistake("aliasing", sentence.render({"aliasing": _ALIASING}), params)
-        judgement = Judgement("wrong", sentence, after, self.true(meaning, self.points[0]), mistakes=(mistake,))
+        true, mistake = self.true(meaning, self.points[0]), sentence.as_mistake("aliasing")
+        judgement = Judgement("wrong", sentence, after, true, mistakes=(mistake,))
         self.judged.append(Judged(meaning.name, statement.line, statement.column, statement.text, judgement))
 
     def _remarks(self) -> None:
         """Helpers that look like a misspelt gradient, and forward values that were changed on the way."""
-        wanted = {self._answer_name(name) for name in self.exercise.asked}
+        wanted = {self.exercise.answer_name(name) for name in self.exercise.asked}
         given = {j.name for j in self.judged}
         for state in self.states:
             segment, meaning = state.segment, self.meaning(state.segment)
@@ -829,8 +874,6 @@ def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
 
 
 _UNSTABLE = "the algebra is right, but floats overflow or lose their digits here: look for a form that avoids it"
-_STALE = "{name} is read before its last update on line {line}"
-_ALIASING = "{changed} is the same tensor as {name}: write {changed} = {name}.clone()"
 
 
 def _within(value: Tensor, true: Tensor, slack: Tensor) -> bool:
@@ -842,10 +885,3 @@ def _fitted(value: Tensor, true: Tensor | None) -> Tensor:
     if true is not None and value.numel() == 1 and true.numel() == 1:
         return value.reshape(true.shape)
     return value
-
-
-def _flat(statements: Iterable[lang.Statement]) -> Iterator[lang.Statement]:
-    for statement in statements:
-        yield statement
-        if isinstance(statement, lang.Loop):
-            yield from _flat(statement.body)

@@ -7,12 +7,12 @@ transpose unless the exercise has a T. What could mean two things is refused wit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from tutor.answers import language as lang
-from tutor.checking.outline import Names
+from tutor.checking.outline import names_of
 from tutor.errors import ReadingError
 from tutor.exercise import Exercise
 from tutor.symbolic.indices import size
@@ -39,7 +39,7 @@ class Meant:
     """Statements of one sheet, in their order."""
 
     def __init__(self, exercise: Exercise, said: Sequence[str] = ()):
-        self.names: Names = exercise.cached("names", lambda: Names(exercise))
+        self.names = names_of(exercise)
         self.notes: list[str] = []
         self.said = said  # the notes of those who read before
         self.given: set[str] = set()
@@ -65,19 +65,27 @@ class Meant:
             if isinstance(statement, lang.Update):
                 return replace(statement, value=self._changed(statement.value))
         except ReadingError as error:
-            target = self._targets(statement)
-            return lang.Unreadable(
-                error.line, error.column, statement.text, statement.start, error.message, target[0] if target else None
-            )
+            names = self._targets(statement)
+            touched = tuple(self._touched(statement))
+            at = error.line, error.column, statement.text, statement.start
+            return lang.Unreadable(*at, error.message, names[0] if names else None, touched)
         return statement
 
     def _targets(self, statement: lang.Statement) -> list[str]:
-        targets: tuple[lang.Expression, ...] = ()
-        if isinstance(statement, lang.Assign):
-            targets = statement.targets
-        elif isinstance(statement, lang.Update):
-            targets = (statement.target,)
-        return [name for target in targets if (name := self.names.read(lang.root(target)))]
+        return [name for target in lang.targets(statement) if (name := self.names.read(lang.root(target)))]
+
+    def _touched(self, statement: lang.Statement) -> Iterator[lang.Touched]:
+        value = statement.value if isinstance(statement, lang.Assign) else None
+        read = {self.names.read(node) for node in lang.walk(value)} if value is not None else set()
+        for target in lang.targets(statement):
+            name = self.names.read(lang.root(target))
+            if name is None:
+                continue
+            anew = value is not None and name not in read
+            items = target.items if isinstance(target, lang.Subscript) else ()
+            labels = tuple(item.name for item in items if isinstance(item, lang.Name))
+            whole = anew and len(set(labels)) == len(items)
+            yield lang.Touched(name, anew and not items, labels=labels if whole else ())
 
     def _remember(self, statement: lang.Statement) -> None:
         self.given.update(self._targets(statement))

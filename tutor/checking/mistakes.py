@@ -412,11 +412,11 @@ def _upstream(exercise: Exercise, name: str) -> list[str]:
 
 def hangs_on(exercise: Exercise) -> dict[str, frozenset[str]]:
     """name -> the inputs, parameters and upstream gradients whose change changes its true value."""
-    from tutor.checking.truth import program
     from tutor.numeric.evaluate import compile_program
+    from tutor.numeric.programs import backward_program
     from tutor.numeric.sample import sample
 
-    formulas = [(q.name, q.indices, q.expr) for q in exercise.forward if q.expr is not None] + program(exercise)
+    formulas = [*((q.name, q.indices, q.expr) for q in exercise.forward), *backward_program(exercise)]
     plan = compile_program(formulas)
     first, other = (sample(exercise, seed=seed, draw=0) for seed in (0, 1))
     given = [q.name for q in exercise.leaves] + [f"d{q.name}" for q in exercise.ends if q.kind == "output"]

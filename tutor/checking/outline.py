@@ -16,7 +16,6 @@ from tutor.exercise import Exercise
 
 INDEX_FUNCTIONS = ("Sum", "Mean", "Product", "KroneckerDelta", "MaxOver", "MinOver", "ArgMaxOver", "ArgMinOver",
                    "Piecewise", "delta")  # fmt: skip
-MODULES = ("torch", "np", "numpy", "F", "math", "sympy", "sp", "nn")
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Names:
         self._known: dict[str, Meaning] = {}
 
     def meaning(self, name: str) -> Meaning:
+        """What a name stands for: `dW`, `grad_W` and `dL_dW` are one gradient; what is unknown is a helper."""
         made = self._known.get(name)
         if made is None:
             made = self._known.setdefault(name, self._meaning(name))
@@ -68,14 +68,13 @@ class Names:
 
     def read(self, node: lang.Expression) -> str | None:
         """The variable that an expression names, or None: `W.grad` is `dW`, `W.data` is `W`."""
-        if isinstance(node, lang.Name):
-            return self.meaning(node.name).name
-        if isinstance(node, lang.Attribute) and isinstance(node.value, lang.Name):
-            if node.name == "grad":
-                return self.meaning("d" + node.value.name).name
-            if node.name == "data":
-                return self.meaning(node.value.name).name
-        return None
+        name = lang.variable(node)
+        return None if name is None else self.meaning(name).name
+
+
+def names_of(exercise: Exercise) -> Names:
+    """An exercise's names, made once."""
+    return exercise.cached("names", lambda: Names(exercise))
 
 
 @dataclass
@@ -157,7 +156,7 @@ class Outline:
         return all(
             isinstance(unit.statement, (lang.Assign, lang.Update))
             and not self.style[id(unit.statement)]
-            and all(elementwise(node) for part in _all_parts(unit.statement) for node in lang.walk(part))
+            and all(elementwise(node) for part in all_parts(unit.statement) for node in lang.walk(part))
             for unit in self.units
         )
 
@@ -167,9 +166,9 @@ class Outline:
         modules = {
             node.name
             for unit in self.units
-            for part in _all_parts(unit.statement)
+            for part in all_parts(unit.statement)
             for node in lang.walk(part)
-            if isinstance(node, lang.Name) and node.name in MODULES
+            if isinstance(node, lang.Name) and node.name in lang.MODULES
         }
         return bool(modules & {"torch", "F", "nn"}) and not modules & {"np", "numpy"}
 
@@ -193,9 +192,7 @@ class Outline:
 
     def _plain_touches(self, statement: lang.Statement, loops: frozenset[str]) -> Iterator[Touch]:
         if isinstance(statement, lang.Unreadable):
-            if statement.target:
-                given = self.names.meaning(_gradient_name(statement.target)).name
-                yield Touch(given, "define", statement, frozenset(), bool(loops))
+            yield from self._refused(statement, loops)
             return
         self.style[id(statement)] = self._index_style(statement, loops)
         reads = frozenset(self._reads(statement)) - loops
@@ -212,22 +209,49 @@ class Outline:
                 how = "reset"
             yield Touch(name, how, statement, reads, bool(loops))
 
+    def _refused(self, statement: lang.Unreadable, loops: frozenset[str]) -> Iterator[Touch]:
+        """A refused line leaves nothing that it would have given or changed with a value that is known."""
+        touched = statement.touched
+        if not touched and statement.target:
+            touched = (lang.Touched(statement.target, given=True),)
+        for each in touched:
+            name = self.names.meaning(lang.gradient_name(each.name)).name
+            free = name in loops or (name in self.names.indices and name not in self.bound)
+            if free or (each.inside and not self._only_inside(name)):
+                continue
+            dummies = bool(each.labels) and not any(self.valued(label, loops) for label in each.labels)
+            how = "define" if each.given or dummies else "update"
+            yield Touch(name, how, statement, frozenset(), bool(loops))
+
+    def _only_inside(self, name: str) -> bool:
+        """Whether a def alone gives a gradient: it is then meant for the answer, else the def's own."""
+        return self.is_judged(name) and name not in self._outside
+
+    @cached_property
+    def _outside(self) -> set[str]:
+        """The names that the sheet gives a value outside of any def."""
+        made: set[str] = set()
+        for statement in lang.flat(self.sheet.statements):
+            made.update(name for t in lang.targets(statement) if (name := self.names.read(lang.root(t))))
+            if isinstance(statement, lang.Unreadable):
+                names = (each.name for each in statement.touched if not each.inside)
+                made.update(self.names.meaning(lang.gradient_name(name)).name for name in names)
+        return made
+
     def _targets(self, statement: lang.Statement) -> Iterator[tuple[lang.Expression, bool]]:
-        if isinstance(statement, lang.Assign):
-            for target in statement.targets:
-                for part in target.items if isinstance(target, lang.Sequence) else (target,):
-                    yield part, False
-        elif isinstance(statement, lang.Update):
-            self.mutates = True
-            yield statement.target, True
-        elif isinstance(statement, lang.Effect):
-            self.mutates = True
+        updates = isinstance(statement, lang.Update)
+        self.mutates = self.mutates or updates or isinstance(statement, lang.Effect)
+        yield from ((target, updates) for target in lang.targets(statement))
+        if isinstance(statement, lang.Effect):
             function = statement.call.function
             assert isinstance(function, lang.Attribute)
             if function.name == "at":
                 yield from ((given, True) for given in statement.call.arguments[:1])
             else:
-                yield _owner(function.value), True
+                owner = _owner(function.value)
+                yield owner, True
+                if lang.is_module(owner) and not self.valued(self.names.read(lang.root(owner)) or ""):  # torch.relu_(dz)
+                    yield from ((given, True) for given in statement.call.arguments[:1])
 
     def _reads(self, statement: lang.Statement) -> Iterator[str]:
         for expression in _read_parts(statement):
@@ -240,7 +264,7 @@ class Outline:
 
     def _index_style(self, statement: lang.Statement, loops: frozenset[str]) -> bool:
         """Whether subscripts are dummies (`dz[i, k] = ...`), or a sum over an index is written."""
-        nodes = [node for expression in _all_parts(statement) for node in lang.walk(expression)]
+        nodes = [node for expression in all_parts(statement) for node in lang.walk(expression)]
         self.weight[id(statement)] = len(nodes)
         style = self._has_indices(nodes, loops)
         if style:
@@ -393,11 +417,7 @@ def _resets(statement: lang.Statement) -> bool:
     return False
 
 
-def _gradient_name(target: str) -> str:
-    return "d" + target.removesuffix(".grad") if target.endswith(".grad") else target
-
-
-def _all_parts(statement: lang.Statement) -> Iterable[lang.Expression]:
+def all_parts(statement: lang.Statement) -> Iterable[lang.Expression]:
     if isinstance(statement, lang.Assign):
         return (*statement.targets, statement.value)
     if isinstance(statement, lang.Update):

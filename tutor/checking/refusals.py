@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from tutor.answers import language as lang
-from tutor.checking.outline import MODULES
+from tutor.shown import has_shape, shown_shape
 
 Shapes = Sequence[tuple[int, ...]]
 
@@ -78,10 +78,10 @@ def in_words(error: str, shapes: Shapes, node: lang.Expression, statement: lang.
     names = [_written(part, statement) for part in _tensors(node)]
     if len(names) == len(shapes) == 2 and all(names):
         if _BROADCAST.search(error):
-            return f"{names[0]} {_has(shapes[0])} and {names[1]} {_shape(shapes[1])}, which do not broadcast"
+            return f"{names[0]} {has_shape(shapes[0])} and {names[1]} {shown_shape(shapes[1])}, which do not broadcast"
         if found := _INNER.search(error):
             return (
-                f"{names[0]} {_has(shapes[0])} and {names[1]} {_shape(shapes[1])}: "
+                f"{names[0]} {has_shape(shapes[0])} and {names[1]} {shown_shape(shapes[1])}: "
                 f"the inner sizes {found[1]} and {found[2]} differ"
             )
     if isinstance(node, lang.Attribute) and node.name == "mT":
@@ -104,18 +104,10 @@ def _about(names: list[str], shapes: Shapes) -> dict[str, str]:
     many = f"its axes are 0 to {len(shape) - 1}"
     return {
         "it": it,
-        "has": _has(shape),
+        "has": has_shape(shape),
         "axes": axes[len(shape)] if len(shape) < 3 else many,
-        "shapes": "the shapes " + " and ".join(_shape(s) for s in shapes if s),
+        "shapes": "the shapes " + " and ".join(shown_shape(s) for s in shapes if s),
     }
-
-
-def _has(shape: tuple[int, ...]) -> str:
-    return f"has shape {_shape(shape)}" if shape else "is a number"
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return str(tuple(shape))
 
 
 def _from_torch(text: str) -> str:
@@ -138,16 +130,10 @@ def _tensors(node: lang.Expression) -> list[lang.Expression]:
         return [node.value]
     if isinstance(node, lang.Call):
         function = node.function
-        if isinstance(function, lang.Attribute) and not _is_module(function.value):
+        if isinstance(function, lang.Attribute) and not lang.is_module(function.value):
             return [function.value, *node.arguments]
         return list(node.arguments)
     return [node]
-
-
-def _is_module(node: lang.Expression) -> bool:
-    while isinstance(node, lang.Attribute):
-        node = node.value
-    return isinstance(node, lang.Name) and node.name in MODULES
 
 
 def _written(node: lang.Expression, statement: lang.Statement) -> str:

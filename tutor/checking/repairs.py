@@ -40,7 +40,6 @@ from tutor.checking.rewriting import (
     attribute,
     called,
     constant,
-    is_module,
     named,
     negative,
     picked,
@@ -212,7 +211,7 @@ def _owner(node: lang.Expression) -> lang.Expression | None:
     """What a method is called on, or `.T` taken of."""
     if isinstance(node, lang.Call):
         node = node.function
-    return node.value if isinstance(node, lang.Attribute) and not is_module(node.value) else None
+    return node.value if isinstance(node, lang.Attribute) and not lang.is_module(node.value) else None
 
 
 def _method_name(node: Any) -> str:
@@ -553,7 +552,7 @@ class Search:
         assert true is not None
         yield true
         if self.meaning.kind == "local":
-            diagonal = self.judge.points[self.first].elementwise_local(self.meaning.of, self.meaning.by)
+            diagonal = next(iter(self.judge.points[self.first].compact_locals(self.meaning.of, self.meaning.by)), None)
             if diagonal is not None:
                 yield diagonal
 
@@ -818,7 +817,7 @@ class Search:
         statement = self.line.statement
         at = found.column - statement.start
         text = statement.text[:at] + found.new + statement.text[at + len(found.old) :]
-        for again in _flat(self._read(text)):
+        for again in lang.flat(self._read(text)):
             if isinstance(again, type(statement) if found.old[-1:] != "=" else lang.Statement):
                 value = None if isinstance(again, (lang.Unreadable, lang.Loop)) else self.here.value(again)
                 if value is not None and self._right(value):
@@ -828,7 +827,7 @@ class Search:
     @cached_property
     def _readable(self) -> bool:
         """Whether the learner's text can be read again by itself; a later link of a chain cannot."""
-        read = list(_flat(self._read(self.line.statement.text)))
+        read = list(lang.flat(self._read(self.line.statement.text)))
         return bool(read) and not any(isinstance(again, lang.Unreadable) for again in read)
 
     def _read(self, text: str) -> list[lang.Statement]:
@@ -952,13 +951,13 @@ class Search:
             made = self.spelled_so(part)
             if made is not part and made is not None:
                 node = with_part(node, part, made)
-        known = isinstance(node, lang.Attribute) and is_module(node.value) and node.name in FUNCTION
+        known = isinstance(node, lang.Attribute) and lang.is_module(node.value) and node.name in FUNCTION
         return named(node.name) if known else node  # type: ignore[attr-defined]
 
     @cached_property
     def _bare(self) -> bool:
         calls = [p.node.function for p in self.line.order if isinstance(p.node, lang.Call)]
-        return any(isinstance(f, lang.Name) for f in calls) and not any(is_module(f) for f in calls)
+        return any(isinstance(f, lang.Name) for f in calls) and not any(lang.is_module(f) for f in calls)
 
     def forms(self, slope: Slope) -> list[tuple[lang.Expression, Tensor]]:
         """Parts as the learner would write them, with their values spread over a place."""
@@ -973,8 +972,7 @@ class Search:
         """Gradients in the learner's own spelling, `W.grad` for dW."""
         made: dict[str, lang.Expression] = {}
         for unit in self.judge.outline.units:
-            statement = unit.statement
-            for target in statement.targets if isinstance(statement, lang.Assign) else ():
+            for target in lang.targets(unit.statement):
                 base = lang.root(target)
                 name = self.names.read(base)
                 if isinstance(base, lang.Name) and name != base.name:
@@ -1053,13 +1051,6 @@ class Search:
     def free_labels(self) -> set[str]:
         targets = [root for root, role in self.line.roots if role == "target"]
         return {n.name for t in targets for n in lang.walk(t) if isinstance(n, lang.Name)}
-
-
-def _flat(statements: Iterable[lang.Statement]) -> Iterator[lang.Statement]:
-    for statement in statements:
-        yield statement
-        if isinstance(statement, lang.Loop):
-            yield from _flat(statement.body)
 
 
 def _holds(outer: lang.Statement, statement: lang.Statement) -> bool:

@@ -29,8 +29,9 @@ REASONS: dict[str, str] = {
     "own-ratio": "exactly {ratio} times what your earlier lines lead to: {causes}",
     "own-ratio-alone": "exactly {ratio} times what your earlier lines lead to",
     "coincides": "the true {what} only where {sizes}: a number stands where a size belongs",
+    "elsewhere": "the true {what} at {where}",
     "differs-number": "{given} is not the value of the worked instance",
-    "shape": "has shape {shape}, but {name} has shape {expected}",
+    "shape": "{given}, but {name} {expected}",
     "no-value": "torch refuses: {error}",
     "no-value-repair": "torch refuses: {error}; write {repair}",
     "not-finite": "is not finite where the true {what} is",
@@ -55,6 +56,7 @@ REASONS: dict[str, str] = {
 }
 
 NOTES: dict[str, str] = {
+    "own-form": "line {line}: {name} has the shape {shape}, and {expected} in full: it is read as a helper of yours",
     "aliasing": "line {line}: {changed} and {name} are the same tensor, so this line changes {name} too",
     "typo": 'line {line}: {name} is read as a helper of yours; did you mean "{meant}"?',
     "forward": "line {line}: {name} gets another value here than in the exercise",
@@ -85,6 +87,10 @@ class Sentence:
 
     def render(self, table: Mapping[str, str]) -> str:
         return table[self.id].format(**self.params)
+
+    def as_mistake(self, id: str) -> Mistake:
+        """A line's reason, as its cause too."""
+        return Mistake(id, self.render(REASONS), self.params)
 
 
 @dataclass(frozen=True)

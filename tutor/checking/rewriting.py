@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tutor.answers import language as lang
-from tutor.checking.outline import INDEX_FUNCTIONS, MODULES
+from tutor.checking.outline import INDEX_FUNCTIONS
 
 MOST_ADDED = 60  # characters
 
@@ -139,10 +139,10 @@ def _parts(node: lang.Expression, role: str) -> Iterator[tuple[lang.Expression, 
 def _parts_of_call(node: lang.Call, role: str) -> Iterator[tuple[lang.Expression, str, tuple[str, ...]]]:
     name = called(node)
     function = node.function
-    method = isinstance(function, lang.Attribute) and not is_module(function.value)
+    method = isinstance(function, lang.Attribute) and not lang.is_module(function.value)
     yield function, "method" if method else "name", ()
     if name in INDEX_FUNCTIONS:
-        bound = tuple(_bound(node))
+        bound = tuple(index.name for index in lang.bound(node))
         for n, argument in enumerate(node.arguments):
             index = name in ("KroneckerDelta", "delta") or (n > 0 and name != "Piecewise")
             yield argument, "index" if index else role, () if index else bound
@@ -156,20 +156,6 @@ def _parts_of_call(node: lang.Call, role: str) -> Iterator[tuple[lang.Expression
 
 def called(node: lang.Call) -> str:
     return node.function.name if isinstance(node.function, (lang.Name, lang.Attribute)) else ""
-
-
-def _bound(node: lang.Call) -> Iterator[str]:
-    """`i` and `k` in `Sum(f, i, (k, 0, K - 1))`"""
-    for argument in node.arguments[1:]:
-        first = argument.items[0] if isinstance(argument, lang.Sequence) and argument.items else argument
-        if isinstance(first, lang.Name):
-            yield first.name
-
-
-def is_module(node: lang.Expression) -> bool:
-    while isinstance(node, lang.Attribute):
-        node = node.value
-    return isinstance(node, lang.Name) and node.name in MODULES
 
 
 def is_dim(node: lang.Expression) -> bool:

@@ -1,39 +1,15 @@
-"""From a sheet on disk to its reports: which exercise it is for, and one report for each `# exercise:` part."""
+"""From a sheet's text to its reports: which exercise it is for, and one report for each `# exercise:` part."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers import documents
 from tutor.catalogue import load
-from tutor.errors import NotFoundError, ReadingError, UsageError
+from tutor.errors import ReadingError, UsageError
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
-
-
-def sheet_text(sheet: str) -> str:
-    """The text of a file, or of stdin for `-`; no more of it is read than can be a sheet."""
-    most = documents.most(documents.kind_of(sheet))
-    try:
-        if sheet == "-":
-            source = sys.stdin.buffer.read(most)
-        else:
-            with Path(sheet).open("rb") as file:
-                source = file.read(most)
-    except FileNotFoundError:
-        raise NotFoundError(f"no sheet {sheet}: 'tutor start ID' makes one, and - reads from stdin") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise NotFoundError(f"cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin") from None
-    try:
-        return source.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = source.count(b"\n", 0, error.start) + 1
-        column = error.start - source.rfind(b"\n", 0, error.start)
-        raise ReadingError(f"{sheet} is not text in UTF-8: save it as UTF-8", line, column) from None
 
 
 def check_sheets(text: str, address: str | None = None, kind: str | None = None, **options: Any) -> list[Report]:

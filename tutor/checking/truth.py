@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import torch
-from sympy import Expr
 from torch import Tensor
 
 from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
-from tutor.numeric.compare import magnitude
 from tutor.numeric.evaluate import compile_program
 from tutor.numeric.kinks import ON
-from tutor.numeric.programs import backward_plan, forward_plan
+from tutor.numeric.programs import backward_plan, backward_program, backward_steps, forward_plan, magnitude_plan
 from tutor.numeric.sample import Instance, beside_kinks, generator, instances, on_kinks, sample, worked_instance
 
 FLOAT = torch.float64
@@ -126,6 +125,7 @@ class Point:
         self.values: dict[str, Tensor] = {name: _real(value) for name, value in instance.values.items()}
         self._made: dict[str, Tensor | None] = {}
         self._scales: dict[str, Tensor | None] = {}
+        self._compact: dict[tuple[str, str], list[Tensor]] = {}
         self._beside: dict[str, tuple[Tensor, Tensor]] = {}
         self._around: list[Point] | None = None
         self._gradients: dict[str, Tensor] | None = None
@@ -159,9 +159,9 @@ class Point:
         elif not given:
             known.update(backward_plan(self.exercise).run(known, self.sizes))
         else:
-            for name, plan in self.exercise.cached("gradient steps", lambda: _steps(self.exercise)):
+            for name, plan in backward_steps(self.exercise):
                 known[name] = given[name] if name in given else plan.run(known, self.sizes)[name]
-        wanted = {name for name, _, _ in program(self.exercise)}
+        wanted = {name for name, _, _ in backward_program(self.exercise)}
         upstream = {f"d{q.name}" for q in self.exercise.ends if q.kind == "output"}
         return {name: value for name, value in known.items() if name in wanted or name in upstream}
 
@@ -209,18 +209,30 @@ class Point:
                 break
         return steps if v in reached else [self.exercise[v]]
 
-    def elementwise_local(self, v: str, u: str) -> Tensor | None:
-        """The diagonal form, with the axes of v, where entry by entry is all there is."""
+    def compact_locals(self, v: str, u: str) -> list[Tensor]:
+        """dv/du without axes along which it is diagonal: entry by entry, row by row; its axes are v's, then u's others.
+
+        p[i,k] of z[i,k] has (N, K, N, K) entries in full, and (N, K, K) row by row.
+        """
+        if (v, u) not in self._compact:
+            self._compact[v, u] = list(self._compact_locals(v, u))
+        return self._compact[v, u]
+
+    def _compact_locals(self, v: str, u: str) -> Iterator[Tensor]:
         full = self.true(Meaning(f"d{v}_d{u}", "local", v, u))
         v_axes, u_axes = self.exercise[v].indices, self.exercise[u].indices
-        if full is None or not u_axes or not set(u_axes) <= set(v_axes):
-            return None
-        letters = {axis: chr(97 + n) for n, axis in enumerate(v_axes)}
-        doubled = "".join(letters[a] for a in v_axes) + "".join(letters[a] for a in u_axes)
-        diagonal = torch.einsum(f"{doubled}->{''.join(letters[a] for a in v_axes)}", full)
-        if not torch.allclose(diagonal.abs().sum(), full.abs().sum(), rtol=1e-9):
-            return None  # entries off the diagonal
-        return diagonal
+        if full is None:
+            return
+        shared = [axis for axis in u_axes if axis in v_axes]
+        mine = {axis: chr(97 + n) for n, axis in enumerate(v_axes)}
+        for count in range(len(shared), 0, -1):
+            for same in combinations(shared, count):
+                other = [mine[axis] if axis in same else chr(110 + n) for n, axis in enumerate(u_axes)]
+                left = "".join(mine.values()) + "".join(other)
+                rest = "".join(c for c, axis in zip(other, u_axes, strict=True) if axis not in same)
+                diagonal = torch.einsum(f"{left}->{''.join(mine.values())}{rest}", full)
+                if torch.allclose(diagonal.abs().sum(), full.abs().sum(), rtol=1e-9):  # nothing stands off the diagonal
+                    yield diagonal
 
     # -- scales ---------------------------------------------------------------------------------------------
 
@@ -229,9 +241,9 @@ class Point:
         if meaning.kind == "local":
             return None
         if meaning.name not in self._scales:
-            plan = self.exercise.cached(("scale", meaning.name), lambda: _scale_plan(self.exercise, meaning.name))
+            plan = magnitude_plan(self.exercise, meaning.name)
             known = {**self.values, **self.gradients}
-            self._scales[meaning.name] = None if plan is None else plan.run(known, self.sizes)["scale"]
+            self._scales[meaning.name] = plan.run(known, self.sizes).get(f"|{meaning.name}|")
         return self._scales[meaning.name]
 
 
@@ -257,7 +269,7 @@ def _by_autograd(exercise: Exercise, instance: Instance, given: Mapping[str, Ten
 
     known = dict(instance.values)
     known.update({f"d{name}": g for name, g in gradients_by_autograd(exercise, instance, given).items()})
-    for name, plan in exercise.cached("gradient steps", lambda: _steps(exercise)):
+    for name, plan in backward_steps(exercise):
         if name not in known:
             known[name] = given[name] if name in given else plan.run(known, instance.sizes)[name]
     return known
@@ -266,25 +278,3 @@ def _by_autograd(exercise: Exercise, instance: Instance, given: Mapping[str, Ten
 def _real(value: Any) -> Tensor:
     made = value if isinstance(value, Tensor) else torch.tensor(value)
     return made.to(FLOAT) if made.is_floating_point() else made
-
-
-def program(exercise: Exercise) -> list[tuple[str, Any, Expr]]:
-    """Gradients and then the values computed from them, as one straight-line program."""
-    return exercise.cached("backward program", lambda: _backward(exercise))
-
-
-def _backward(exercise: Exercise) -> list[tuple[str, Any, Expr]]:
-    from tutor.symbolic.derive import derive
-
-    return [*derive(exercise).program, *((q.name, q.indices, q.expr) for q in exercise.values)]
-
-
-def _steps(exercise: Exercise) -> list[tuple[str, Any]]:
-    return [(line[0], compile_program([line])) for line in program(exercise)]
-
-
-def _scale_plan(exercise: Exercise, name: str) -> Any:
-    for line_name, indices, expr in program(exercise):
-        if line_name == name:
-            return compile_program([("scale", indices, magnitude(expr))])
-    return None

@@ -17,13 +17,11 @@ from torch import Tensor
 
 from tutor.errors import ExerciseError, UsageError
 from tutor.exercise import Exercise, Quantity
-from tutor.numeric.compare import magnitude
 from tutor.numeric.evaluate import Plan, Trace, compile_program
 from tutor.numeric.kinks import FAR, kinks, own_kinks
-from tutor.numeric.programs import step_plans
+from tutor.numeric.programs import magnitude_plan, step_plans
 from tutor.numeric.sample import Instance, generator, sample
 from tutor.shown import Shown
-from tutor.symbolic.derive import derive
 from tutor.symbolic.indices import ordered_indices, reduce_over
 from tutor.symbolic.operations import ArgMaxOver, ArgMinOver, MaxOver, MinOver
 
@@ -506,13 +504,7 @@ def _scales(exercise: Exercise, instance: Instance) -> dict[str, float]:
     Where terms cancel, those they came from are looked at as well, three steps back: what rounding leaves of them
     is not an error.
     """
-
-    def make() -> Plan:
-        program = [(q.name, q.indices, q.expr) for q in (*exercise.forward, *exercise.values) if q.expr is not None]
-        program += derive(exercise).program
-        return compile_program([(f"|{name}|", indices, magnitude(expr)) for name, indices, expr in program])
-
-    plan = exercise.cached("magnitudes", make)
+    plan = magnitude_plan(exercise)
     known = {**instance.values, **instance.after}
     gradients = {f"d{q.name}" for q in differentiable(exercise)}
     own: dict[str, float] = {}

@@ -1,8 +1,11 @@
-"""An exercise's programs, each compiled once: the forward pass, our gradients, the facts."""
+"""An exercise's programs, each compiled once: the forward pass, our gradients, their magnitudes, the facts."""
 
 from __future__ import annotations
 
+from sympy import Expr, Idx
+
 from tutor.exercise import Exercise
+from tutor.numeric.compare import magnitude
 from tutor.numeric.evaluate import Plan, compile_program
 from tutor.symbolic.indices import ordered_indices
 
@@ -19,16 +22,36 @@ def step_plans(exercise: Exercise) -> list[Plan]:
     return exercise.cached("steps", lambda: [compile_program([line], distinct=True) for line in lines])
 
 
-def backward_plan(exercise: Exercise) -> Plan:
-    """Our gradients, and then the values computed from them."""
+def backward_program(exercise: Exercise) -> list[tuple[str, tuple[Idx, ...], Expr]]:
+    """Our gradients, and then the values computed from them, as one straight-line program."""
 
-    def make() -> Plan:
+    def make() -> list[tuple[str, tuple[Idx, ...], Expr]]:
         from tutor.symbolic.derive import derive
 
-        values = [(q.name, q.indices, q.expr) for q in exercise.values]
-        return compile_program([*derive(exercise).program, *values])
+        return [*derive(exercise).program, *((q.name, q.indices, q.expr) for q in exercise.values)]
 
-    return exercise.cached("backward", make)
+    return exercise.cached("backward program", make)
+
+
+def backward_plan(exercise: Exercise) -> Plan:
+    """The backward program as one plan."""
+    return exercise.cached("backward", lambda: compile_program(backward_program(exercise)))
+
+
+def backward_steps(exercise: Exercise) -> list[tuple[str, Plan]]:
+    """The backward program, a plan for each of its names."""
+    program = backward_program(exercise)
+    return exercise.cached("backward steps", lambda: [(line[0], compile_program([line])) for line in program])
+
+
+def magnitude_plan(exercise: Exercise, name: str = "") -> Plan:
+    """`|dW|`: the sum of the absolute values of an entry's terms, for every computed name or for one alone."""
+
+    def make() -> Plan:
+        program = [*((q.name, q.indices, q.expr) for q in exercise.forward), *backward_program(exercise)]
+        return compile_program([(f"|{n}|", axes, magnitude(expr)) for n, axes, expr in program if name in ("", n)])
+
+    return exercise.cached(("magnitudes", name), make)
 
 
 def fact_plan(exercise: Exercise) -> Plan:

@@ -343,6 +343,11 @@ class Instance:
         moved = {name: move(value) for name, value in self.values.items()}
         return Instance(self.exercise, self.sizes, moved, seed=self.seed, draw=self.draw, kink_margin=self.kink_margin)
 
+    def clone(self) -> Instance:
+        """The same numbers in tensors of their own."""
+        held = {name: value.clone() for name, value in self.values.items()}
+        return Instance(self.exercise, self.sizes, held, seed=self.seed, draw=self.draw, kink_margin=self.kink_margin)
+
     def check(self, **tensors: Tensor) -> Any:
         """Judge gradients without any text: `t.check(dW=my_dW)`."""
         import tutor

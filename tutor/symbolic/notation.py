@@ -594,3 +594,9 @@ def sheet_form(node: Basic, exercise: Exercise | None = None) -> str:
 
 def latex_form(node: Basic, exercise: Exercise | None = None) -> str:
     return LatexWriter(exercise).write(node)
+
+
+def shape_text(shape: Sequence[Expr]) -> str:
+    """`(N, D)`, `(N,)` or `()`, as torch prints shapes."""
+    sizes = [SheetWriter().write(s) for s in shape]
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from tutor.shown import shown_shape
+
 if TYPE_CHECKING:
     from tutor.numeric.contrast import Contrast, Row, Side
 
@@ -49,8 +51,7 @@ def _number(side: Side | None) -> str:
         return ""
     if side.number is not None:
         return f"{side.number:.6g}"
-    shape = f"({', '.join(map(str, side.shape))}{',' if len(side.shape) == 1 else ''})"
-    return f"norm {side.norm:.4g}, per entry {side.typical:.2g}, {shape}"
+    return f"norm {side.norm:.4g}, per entry {side.typical:.2g}, {shown_shape(side.shape)}"
 
 
 def _columns(name: str, left: str, mark: str, right: str, wide: int) -> list[str]:

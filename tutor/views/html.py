@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tutor.symbolic.notation import LatexWriter
-from tutor.views.page import Line, Section, closed_lines, formula, page, sentences, shape_text
+from tutor.symbolic.notation import LatexWriter, shape_text
+from tutor.views.page import JUDGES, Line, Section, closed_lines, formula, page, sentences, verification_rows
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -113,11 +113,10 @@ def exercise(ex: Exercise) -> str:
 
 
 def verification_fragment(v: Any) -> str:
-    heads = "".join(f"<th>{h}</th>" for h in ("quantity", "autograd", "native torch", "differences", ""))
+    heads = "".join(f"<th>{h}</th>" for h in ("quantity", *JUDGES, ""))
     rows = []
-    for r in v.rows:
-        errors = ["-" if e is None else f"{e:.1e}" for e in (r.autograd, r.reference, r.differences)]
-        cells = [f"<code>{escape(r.quantity)}</code>", *errors, "ok" if r.agrees else "<b>DIFFERS</b>"]
+    for r in verification_rows(v):
+        cells = [f"<code>{escape(r.quantity)}</code>", *r.errors, "ok" if r.agrees else "<b>DIFFERS</b>"]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     notes = "".join(f"<p>{escape(note)}</p>" for note in v.notes)
     verdict = "agrees" if v.agrees else "DISAGREES"

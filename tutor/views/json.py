@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tutor.symbolic.notation import SheetWriter, Writer
-from tutor.views.page import closed_lines, page, sentence, shape_text
+from tutor.symbolic.notation import SheetWriter, Writer, shape_text
+from tutor.views.page import closed_lines, page, sentence
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise, Quantity
@@ -110,7 +110,7 @@ def verification(v: Any) -> str:
     rows = [
         {
             "quantity": r.quantity,
-            "shape": r.shape if isinstance(r.shape, str) else shape_text(r.shape),
+            "shape": shape_text(r.shape),
             "autograd": r.autograd,
             "reference": r.reference,
             "differences": r.differences,

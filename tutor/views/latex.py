@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tutor.symbolic.notation import LatexWriter
-from tutor.views.page import Line, Section, closed_lines, formula, page, sentences, shape_text
+from tutor.symbolic.notation import LatexWriter, shape_text
+from tutor.views.page import Line, Section, closed_lines, formula, page, sentences
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise

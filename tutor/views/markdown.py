@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tutor.symbolic.notation import LatexWriter
+from tutor.symbolic.notation import LatexWriter, shape_text
 from tutor.views.latex import aligned, math
-from tutor.views.page import Section, closed_lines, formula, page, shape_text
+from tutor.views.page import JUDGES, Section, closed_lines, formula, page, verification_rows
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -60,10 +60,9 @@ def exercise(ex: Exercise) -> str:
 
 
 def verification(v: Any) -> str:
-    heads = ["quantity", "autograd", "native torch", "differences", ""]
+    heads = ["quantity", *JUDGES, ""]
     rows = [heads, ["---"] * len(heads)]
-    for row in v.rows:
-        errors = ["-" if e is None else f"{e:.1e}" for e in (row.autograd, row.reference, row.differences)]
-        rows.append([f"`{row.quantity}`", *errors, "ok" if row.agrees else "**differs**"])
+    for row in verification_rows(v):
+        rows.append([f"`{row.quantity}`", *row.errors, "ok" if row.agrees else "**differs**"])
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     return "\n\n".join([f"**{v.exercise}**: {'agrees' if v.agrees else 'DISAGREES'}", table, *v.notes]) + "\n"

@@ -14,7 +14,7 @@ from sympy import Basic, Expr, Tuple
 from tutor.exercise import Exercise, Quantity
 from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, loss_entry
 from tutor.symbolic.indices import quantities_in
-from tutor.symbolic.notation import SheetWriter, Writer
+from tutor.symbolic.notation import Writer, shape_text
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,6 @@ def _words(value: Any, writer: Writer, math: Callable[[str], str]) -> str:
     return math(writer.name(value)) if writer.is_name(value) else str(value)
 
 
-def shape_text(shape: Sequence[Expr]) -> str:
-    """`(N, D)`, `(N,)` or `()`, as torch prints shapes."""
-    sizes = [SheetWriter().write(s) for s in shape]
-    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
-
-
 def indexed_name(quantity: Quantity, writer: Writer) -> str:
     return writer.write(quantity.entry)
 
@@ -142,3 +136,28 @@ def formula(quantity: Quantity, writer: Writer) -> str:
     if quantity.kind == "value":  # an update says `eta·dw`, where a derivation says `dv·local`
         writer = writer.gradients_last()
     return f"{writer.write(quantity.entry)} = {writer.write(quantity.expr)}"
+
+
+# -- verification -------------------------------------------------------------------------------------------
+
+JUDGES = ("autograd", "native torch", "differences")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One quantity's row: its largest relative error against each of `JUDGES`, `-` where one was not asked."""
+
+    quantity: str
+    shape: str
+    errors: tuple[str, ...]
+    agrees: bool
+
+
+def verification_rows(verification: Any) -> list[Compared]:
+    """What every view of a verification spells, row by row."""
+    made = []
+    for row in verification.rows:
+        errors = (row.autograd, row.reference, row.differences)
+        shown = tuple("-" if error is None else f"{error:.1e}" for error in errors)
+        made.append(Compared(row.quantity, shape_text(row.shape), shown, row.agrees))
+    return made

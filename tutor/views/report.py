@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from tutor.shown import shown_shape
+
 # a mark and a word, never colour alone
 MARKS = {"correct": "✓", "wrong": "✗", "follows": "~", "undecided": "?", "unreadable": "!"}
 
@@ -79,7 +81,7 @@ def _shapes(line: Any) -> str:
 
 
 def _shape(shape: Any) -> str:
-    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})" if shape else "a number"
+    return shown_shape(shape) if shape else "a number"
 
 
 def _next(r: Any) -> str:

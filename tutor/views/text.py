@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tutor.symbolic.notation import Writer
-from tutor.views.page import Line, Section, closed_lines, formula, indexed_name, page, sentences, shape_text
+from tutor.symbolic.notation import Writer, shape_text
+from tutor.views.page import (
+    JUDGES,
+    Line,
+    Section,
+    closed_lines,
+    formula,
+    indexed_name,
+    page,
+    sentences,
+    verification_rows,
+)
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -44,8 +54,7 @@ def _value_row(ex: Exercise, q: Any, writer: Writer) -> tuple[str, str, str]:
 
 def _asked_row(ex: Exercise, name: str, points: float) -> tuple[str, str, str]:
     q = ex[name]
-    shown = name if q.kind == "value" else f"d{name}"
-    return shown, shape_text(q.shape), f"{points:g} point{'' if points == 1 else 's'}"
+    return ex.answer_name(name), shape_text(q.shape), f"{points:g} point{'' if points == 1 else 's'}"
 
 
 def _block(title: str, rows: Sequence[tuple[str, ...]]) -> str:
@@ -148,24 +157,14 @@ def gradient(g: Gradient) -> str:
 
 def verification(v: Any) -> str:
     """A row per quantity, its largest relative error against each judge."""
-    heads = ("quantity", "shape", "autograd", "native torch", "differences", "")
-    rows = [heads]
-    for row in v.rows:
-        errors = [_error(row.autograd), _error(row.reference), _error(row.differences)]
-        rows.append((row.quantity, _shape(row.shape), *errors, "ok" if row.agrees else "DIFFERS"))
+    rows: list[Sequence[str]] = [("quantity", "shape", *JUDGES, "")]
+    for row in verification_rows(v):
+        rows.append((row.quantity, row.shape, *row.errors, "ok" if row.agrees else "DIFFERS"))
     verdict = "agrees" if v.agrees else "DISAGREES"
     lines = [f"{v.exercise}   {verdict}   largest relative error of our gradient against each judge"]
     lines += [f"  {line}" for line in _aligned(rows)]
     lines += [f"  note: {note}" for note in v.notes]
     return "\n".join(lines)
-
-
-def _error(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1e}"
-
-
-def _shape(shape: Any) -> str:
-    return shape if isinstance(shape, str) else f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
 def report(r: Any) -> str:
