@@ -892,3 +892,9 @@ def test_a_quotient_stays_a_quotient():
 def test_repairs_read_what_the_learner_wrote():
     line = tutor.check(SCALAR, "dL/dy_pred = 2*(y_pred - y)\ndw = dL/dy_pred*y\ndb = dL/dy_pred").line("dw")
     assert (line.repair.old, line.repair.new, line.repair.column) == ("y", "x", 17)
+
+
+def test_a_name_is_listed_once():
+    for decorate in (library.listed("sum"), library.effect("add_"), library.listed("add", function=False)):
+        with pytest.raises(ValueError, match="is listed twice"):
+            decorate(lambda limits, x: x)

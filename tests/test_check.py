@@ -508,6 +508,12 @@ def test_right_values_in_another_shape():
     assert "wrong-shape" not in mistakes(judged("softmax-regression", "db = p.mean(0, keepdim=True)").lines[0])
 
 
+def test_a_number_where_a_tensor_belongs():
+    sheet = "dW = 0\ndb = 2*torch.ones(())"
+    made = check(tutor.load("softmax-regression"), sheet)
+    assert made.line("dW").reason == "is a number, but dW has shape (5, 4)"
+
+
 def test_shape_comes_before_value():
     ex = Exercise("broadcast")
     n = ex.sizes("N")

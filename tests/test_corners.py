@@ -128,6 +128,117 @@ def test_threads_have_their_own_digits():
 
 
 def test_a_path_that_cannot_be_opened(tmp_path):
-    for path, says in ((Path("/nowhere.py"), "no sheet /nowhere.py: 'tutor start ID' makes one"), (tmp_path, "cannot open")):
+    for path, says in (
+        (Path("/nowhere.py"), "no sheet /nowhere.py: 'tutor start ID' makes one"),
+        (tmp_path, "cannot open"),
+    ):
         with pytest.raises(NotFoundError, match=says):
             tutor.check(squares(), path)
+
+
+# -- what learners found ---------------------------------------------------------------------------------------
+
+
+def verdicts(exercise, sheet):
+    report = tutor.check(exercise, sheet)
+    return report.score, [line.verdict for line in report.lines]
+
+
+def test_a_function_that_works_in_place_changes_its_own_tensors_only():
+    ex = tutor.load("softmax-regression")
+    assert tutor.check(ex, lambda t: {"dz": t.p.sub_(t.y).div_(t.N)}).lines[0].verdict == "correct"
+    assert tutor.check(ex, lambda t: {"dz": (t.p - t.y) / t.N}).lines[0].verdict == "correct"
+    assert tutor.check(ex, "dz = (p - y)/N").lines[0].verdict == "correct"
+
+
+def test_a_function_is_looked_at_on_kinks_too():
+    ex = tutor.load("linear-regression:loss=mae")
+
+    def gradient(at):
+        return lambda t: {"db": torch.where(t.y_pred == t.y, at, torch.sign(t.y_pred - t.y))}
+
+    assert [tutor.check(ex, gradient(at)).lines[0].verdict for at in (0.0, 1.0, -0.5, 5.0)] == [
+        "correct", "correct", "correct", "wrong"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "verdict"), [
+    ("dp_dz = torch.diag_embed(p) - p[:, :, None]*p[:, None, :]", "correct"),  # row by row
+    ("dp_dz = torch.diag_embed(p) + p[:, :, None]*p[:, None, :]", "wrong"),
+    ("dp_de = 1/s[:, None]", "correct"), ("ds_de = 1", "correct"), ("ds_de = 2", "wrong"),
+    ("ds_de = torch.ones_like(e)", "correct"), ("de_dz = e", "correct"), ("de_dz = z", "wrong"),
+])  # fmt: skip
+def test_local_derivatives_in_compact_forms(line, verdict):
+    assert tutor.check("softmax-regression", line).lines[0].verdict == verdict
+
+
+def test_a_local_derivative_in_a_form_of_ones_own_is_a_helper():
+    sheet = "dz = (p - y)/N\ndz_dW = {}\ndW = dz_dW.T @ dz\ndb = dz.sum(0)"
+    assert verdicts("softmax-regression", sheet.format("x")) == (2, ["correct"] * 3)
+    assert verdicts("softmax-regression", sheet.format("2*x")) == (1, ["correct", "wrong", "correct"])
+
+
+@pytest.mark.parametrize("sheet", [
+    "x = 2\ny = 4\nw = 1\nb = 0\ny_pred = w*x + b\ndw = 2*(y_pred - y)*x\ndb = 2*(y_pred - y)",
+    "x = torch.tensor([2.0])\ny = torch.tensor([4.0])\ndw = 2*(y_pred - y)*x\ndb = 2*(y_pred - y)",
+])  # fmt: skip
+def test_the_worked_values_written_out_change_nothing(sheet):
+    report = tutor.check("linear-regression", sheet)
+    assert report.verdict == "correct" and "worked instance" in report.notes[0]
+    assert tutor.check("linear-regression", sheet.replace("2*(y_pred - y)", "(y_pred - y)")).verdict == "wrong"
+
+
+@pytest.mark.parametrize(("exercise", "line", "verdict"), [
+    ("deep-chain", "dx = 0", "wrong"), ("linear-regression", "dw = -1e1", "wrong"),
+    ("linear-regression", "db = 0e2", "wrong"), ("linear-regression", "dw = -8", "correct"),
+    ("sgd-step", "w_new = 1", "wrong"), ("sgd-step", "w_new = 1.1", "correct"), ("sgd-step", "w_new = 1.08", "correct"),
+])  # fmt: skip
+def test_few_digits_are_no_licence(exercise, line, verdict):
+    assert tutor.check(exercise, line).lines[0].verdict == verdict
+
+
+VARIANCE = "v = ((x + 1e8)**2).mean(1) - (x + 1e8).mean(1)**2\ndgamma = (dy*(x - x.mean(1, keepdim=True))/"
+
+
+@pytest.mark.parametrize(("exercise", "sheet", "verdict"), [
+    ("layer-norm", VARIANCE + "torch.sqrt(v + 1e-5)[:, None]).sum(0)", "correct"),
+    ("layer-norm", VARIANCE + "torch.sqrt(1e-5 - v)[:, None]).sum(0)", "wrong"),
+    ("linear-regression:loss=mae", "r = y_pred - y\ndb = r/sqrt((r + 1e9)**2 - 2e9*r - 1e18)", "correct"),
+    ("makemore-mlp", "db1 = bndiff.sum(0)", "correct"),  # both are 0, but for rounding
+    ("makemore-mlp", "db1 = bnraw.sum(0) + 1e-9", "wrong"),
+])  # fmt: skip
+def test_digits_lost_on_the_way_are_not_the_learners(exercise, sheet, verdict):
+    assert tutor.check(exercise, sheet).lines[-1].verdict == verdict
+
+
+@pytest.mark.parametrize(("loss", "sheet", "verdict"), [
+    ("mae", "db = torch.where(y_pred - y > 0.03, 1.0, -1.0)", "wrong"),
+    ("mae", "db = torch.where(y_pred - y > -0.03, 1.0, -1.0)", "wrong"),
+    ("huber", "r = y_pred - y\ndb = torch.where(r.abs() < 1.005, r, r.sign())", "wrong"),
+    ("huber", "r = y_pred - y\ndb = r*(r.abs() < 1) + 1.0*(r > 1) - 1.0*(r < -1)", "wrong"),  # 0 at 1
+    ("huber", "r = y_pred - y\ndb = r*(r.abs() <= 1) + 1.0*(r >= 1) - 1.0*(r <= -1)", "wrong"),  # 2 at 1
+    ("huber", "r = y_pred - y\ndb = r*(r.abs() <= 1) + 1.0*(r > 1) - 1.0*(r < -1)", "correct"),
+    ("huber", "db = (y_pred - y).clamp(-1, 1)", "correct"),
+])  # fmt: skip
+def test_thresholds_and_edges(loss, sheet, verdict):
+    assert tutor.check(f"linear-regression:loss={loss}", sheet).lines[0].verdict == verdict
+
+
+def test_what_cancels_names_the_mistake_not_the_messenger():
+    sheet = "dp = -y/p\nds = -(dp*e).sum(1)/s**2\nde = dp/s[:, None] + ds[:, None]\ndz = de*e\ndW = x.T @ dz/N"
+    line = tutor.check("softmax-regression", sheet).lines[-1]
+    assert line.verdict == "correct" and "line 1" in line.reason
+
+
+def test_aliasing_that_changes_nothing_is_a_note():
+    sheet = "dlogits = dnorm_logits\ndlogits += 1e-13*dlogits"
+    before = "dlogprobs = -F.one_hot(Yb, V)/n\ndprobs = dlogprobs/probs\n"
+    after = "dcounts_sum_inv = (counts*dprobs).sum(1, keepdim=True)\ndcounts = counts_sum_inv*dprobs\n" \
+            "dcounts_sum = -counts_sum**-2*dcounts_sum_inv\ndcounts += dcounts_sum\ndnorm_logits = counts*dcounts\n"  # fmt: skip
+    report = tutor.check("makemore-mlp", before + after + sheet)
+    assert not [line for line in report.lines if line.verdict == "wrong"]
+    assert any("same tensor" in note for note in report.notes)
+
+
+def test_imaginary_parts_are_not_dropped():
+    t = tutor.load("softmax-regression").sample()
+    assert t.check(dz=(t.p - t.y) / t.N + 1j).lines[0].verdict == "unreadable"

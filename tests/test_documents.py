@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import tutor
 from tutor.answers import documents
 from tutor.answers import language as lang
-from tutor.checking.sheets import check_sheets, sheet_text
+from tutor.checking.sheets import check_sheets
 from tutor.errors import ReadingError, TutorError, UsageError
 
 SOFTMAX = tutor.load("softmax-regression")
@@ -285,7 +285,7 @@ def test_files_are_read_by_their_suffix(tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     assert tutor.check(SOFTMAX, path).correct
-    [report] = check_sheets(sheet_text(str(path)), kind=documents.kind_of(name))
+    [report] = check_sheets(documents.read(str(path)), kind=documents.kind_of(name))
     assert report.exercise == "softmax-regression" and report.correct
 
 

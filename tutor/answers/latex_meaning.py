@@ -30,7 +30,6 @@ class Meaning:
         self.indexing = 0  # inside a subscript
         self.comparing = 0  # inside a condition
         self.depth = 0
-        self.derivatives = False  # whether a derivative was written
 
     # -- places and refusals --
 
@@ -724,7 +723,6 @@ class Meaning:
             if top and look.unit_of(top[0], "PARTIAL"):
                 raise self.refuse(tree, r"\frac{\partial}{\partial W} L: write \frac{\partial L}{\partial W}")
             return None
-        self.derivatives = True
         wrt = self._quantity(below)
         name = self._bare(above)
         if name is not None and self.names.is_loss(name):

@@ -177,7 +177,6 @@ class Chain:
         unit = look.only_unit(below) if below.data == "brace" else look.as_unit(below)
         if unit is None:
             raise m.refuse(below, usage)
-        m.derivatives = True
         return m._gradient([part, following], m._quantity(unit))
 
     def _differentiated(self, part: Tree, word: str) -> Value | None:

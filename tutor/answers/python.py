@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tutor.answers import language as lang
-from tutor.answers.touched import touched
+from tutor.answers.touched import changes, in_place, touched
 from tutor.errors import ReadingError
 
 MAX_LENGTH = 100_000  # characters in a file
@@ -393,6 +393,8 @@ class _Reader:
 def _parse(line: _Line, code: str) -> list[ast.stmt]:
     """Python's own parser on one line; what it refuses is a `ReadingError`."""
     if _PASSED.match(code) and not code.startswith(("import", "from")):
+        if changes(code):
+            raise ReadingError("what is passed over changes nothing: give this a line of its own", *line.place(0, 0))
         code = "pass"
     if escaped := _ESCAPE.search(code):
         row = code.count("\n", 0, escaped.start())
@@ -557,6 +559,8 @@ class _Converter:
                 call = self.expression(value)
                 assert isinstance(call, lang.Call)
                 return lang.Effect(*self._start(node), call)
+            if in_place(name):
+                raise self.refuse(node, f"{name} changes a tensor on the way: write name = formula")
         if isinstance(value, ast.Compare) and isinstance(value.ops[0], ast.Eq):
             raise self.refuse(node, f"== compares: write {self._half(value.left)} = {self._half(value.comparators[0])}")
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("Eq", "Equality"):
@@ -691,6 +695,10 @@ class _Converter:
         for given in node.keywords:
             if given.arg is None:
                 raise self.refuse(node, "** before an argument is not part of an answer: write the arguments out")
+            if given.arg == "out":
+                call = f"{_dotted(node.func)}(...)"
+                written = f"write {self._half(given.value)} = {call}"
+                raise self.refuse(given, f"out= is not part of an answer: {written}")
         named = tuple((given.arg or "", self.expression(given.value)) for given in node.keywords)
         arguments = tuple(self.expression(given) for given in node.args)
         if isinstance(node.func, ast.Name) and node.func.id in _RELATIONS and len(arguments) == 2 and not named:

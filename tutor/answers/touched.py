@@ -111,6 +111,11 @@ def _changed_by(call: ast.Call) -> Iterator[str]:
         yield owner
 
 
+def changes(code: str) -> bool:
+    """Whether a line that is passed over, as `print(dw.mul_(2))`, changes anything."""
+    return bool(_IN_PLACE.search(code[:MOST])) and any(_of_line(code[:MOST], True, False))
+
+
 def in_place(name: str) -> bool:
     """Whether a function of that name changes what it is called on."""
     if name.startswith("__"):

@@ -132,9 +132,7 @@ class ValueJudge(Judge):
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
             return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of or meaning.name}))
         if any(value is None for value in given):
-            return Judgement(
-                "unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is no real tensor"})
-            )
+            return Judgement("unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is no real tensor"}))
         how = self.outcome(meaning, given)
         if how == "equal":
             remark = self._on_kinks(meaning, given[0])

@@ -7,7 +7,7 @@ has no value (undecided). Errors are caught around each torch call alone, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,7 +40,7 @@ class Draw(Protocol):
 
 @dataclass
 class Failure:
-    """Why a line has no value: `kind` is unreadable, torch, reads (a line without value), or cut."""
+    """Why a line has no value: `kind` is unreadable, torch, reads (a line without value), cut, or fault (ours)."""
 
     kind: str
     reason: str
@@ -88,7 +88,6 @@ _KINDS = {
     "int64": Kind(whole=True), "int32": Kind(whole=True), "long": Kind(whole=True), "int": Kind(whole=True),
     "bool": Kind(truth=True), "bool_": Kind(truth=True),
 }  # fmt: skip
-_BUILTINS = ("range", "reversed", "len", "abs", "sum", "max", "min", "float", "int", "pow", "list", "tuple")
 
 
 class Run:
@@ -108,6 +107,7 @@ class Run:
         self.disturbed: list[tuple[str, int, str]] = []  # (other name, unit, name that was changed)
 
     def execute(self) -> Run:
+        """All units in their order; a line that fails leaves its names without value."""
         for unit in self.outline.units:
             self.unit(unit)
         return self
@@ -132,6 +132,7 @@ class Run:
     # -- units -------------------------------------------------------------------------------------
 
     def unit(self, unit: Unit) -> None:
+        """One statement of the sheet: its values are kept, or its failure."""
         failure = self._attempt(unit)
         if failure is not None:
             self.failures[unit.position] = failure
@@ -269,6 +270,7 @@ class Run:
             self.store(part, item)
 
     def store(self, target: lang.Expression, value: Any) -> None:
+        """`dW = value`, `W.grad = value`, `dW[i, j] = value`"""
         if isinstance(target, lang.Subscript):
             container = self.container(target)
             self.set_item(target, container, self.index(target, container), value)
@@ -314,6 +316,7 @@ class Run:
         self._torch(target, container.__setitem__, index, value)
 
     def update(self, statement: lang.Update) -> None:
+        """`dW += value`, in place where dW is a tensor, as torch does it"""
         target = statement.target
         if isinstance(target, lang.Subscript):
             container = self.container(target)
@@ -397,13 +400,8 @@ class Run:
     def refuse(self, node: lang.Expression, reason: str) -> ReadingError:
         return ReadingError(reason, node.line, node.column)
 
-    def _room(self, node: lang.Expression, value: Tensor) -> None:
-        try:
-            self.limits.room(value.numel())
-        except Refusal as error:
-            raise self.refuse(node, str(error)) from None
-
     def _within(self, node: lang.Expression, work: Any) -> Any:
+        """A call of our own that has limits: its refusal gets its place."""
         try:
             return work()
         except Refusal as error:
@@ -453,7 +451,7 @@ class Run:
     def unary(self, node: lang.Unary) -> Any:
         value = self.evaluate(node.operand)
         if isinstance(value, Tensor):
-            self._room(node, value)
+            self._within(node, lambda: self.limits.room(value.numel()))
             if node.op == "~":
                 return self._torch(node, torch.logical_not if value.dtype is torch.bool else torch.bitwise_not, value)
             return self._library(node, library.negative, value) if node.op == "-" else value
@@ -580,10 +578,8 @@ class Run:
     def call(self, node: lang.Call) -> Any:
         function = node.function
         if isinstance(function, lang.Name):
-            if function.name in _BUILTINS and function.name not in self.variables:
-                made = self._builtin(function.name, node)
-                if made is not None:
-                    return made
+            if function.name in _BUILTINS and function.name not in self.variables and not node.named:
+                return self._builtin(function.name, node)
             return self._function(node, library.FUNCTION.get(function.name), function.name, False)
         assert isinstance(function, lang.Attribute)
         path = self.module_path(function)
@@ -634,37 +630,62 @@ class Run:
         return self._library(node, library.call, entry, self.limits, arguments, named, numpy)
 
     def _builtin(self, name: str, node: lang.Call) -> Any:
-        """Python's own few; None where the function table has the better answer."""
-        if name not in ("range", "reversed", "len", "int", "list", "tuple", "sum"):
-            return None
-        if node.named:
-            return None
+        """Python's own few."""
+        work, most, usage = _BUILTINS[name]
         given = [self.evaluate(argument) for argument in node.arguments]
-        if name == "range" and 1 <= len(given) <= 3:
-            ends = [self._within(node, lambda g=g: library.whole_number(g, "an end of a range")) for g in given]
-            if len(ends) == 3 and ends[2] == 0:
-                raise self.refuse(node, "the step of a range is not 0")
-            return range(*ends)
-        if len(given) == 1:
-            made = self._builtin_of_one(name, node, given[0])
-            if made is not None:
-                return made
-        raise self.refuse(node, _BUILTIN_USAGE.get(name, f"{name} takes one argument here"))
+        made = work(self, node, *given) if 1 <= len(given) <= most else None
+        if made is None:
+            raise self.refuse(node, usage)
+        return made
 
-    def _builtin_of_one(self, name: str, node: lang.Call, value: Any) -> Any:
-        if name == "len" and (isinstance(value, (tuple, range)) or (isinstance(value, Tensor) and value.ndim)):
-            return len(value)
-        if name == "reversed" and isinstance(value, range):
-            return value[::-1]
-        if name == "int" and isinstance(value, (int, float, Tensor)):
-            return int(self._within(node, lambda: library.finite(value)))
-        if name in ("list", "tuple") and isinstance(value, range):
-            return tuple(value) if len(value) <= library.MAX_LOOP else self._too_long(node)
-        if name in ("list", "tuple") and isinstance(value, tuple):
-            return value
-        if name == "sum" and isinstance(value, Tensor):  # Python's sum adds along the first axis
-            return self._torch(node, torch.sum, value, 0) if value.ndim else value
+
+# -- Python's own functions: (run, call, values of the arguments) -> a value, or None where they do not fit
+
+
+def _range(run: Run, node: lang.Call, *given: Any) -> range:
+    ends = [run._within(node, lambda g=g: library.whole_number(g, "an end of a range")) for g in given]
+    if len(ends) == 3 and ends[2] == 0:
+        raise run.refuse(node, "the step of a range is not 0")
+    return range(*ends)
+
+
+def _len(run: Run, node: lang.Call, value: Any) -> int | None:
+    return len(value) if isinstance(value, (tuple, range)) or (isinstance(value, Tensor) and value.ndim) else None
+
+
+def _reversed(run: Run, node: lang.Call, value: Any) -> range | None:
+    return value[::-1] if isinstance(value, range) else None
+
+
+def _int(run: Run, node: lang.Call, value: Any) -> int | None:
+    if not isinstance(value, (int, float, Tensor)):
         return None
+    return int(run._within(node, lambda: library.finite(value)))
+
+
+def _tuple(run: Run, node: lang.Call, value: Any) -> tuple[Any, ...] | None:
+    if isinstance(value, range):
+        return tuple(value) if len(value) <= library.MAX_LOOP else run._too_long(node)
+    return value if isinstance(value, tuple) else None
+
+
+def _sum(run: Run, node: lang.Call, value: Any) -> Any:
+    """Python's sum adds along the first axis."""
+    if not isinstance(value, Tensor):
+        return None
+    return run._torch(node, torch.sum, value, 0) if value.ndim else value
+
+
+# name -> function, its most arguments, usage; abs, max, min, float and pow are in the function table
+_BUILTINS: dict[str, tuple[Callable[..., Any], int, str]] = {
+    "range": (_range, 3, "range takes one to three whole numbers"),
+    "len": (_len, 1, "len takes a tensor with axes"),
+    "reversed": (_reversed, 1, "reversed takes a range"),
+    "int": (_int, 1, "int takes one argument here"),
+    "list": (_tuple, 1, "list takes one argument here"),
+    "tuple": (_tuple, 1, "tuple takes one argument here"),
+    "sum": (_sum, 1, "write x.sum(dim), or Sum(x[i, k], k) with indices"),
+}
 
 
 class Together(Run):
@@ -695,12 +716,6 @@ class Apart(Refusal):
 _NUMPYS = {"axis", "keepdims"}
 
 
-_BUILTIN_USAGE = {
-    "range": "range takes one to three whole numbers",
-    "sum": "write x.sum(dim), or Sum(x[i, k], k) with indices",
-    "len": "len takes a tensor with axes",
-    "reversed": "reversed takes a range",
-}
 _SUBMODULES = (
     (), ("nn", "functional"), ("functional",), ("special",), ("linalg",), ("add",), ("nn",),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from sympy.core.relational import Relational
 from torch import Tensor
 
 from tutor.checking import library, mistakes
@@ -130,7 +131,7 @@ class Judge:
             return "unknown"
         if given is None:
             return "shape"
-        how = compare.same(given, true, lambda: point.scale(meaning), self.tolerance)
+        how = compare.same(given, true, lambda: self._terms(meaning, point), self.tolerance)
         if how == "equal":
             return how
         if how == "finite" and point.on_kinks and self.sides(meaning, given, point) == "elsewhere":
@@ -141,8 +142,12 @@ class Judge:
                 if full is not None and compare.same(full, form, lambda: None, self.tolerance) == "equal":
                     return "equal"
         if how == "shape" and self.lenient and given.squeeze().shape == true.squeeze().shape:
-            return compare.same(given.reshape(true.shape), true, lambda: point.scale(meaning), self.tolerance)
+            return compare.same(given.reshape(true.shape), true, lambda: self._terms(meaning, point), self.tolerance)
         return how
+
+    def _terms(self, meaning: Meaning, point: Point) -> Tensor | None:
+        """What rounding is measured by."""
+        return point.scale(meaning) if self.tolerance is DOUBLE else point.deep_scale(meaning)
 
     def sides(self, meaning: Meaning, given: Tensor, point: Point) -> str:
         """Where a value is not torch's on a kink: "subgradient" where it lies between the gradients on both sides, or
@@ -153,13 +158,21 @@ class Judge:
         low, high = point.beside(meaning)
         width = high - low
         touched = width > KINKED * torch.maximum(low.abs(), high.abs()).max()
-        apart = self._apart(given, true, point.scale(meaning))
+        apart = self._apart(given, true, self._terms(meaning, point))
+        if bool((apart & ~touched & torch.isfinite(given)).any()) and self._at_an_edge(point):
+            return "outside"
         if not bool(apart.any()) or bool((apart & ~touched).any()):
             return "elsewhere"
         # looking around finds the extremes of a few kinks; sums over many reach further than was seen
         slack = width * (SLACK if int(touched.sum()) <= FEW_KINKED else 0.5)
         within = ~torch.isfinite(given) | (given >= low - slack) & (given <= high + slack)
         return "subgradient" if bool((within | ~touched).all()) else "outside"
+
+    def _at_an_edge(self, point: Point) -> bool:
+        """On the edge of a case, where both sides may agree and the gradient is one."""
+        from tutor.numeric.kinks import hit
+
+        return any(isinstance(k.node, Relational) for k in hit(self.exercise, point.values, point.sizes))
 
     def _apart(self, given: Tensor, true: Tensor, scale: Tensor | None) -> Tensor:
         size = torch.maximum(given.abs(), true.abs())
@@ -220,7 +233,7 @@ class Judge:
         return True
 
     def _close(self, meaning: Meaning, given: Tensor, expected: Tensor, point: Point) -> bool:
-        how = compare.same(given, expected, lambda: point.scale(meaning), self.tolerance)
+        how = compare.same(given, expected, lambda: self._terms(meaning, point), self.tolerance)
         return how in ("equal", "unknown")
 
     def expected(self, meaning: Meaning, stop: Mapping[str, Tensor], point: Point) -> Tensor | None:
@@ -284,6 +297,9 @@ class Judge:
         fault = mistakes.Fault(self.exercise, meaning.name, meaning.of, what, cases)
         if how == "shape":
             assert first is not None and true is not None
+            pairs = [(v, self.true(meaning, p)) for v, p in zip(given, self.points, strict=True)]
+            other = next(((v, t) for v, t in pairs if v is not None and t is not None and v.shape != t.shape), None)
+            first, true = other or (first, true)
             found = list(self._same_values_another_shape(meaning, cases)) or mistakes.find(fault)
             return replace(base, sentence=other_shape(meaning, first, true), mistakes=tuple(found))
         if how == "finite":
@@ -319,7 +335,7 @@ class Judge:
         """`own`: the factor is that to what the learner's earlier lines lead to, not to the truth."""
         if fault.ratios is None or fault.factor is None:
             return {}
-        causes = " and ".join(m.message for m in found if m.id in ("factor", "sign"))
+        causes = " and ".join(m.message.removeprefix("and ") for m in found if m.id in ("factor", "sign"))
         alone, caused = ("own-ratio-alone", "own-ratio") if own else ("ratio-alone", "ratio")
         params = {"ratio": fault.factor.text, "what": what, "causes": causes}
         return {"ratio": fault.ratios[0], "sentence": Sentence(caused if causes else alone, params)}
@@ -357,6 +373,7 @@ class Judge:
         return "; ".join(f"{writer.write(q.entry)} = {writer.write(q.expr)}" for q in shown if q.expr is not None)
 
     def finish(self) -> Report:
+        """The report of what was judged, in the order of the lines."""
         lines = sorted(self.judged, key=lambda j: (j.line, j.column))
         first = next((j for j in lines if j.verdict == "wrong"), None)
         if first is not None:

@@ -172,6 +172,7 @@ def kind_of(value: Any) -> str:
 
 
 def whole_number(value: Any, what: str = "this") -> int:
+    """An axis, a size or an index as an int; anything else is refused."""
     if isinstance(value, Tensor) and value.ndim == 0 and not value.is_floating_point():
         value = value.item()
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
@@ -265,22 +266,34 @@ def listed(*names: str, function: bool = True, method: bool = True, numpy: bool 
     def add(run: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
             entry = _entry(name, run)
-            if numpy:
-                NUMPY[name] = entry
-                continue
-            if function:
-                FUNCTION[name] = entry
-            if method:
-                METHOD[name] = entry
+            for table, wanted in ((NUMPY, numpy), (FUNCTION, function and not numpy), (METHOD, method and not numpy)):
+                if wanted:
+                    _put(table, name, entry)
         return run
 
     return add
 
 
+def _put(table: dict[str, Entry], name: str, entry: Entry) -> None:
+    """One row to a name: a second one would silently take the place of the first."""
+    if name in table:
+        raise ValueError(f"{name} is listed twice")
+    table[name] = entry
+
+
+def _both(name: str, entry: Entry) -> None:
+    _put(FUNCTION, name, entry)
+    _put(METHOD, name, entry)
+
+
 def effect(*names: str) -> Callable[..., Any]:
+    """Decorator: the same for calls that change their tensor in place."""
+
     def add(run: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
-            EFFECT[name] = METHOD[name] = _entry(name, run)
+            entry = _entry(name, run)
+            _put(EFFECT, name, entry)
+            _put(METHOD, name, entry)
         return run
 
     return add
@@ -315,9 +328,9 @@ _MORE = {
 for _row in FUNCTIONS.values():
     _run = _heaviside if _row.name == "Heaviside" else _elementwise(_row.torch)
     for _name in {_row.name, _row.torch.split(".")[-1], *_row.spellings}:
-        FUNCTION[_name] = METHOD[_name] = _entry(_name, _run, elementwise=True)
+        _both(_name, _entry(_name, _run, elementwise=True))
 for _name, _path in _MORE.items():
-    FUNCTION[_name] = METHOD[_name] = _entry(_name, _elementwise(_path), elementwise=True)
+    _both(_name, _entry(_name, _elementwise(_path), elementwise=True))
 
 
 # -- reductions --
@@ -407,7 +420,8 @@ def _minimum(limits, x, *others):
     return _extremes(limits, (x, *others), False)
 
 
-METHOD["maximum"], METHOD["minimum"] = FUNCTION["maximum"], FUNCTION["minimum"]
+for _name in ("maximum", "minimum"):
+    _put(METHOD, _name, FUNCTION[_name])
 
 
 def _spread(limits: Limits, x: Any, dim: Any, keepdim: Any, correction: int, root: bool) -> Tensor:
@@ -538,6 +552,7 @@ def broadcast_room(limits: Limits, a: Tensor, b: Tensor) -> None:
 
 
 def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
+    """`a @ b`; what does not fit is said with both shapes."""
     a, b = real(a), real(b)
     if a.ndim == 0 or b.ndim == 0:
         raise TorchRefuses(
@@ -792,9 +807,9 @@ for _name, _op in {
     "le": "<=", "greater": ">", "less": "<", "equal": "==", "not_equal": "!=", "greater_equal": ">=",
     "less_equal": "<=", "remainder": "%", "float_power": "**",
 }.items():  # fmt: skip
-    FUNCTION[_name] = METHOD[_name] = _entry(_name, _binary(_op))
+    _both(_name, _entry(_name, _binary(_op)))
 for _name, _op in {"logical_and": "&", "logical_or": "|"}.items():
-    FUNCTION[_name] = METHOD[_name] = _entry(_name, _logical(_op))
+    _both(_name, _entry(_name, _logical(_op)))
 
 
 @listed("logical_not")
@@ -1008,7 +1023,7 @@ def _hstack(limits, tensors):
     return _joined(limits, tensors, 0, lambda values, dim: torch.hstack(values))
 
 
-@listed("chunk", "split", method=True)
+@listed("chunk")
 def _chunk(limits, x, chunks, dim=0):
     x = array(x)
     count = whole_number(chunks, "the number of parts")
@@ -1200,7 +1215,7 @@ def _scattered(name: str) -> Callable[..., Any]:
 
 
 for _name in ("index_add", "scatter_add"):
-    FUNCTION[_name] = METHOD[_name] = _entry(_name, _scattered(_name))
+    _both(_name, _entry(_name, _scattered(_name)))
 
 
 # -- linear algebra --
@@ -1237,18 +1252,32 @@ def _solve(limits, x, other):
 # -- copies and kinds --
 
 
-@listed("clone", "copy", "contiguous", "detach", "double", "float", "cpu", "numpy", "requires_grad_", "resolve_conj")
+_COPIES = ("clone", "copy", "contiguous", "detach", "double", "float", "cpu", "numpy", "requires_grad_", "resolve_conj")
+
+
+@listed(*_COPIES, method=False)
 def _copy(limits, x):
     x = array(x)
     limits.room(x.numel())
     return x.to(FLOAT) if not x.is_floating_point() else x.clone()
 
 
-for _name in ("contiguous", "detach", "cpu", "numpy", "requires_grad_", "double", "float"):
-    # these share the tensor they are given, as torch's do
-    METHOD[_name] = _entry(_name, lambda limits, x: x if x.dtype is FLOAT else x.to(FLOAT))
-METHOD["detach"] = METHOD["cpu"] = METHOD["numpy"] = METHOD["contiguous"] = _entry("detach", lambda limits, x: x)
-METHOD["clone"] = METHOD["copy"] = _entry("clone", lambda limits, x: x.clone())
+@listed("clone", "copy", function=False)
+def _clone(limits, x):
+    return x.clone()
+
+
+# what follows shares the tensor it is given, as torch's own do
+
+
+@listed("detach", "cpu", "numpy", "contiguous", "resolve_conj", function=False)
+def _itself(limits, x):
+    return x
+
+
+@listed("double", "float", "requires_grad_", function=False)
+def _as_float(limits, x):
+    return x if x.dtype is FLOAT else x.to(FLOAT)
 
 
 @listed("long", "int", "short", function=False)
@@ -1323,7 +1352,7 @@ def in_place(limits: Limits, op: str, x: Tensor, other: Any) -> Tensor:
         ) from None
 
 
-for _name, _op in {"add_": "+", "sub_": "-", "mul_": "*", "div_": "/", "pow_": "**"}.items():
+for _op, _name in _IN_PLACE.items():
     effect(_name)(_inplace(_op))
 
 
@@ -1362,7 +1391,7 @@ def _fill_diagonal_(limits, x, value):
     return asking_torch(x.fill_diagonal_, scalar(value))
 
 
-@effect("index_add_", "scatter_add_")
+@effect("index_add_")
 def _index_add_(limits, x, dim, index, source, alpha=1):
     return _scatter_in_place("index_add_", x, dim, index, source, alpha)
 

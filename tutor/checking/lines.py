@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,8 +43,10 @@ class SegmentState:
 
 
 class SheetJudge(Judge):
+    """Judges the lines of a sheet: runs it at every draw, then decides quantity by quantity, in the sheet's order."""
+
     def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool = False, repairs: bool = True):
-        sheet = _with_sizes_checked(exercise, sheet)
+        sheet = _without_worked_values(exercise, _with_sizes_checked(exercise, sheet))
         self.repairs = repairs
         super().__init__(exercise, seed, lenient, points(exercise, seed, sheet.sizes or None))
         self.sheet = sheet
@@ -302,7 +305,9 @@ class SheetJudge(Judge):
             name = self.meaning(segment).name if meaning is None else meaning.name
             given = [self.value(run, segment) for run in self.runs]
             reads = read_by(self, segment)
-            judgement.mistakes = tuple(mistakes.further(self.exercise, name, given, self.points, reads))
+            redefined = any(self.meaning(state.segment).kind == "forward" for state in self.states)
+            if not redefined:  # else a name does not hang on what it hangs on in the exercise
+                judgement.mistakes = tuple(mistakes.further(self.exercise, name, given, self.points, reads))
         if found is not None and found.line is None and failure is not None:
             params = {**judgement.sentence.params, "repair": found.new}
             judgement.sentence = Sentence("no-value-repair", params)
@@ -474,10 +479,12 @@ class SheetJudge(Judge):
             if self._same(meaning, value, point) in ("equal", "unknown"):
                 continue
             if not self._doubt.explains(key, value, true, point):
-                if not self._doubt.left_the_floats(key, point):
+                if not self._doubt.lost_the_digits(key, point):
                     return None
                 strayed = True
-            doubtful.append((value, true, point))
+            terms = point.scale(meaning)
+            scale = 0.0 if terms is None or not terms.numel() else float(terms.abs().max())
+            doubtful.append((value, true, scale, point))
         known = meaning.kind in ("gradient", "value") and meaning.name not in self.extra and not self.pins
         same = self._doubt.decided(key, doubtful) if known else None
         if same is False or (same is None and strayed):
@@ -575,9 +582,10 @@ class SheetJudge(Judge):
         return [s.segment.statement.line for s in self.states if s.segment.name == name][-1]
 
     def _follows_sentence(self, names: Iterable[str], segment: Segment, id: str = "follows") -> Sentence:
-        names = list(names)
-        lines = [self._line_of(name, segment) for name in names]
-        return Sentence(id, {"names": ", ".join(names), "line": lines[0] if lines else segment.statement.line})
+        lines = {name: self._line_of(name, segment) for name in names}
+        line = max(lines.values(), default=segment.statement.line)
+        there = [name for name in lines if lines[name] == line]
+        return Sentence(id, {"names": ", ".join(there), "line": line})
 
     def _outcome_corrected(self, segment: Segment, meaning: Meaning) -> str:
         given = []
@@ -697,7 +705,7 @@ class SheetJudge(Judge):
             return
         given = [self.value(run, helper) for run in self.runs]
         own = {state.segment.name for state in self.states}
-        if f"d{helper.name}" in self.extra or self._sound(given):
+        if f"d{helper.name}" in self.extra:
             return
         for name in self.points[0].gradients:
             meaning = self.names.meaning(name)
@@ -711,7 +719,7 @@ class SheetJudge(Judge):
             true = point.gradients[name]
             if value is None or value.shape != true.shape:
                 return []
-            cases.append(mistakes.Case(value, true, point.sizes))
+            cases.append(mistakes.Case(value, true, point.sizes, known={**point.values, **point.gradients}))
         meaning = self.names.meaning(name)
         return mistakes.find(mistakes.Fault(self.exercise, name, meaning.of, "gradient", cases))
 
@@ -729,7 +737,8 @@ class SheetJudge(Judge):
     def _right_with(self, segment: Segment, helper: Segment, candidate: str) -> bool:
         """Whether the line is right once the helper is the true gradient, and no line that reads it becomes wrong.
 
-        A part of a forward formula may be what it is: it takes the blame only where that explains two lines at once.
+        A part of a forward formula, or another true gradient, may be what it is: it takes the blame only where that
+        explains two lines at once.
         """
         runs = []
         for point in self.points:
@@ -746,7 +755,9 @@ class SheetJudge(Judge):
             if as_it_stands and not right:
                 return False
             mended += right and not as_it_stands
-        return mended > 1 or not self._part_of_formula(helper)
+        return mended > 1 or not (
+            self._part_of_formula(helper) or self._sound([self.value(r, helper) for r in self.runs])
+        )
 
     def _readers(self, helper: Segment) -> Iterator[Segment]:
         """The judged lines that read this helper."""
@@ -854,6 +865,39 @@ def _as_written(repair: Repair | None, statement: lang.Statement) -> Repair | No
     name, _, rest = repair.new.partition(".")
     written = statement.text.startswith(repair.old, repair.column - statement.start)
     return replace(repair, new=rf"{name}^\top") if written and rest == "T" and name == repair.old else None
+
+
+def _without_worked_values(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
+    """`w = 1`, `x = 2` of the worked instance say what is given: the lines are judged for every value."""
+    for values in exercise.instances:
+        given = [
+            statement
+            for statement in sheet.statements
+            if (name := _leaf_of(exercise, statement)) is not None and _is_value(statement, values.get(name))
+        ]
+        if given:
+            names = ", ".join(statement.text.strip() for statement in given[:6])
+            params = {"line": given[0].line, "given": names}
+            kept = [statement for statement in sheet.statements if statement not in given]
+            notes = [*sheet.notes, Sentence("worked-values", params).render(NOTES)]
+            return replace(sheet, statements=kept, notes=notes)
+    return sheet
+
+
+def _leaf_of(exercise: Exercise, statement: lang.Statement) -> str | None:
+    if not isinstance(statement, lang.Assign) or len(statement.targets) != 1:
+        return None
+    target = statement.targets[0]
+    name = target.name if isinstance(target, lang.Name) else ""
+    return name if name in exercise.quantities and exercise[name].is_leaf else None
+
+
+def _is_value(statement: lang.Statement, value: Any) -> bool:
+    number = numbers.literal(statement)
+    if number is None or value is None:
+        return False
+    known = torch.as_tensor(value, dtype=torch.float64)
+    return number.value.numel() == known.numel() and bool((number.value.reshape(-1) == known.reshape(-1)).all())
 
 
 def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:

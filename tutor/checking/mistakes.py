@@ -1,8 +1,8 @@
-"""THE MISTAKE TABLE: one row per mistake, with how it shows in the values and what the learner reads.
+"""What explains a wrong value. MISTAKES holds what shows as a constant ratio; most other mistakes are rows of SPOILS.
 
 A row's `find` looks at a `Fault`, the learner's values beside the true ones at every draw, and yields parameters for
 its message; it yields nothing when the mistake does not explain all draws. Rows stand in the order in which causes are
-named: likeliest first.
+named: likeliest first. `find` asks both tables; `further` looks for what neither explains, which is dearer.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.checking import library
 
+COARSEST = {False: 0.05, True: 0.15}  # of the largest: how far rounding may go for few digits; True: with decimals
 _ARRAYS = ("tensor", "array", "asarray")
 
 
@@ -41,6 +42,9 @@ def literal(statement: lang.Statement) -> Literal | None:
     except (_Named, library.Refusal, library.TorchRefuses, RuntimeError):
         return None
     text = statement.text.split("=", 1)[-1].strip()
+    if value.numel():  # one digit is no licence: 1 is not 1.4, and 0 not 0.02
+        coarsest = COARSEST["." in text]
+        slack = torch.minimum(slack, coarsest * value.abs().max())
     return Literal(value, slack, text)
 
 

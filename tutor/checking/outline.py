@@ -225,7 +225,7 @@ class Outline:
 
     def _only_inside(self, name: str) -> bool:
         """Whether a def alone gives a gradient: it is then meant for the answer, else the def's own."""
-        return self.is_judged(name) and name not in self._outside
+        return self.names.meaning(name).kind in ("gradient", "value", "local") and name not in self._outside
 
     @cached_property
     def _outside(self) -> set[str]:
@@ -250,7 +250,9 @@ class Outline:
             else:
                 owner = _owner(function.value)
                 yield owner, True
-                if lang.is_module(owner) and not self.valued(self.names.read(lang.root(owner)) or ""):  # torch.relu_(dz)
+                if lang.is_module(owner) and not self.valued(
+                    self.names.read(lang.root(owner)) or ""
+                ):  # torch.relu_(dz)
                     yield from ((given, True) for given in statement.call.arguments[:1])
 
     def _reads(self, statement: lang.Statement) -> Iterator[str]:

@@ -205,4 +205,5 @@ def fitted(value: Tensor, shape: tuple[int, ...]) -> Tensor | None:
 
 
 def axis_sizes(part: Part) -> tuple[Any, ...]:
+    """The sizes of a part's axes, as the exercise names them."""
     return tuple(size(i) for i in part.axes)

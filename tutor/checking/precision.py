@@ -32,6 +32,7 @@ ROUGH = 1e-9  # noise that no rounding makes: what it cannot explain, one run te
 DIGITS = (50, 200)
 DRAWS = 4  # that are looked at with many digits
 SAME = 1e-9
+LEAST = 1e-3  # of what was added up: with SAME, the 1e-12 of every comparison
 MOST_NODES = 2_000  # operations of a sheet that is computed with many digits
 
 _ARITHMETIC = ("+", "-", "*", "/", "**", "@")
@@ -49,6 +50,7 @@ class NoisyRun(Run):
         self.generator = torch.Generator().manual_seed(abs(seed)) if seed else None
         self.noise = NOISE if seed >= 0 else ROUGH
         self.decisions: list[tuple[int, Tensor]] = []  # with their units
+        self.lost: list[int] = []  # units in which finite operands gave what is not finite, a root of -1 too
         self.left: list[int] = []  # units in which a finite step overflowed, or came out as 0
         self._position = -1
         self.steps = 0
@@ -84,6 +86,8 @@ class NoisyRun(Run):
         overflows = grows and not is_finite and not bool(value.isnan().any())  # a root of -1 is none
         if finite and (overflows or vanishes and not is_nonzero):
             self.left.append(self._position)
+        if finite and not is_finite:
+            self.lost.append(self._position)
         self._finite[-1] &= is_finite
         self._nonzero[-1] &= is_nonzero
 
@@ -93,10 +97,20 @@ class NoisyRun(Run):
         if not value.is_floating_point() or _name(node) in _STEPS:
             self.decisions.append((self._position, value.detach().clone()))
             return value
-        if self.generator is None or not _computes(node):
+        return self._noisy(value) if _computes(node) else value
+
+    def _noisy(self, value: Tensor) -> Tensor:
+        if self.generator is None:
             return value
         noise = torch.rand(value.shape, generator=self.generator, dtype=torch.float64)
         return value * (1 + self.noise * (2 * noise - 1))
+
+    def _given(self, name: str, node: lang.Expression) -> Any:
+        """A forward value was rounded too: what is left of its sum may be nothing else. The same each time it is read."""
+        value = super()._given(name, node)
+        if isinstance(value, Tensor) and value.is_floating_point() and name in self.variables:
+            value = self.variables[name] = self._noisy(value)
+        return value
 
 
 def _name(node: lang.Expression) -> str:
@@ -157,7 +171,8 @@ class Doubt:
             value = self._value(key, point, seed)
             if not isinstance(value, Tensor) or value.shape != given.shape:
                 return False
-            spread = torch.maximum(spread, (library.real(value) - given).abs().nan_to_num(0.0, 0.0))
+            apart = (library.real(value) - given).abs()
+            spread = torch.maximum(spread, apart.nan_to_num(torch.inf, torch.inf))  # at the edge of what is defined
             if seed == 1 and gap.numel() > FEW and float((close | (gap <= 100 * spread)).double().mean()) < 0.5:
                 return False  # by far not
         return bool((close | (gap <= MARGIN * spread)).all()) and self._same_decisions(point, key[1])
@@ -170,7 +185,12 @@ class Doubt:
         """Whether a finite step on the way overflowed, or came out as 0."""
         return any(unit <= key[1] for unit in self.run(point, 0, key[1]).left)
 
-    def decided(self, key: tuple[str, int], doubtful: list[tuple[Tensor, Tensor, Point]]) -> bool | None:
+    def lost_the_digits(self, key: tuple[str, int], point: Point) -> bool:
+        """Whether more digits might give another value: a variance by cancellation may come out below 0."""
+        run = self.run(point, 0, key[1])
+        return any(unit <= key[1] for unit in (*run.left, *run.lost))
+
+    def decided(self, key: tuple[str, int], doubtful: list[tuple[Tensor, Tensor, float, Point]]) -> bool | None:
         """Whether a line is the true one at 50 and at 200 digits; None where that cannot be computed, or is not clear.
 
         Two expressions are equal if and only if their difference shrinks with the precision; a draw that is too large
@@ -179,10 +199,10 @@ class Doubt:
         if sum(self.outline.weight.values()) > MOST_NODES:
             return None
         decided = None
-        for given, true, point in doubtful[:DRAWS]:
+        for given, true, scale, point in doubtful[:DRAWS]:
             for digits in DIGITS:
                 run = self._many_digits(point, digits)
-                gap = None if run is None else run.gap(key)
+                gap = None if run is None else run.gap(key, scale)
                 if gap is None:
                     break
                 if gap > SAME and digits == DIGITS[-1]:
@@ -270,8 +290,8 @@ class ManyDigitsRun:
             self.run = ExactRun(outline, _Draw(point.sizes, values, known), exact, self.digits)
             self.run.execute()
 
-    def gap(self, key: tuple[str, int]) -> float | None:
-        """The largest relative error of a line; None where it has no such value."""
+    def gap(self, key: tuple[str, int], scale: float) -> float | None:
+        """The largest relative error of a line, what was added up being of this size; None where it has no value."""
         import mpmath
 
         value, true = self.run.values.get(key), self.truths.get(key[0])
@@ -280,8 +300,8 @@ class ManyDigitsRun:
         given = self.digits.read(value if isinstance(value, Tensor) else torch.tensor(float(value)))
         if len(given) != len(true):
             return None
-        least = mpmath.mpf(10) ** (-self.digits.digits // 2)  # of the largest entry: 0, but for its last digits
-        floor = least * max((abs(t) for t in true), default=0) + least
+        # sizes and constants of our own formulas are floats: what is 0 by cancellation is not quite
+        floor = LEAST * (scale + max((abs(t) for t in true), default=0)) + mpmath.mpf(10) ** -self.digits.digits
         return float(
             max((abs(a - b) / max(abs(a), abs(b), floor) for a, b in zip(given, true, strict=True)), default=0)
         )

@@ -56,6 +56,7 @@ REASONS: dict[str, str] = {
 }
 
 NOTES: dict[str, str] = {
+    "worked-values": "line {line}: {given} is the worked instance: the lines are judged for every value",
     "own-form": "line {line}: {name} has the shape {shape}, and {expected} in full: it is read as a helper of yours",
     "aliasing": "line {line}: {changed} and {name} are the same tensor, so this line changes {name} too",
     "typo": 'line {line}: {name} is read as a helper of yours; did you mean "{meant}"?',

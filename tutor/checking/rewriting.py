@@ -14,7 +14,7 @@ MOST_ADDED = 60  # characters
 
 @dataclass(frozen=True)
 class Place:
-    """A node, what it is a part of, and as what: value, size, index, dim or name (of a function)."""
+    """A node, what it is a part of, and as what: value, size, index, dim, target, or name or method of a function."""
 
     node: lang.Expression
     parent: lang.Expression | None
@@ -214,6 +214,7 @@ _TIGHT = {"|": 1, "&": 2, "+": 3, "-": 3, "**": 6}
 
 
 def tightness(node: lang.Expression) -> int:
+    """How tightly an expression holds together: 0 for a comparison, up to 7 for what never needs parentheses."""
     if isinstance(node, lang.Binary):
         return 0 if node.op in ("<", "<=", ">", ">=", "==", "!=") else _TIGHT.get(node.op, 4)
     if isinstance(node, lang.Unary) or (isinstance(node, lang.Number) and node.value < 0):
@@ -304,6 +305,7 @@ def constant(value: Any) -> lang.Constant:
 
 
 def like(node: lang.Expression, **changed: Any) -> Any:
+    """The same node, no longer the learner's own text, with some fields changed."""
     return replace(node, line=0, column=0, end=0, **changed)
 
 
@@ -320,6 +322,7 @@ def foreign(node: lang.Expression) -> lang.Expression:
 
 
 def everywhere(node: lang.Expression, name: str, other: lang.Expression) -> lang.Expression:
+    """The node with another expression wherever a name stands."""
     if isinstance(node, lang.Name) and node.name == name:
         return other
     for part in tuple(lang.parts(node)):

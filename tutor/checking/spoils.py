@@ -1,9 +1,10 @@
 """The true step, spoilt: for each known mistake the values that a learner who makes it would get.
 
 A spoil takes a gradient's structure apart (the terms that its consumers send back, their upstream gradient, local
-factors, sums, picks) and puts it together with one thing wrong. SPOILS is the table; a row yields variants, each an
-index expression with the parameters of its message. All variants of one gradient are compiled as one program, so that
-what they share is computed once, and are evaluated on the learner's own earlier values.
+factors, sums, picks) and puts it together with one thing wrong. SPOILS is the table of most mistakes (`mistakes.py` has
+those that are a constant ratio); a row yields variants, each an index expression with the parameters of its message.
+All variants of one gradient are compiled as one program, so that what they share is computed once, and are evaluated on
+the learner's own earlier values.
 """
 
 from __future__ import annotations

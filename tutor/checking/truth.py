@@ -125,6 +125,7 @@ class Point:
         self.values: dict[str, Tensor] = {name: _real(value) for name, value in instance.values.items()}
         self._made: dict[str, Tensor | None] = {}
         self._scales: dict[str, Tensor | None] = {}
+        self._deep: dict[str, Tensor] = {}
         self._compact: dict[tuple[str, str], list[Tensor]] = {}
         self._beside: dict[str, tuple[Tensor, Tensor]] = {}
         self._around: list[Point] | None = None
@@ -245,6 +246,18 @@ class Point:
             known = {**self.values, **self.gradients}
             self._scales[meaning.name] = plan.run(known, self.sizes).get(f"|{meaning.name}|")
         return self._scales[meaning.name]
+
+    def deep_scale(self, meaning: Meaning) -> Tensor | None:
+        """The size of what was added up here and three steps back: what rounding to float32 leaves of it comes along."""
+        if not self._deep:
+            plan = magnitude_plan(self.exercise)
+            known = {**self.values, **self.gradients}
+            for _ in range(4):
+                terms = {name[1:-1]: x for name, x in plan.run(known, self.sizes).items()}
+                known.update({name: x for name, x in terms.items() if name in self.gradients})
+            self._deep = terms
+        found = self._deep.get(meaning.name)
+        return None if found is None or not found.numel() else found.max()
 
 
 def _around(point: Point) -> Iterator[Point]:

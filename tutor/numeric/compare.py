@@ -19,6 +19,8 @@ from tutor.symbolic.indices import bound_indices, reduce_over
 
 @dataclass(frozen=True)
 class Tolerance:
+    """|given - true| <= relative*size + scaled*terms: of the values, and of the terms that were added up."""
+
     relative: float = 1e-9
     scaled: float = 1e-12
 

@@ -197,11 +197,12 @@ def beside(
     sizes: Mapping[str, int],
     source: torch.Generator,
     only: int | None = None,
+    sign: int = 0,
 ) -> dict[str, Tensor] | None:
     """The leaves, moved to where some distances to kinks are small, of either sign; None where that is not found.
 
     Newton's method, the shortest step each time: a few distances d, chosen by chance (or those to the kink number
-    `only`), are brought to +-NEAR times what is typical of them.
+    `only`), are brought, to the side `sign` or either, to NEAR times what is typical of them.
     """
     real = [q.name for q in exercise.leaves if q.differentiable and q.domain == "real"]
     if not kinks_of(exercise) or not real or sum(leaves[name].numel() for name in real) > MOST:
@@ -212,7 +213,7 @@ def beside(
         return [d.reshape(-1) for d in zeros.run({**at, **forward.run(at, sizes)}, sizes).values()]
 
     with torch.no_grad():
-        aims = _aims(distances(leaves), source, only)
+        aims = _aims(distances(leaves), source, only, sign)
     if aims is None:
         return None
     chosen, goal, close = aims
@@ -230,7 +231,9 @@ def beside(
     return at if bool((gap.abs() < close).any()) else None
 
 
-def _aims(start: Sequence[Tensor], source: torch.Generator, only: int | None) -> tuple[Tensor, Tensor, float] | None:
+def _aims(
+    start: Sequence[Tensor], source: torch.Generator, only: int | None, sign: int
+) -> tuple[Tensor, Tensor, float] | None:
     """(which distances are moved, where to, how close that has to be)"""
     distance = torch.cat(list(start))
     family = torch.cat([torch.full(d.shape, n) for n, d in enumerate(start)])
@@ -239,9 +242,11 @@ def _aims(start: Sequence[Tensor], source: torch.Generator, only: int | None) ->
     typical = float(distance.abs().median())
     if len(distance) > MOST or not len(chosen) or not 0 < typical < math.inf:
         return None
-    spread = 0.25 + 0.75 * torch.rand(len(chosen), generator=source, dtype=torch.float64)
+    shares = 0.25 + 0.75 * torch.rand(len(chosen), generator=source, dtype=torch.float64)
     signs = 1 - 2 * torch.randint(2, (len(chosen),), generator=source).double()
-    return chosen, signs * (2 * FAR + NEAR * typical * spread), NEAR * typical
+    signs = signs if not sign else torch.full_like(signs, sign)
+    far = FAR * shares if sign else 2 * FAR + NEAR * typical * shares
+    return chosen, signs * far, FAR / 4 if sign else NEAR * typical
 
 
 def _shortest_step(gap: Tensor, now: Tensor, leaves: Sequence[Tensor]) -> list[Tensor] | None:

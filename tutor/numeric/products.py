@@ -37,14 +37,12 @@ from sympy import (
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.numeric.constants import is_size
+from tutor.symbolic.functions import FUNCTIONS
 from tutor.symbolic.indices import Tensor, bound_indices, free_indices, freshen, reduce_over, size, substitute, within
 from tutor.symbolic.operations import ArgMaxOver, ArgMinOver, Det, LogDet, MatrixEntry
 
-# functions that are finite wherever their argument is: what a mask may multiply instead of select
-TAME = frozenset(
-    ("sin", "cos", "tanh", "sigmoid", "softplus", "relu", "silu", "gelu", "erf", "erfc", "atan", "Abs", "sign",
-     "Heaviside", "floor", "ceiling")
-)  # fmt: skip
+# what a mask may multiply instead of select; the last two have no row
+TAME = frozenset(row.name for row in FUNCTIONS.values() if row.tame) | {"floor", "ceiling"}
 
 
 # -- what an expression is ---------------------------------------------------------------------------------

@@ -478,12 +478,13 @@ def instances(
 
 
 def beside_kinks(exercise: Exercise, instance: Instance) -> Iterator[Instance]:
-    """Draws near by with small distances to kinks, where a slip that moves a mask shows: one, of scalars one a kink."""
+    """Draws near by with small distances to kinks, where a slip that moves a mask shows: one, of scalars one on each side of a kink."""
     scalar = not any(q.indices for q in exercise.leaves)
-    for only in range(min(len(kinks_of(exercise)), FEW)) if scalar else [None]:
+    kinds = [(n, sign) for n in range(min(len(kinks_of(exercise)), FEW)) for sign in (1, -1)] if scalar else [(None, 0)]
+    for only, sign in kinds:
         for attempt in range(FEW):
-            source = generator(exercise.id, instance.seed, "beside kinks", only, attempt)
-            leaves = beside(exercise, instance.leaves, instance.sizes, source, only)
+            source = generator(exercise.id, instance.seed, "beside kinks", only, sign, attempt)
+            leaves = beside(exercise, instance.leaves, instance.sizes, source, only, sign)
             found = None if leaves is None else _made(exercise, leaves, instance, FAR / 10)
             if found is not None:
                 yield found

@@ -1,7 +1,7 @@
 """The function table: one row per function, with all that is known of it.
 
 A row's `slope` takes the argument `x` and the output `y`, so a derivative can be said in the cheaper of the two:
-`tanh` has slope `1 - y**2`. torch and mpmath names are strings; nothing here imports either.
+`tanh` has slope `1 - y**2`. torch names are strings: nothing here imports torch.
 `sympy.diff` stays out: it is the judge in the tests.
 """
 
@@ -97,24 +97,27 @@ class gelu(Elementwise):
 
 @dataclass(frozen=True)
 class FunctionRow:
-    """All that is known of one function of one argument (`Max` and `Min` take several)."""
+    """All that is known of one function of one argument (`Max` and `Min` take several).
+
+    Its value to many digits stands in `checking/digits.py`, by torch name: there it needs bounds of its own.
+    """
 
     name: str
     sympy: Any
     slope: Callable[[Expr, Expr], Expr]
     says: str
     torch: str
-    mpmath: str
     spellings: tuple[str, ...] = ()
     kinks: Callable[[Expr], tuple[Expr, ...]] = lambda x: ()
     domain: Callable[[Expr], Any] = lambda x: S.true
     latex: str = ""
     parity: int = 0  # 1: f(-x) = f(x); -1: f(-x) = -f(x); printers use it to write y_pred - y rather than y - y_pred
+    tame: bool = False  # finite wherever its argument is: a mask may multiply it instead of selecting
 
 
 def row(name: str, sympy: Any, slope: Callable[[Expr, Expr], Expr], says: str, **more: Any) -> FunctionRow:
     torch = more.pop("torch", f"torch.{name}")
-    return FunctionRow(name, sympy, slope, says, torch=torch, mpmath=more.pop("mpmath", name), **more)
+    return FunctionRow(name, sympy, slope, says, torch=torch, **more)
 
 
 def at_zero(x: Expr) -> tuple[Expr, ...]:
@@ -131,34 +134,36 @@ FUNCTIONS: dict[str, FunctionRow] = {
         row("expm1", expm1, lambda x, y: exp(x), "exp(x) - 1: the constant drops, exp stays"),
         # sqrt is a power in SymPy; the row serves the answer language
         row("sqrt", sqrt, lambda x, y: 1 / (2 * y), "square root: one over twice the root", domain=lambda x: x > 0),
-        row("sin", sympy.sin, lambda x, y: sympy.cos(x), "sin becomes cos", latex=r"\sin", parity=-1),
-        row("cos", sympy.cos, lambda x, y: -sympy.sin(x), "cos becomes minus sin", latex=r"\cos", parity=1),
+        row("sin", sympy.sin, lambda x, y: sympy.cos(x), "sin becomes cos", latex=r"\sin", parity=-1, tame=True),
+        row("cos", sympy.cos, lambda x, y: -sympy.sin(x), "cos becomes minus sin", latex=r"\cos", parity=1, tame=True),
         row("tan", sympy.tan, lambda x, y: 1 + y**2, "tan: one plus the output squared", latex=r"\tan", parity=-1),
         row("sinh", sympy.sinh, lambda x, y: sympy.cosh(x), "sinh becomes cosh", latex=r"\sinh", parity=-1),
         row("cosh", sympy.cosh, lambda x, y: sympy.sinh(x), "cosh becomes sinh, no sign", latex=r"\cosh", parity=1),
-        row("tanh", sympy.tanh, lambda x, y: 1 - y**2, "tanh: one minus the output squared", latex=r"\tanh", parity=-1),
+        row("tanh", sympy.tanh, lambda x, y: 1 - y**2, "tanh: one minus the output squared",
+            latex=r"\tanh", parity=-1, tame=True),
         row("sigmoid", sigmoid, lambda x, y: y * (1 - y), "sigmoid: the output times one minus the output",
-            mpmath="", latex=r"\sigma"),
+            latex=r"\sigma", tame=True),
         row("softplus", softplus, lambda x, y: sigmoid(x), "softplus becomes sigmoid",
-            torch="torch.nn.functional.softplus", mpmath=""),
+            torch="torch.nn.functional.softplus", tame=True),
         row("relu", relu, lambda x, y: bracket(x > 0), "relu: 1 where the argument is positive, else 0",
-            mpmath="", kinks=at_zero),
+            kinks=at_zero, tame=True),
         row("silu", silu, lambda x, y: sigmoid(x) + y * (1 - sigmoid(x)), "silu: product rule on x times sigmoid(x)",
-            torch="torch.nn.functional.silu", mpmath="", spellings=("swish",)),
+            torch="torch.nn.functional.silu", spellings=("swish",), tame=True),
         row("gelu", gelu, lambda x, y: (1 + sympy.erf(x / sqrt(2))) / 2 + x * exp(-(x**2) / 2) / sqrt(2 * pi),
             "gelu: product rule on x times the normal distribution function",
-            torch="torch.nn.functional.gelu", mpmath=""),
+            torch="torch.nn.functional.gelu", tame=True),
         row("erf", sympy.erf, lambda x, y: 2 * exp(-(x**2)) / sqrt(pi), "erf: two over root pi, times exp(-x^2)",
-            parity=-1),
-        row("erfc", sympy.erfc, lambda x, y: -2 * exp(-(x**2)) / sqrt(pi), "erfc: the negative of erf's derivative"),
+            parity=-1, tame=True),
+        row("erfc", sympy.erfc, lambda x, y: -2 * exp(-(x**2)) / sqrt(pi), "erfc: the negative of erf's derivative",
+            tame=True),
         row("atan", sympy.atan, lambda x, y: 1 / (1 + x**2), "arctangent: one over 1 + x^2",
-            spellings=("arctan",), latex=r"\arctan", parity=-1),
+            spellings=("arctan",), latex=r"\arctan", parity=-1, tame=True),
         row("Abs", sympy.Abs, lambda x, y: sympy.sign(x), "absolute value: the sign", torch="torch.abs",
-            mpmath="fabs", spellings=("abs", "absolute", "fabs"), kinks=at_zero, parity=1),
+            spellings=("abs", "absolute", "fabs"), kinks=at_zero, parity=1, tame=True),
         row("sign", sympy.sign, lambda x, y: S.Zero, "sign is constant on both sides of 0", spellings=("sgn",),
-            kinks=at_zero, latex=r"\operatorname{sign}", parity=-1),
+            kinks=at_zero, latex=r"\operatorname{sign}", parity=-1, tame=True),
         row("Heaviside", sympy.Heaviside, lambda x, y: S.Zero, "a step is constant on both sides of 0",
-            torch="torch.heaviside", mpmath="", spellings=("heaviside",), kinks=at_zero),
+            torch="torch.heaviside", spellings=("heaviside",), kinks=at_zero, tame=True),
     )
 }  # fmt: skip
 

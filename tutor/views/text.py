@@ -157,7 +157,7 @@ def gradient(g: Gradient) -> str:
 
 def verification(v: Any) -> str:
     """A row per quantity, its largest relative error against each judge."""
-    rows: list[Sequence[str]] = [("quantity", "shape", *JUDGES, "")]
+    rows: list[tuple[str, ...]] = [("quantity", "shape", *JUDGES, "")]
     for row in verification_rows(v):
         rows.append((row.quantity, row.shape, *row.errors, "ok" if row.agrees else "DIFFERS"))
     verdict = "agrees" if v.agrees else "DISAGREES"
