@@ -297,14 +297,17 @@ def _weight(code: int) -> int:
 
 @app.command()
 @click.argument("exercise", metavar="ID|FILE")
-@click.argument("path", required=False)
+@click.argument("path", metavar="[PATH|-]", required=False)
 def start(exercise: str, path: str | None) -> int:
     """Write a sheet to fill in.
 
-    Shapes and forward program stand in it as comments, then the names that are asked.
+    Shapes and forward program stand in it as comments, then the names that are asked; - as PATH prints it.
     """
-    from tutor.answers.blank import quoted, write_sheet
+    from tutor.answers.blank import quoted, sheet_of, write_sheet
 
+    if path == "-":
+        deliver(sheet_of(exercise))
+        return RIGHT
     made = write_sheet(exercise, path)
     say(f"{made}\n\nfill it in, then:   tutor check {quoted(made.path)}{made.option}")
     return RIGHT

@@ -37,7 +37,7 @@ def write_sheet(address: str, path: str | None = None) -> Written:
         target = target / name
     try:
         with target.open("x", encoding="utf-8") as file:
-            file.write(blank(exercise, f"tutor check {quoted(target)} --exercise {quoted(address)}" if by_file else ""))
+            file.write(blank(exercise, _command(address, target) if by_file else ""))
     except FileExistsError:
         raise UsageError(
             f"{target} exists and is left as it is: give another path, 'tutor start {address} PATH'"
@@ -45,6 +45,15 @@ def write_sheet(address: str, path: str | None = None) -> Written:
     except OSError as error:
         raise UsageError(f"cannot write {target}: {error.strerror or error}; give another path") from None
     return Written(target, f" --exercise {quoted(address)}" if by_file else "")
+
+
+def sheet_of(address: str) -> str:
+    """The sheet of an exercise as text, to be printed."""
+    return blank(load(address), _command(address, "SHEET") if is_path(split_address(address)[0]) else "")
+
+
+def _command(address: str, sheet: str | Path) -> str:
+    return f"tutor check {quoted(sheet)} --exercise {quoted(address)}"
 
 
 def _stem(identity: str) -> str:

@@ -384,9 +384,11 @@ class _Reader:
         target = _TARGET.match(line.code)
         raw = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line.raw)[:200]
         found = touched([(each.indent, each.code) for each in (line, *body)], line.error is None)
+        if target and keyword.iskeyword(target[1]):
+            target = None  # else:
         if target and all(each.name != target[1] for each in found):
             found.append(lang.Touched(target[1], given=True))  # dW == ..., dW: ...
-        name = target[1] if target else found[0].name if found else None
+        name = target[1] if target else next((each.name for each in found if not each.inside), None)
         return [lang.Unreadable(*place, raw, line.indent + 1, reason, name, tuple(found))]
 
 
@@ -396,6 +398,8 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
         if changes(code):
             raise ReadingError("what is passed over changes nothing: give this a line of its own", *line.place(0, 0))
         code = "pass"
+    if found := re.match(r"(else|elif|try|except|finally)\b", code):
+        raise ReadingError(f"{found[0]} is not part of an answer: write name = formula", *line.place(0, 0))
     if escaped := _ESCAPE.search(code):
         row = code.count("\n", 0, escaped.start())
         raise ReadingError("\\ is not part of an answer", *line.place(row, escaped.start() - code.rfind("\n") - 1))
@@ -408,6 +412,8 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
         for n, text in enumerate(code.split("\n")):
             if found := _sum_or_product(text):
                 raise ReadingError(found[1], *line.place(n, found[0])) from None
+            if chained := _chained(text):
+                raise ReadingError(chained[1], *line.place(n, chained[0])) from None
         raise ReadingError(_explain(code, row, column), *line.place(row, column)) from None
     except (ValueError, MemoryError, RecursionError, OverflowError):
         raise ReadingError("this line cannot be read: write name = formula", *line.place(0, 0)) from None
@@ -442,6 +448,23 @@ def _explain(code: str, row: int, column: int) -> str:
         advice = _CHARACTERS.get(here[0], "write letters, digits and + - * / ** @")
         return f"the character {here[0]} ({name}) is not part of an answer: {advice}"
     return "this cannot be read: a line is name = formula, with * for every product"
+
+
+def _chained(line: str) -> tuple[int, str] | None:
+    """Where a formula stands between two equal signs: `dw = A = B` in one line."""
+    ends, depth = [], 0
+    for at, sign in enumerate(line):
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "=" and depth == 0 and line[at - 1 : at] not in tuple("=<>!+-*/@%&|^:") and line[at + 1 : at + 2] != "=":
+            ends.append(at)
+    for start, stop in zip(ends, ends[1:], strict=False):
+        part = line[start + 1 : stop]
+        if part.strip() and not _LEFT.fullmatch(part):
+            shown, left = part.strip(), line[: ends[0]].strip()
+            shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
+            at = start + 1 + len(part) - len(part.lstrip())
+            return at, f"{shown} is a formula and is given no value: write a line {left} = ... for each formula"
+    return None
 
 
 def _sum_or_product(line: str) -> tuple[int, str] | None:

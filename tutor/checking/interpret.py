@@ -734,6 +734,7 @@ _ATTRIBUTES: dict[str, Any] = {
     "mT": _matrix_transposed,
     "shape": lambda x: tuple(x.shape),
     "ndim": lambda x: x.ndim,
+    "size": lambda x: x.numel(),  # numpy's: torch's is called
     "data": lambda x: x,
     "dtype": lambda x: Kind(whole=not x.is_floating_point()),
     "device": lambda x: Kind(),

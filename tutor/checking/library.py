@@ -1218,6 +1218,18 @@ for _name in ("index_add", "scatter_add"):
     _both(_name, _entry(_name, _scattered(_name)))
 
 
+@listed("scatter")
+def _scatter(limits, x, dim, index, src):
+    limits.room(array(x).numel())
+    return _scatter_(limits, real(x).clone(), dim, index, src)
+
+
+@listed("index_put")
+def _index_put(limits, x, indices, values, accumulate=False):
+    limits.room(array(x).numel())
+    return _index_put_(limits, real(x).clone(), indices, values, accumulate)
+
+
 # -- linear algebra --
 
 

@@ -437,6 +437,10 @@ class SheetJudge(Judge):
         if telling:
             stale = [name for name in untrue if self._stale(name, segment)]
             sound = self._outcome_corrected(segment, meaning) == "equal" or self.follows(meaning, given, stops, telling)
+            unfinished = [name for name in untrue if self._unfinished(name, segment)]
+            if sound and unfinished:
+                params = {"name": unfinished[0], "line": self._last_line(unfinished[0])}
+                return Judgement("undecided", Sentence("reads-unreadable", params), given[0])
             if sound and not stale:
                 return Judgement(
                     "follows", self._follows_sentence(untrue, segment), given[0], self.true(meaning, self.points[0])
@@ -551,6 +555,11 @@ class SheetJudge(Judge):
             return False
         given = [self.value(run, state.segment) for run in self.runs]
         return state.segment is not segment and self.outcome(self.meaning_of(name), given) == "equal"
+
+    def _unfinished(self, name: str, segment: Segment) -> bool:
+        """Whether a line that cannot be read changes what was read: nobody knows whether it was right by then."""
+        state = self._before(name, segment)
+        return state is not None and isinstance(state.segment.statement, lang.Unreadable)
 
     def _first_wrong(self, segment: Segment, default: int) -> int:
         """The line of the first wrong gradient that a line hangs on."""

@@ -127,6 +127,8 @@ class Meant:
         meant = self.names.meaning(name)
         if meant.kind not in ("gradient", "local") or self.names.meaning(last.name).kind != "gradient":
             return None
+        if meant.kind == "local" and name not in self.given and self._both_given(last.name, entry.name):
+            return None  # a division of two gradients
         says = f": {last.name}/{entry.name} is read as "
         if not any(says in note for note in (*self.said, *self.notes)):
             self.notes.append(f"line {node.line}{says}{meant.name}")
@@ -137,6 +139,9 @@ class Meant:
             return made
         assert isinstance(node.left, lang.Binary)
         return replace(node, op="*", left=node.left.left, right=made)
+
+    def _both_given(self, *names: str) -> bool:
+        return all(self.names.meaning(name).name in self.given for name in names)
 
     def _limits(self, call: lang.Call, given: lang.Expression) -> lang.Expression:
         """`(i, 1, N)` and `(i, 0, N - 1)` are the whole axis; `(i, 0, N)` is one too many."""

@@ -106,7 +106,7 @@ class NoisyRun(Run):
         return value * (1 + self.noise * (2 * noise - 1))
 
     def _given(self, name: str, node: lang.Expression) -> Any:
-        """A forward value was rounded too: what is left of its sum may be nothing else. The same each time it is read."""
+        """A forward value was rounded too: what is left of its sum may be nothing else. The same for all its reads."""
         value = super()._given(name, node)
         if isinstance(value, Tensor) and value.is_floating_point() and name in self.variables:
             value = self.variables[name] = self._noisy(value)

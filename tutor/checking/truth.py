@@ -248,7 +248,7 @@ class Point:
         return self._scales[meaning.name]
 
     def deep_scale(self, meaning: Meaning) -> Tensor | None:
-        """The size of what was added up here and three steps back: what rounding to float32 leaves of it comes along."""
+        """The size of what was added up here and three steps back: what float32 leaves of it comes along."""
         if not self._deep:
             plan = magnitude_plan(self.exercise)
             known = {**self.values, **self.gradients}

@@ -478,7 +478,7 @@ def instances(
 
 
 def beside_kinks(exercise: Exercise, instance: Instance) -> Iterator[Instance]:
-    """Draws near by with small distances to kinks, where a slip that moves a mask shows: one, of scalars one on each side of a kink."""
+    """Draws near by with small distances to kinks, where a slip in a mask shows; of scalars one on each side."""
     scalar = not any(q.indices for q in exercise.leaves)
     kinds = [(n, sign) for n in range(min(len(kinks_of(exercise)), FEW)) for sign in (1, -1)] if scalar else [(None, 0)]
     for only, sign in kinds:
