@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +34,7 @@ for whole, helped in HELPERS:
 # what is written differently: the whole right side, or one place in the line
 RIGHT_SIDE = ["-1.0*({})", "1.5*({})", "({})*1.000001", "({}) + 0.1", "0*({})", "({})/n", "2*({}) + 1"]
 PLACES = [
-    (r"\+=", "="), (r"\+=", "-="), (r"(?<!\+)=", "+="), (r"\.T\b", ""), (r", keepdim=True", ""), (r"sum\(0", "sum(1"), (r"sum\(1", "sum(0"),
+    (r"\+=", "="), (r"\+=", "-="), (r" = ", " += "), (r"\.T\b", ""), (r", keepdim=True", ""), (r"sum\(0", "sum(1"), (r"sum\(1", "sum(0"),
     (r"\.max\(1", ".max(0"), (r"-1\.0/n", "-1.0"), (r"1\.0/n", "1.0/(n - 1)"), (r"n-1", "n"), (r"\*\*-1\.5", "**-0.5"), (r"\*\*-?2", ""),
     (r"\*\*-2", "**-1"), (r"- h", "+ h"), (r"\(-", "("), (r"2\*", ""), (r"1e-5", "1e-3"), (r" \* (\w+)$", ""), (r"= (\w+) \* ", "= "), (r"@", "*"),
     (r"\.clone\(\)", "*2"), (r"\.clone\(\)", ""), (r"zeros_like", "ones_like"), (r"ones_like", "zeros_like"), (r"\[k,j\]$", "[k,0]"), (r"\[ix\]", "[ix - 1]"),
@@ -70,22 +71,32 @@ def spoilt(line: str) -> list[str]:
     return [text for text in dict.fromkeys(made) if text != line]
 
 
-def truths(text: str) -> dict[str, bool | None]:
-    """For each gradient that the sheet gives, whether plain torch finds its last value true at every draw; None where
-    it is too small to tell."""
+@dataclass
+class Plainly:
+    """What plain torch finds in a sheet's gradients, over all draws."""
+
+    true: dict[str, bool | None] = field(default_factory=dict)  # at the end; None where it is too small to tell
+    empty: set[str] = field(default_factory=set)  # all zero, or not finite, where the truth is not: they tell nothing
+
+
+def plainly(text: str) -> Plainly:
     statements = ast.parse(text).body
     names = {q.name for q in exercise()}
-    found: dict[str, list[bool | None]] = {}
+    last = {exam_plain.target_name(s, names): n for n, s in enumerate(statements)}
+    made = Plainly()
     for case in cases():
         ran = exam_plain.run(statements, case)
-        last = {exam_plain.target_name(s, names): n for n, s in enumerate(statements)}
         for name, n in last.items():
             if name not in case.truth:
                 continue
-            value = ran.after[n] if ran.errors[n] is None else None
-            true = False if case.different(name, value) else True if case.equal(name, value) else None
-            found.setdefault(name, []).append(true)
-    return {name: False if False in seen else None if None in seen else True for name, seen in found.items()}
+            value = exam_plain.as_tensor(ran.names.get(name)) if ran.errors[n] is None else None
+            if case.different(name, value):
+                made.true[name] = False
+                if value is not None and (not value.isfinite().all() or not value.any()):
+                    made.empty.add(name)
+            elif made.true.get(name, True):
+                made.true[name] = True if case.equal(name, value) else None
+    return made
 
 
 def target(line: str) -> str:
@@ -117,28 +128,48 @@ def test_a_spoilt_line_is_the_first_divergence(sheet, number):
 
 def judged_as_it_should(rows: list[str], number: int) -> str:
     """What is amiss with the report on a sheet with one line spoilt; nothing if all is well."""
-    text = "\n".join(rows)
     try:
-        true = truths(text)
+        plain = plainly("\n".join(rows))
     except SyntaxError:
-        return ""
-    report = tutor.check(exercise(), text)
-    verdicts = {line.quantity: line.verdict for line in report.lines}
-    if all(true.values()):  # the same values, written otherwise
-        return "" if report.verdict == "correct" else f"the same values, but {report.next.params} {report.first_divergence}"
+        return "a spoilt line is to be Python"
+    report = tutor.check(exercise(), "\n".join(rows))
+    if all(plain.true.values()):  # the same values, written otherwise
+        return "" if report.verdict == "correct" else f"the values are true, but: {report.first_divergence}"
     name = target(rows[number])
-    if report.first_divergence is None:
-        unread = [line.line for line in report.lines if line.verdict == "unreadable"]
-        return "" if unread == [number + 1] else f"no divergence; {verdicts}"
-    if name in ("for", "ix"):
-        name = "dC"
-    own = {name} if name in true else {name} | first_readers(rows, name)  # a helper shows where it is read
-    if report.first_divergence.quantity not in own:
-        return f"first divergence at {report.first_divergence.quantity}, not at {' or '.join(sorted(own))}"
-    for line in report.lines:
-        if line.quantity in own or line.quantity not in true:
-            continue
-        expected = {True: ["correct"], False: ["follows"], None: ["correct", "follows"]}[true[line.quantity]]
-        if line.verdict not in expected:
-            return f"{line.quantity} is {line.verdict}, not {' or '.join(expected)}: {line.reason}"
-    return ""
+    name = "dC" if name in ("for", "ix") else name
+    own = {name} if name in plain.true else {name} | first_readers(rows, name)  # a helper shows where it is read
+    first = report.first_divergence
+    if first is None:
+        unread = {line.line for line in report.lines if line.verdict == "unreadable"}
+        return "" if unread == {number + 1} else f"no divergence; unreadable: {unread}"
+    aliased = any(m.id == "aliasing" and m.params["changed"] in own for m in first.mistakes)
+    if first.quantity not in own and not aliased:
+        return f"first divergence at {first.quantity}, not at {' or '.join(sorted(own))}"
+    amiss = (f"{line.quantity} is {line.verdict}: {line.reason}" for line in report.lines if line.quantity not in own
+             and line.verdict not in expected(line, plain, rows, number))  # fmt: skip
+    return next(amiss, "")
+
+
+def expected(line, plain, rows, number) -> set[str]:
+    """The verdicts that a line which was not spoilt may have."""
+    if line.quantity not in plain.true:  # a helper that torch refuses
+        return {"wrong"} if line.line == number + 1 else set()
+    if line.line <= number:
+        return {"correct"} if "aliasing" not in {m.id for m in line.mistakes} else {"wrong"}
+    verdicts = {True: {"correct", "follows"}, False: {"follows"}, None: {"correct", "follows"}}[plain.true[line.quantity]]
+    reads = set(re.findall(r"\w+", rows[line.line - 1].partition("=")[2])) | {line.quantity}
+    if reads & plain.empty:  # given a zero, or what is not finite, no line is sound
+        verdicts = verdicts | {"wrong"}
+    if "aliasing" in {m.id for m in line.mistakes}:  # the spoilt line made it another name of this tensor
+        verdicts = verdicts | {"wrong"}
+    return verdicts
+
+
+def test_the_test_can_fail():
+    """A line spoilt is not excused by another one, and one that was meant to be spoilt but was not is no fault."""
+    lines = SHEET.split("\n")
+    n = next(n for n, line in enumerate(lines) if line.startswith("dW2"))
+    rows = [*lines[:n], "dW2 = 2*(h.T @ dlogits)", *lines[n + 1 :]]
+    assert judged_as_it_should(rows, n) == judged_as_it_should(lines, n) == ""
+    assert "first divergence at dW2" in judged_as_it_should(rows, n - 1)
+    assert sum(len(spoilt(sheet.split("\n")[n])) for sheet, n in (param.values for param in LINES)) > 400

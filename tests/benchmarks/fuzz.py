@@ -279,8 +279,10 @@ class Examiner:
         exercise = texts.words(address).exercise
         text = given if isinstance(given, str) else repr(given)
         found: list[str] = []
+        known = len(sys.modules)
         report, took, grown = self._once(kind, exercise, given, found)
-        if took > SECONDS and not found:  # once more: what was imported is there now
+        if took > SECONDS or (found and len(sys.modules) > known):  # once more: what it imports is there now
+            found.clear()
             report, again, grown = self._once(kind, exercise, given, found)
             took = min(took, again)
         if took > SECONDS:
@@ -288,7 +290,7 @@ class Examiner:
         if grown > MEGABYTES:
             found.append(f"memory: {grown:.0f} MB")
         if report is not None and not found:
-            found += self._looked_at(report, text)
+            found += self._looked_at(report, given)
             self.tally.verdicts[report.verdict] += 1
             if thoroughly:
                 found += self._again(kind, exercise, given, report)
@@ -333,12 +335,15 @@ class Examiner:
             path.unlink()
         return [f"runs: made the file {path.name}" for path in made]
 
-    def _looked_at(self, report: Any, text: str) -> list[str]:
+    def _looked_at(self, report: Any, given: Any) -> list[str]:
+        """Our own faults, and places outside of the text (a notebook's are inside its cells)."""
         found = []
+        text = given if isinstance(given, str) else given[1].decode("utf-8", "replace")
         for line in report.lines:
             if "our own fault" in line.reason:
                 found.append(f"fault: {line.reason}")
-            if line.line < 0 or line.column < 0 or (line.line and not line.text and line.quantity):
+            rows = text.count("\n") + text.count("\r") + 1
+            if line.cell is None and not 0 <= line.line <= rows or line.column < 1 or (line.text and line.column - line.start > len(text)):
                 found.append(f"place: line {line.line}, column {line.column}: {line.text!r}")
         return found
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tutor.answers import language as lang
 from tutor.answers import python
-from tutor.answers.latex_regions import is_latex, regions
+from tutor.answers.latex_regions import in_prose, is_latex, regions
 from tutor.errors import NotFoundError, ReadingError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_NOTEBOOK = 8_000_000  # bytes of a notebook, with its outputs
 MAX_CELLS = 2_000
+MAX_INLINE = 100  # formulas in prose that are looked at
 
 SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".ipynb": "notebook", ".tex": "latex", ".py": "python"}
 _PYTHON = ("", "py", "python", "python3", "torch", "pytorch", "numpy")
@@ -33,6 +34,7 @@ _LATEX = ("latex", "tex", "math", "katex")
 _FENCE = re.compile(r"[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?P<language>[\w+-]*)[^`\n]*$")
 _HEADER = re.compile(rf"^\s*(?:<!--|#|%)\s*{python.HEADER}(?:-->\s*)?$")
 _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
+_GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
 
@@ -96,7 +98,7 @@ def parts(text: str, kind: str | None = None) -> list[Part]:
 class Block:
     """Code or mathematics: whole lines for Python, positions in the text for LaTeX; a header is a block of its own."""
 
-    kind: str  # python, latex, header, passed
+    kind: str  # python, latex, inline (a formula in prose), header, passed
     text: str
     line: int  # lines of the file before the text
     start: int = 0
@@ -137,6 +139,8 @@ class _Assembly:
         self.made = lang.Sheet(exercise=part.exercise, cells=part.cells)
         self.latex: Reader | None = None
         self.given: list[lang.Statement] = []
+        self.inline: dict[int, Block] = {}  # id of a statement -> its place in prose
+        self.looked = 0
 
     def sheet(self) -> lang.Sheet:
         for cell, blocks in groupby(self.part.blocks, key=lambda block: block.cell):
@@ -145,6 +149,7 @@ class _Assembly:
             if len(self.made.statements) > python.MAX_LINES:
                 last = self.made.statements[python.MAX_LINES]
                 raise ReadingError(f"more than {python.MAX_LINES} lines: divide the sheet", last.line)
+        self._drop_remarks()
         if self.part.blocks:
             self.made.line = self.part.blocks[0].line + 1
         return self.made
@@ -152,6 +157,8 @@ class _Assembly:
     def _statements(self, block: Block) -> list[lang.Statement]:
         if block.kind == "latex":
             return self._mathematics(block)
+        if block.kind == "inline":
+            return self._in_prose(block)
         if block.kind == "passed":
             self.made.notes.append(f"line {block.line + 1}: passed over: {_clean(block.text)[:60]}")
             return []
@@ -165,15 +172,54 @@ class _Assembly:
             self.given += read.statements
         return read.statements
 
-    def _mathematics(self, block: Block) -> list[lang.Statement]:
+    def _reader(self) -> Reader:
         from tutor.answers.latex import Reader
 
         if self.latex is None:
             self.latex = Reader(self.exercise)
             self.latex.given(self.given)
-        statements = self.latex.region(block.text, block.start, block.stop, block.line)
-        self.made.notes += self.latex.notes()
+        return self.latex
+
+    def _mathematics(self, block: Block) -> list[lang.Statement]:
+        statements = self._reader().region(block.text, block.start, block.stop, block.line)
+        self.made.notes += self._reader().notes()
         return statements
+
+    def _in_prose(self, block: Block) -> list[lang.Statement]:
+        """A gradient that is given in a sentence; what else a sentence says is no answer, and spoils none."""
+        formula = block.text[block.start : block.stop]
+        if self.looked >= MAX_INLINE or not _GRADIENT.match(formula):
+            return []
+        self.looked += 1
+        made = self._reader().inline(block.text, block.start, block.stop, block.line)
+        if isinstance(made, str):
+            self._remark(block, made)
+            return []
+        self.made.notes += self._reader().notes()
+        self.inline.update((id(statement), block) for statement in made)
+        return made
+
+    def _remark(self, block: Block, reason: str) -> None:
+        line = block.line + block.text.count("\n", 0, block.start) + 1
+        formula = _clean(" ".join(block.text[block.start : block.stop].split()))[:60]
+        self.made.notes.append(f"line {line}: passed over: {formula} (in a sentence; {re.split('[:;] ', reason)[0]})")
+
+    def _drop_remarks(self) -> None:
+        """A formula in a sentence is a remark where a line of its own gives the same gradient, and none hangs on it."""
+        statements = self.made.statements
+        dropped = []
+        owned = [set() if id(s) in self.inline else set(_names_given(s)) for s in statements]
+        for n, statement in enumerate(statements) if self.inline else ():
+            if id(statement) not in self.inline:
+                continue
+            names = set(_names_given(statement))
+            own = [m for m, given in enumerate(owned) if names & given]
+            between = statements[n + 1 : own[0]] if own else ()
+            if own and (own[0] < n or not any(names & set(_names_read(other)) for other in between)):
+                dropped.append(statement)
+                self._remark(self.inline[id(statement)], "a line of its own gives it")
+        if dropped:
+            self.made.statements = [s for s in statements if not any(s is other for other in dropped)]
 
     def _of_interest(self, statements: list[lang.Statement]) -> list[lang.Statement]:
         """In a notebook, cells that give nothing that is judged may hold other code: plots, training."""
@@ -197,6 +243,13 @@ def _names_given(statement: lang.Statement) -> Iterator[str]:
             yield lang.gradient_name(inner.target or "")
             yield from (lang.gradient_name(each.name) for each in inner.touched)
         yield from (name for target in lang.targets(inner) if (name := lang.variable(lang.root(target))))
+
+
+def _names_read(statement: lang.Statement) -> Iterator[str]:
+    """Names on the right side of a statement, or of one inside it."""
+    for inner in lang.flat([statement]):
+        if isinstance(inner, (lang.Assign, lang.Update)):
+            yield from (name for node in lang.walk(inner.value) if (name := lang.variable(node)))
 
 
 def _lines(block: Block) -> lang.Sheet:
@@ -286,6 +339,7 @@ def _markdown(text: str, line: int, cell: int | None = None) -> list[Block]:
         prose[start:stop] = ["\n" if c == "\n" else " " for c in text[start:stop]]
     outside = "".join(prose)
     placed = [(start, [Block("latex", text, line, start, stop, cell)]) for start, stop in regions(outside, whole=False)]
+    placed += [(start, [Block("inline", text, line, start, stop, cell)]) for start, stop in in_prose(outside)]
     inside = {n for begun, ended, *_ in fences for n in range(begun, ended)} if fences else set()
     placed += [(at, [block]) for at, block in _headers(text, line) if at not in inside]
     for begun, _, language, start, stop in fences:

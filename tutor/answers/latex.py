@@ -101,6 +101,45 @@ class Reader:
             made += _One(self, tokenizer, row).statements()
         return made
 
+    def inline(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement] | str:
+        """A formula in the midst of a sentence: its statements where it gives a gradient a value, else why not."""
+        names, said = self.names, list(self.said)
+        held = dict(names.shapes), set(names.given), set(names.locals), list(names.notes)
+        try:
+            made = self.region(text, start, stop, line)
+            reason = next((reason for statement in made if (reason := self._quoted(statement))), "")
+        except ReadingError as error:
+            made, reason = [], error.message
+        if made and not reason:
+            return made
+        names.shapes, names.given, names.locals, names.notes = held
+        self.said = said
+        return reason
+
+    def _quoted(self, statement: lang.Statement) -> str:
+        """Why a statement in prose is no answer: a rule that is quoted, a case that is discussed."""
+        if isinstance(statement, lang.Unreadable):
+            return statement.reason
+        if not isinstance(statement, lang.Assign):
+            return "it gives nothing a value"
+        name = lang.variable(lang.root(statement.targets[0])) or ""
+        if not self.names.is_gradient(name):
+            return f"{name} is no gradient of the exercise"
+        if isinstance(statement.value, lang.Number) and statement.value.value == 0:
+            return "0 alone is read as a case that is discussed"
+        missing = self.missing(statement.value)
+        return f"{missing} has no line of its own before" if missing else ""
+
+    def missing(self, node: lang.Expression) -> str:
+        """A gradient or local derivative that is read and was not given."""
+        for part in lang.walk(node):
+            name = part.name if isinstance(part, lang.Name) else ""
+            if name in self.names.locals and name not in self.names.given:
+                return name
+            if name not in self.names.given and self.names.is_gradient(name) and not self.only_values:
+                return name
+        return ""
+
     def _place_in(self, text: str, line: int) -> Callable[[int], tuple[int, int]]:
         """1-based line and column of a position; the beginnings of lines are found once."""
         if self._placed[0] is not text or line:
@@ -341,7 +380,7 @@ class _One:
             if stated and n + 1 < len(self.line.links) and not any(token.type == "ERROR" for token in tokens):
                 return self._passed(sign, error.message)
             return [self._unreadable(whole, error)]
-        missing = self._missing(value.node)
+        missing = self.reader.missing(value.node)
         if missing and n + 1 < len(self.line.links):
             return self._passed(sign, f"{missing} has no line of its own before")
         assert self.target is not None
@@ -376,16 +415,6 @@ class _One:
                 shown = rf"\sum_{{{name}}}"
                 raise ReadingError(f"{name} stands outside its sum: {shown} ends before the next + or -; "
                                    rf"write {shown} \left(a + b\right) if both belong to it", line, column)  # fmt: skip
-
-    def _missing(self, node: lang.Expression) -> str:
-        """A gradient or local derivative that is read and was not given."""
-        for part in lang.walk(node):
-            name = part.name if isinstance(part, lang.Name) else ""
-            if name in self.names.locals and name not in self.names.given:
-                return name
-            if name not in self.names.given and self.names.is_gradient(name) and not self.reader.only_values:
-                return name
-        return ""
 
     def _define(self, value: Value) -> None:
         assert self.target is not None

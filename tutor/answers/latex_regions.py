@@ -3,6 +3,7 @@ r"""Where the mathematics stands in a text: `$$ ... $$`, `\[ ... \]`, equation a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _DISPLAY = "equation|align|aligned|alignat|alignedat|gather|gathered|multline|flalign|eqnarray|displaymath|math|split"
 _REGION = re.compile(
@@ -27,8 +28,20 @@ def is_latex(text: str) -> bool:
 
 def regions(text: str, whole: bool = True) -> list[tuple[int, int]]:
     """(start, stop) of displayed mathematics; of the whole text where nothing is marked (`whole`)."""
-    found, at = [], max(text.find(r"\begin{document}"), 0)
-    document, marked = at > 0, False
+    marked = list(_marked(text))
+    if marked or not whole or text.find(r"\begin{document}") > 0:
+        return [(start, stop) for start, stop, kind in marked if kind == "displayed"]
+    return [(_after_header(text), len(text))]
+
+
+def in_prose(text: str) -> list[tuple[int, int]]:
+    """(start, stop) of the formulas that stand in the midst of a sentence."""
+    return [(start, stop) for start, stop, kind in _marked(text) if kind == "inline"]
+
+
+def _marked(text: str) -> Iterator[tuple[int, int, str]]:
+    """(start, stop, kind) of what is marked as mathematics: displayed, inline, or verbatim."""
+    at = max(text.find(r"\begin{document}"), 0)
     while (mark := _REGION.search(text, at)) is not None:
         at = mark.end()
         closing = _closing(mark)
@@ -39,13 +52,9 @@ def regions(text: str, whole: bool = True) -> list[tuple[int, int]]:
         inline = mark["inline"] or mark["dollar"]
         if inline and text.find("\n\n", mark.end(), end) >= 0:
             continue  # a lone dollar sign
-        marked = True
-        if not mark["verbatim"] and (
-            not inline or (_begins_line(text, mark.start()) and _ALONE_AFTER.match(text, after))
-        ):
-            found.append((mark.end(), end))
+        alone = not inline or (_begins_line(text, mark.start()) and _ALONE_AFTER.match(text, after))
+        yield mark.end(), end, "verbatim" if mark["verbatim"] else "displayed" if alone else "inline"
         at = after
-    return found if document or marked or not whole else [(_after_header(text), len(text))]
 
 
 def _closing(mark: re.Match[str]) -> str | None:

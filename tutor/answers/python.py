@@ -26,6 +26,7 @@ MAX_NESTING = 40  # brackets in brackets
 MAX_DEPTH = 80  # operations in operations
 MAX_DIGITS = 30
 MAX_BLOCKS = 6  # loops in loops
+MAX_TARGETS = 8  # names in a = b = c = ...
 MAX_SIZE = 1_000_000  # in "# sizes: N=..."
 
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
@@ -398,8 +399,8 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
         if changes(code):
             raise ReadingError("what is passed over changes nothing: give this a line of its own", *line.place(0, 0))
         code = "pass"
-    if found := re.match(r"(else|elif|try|except|finally)\b", code):
-        raise ReadingError(f"{found[0]} is not part of an answer: write name = formula", *line.place(0, 0))
+    if word := re.match(r"(else|elif|try|except|finally)\b", code):
+        raise ReadingError(f"{word[0]} is not part of an answer: write name = formula", *line.place(0, 0))
     if escaped := _ESCAPE.search(code):
         row = code.count("\n", 0, escaped.start())
         raise ReadingError("\\ is not part of an answer", *line.place(row, escaped.start() - code.rfind("\n") - 1))
@@ -450,13 +451,16 @@ def _explain(code: str, row: int, column: int) -> str:
     return "this cannot be read: a line is name = formula, with * for every product"
 
 
+_EQUALS = re.compile(r"[()\[\]{}]|(?<![=<>!+\-*/@%&|^:])=(?!=)")
+
+
 def _chained(line: str) -> tuple[int, str] | None:
     """Where a formula stands between two equal signs: `dw = A = B` in one line."""
     ends, depth = [], 0
-    for at, sign in enumerate(line):
-        depth += (sign in "([{") - (sign in ")]}")
-        if sign == "=" and depth == 0 and line[at - 1 : at] not in tuple("=<>!+-*/@%&|^:") and line[at + 1 : at + 2] != "=":
-            ends.append(at)
+    for found in _EQUALS.finditer(line):
+        depth += (found[0] in "([{") - (found[0] in ")]}")
+        if found[0] == "=" and depth == 0:
+            ends.append(found.start())
     for start, stop in zip(ends, ends[1:], strict=False):
         part = line[start + 1 : stop]
         if part.strip() and not _LEFT.fullmatch(part):
@@ -562,6 +566,8 @@ class _Converter:
         if blank and not isinstance(node.targets[0], ast.Attribute):  # w.grad = None zeroes a gradient
             self.notes.append(f"line {self.source.number}: still to be given: {self.source.raw[:60]}")
             return None
+        if len(node.targets) > MAX_TARGETS:
+            raise self.refuse(node, f"more than {MAX_TARGETS} names for one value: give them lines of their own")
         targets = tuple(self.target(target) for target in node.targets)
         return lang.Assign(*self._start(node), targets, self.expression(node.value))
 

@@ -154,12 +154,12 @@ def _as_text(code: str, plain: bool) -> Iterator[Touched]:
         bare = _BRACKETS.sub(_CUT, bare)
     for piece in re.split(r"[;:](?!=)", bare):
         at = chained = 0
-        while chained < MOST_NESTED and (found := _GIVEN.match(piece, at)):
-            at, chained = found.end(), chained + 1
+        while chained < MOST_NESTED and (given := _GIVEN.match(piece, at)):
+            at, chained = given.end(), chained + 1
             right = set(re.findall(r"[^\W\d]\w*", piece[at:]))
-            for name in found[1].split(","):
+            for name in given[1].split(","):
                 written = _written(name.replace(_CUT, "").strip())
-                yield Touched(written, plain and not found[2] and _CUT not in name and written not in right)
+                yield Touched(written, plain and not given[2] and _CUT not in name and written not in right)
 
 
 def _written(name: str) -> str:

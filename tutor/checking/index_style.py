@@ -249,7 +249,7 @@ class IndexStyle:
     # -- expressions --------------------------------------------------------------------------------------
 
     def evaluate(self, node: lang.Expression) -> Named:
-        made = self._evaluate(node)
+        made = self.run.indexed(node, self._evaluate)
         tensor = self.run.computed(node, made.tensor)
         return made if tensor is made.tensor else Named(tensor, made.axes)
 

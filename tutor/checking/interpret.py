@@ -427,6 +427,10 @@ class Run:
     def evaluate(self, node: lang.Expression) -> Any:
         return _EVALUATE[type(node)](self, node)
 
+    def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Any]) -> Any:
+        """A part with indices; a run that looks into rounding watches it as it does the others."""
+        return evaluate(node)
+
     def computed(self, node: lang.Expression, value: Any) -> Any:
         """What an operation gave; a run that looks into rounding changes it a little."""
         return value
@@ -471,7 +475,10 @@ class Run:
             raise Located(error, node, _repair(node, left, right)) from None
 
     def sequence(self, node: lang.Sequence) -> Any:
-        return tuple(self.evaluate(item) for item in node.items)
+        made = tuple(self.evaluate(item) for item in node.items)
+        if any(isinstance(item, tuple) for item in made):
+            self._within(node, lambda: self.limits.room(library.WEIGHT * library.leaves(made)))
+        return made
 
     def slice(self, node: lang.Slice) -> Any:
         ends = [None if end is None else self.evaluate(end) for end in (node.start, node.stop, node.step)]

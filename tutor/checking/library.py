@@ -131,6 +131,17 @@ def real(value: Any) -> Tensor:
     raise Refusal(f"{kind_of(value)} is not a tensor")
 
 
+WEIGHT = 16  # entries of a tensor cost as much as one of a list in a list
+MAX_LISTS = 8  # lists in lists
+
+
+def leaves(value: Any, depth: int = 1) -> int:
+    """How many numbers a list of lists holds: `a = [a, a]` in a loop doubles them each time."""
+    if depth > MAX_LISTS:
+        raise Refusal(f"more than {MAX_LISTS} lists inside each other")
+    return sum(leaves(item, depth + 1) for item in value) if isinstance(value, tuple) else 1
+
+
 def array(value: Any) -> Tensor:
     """Nested lists of numbers or tensors as one tensor; all whole numbers stay whole (they may be indices)."""
     if isinstance(value, Tensor):

@@ -647,6 +647,8 @@ class SheetJudge(Judge):
         """A helper has no entry of its own, unless torch or the language refuses it."""
         if failure is None or isinstance(segment.statement, lang.Unreadable):
             return None
+        if any(self.meaning_of(touch.name).kind in JUDGED for touch in self.outline.units[segment.end].touches):
+            return None  # a loop's helper: what the loop builds up says it
         if any((j.line, j.column) == (failure.line, failure.column) for j in self.judged):
             return None  # `a, b = ...` is one line
         if failure.kind == "unreadable":
@@ -917,7 +919,7 @@ def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
         sizes = checked_sizes(exercise, sheet.sizes, 0)
         entries = sum(math.prod(number(extent, sizes) for extent in q.shape) for q in exercise)
         if entries <= library.MAX_TENSOR:
-            return sheet
+            return _with_sizes_that_tell(exercise, sheet)
         reason = f"these sizes make {entries} entries; at most {library.MAX_TENSOR} are computed"
     except UsageError as error:
         reason = str(error)
@@ -926,6 +928,37 @@ def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
     return replace(sheet, statements=[refused, *sheet.statements], sizes={})
 
 
+def _with_sizes_that_tell(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
+    """The sheet, pinned only to sizes that its numbers need: sizes of 1 and equal ones hide mistakes."""
+    ones = [name for name, extent in sheet.sizes.items() if extent == 1]
+    kept = {name: extent for name, extent in sheet.sizes.items() if extent > 1}
+    if not _have_sizes_as_numbers(sheet.statements, kept):
+        kept = {}
+    try:
+        checked_sizes(exercise, kept, 0)
+    except UsageError:  # what is left does not go with the sizes that are drawn
+        kept = {}
+    notes = [Sentence("size-of-one", {"sizes": ", ".join(f"{name}=1" for name in ones)})] if ones else []
+    for extent in dict.fromkeys(kept.values()):
+        alike = [name for name in kept if kept[name] == extent]
+        if len(alike) > 1:
+            notes.append(Sentence("equal-sizes", {"names": " and ".join(alike), "extent": extent}))
+    return replace(sheet, sizes=kept, notes=[*sheet.notes, *(note.render(NOTES) for note in notes)])
+
+
+def _have_sizes_as_numbers(statements: list[lang.Statement], sizes: dict[str, int]) -> bool:
+    """Whether a number may stand for a size, or for what is computed from sizes: any but 0, 1, 2, halves, and tiny
+    ones, unless a size is such a number."""
+    for statement in lang.flat(statements):
+        parts = (statement.over,) if isinstance(statement, lang.Loop) else all_parts(statement)
+        for node in (node for part in parts for node in lang.walk(part) if isinstance(node, lang.Number)):
+            common = node.value <= 2 and float(2 * node.value).is_integer() or node.value < _TINY
+            if node.value in sizes.values() or not common:
+                return True
+    return False
+
+
+_TINY = 1e-4  # 1e-5 keeps a division from failing, and is no size
 _UNSTABLE = "the algebra is right, but floats overflow or lose their digits here: look for a form that avoids it"
 
 

@@ -38,7 +38,8 @@ MOST_NODES = 2_000  # operations of a sheet that is computed with many digits
 _ARITHMETIC = ("+", "-", "*", "/", "**", "@")
 _SUMS = ("sum", "mean", "matmul", "mm", "dot", "einsum", "var", "std", "norm", "logsumexp", "softmax", "log_softmax",
          "prod", "pow", "cumsum", "add", "sub", "mul", "multiply", "div", "divide", "Sum", "Mean")  # fmt: skip
-_GROWING = ("exp", "exp2", "expm1", "sinh", "cosh", "square", "softplus", "sum", "prod", "matmul", "dot", "einsum")
+_GROWING = ("exp", "exp2", "expm1", "sinh", "cosh", "square", "softplus", "sum", "prod", "matmul", "dot", "einsum",
+            "Sum", "Product")  # fmt: skip
 _STEPS = ("sign", "sgn", "Heaviside", "heaviside", "floor", "ceil")  # of their value a little noise makes another
 
 
@@ -65,17 +66,24 @@ class NoisyRun(Run):
         return self
 
     def evaluate(self, node: lang.Expression) -> Any:
+        return self.computed(node, self._watched(node, super().evaluate))
+
+    def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Any]) -> Any:
+        return self._watched(node, evaluate)
+
+    def _watched(self, node: lang.Expression, evaluate: Callable[[Any], Any]) -> Any:
         self._finite.append(True)
         self._nonzero.append(True)
         try:
-            value = super().evaluate(node)
+            made = evaluate(node)
         finally:
             finite, nonzero = self._finite.pop(), self._nonzero.pop()
+        value = getattr(made, "tensor", made)  # with its axes, where it has indices
         if isinstance(value, Tensor):
             self._watch(node, value, finite, nonzero)
         elif isinstance(value, (int, float)):
             self._nonzero[-1] &= value != 0
-        return self.computed(node, value)
+        return made
 
     def _watch(self, node: lang.Expression, value: Tensor, finite: bool, nonzero: bool) -> None:
         """Note where finite operands gave no finite value, or 0, though nothing was divided by 0."""

@@ -789,7 +789,7 @@ class Search:
         other = other.to(torch.float64) if isinstance(other, Tensor) else other
         try:
             value = _INVERSE[parent.op][not left](whole.value, other)
-        except (RuntimeError, ZeroDivisionError):
+        except (RuntimeError, ZeroDivisionError, OverflowError):
             return None
         self.here.operations += 1
         return Need(value, False) if value.shape == whole.value.shape else None

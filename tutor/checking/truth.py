@@ -195,7 +195,7 @@ class Point:
         plan = compile_program([(q.name, q.indices, q.expr) for q in steps], distinct=True)
 
         def forward(x: Tensor) -> Tensor:
-            return plan.run({**self.values, u: x}, self.sizes)[v]
+            return plan.run({**self.values, u: x}, self.sizes)[v] if u != v else x
 
         with torch.enable_grad():
             return torch.autograd.functional.jacobian(forward, self.values[u].clone()).detach()
