@@ -9,6 +9,7 @@ import torch
 from sympy import Abs, Piecewise, Sum, exp
 
 import tutor
+from tutor.checking.check import check_sheet, read_answer
 from tutor.checking.digits import ManyDigits
 from tutor.errors import NotFoundError
 from tutor.exercise import Exercise
@@ -242,3 +243,257 @@ def test_aliasing_that_changes_nothing_is_a_note():
 def test_imaginary_parts_are_not_dropped():
     t = tutor.load("softmax-regression").sample()
     assert t.check(dz=(t.p - t.y) / t.N + 1j).lines[0].verdict == "unreadable"
+
+
+# -- what cannot be read leaves no value that could be wrong ------------------------------------------------
+
+MLP = """g = 2*(y_pred - y)/(N*D2)
+dW2 = h1.T @ g
+db2 = g.sum(0)
+dz1 = g @ W2.T
+{}
+dW1 = x.T @ dz1
+db1 = dz1.sum(0)"""
+BATCH = "r = y_pred - y\ndw = X.T @ r\n{}\ndb = r.mean()"
+
+
+def by_quantity(report):
+    return {line.quantity: line.verdict for line in report.lines}
+
+
+@pytest.mark.parametrize("block", [
+    "for i in range(N):\n    for j in range(D1):\n        while z1[i, j] <= 0:\n            dz1[i, j] = 0",
+    "with torch.autocast('cpu'):\n    dz1 = dz1*(z1 > 0)",
+    "try:\n    dz1[z1 <= 0] = 0\nexcept ValueError:\n    pass",
+    "dz1 *= [float(a > 0) for a in z1]", "dz1 = [a for a in dz1]", "m = z1 <= 0\ndz1[m] = lambda: 0",
+    "dz1 = dz1 (z1 > 0",
+    "torch.mul(dz1, z1 > 0, out=dz1)", "q = torch.mul(dz1, z1 > 0, out=dz1)", "np.putmask(dz1, z1 <= 0, 0)",
+    "np.copyto(dz1, dz1*(z1 > 0))", "print(dz1.mul_(z1 > 0))", "torch.nn.init.zeros_(dz1)", "torch.relu_(dz1)",
+    "F.relu(dz1, inplace=True)", "dz1.view(-1)[:3].mul_(x for x in y)", "dz1.__imul__(z1 > 0)",
+])  # fmt: skip
+def test_what_cannot_be_read_changes_what_it_names(block):
+    report = tutor.check("mlp", MLP.format(block))
+    found = by_quantity(report)
+    assert found["dW2"] == found["db2"] == "correct" and report.verdict == "unreadable"
+    assert found["dW1"] == found["db1"] == "undecided" and "wrong" not in found.values()
+
+
+@pytest.mark.parametrize("block", [
+    "while N > 1: dw /= N", "torch.div(dw, N, out=dw)", "np.divide(dw, N, out=dw)", "with a as dw:\n    dw = dw/N",
+    "def half(q):\n    return q/N\ndw = half(dw)", "dw = half(dw)", "dw /= float(a for a in r)",
+])  # fmt: skip
+def test_a_line_that_is_built_up_is_not_judged_before(block):
+    report = tutor.check("linear-regression-batch", BATCH.format(block))
+    assert by_quantity(report) == by_quantity(report) | {"dw": "unreadable", "db": "correct"} and report.score == 1
+
+
+EMBEDDING = "demb = 2*(emb - y)/(N*D)\ndE = torch.zeros_like(E)\n{}"
+SOFTMAX = """dz = torch.zeros(N, K)
+for i in range(N):
+    for k in range(K):
+        for m in range(K):
+            {}
+dW = x.T @ dz
+db = dz.sum(0)"""
+SAME = "dz[i, k] += -y[i, m]*(1 - p[i, k])/N"
+OTHER = "dz[i, k] += y[i, m]*p[i, k]/N"
+
+
+@pytest.mark.parametrize(("exercise", "sheet"), [
+    ("mlp", MLP.format("for i in range(N):\n    for j in range(D1):\n        if z1[i, j] <= 0:\n            dz1[i, j] = 0")),
+    ("mlp", MLP.format("for i in range(N):\n    for j in range(D1):\n        if z1[i, j] <= 0: dz1[i, j] = 0\n"
+                       "        else: dz1[i, j] *= 1")),
+    ("softmax-regression", SOFTMAX.format(f"if m == k: {SAME}\n            else: {OTHER}")),
+    ("softmax-regression", SOFTMAX.format(
+        f"if m < k:\n                {OTHER}\n            elif m == k:\n                {SAME}\n            else:\n                {OTHER}")),
+    ("embedding", EMBEDDING.format("for i, v in enumerate(t):\n    dE[v] += demb[i]")),
+    ("embedding", EMBEDDING.format("for v, g in zip(t, demb):\n    dE[v] += g")),
+    ("embedding", EMBEDDING.format("for k, (v, g) in enumerate(zip(t, demb)):\n    dE[v] += g")),
+    ("embedding", EMBEDDING.format("for i, v in zip(range(100), t):\n    dE[v] += demb[i]")),
+    ("embedding", EMBEDDING.format("i = 0\nfor v in t:\n    dE[v] += demb[i]\n    i += 1")),
+    ("embedding", EMBEDDING.format("for v in range(V):\n    for i in range(N):\n        if t[i] == v:\n            dE[v] += demb[i]")),
+    ("linear-regression-batch", BATCH.format("if N > 1: dw /= N")),
+    ("linear-regression-batch", "r = y_pred - y\nif N > 1:\n    dw = X.T @ r/N\nelse:\n    dw = X.T @ r\ndb = r.mean()"),
+    ("linear-regression-batch", "r = y_pred - y\ndw = 0*w\nfor a, s in zip(X, r):\n    dw += a*s/N\ndb = r.mean()"),
+    ("linear-regression-batch", "r = y_pred - y\ndw = X.T @ r/N\nif q > 2:\n    print(dw)\ndb = r.mean()"),
+])  # fmt: skip
+def test_branches_and_rows_are_read(exercise, sheet):
+    report = tutor.check(exercise, sheet)
+    assert report.verdict == "correct", str(report)
+
+
+@pytest.mark.parametrize(("block", "says"), [
+    ("for row, m in zip(dz1, z1):\n    row[m <= 0] = 0", "a row of a tensor"),
+    ("for row, m in zip(dz1, z1):\n    row.mul_(m > 0)", "a row of a tensor"),
+    ("if z1 > 0:\n    dz1 = dz1*1", "one yes or no"), ("if q > 0:\n    dz1 = dz1*1", "q is not a name"),
+    ("if N > 1:\n    dz1 *= z1 > 0\nelse:\n    dz1 = [a for a in dz1]", "comprehension"),
+    ("if N < 1:\n    dz1 = [a for a in dz1]\nelif N === 1:\n    dz1 *= z1 > 0", "cannot be read"),
+    ("for i in range(2):\n    dz1 *= 1\nelse:\n    dz1 *= z1 > 0", "else is not part"),
+    ("if N > 1 and D1 > 1:\n    dz1 *= z1 > 0", "and, or are not part"),
+])  # fmt: skip
+def test_branches_and_rows_that_are_not_read(block, says):
+    report = tutor.check("mlp", MLP.format(block))
+    found = by_quantity(report)
+    assert (found["dz1"], found["dW1"], found["db1"]) == ("unreadable", "undecided", "undecided")
+    assert any(says in line.reason for line in report.lines)
+
+
+@pytest.mark.parametrize(("block", "id"), [
+    ("for i, v in enumerate(t):\n    dE[v] = demb[i]", "missing-scatter"),
+    ("for v, g in zip(t, demb):\n    dE[v] -= g", "sign"),
+    ("for i, v in enumerate(t):\n    if i >= 0:\n        dE[v] += 2*demb[i]", "factor"),
+])  # fmt: skip
+def test_mistakes_in_branches_and_rows_are_named(block, id):
+    line = tutor.check("embedding", EMBEDDING.format(block)).lines[-1]
+    assert line.verdict == "wrong" and id in [mistake.id for mistake in line.mistakes] and line.repair is not None
+
+
+def test_what_a_condition_reads_is_read():
+    sheet = "dy_pred = (y_pred - y)\nif dy_pred > 0:\n    db = 1*dy_pred\nelse:\n    db = dy_pred\ndw = dy_pred*x"
+    assert by_quantity(tutor.check("linear-regression", sheet)) == {"dy_pred": "wrong", "db": "follows", "dw": "follows"}
+    sheet = "dy_pred = y - y_pred\ns = 0\nif dy_pred > 0:\n    s = 1\ndb = s*2*(y_pred - y).abs() - (1 - s)*2*(y_pred - y).abs()"
+    assert by_quantity(tutor.check("linear-regression", sheet)) == {"dy_pred": "wrong", "db": "follows"}
+
+
+def test_another_name_of_what_cannot_be_read():
+    block = "q = dz1\nwhile N > 1:\n    dz1[z1 <= 0] = 0\ndW1 = x.T @ q"
+    assert by_quantity(tutor.check("mlp", MLP.format(block)))["dW1"] == "undecided"
+
+
+def test_every_quantity_of_a_block_has_its_entry():
+    sheet = "def back(r):\n    dw = X.T @ r/N\n    db = r.mean()\n    return dw, db"
+    report = tutor.check("linear-regression-batch", sheet)
+    assert by_quantity(report) == {"dw": "unreadable", "db": "unreadable"} and not report.missing
+
+
+def test_what_a_def_calls_its_own_is_its_own():
+    body = "    w = 3\n    dw = X.T @ r/N\n    return dw\n"
+    sheet = f"def back(r):\n{body}r = y_pred - y\ndw = X.T @ r/N + 0*w\ndb = r.mean()"
+    report = tutor.check("linear-regression-batch", sheet)
+    assert report.score == 2 and [line.quantity for line in report.lines] == [None, "dw", "db"]
+
+
+def test_wrong_lines_beside_a_block_are_wrong():
+    sheet = "r = y_pred - y\ndw = X.T @ r\ndb = r.sum()\nwhile N > 1:\n    dw /= N"
+    report = tutor.check("linear-regression-batch", sheet)
+    assert by_quantity(report) == {"db": "wrong", "dw": "unreadable"}
+
+
+def test_nothing_follows_from_what_is_changed_unreadably():
+    sheet = "dh1 = 2*(y_pred - y) @ W2.T\ndz1 = dh1*(z1 > 0)\ndW1 = x.T @ dz1\nwhile N > 1:\n    dz1 /= N*D2"
+    assert by_quantity(tutor.check("mlp", sheet))["dW1"] == "undecided"
+
+
+def test_hostile_lines_are_looked_at_in_no_time():
+    import time
+
+    from tutor.answers.touched import touched
+
+    started = time.process_time()
+    for text in ("a,", "a.", "(", "a[(", "a=", "a.b_", "[a]", "out=", "a[b,", ";a=", "a_(", "__a__("):
+        touched([(0, text * (4_000 // len(text)))])
+    assert time.process_time() - started < 1
+
+
+# -- formulas in a sentence ------------------------------------------------------------------------------------
+
+
+def of_markdown(exercise, text):
+    return check_sheet(tutor.load(exercise), read_answer(tutor.load(exercise), text, "markdown"))
+
+
+def test_gradients_in_a_sentence_are_read():
+    weight = "So $\\frac{\\partial L}{\\partial w} = 2(y_{pred} - y)x$ by the chain rule."
+    report = of_markdown("linear-regression", f"{weight}\n\n**Bias:** $db = y_{{pred}} - y$ too.\n")
+    assert [(line.line, line.column, line.quantity, line.verdict) for line in report.lines] == [
+        (1, 5, "dw", "correct"), (3, 12, "db", "wrong")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("formula", "says"), [
+    (r"\frac{\partial L}{\partial w} = \frac{\partial L}{\partial y_{pred}} \frac{\partial y_{pred}}{\partial w}",
+     "dy_pred has no line of its own before"),
+    (r"\frac{df}{dx} = f'", "on the left"), ("dw = 0", "0 alone"), (r"dw = \foo", "not part of an answer"),
+    ("dw = 2(y_{pred} - y)", "a line of its own gives it"),
+])  # fmt: skip
+def test_what_else_a_sentence_says_is_no_answer(formula, says):
+    answer = "$$dw = 2(y_{pred} - y)x$$\n\n$$db = 2(y_{pred} - y)$$"
+    report = of_markdown("linear-regression", f"Now ${formula}$ here, $N = 3$:\n\n{answer}")
+    assert report.verdict == "correct" and len(report.lines) == 2
+    assert len(report.notes) == 1 and says in report.notes[0] and "line 1: passed over" in report.notes[0]
+
+
+# -- sizes that hide mistakes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sizes", "shape", "note"), [
+    ("N=1 D=3", (3,), "a size of 1 (N=1) hides"), ("N=32, D=7", (3,), ""), ("N=3 D=3", (3,), ""),
+    ("N=1 D=1", (3,), "N=1, D=1"),
+])  # fmt: skip
+def test_chosen_sizes_hide_no_mistake(sizes, shape, note):
+    report = tutor.check("linear-regression-batch", f"# sizes: {sizes}\nr = y_pred - y\ndw = X.T @ r\ndb = r.sum()")
+    assert by_quantity(report) == {"dw": "wrong", "db": "wrong"} and report.lines[0].shape == shape
+    assert any(note in said for said in report.notes) if note else not report.notes
+
+
+@pytest.mark.parametrize(("sizes", "n", "note"), [
+    ("N=32 D=7", "32", ""), ("N=32 D=7", "2**5", ""), ("N=8 D=7", "(0.125**-1)", ""), ("N=2 D=7", "2", ""),
+    ("N=4 D=4", "4", "N and D are both 4"), ("N=12 D=1", "12", "D=1"),
+])  # fmt: skip
+def test_sizes_that_the_numbers_need_are_kept(sizes, n, note):
+    sheet = f"# sizes: {sizes}\nr = y_pred - y\ndw = X.T @ r/{n}\ndb = r.sum()/({n})"
+    report = tutor.check("linear-regression-batch", sheet)
+    assert report.verdict == "correct"
+    assert any(note in said for said in report.notes) if note else not report.notes
+
+
+# -- small things --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", [
+    "dE = torch.zeros(V, D).index_put((t,), demb, accumulate=True)",
+    "dE = torch.zeros(V, N).scatter(0, t[None], 1.0) @ demb",
+    "dE = torch.scatter(torch.zeros(V, N), 0, t[None], 1) @ demb",
+    "dE = torch.zeros(V, D).index_add(0, t, 2*(emb - y)/y.size)",
+])  # fmt: skip
+def test_scatter_out_of_place_and_size(line):
+    assert tutor.check("embedding", f"demb = 2*(emb - y)/y.size\n{line}").verdict == "correct"
+
+
+@pytest.mark.parametrize(("line", "column", "part"), [
+    ("dw = X.T @ r/N = X.T @ (y_pred - y)/N", 6, "X.T @ r/N is a formula"),
+    ("dw = w = f(a=1) = 3", 10, "f(a=1) is a formula"),
+])  # fmt: skip
+def test_a_chain_says_which_part_takes_no_value(line, column, part):
+    (found,) = tutor.check("linear-regression-batch", line).lines
+    assert (found.verdict, found.column) == ("unreadable", column)
+    assert part in found.reason and "line dw = ..." in found.reason
+
+
+def chained():
+    ex = Exercise("ratio")
+    w, x = ex.parameter("w"), ex.input("x")
+    s = ex.step("s", [], w * x)
+    ex.loss("L", ex.step("p", [], s**2) * 3)
+    return ex
+
+
+@pytest.mark.parametrize(("sheet", "note"), [
+    ("dp = 3\nds = dp*2*s\nq = dp/ds\ndw = 12*s*s*q*x", ""), ("dp = 3\nds = 6*s\ndw = dp*dp/ds*4*s*s*x", ""),
+    ("dp = 3\ndp_ds = 2*s\nds = dp*dp_ds\ndw = dp*dp/ds*x", "dp/ds is read as dp_ds"),
+    ("dp_ds = 2*s\nds = 3*dp/ds\ndw = ds*x", "dp/ds is read as dp_ds"),
+    ("dL = 1\nds = 6*s\ndw = dL/ds*x", "dL/ds is read as ds"),
+])  # fmt: skip
+def test_a_quotient_of_two_given_gradients_is_one(sheet, note):
+    report = tutor.check(chained(), sheet)
+    assert report.verdict == "correct"
+    assert any(note in said for said in report.notes) if note else not report.notes
+
+
+def test_a_sheet_on_stdout(tmp_path, monkeypatch, capsys):
+    from tutor.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["start", "linear-regression", "-"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("# exercise: linear-regression") and out.endswith("db = ...\n")
+    assert not list(tmp_path.iterdir())

@@ -149,7 +149,8 @@ def numbers_sheet(where: Course, rolled: random.Random, spoil: bool = False) -> 
     ]
     if not names:
         return None
-    chosen = [n for n in names if n in rolled.sample(names, min(len(names), 4))]
+    picked = rolled.sample(names, min(len(names), 4))
+    chosen = [n for n in names if n in picked]
     lines, bad = [f"# exercise: {where.exercise.id}"], rolled.randrange(len(chosen))
     for n, name in enumerate(chosen):
         value, digits = float(where.worked.truth[name]), rolled.choice([3, 4, 6, 9, 15])

@@ -115,8 +115,10 @@ class Grammar:
         roll, dice = self.dice.random(), self.dice
         if roll < 0.45:
             return dice.choice(self.words.forward)
-        if roll < 0.75:
+        if roll < 0.72:
             return dice.choice(self.words.gradients)
+        if roll < 0.75:
+            return local(self.words, dice)
         if roll < 0.85 and self.own:
             return dice.choice(self.own)
         if roll < 0.92:
@@ -202,6 +204,8 @@ class Grammar:
     def statement(self, indent: str = "", depth: int = 0) -> str:
         dice, roll = self.dice, self.dice.random()
         target = dice.choice(self.words.gradients) if dice.random() < 0.7 else self.name()
+        if dice.random() < 0.08:
+            target = local(self.words, dice)
         size = dice.choice([1, 1, 2, 2, 3, 4])
         if roll < 0.5:
             if dice.random() < 0.15:
@@ -235,6 +239,12 @@ class Grammar:
         if dice.random() < 0.2:
             lines.insert(0, f"# sizes: {dice.choice(self.words.sizes or ['N'])}={dice.choice(['2', '32', '1', '999999', '0'])}")
         return dice.choice(["\n", "\n", "\n", "\n\n", "; ", "\r\n"]).join(lines)
+
+
+def local(words: Words, dice: random.Random) -> str:
+    """`dz_dx`: a local derivative, or what looks like one."""
+    names = [*words.forward, *words.exercise.quantities]
+    return f"d{dice.choice(names)}_d{dice.choice(names)}"
 
 
 ASIDES = [
@@ -508,6 +518,15 @@ def _long(words: Words, dice: random.Random) -> str:
     ])  # fmt: skip
 
 
+def _sizes(words: Words, dice: random.Random) -> str:
+    """Sizes that are pinned, since numbers of the sheet need them."""
+    extents = [dice.choice([2, 7, 30, 63, 250, 999]) + n for n, _ in enumerate(words.sizes)]
+    pins = ", ".join(f"{name}={extent}" for name, extent in zip(words.sizes, extents, strict=True))
+    target = dice.choice([local(words, dice), dice.choice(words.gradients)])
+    value = dice.choice([dice.choice(words.forward), "1", *words.gradients])
+    return f"# sizes: {pins}\n{target} = {value}/{dice.choice(extents or [3])}\n{dice.choice(words.right['python'])}"
+
+
 def _odd_formats(words: Words, dice: random.Random) -> str:
     t = dice.choice(words.gradients)
     return dice.choice([
@@ -526,7 +545,7 @@ def _odd_formats(words: Words, dice: random.Random) -> str:
 
 
 HOSTILE_VALUES: list[Callable[[Words, random.Random], str]] = [_tower, _deep, _giant]
-HOSTILE: list[Callable[[Words, random.Random], str]] = [_touching, _touching, _loops, _selves, _names, _long, _odd_formats]
+HOSTILE: list[Callable[[Words, random.Random], str]] = [_touching, _touching, _loops, _selves, _names, _long, _odd_formats, _sizes]
 
 
 def hostile(words: Words, dice: random.Random) -> str:

@@ -228,7 +228,7 @@ class _Assembly:
         for statement in statements:
             if isinstance(statement, lang.Unreadable):
                 self.made.notes.append(f"line {statement.line}: passed over: {statement.text[:60]}")
-        return [s for s in statements if not isinstance(s, lang.Unreadable)]
+        return [s for s in statements if not isinstance(s, (lang.Unreadable, lang.If))]
 
     def _is_judged(self, name: str) -> bool:
         quantity = self.exercise.quantities.get(name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MODULES = ("torch", "np", "numpy", "F", "math", "sympy", "sp", "nn")
+COMMON_LENGTH = "common length"  # a function that a learner cannot call: how far zip goes
 
 # -- expressions --------------------------------------------------------------------------------
 
@@ -204,6 +205,13 @@ class Loop(Statement):
     body: list[Statement]
 
 
+@dataclass(slots=True)
+class If(Loop):
+    """`if a < b:` is its lines once, or its `other` lines: a loop that binds nothing, over a condition."""
+
+    other: list[Statement] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Touched:
     """A name that a refused line would give a value anew (`given`), or change.
@@ -258,9 +266,14 @@ def targets(statement: Statement) -> Iterator[Expression]:
         yield statement.target
 
 
+def inside(statement: Loop) -> list[Statement]:
+    """The lines of a loop, or of all branches of an `if`."""
+    return [*statement.body, *statement.other] if isinstance(statement, If) else statement.body
+
+
 def flat(statements: Iterable[Statement]) -> Iterator[Statement]:
     """Every statement in its order, those inside loops after their loop."""
     for statement in statements:
         yield statement
         if isinstance(statement, Loop):
-            yield from flat(statement.body)
+            yield from flat(inside(statement))

@@ -12,6 +12,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from tutor.answers import language as lang
@@ -21,6 +22,7 @@ from tutor.errors import ReadingError
 MAX_LENGTH = 100_000  # characters in a file
 MAX_LINE = 4_000  # characters in one line, continued ones joined
 MAX_LINES = 500  # lines that say something
+MAX_READ = 4 * MAX_LINES  # lines that hold more than a comment
 MAX_CONTINUED = 60  # physical lines in one logical line
 MAX_NESTING = 40  # brackets in brackets
 MAX_DEPTH = 80  # operations in operations
@@ -67,6 +69,7 @@ _SIZE = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(\d{1,7})\s*(?:,|;|\s|$)\s*")
 _SPACED = re.compile(r"[\w)\]]\s*$")
 _PRIMED = re.compile(r"[\w)\]](?<!\b[fFrRbBuU])(?<!\b[fFrRbB]{2})$")
 _BLOCK = re.compile(r"(for|with|if|while|def|class|try|async|match|elif|else|except|finally)\b")
+_IF, _ELSE = re.compile(r"if\b"), re.compile(r"(elif|else)\b")
 _PASSED = re.compile(r"(print|cmp|display|assert|import|from|%|!)(?=\W|$)")
 _LEFT = re.compile(r"\s*[^\W\d][\w.]*\s*(\[[^\]]*\]\s*)?")
 _STARTS = re.compile(r"\s*[^\W\d][\w.]*(\[[^\]]*\])?\s*(\*\*|//|[-+*/@])?=(?!=)")
@@ -279,7 +282,9 @@ class _Reader:
         self._headers(lines, offset, sheet)
         scanner = _Scanner(self._without_docstrings(lines), offset)
         self.notes = sheet.notes
-        logical = list(scanner.logical())
+        logical = list(islice(scanner.logical(), MAX_READ + 1))
+        if len(logical) > MAX_READ:
+            raise ReadingError(f"more than {MAX_READ} lines: divide the sheet", logical[-1].number)
         sheet.statements += self._block(logical, 0)
         sheet.notes[:0] = scanner.notes()
         return sheet
@@ -339,10 +344,14 @@ class _Reader:
             if not _BLOCK.match(line.code):
                 made += self._simple(line)
                 continue
-            end = position
-            while end < len(lines) and lines[end].indent > line.indent:
-                end += 1
-            made += self._compound(line, lines[position:end], depth)
+            end = _end_of_block(lines, position, line.indent)
+            branches = [(line, lines[position:end])]
+            while _IF.match(line.code) and end < len(lines) and lines[end].indent == line.indent:
+                if not _ELSE.match(lines[end].code):
+                    break
+                begun, end = end, _end_of_block(lines, end + 1, line.indent)
+                branches.append((lines[begun], lines[begun + 1 : end]))
+            made += self._branched(branches, depth) if _IF.match(line.code) else self._compound(*branches[0], depth)
             position = end
         return made
 
@@ -351,24 +360,51 @@ class _Reader:
 
     def _compound(self, line: _Line, body: list[_Line], depth: int) -> list[lang.Statement]:
         def read() -> list[lang.Statement]:
-            if depth >= MAX_BLOCKS:
-                raise ReadingError(f"more than {MAX_BLOCKS} loops inside each other", *line.place(0, 0))
-            inline = not line.code.endswith(":")
-            parsed = _parse(line, line.code if inline else line.code + " pass")
+            parsed = _opened(line, line.code, depth)
             converter = _Converter(line, self.notes)
-            head = converter.header(parsed[0])
-            if inline:
-                inner = converter.statements(parsed[0].body)  # type: ignore[attr-defined]
-            else:
-                if not body:
-                    raise ReadingError("the lines of a loop stand below it, further to the right", *line.place(0, 0))
-                inner = self._block(body, depth + 1)
+            head = converter.header(parsed)
+            inner = self._inner(line, converter, parsed, body, depth)
             if head is None:
                 return inner
-            head.body = inner
+            rows = {name for given in head.body for t in lang.targets(given) if (name := lang.variable(lang.root(t)))}
+            converter.keeps(rows, inner, parsed)
+            head.body += inner
             return [head]
 
         return self._guarded(line, read, body)
+
+    def _inner(
+        self, line: _Line, converter: _Converter, parsed: Any, body: list[_Line], depth: int
+    ) -> list[lang.Statement]:
+        """What stands in a block, on its own line or below it."""
+        if not line.code.endswith(":"):
+            return converter.statements(parsed.body)
+        if not body:
+            raise ReadingError("the lines of a block stand below it, further to the right", *line.place(0, 0))
+        return self._block(body, depth + 1)
+
+    def _branched(self, branches: list[tuple[_Line, list[_Line]]], depth: int) -> list[lang.Statement]:
+        """`if`, `elif`, `else`: one statement, or one that cannot be read."""
+        (line, body), *others = branches
+        block = [*body, *(each for head, below in others for each in (head, *below))]
+        return self._guarded(line, lambda: self._branches(branches, depth), block)
+
+    def _branches(self, branches: list[tuple[_Line, list[_Line]]], depth: int) -> list[lang.Statement]:
+        (line, body), *others = branches
+        if line.error:
+            row, column, reason = line.error
+            raise ReadingError(reason, *line.place(row, column))
+        last = line.code.startswith("else")
+        if last and others:
+            raise ReadingError("nothing goes on after else", *others[0][0].place(0, 0))
+        code = re.sub("^else", "if 1", re.sub("^elif", "if  ", line.code))  # as long, so that columns stay
+        parsed = _opened(line, code, depth)
+        converter = _Converter(line, self.notes)
+        inner = self._inner(line, converter, parsed, body, depth)
+        if last:
+            return inner
+        other = self._branches(others, depth + 1) if others else []
+        return [converter.branch(parsed, inner, other)] if inner or other else []
 
     def _guarded(
         self, line: _Line, read: Callable[[], list[lang.Statement]], body: Sequence[_Line] = ()
@@ -393,6 +429,19 @@ class _Reader:
         return [lang.Unreadable(*place, raw, line.indent + 1, reason, name, tuple(found))]
 
 
+def _end_of_block(lines: list[_Line], position: int, indent: int) -> int:
+    while position < len(lines) and lines[position].indent > indent:
+        position += 1
+    return position
+
+
+def _opened(line: _Line, code: str, depth: int) -> Any:
+    """The head of a block, with what stands on its own line."""
+    if depth >= MAX_BLOCKS:
+        raise ReadingError(f"more than {MAX_BLOCKS} blocks inside each other", *line.place(0, 0))
+    return _parse(line, code if not code.endswith(":") else code + " pass")[0]
+
+
 def _parse(line: _Line, code: str) -> list[ast.stmt]:
     """Python's own parser on one line; what it refuses is a `ReadingError`."""
     if _PASSED.match(code) and not code.startswith(("import", "from")):
@@ -403,7 +452,7 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
         raise ReadingError(f"{word[0]} is not part of an answer: write name = formula", *line.place(0, 0))
     if escaped := _ESCAPE.search(code):
         row = code.count("\n", 0, escaped.start())
-        raise ReadingError("\\ is not part of an answer", *line.place(row, escaped.start() - code.rfind("\n") - 1))
+        raise ReadingError("\\ is not part of an answer", *line.place(row, escaped.start() - code.rfind("\n", 0, escaped.start()) - 1))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice on `1if x` is not ours
@@ -636,9 +685,63 @@ class _Converter:
             raise self.refuse(node, "only with torch.no_grad(): is part of an answer")
         if not isinstance(node, ast.For):
             raise self.refuse(node, _REFUSED.get(type(node), f"this is not part of an answer: {_ALLOWED}"))
-        if not isinstance(node.target, ast.Name) or node.orelse:
+        if node.orelse:
             raise self.refuse(node, "a loop is written as for i in range(n):")
-        return lang.Loop(*self._start(node), node.target.id, self.expression(node.iter), [])
+        if isinstance(node.target, ast.Name) and isinstance(node.iter, ast.Call) and _dotted(node.iter) != "zip":
+            return lang.Loop(*self._start(node), node.target.id, self.expression(node.iter), [])
+        return self._over_rows(node)
+
+    def branch(self, node: ast.If, body: list[lang.Statement], other: list[lang.Statement]) -> lang.If:
+        return lang.If(*self._start(node), "", self.expression(node.test), body, other)
+
+    # -- loops over the rows of a tensor --
+
+    def _over_rows(self, node: ast.For) -> lang.Loop:
+        """`for i, (v, g) in enumerate(zip(t, demb)):` is a loop over range(len(t)), in which v = t[i], g = demb[i]."""
+        target, rows = node.target, node.iter
+        label = f"row {self.source.number}"  # no name that a learner can write
+        if self._calls(rows, "enumerate") and len(rows.args) == 1:  # type: ignore[attr-defined]
+            if not (isinstance(target, ast.Tuple) and len(target.elts) == 2 and isinstance(target.elts[0], ast.Name)):
+                raise self.refuse(node, "write for i, v in enumerate(x):")
+            label, target, rows = target.elts[0].id, target.elts[1], rows.args[0]  # type: ignore[attr-defined]
+        made = list(self._rows(node, target, rows, label))
+        at = self.at(node.iter)
+        length = lang.Call(*at, lang.Name(*at, lang.COMMON_LENGTH), tuple(tensor for _, tensor in made), ())
+        over = lang.Call(*at, lang.Name(*at, "range"), (length,), ())
+        entry = [lang.Subscript(*at, tensor, (lang.Name(*at, label),)) for _, tensor in made]
+        start = self._start(node)
+        body: list[lang.Statement] = [
+            lang.Assign(*start, (name,), row) for (name, _), row in zip(made, entry, strict=True)
+        ]
+        return lang.Loop(*start, label, over, body)
+
+    def _rows(
+        self, node: ast.For, target: ast.expr, rows: ast.expr, label: str
+    ) -> Iterator[tuple[lang.Expression, lang.Expression]]:
+        """(name, tensor) of each that is gone through."""
+        if self._calls(rows, "zip"):
+            tensors = rows.args  # type: ignore[attr-defined]
+            if not isinstance(target, ast.Tuple) or len(target.elts) != len(tensors) or not tensors:
+                raise self.refuse(node, "zip(a, b) gives as many names as it has tensors")
+            for name, tensor in zip(target.elts, tensors, strict=True):
+                yield from self._rows(node, name, tensor, label)
+            return
+        if not isinstance(target, ast.Name) or self._calls(rows, "enumerate"):
+            raise self.refuse(node, "a loop is written as for i in range(n):")
+        yield self.expression(target), self.expression(rows)
+
+    def _calls(self, node: ast.expr, name: str) -> bool:
+        return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+    def keeps(self, rows: set[str], body: list[lang.Statement], node: ast.stmt) -> None:
+        """A row that is changed changes the tensor it is taken from, under a name that is not the tensor's."""
+        for statement in lang.flat(body):
+            owner = statement.call.function if isinstance(statement, lang.Effect) else None
+            changed = [lang.variable(lang.root(target)) for target in lang.targets(statement)]
+            if isinstance(owner, lang.Attribute):
+                changed += [lang.variable(part) for part in lang.walk(statement.call)]  # type: ignore[attr-defined]
+            if name := next((name for name in changed if name in rows), None):
+                raise self.refuse(node, f"the loop changes {name}, a row of a tensor: write x[i] for it")
 
     def target(self, node: ast.expr) -> lang.Expression:
         made = self.expression(node)
@@ -724,6 +827,8 @@ class _Converter:
         for given in node.keywords:
             if given.arg is None:
                 raise self.refuse(node, "** before an argument is not part of an answer: write the arguments out")
+            if given.arg == "inplace" and getattr(given.value, "value", True):
+                raise self.refuse(given, f"inplace= is not part of an answer: write name = {_dotted(node.func)}(...)")
             if given.arg == "out":
                 call = f"{_dotted(node.func)}(...)"
                 written = f"write {self._half(given.value)} = {call}"

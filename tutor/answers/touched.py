@@ -28,12 +28,14 @@ MOST, MOST_NESTED = 4_000, 40  # characters, and brackets inside each other, tha
 def touched(lines: Iterable[tuple[int, str]], parsed: bool = True) -> list[Touched]:
     """`lines` are (indent, code); the first is the refused one, the others stand in its block."""
     made: dict[str, Touched] = {}
+    rows: dict[str, list[str]] = {}  # what a loop takes from where
     own: int | None = None  # the indent of a def
     first = True
     for indent, code in lines:
         if own is not None and indent <= own:
             own = None
         plain = first and not _HEAD.match(code)
+        _take_rows(code[:MOST], rows)
         for found in _of_line(code[:MOST], parsed, plain):
             inside = own is not None and not found.labels and found.name not in made
             made.setdefault(found.name, Touched(found.name, found.given, inside and _local(code, found.name)))
@@ -42,7 +44,18 @@ def touched(lines: Iterable[tuple[int, str]], parsed: bool = True) -> list[Touch
         if own is None and _INSIDE.match(code):
             own = indent
         first = False
+    for name in [name for row in made for name in rows.get(row, ())]:
+        made.setdefault(name, Touched(name))
     return list(made.values())
+
+
+def _take_rows(code: str, rows: dict[str, list[str]]) -> None:
+    """`for v, g in zip(t, demb):` changes demb where it changes g."""
+    tree = _tree(code) if code.startswith("for") else None
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.For):
+            taken = [part.id for part in ast.walk(node.iter) if isinstance(part, ast.Name)]
+            rows.update((part.id, taken) for part in _flat(node.target) if isinstance(part, ast.Name))
 
 
 def _local(code: str, name: str) -> bool:

@@ -134,7 +134,7 @@ class ValueJudge(Judge):
 
     def _judge(self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]) -> Judgement:
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
-            return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of or meaning.name}))
+            return self.without_truth(meaning)
         if any(value is None for value in given):
             return Judgement("unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is no real tensor"}))
         how = self.outcome(meaning, given)

@@ -221,7 +221,9 @@ class Run:
         self.limits.step(self.outline.weight.get(id(statement), 1))
         if isinstance(statement, lang.Unreadable):
             raise ReadingError(statement.reason, statement.line, statement.column)
-        if isinstance(statement, lang.Loop):
+        if isinstance(statement, lang.If):
+            self.branch(statement)
+        elif isinstance(statement, lang.Loop):
             self.loop(statement)
         elif self.outline.style.get(id(statement)):
             from tutor.checking.index_style import IndexStyle
@@ -248,6 +250,16 @@ class Run:
         self.variables.pop(statement.variable, None)
         if outer is not None:
             self.variables[statement.variable] = outer
+
+    def branch(self, statement: lang.If) -> None:
+        value = self.evaluate(statement.over)
+        if isinstance(value, Tensor) and value.numel() == 1:
+            value = self._torch(statement.over, bool, value)
+        if not isinstance(value, (bool, int, float)):
+            reason = "a condition is one yes or no: write torch.where(condition, a, b), or a mask"
+            raise self.refuse(statement.over, reason)
+        for inner in statement.body if value else statement.other:
+            self.statement(inner)
 
     def assign(self, statement: lang.Assign) -> None:
         value = self.evaluate(statement.value)
@@ -660,6 +672,12 @@ def _len(run: Run, node: lang.Call, value: Any) -> int | None:
     return len(value) if isinstance(value, (tuple, range)) or (isinstance(value, Tensor) and value.ndim) else None
 
 
+def _common_length(run: Run, node: lang.Call, *given: Any) -> int | None:
+    """How far a loop over the rows of these goes: the shortest ends it."""
+    lengths = [_len(run, node, value) for value in given]
+    return None if None in lengths else min(lengths)  # type: ignore[type-var]
+
+
 def _reversed(run: Run, node: lang.Call, value: Any) -> range | None:
     return value[::-1] if isinstance(value, range) else None
 
@@ -687,6 +705,7 @@ def _sum(run: Run, node: lang.Call, value: Any) -> Any:
 _BUILTINS: dict[str, tuple[Callable[..., Any], int, str]] = {
     "range": (_range, 3, "range takes one to three whole numbers"),
     "len": (_len, 1, "len takes a tensor with axes"),
+    lang.COMMON_LENGTH: (_common_length, 8, "a loop runs over range(n), or over the rows of tensors"),
     "reversed": (_reversed, 1, "reversed takes a range"),
     "int": (_int, 1, "int takes one argument here"),
     "list": (_tuple, 1, "list takes one argument here"),

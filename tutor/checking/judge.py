@@ -101,6 +101,12 @@ class Judge:
         own = self.extra.get(meaning.name)
         return point.true(meaning) if own is None else own.get(id(point))
 
+    def without_truth(self, meaning: Meaning) -> Judgement:
+        """A quantity without a true value: an index, or a local derivative that pinned sizes make too large."""
+        if meaning.kind == "local" and self.exercise[meaning.by].domain != "index":
+            return Judgement("undecided", Sentence("too-large", {"name": meaning.name}), blameless=True)
+        return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of or meaning.name}))
+
     # -- comparing ------------------------------------------------------------
 
     def outcome(self, meaning: Meaning, given: Iterable[Tensor | None], draws: list[Point] | None = None) -> str:

@@ -77,13 +77,14 @@ class SheetJudge(Judge):
         """The sheet at every draw, or at two of different sizes where it computes much. Counted, not timed."""
         made = self._together([self._pinned(point) for point in self.points])
         if made is None and len(self.points) > 2 and not self.outline.elementwise:
-            first = Run(self.outline, self.points[0], self._pinned(self.points[0])).execute()
-            cost = max(first.limits.steps / MANY_DRAWN, first.limits.entries / MANY_ENTRIES)
+            made = [Run(self.outline, p, self._pinned(p)).execute() for p in self.points[:2]]  # of both sizes
+            cost = max(max(run.limits.steps / MANY_DRAWN, run.limits.entries / MANY_ENTRIES) for run in made)
             if cost * len(self.points) > 1:
                 self.points = self.points.few()
-            made = [first, *(Run(self.outline, p, self._pinned(p)).execute() for p in self.points[1:])]
+            made += [Run(self.outline, p, self._pinned(p)).execute() for p in self.points[2:]]
         made = self._run(self._pinned) if made is None else made
-        self._cost = sum(run.limits.steps for run in made)
+        steps, entries = sum(run.limits.steps for run in made), sum(run.limits.entries for run in made)
+        self._cost = max(steps, entries * MANY_STEPS // MANY_ENTRIES)
         return made
 
     def _run(self, instead: Callable[[Point], dict[tuple[str, int], Tensor]]) -> list[Run]:
@@ -354,7 +355,7 @@ class SheetJudge(Judge):
         if isinstance(segment.statement, lang.Unreadable):
             return None  # has its own entry
         if self.true(meaning, self.points[0]) is None:
-            return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of}))
+            return self.without_truth(meaning)
         if failure is not None:
             return self._failed(segment, meaning, failure)
         given = [self.value(run, segment) for run in self.runs]
@@ -472,8 +473,7 @@ class SheetJudge(Judge):
     def _rounded(self, segment: Segment, meaning: Meaning, given: list[Tensor | None]) -> Judgement | None:
         """Overflow and cancellation are no mistakes: right at more digits, or undecided; else None."""
         key = (segment.name, segment.end)
-        entries = sum(run.limits.entries for run in self.runs)
-        if self._cost * RUNS > MANY_STEPS or entries * RUNS > MANY_ENTRIES:
+        if self._cost * RUNS > MANY_STEPS:
             return None
         doubtful, strayed = [], False  # strayed: nothing but more digits can tell
         for value, point in zip(given, self.points, strict=True):

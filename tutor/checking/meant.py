@@ -49,7 +49,9 @@ class Meant:
 
     def statement(self, statement: lang.Statement) -> lang.Statement:
         made = statement
-        if isinstance(statement, lang.Loop):
+        if isinstance(statement, lang.If):
+            made = replace(statement, body=self.all(statement.body), other=self.all(statement.other))
+        elif isinstance(statement, lang.Loop):
             made = replace(statement, body=self.all(statement.body))
         elif _SUSPECT.search(statement.text) and not getattr(statement, "latex", False):
             made = self._read(statement)

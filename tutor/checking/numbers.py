@@ -99,6 +99,8 @@ def _exact(node: lang.Expression) -> bool:
 
 def _half_unit(text: str) -> float:
     """0.5 for "8", 0.05 for "8.0", 5 for "8e1"."""
+    if text[:2].lower() in ("0x", "0o", "0b"):
+        return 0.5
     mantissa, _, exponent = text.lower().replace("_", "").partition("e")
     decimals = len(mantissa.partition(".")[2])
     if not float(mantissa):

@@ -7,7 +7,7 @@ last line; several independent `=` for one quantity are segments of their own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tutor.answers import language as lang
@@ -64,7 +64,13 @@ class Names:
         return Meaning(name, "helper")
 
     def _derives(self, v: str, u: str) -> bool:
-        return v in self.quantities and u in self.quantities and not self.quantities[v].is_leaf
+        """Whether dv_du is a local derivative. What hangs on a gradient hangs on all that it is made of: no value's is."""
+        if v not in self.quantities or u not in self.quantities or self.quantities[v].is_leaf:
+            return False
+        of, by = self.quantities[v], self.quantities[u]
+        if of.kind != "value":
+            return by.kind != "value"
+        return u in of.reads and (by.kind == "value" or of.reads <= self.quantities.keys())
 
     def read(self, node: lang.Expression) -> str | None:
         """The variable that an expression names, or None: `W.grad` is `dW`, `W.data` is `W`."""
@@ -183,12 +189,23 @@ class Outline:
 
     def _touches(self, statement: lang.Statement, loops: frozenset[str]) -> Iterator[Touch]:
         if isinstance(statement, lang.Loop):
+            if isinstance(statement, lang.If):
+                yield from self._branch_touches(statement, loops)
+                return
             for inner in statement.body:
                 yield from self._touches(inner, loops | {statement.variable})
             return
         made = list(self._plain_touches(statement, loops))
         self.bound.update(touch.name for touch in made)
         yield from made
+
+    def _branch_touches(self, statement: lang.If, loops: frozenset[str]) -> Iterator[Touch]:
+        """What a branch gives hangs on its condition, and on what there was before: the other branch may be taken."""
+        read = {name for node in lang.walk(statement.over) if (name := self.names.read(node)) is not None} - loops
+        for inner in lang.inside(statement):
+            for touch in self._touches(inner, loops):
+                how = "update" if touch.how == "define" and not loops else touch.how
+                yield replace(touch, how=how, reads=touch.reads | read)
 
     def _plain_touches(self, statement: lang.Statement, loops: frozenset[str]) -> Iterator[Touch]:
         if isinstance(statement, lang.Unreadable):

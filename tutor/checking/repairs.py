@@ -355,7 +355,7 @@ class Trial(Run):
                 raise Refusal("more than a repair may cost")
             held = super().evaluate(node)
             if type(node) not in _FREE:
-                self.operations += 1
+                self.operations += 1 + _width(node) // 8
             if id(node) in self.kept and id(node) not in self.above:
                 self.memo[id(node)] = held
         return self._place(held).tensor if id(node) == self.placed else held
@@ -395,6 +395,11 @@ class Trial(Run):
         if self.changed and isinstance(value, Tensor):
             value = value.clone()  # a later line may change it, and it is computed only once
         super().store(target, value)
+
+
+def _width(node: lang.Expression) -> int:
+    """How many items a list or an index holds: a long one costs as much as several operations."""
+    return len(node.items) if isinstance(node, (lang.Sequence, lang.Subscript)) else 0
 
 
 _FREE = {lang.Number, lang.Name, lang.Constant, lang.Text}
@@ -1056,7 +1061,7 @@ class Search:
 def _holds(outer: lang.Statement, statement: lang.Statement) -> bool:
     if outer is statement:
         return True
-    return isinstance(outer, lang.Loop) and any(_holds(inner, statement) for inner in outer.body)
+    return isinstance(outer, lang.Loop) and any(_holds(inner, statement) for inner in lang.inside(outer))
 
 
 _JUMPING = ("sign", "where", "heaviside", "Heaviside", "relu", "maximum", "minimum", "clamp", "clip", "Max", "Min",

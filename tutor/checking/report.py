@@ -39,6 +39,7 @@ REASONS: dict[str, str] = {
     "reads-unreadable": "reads {name}, which could not be read (line {line})",
     "reads-nothing": "reads {name}, which has no value (line {line})",
     "cut": "not decided: {reason}",
+    "too-large": "not decided: {name} has too many entries at these sizes; give smaller ones, or leave them out",
     "rounding": "not decided: computed this way it loses all its digits here; look for a form that does not",
     "unstable": "equals the true {what}; computed this way it overflows, or loses its digits to cancellation",
     "kink": "equals the true {what}; on the kink {zero} it is another subgradient than torch's, which {takes}",

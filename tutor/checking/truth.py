@@ -5,6 +5,7 @@ Our own derivation is the truth here (`tutor verify` has it agree with autograd)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +17,13 @@ from torch import Tensor
 
 from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
-from tutor.numeric.evaluate import compile_program
+from tutor.numeric.evaluate import compile_program, number
 from tutor.numeric.kinks import ON
 from tutor.numeric.programs import backward_plan, backward_program, backward_steps, forward_plan, magnitude_plan
 from tutor.numeric.sample import Instance, beside_kinks, generator, instances, on_kinks, sample, worked_instance
 
 FLOAT = torch.float64
+MAX_ROWS, MAX_LOCAL = 2_000, 1_000_000  # entries of v, and of a whole local derivative dv/du
 STEP, SIDES = 1e-7, 48  # how far, and how often, one looks around a point on a kink
 
 
@@ -191,18 +193,23 @@ class Point:
         u_quantity = self.exercise[u]
         if u_quantity.domain == "index":
             return None
+        rows, columns = (math.prod(number(size, self.sizes) for size in self.exercise[q].shape) for q in (v, u))
+        if rows > MAX_ROWS or rows * columns > MAX_LOCAL:
+            return None  # pinned sizes
         steps = [self.exercise[v]] if u in self.exercise[v].reads else self._between(u, v)
         plan = compile_program([(q.name, q.indices, q.expr) for q in steps], distinct=True)
 
+        known = {**self.values, **self.gradients}
+
         def forward(x: Tensor) -> Tensor:
-            return plan.run({**self.values, u: x}, self.sizes)[v] if u != v else x
+            return plan.run({**known, u: x}, self.sizes)[v] if u != v else x
 
         with torch.enable_grad():
-            return torch.autograd.functional.jacobian(forward, self.values[u].clone()).detach()
+            return torch.autograd.functional.jacobian(forward, known[u].clone()).detach()
 
     def _between(self, u: str, v: str) -> list[Any]:
         reached, steps = {u}, []
-        for q in self.exercise.forward:
+        for q in (*self.exercise.forward, *self.exercise.values):
             if q.reads & reached:
                 reached.add(q.name)
                 steps.append(q)
