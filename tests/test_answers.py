@@ -690,7 +690,7 @@ REFUSED = [
     ("h = torch.ones(3000)\nk = h[:, None] > h", "entries"),
     ("for i in range(10**12):\n    h = 1", "rounds"),
     ("for i in range(1000):\n    for j in range(1000):\n        h = 1", "rounds"),
-    ("for i in x:\n    h = 1", "range"),
+    ("for i in 3:\n    h = 1", "range"),
     ("h = range(10**12)", "range of more"),
     ("h = x[range(10**12)]", "range of more"),
     ("h = list(range(10**12))", "range of more"),

@@ -8,7 +8,9 @@ it is committed.
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import jsonschema
@@ -18,11 +20,11 @@ import tutor
 from tutor.checking.sheets import check_sheets
 
 CASES = Path(__file__).parent / "cases"
-# every id of the report but `kink` and `unstable`, which no row gives yet
+# every id of the report
 IDS = """
 sign factor extra-factor wrong-power missing-upstream missing-local-derivative transposed missing-sum wrong-axis
 missing-path diagonal-only wrong-point wrong-mask missing-scatter wrong-convention stale-value wrong-shape product-rule
-missing-gradient extra-gradient aliasing
+missing-gradient extra-gradient aliasing kink unstable
 """.split()
 FIGURES = ("max_abs_error", "max_rel_error", "ratio")
 
@@ -59,6 +61,25 @@ def test_every_mistake_has_two_cases():
                     named.setdefault(mistake["id"], set()).add(folder.name)
     thin = sorted(i for i in IDS if len(named.get(i, ())) < 2)
     assert not thin, f"fewer than two cases each: {thin}"
+
+
+def form(folder: Path) -> str:
+    """How a sheet is written: with scalars, with matrices, or with indices."""
+    text = (folder / "answer.py").read_text(encoding="utf-8")
+    if re.search(r"^d\w+\[[a-z]\w*(,\s*[a-z]\w*)*\] =", text, re.MULTILINE):
+        return "index"
+    (report, *_) = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return "matrix" if tutor.load(report["exercise"]).size_symbols else "scalar"
+
+
+def test_every_form_has_right_and_wrong_cases():
+    found = Counter(
+        (form(folder), report["verdict"])
+        for folder in CASES.iterdir()
+        for report in json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    )
+    for written in ("scalar", "matrix", "index"):
+        assert found[written, "wrong"] >= 6 and found[written, "correct"] >= 2, found
 
 
 def test_reports_fit_their_schema():

@@ -233,8 +233,10 @@ def test_what_cancels_names_the_mistake_not_the_messenger():
 def test_aliasing_that_changes_nothing_is_a_note():
     sheet = "dlogits = dnorm_logits\ndlogits += 1e-13*dlogits"
     before = "dlogprobs = -F.one_hot(Yb, V)/n\ndprobs = dlogprobs/probs\n"
-    after = "dcounts_sum_inv = (counts*dprobs).sum(1, keepdim=True)\ndcounts = counts_sum_inv*dprobs\n" \
-            "dcounts_sum = -counts_sum**-2*dcounts_sum_inv\ndcounts += dcounts_sum\ndnorm_logits = counts*dcounts\n"  # fmt: skip
+    after = (
+        "dcounts_sum_inv = (counts*dprobs).sum(1, keepdim=True)\ndcounts = counts_sum_inv*dprobs\n"
+        "dcounts_sum = -counts_sum**-2*dcounts_sum_inv\ndcounts += dcounts_sum\ndnorm_logits = counts*dcounts\n"
+    )
     report = tutor.check("makemore-mlp", before + after + sheet)
     assert not [line for line in report.lines if line.verdict == "wrong"]
     assert any("same tensor" in note for note in report.notes)
@@ -299,21 +301,23 @@ SAME = "dz[i, k] += -y[i, m]*(1 - p[i, k])/N"
 OTHER = "dz[i, k] += y[i, m]*p[i, k]/N"
 
 
+ENTRIES = "for i in range(N):\n    for j in range(D1):\n        "
+ELIF = "if m < k: {0}\n            elif m == k:\n                {1}\n            else:\n                {0}"
+
+
 @pytest.mark.parametrize(("exercise", "sheet"), [
-    ("mlp", MLP.format("for i in range(N):\n    for j in range(D1):\n        if z1[i, j] <= 0:\n            dz1[i, j] = 0")),
-    ("mlp", MLP.format("for i in range(N):\n    for j in range(D1):\n        if z1[i, j] <= 0: dz1[i, j] = 0\n"
-                       "        else: dz1[i, j] *= 1")),
+    ("mlp", MLP.format(ENTRIES + "if z1[i, j] <= 0:\n            dz1[i, j] = 0")),
+    ("mlp", MLP.format(ENTRIES + "if z1[i, j] <= 0: dz1[i, j] = 0\n        else: dz1[i, j] *= 1")),
     ("softmax-regression", SOFTMAX.format(f"if m == k: {SAME}\n            else: {OTHER}")),
-    ("softmax-regression", SOFTMAX.format(
-        f"if m < k:\n                {OTHER}\n            elif m == k:\n                {SAME}\n            else:\n                {OTHER}")),
+    ("softmax-regression", SOFTMAX.format(ELIF.format(OTHER, SAME))),
     ("embedding", EMBEDDING.format("for i, v in enumerate(t):\n    dE[v] += demb[i]")),
     ("embedding", EMBEDDING.format("for v, g in zip(t, demb):\n    dE[v] += g")),
     ("embedding", EMBEDDING.format("for k, (v, g) in enumerate(zip(t, demb)):\n    dE[v] += g")),
     ("embedding", EMBEDDING.format("for i, v in zip(range(100), t):\n    dE[v] += demb[i]")),
     ("embedding", EMBEDDING.format("i = 0\nfor v in t:\n    dE[v] += demb[i]\n    i += 1")),
-    ("embedding", EMBEDDING.format("for v in range(V):\n    for i in range(N):\n        if t[i] == v:\n            dE[v] += demb[i]")),
+    ("embedding", EMBEDDING.format("for v in range(V):\n  for i in range(N):\n    if t[i] == v: dE[v] += demb[i]")),
     ("linear-regression-batch", BATCH.format("if N > 1: dw /= N")),
-    ("linear-regression-batch", "r = y_pred - y\nif N > 1:\n    dw = X.T @ r/N\nelse:\n    dw = X.T @ r\ndb = r.mean()"),
+    ("linear-regression-batch", BATCH.format("if N > 1:\n    dw = dw/N\nelse:\n    dw = X.T @ r")),
     ("linear-regression-batch", "r = y_pred - y\ndw = 0*w\nfor a, s in zip(X, r):\n    dw += a*s/N\ndb = r.mean()"),
     ("linear-regression-batch", "r = y_pred - y\ndw = X.T @ r/N\nif q > 2:\n    print(dw)\ndb = r.mean()"),
 ])  # fmt: skip
@@ -349,9 +353,7 @@ def test_mistakes_in_branches_and_rows_are_named(block, id):
 
 
 def test_what_a_condition_reads_is_read():
-    sheet = "dy_pred = (y_pred - y)\nif dy_pred > 0:\n    db = 1*dy_pred\nelse:\n    db = dy_pred\ndw = dy_pred*x"
-    assert by_quantity(tutor.check("linear-regression", sheet)) == {"dy_pred": "wrong", "db": "follows", "dw": "follows"}
-    sheet = "dy_pred = y - y_pred\ns = 0\nif dy_pred > 0:\n    s = 1\ndb = s*2*(y_pred - y).abs() - (1 - s)*2*(y_pred - y).abs()"
+    sheet = "dy_pred = y - y_pred\ns = -1\nif dy_pred > 0:\n    s = 1\ndb = 2*s*(y_pred - y).abs()"
     assert by_quantity(tutor.check("linear-regression", sheet)) == {"dy_pred": "wrong", "db": "follows"}
 
 
@@ -497,3 +499,10 @@ def test_a_sheet_on_stdout(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert out.startswith("# exercise: linear-regression") and out.endswith("db = ...\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_size_of_one_that_a_sheet_needs_stays():
+    sheet = "# sizes: N=1\ndz = (p - y).view(1, K)\ndW = x.T @ dz\ndb = dz.sum(0)"
+    report = tutor.check("softmax-regression", sheet)
+    assert report.verdict == "correct" and any("size of 1" in note for note in report.notes)
+    assert tutor.check("softmax-regression", sheet.replace(".view(1, K)", "")).verdict == "wrong"  # 1/N is lost

@@ -1,4 +1,4 @@
-"""A whole hand-written backward pass, and each of its lines spoilt in turn; plain torch says what a spoilt line does."""
+"""A whole hand-written backward pass, and each of its lines spoilt in turn; plain torch says what that does."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ HELPERS = [
     ("dlogits += F.one_hot(logits.max(1).indices, num_classes=logits.shape[1]) * dlogit_maxes",
      "where_max = F.one_hot(logits.max(1).indices, num_classes=logits.shape[1])\ndlogits += where_max * dlogit_maxes"),
     ("dhpreact = (1.0 - h**2) * dh", "slope = 1.0 - h**2\ndhpreact = slope * dh"),
-    ("dbnvar = (-0.5*(bnvar + 1e-5)**-1.5) * dbnvar_inv", "power = -0.5*(bnvar + 1e-5)**-1.5\ndbnvar = power * dbnvar_inv"),
-    ("dcounts_sum = (-counts_sum**-2) * dcounts_sum_inv", "square = counts_sum**2\ndcounts_sum = -dcounts_sum_inv/square"),
+    ("dbnvar = (-0.5*(bnvar + 1e-5)**-1.5) * dbnvar_inv",
+    "power = -0.5*(bnvar + 1e-5)**-1.5\ndbnvar = power * dbnvar_inv"),
+    ("dcounts_sum = (-counts_sum**-2) * dcounts_sum_inv",
+    "square = counts_sum**2\ndcounts_sum = -dcounts_sum_inv/square"),
 ]  # fmt: skip
 HELPED = SHEET
 for whole, helped in HELPERS:
@@ -34,13 +36,48 @@ for whole, helped in HELPERS:
 # what is written differently: the whole right side, or one place in the line
 RIGHT_SIDE = ["-1.0*({})", "1.5*({})", "({})*1.000001", "({}) + 0.1", "0*({})", "({})/n", "2*({}) + 1"]
 PLACES = [
-    (r"\+=", "="), (r"\+=", "-="), (r" = ", " += "), (r"\.T\b", ""), (r", keepdim=True", ""), (r"sum\(0", "sum(1"), (r"sum\(1", "sum(0"),
-    (r"\.max\(1", ".max(0"), (r"-1\.0/n", "-1.0"), (r"1\.0/n", "1.0/(n - 1)"), (r"n-1", "n"), (r"\*\*-1\.5", "**-0.5"), (r"\*\*-?2", ""),
-    (r"\*\*-2", "**-1"), (r"- h", "+ h"), (r"\(-", "("), (r"2\*", ""), (r"1e-5", "1e-3"), (r" \* (\w+)$", ""), (r"= (\w+) \* ", "= "), (r"@", "*"),
-    (r"\.clone\(\)", "*2"), (r"\.clone\(\)", ""), (r"zeros_like", "ones_like"), (r"ones_like", "zeros_like"), (r"\[k,j\]$", "[k,0]"), (r"\[ix\]", "[ix - 1]"),
-    (r"Xb\[k,j\]", "Xb[j,k]"), (r"shape\[0\]\)", "shape[0] - 1)"), (r"shape\[1\]\)", "shape[1] - 1)"), (r"demb\[", "emb["), (r"Yb", "Yb - 1"),
-    (r"\bd(\w+)$", r"\1"), (r"\bbndiff\b", "bnraw"), (r"\bcounts\b", "probs"), (r"\bh\b", "hpreact"), (r"dprobs$", "dlogprobs"), (r"\.view\(emb\.shape\)", ""),
-]  # fmt: skip
+    tuple(row.strip().split(" ~ ", 1))
+    for row in r"""
+    \+= ~ =
+    \+= ~ -=
+    \s=(?=\s) ~  +=
+    \.T\b ~ .clone()
+    , keepdim=True ~ , keepdim=False
+    sum\(0 ~ sum(1
+    sum\(1 ~ sum(0
+    \.max\(1 ~ .max(0
+    -1\.0/n ~ -1.0
+    1\.0/n ~ 1.0/(n - 1)
+    n-1 ~ n
+    \*\*-1\.5 ~ **-0.5
+    \*\*-?2 ~ **1
+    \*\*-2 ~ **-1
+    -\sh ~ + h
+    \(- ~ (
+    2\* ~ 1*
+    1e-5 ~ 1e-3
+    \s\*\s(\w+)$ ~ *1
+    =\s(\w+)\s\*\s ~ = 1*
+    @ ~ *
+    \.clone\(\) ~ *2
+    \.clone\(\)$ ~ [:]
+    zeros_like ~ ones_like
+    ones_like ~ zeros_like
+    \[k,j\]$ ~ [k,0]
+    \[ix\] ~ [ix - 1]
+    Xb\[k,j\] ~ Xb[j,k]
+    shape\[0\]\) ~ shape[0] - 1)
+    shape\[1\]\) ~ shape[1] - 1)
+    demb\[ ~ emb[
+    Yb ~ Yb - 1
+    \bd(\w+)$ ~ \1
+    \bbndiff\b ~ bnraw
+    \bcounts\b ~ probs
+    \bh\b ~ hpreact
+    dprobs$ ~ dlogprobs
+    \.view\(emb\.shape\) ~ .clone()
+""".strip().split("\n")
+]
 
 
 def test_the_whole_pass_is_right():
@@ -156,7 +193,9 @@ def expected(line, plain, rows, number) -> set[str]:
         return {"wrong"} if line.line == number + 1 else set()
     if line.line <= number:
         return {"correct"} if "aliasing" not in {m.id for m in line.mistakes} else {"wrong"}
-    verdicts = {True: {"correct", "follows"}, False: {"follows"}, None: {"correct", "follows"}}[plain.true[line.quantity]]
+    verdicts = {True: {"correct", "follows"}, False: {"follows"}, None: {"correct", "follows"}}[
+        plain.true[line.quantity]
+    ]
     reads = set(re.findall(r"\w+", rows[line.line - 1].partition("=")[2])) | {line.quantity}
     if reads & plain.empty:  # given a zero, or what is not finite, no line is sound
         verdicts = verdicts | {"wrong"}

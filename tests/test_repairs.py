@@ -321,7 +321,7 @@ HOSTILE = {
     "index": "dz[i,k] = Sum(p[i,k]*p[n,k]*x[i,j]*x[n,j], n, j)",
     "nested": "dz = " + "(-" * 30 + "p" + ")" * 30,
     "in place": "dz = torch.zeros_like(z).index_add_(0, torch.arange(N), p).mul_(2)",
-    "sizes": "# sizes: N=400, D=300, K=200\ndz = p + y\ndW = x.T @ p",
+    "sizes": "# sizes: N=400, D=300, K=200\ndz = (p + y)/400\ndW = x.T @ p",
     "wide": "dz = " + "p - y + " * 200 + "p",
 }
 

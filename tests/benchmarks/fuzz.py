@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -52,9 +53,10 @@ TWICE = 10  # one input in so many is looked at again: schema, views, the same b
 SLOWEST = 10
 SHOWN = 20  # failures in full
 
-# a scalar, vectors, softmax, normalisation, networks with masks and kinks, repeated indices, values after the backward pass
+# scalars, vectors, softmax, normalisation, networks with masks and kinks, repeated indices, values after the pass
 ADDRESSES = [
-    "linear-regression", "linear-regression-batch", "softmax-regression", "layer-norm", "mlp", "mlp:loss=mae", "embedding",
+    "linear-regression", "linear-regression-batch", "softmax-regression", "layer-norm", "mlp", "mlp:loss=mae",
+    "embedding",
     "attention", "sgd-step", "deep-chain",
 ]  # fmt: skip
 
@@ -109,7 +111,8 @@ def a_file(words: texts.Words, dice: random.Random) -> tuple[str, bytes]:
 
 
 def headed(words: texts.Words, dice: random.Random) -> str:
-    names = [*ADDRESSES, "mlp:layers=3,activation=tanh", "mlp:layers=0", "mlp:layers=10**9", "nothing", "x.py", "..", "mlp:", "mlp:=",
+    names = [*ADDRESSES, "mlp:layers=3,activation=tanh", "mlp:layers=0", "mlp:layers=10**9", "nothing", "x.py", "..",
+        "mlp:", "mlp:=",
              "mlp:loss=", "mlp:layers=1e3", "MLP", "mlp:layers=3:layers=4", "mlp:layers=999999999999"]  # fmt: skip
     text = f"# exercise: {dice.choice(names)}\n{dice.choice(words.right['python'])}"
     return texts.mutated(text, words, dice) if dice.random() < 0.7 else text
@@ -155,7 +158,8 @@ def item(seed: int, number: int) -> tuple[Kind, str, Any]:
 
 # -- watching ---------------------------------------------------------------------------------------------------
 
-WATCHED = ("os.", "subprocess.", "socket.", "shutil.", "tempfile.", "ctypes.dlopen", "ftplib.", "urllib.", "pty.", "webbrowser.",
+WATCHED = ("os.", "subprocess.", "socket.", "shutil.", "tempfile.", "ctypes.dlopen", "ftplib.", "urllib.", "pty.",
+    "webbrowser.",
            "builtins.input", "builtins.breakpoint", "signal.", "pickle.", "marshal.load")  # fmt: skip
 HARMLESS = ("os.listdir", "os.scandir", "os.fwalk", "os.walk")
 
@@ -188,7 +192,9 @@ class Watch:
         name = str(path)
         if name in (self.allowed, "<unknown>"):  # the latter is Python's parser, looking for the line at fault
             return
-        if writes or not name.startswith((sys.prefix, sys.base_prefix, str(texts.ROOT), "/proc/self", "/usr/", "/dev/null")):
+        if writes or not name.startswith(
+            (sys.prefix, sys.base_prefix, str(texts.ROOT), "/proc/self", "/usr/", "/dev/null")
+        ):
             self.seen.append(f"opens {name[:200]!r} ({mode})")
 
 
@@ -330,7 +336,7 @@ class Examiner:
 
     def _left(self) -> list[str]:
         """Files that an input made: there may be none but its own."""
-        made = [path for path in self.folder.iterdir() if not path.name.startswith("sheet")]
+        made = [path for path in self.folder.iterdir() if not path.name.startswith(("sheet", ".hypothesis"))]
         for path in made:
             path.unlink()
         return [f"runs: made the file {path.name}" for path in made]
@@ -343,7 +349,12 @@ class Examiner:
             if "our own fault" in line.reason:
                 found.append(f"fault: {line.reason}")
             rows = text.count("\n") + text.count("\r") + 1
-            if line.cell is None and not 0 <= line.line <= rows or line.column < 1 or (line.text and line.column - line.start > len(text)):
+            if (
+                line.cell is None
+                and not 0 <= line.line <= rows
+                or line.column < 1
+                or (line.text and line.column - line.start > len(text))
+            ):
                 found.append(f"place: line {line.line}, column {line.column}: {line.text!r}")
         return found
 
@@ -376,7 +387,6 @@ def ready() -> Examiner:
 
     torch.set_num_threads(1)
     interpret.STRICT = True  # our own faults are raised, so that they show where they are
-    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.path.join(tempfile.gettempdir(), "fuzz-hypothesis")
     os.chdir(tempfile.mkdtemp(prefix="fuzz-"))
     examiner = Examiner(Watch())
     for address in ADDRESSES:
@@ -416,9 +426,7 @@ def work(pipe: Any, current: Any, since: Any, seed: int) -> None:
                 one(*item(seed, number), str(number), number)
         pipe.send(examiner.tally)
         examiner.tally = Tally()
-    for path in examiner.folder.iterdir():
-        path.unlink()
-    examiner.folder.rmdir()
+    shutil.rmtree(examiner.folder, ignore_errors=True)
 
 
 def by_hypothesis(one: Callable[..., None], seeded: str, count: int = CHUNK) -> None:
@@ -449,9 +457,17 @@ def by_data(data: Any, kinds: list[Kind] | None = None) -> tuple[Kind, str, Any]
     kind = data.draw(st.sampled_from(kinds or KINDS))
     address = data.draw(st.sampled_from(ADDRESSES))
     if kind.make is texts.raw_text:
-        return kind, address, data.draw(st.text(st.characters()) | st.text("dwxyzWb=+-*/@()[]{}.,:;'\"\\ \n\t#$%^&_<>|~`!01239eEijk"))
+        return (
+            kind,
+            address,
+            data.draw(st.text(st.characters()) | st.text("dwxyzWb=+-*/@()[]{}.,:;'\"\\ \n\t#$%^&_<>|~`!01239eEijk")),
+        )
     if kind.make is a_file and data.draw(st.booleans()):
-        return kind, address, (data.draw(st.sampled_from(["", ".py", ".md", ".tex", ".ipynb"])), data.draw(st.binary(max_size=400)))
+        return (
+            kind,
+            address,
+            (data.draw(st.sampled_from(["", ".py", ".md", ".tex", ".ipynb"])), data.draw(st.binary(max_size=400))),
+        )
     return kind, address, kind.make(texts.words(address), data.draw(st.randoms(use_true_random=False)))
 
 
@@ -577,7 +593,11 @@ def main() -> int:
 def only(seed: int, number: int) -> int:
     examiner = ready()
     kind, address, made = item(seed, number)
-    print(f"{kind.name}, {address}:\n{made if isinstance(made, str) else repr(made)}".encode("utf-8", "backslashreplace").decode())
+    print(
+        f"{kind.name}, {address}:\n{made if isinstance(made, str) else repr(made)}".encode(
+            "utf-8", "backslashreplace"
+        ).decode()
+    )
     failures = examiner.examine(kind, address, made, str(number), True)
     print("\n".join(f.says for f in failures) or "no failure")
     print(f"{examiner.tally.seconds.total() * 1e3:.1f} ms, {examiner.tally.largest[0][0]:.0f} MB")

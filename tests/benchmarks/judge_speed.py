@@ -214,7 +214,7 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "many large tensors": ("softmax-regression", _lines(30, "a# = torch.ones(1400, 1400)*#")),
     "large products": ("softmax-regression", "a = torch.ones(1400, 1400)\n" + _lines(20, "b# = a @ a")),
     "sizes as large as they may be": (
-        "softmax-regression", "# sizes: N=100 D=500 K=1000\ndz = (p + y)/N\ndW = 2*x.T @ dz\ndb = dz.sum(1)"),
+        "softmax-regression", "# sizes: N=100 D=500 K=1000\ndz = (p + y)/100\ndW = 2*x.T @ dz\ndb = dz.sum(1)"),
     "900 parentheses": ("linear-regression", "dw = " + "("*900 + "x" + ")"*900),
     "5,000 signs": ("linear-regression", "dw = " + "-"*5000 + "x"),
     "20,000 terms": ("linear-regression", "dw = " + "+".join(["x"]*20000)),

@@ -452,7 +452,8 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
         raise ReadingError(f"{word[0]} is not part of an answer: write name = formula", *line.place(0, 0))
     if escaped := _ESCAPE.search(code):
         row = code.count("\n", 0, escaped.start())
-        raise ReadingError("\\ is not part of an answer", *line.place(row, escaped.start() - code.rfind("\n", 0, escaped.start()) - 1))
+        column = escaped.start() - code.rfind("\n", 0, escaped.start()) - 1
+        raise ReadingError("\\ is not part of an answer", *line.place(row, column))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice on `1if x` is not ours

@@ -258,8 +258,12 @@ class Run:
         if not isinstance(value, (bool, int, float)):
             reason = "a condition is one yes or no: write torch.where(condition, a, b), or a mask"
             raise self.refuse(statement.over, reason)
-        for inner in statement.body if value else statement.other:
+        taken, other = (statement.body, statement.other) if value else (statement.other, statement.body)
+        for inner in taken:
             self.statement(inner)
+        for unread in lang.flat(other):  # what it would do, at other sizes or values, nobody knows
+            if isinstance(unread, lang.Unreadable):
+                self.statement(unread)
 
     def assign(self, statement: lang.Assign) -> None:
         value = self.evaluate(statement.value)
@@ -623,7 +627,7 @@ class Run:
         if entry is None:
             if isinstance(node.function, lang.Name) and self.outline.valued(name):
                 raise self.refuse(node, f"{name} is not a function; a product needs its *: {name}*(...)")
-            close = self.hint(name.split(".")[-1], library.FUNCTION)
+            close = self.hint(name.split(".")[-1], (n for n in library.FUNCTION if not n.endswith("_")))
             raise self.refuse(node, f"{name}(...) is not a function of the language{close}")
         arguments = [self.argument(given) for given in node.arguments]
         named = {key: self.argument(value) for key, value in node.named}

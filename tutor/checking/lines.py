@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
-from tutor.checking import library, mistakes, numbers
+from tutor.checking import mistakes, numbers
 from tutor.checking.interpret import EXCUSED, Failure, Run, Together, Unsure
 from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor, other_shape, spread
 from tutor.checking.outline import Meaning, Outline, Segment, all_parts
@@ -27,6 +27,7 @@ from tutor.shown import shown_shape
 
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
+MOST_PINNED = 600_000  # entries of the forward values at sizes that a sheet pins
 MANY_DRAWN = 40_000  # beyond these operations two draws have to do
 MANY_MISTAKES = 30  # wrong lines whose causes are looked for
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
@@ -496,8 +497,21 @@ class SheetJudge(Judge):
         true = self.true(meaning, self.points[0])
         if same is None:
             return Judgement("undecided", Sentence("rounding"), given[0], true, blameless=True)
-        sentence = Sentence("unstable", {"what": WHAT[meaning.kind]})
+        what, name = WHAT[meaning.kind], self._unstable_before(segment)
+        if name is not None:  # said once
+            sentence = Sentence("unstable-before", {"what": what, "name": name, "line": self._line_of(name, segment)})
+            return Judgement("correct", sentence, given[0], true)
+        sentence = Sentence("unstable", {"what": what})
         return Judgement("correct", sentence, given[0], true, mistakes=(Mistake("unstable", _UNSTABLE),))
+
+    def _unstable_before(self, segment: Segment) -> str | None:
+        """An earlier gradient that this line reads, and that overflows or loses its digits."""
+        for name in segment.sources:
+            state = self._before(name, segment)
+            earlier = None if state is None or state.segment is segment else state.judgement
+            if earlier is not None and earlier.sentence.id in ("unstable", "unstable-before"):
+                return name
+        return None
 
     def _cases(
         self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]
@@ -918,9 +932,9 @@ def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
     try:
         sizes = checked_sizes(exercise, sheet.sizes, 0)
         entries = sum(math.prod(number(extent, sizes) for extent in q.shape) for q in exercise)
-        if entries <= library.MAX_TENSOR:
+        if entries <= MOST_PINNED:
             return _with_sizes_that_tell(exercise, sheet)
-        reason = f"these sizes make {entries} entries; at most {library.MAX_TENSOR} are computed"
+        reason = f"these sizes make {entries} entries; at most {MOST_PINNED} are computed"
     except UsageError as error:
         reason = str(error)
     line = sheet.sizes_line
@@ -931,19 +945,33 @@ def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
 def _with_sizes_that_tell(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
     """The sheet, pinned only to sizes that its numbers need: sizes of 1 and equal ones hide mistakes."""
     ones = [name for name, extent in sheet.sizes.items() if extent == 1]
-    kept = {name: extent for name, extent in sheet.sizes.items() if extent > 1}
-    if not _have_sizes_as_numbers(sheet.statements, kept):
+    needed = bool(ones) and _shapes_with_one(sheet.statements)
+    kept = {name: extent for name, extent in sheet.sizes.items() if extent > 1 or needed}
+    if not needed and not _have_sizes_as_numbers(sheet.statements, kept):
         kept = {}
     try:
         checked_sizes(exercise, kept, 0)
     except UsageError:  # what is left does not go with the sizes that are drawn
         kept = {}
-    notes = [Sentence("size-of-one", {"sizes": ", ".join(f"{name}=1" for name in ones)})] if ones else []
+    id = "size-of-one-kept" if needed else "size-of-one"
+    notes = [Sentence(id, {"sizes": ", ".join(f"{name}=1" for name in ones)})] if ones else []
     for extent in dict.fromkeys(kept.values()):
         alike = [name for name in kept if kept[name] == extent]
         if len(alike) > 1:
             notes.append(Sentence("equal-sizes", {"names": " and ".join(alike), "extent": extent}))
     return replace(sheet, sizes=kept, notes=[*sheet.notes, *(note.render(NOTES) for note in notes)])
+
+
+def _shapes_with_one(statements: list[lang.Statement]) -> bool:
+    """`x.view(1, 784)`: a size of 1 that stands in a shape as a number."""
+    for statement in lang.flat(statements):
+        parts = (statement.over,) if isinstance(statement, lang.Loop) else all_parts(statement)
+        for node in (node for part in parts for node in lang.walk(part) if isinstance(node, lang.Call)):
+            name = node.function.name if isinstance(node.function, (lang.Name, lang.Attribute)) else ""
+            given = (inner for argument in node.arguments for inner in lang.walk(argument))
+            if name in _SHAPERS and any(isinstance(n, lang.Number) and n.value == 1 for n in given):
+                return True
+    return False
 
 
 def _have_sizes_as_numbers(statements: list[lang.Statement], sizes: dict[str, int]) -> bool:
@@ -958,6 +986,7 @@ def _have_sizes_as_numbers(statements: list[lang.Statement], sizes: dict[str, in
     return False
 
 
+_SHAPERS = ("view", "reshape", "zeros", "ones", "full", "expand", "range", "arange", "eye", "new_zeros", "new_ones")
 _TINY = 1e-4  # 1e-5 keeps a division from failing, and is no size
 _UNSTABLE = "the algebra is right, but floats overflow or lose their digits here: look for a form that avoids it"
 

@@ -64,7 +64,7 @@ class Names:
         return Meaning(name, "helper")
 
     def _derives(self, v: str, u: str) -> bool:
-        """Whether dv_du is a local derivative. What hangs on a gradient hangs on all that it is made of: no value's is."""
+        """Whether dv_du is a local derivative; a value hangs on all that its gradients are made of, so its is none."""
         if v not in self.quantities or u not in self.quantities or self.quantities[v].is_leaf:
             return False
         of, by = self.quantities[v], self.quantities[u]

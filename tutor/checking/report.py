@@ -41,6 +41,7 @@ REASONS: dict[str, str] = {
     "cut": "not decided: {reason}",
     "too-large": "not decided: {name} has too many entries at these sizes; give smaller ones, or leave them out",
     "rounding": "not decided: computed this way it loses all its digits here; look for a form that does not",
+    "unstable-before": "equals the true {what}; {name} on line {line} overflows, or loses its digits to cancellation",
     "unstable": "equals the true {what}; computed this way it overflows, or loses its digits to cancellation",
     "kink": "equals the true {what}; on the kink {zero} it is another subgradient than torch's, which {takes}",
     "kink-number": "is a subgradient at the worked instance, on the kink {zero}, where torch {takes}",
@@ -59,6 +60,7 @@ REASONS: dict[str, str] = {
 NOTES: dict[str, str] = {
     "worked-values": "line {line}: {given} is the worked instance: the lines are judged for every value",
     "size-of-one": "a size of 1 ({sizes}) hides what a sum or a mean over it does: judged at other sizes",
+    "size-of-one-kept": "a size of 1 ({sizes}) hides what a sum or a mean over it does",
     "equal-sizes": "{names} are both {extent}: a mistake that swaps them does not show",
     "own-form": "line {line}: {name} has the shape {shape}, and {expected} in full: it is read as a helper of yours",
     "aliasing": "line {line}: {changed} and {name} are the same tensor, so this line changes {name} too",
