@@ -70,6 +70,17 @@ def test_what_was_found_once(examiner, address, text):
     assert not [f.says for f in examiner.examine(JUDGE, address, text, "found", thoroughly=True)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["df2 = f2.add_(-1)", "df2 = f2.T.add_(-1)", "f2 += 1\ndf2 = f2", "for i in range(int(f1.zero_())):\n    df1 = x",
+     "df2 = 2*(f2.view(-1)[0]).mul_(3)", "if f1.zero_() > 0:\n    df1 = x", "df2 = f2\ndf2 += 1"],
+)  # fmt: skip
+def test_what_a_sheet_changes_is_changed_for_nobody_else(examiner, text):
+    assert not examiner.unharmed("deep-chain", "before")
+    examiner.examine(JUDGE, "deep-chain", text, "in place")
+    assert not examiner.unharmed("deep-chain", "after")
+
+
 # -- the fuzzer can fail -----------------------------------------------------------------------------------------
 
 

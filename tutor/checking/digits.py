@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from tutor.checking.library import Cut
 
 MOST = 1e5  # arguments of functions: beyond it the digits of the result alone fill the memory
-MOST_NUMBERS = 100_000  # of one computation
+MOST_NUMBERS = 30_000  # of one computation
 FLOAT = torch.float64
 _PRECISION = RLock()  # mpmath's precision is one for all threads
 
@@ -110,15 +110,20 @@ class ManyDigits(TorchDispatchMode):
             return value
         if isinstance(value, Tensor):
             shape = tuple(value.shape)
+            self.room(value.numel())
             with _disable_current_modes():
                 numbers = value.to(FLOAT).reshape(-1).tolist()
             return self.made([mpmath.mpf(x) for x in numbers], shape)
         return self.made([mpmath.mpf(value)], ())
 
+    def room(self, count: int) -> None:
+        """Refuse more numbers than one computation may have, before they are made."""
+        if len(self.numbers) + count > MOST_NUMBERS:
+            raise Beyond(f"more than {MOST_NUMBERS} numbers")
+
     def made(self, numbers: Sequence[Any], shape: Sequence[int]) -> Exact:
         start = len(self.numbers)
-        if start + len(numbers) > MOST_NUMBERS:
-            raise Beyond(f"more than {MOST_NUMBERS} numbers")
+        self.room(len(numbers))
         self.numbers.extend(numbers)
         return Exact(torch.arange(start, start + len(numbers)).reshape(tuple(shape)))
 

@@ -142,7 +142,8 @@ class Outline:
         self.bound: set[str] = set()
         self.hints: dict[str, str] = {}  # unknown name -> what may be meant
         self.units = [Unit(n, statement) for n, statement in enumerate(sheet.statements)]
-        self.mutates = False
+        # forward values are the sheet's own copies then: what a line changes is changed for nobody else
+        self.mutates = any(True for statement in lang.flat(sheet.statements) for _ in _changed_inside(statement))
         for unit in self.units:
             unit.touches = list(self._touches(unit.statement, frozenset()))
             unit.reads = frozenset().union(*(touch.reads for touch in unit.touches))
@@ -259,6 +260,7 @@ class Outline:
         updates = isinstance(statement, lang.Update)
         self.mutates = self.mutates or updates or isinstance(statement, lang.Effect)
         yield from ((target, updates) for target in lang.targets(statement))
+        yield from ((changed, True) for changed in _changed_inside(statement) if changed is not None)
         if isinstance(statement, lang.Effect):
             function = statement.call.function
             assert isinstance(function, lang.Attribute)
@@ -410,6 +412,30 @@ def _owner(node: lang.Expression) -> lang.Expression:
     while isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
         node = node.function.value
     return node
+
+
+_SAME_TENSOR = ("view", "view_as", "t", "transpose", "permute", "squeeze", "unsqueeze", "expand", "expand_as", "detach",
+                "requires_grad_", *library.EFFECT)  # fmt: skip
+
+
+def _changed_inside(statement: lang.Statement) -> Iterator[lang.Expression | None]:
+    """What calls inside a formula change in place: `dz` in `dh = 2*dz.mul_(N)`; None for a tensor without a name."""
+    if isinstance(statement, lang.Effect):
+        given: Iterable[lang.Expression] = (*statement.call.arguments, *(value for _, value in statement.call.named))
+    else:
+        given = (statement.over,) if isinstance(statement, lang.Loop) else all_parts(statement)
+    for part in given:
+        for node in lang.walk(part):
+            function = node.function if isinstance(node, lang.Call) else None
+            if not isinstance(function, lang.Attribute) or function.name not in (*library.EFFECT, "at"):
+                continue
+            assert isinstance(node, lang.Call)
+            owner = node.arguments[0] if function.name == "at" and node.arguments else function.value
+            while isinstance(owner, lang.Call) and isinstance(owner.function, lang.Attribute):
+                if owner.function.name not in _SAME_TENSOR:
+                    break
+                owner = owner.function.value
+            yield None if isinstance(owner, lang.Call) else owner
 
 
 _ZEROS = ("zeros", "zeros_like", "new_zeros")
