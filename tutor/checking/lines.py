@@ -186,12 +186,17 @@ class SheetJudge(Judge):
     def _judge_numbers(self) -> list[SegmentState]:
         """Lines without a name on the right; returns those that are right at the worked instance."""
         pins = []
+        known: dict[str, numbers.Literal] = {}  # what is a number on this sheet, `r` after `r = -2`
         for state in self.states:
-            if self.meaning(state.segment).kind not in JUDGED or len(state.segment.touches) != 1:
+            name, statement = state.segment.name, state.segment.statement
+            number = numbers.literal(statement, known) if len(state.segment.touches) == 1 else None
+            known.pop(name, None)
+            if number is None:
                 continue
-            state.number = numbers.literal(state.segment.statement)
-            if state.number is None:
+            known[name] = number
+            if self.meaning(state.segment).kind not in JUDGED:
                 continue
+            state.number = number
             state.judgement = self._judge_number(state)
             if state.judgement is not None and state.judgement.sentence.id == "number":
                 pins.append(state)
@@ -280,7 +285,22 @@ class SheetJudge(Judge):
         if self.passed_over:
             self.notes.append(Sentence("many").render(NOTES))
         self.notes[:0] = self.sheet.notes
+        self._at_these_sizes_alone()
         return self.finish()
+
+    def _at_these_sizes_alone(self) -> None:
+        """Say which right lines hang on pinned sizes of 1, or equal ones: such sizes hide mistakes."""
+        pinned = self.sheet.sizes
+        hiding = [name for name, size in pinned.items() if size == 1 or list(pinned.values()).count(size) > 1]
+        right = {j.line for j in self.judged if j.verdict == "correct"}
+        if not hiding or not right:
+            return
+        free = SheetJudge(self.exercise, replace(self.sheet, sizes={}), self.seed, self.lenient, repairs=False).report()
+        only = sorted({line.line for line in free.lines if line.verdict == "wrong"} & right)
+        if only:
+            lines = f"line{'s' * (len(only) > 1)} {', '.join(map(str, only))}"
+            params = {"lines": lines, "sizes": ", ".join(f"{n}={pinned[n]}" for n in hiding)}
+            self.notes.append(Sentence("sizes-alone", params).render(NOTES))
 
     def _repair(self, segment: Segment, judgement: Judgement | None, meaning: Meaning | None = None) -> None:
         """The smallest edit that makes a wrong line right, where there is one."""
@@ -933,7 +953,7 @@ def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
         sizes = checked_sizes(exercise, sheet.sizes, 0)
         entries = sum(math.prod(number(extent, sizes) for extent in q.shape) for q in exercise)
         if entries <= MOST_PINNED:
-            return _with_sizes_that_tell(exercise, sheet)
+            return sheet
         reason = f"these sizes make {entries} entries; at most {MOST_PINNED} are computed"
     except UsageError as error:
         reason = str(error)
@@ -942,52 +962,6 @@ def _with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
     return replace(sheet, statements=[refused, *sheet.statements], sizes={})
 
 
-def _with_sizes_that_tell(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
-    """The sheet, pinned only to sizes that its numbers need: sizes of 1 and equal ones hide mistakes."""
-    ones = [name for name, extent in sheet.sizes.items() if extent == 1]
-    needed = bool(ones) and _shapes_with_one(sheet.statements)
-    kept = {name: extent for name, extent in sheet.sizes.items() if extent > 1 or needed}
-    if not needed and not _have_sizes_as_numbers(sheet.statements, kept):
-        kept = {}
-    try:
-        checked_sizes(exercise, kept, 0)
-    except UsageError:  # what is left does not go with the sizes that are drawn
-        kept = {}
-    id = "size-of-one-kept" if needed else "size-of-one"
-    notes = [Sentence(id, {"sizes": ", ".join(f"{name}=1" for name in ones)})] if ones else []
-    for extent in dict.fromkeys(kept.values()):
-        alike = [name for name in kept if kept[name] == extent]
-        if len(alike) > 1:
-            notes.append(Sentence("equal-sizes", {"names": " and ".join(alike), "extent": extent}))
-    return replace(sheet, sizes=kept, notes=[*sheet.notes, *(note.render(NOTES) for note in notes)])
-
-
-def _shapes_with_one(statements: list[lang.Statement]) -> bool:
-    """`x.view(1, 784)`: a size of 1 that stands in a shape as a number."""
-    for statement in lang.flat(statements):
-        parts = (statement.over,) if isinstance(statement, lang.Loop) else all_parts(statement)
-        for node in (node for part in parts for node in lang.walk(part) if isinstance(node, lang.Call)):
-            name = node.function.name if isinstance(node.function, (lang.Name, lang.Attribute)) else ""
-            given = (inner for argument in node.arguments for inner in lang.walk(argument))
-            if name in _SHAPERS and any(isinstance(n, lang.Number) and n.value == 1 for n in given):
-                return True
-    return False
-
-
-def _have_sizes_as_numbers(statements: list[lang.Statement], sizes: dict[str, int]) -> bool:
-    """Whether a number may stand for a size, or for what is computed from sizes: any but 0, 1, 2, halves, and tiny
-    ones, unless a size is such a number."""
-    for statement in lang.flat(statements):
-        parts = (statement.over,) if isinstance(statement, lang.Loop) else all_parts(statement)
-        for node in (node for part in parts for node in lang.walk(part) if isinstance(node, lang.Number)):
-            common = node.value <= 2 and float(2 * node.value).is_integer() or node.value < _TINY
-            if node.value in sizes.values() or not common:
-                return True
-    return False
-
-
-_SHAPERS = ("view", "reshape", "zeros", "ones", "full", "expand", "range", "arange", "eye", "new_zeros", "new_ones")
-_TINY = 1e-4  # 1e-5 keeps a division from failing, and is no size
 _UNSTABLE = "the algebra is right, but floats overflow or lose their digits here: look for a form that avoids it"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ class Literal:
     value: Tensor
     slack: Tensor
     text: str
+    exact: bool = True  # whole numbers alone
 
     @property
     def relative(self) -> float:
@@ -31,70 +34,79 @@ class Literal:
         return max(1e-9, float(shares.max())) if shares.numel() else 1e-9
 
 
-def literal(statement: lang.Statement) -> Literal | None:
-    """The numbers of `name = numbers`, or None where a name stands on the right."""
+def literal(statement: lang.Statement, known: Mapping[str, Literal] = MappingProxyType({})) -> Literal | None:
+    """The numbers of `name = numbers`, or None where another name than those of known numbers stands on the right."""
     if not isinstance(statement, lang.Assign) or any(
         isinstance(t, (lang.Subscript, lang.Sequence)) for t in statement.targets
     ):
         return None
     try:
-        value, slack = _value(statement.value)
+        value, slack = _Numbers(known).value(statement.value)
     except (_Named, library.Refusal, library.TorchRefuses, RuntimeError):
         return None
     text = statement.text.split("=", 1)[-1].strip()
     if value.numel():  # one digit is no licence: 1 is not 1.4, and 0 not 0.02
         coarsest = COARSEST["." in text]
         slack = torch.minimum(slack, coarsest * value.abs().max())
-    return Literal(value, slack, text)
+    return Literal(value, slack, text, _Numbers(known).exact(statement.value))
 
 
 class _Named(Exception):
     """A name, or something else that is not a number."""
 
 
-def _value(node: lang.Expression) -> tuple[Tensor, Tensor]:
-    """(value, half a unit of its last digit)"""
-    if isinstance(node, lang.Number):
-        return _number(node.value), _number(_half_unit(node.text))
-    if isinstance(node, lang.Unary) and node.op in "+-":
-        value, slack = _value(node.operand)
-        return (-value if node.op == "-" else value), slack
-    if isinstance(node, lang.Sequence):
-        rows = [_value(item) for item in node.items]
-        if not rows or any(row[0].shape != rows[0][0].shape for row in rows):
+class _Numbers:
+    """What stands on a right side, with the numbers that names hold."""
+
+    def __init__(self, known: Mapping[str, Literal]):
+        self.known = known
+
+    def value(self, node: lang.Expression) -> tuple[Tensor, Tensor]:
+        """(value, half a unit of its last digit)"""
+        if isinstance(node, lang.Number):
+            return _number(node.value), _number(_half_unit(node.text))
+        if isinstance(node, lang.Name) and node.name in self.known:
+            return self.known[node.name].value, self.known[node.name].slack
+        if isinstance(node, lang.Unary) and node.op in "+-":
+            value, slack = self.value(node.operand)
+            return (-value if node.op == "-" else value), slack
+        if isinstance(node, lang.Sequence):
+            rows = [self.value(item) for item in node.items]
+            if not rows or any(row[0].shape != rows[0][0].shape for row in rows):
+                raise _Named
+            return torch.stack([v for v, _ in rows]), torch.stack([s for _, s in rows])
+        if isinstance(node, lang.Call) and _is_array(node):
+            return self.value(node.arguments[0])
+        if isinstance(node, lang.Binary) and node.op in ("+", "-", "*", "/", "**"):
+            return self.computed(node)
+        raise _Named
+
+    def computed(self, node: lang.Binary) -> tuple[Tensor, Tensor]:
+        """2*(2 - 4)*2: whole numbers are exact, decimals carry their last digit along."""
+        (a, slack_a), (b, slack_b) = self.value(node.left), self.value(node.right)
+        if a.ndim or b.ndim:
             raise _Named
-        return torch.stack([v for v, _ in rows]), torch.stack([s for _, s in rows])
-    if isinstance(node, lang.Call) and _is_array(node):
-        return _value(node.arguments[0])
-    if isinstance(node, lang.Binary) and node.op in ("+", "-", "*", "/", "**"):
-        return _computed(node)
-    raise _Named
+        made = library.elementwise(library.Limits(), node.op, float(a), float(b))
+        exact_a, exact_b = self.exact(node.left), self.exact(node.right)
+        share = 0.0
+        for value, slack, exact in ((a, slack_a, exact_a), (b, slack_b, exact_b)):
+            if not exact and float(value):
+                share += abs(float(slack) / float(value))
+        absolute = (0.0 if exact_a else float(slack_a)) + (0.0 if exact_b else float(slack_b))
+        unsure = absolute if node.op in "+-" else share * abs(made)
+        return _number(made), _number(max(unsure, 1e-9 * abs(made)))
+
+    def exact(self, node: lang.Expression) -> bool:
+        """Whole numbers, alone or computed with."""
+        parts = list(lang.walk(node))
+        return all(isinstance(p.value, int) for p in parts if isinstance(p, lang.Number)) and all(
+            self.known[p.name].exact for p in parts if isinstance(p, lang.Name) and p.name in self.known
+        )
 
 
 def _is_array(node: lang.Call) -> bool:
     function = node.function
     return isinstance(function, lang.Attribute) and function.name in _ARRAYS and len(node.arguments) == 1
-
-
-def _computed(node: lang.Binary) -> tuple[Tensor, Tensor]:
-    """2*(2 - 4)*2: whole numbers are exact, decimals carry their last digit along."""
-    (a, slack_a), (b, slack_b) = _value(node.left), _value(node.right)
-    if a.ndim or b.ndim:
-        raise _Named
-    made = library.elementwise(library.Limits(), node.op, float(a), float(b))
-    exact_a, exact_b = (part is not None and _exact(part) for part in (node.left, node.right))
-    share = 0.0
-    for value, slack, exact in ((a, slack_a, exact_a), (b, slack_b, exact_b)):
-        if not exact and float(value):
-            share += abs(float(slack) / float(value))
-    absolute = (0.0 if exact_a else float(slack_a)) + (0.0 if exact_b else float(slack_b))
-    unsure = absolute if node.op in "+-" else share * abs(made)
-    return _number(made), _number(max(unsure, 1e-9 * abs(made)))
-
-
-def _exact(node: lang.Expression) -> bool:
-    """Whole numbers, alone or computed with."""
-    return all(not isinstance(part, lang.Number) or isinstance(part.value, int) for part in lang.walk(node))
 
 
 def _half_unit(text: str) -> float:

@@ -59,9 +59,7 @@ REASONS: dict[str, str] = {
 
 NOTES: dict[str, str] = {
     "worked-values": "line {line}: {given} is the worked instance: the lines are judged for every value",
-    "size-of-one": "a size of 1 ({sizes}) hides what a sum or a mean over it does: judged at other sizes",
-    "size-of-one-kept": "a size of 1 ({sizes}) hides what a sum or a mean over it does",
-    "equal-sizes": "{names} are both {extent}: a mistake that swaps them does not show",
+    "sizes-alone": "{lines}: right at {sizes} alone: such sizes hide mistakes that show at others",
     "own-form": "line {line}: {name} has the shape {shape}, and {expected} in full: it is read as a helper of yours",
     "aliasing": "line {line}: {changed} and {name} are the same tensor, so this line changes {name} too",
     "typo": 'line {line}: {name} is read as a helper of yours; did you mean "{meant}"?',
