@@ -141,6 +141,7 @@ class Exercise(Shown):
         self.facts: list[Fact] = []
         self.reference_function: Callable[[Any], Any] | None = None
         self.instances: list[dict[str, Any]] = []
+        self.failures: list[dict[str, Any]] = []
         self.example_sizes: dict[str, int] = {}
         self.full_sizes: list[dict[str, int]] = []
         self._asked: dict[str, float] | None = None
@@ -438,6 +439,15 @@ class Exercise(Shown):
         self.instances.append(values)
         self._cache.clear()
 
+    def fails_at(self, **values: Any) -> None:
+        """Values at which this way of computing it breaks in floats, though the reference does not.
+
+        `exercise.fails_at(z=[1000.0, 0.0])`: here a gradient of ours is not finite, where the reference's is. The
+        certificate computes both.
+        """
+        self.failures.append(values)
+        self._cache.clear()
+
     def example(self, **sizes: int) -> None:
         """Sizes for sampling: `exercise.example(N=3, D=5, K=4)`."""
         for name, extent in sizes.items():
@@ -481,13 +491,17 @@ class Exercise(Shown):
                 raise self._error(f"points({name}=...): {name} is not asked; asked are {', '.join(self.asked)}")
         if len(set(self.example_sizes.values())) != len(self.example_sizes):
             raise self._error(f"example sizes {self.example_sizes} repeat: equal sizes hide a transposed matrix")
-        for values in self.instances:
-            for name in values:
-                if not self._known(name).is_leaf:
-                    raise self._error(f"instance({name}=...): only inputs and parameters are given, {name} is computed")
-            missing = [q.name for q in self.quantities.values() if q.is_leaf and q.name not in values]
-            if missing:
-                raise self._error(f"instance(...) gives no value for {', '.join(missing)}")
+        for called, given in (("instance", self.instances), ("fails_at", self.failures)):
+            for values in given:
+                self._check_given(called, values)
+
+    def _check_given(self, called: str, values: Mapping[str, Any]) -> None:
+        for name in values:
+            if not self._known(name).is_leaf:
+                raise self._error(f"{called}({name}=...): only inputs and parameters are given, {name} is computed")
+        missing = [q.name for q in self.quantities.values() if q.is_leaf and q.name not in values]
+        if missing:
+            raise self._error(f"{called}(...) gives no value for {', '.join(missing)}")
 
     @property
     def ends(self) -> list[Quantity]:
