@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from inspect import cleandoc
 from itertools import count
@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from tutor.course import read as read_course
 from tutor.errors import ExerciseError, NotFoundError, TutorError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Entry:
     path: Path
     statement: str
     parameters: tuple[Parameter, ...] = ()
+    track: str = ""  # the chapter of the course in which it stands
 
     @property
     def is_family(self) -> bool:
@@ -91,7 +93,7 @@ class Entry:
         """Plain data, for JSON."""
         parameters = [asdict(p) | {"choices": list(p.choices)} for p in self.parameters]
         return {
-            "id": self.id, "title": self.title, "level": self.level, "tags": list(self.tags),
+            "id": self.id, "title": self.title, "level": self.level, "track": self.track, "tags": list(self.tags),
             "requires": list(self.requires), "source": self.source, "statement": self.statement,
             "parameters": parameters,
         }  # fmt: skip
@@ -107,9 +109,13 @@ def folder() -> Path:
 
 
 def entries(place: Path | None = None) -> list[Entry]:
-    """All exercises of the catalogue (or of another folder) in course order: by level, then by name."""
-    files = [f for f in (place or folder()).glob("*.py") if not f.name.startswith("_")]
-    return sorted(map(_entry_or_complaint, files), key=lambda entry: (entry.level, entry.id))
+    """All exercises of the catalogue (or of another folder) in course order, the others after it, by level and name."""
+    place = place or folder()
+    course = read_course(place)
+    rank = {id: n for n, id in enumerate(course.order)}
+    found = map(_entry_or_complaint, (f for f in place.glob("*.py") if not f.name.startswith("_")))
+    placed = (replace(entry, track=course.track_of(entry.id)) for entry in found)
+    return sorted(placed, key=lambda entry: (rank.get(entry.id, len(rank)), entry.level, entry.id))
 
 
 def find(name: str) -> Entry:

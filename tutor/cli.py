@@ -121,8 +121,23 @@ def _in_colour(stream: Any) -> bool:
 def app(context: click.Context) -> int:
     """Derive gradients step by step, verify them against torch.autograd, and check your own derivation."""
     if context.invoked_subcommand is None:
-        say(WELCOME)
+        say(f"{WELCOME}\n{_next()}")
     return RIGHT
+
+
+def _next() -> str:
+    """The exercise that follows those begun in this folder."""
+    from pathlib import Path
+
+    from tutor import course
+    from tutor.catalogue import folder
+
+    begun = course.begun(Path.cwd())
+    following = course.read(folder()).after(begun)
+    if following is None:
+        return ""
+    where = "Next in the course, after the sheets in this folder" if begun else "The course begins with"
+    return f"\n{where}: {following}   (tutor start {following})"
 
 
 @app.command()

@@ -17,6 +17,7 @@ from math import inf, isfinite, prod
 from typing import Any
 
 from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Pow, S, Symbol
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from torch import Tensor
 
 from tutor.checking.report import Mistake
@@ -32,6 +33,7 @@ from tutor.symbolic.indices import (
     size,
     substitute,
     total,
+    transform,
 )
 from tutor.symbolic.notation import plain_form
 from tutor.symbolic.rewrite import powers
@@ -393,14 +395,14 @@ def _wrong_power(a: Anatomy) -> Iterator[Variant]:
     """Another exponent than the power rule leaves."""
     for n, term in enumerate(a.terms):
         slope = Mul(*term.factors)
-        for node in sorted(slope.atoms(Pow), key=str):
+        for node in sorted(_parts(slope, Pow), key=str):
             base, exponent = node.args
             if not exponent.is_number or not base.free_symbols:
                 continue
             others = (exponent + 1, exponent - 1, -exponent, 2 * exponent, exponent / 2, S.One)
             for wrong in dict.fromkeys(e for e in others if e not in (exponent, 0)):
                 says = "the exponent of {base} is {wrong}, and should be {right}"
-                spoilt = slope.xreplace({node: base**wrong})
+                spoilt = _replaced(slope, node, base**wrong)
                 yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base),
                                 wrong=str(wrong), right=str(exponent))  # fmt: skip
         own = substitute(term.v.entry, _places(a, term))
@@ -413,6 +415,27 @@ def _wrong_power(a: Anatomy) -> Iterator[Variant]:
                 spoilt = slope * base ** (wrong - 1)
                 how = "squared" if wrong == 2 else "divided by"
                 yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base), how=how)
+
+
+def _parts(node: Basic, kind: type) -> set[Basic]:
+    """Parts of a kind that are values: not the limits of a sum, not subscripts, nothing made of bare indices."""
+    if isinstance(node, (Idx, Indexed, KroneckerDelta)):
+        return set()
+    within = node.args[:1] if isinstance(node, ExprWithLimits) else node.args
+    found = set().union(*(_parts(part, kind) for part in within))
+    return found | {node} if isinstance(node, kind) and not any(map(_has_bare_index, node.args)) else found
+
+
+def _has_bare_index(node: Basic) -> bool:
+    if isinstance(node, (Indexed, KroneckerDelta)):
+        return False
+    within = node.args[:1] if isinstance(node, ExprWithLimits) else node.args
+    return isinstance(node, Idx) or any(map(_has_bare_index, within))
+
+
+def _replaced(node: Basic, part: Basic, by: Expr) -> Basic:
+    """`part` replaced where it is a value: sums keep their limits."""
+    return transform(node, lambda n: by if n == part else None)
 
 
 def _product_rule(a: Anatomy) -> Iterator[Variant]:
@@ -438,11 +461,11 @@ def _inner_sign(a: Anatomy) -> Iterator[Variant]:
     """A sign inside a local factor: 1 + o**2 for 1 - o**2."""
     for n, term in enumerate(a.terms):
         for factor in term.factors:
-            for node in sorted(factor.atoms(Add), key=str):
+            for node in sorted(_parts(factor, Add), key=str):
                 for part in node.args:
                     rest = Mul(*(f for f in term.factors if f is not factor))
                     says = "a sign inside {node} is flipped"
-                    spoilt = rest * factor.xreplace({node: node - 2 * part})
+                    spoilt = rest * _replaced(factor, node, node - 2 * part)
                     yield a.variant("sign", says, a.but(n, _with(term, spoilt)), node=a.show(node))
 
 
@@ -516,6 +539,8 @@ def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
         if len(gathers) == 1 and len(a.terms) == 1:
             delta = gathers[0]
             place = next(s for s in delta.args if isinstance(s, Indexed))
+            if free_indices(place) & set(a.q.indices):
+                continue  # one entry of each row is picked: no two meet
             axes = (*sorted(free_indices(place), key=str), *(i for i in a.q.indices if i not in delta.args))
             body = Mul(term.upstream, *term.factors, *(p for p in term.picks if p is not delta))
             says = "rows of {q} that were picked more than once get several parts: they are added, not written over"
@@ -578,7 +603,7 @@ def _screened(candidates: Spoilt, seen: Iterable[Observation]) -> tuple[list[int
     for draw, observation in enumerate(seen):
         made = candidates.fitting(observation.known, observation.sizes, observation.given.shape)
         ratios = {
-            n: _ratio(observation, _scattered(variant, value, observation))
+            n: _ratio(observation, scattered(variant, value, observation))
             for n, variant, value in made
             if not draw or n in left
         }
@@ -617,7 +642,7 @@ def _ratio(seen: Observation, value: Tensor | None) -> Fraction | None:
     return near if bool(close.all()) else None
 
 
-def _scattered(variant: Variant, value: Tensor, seen: Observation) -> Tensor | None:
+def scattered(variant: Variant, value: Tensor, seen: Observation) -> Tensor | None:
     """For a gather without scatter-add, the rows written one over the other."""
     if variant.id != "missing-scatter":
         return value

@@ -1,0 +1,257 @@
+"""What an exercise can tell apart, computed: its certificate.
+
+Known mistakes are planted in every gradient, at the sizes and seeds at which sheets are judged: each must change the
+values by far more than the tolerance. The true answer, as it is printed, must earn every point, and an empty sheet
+none. An exercise that hides a mistake is refused, with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tutor.checking.check import check
+from tutor.checking.spoils import Observation, Variant, scattered, spoilt
+from tutor.errors import TutorError
+from tutor.exercise import Exercise, Quantity
+from tutor.numeric.autograd import differentiable, gradients_by_reference
+from tutor.numeric.compare import DOUBLE
+from tutor.numeric.evaluate import compile_program
+from tutor.numeric.programs import magnitude_plan
+from tutor.numeric.sample import Instance, generator, sample, worked_instance
+from tutor.shown import Shown
+from tutor.symbolic.indices import quantities_in, size
+from tutor.symbolic.notation import latex_form, sheet_form
+from tutor.symbolic.torch_form import torch_form
+
+SEEDS = (0, 1, 2)
+DRAWS = (0, 1)  # the two sizes at which every sheet is judged
+FAR = 1_000  # times the tolerance: a mistake must show by so much
+NEAR = 1e-11  # what rounding alone leaves
+FORMS = ("torch", "index", "LaTeX")
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One mistake in one gradient, and by how much it changes the values: the largest change of any draw, relative to them."""
+
+    quantity: str
+    variant: Variant
+    change: float
+
+    @property
+    def shows(self) -> bool:
+        return self.change > FAR * DOUBLE.relative
+
+    @property
+    def what(self) -> str:
+        return f'{self.variant.id} ("{self.variant.message}")'
+
+
+@dataclass
+class Certificate(Shown):
+    """What was planted, what the true answer earned, and what stands against the exercise."""
+
+    shown_as = "certificate"
+
+    exercise: str
+    points: float
+    told: list[Planted] = field(default_factory=list)
+    same: list[Planted] = field(default_factory=list)  # they change no value of this exercise: nothing to tell
+    scores: dict[str, float] = field(default_factory=dict)  # form -> what the true answer earned in it
+    empty: float = 0.0
+    zeros: list[str] = field(default_factory=list)  # gradients that vanish, if only by cancellation
+    breaks: list[str] = field(default_factory=list)  # where a delicate form fails, as it says
+    refusals: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        return not self.refusals
+
+    @property
+    def by_mistake(self) -> Counter[str]:
+        """Mistake id -> in how many ways it was planted and told apart."""
+        return Counter(planted.variant.id for planted in self.told)
+
+    @property
+    def least(self) -> float | None:
+        """The smallest change that a planted mistake makes."""
+        return min((planted.change for planted in self.told), default=None)
+
+
+def certify(exercise: Exercise) -> Certificate:
+    """Plant every mistake that applies, and mark the true answer and an empty sheet."""
+    exercise.validate()
+    made = Certificate(exercise.id, sum(exercise.asked.values()))
+    trials = [_Trial(sample(exercise, seed, draw=draw)) for seed in SEEDS for draw in DRAWS]
+    for q in differentiable(exercise):
+        _plant(made, exercise, q, trials)
+    _mark(made, exercise)
+    if set(exercise.asked) <= set(made.zeros):
+        made.refusals.append("every gradient that is asked is exactly zero: no wrong factor shows; ask for another")
+    made.refusals += _sums_over_one(exercise)
+    for values in exercise.failures:
+        _break(made, exercise, values)
+    return made
+
+
+# -- what planted mistakes change ----------------------------------------------------------------------------
+
+
+class _Trial:
+    """One draw: forward values and true gradients, and the same with other gradients in their place."""
+
+    def __init__(self, instance: Instance):
+        self.sizes = instance.sizes
+        self.known = {**instance.values, **instance.after}
+        source = generator("certificate", instance.exercise.id, instance.seed, instance.draw)
+        self.others = {
+            name: torch.randn(x.shape, generator=source, dtype=x.dtype) for name, x in instance.after.items()
+        }
+
+    def changes(self, exercise: Exercise, q: Quantity, instead: Mapping[str, Tensor] | None = None) -> list[float]:
+        """How much every variant changes the values; infinite where the shape is another."""
+        known = {**self.known, **(instead or {})}
+        name = f"d{q.name}"
+        true = known[name] if instead is None else _recomputed(exercise, q).run(known, self.sizes)[name]
+        seen = Observation(true, known, self.sizes)
+        return [_change(scattered(v, x, seen), true) for v, x in spoilt(exercise, q.name).values(known, self.sizes)]
+
+
+def _recomputed(exercise: Exercise, q: Quantity) -> Any:
+    gradient = exercise.derive().gradients[q.name]
+    return exercise.cached(
+        ("one gradient", q.name), lambda: compile_program([(f"d{q.name}", gradient.indices, gradient.expr)])
+    )
+
+
+def _change(value: Tensor | None, true: Tensor) -> float:
+    """max |value - true| / max |true|"""
+    if value is None or value.shape != true.shape or not bool(torch.isfinite(value).all()):
+        return math.inf
+    return float((value - true).abs().max() / true.abs().max()) if true.numel() else 0.0
+
+
+def _plant(made: Certificate, exercise: Exercise, q: Quantity, trials: Sequence[_Trial]) -> None:
+    if all(_vanishes(exercise, trial, q) for trial in trials):
+        made.zeros.append(q.name)
+        return
+    largest = [max(changes) for changes in zip(*(t.changes(exercise, q) for t in trials), strict=True)]
+    planted = [Planted(q.name, v, c) for v, c in zip(spoilt(exercise, q.name).variants, largest, strict=True)]
+    made.told += [p for p in planted if p.shows]
+    made.same += [p for p in planted if not p.shows]
+    for p in planted:
+        if NEAR < p.change and not p.shows:
+            made.refusals.append(f"in d{q.name} the mistake {p.what} changes the values by {p.change:.1g} of their size "
+                                 "alone, which passes for rounding: change a constant of the exercise")  # fmt: skip
+    hidden = [p for n, p in enumerate(planted) if not p.shows and _shows_with_others(exercise, q, n, trials)]
+    if hidden:
+        more = f" (and {len(hidden) - 1} more)" if len(hidden) > 1 else ""
+        made.refusals.append(
+            f"in d{q.name} the mistake {hidden[0].what}{more} changes nothing, since {_ones(exercise, q, trials)} is 1 "
+            "in every entry: end in an output, whose upstream gradient is random, or let the loss weigh its terms"
+        )
+
+
+def _vanishes(exercise: Exercise, trial: _Trial, q: Quantity) -> bool:
+    gradient, name = trial.known[f"d{q.name}"], f"|d{q.name}|"
+    terms = magnitude_plan(exercise, f"d{q.name}").run(trial.known, trial.sizes)[name]
+    return not gradient.numel() or float(gradient.abs().max()) <= 1e-12 * float(terms.max())
+
+
+def _ones(exercise: Exercise, q: Quantity, trials: Sequence[_Trial]) -> str:
+    """The gradients that this one reads and whose entries are all 1: `ds and dt`."""
+    reads = sorted(quantities_in(exercise.derive().gradients[q.name].expr) & set(trials[0].others))
+    return " and ".join(n for n in reads if all(bool((trial.known[n] == 1).all()) for trial in trials))
+
+
+def _shows_with_others(exercise: Exercise, q: Quantity, n: int, trials: Sequence[_Trial]) -> bool:
+    """Whether the n-th mistake would show if gradients of ones were any others."""
+    ones = _ones(exercise, q, trials).split(" and ")
+    if ones == [""]:
+        return False
+    changes = (t.changes(exercise, q, {name: t.others[name] for name in ones})[n] for t in trials[:2])
+    return any(change > FAR * DOUBLE.relative for change in changes)
+
+
+def _sums_over_one(exercise: Exercise) -> Iterator[str]:
+    """A sum over an axis of one entry: whoever forgets it gets the same."""
+    from sympy import Sum
+
+    for q in exercise.forward:
+        for node in sorted(q.expr.atoms(Sum) if q.expr is not None else (), key=str):
+            for index in (limit[0] for limit in node.limits if size(limit[0]) == 1):
+                yield f"{q.name} sums over {index}, which has one entry: a forgotten sum does not show; give it a size"
+
+
+# -- what the true answer earns --------------------------------------------------------------------------------
+
+
+def answer(exercise: Exercise, form: str) -> list[str]:
+    """The true answer as it is printed in one form, a line for each gradient and asked value; ends are given."""
+    ends = {q.name for q in exercise.ends}
+    write = _WRITERS[form]
+    lines = [write(exercise, g.entry, g.symbol_name, g.indices, g.expr)
+             for g in exercise.derive().gradients.values() if g.name not in ends]  # fmt: skip
+    return lines + [write(exercise, q.entry, q.name, q.indices, q.expr) for q in exercise.values]
+
+
+def _torch_line(exercise: Exercise, entry: Any, name: str, indices: Any, expr: Any) -> str:
+    form = torch_form(expr, indices, exercise)
+    if form is None:
+        raise TutorError(f"{name} has no torch form")
+    return f"{name} = {form}"
+
+
+_WRITERS = {
+    "torch": _torch_line,
+    "index": lambda ex, entry, name, indices, expr: f"{sheet_form(entry, ex)} = {sheet_form(expr, ex)}",
+    "LaTeX": lambda ex, entry, name, indices, expr: f"{latex_form(entry, ex)} = {latex_form(expr, ex)}",
+}
+
+
+def _mark(made: Certificate, exercise: Exercise) -> None:
+    from tutor.answers import latex
+
+    for form in FORMS:
+        try:
+            text = "\n".join(answer(exercise, form))
+            report = check(exercise, latex.read(text, exercise) if form == "LaTeX" else text, repairs=False)
+        except TutorError as error:
+            made.refusals.append(f"the true answer as {form} is not marked: {error}")
+            continue
+        made.scores[form] = report.score
+        made.refusals += [
+            f"the true answer as {form} is {line.verdict}: {line.text.strip()}   {line.reason}"
+            for line in report.lines
+            if line.verdict != "correct"
+        ]
+        if report.score != made.points:
+            made.refusals.append(f"the true answer as {form} earns {report.score:g} of {made.points:g} points")
+    made.empty = check(exercise, "").score
+    if made.empty:
+        made.refusals.append(f"an empty sheet earns {made.empty:g} points")
+
+
+# -- where a delicate form breaks --------------------------------------------------------------------------------
+
+
+def _break(made: Certificate, exercise: Exercise, values: Mapping[str, Any]) -> None:
+    """Our gradients are not finite there, as declared; those of the reference are."""
+    instance = worked_instance(exercise, values)
+    where = ", ".join(f"{name}={value}" for name, value in values.items())
+    ours = [name for name, x in instance.after.items() if not bool(torch.isfinite(x).all())]
+    theirs = [f"d{n}" for n, x in gradients_by_reference(exercise, instance).items() if n in exercise.quantities
+              and exercise[n].is_leaf and not bool(torch.isfinite(x).all())]  # fmt: skip
+    if not ours:
+        made.refusals.append(f"it says that it fails at {where}, but every gradient is finite there")
+    elif theirs:
+        made.refusals.append(f"at {where} the reference fails too: {', '.join(theirs)} is not finite")
+    else:
+        made.breaks.append(f"at {where} {', '.join(ours)} is not finite in this form, and in the reference it is")

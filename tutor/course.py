@@ -1,0 +1,89 @@
+"""The course: tracks of exercises in the order in which they build on one another. Needs neither sympy nor torch.
+
+`course.toml` beside the exercise files holds the order and nothing else; what an exercise is stands in its file.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tutor.errors import ExerciseError
+
+FILE = "course.toml"
+MOST_SHEETS = 2_000  # files of a folder that are looked into
+HEAD = 2_000  # bytes of a sheet in which its header is looked for
+_HEADER = re.compile(r"^\s*#\s*exercise\s*:\s*([^\s:]+)", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One chapter of the course."""
+
+    title: str
+    exercises: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Course:
+    """The tracks of a folder of exercises; a folder without a course has none."""
+
+    tracks: tuple[Track, ...] = ()
+
+    @property
+    def order(self) -> list[str]:
+        return [id for track in self.tracks for id in track.exercises]
+
+    def track_of(self, id: str) -> str:
+        """The title of an exercise's track; nothing for one that stands in none."""
+        return next((track.title for track in self.tracks if id in track.exercises), "")
+
+    def after(self, done: set[str]) -> str | None:
+        """The exercise that follows the furthest one done; None at the end."""
+        reached = max((n for n, id in enumerate(self.order) if id in done), default=-1)
+        return next((id for id in self.order[reached + 1 :] if id not in done), None)
+
+
+def read(folder: Path) -> Course:
+    """The course of a folder of exercise files."""
+    path = folder / FILE
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Course()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ExerciseError(f"{path}: {error}") from None
+    return Course(tuple(_tracks(path, document)))
+
+
+def _tracks(path: Path, document: dict) -> Iterator[Track]:
+    seen: set[str] = set()
+    for number, track in enumerate(_list(document.get("track", [])), 1):
+        title, ids = (track.get(key) for key in ("title", "exercises")) if isinstance(track, dict) else (None, None)
+        if not isinstance(title, str) or not all(isinstance(id, str) for id in _list(ids, [None])):
+            raise ExerciseError(f'{path}: track {number} needs title = "..." and exercises = ["...", ...]')
+        twice = next((id for n, id in enumerate(ids) if id in seen or id in ids[:n]), None)
+        if twice is not None:
+            raise ExerciseError(f'{path}: track {number} names "{twice}" a second time: each exercise stands once')
+        seen |= {*ids}
+        yield Track(title, tuple(ids))
+
+
+def _list(value: object, otherwise: list | None = None) -> list:
+    return value if isinstance(value, list) else otherwise or []
+
+
+def begun(folder: Path) -> set[str]:
+    """The exercises of which a sheet lies in a folder, by their headers."""
+    found: set[str] = set()
+    try:
+        for path in islice(folder.glob("*.py"), MOST_SHEETS):
+            with path.open("rb") as file:
+                found.update(_HEADER.findall(file.read(HEAD).decode("utf-8", "replace")))
+    except OSError:  # what cannot be looked at is not begun
+        pass
+    return found
