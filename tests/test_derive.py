@@ -440,6 +440,14 @@ def test_derivation_is_linear_in_depth():
         ),
         ("attention", "a", "P[n,m]·(dP[n,m] - Σm1 dP[n,m1]·P[n,m1])"),
         ("linear-regression", "w", "2·x·(y_pred - y)"),
+        ("word2vec-softmax", "z", "p[w] - δ(o, w)"),
+        ("word2vec-softmax", "v", "Σw U[w,d]·p[w] - U[o,d]"),
+        ("tied-embedding-lm", "z", "(p[n,w] - δ(w, y[n])) / N"),
+        (
+            "tied-embedding-lm",
+            "E",
+            "(Σn h[n,d]·(p[n,w] - δ(w, y[n])) + Σn δ(w, ix[n])·(Σw1 E[w1,d]·p[n,w1] - E[y[n],d])) / N",
+        ),
     ],
 )
 def test_closed_forms_reach_the_textbook(name, quantity, wanted):
@@ -448,6 +456,23 @@ def test_closed_forms_reach_the_textbook(name, quantity, wanted):
 
     ex = tutor.load(name)
     assert plain_form(ex.derive().gradient(quantity).closed, ex) == wanted
+
+
+def test_a_closed_form_is_built_on_those_that_are_asked_as_well():
+    import tutor
+
+    closed = tutor.load("tied-embedding-lm").derive().gradient("E").closed_form
+    rules = [m.id for s in closed.steps for m in s.messages]
+    assert rules.count("insert-closed") == 2 and "insert" not in rules
+
+
+def test_a_scatter_of_scalars_is_made_in_their_dtype():
+    import tutor
+    from tutor.symbolic.torch_form import torch_form
+
+    ex = tutor.load("word2vec-negative-sampling")
+    gradient = ex.derive().gradient("U")
+    assert "q.new_zeros(V).index_add(0, neg, q)" in torch_form(gradient.closed, gradient.indices, ex)
 
 
 def test_a_closed_form_states_the_facts_it_uses():

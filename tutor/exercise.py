@@ -32,7 +32,7 @@ from sympy.logic.boolalg import BooleanFunction
 from tutor.errors import ExerciseError, NotFoundError, did_you_mean
 from tutor.shown import Shown
 from tutor.symbolic.functions import function_row
-from tutor.symbolic.indices import IndexTensor, Tensor, entry, free_indices, quantities_in, size, tensor
+from tutor.symbolic.indices import IndexSymbol, IndexTensor, Tensor, entry, free_indices, quantities_in, size, tensor
 
 MOST_CACHED = 4_000  # entries of an exercise's cache
 DOMAINS: dict[str, dict[str, bool]] = {
@@ -69,8 +69,11 @@ class Quantity:
 
     @cached_property
     def symbol(self) -> Expr | Tensor:
-        if self.below is not None and self.indices:
-            return IndexTensor(self.name, self.shape, self.below, **DOMAINS[self.domain])
+        if self.below is not None:
+            assumptions = DOMAINS[self.domain]
+            if not self.indices:
+                return IndexSymbol(self.name, self.below, **assumptions)
+            return IndexTensor(self.name, self.shape, self.below, **assumptions)
         return tensor(self.name, self.indices, **DOMAINS[self.domain])
 
     @cached_property

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from itertools import product as cartesian
 from typing import Any
 
-from sympy import Add, Basic, Expr, Idx, Indexed, Mul, Pow, S, Sum, exp
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Pow, S, Sum, exp
+from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.exercise import Exercise, Fact, Quantity
 from tutor.shown import Shown
-from tutor.symbolic.derive import Gradient, Message, Partial, Step, loss_entry, message, pick_name, use_fact
+from tutor.symbolic.derive import Gradient, Message, Partial, Step, loss_entry, message, pick_name, unique, use_fact
 from tutor.symbolic.indices import (
+    IndexSymbol,
     bound_indices,
     entry,
     insert,
@@ -74,9 +76,11 @@ class _Recipe:
             return None
         self._fold_definitions()
         self._cancel()
+        self._meet_deltas()
         self._use_facts()
         self._name_shared_gradients()
-        self._follow("factor", self._settle(factored(self.expr)), message("factor"))
+        known = frozenset().union(*(q.expr.atoms(Add) for q in self.exercise.forward if q.expr is not None))
+        self._follow("factor", self._settle(factored(self.expr, known)), message("factor"))
         return ClosedForm(self.gradient, self.expr, tuple(self.steps))
 
     def _follow(self, rule: str, after: Expr, *says: Message) -> None:
@@ -118,16 +122,26 @@ class _Recipe:
             if name is None:
                 return True
             inner = gradients[name]
-            after = self._normal(insert(self.expr, f"d{name}", inner.indices, inner.expr))
+            short = name in self.exercise.asked  # its closed form is on the page as well
+            value = inner.closed if short else inner.expr
+            put_in = insert(self.expr, f"d{name}", inner.indices, value)
+            after = self._normal(put_in)
             if after is None or leaves(after) > MOST_LEAVES:
                 return False
-            self._follow("insert", after, message("insert", name=inner.entry))
+            rule = "insert-closed" if value != inner.expr else "insert"
+            gone = cancelling(put_in) if self.multiply_out else []
+            if gone:
+                self._follow("insert", self._settle(transform(put_in, _pulled)), message(rule, name=inner.entry))
+                verb = "cancels" if len(gone) == 1 else "cancel"
+                self._follow("multiply-out", after, message("multiply-out", factors=gone, verb=verb))
+            else:
+                self._follow("insert", after, message(rule, name=inner.entry))
 
     # -- 3 -------------------------------------------------------------------------------------------
 
     def _fold_definitions(self) -> None:
         for v in reversed(self.exercise.forward):
-            if v.kind == "step" and not _is_name(v.expr):
+            if v.kind in ("step", "output") and not _is_name(v.expr):
                 after = self._settle(fold(self.expr, v.expr, v.entry, v.indices))
                 if self._cost(after) < self._cost(self.expr):
                     self._follow("named", after, message("named", names=[v.name]))
@@ -143,6 +157,13 @@ class _Recipe:
             if after is not None and self._cost(after) <= self._cost(self.expr) and after != self.expr:
                 left = entry(earlier.symbol, v.indices)
                 self._follow("cancel", after, message("cancel", left=left, right=value))
+
+    def _meet_deltas(self) -> None:
+        """`p[n,w]*δ(w, y[n])/p[n,y[n]]` is `δ(w, y[n])`: where the delta is not 0 both are one entry."""
+        met: list[Message] = []
+        after = self._normal(transform(self.expr, lambda node: _met(node, met)))
+        if after is not None and leaves(after) < leaves(self.expr):
+            self._follow("meet", after, *unique(met))
 
     def _cost(self, expr: Expr) -> tuple[int, int]:
         names = quantities_in(expr) - set(self.exercise.size_symbols)
@@ -173,6 +194,21 @@ class _Recipe:
             after = self._settle(fold(self.expr, other.expr, other.entry, other.indices))
             if _count(after, other.symbol_name) > 1:
                 self._follow("named", after, message("named", names=[other.symbol_name]))
+
+
+def _met(node: Basic, met: list[Message]) -> Expr | None:
+    """A product in which a gathered entry is written by the index that a delta ties to it."""
+    if not isinstance(node, Mul):
+        return None
+    for delta in (f for f in node.args if isinstance(f, KroneckerDelta)):
+        index, place = sorted(delta.args, key=lambda a: not isinstance(a, Idx))
+        if not isinstance(index, Idx) or not isinstance(place, (Indexed, IndexSymbol)):
+            continue
+        others = Mul(*(f for f in node.args if f is not delta))
+        if place in others.atoms(Indexed, IndexSymbol) and not others.has(ExprWithLimits):
+            met.append(message("meet", left=index, right=place))
+            return delta * others.xreplace({place: index})
+    return None
 
 
 def _count(expr: Basic, name: str) -> int:
@@ -214,6 +250,10 @@ def monomials(node: Expr) -> list[Expr]:
     if isinstance(node, Add):
         return [m for term in node.args for m in monomials(term)]
     if isinstance(node, Mul):
+        gone = cancelling(node)
+        if gone:  # `(1 - p)*(a/(1 - p) + b)`: what cancels is not multiplied out before it has
+            rest = monomials(Mul(*(f for f in node.args if f not in gone)))
+            return [m for term in rest for m in monomials(Mul(term, *gone))]
         parts = [monomials(f) for f in node.args]
         count = 1
         for part in parts:
@@ -229,15 +269,24 @@ def monomials(node: Expr) -> list[Expr]:
     return [node]
 
 
+def cancelling(node: Basic) -> list[Expr]:
+    """Sums that multiply a product and stand below the line in another of its factors: `1 - p`."""
+    if not isinstance(node, Mul):
+        return []
+    sums = [f for f in node.args if isinstance(f, Add)]
+    below = {p.base for f in sums for p in f.atoms(Pow) if p.exp.could_extract_minus_sign()}
+    return [f for f in sums if f in below]
+
+
 def solved_product(exercise: Exercise, v: Quantity) -> tuple[Quantity, Expr] | None:
-    """From `p[i,k] = e[i,k]/s[i]`: (e, p[i,k]*s[i]), for a step with the indices of v."""
-    if v.kind != "step" or not isinstance(v.expr, Mul):
+    """From `p[i,k] = e[i,k]/s[i]`: (e, p[i,k]*s[i]), for a quantity with the indices of v."""
+    if v.kind not in ("step", "output") or not isinstance(v.expr, Mul):
         return None
     factors = powers(v.expr)
     for base, exponent in factors.items():
         name = name_of(base)
         earlier = exercise.quantities.get(name or "")
-        if earlier is None or earlier.kind != "step" or exponent != 1 or not isinstance(base, Indexed):
+        if earlier is None or exponent != 1 or not isinstance(base, Indexed):
             continue
         others = {b: e for b, e in factors.items() if b is not base}
         if tuple(base.indices) == v.indices and all(
@@ -297,13 +346,15 @@ def constant_sum(exercise: Exercise, node: Sum) -> Expr | None:
 # -- common factors -------------------------------------------------------------------------------------
 
 
-def factored(expr: Expr) -> Expr:
-    """Sums over the same index joined, then the factors that all terms share taken out."""
-    expr = transform(expr, lambda node: _common(_joined(node)) if isinstance(node, Add) else None)
-    return expr
+def factored(expr: Expr, known: frozenset[Expr] = frozenset()) -> Expr:
+    """Sums over the same index joined, then the factors that all terms share taken out.
+
+    A sum that is left is written as in `known`, if it stands there with the other sign: `-(f - y)`, not `y - f`.
+    """
+    return transform(expr, lambda node: _common(_joined(node, known), known) if isinstance(node, Add) else None)
 
 
-def _joined(node: Add) -> Expr:
+def _joined(node: Add, known: frozenset[Expr]) -> Expr:
     """`a*Sum(f, i) - a*Sum(g, i)` as `a*Sum(f - g, i)`."""
     groups: dict[Any, list[tuple[Expr, Expr]]] = {}
     rest: list[Expr] = []
@@ -316,15 +367,16 @@ def _joined(node: Add) -> Expr:
         outside = Mul(*(f for f in Mul.make_args(body) if f is not sums[0]))
         groups.setdefault((outside, sums[0].args[1:]), []).append((coefficient, sums[0]))
     for (outside, _), members in groups.items():
-        if len(members) == 1:
-            rest.append(Mul(members[0][0], outside, members[0][1]))
+        body = _common(Add(*(c * s.args[0] for c, s in members)), known)
+        products = any(isinstance(s.args[0], Mul) for _, s in members)
+        if len(members) == 1 or (isinstance(body, Add) and products):  # two matrix products stay two
+            rest += [Mul(c, outside, s) for c, s in members]
         else:
-            body = _common(Add(*(c * s.args[0] for c, s in members)))
             rest.append(outside * total(body, bound_indices(members[0][1])))
     return Add(*rest)
 
 
-def _common(node: Expr) -> Expr:
+def _common(node: Expr, known: frozenset[Expr]) -> Expr:
     if not isinstance(node, Add):
         return node
     tables = [powers(term) for term in node.args]
@@ -339,4 +391,6 @@ def _common(node: Expr) -> Expr:
     common = Mul(*shared)
     rest = Add(*(term / common for term in node.args))
     content, rest = rest.primitive() if isinstance(rest, Add) else (S.One, rest)
+    if -rest in known:
+        content, rest = -content, -rest
     return Mul(content, common, rest)

@@ -42,6 +42,7 @@ from tutor.exercise import Exercise, Fact, Quantity
 from tutor.shown import Shown
 from tutor.symbolic.functions import extremum_slope, function_row
 from tutor.symbolic.indices import (
+    IndexSymbol,
     bracket,
     entry,
     free_indices,
@@ -94,8 +95,11 @@ RULES: dict[str, str] = {
     "ratio": "the ratio has a name",
     "unused": "nothing that leads to the loss uses {quantity}",
     "insert": "put in {name}",
+    "insert-closed": "put in the closed form of {name}",
     "cancel": "{left} is {right}",
+    "meet": "where the delta is not 0, {left} is {right}",
     "factor": "common factors",
+    "multiply-out": "multiplied out: {factors} {verb}",
 }
 
 
@@ -731,11 +735,11 @@ class Contribution:
         if (
             len(self.paths) == 1
             and self.paths[0].product == 1
-            and not any(isinstance(slot, Indexed) for slot in self.paths[0].slots)
+            and not any(isinstance(slot, (Indexed, IndexSymbol)) for slot in self.paths[0].slots)
         ):
             return (message("identity", quantity=self.q.name),)
         says = unique(m for path in self.paths for m in path.messages if m.id not in _SILENT)
-        if any(isinstance(slot, Indexed) for path in self.paths for slot in path.slots):
+        if any(isinstance(slot, (Indexed, IndexSymbol)) for path in self.paths for slot in path.slots):
             return (*says, message("gather"))
         if says and all(path.entered and not term.over for path, term in zip(self.paths, self.terms, strict=True)):
             return (*says, message("one-term", quantity=self.q.entry))
@@ -761,7 +765,7 @@ class Contribution:
 
     def fold(self, node: Expr) -> Expr:
         """Write v's own formula, where it came back, by v's name."""
-        if _is_plain(self.v.expr) or self.v.kind in ("loss", "output"):
+        if _is_plain(self.v.expr):
             return node
         return fold(node, self.v.expr, self.v.entry, self.v.indices)
 

@@ -66,6 +66,23 @@ class IndexTensor(Tensor):
         return self.args[2]
 
 
+class IndexSymbol(Symbol):
+    """One integer that stays below a size, used as an index: `p[o]`."""
+
+    __slots__ = ("below",)
+
+    def __new__(cls, name, below, **assumptions):
+        made = Symbol.__xnew__(cls, name, **assumptions)
+        made.below = sympify(below)
+        return made
+
+    def __getnewargs_ex__(self):
+        return (self.name, self.below), self._assumptions_orig
+
+    def _hashable_content(self):
+        return (*super()._hashable_content(), self.below)
+
+
 def tensor(name: str, indices: Sequence[Idx], **assumptions) -> Expr | Tensor:
     """The symbol of a quantity: a `Symbol` without indices, a `Tensor` with them."""
     if not indices:
@@ -312,9 +329,10 @@ def never_negative(expression: Expr) -> bool:
 def bounds(expression: Expr) -> tuple[Expr, Expr] | None:
     """Least and greatest value of an index expression linear in its indices (and index entries), else None."""
     low = high = expression
-    gathered = [e for e in expression.atoms(Indexed) if isinstance(e.base, IndexTensor)]
+    gathered = {e: e.base.below for e in expression.atoms(Indexed) if isinstance(e.base, IndexTensor)}
     outside = free_indices(expression.xreplace(dict.fromkeys(gathered, S.Zero)))
-    ranges = {e: (S.Zero, e.base.below - 1) for e in gathered} | {i: (i.lower, i.upper) for i in outside}
+    gathered |= {e: e.below for e in expression.atoms(IndexSymbol)}
+    ranges = {e: (S.Zero, below - 1) for e, below in gathered.items()} | {i: (i.lower, i.upper) for i in outside}
     for atom, (least, greatest) in ranges.items():
         slope = expression.expand().coeff(atom)
         rising = never_negative(slope)

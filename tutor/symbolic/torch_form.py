@@ -66,7 +66,8 @@ def torch_form(expr: Expr, indices: Sequence[Idx], exercise: Exercise) -> str | 
     """The right side as torch, its axes in the order of `indices`; None where there is no short way."""
     former = _Former(exercise)
     try:
-        return former.filled(former.form(expr, tuple(indices)), tuple(indices)).text
+        tensors = quantities_in(expr) - set(exercise.size_symbols)
+        return former.filled(former.form(expr, tuple(indices)), tuple(indices), bool(tensors)).text
     except NoTorchForm:
         return None
 
@@ -127,8 +128,8 @@ class _Former:
         self.exercise = exercise
         self.writer = SheetWriter(exercise)
 
-    def filled(self, piece: Piece, axes: tuple[Idx, ...]) -> Piece:
-        """The piece in its full shape: axes it does not vary over are repeated."""
+    def filled(self, piece: Piece, axes: tuple[Idx, ...], tensors: bool) -> Piece:
+        """The piece in its full shape: axes it does not vary over are repeated. Without `tensors` it is a number."""
         lined = _lined_up(piece, axes)
         units = {a for a in axes if size(a) == 1}
         if set(lined.axes) == set(axes) or (
@@ -136,11 +137,11 @@ class _Former:
         ):
             return lined
         shape = ", ".join(self.writer.write(size(a)) for a in axes)
-        if piece.axes:
+        if piece.axes or tensors:
             return Piece(f"{lined.at(ATOM)}.expand({shape})", ATOM, axes)
         if piece.text in ("0", "1"):
             return Piece(f"torch.{'zeros' if piece.text == '0' else 'ones'}({shape})", ATOM, axes)
-        return Piece(f"{piece.at(PRODUCT)} * torch.ones({shape})", PRODUCT, axes)
+        return Piece(f"torch.full(({shape}{',' if len(axes) == 1 else ''}), {piece.text})", ATOM, axes)
 
     def form(self, node: Basic, wanted: tuple[Idx, ...]) -> Piece:
         """A piece for `node`, preferring the axis order `wanted`."""
@@ -272,7 +273,7 @@ class _Former:
         if common_number(node)[0] != 1:
             return self.mul(node, wanted)
         terms = self.writer.terms(node)
-        signs = [t.could_extract_minus_sign() for t in terms]
+        signs = [self.writer.negative(t) for t in terms]
         pieces = [self.form(-t if minus else t, wanted) for t, minus in zip(terms, signs, strict=True)]
         axes = self._union(pieces, wanted)
         text = ""
@@ -334,9 +335,12 @@ class _Former:
             inner = self.form(base, wanted)
             return Piece(f"torch.sqrt({inner.text})", ATOM, inner.axes)
         below, above = self.form(base, wanted), self.form(exponent, wanted)
-        axes = self._union([below, above], wanted)
-        below, above = self._broadcast([below, above], axes)
-        return Piece(f"{below.at(ATOM)}**{above.at(ATOM)}", POWER, axes)
+
+        def across(axes: tuple[Idx, ...]) -> Piece:
+            base, exponent = self._broadcast([below, above], axes)
+            return Piece(f"{base.at(ATOM)}**{exponent.at(ATOM)}", POWER, self._union([below, above], axes))
+
+        return replace(across(self._union([below, above], wanted)), across=across)
 
     def function(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece:
         try:
@@ -456,7 +460,18 @@ class _Former:
             if len(kept.axes) == len(wanted) and _broadcasts(kept, wanted):
                 return kept
         arguments = "" if not left else str(dims[0]) if len(dims) == 1 else str(tuple(sorted(dims)))
-        return Piece(f"{piece.at(ATOM)}.sum({arguments})", ATOM, left)
+        made = Piece(f"{piece.at(ATOM)}.sum({arguments})", ATOM, left)
+        if not left or None in piece.axes:
+            return made
+        kept = tuple(None if a in here else a for a in piece.axes)
+
+        def across(axes: tuple[Idx, ...]) -> Piece:
+            """Where the summed axes are the missing ones, torch keeps them: `.sum(1, keepdim=True)`."""
+            if len(axes) == len(kept) and all(a is None or a == b for a, b in zip(kept, axes, strict=True)):
+                return Piece(f"{piece.at(ATOM)}.sum({arguments}, keepdim=True)", ATOM, left)
+            return _lined_up(made, axes)
+
+        return replace(made, across=across)
 
     def _matmul(self, a: Piece, b: Piece, over: Sequence[Idx], wanted: tuple[Idx, ...]) -> Piece | None:
         shared = [x for x in over if x in a.axes and x in b.axes]
@@ -512,23 +527,28 @@ class _Former:
             return None
         where = self.form(place, wanted)
         rest = Mul(*(f for f in factors if f is not deltas[0]))
-        inner = tuple(a for a in wanted if a != row)
+        inner = tuple(a for a in wanted if a != row and a in free_indices(rest))
         value = self.form(rest, (*where.axes, *inner))
         if set(over) != set(where.axes) or set(value.axes) != {*where.axes, *inner}:
             return None
         value = _permuted(value, (*where.axes, *inner))
-        zeros = self._zeros(tuple(size(a) for a in (row, *inner)))
+        zeros = self._zeros(tuple(size(a) for a in (row, *inner)), rest)
         index, flat = where.text, value.text
         if len(where.axes) > 1:
             index = f"{where.at(ATOM)}.flatten()"
             flat = f"{value.at(ATOM)}.flatten(0, {len(where.axes) - 1})"
         return Piece(f"{zeros}.index_add(0, {index}, {flat})", ATOM, (row, *inner))
 
-    def _zeros(self, shape: tuple[Expr, ...]) -> str:
-        """`torch.zeros_like(E)` where a quantity has that shape, so that the dtype is its own."""
-        like = next((q.name for q in self.exercise if q.shape == shape and q.domain != "index"), None)
+    def _zeros(self, shape: tuple[Expr, ...], value: Expr) -> str:
+        """`torch.zeros_like(E)` where a quantity has that shape, else `q.new_zeros(V)`: the dtype is their own."""
+        floats = {q.name: q.shape for q in self.exercise if q.domain != "index"}
+        like = next((name for name, known in floats.items() if known == shape), None)
+        if like is not None:
+            return f"torch.zeros_like({like})"
         sizes = ", ".join(map(self.writer.write, shape))
-        return f"torch.zeros({sizes})" if like is None else f"torch.zeros_like({like})"
+        read = quantities_in(value)
+        kind = next((name for name in (*floats, *(f"d{name}" for name in floats)) if name in read), None)
+        return f"torch.zeros({sizes})" if kind is None else f"{kind}.new_zeros({sizes})"
 
     def extremum_over(self, node: ExprWithLimits, wanted: tuple[Idx, ...]) -> Piece:
         piece = self.form(node.args[0], wanted)
