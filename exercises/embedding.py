@@ -8,6 +8,10 @@ same row may be picked several times, and some rows may not be picked at all. In
 gradient.
 
 Derive `demb` and `dE`.
+
+Conventions: the loss is a mean over all entries, as torch's `mse_loss` takes it; a mean over the N
+rows alone would be D times as large. Row v of `E` belongs to the integer v (torch's
+`nn.Embedding`); some handouts store one column for each word instead.
 """
 
 from sympy import Sum

@@ -12,6 +12,10 @@ Shapes: `x`, `xc`, `xhat`, `y` (N, D); `mu`, `var`, `istd` (N,); `gamma`, `beta`
 This is a layer, not a loss: the gradient `dy` (N, D) of the output comes from above and is given.
 Derive the gradients of `x`, `gamma` and `beta`. `x` reaches the output by several paths; the whole
 of `dx` can be written in one line.
+
+Conventions: the statistics are those of a row, over its D features; batch norm takes those of a
+column. The variance is biased (divided by D), as in torch's `F.layer_norm`. `gamma` and `beta`
+belong to the features, so that `gamma` stands inside of every sum over a row.
 """
 
 from sympy import Rational, Sum, sqrt

@@ -5,18 +5,11 @@ from __future__ import annotations
 import pytest
 
 import tutor
+from tutor.proving import addresses
 from tutor.symbolic.notation import sheet_form
 from tutor.symbolic.torch_form import torch_form
 
-VARIANTS = [
-    *(entry.id for entry in tutor.entries()),
-    *(f"linear-regression:loss={loss}" for loss in ("mae", "huber", "log-cosh")),
-    "image-classifier:layers=3",
-    "mlp:layers=3,activation=tanh",
-    "mlp:layers=1,loss=mae",
-    "mlp:layers=2,activation=sigmoid,loss=mae",
-    "deep-chain:depth=12",
-]
+VARIANTS = addresses()
 
 
 def shown(ex):

@@ -66,6 +66,8 @@ FURTHER = [
     ("layer-norm", LN + "dx = dxhat*istd[:, None]", "missing-path", "mu and var are constants"),
     ("layer-norm", LN + "dx = istd[:, None]*(dxhat - dxhat.mean(1, keepdim=True))", "missing-path",
      "var is a constant"),
+    ("batch-norm:variance=unbiased", "dx = gamma*istd*(dy - dy.mean(0) - xhat*(dy*xhat).mean(0))", "wrong-convention",
+     "in dxc: divided by N where this exercise divides by N - 1"),
     ("attention", "dP = dO @ V.T\nda = P*dP", "missing-path", "s is a constant"),
     ("sgd-step", "dw = 2*(y_pred - y)*x\nw_new = w - eta*dw\nw_second = w_new - eta*dw", "wrong-point",
      "dw stands where gw_new belongs"),

@@ -23,6 +23,8 @@ from tutor.exercise import Exercise
 from tutor.numeric import compare
 
 MOST_CUT = 8  # quantities of fewer axes on the way that are taken for constants
+MOST_SPOILT = 60  # spoilt steps on the way that are tried
+DEEP = ("wrong-convention", "sign", "factor", "wrong-axis", "missing-path", "wrong-mask", "wrong-power")
 MOST_LEAVES = 3  # names that are shown
 PLAUSIBLE = {Fraction(1), Fraction(2), Fraction(1, 2)}  # of a bare number, beside what stands in the formulas
 NEAR = 0.02  # a bare number this close is a matter of digits
@@ -296,6 +298,7 @@ def further(
     """What explains a line that neither the true step spoilt nor an edit does: dearer, and looked for last."""
     return (
         _taken_as_constant(exercise, name, given, points)
+        or _on_the_way(exercise, name, given, points)
         or _other_value(exercise, name, given, points)
         or unread(exercise, name, reads)
     )
@@ -326,6 +329,37 @@ def _taken_as_constant(
             says = "this takes it that {cut} {are}: {they} on {q} as well, and that part is missing"
             return [Mistake("missing-path", says.format(**params), params)]
     return []
+
+
+def _on_the_way(exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]) -> list[Mistake]:
+    """A formula for several steps at once that is what comes out when one gradient on the way is spoilt."""
+    q = exercise.quantities.get(name[1:])
+    if q is None or q.kind == "value" or not q.indices or given[0] is None:
+        return []
+    reached, tried = {q.name}, 0
+    for v in exercise.forward:
+        if not v.reads & reached:
+            continue
+        reached.add(v.name)
+        if v.kind != "step" or tried >= MOST_SPOILT:
+            continue
+        candidates = spoils.spoilt(exercise, v.name)
+        places = [n for n, variant in enumerate(candidates.variants) if variant.id in DEEP]
+        for n in places:
+            variant = candidates.variants[n]
+            if variant.indices == v.indices and tried < MOST_SPOILT:
+                tried += 1
+                if all(_close(g, _spoilt_walk(p, candidates, n, name)) for g, p in zip(given, points, strict=True)):
+                    params = {"v": v.name, **{k: str(x) for k, x in variant.params.items()}}
+                    return [Mistake(variant.id, f"on the way, in d{v.name}: {variant.message}", params)]
+    return []
+
+
+def _spoilt_walk(point: Any, candidates: spoils.Spoilt, place: int, name: str) -> Tensor:
+    variant = candidates.variants[place]
+    known = {**point.values, **point.gradients}
+    value = candidates.plan.run(known, dict(point.sizes), [f"v{place}"])[f"v{place}"]
+    return point.walk({f"d{variant.params['q']}": value})[name]
 
 
 def _cut(point: Any, cut: tuple[str, ...], name: str) -> Tensor:

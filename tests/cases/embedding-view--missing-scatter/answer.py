@@ -1,0 +1,4 @@
+# exercise: embedding-view
+demb = dcat.view(N, T, D)
+dC = torch.zeros_like(C)
+dC[ix] += demb
