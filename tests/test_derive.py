@@ -440,6 +440,10 @@ def test_derivation_is_linear_in_depth():
         ),
         ("attention", "a", "P[n,m]·(dP[n,m] - Σm1 dP[n,m1]·P[n,m1])"),
         ("linear-regression", "w", "2·x·(y_pred - y)"),
+        ("sigmoid-bce", "p", "(1 - t) / (1 - p) - t / p"),
+        ("sigmoid-bce", "z", "p - t"),
+        ("tanh-neuron", "w1", "x1·(1 - o²)"),
+        ("sin-exp-cos-chain", "f2", "-2·w3·(f3 - y)·sin(f2)"),
         ("word2vec-softmax", "z", "p[w] - δ(o, w)"),
         ("word2vec-softmax", "v", "Σw U[w,d]·p[w] - U[o,d]"),
         ("tied-embedding-lm", "z", "(p[n,w] - δ(w, y[n])) / N"),
@@ -456,6 +460,14 @@ def test_closed_forms_reach_the_textbook(name, quantity, wanted):
 
     ex = tutor.load(name)
     assert plain_form(ex.derive().gradient(quantity).closed, ex) == wanted
+
+
+def test_what_cancels_is_said():
+    import tutor
+
+    steps = tutor.load("sigmoid-bce").derive().gradient("z").closed_form.steps
+    (said,) = [m for s in steps for m in s.messages if m.id == "multiply-out"]
+    assert [str(f) for f in said.params["factors"]] == ["1 - p"] and said.params["verb"] == "cancels"
 
 
 def test_a_closed_form_is_built_on_those_that_are_asked_as_well():

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
+from tutor.numeric.compare import DOUBLE
 from tutor.numeric.evaluate import compile_program, number
 from tutor.numeric.kinks import ON
 from tutor.numeric.programs import backward_plan, backward_program, backward_steps, forward_plan, magnitude_plan
@@ -24,6 +25,7 @@ from tutor.numeric.sample import Instance, beside_kinks, generator, instances, o
 
 FLOAT = torch.float64
 MAX_ROWS, MAX_LOCAL = 2_000, 1_000_000  # entries of v, and of a whole local derivative dv/du
+ROUNDING, ROUNDINGS = 1e-15, 3  # relative, of a computed forward value; how often it is tried
 STEP, SIDES = 1e-7, 48  # how far, and how often, one looks around a point on a kink
 
 
@@ -245,14 +247,35 @@ class Point:
     # -- scales ---------------------------------------------------------------------------------------------
 
     def scale(self, meaning: Meaning) -> Tensor | None:
-        """The size of the terms that were added up to form each entry."""
+        """The size of the terms that were added up to form each entry, and of what was lost on the way to them."""
         if meaning.kind == "local":
             return None
         if meaning.name not in self._scales:
             plan = magnitude_plan(self.exercise, meaning.name)
             known = {**self.values, **self.gradients}
-            self._scales[meaning.name] = plan.run(known, self.sizes).get(f"|{meaning.name}|")
+            terms = plan.run(known, self.sizes).get(f"|{meaning.name}|")
+            if terms is not None and meaning.name in self._lost:
+                terms = torch.maximum(terms, self._lost[meaning.name] / DOUBLE.scaled)
+            self._scales[meaning.name] = terms
         return self._scales[meaning.name]
+
+    @cached_property
+    def _lost(self) -> dict[str, Tensor]:
+        """How far rounding the forward values moves our gradients: `1 - o**2` has lost its digits where o is near 1."""
+        if self.on_kinks:
+            return {}
+        lost: dict[str, Tensor] = {}
+        for n in range(ROUNDINGS):
+            source = generator(self.exercise.id, "rounding", n)
+            known = dict(self.values)
+            for q in self.exercise.forward:
+                x = known[q.name]
+                known[q.name] = x * (1 + ROUNDING * (2 * torch.rand(x.shape, generator=source, dtype=FLOAT) - 1))
+            for name, x in backward_plan(self.exercise).run(known, self.sizes).items():
+                if name in self.gradients:
+                    gap = (x - self.gradients[name]).abs().nan_to_num(0.0, 0.0)
+                    lost[name] = torch.maximum(lost.get(name, gap), gap)
+        return lost
 
     def deep_scale(self, meaning: Meaning) -> Tensor | None:
         """The size of what was added up here and three steps back: what float32 leaves of it comes along."""

@@ -36,7 +36,7 @@ from sympy.core.relational import Relational
 
 from tutor.exercise import Exercise
 from tutor.symbolic.functions import FUNCTIONS
-from tutor.symbolic.indices import Tensor, bound_indices, bracket_condition, name_of
+from tutor.symbolic.indices import Tensor, bound_indices, bracket_condition, free_indices, name_of
 from tutor.symbolic.operations import MatrixEntry, MatrixFunction
 
 ADD, PRODUCT, UNARY, POWER, ATOM = range(5)  # how tightly a piece of text holds together
@@ -50,7 +50,7 @@ _ROWS = {row.sympy: row for row in FUNCTIONS.values()}
 
 
 class _ByText:
-    """The last resort of a sort: by text, which is written only when everything else ties."""
+    """The last resort of a sort: the shorter text first, written only when everything else ties."""
 
     def __init__(self, node: Basic):
         self.node = node
@@ -59,7 +59,8 @@ class _ByText:
         return isinstance(other, _ByText) and self.node == other.node
 
     def __lt__(self, other: _ByText) -> bool:
-        return str(self.node) < str(other.node)
+        mine, theirs = str(self.node), str(other.node)
+        return (len(mine), mine) < (len(theirs), theirs)
 
 
 def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
@@ -78,6 +79,10 @@ def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
                 side.append(rest)
             else:
                 side.append(factor)
+    for side in (above, below):
+        for place, factor in enumerate(side):
+            if coefficient < 0 and isinstance(factor, Add) and any(a.is_number and a < 0 for a in factor.args):
+                side[place], coefficient = -factor, -coefficient  # `-(t - 1)` is `1 - t`
     return coefficient, above, below
 
 
@@ -86,6 +91,14 @@ def common_number(node: Add) -> tuple[Number, Expr]:
     content, rest = node.primitive()
     shared = {term.as_coeff_Mul()[0].q for term in node.args if term.as_coeff_Mul()[0].is_Rational}
     return (content, rest) if content.is_Integer or len(shared) == 1 else (S.One, node)
+
+
+def _placed(node: Relational) -> tuple[Expr, str, Expr]:
+    """A relation with the number, or the size that an index stays below, on its right: (i - o, "<", K)."""
+    left, right = node.args
+    if (left.is_number and not right.is_number) or (free_indices(right) and not left.is_number and not free_indices(left)):
+        return right, node.reversed.rel_op, left
+    return left, node.rel_op, right
 
 
 class Writer:
@@ -150,13 +163,17 @@ class Writer:
         """Positive terms first, then by first appearance; a number leads when nothing positive would."""
 
         def key(term: Expr) -> tuple[Any, ...]:
-            coefficient, rest = term.as_coeff_Mul()
+            rest = term.as_coeff_Mul()[1]
             last = term.is_number and not leads
-            return (bool(coefficient < 0), last, sorted(self.rank(f) for f in Mul.make_args(rest)), _ByText(rest))
+            return (self.negative(term), last, sorted(self.rank(f) for f in Mul.make_args(rest)), _ByText(rest))
 
         others = [t for t in node.args if not t.is_number]
-        leads = all(t.could_extract_minus_sign() or t.is_Function for t in others)
+        leads = all(self.negative(t) or t.is_Function for t in others)
         return sorted(node.args, key=key)
+
+    def negative(self, term: Expr) -> bool:
+        """Whether a term is written with a minus: `(1 - t)/p` is not, though SymPy holds it as `-(t - 1)/p`."""
+        return bool(self.split(term)[0] < 0) if isinstance(term, Mul) else term.could_extract_minus_sign()
 
     def factors(self, factors: Sequence[Expr]) -> list[Expr]:
         """Numbers, sizes and names by first appearance, then what is compound, sums last."""
@@ -202,7 +219,7 @@ class Writer:
             return self._Mul(node)
         text = ""
         for term in self.terms(node):
-            negative = term.could_extract_minus_sign()
+            negative = self.negative(term)
             piece = self.write(-term if negative else term, PRODUCT)
             if text:
                 text += f" {self.minus} {piece}" if negative else f" + {piece}"
@@ -333,10 +350,7 @@ class Writer:
         return "{" + "; ".join(pieces) + "}", ATOM
 
     def _Relational(self, node: Relational) -> tuple[str, int]:
-        left, right = node.args
-        sign = node.rel_op
-        if left.is_number and not right.is_number:
-            left, right, sign = right, left, node.reversed.rel_op
+        left, sign, right = _placed(node)
         return f"{self.write(left)} {self.relation(sign)} {self.write(right)}", ADD
 
     def relation(self, sign: str) -> str:
@@ -345,6 +359,19 @@ class Writer:
     def _And(self, node: And) -> tuple[str, int]:
         return self.connected("and", node), ADD
 
+    def ranges(self, node: And) -> tuple[list[tuple[Expr, Expr, Expr]], list[Basic]]:
+        """`i - o >= 0` and `i - o < K` as one range (0, i - o, K); and the conditions that are no part of one."""
+        low, high = {}, {}
+        for part in node.args:
+            place, sign, end = _placed(part)
+            if sign == ">=":
+                low.setdefault(place, (part, end))
+            elif sign == "<":
+                high.setdefault(place, (part, end))
+        both = sorted((place for place in low if place in high), key=lambda place: str(self.write(place)))
+        taken = [part for place in both for part in (low[place][0], high[place][0])]
+        return [(low[p][1], p, high[p][1]) for p in both], [p for p in node.args if p not in taken]
+
     def _Or(self, node: Or) -> tuple[str, int]:
         return self.connected("or", node), ADD
 
@@ -352,7 +379,13 @@ class Writer:
         return f"not {self.write(node.args[0], ATOM)}", ADD
 
     def connected(self, word: str, node: Basic) -> str:
-        return f" {word} ".join(sorted(self.write(a) for a in node.args))
+        ranges, rest = self.ranges(node) if isinstance(node, And) else ([], list(node.args))
+        below, above = self.relation("<="), self.relation("<")
+        texts = [f"{self.write(a)} {below} {self.index(x)} {above} {self.write(n)}" for a, x, n in ranges]
+        return self.word(word).join([*texts, *sorted(self.write(a) for a in rest)])
+
+    def word(self, word: str) -> str:
+        return f" {word} "
 
     # -- functions ----------------------------------------------------------------------------------------
 
@@ -556,8 +589,8 @@ class LatexWriter(Writer):
     def relation(self, sign: str) -> str:
         return {">=": r"\ge", "<=": r"\le", "!=": r"\ne", "==": "="}.get(sign, sign)
 
-    def connected(self, word: str, node: Basic) -> str:
-        return (r" \wedge " if word == "and" else r" \vee ").join(sorted(self.write(a) for a in node.args))
+    def word(self, word: str) -> str:
+        return r" \wedge " if word == "and" else r" \vee "
 
     def absolute(self, argument: Expr) -> str:
         return rf"\left|{self.write(argument)}\right|"
