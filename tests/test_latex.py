@@ -367,6 +367,7 @@ REFUSED = [
     (SOFTMAX, r"\bar z = 1", 1, r"\\bar z can be read as the gradient .* or as the mean of z"),
     (SOFTMAX, r"dz_{12} = 1", 1, "counted from 0 or as counted from 1"),
     (SOFTMAX, r"dz_{ik} = \mathbb{1}[k = 1]", 22, "counted from 0 or as counted from 1"),
+    (SOFTMAX, r"dz = z^.5", 8, r"a number stands in braces"),
     (SOFTMAX, r"dz = e^2", 6, r"the exponential function, .* or as a power of the exercise's e"),
     (SOFTMAX, r"dz = p(1-p)", 6, r"two matrices of shape \(N, K\) have no matrix product; entry by entry it is \\odot"),
     (SOFTMAX, r"dz = p \cdot y", 6, r"\\cdot between whole tensors can be read as a matrix product, A B or"),

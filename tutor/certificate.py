@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 
 from tutor.checking.check import check
-from tutor.checking.spoils import Observation, Variant, scattered, spoilt
+from tutor.checking.spoils import Observation, scattered, spoilt
 from tutor.errors import TutorError
 from tutor.exercise import Exercise, Quantity
-from tutor.numeric.autograd import differentiable, gradients_by_reference
+from tutor.numeric.autograd import differentiable, gradients_by_reference, scales, vanishes
 from tutor.numeric.compare import DOUBLE
-from tutor.numeric.evaluate import compile_program
-from tutor.numeric.programs import magnitude_plan
+from tutor.numeric.programs import backward_steps
 from tutor.numeric.sample import Instance, generator, sample, worked_instance
 from tutor.shown import Shown
 from tutor.symbolic.indices import quantities_in, size
@@ -39,10 +38,11 @@ FORMS = ("torch", "index", "LaTeX")
 
 @dataclass(frozen=True)
 class Planted:
-    """One mistake in one gradient, and by how much it changes the values: the largest change of any draw, relative to them."""
+    """One mistake in one gradient; `change` is the largest that it makes at any draw, relative to the values."""
 
     quantity: str
-    variant: Variant
+    id: str
+    message: str
     change: float
 
     @property
@@ -51,7 +51,7 @@ class Planted:
 
     @property
     def what(self) -> str:
-        return f'{self.variant.id} ("{self.variant.message}")'
+        return f'{self.id} ("{self.message}")'
 
 
 @dataclass
@@ -71,13 +71,13 @@ class Certificate(Shown):
     refusals: list[str] = field(default_factory=list)
 
     @property
-    def holds(self) -> bool:
+    def agrees(self) -> bool:
         return not self.refusals
 
     @property
     def by_mistake(self) -> Counter[str]:
         """Mistake id -> in how many ways it was planted and told apart."""
-        return Counter(planted.variant.id for planted in self.told)
+        return Counter(planted.id for planted in self.told)
 
     @property
     def least(self) -> float | None:
@@ -109,26 +109,34 @@ class _Trial:
 
     def __init__(self, instance: Instance):
         self.sizes = instance.sizes
+        self.steps = dict(backward_steps(instance.exercise))
         self.known = {**instance.values, **instance.after}
+        self.zeros = self._zeros(instance)
         source = generator("certificate", instance.exercise.id, instance.seed, instance.draw)
         self.others = {
             name: torch.randn(x.shape, generator=source, dtype=x.dtype) for name, x in instance.after.items()
         }
 
+    def _zeros(self, instance: Instance) -> set[str]:
+        """Gradients that vanish; with them those that nothing else reaches, which are only what rounding left."""
+        exercise, sums, known = instance.exercise, scales(instance.exercise, instance), dict(self.known)
+        found: set[str] = set()
+        for name in exercise.derive().gradients:
+            if exercise[name].kind in ("loss", "output"):
+                continue
+            made = self.steps[f"d{name}"].run(known, self.sizes)[f"d{name}"]
+            if vanishes(made, sums[f"d{name}"]):
+                found.add(name)
+                known[f"d{name}"] = torch.zeros_like(made)
+        return found
+
     def changes(self, exercise: Exercise, q: Quantity, instead: Mapping[str, Tensor] | None = None) -> list[float]:
         """How much every variant changes the values; infinite where the shape is another."""
         known = {**self.known, **(instead or {})}
         name = f"d{q.name}"
-        true = known[name] if instead is None else _recomputed(exercise, q).run(known, self.sizes)[name]
+        true = known[name] if instead is None else self.steps[name].run(known, self.sizes)[name]
         seen = Observation(true, known, self.sizes)
         return [_change(scattered(v, x, seen), true) for v, x in spoilt(exercise, q.name).values(known, self.sizes)]
-
-
-def _recomputed(exercise: Exercise, q: Quantity) -> Any:
-    gradient = exercise.derive().gradients[q.name]
-    return exercise.cached(
-        ("one gradient", q.name), lambda: compile_program([(f"d{q.name}", gradient.indices, gradient.expr)])
-    )
 
 
 def _change(value: Tensor | None, true: Tensor) -> float:
@@ -139,17 +147,22 @@ def _change(value: Tensor | None, true: Tensor) -> float:
 
 
 def _plant(made: Certificate, exercise: Exercise, q: Quantity, trials: Sequence[_Trial]) -> None:
-    if all(_vanishes(exercise, trial, q) for trial in trials):
+    if all(q.name in trial.zeros for trial in trials):
         made.zeros.append(q.name)
         return
     largest = [max(changes) for changes in zip(*(t.changes(exercise, q) for t in trials), strict=True)]
-    planted = [Planted(q.name, v, c) for v, c in zip(spoilt(exercise, q.name).variants, largest, strict=True)]
+    planted = [
+        Planted(q.name, v.id, v.message, change)
+        for v, change in zip(spoilt(exercise, q.name).variants, largest, strict=True)
+    ]
     made.told += [p for p in planted if p.shows]
     made.same += [p for p in planted if not p.shows]
     for p in planted:
-        if NEAR < p.change and not p.shows:
-            made.refusals.append(f"in d{q.name} the mistake {p.what} changes the values by {p.change:.1g} of their size "
-                                 "alone, which passes for rounding: change a constant of the exercise")  # fmt: skip
+        if p.change > NEAR and not p.shows:
+            made.refusals.append(
+                f"in d{q.name} the mistake {p.what} changes the values by {p.change:.1g} of their size alone, which "
+                "passes for rounding: change a constant of the exercise"
+            )
     hidden = [p for n, p in enumerate(planted) if not p.shows and _shows_with_others(exercise, q, n, trials)]
     if hidden:
         more = f" (and {len(hidden) - 1} more)" if len(hidden) > 1 else ""
@@ -157,12 +170,6 @@ def _plant(made: Certificate, exercise: Exercise, q: Quantity, trials: Sequence[
             f"in d{q.name} the mistake {hidden[0].what}{more} changes nothing, since {_ones(exercise, q, trials)} is 1 "
             "in every entry: end in an output, whose upstream gradient is random, or let the loss weigh its terms"
         )
-
-
-def _vanishes(exercise: Exercise, trial: _Trial, q: Quantity) -> bool:
-    gradient, name = trial.known[f"d{q.name}"], f"|d{q.name}|"
-    terms = magnitude_plan(exercise, f"d{q.name}").run(trial.known, trial.sizes)[name]
-    return not gradient.numel() or float(gradient.abs().max()) <= 1e-12 * float(terms.max())
 
 
 def _ones(exercise: Exercise, q: Quantity, trials: Sequence[_Trial]) -> str:

@@ -12,7 +12,9 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from typing import Any
 
 import click
@@ -239,35 +241,66 @@ def compare(first: str, second: str, seed: int) -> int:
 @app.command()
 @click.argument("exercises", metavar="[ID|FILE]...", nargs=-1)
 @click.option("--full/--no-full", default=True, help="Also at the real sizes of exercises that have them.")
+@click.option("--certificate", is_flag=True, help="Also plant every known mistake, and mark the true answer.")
 @click.option("--device", default="cpu", show_default=True, help="Where torch computes: cpu, cuda, ...")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--jobs", type=click.IntRange(1), help="Processes; as many as there are processors unless given.")
 @click.option("--json", "as_json", is_flag=True, help="As data, for programs: one line for each table.")
-def verify(exercises: tuple[str, ...], full: bool, device: str, seed: int, as_json: bool) -> int:
+def verify(
+    exercises: tuple[str, ...], full: bool, certificate: bool, device: str, seed: int, jobs: int | None, as_json: bool
+) -> int:
     """Our gradients against autograd and others.
 
     The others are native torch and central finite differences. Without arguments: all exercises, a line each. A family
     is verified at its default, and at every choice and bound of one parameter.
     """
-    from tutor.proving import addresses, proofs
+    from tutor.proving import Task, addresses, proofs
     from tutor.views import proofs as view
 
     todo = addresses(exercises)
+    task = Task(full=full, certificate=certificate, device=device, seed=seed)
     table = not (exercises or as_json)
     if table:
-        say(view.head(todo))
+        say(view.head(todo, certificate))
     done = []
-    for number, proof in enumerate(proofs(todo, full=full, device=device, seed=seed), 1):
-        done.append(proof)
-        note(f"[{number}/{len(todo)}] {proof.address}  {proof.seconds:.1f} s")
-        if proof.error is not None:
-            complain(f"{proof.address} is not verified: {proof.error}")
-        if as_json:
-            deliver(view.data(proof))
-        elif proof.error is None:
-            say(view.rows(proof, todo) if table else view.detail(proof) + "\n")
+    with _progress(len(todo)) as progress:
+        for proof in proofs(todo, task, jobs=jobs):
+            done.append(proof)
+            with progress(f"{proof.address}  {proof.seconds:.1f} s"):
+                if proof.error is not None:
+                    complain(f"{proof.address} is not verified: {proof.error}")
+                if as_json:
+                    deliver(view.data(proof))
+                elif proof.error is None:
+                    say(view.rows(proof, todo, certificate) if table else view.detail(proof) + "\n")
     if table:
         say(view.total(done))
     return max(_code_of(proof.error) if proof.error else RIGHT if proof.agrees else NOT_RIGHT for proof in done)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], AbstractContextManager[None]]]:
+    """On stderr a bar where it is a terminal, which makes way for what is printed; else a line for each step."""
+    bar = click.progressbar(length=total, file=sys.stderr, show_pos=True, item_show_func=lambda label: label)
+    numbers = count(1)
+
+    @contextmanager
+    def step(label: str) -> Iterator[None]:
+        if not sys.stderr.isatty():
+            note(f"[{next(numbers)}/{total}] {label}")
+            yield
+            return
+        sys.stderr.write("\r\033[2K")
+        sys.stderr.flush()
+        yield
+        bar.update(1, label)
+
+    if not sys.stderr.isatty():
+        yield step
+        return
+    with bar:
+        bar.render_progress()
+        yield step
 
 
 @app.command()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tutor.errors import ExerciseError
 
@@ -60,21 +61,19 @@ def read(folder: Path) -> Course:
     return Course(tuple(_tracks(path, document)))
 
 
-def _tracks(path: Path, document: dict) -> Iterator[Track]:
+def _tracks(path: Path, document: dict[str, Any]) -> Iterator[Track]:
     seen: set[str] = set()
-    for number, track in enumerate(_list(document.get("track", [])), 1):
-        title, ids = (track.get(key) for key in ("title", "exercises")) if isinstance(track, dict) else (None, None)
-        if not isinstance(title, str) or not all(isinstance(id, str) for id in _list(ids, [None])):
+    tracks = document.get("track", [])
+    for number, track in enumerate(tracks if isinstance(tracks, list) else [tracks], 1):
+        fields = track if isinstance(track, dict) else {}
+        title, ids = fields.get("title"), fields.get("exercises")
+        if not (isinstance(title, str) and isinstance(ids, list) and all(isinstance(id, str) for id in ids)):
             raise ExerciseError(f'{path}: track {number} needs title = "..." and exercises = ["...", ...]')
-        twice = next((id for n, id in enumerate(ids) if id in seen or id in ids[:n]), None)
-        if twice is not None:
-            raise ExerciseError(f'{path}: track {number} names "{twice}" a second time: each exercise stands once')
-        seen |= {*ids}
+        for id in ids:
+            if id in seen:
+                raise ExerciseError(f'{path}: track {number} names "{id}" a second time: each exercise stands once')
+            seen.add(id)
         yield Track(title, tuple(ids))
-
-
-def _list(value: object, otherwise: list | None = None) -> list:
-    return value if isinstance(value, list) else otherwise or []
 
 
 def begun(folder: Path) -> set[str]:

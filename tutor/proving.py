@@ -6,9 +6,14 @@ they are near enough to be cheap; the other parameters have their default.
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 from tutor.catalogue import Entry, Parameter, entries, find, is_path, load, normal_id, read_entry, split_address
@@ -18,15 +23,20 @@ if TYPE_CHECKING:
     from tutor.exercise import Exercise
 
 FARTHEST = 16  # an integer parameter beyond this is not tried: depth=2000
+FEW = 4  # fewer are proved sooner here than in processes that import torch first
 
 
 @dataclass(frozen=True)
 class Proof:
-    """One exercise's verification, small and (where it has real sizes) full; or the error that stood in its way."""
+    """One exercise's verification, small and (where it has real sizes) full; or the error that stood in its way.
+
+    Its certificate too, where one was asked for.
+    """
 
     address: str
     verification: Any = None
     full: Any = None
+    certificate: Any = None
     error: TutorError | None = None
     seconds: float = 0.0
 
@@ -36,7 +46,8 @@ class Proof:
 
     @property
     def agrees(self) -> bool:
-        return self.error is None and all(v.agrees for v in self.verifications)
+        found = [*self.verifications, *([self.certificate] if self.certificate is not None else [])]
+        return self.error is None and all(part.agrees for part in found)
 
 
 def members(entry: Entry) -> list[str]:
@@ -83,25 +94,64 @@ def _plain_path(name: str) -> Any:
     return Path(name).expanduser()
 
 
-def proofs(todo: Iterable[str], *, full: bool = True, seed: int = 0, device: str = "cpu") -> Iterator[Proof]:
-    """Verify one after another, at three seeds and at full size at one; an error stops that one, not the others."""
-    _check_device(device)
-    for address in todo:
+@dataclass(frozen=True)
+class Task:
+    """How an exercise is proved."""
+
+    full: bool = True
+    certificate: bool = False
+    seed: int = 0
+    device: str = "cpu"
+
+    def __call__(self, address: str) -> Proof:
+        """At three seeds, and at full size at one; an error is part of the result."""
         began = time.perf_counter()
         try:
-            proof = _proof(address, load(address), full, seed, device)
+            proof = self._proof(address, load(address))
         except TutorError as error:
             proof = Proof(address, error=error)
-        yield replace(proof, seconds=time.perf_counter() - began)
+        return replace(proof, seconds=time.perf_counter() - began)
+
+    def _proof(self, address: str, exercise: Exercise) -> Proof:
+        import tutor
+        from tutor.certificate import certify
+
+        seeds = (self.seed, self.seed + 1, self.seed + 2)
+        small = tutor.verify(exercise, seeds=seeds, device=self.device)
+        proof = Proof(address, small, certificate=certify(exercise) if self.certificate else None)
+        if not (self.full and exercise.full_sizes):
+            return proof
+        full = tutor.verify(exercise, seeds=seeds[:1], sizes=exercise.full_sizes, device=self.device)
+        return replace(proof, full=full)
 
 
-def _proof(address: str, exercise: Exercise, full: bool, seed: int, device: str) -> Proof:
-    import tutor
+def proofs(todo: Sequence[str], task: Task, *, jobs: int | None = None) -> Iterator[Proof]:
+    """Prove many, in their order, by as many processes as there are processors; an error stops that one alone."""
+    _check_device(task.device)
+    jobs = min(jobs or os.cpu_count() or 1, len(todo))
+    if jobs == 1 or (len(todo) < FEW) or task.device != "cpu":
+        yield from map(task, todo)
+        return
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _prepare)
+    try:
+        started = [pool.submit(task, address) for address in todo]
+        for address, result in zip(todo, started, strict=True):
+            try:
+                yield result.result()
+            except BrokenProcessPool:
+                yield Proof(
+                    address, error=TutorError("a process of ours died, perhaps for want of memory: try --jobs 1")
+                )
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
-    small = tutor.verify(exercise, seeds=(seed, seed + 1, seed + 2), device=device)
-    if not (full and exercise.full_sizes):
-        return Proof(address, small)
-    return Proof(address, small, tutor.verify(exercise, seeds=(seed,), sizes=exercise.full_sizes, device=device))
+
+def _prepare() -> None:
+    """A process of ours: an interrupt is the parent's to answer, and one thread is enough for small tensors."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
 
 
 def _check_device(device: str) -> None:

@@ -234,6 +234,9 @@ class Tokenizer:
         if not self.want and (scientific := _SCIENTIFIC.match(self.text, found.end(), stop)):
             self._error(found.start(), "a power of ten is written 10^{-5}")
             return scientific.end()
+        if text == ".":  # of x^.5 LaTeX raises the point alone
+            self._error(found.start(), "a number stands in braces: ^{.5}")
+            return found.end()
         last = self.tokens[-1] if self.tokens else None
         if last is not None and last.type == "WORD" and last.end_pos == found.start() and self.known(f"{last}{text}"):
             self.tokens.pop()  # W1 is the name W1

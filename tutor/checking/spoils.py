@@ -23,13 +23,14 @@ from torch import Tensor
 from tutor.checking.report import Mistake
 from tutor.exercise import Exercise, Quantity
 from tutor.numeric.evaluate import compile_program, number
-from tutor.symbolic.derive import Contribution, Term, contributions, paths
+from tutor.symbolic.derive import Contribution, Term, contributions, paths, pick_name
 from tutor.symbolic.indices import (
     bracket_condition,
     entry,
     free_indices,
     name_of,
     quantities_in,
+    rename_bound,
     size,
     substitute,
     total,
@@ -109,7 +110,8 @@ class Anatomy:
     def show(self, node: Basic) -> str:
         """As the learner would write it, without the serial numbers of bound indices."""
         renamed = {i: Idx(Symbol(i.name.split("~")[0], integer=True), size(i)) for i in free_indices(node)}
-        return plain_form(substitute(node, renamed), self.exercise)
+        node = substitute(node, renamed)
+        return plain_form(rename_bound(node, lambda i, taken: pick_name(self.exercise, i, taken)), self.exercise)
 
     def variant(self, id: str, says: str, expr: Expr, indices: Sequence[Idx] | None = None, **params: Any) -> Variant:
         return Variant(
@@ -417,13 +419,14 @@ def _wrong_power(a: Anatomy) -> Iterator[Variant]:
                 yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base), how=how)
 
 
-def _parts(node: Basic, kind: type) -> set[Basic]:
+def _parts(node: Basic, kind: type) -> set[Any]:
     """Parts of a kind that are values: not the limits of a sum, not subscripts, nothing made of bare indices."""
     if isinstance(node, (Idx, Indexed, KroneckerDelta)):
         return set()
-    within = node.args[:1] if isinstance(node, ExprWithLimits) else node.args
-    found = set().union(*(_parts(part, kind) for part in within))
-    return found | {node} if isinstance(node, kind) and not any(map(_has_bare_index, node.args)) else found
+    within: tuple[Any, ...] = node.args[:1] if isinstance(node, ExprWithLimits) else node.args
+    found: set[Any] = set().union(*(_parts(part, kind) for part in within))
+    own = isinstance(node, kind) and not any(map(_has_bare_index, within))
+    return found | {node} if own else found
 
 
 def _has_bare_index(node: Basic) -> bool:

@@ -425,31 +425,31 @@ class _Trial:
             self.sizes.append(instance.sizes)
         self.margins.append(instance.kink_margin)
         ours = {n: x * self.spoil.get(n[1:], 1.0) for n, x in instance.after.items()}
-        scales = _scales(self.exercise, instance)
-        self.zero -= {n for n in self.zero if not _vanishes(ours[f"d{n}"], scales[f"d{n}"])}
+        sums = scales(self.exercise, instance)
+        self.zero -= {n for n in self.zero if not vanishes(ours[f"d{n}"], sums[f"d{n}"])}
         for name, truth in gradients_by_autograd(self.exercise, instance).items():
-            self.rows[name].worsen("autograd", _error(ours[f"d{name}"], truth, scales[f"d{name}"]))
+            self.rows[name].worsen("autograd", _error(ours[f"d{name}"], truth, sums[f"d{name}"]))
         native = reference(self.exercise, instance)
         if native is not None:
             for name, truth in native.gradients.items():
-                self.rows[name].worsen("reference", _error(ours[f"d{name}"], truth, scales[f"d{name}"]))
-            self.values(instance, native, scales)
+                self.rows[name].worsen("reference", _error(ours[f"d{name}"], truth, sums[f"d{name}"]))
+            self.values(instance, native, sums)
         for name, slopes in differences(self.exercise, instance).items():
             self.varied += len(slopes.places)
             self.at_kinks += slopes.at_kinks
             self.not_finite += slopes.not_finite
-            error = _error_at(slopes, ours[f"d{name}"], scales[f"d{name}"])
+            error = _error_at(slopes, ours[f"d{name}"], sums[f"d{name}"])
             if error is not None:
                 self.rows[name].worsen("differences", error)
         self.entries += sum(instance.values[q.name].numel() for q in differentiable(self.exercise))
 
-    def values(self, instance: Instance, native: Reference, scales: Mapping[str, float]) -> None:
+    def values(self, instance: Instance, native: Reference, sums: Mapping[str, float]) -> None:
         """Whatever the reference names is compared; a value after the backward pass gets a row."""
         for q in self.exercise:
             if q.name not in native.values:
                 continue
             ours, theirs = instance[q.name], native.values[q.name]
-            error = _error(ours, theirs, scales[q.name])
+            error = _error(ours, theirs, sums[q.name])
             if q.kind == "value":
                 self.rows.setdefault(q.name, Row(q.name, q.shape)).worsen("reference", error)
             if not error <= EXACT:
@@ -498,7 +498,7 @@ def _dispute(name: str, ours: Tensor, theirs: Tensor) -> str:
     return f"{entry} is {b:.9g} in the reference, but {a:.9g} by the exercise's formulas: one of them is wrong"
 
 
-def _scales(exercise: Exercise, instance: Instance) -> dict[str, float]:
+def scales(exercise: Exercise, instance: Instance) -> dict[str, float]:
     """Name -> the largest sum of the absolute values of the terms of one entry.
 
     Where terms cancel, those they came from are looked at as well, three steps back: what rounding leaves of them
@@ -516,7 +516,7 @@ def _scales(exercise: Exercise, instance: Instance) -> dict[str, float]:
     return {name: max(scale, NOISE / EXACT * found[name]) for name, scale in own.items()}
 
 
-def _vanishes(gradient: Tensor, scale: float) -> bool:
+def vanishes(gradient: Tensor, scale: float) -> bool:
     return not gradient.numel() or float(gradient.abs().max()) <= 1e-12 * scale
 
 

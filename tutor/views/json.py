@@ -120,3 +120,11 @@ def verification(v: Any) -> str:
     ]
     head = {"schema": "tutor.verification/1", "exercise": v.exercise, "agrees": v.agrees}
     return dumps({**head, "rows": rows, "notes": list(v.notes)})
+
+
+def certificate(c: Any) -> str:
+    return dumps({
+        "schema": "tutor.certificate/1", "exercise": c.exercise, "agrees": c.agrees, "mistakes": dict(c.by_mistake),
+        "least_change": c.least, "without_effect": len(c.same), "points": c.points, "scores": c.scores,
+        "empty_score": c.empty, "zeros": list(c.zeros), "breaks": list(c.breaks), "refusals": list(c.refusals),
+    })  # fmt: skip

@@ -11,31 +11,50 @@ from tutor.views import json as as_json
 from tutor.views import text
 
 if TYPE_CHECKING:
+    from tutor.certificate import Certificate
     from tutor.proving import Proof
 
 JUDGES = ("autograd", "reference", "differences")
 FULL = " (full size)"
+CERTIFICATE = ("mistakes", "least change", "answers", "empty")
 
 
-def head(todo: Sequence[str]) -> str:
+def head(todo: Sequence[str], certificate: bool = False) -> str:
     """The table's first line, wide enough for all that is to come."""
-    return _cells("exercise", ("rows", "autograd", "native torch", "differences", ""), _width(todo))
+    more = CERTIFICATE if certificate else ()
+    return _cells("exercise", ("rows", "autograd", "native torch", "differences", *more, ""), _width(todo))
 
 
 def _width(todo: Sequence[str]) -> int:
     return max(map(len, todo), default=0) + len(FULL)
 
 
-def rows(proof: Proof, todo: Sequence[str]) -> str:
-    """One line for each verification of a proof; below it the whole table if it disagrees."""
-    lines = []
+def rows(proof: Proof, todo: Sequence[str], certificate: bool = False) -> str:
+    """One line for each verification of a proof; below it the whole table if it disagrees.
+
+    A certificate's figures stand in the first: mistakes told apart, the smallest change one of them makes, points of
+    the true answer, printed in three forms, and of an empty sheet.
+    """
+    lines: list[str] = []
+    c = proof.certificate
     for v, name in zip(proof.verifications, (proof.address, proof.address + FULL), strict=False):
         errors = [_shown(getattr(row, judge) for row in v.rows) for judge in JUDGES]
-        cells = (str(len(v.rows)), *errors, "ok" if v.agrees else "DISAGREES")
-        lines.append(_cells(name, cells, _width(todo)))
+        more = _certificate(c) if c is not None and not lines else ("",) * len(CERTIFICATE) if certificate else ()
+        refused = c is not None and not lines and not c.agrees
+        verdict = "DISAGREES" if not v.agrees else "REFUSED" if refused else "ok"
+        lines.append(_cells(name, (str(len(v.rows)), *errors, *more, verdict), _width(todo)))
         if not v.agrees:
             lines += [f"    {line}" for line in text.verification(v).splitlines()]
+        if refused:
+            lines += [f"    {reason}" for reason in c.refusals]
     return "\n".join(lines)
+
+
+def _certificate(c: Certificate) -> tuple[str, ...]:
+    """`149  3.5e-01  2/2  0`: in three forms the true answer earns the same, or each its own"""
+    least = "-" if c.least is None else f"{c.least:.1e}"
+    earned = dict.fromkeys(f"{score:g}/{c.points:g}" for score in c.scores.values())
+    return str(len(c.told)), least, " ".join(earned), f"{c.empty:g}"
 
 
 def total(done: Sequence[Proof]) -> str:
@@ -43,12 +62,16 @@ def total(done: Sequence[Proof]) -> str:
     not_so = [proof.address for proof in done if not proof.agrees]
     if not_so:
         return f"{len(not_so)} of {len(done)} do not agree: {', '.join(not_so)}"
-    return f"all {len(done)} agree: rows are gradients and values, figures the largest relative error of any"
+    agreed = f"all {len(done)} agree: rows are gradients and values, figures the largest relative error of any"
+    if all(proof.certificate is None for proof in done):
+        return agreed
+    told = sum(len(proof.certificate.told) for proof in done)
+    return f"{agreed}\n{told} planted mistakes told apart; answers: points of the true answer as torch, index, LaTeX"
 
 
 def _cells(name: str, cells: Iterable[str], wide: int) -> str:
-    rows, *errors, verdict = cells
-    return f"{name.ljust(wide)}  {rows:>4}  {'  '.join(f'{e:>12}' for e in errors)}  {verdict}".rstrip()
+    rows, *others, verdict = cells
+    return f"{name.ljust(wide)}  {rows:>4}  {'  '.join(f'{e:>12}' for e in others)}  {verdict}".rstrip()
 
 
 def _shown(errors: Iterable[float | None]) -> str:
@@ -65,6 +88,8 @@ def detail(proof: Proof) -> str:
     if proof.full is not None:
         at = "; ".join(", ".join(f"{n}={extent}" for n, extent in sizes.items()) for sizes in proof.full.sizes)
         blocks.append(f"at full size, {at}:\n{text.verification(proof.full)}")
+    if proof.certificate is not None:
+        blocks.append(text.certificate(proof.certificate))
     return "\n\n".join(blocks)
 
 
@@ -74,4 +99,6 @@ def data(proof: Proof) -> str:
         document: dict[str, Any] = {"schema": "tutor.verification/1", "exercise": proof.address, "agrees": False}
         return json.dumps({**document, "error": str(proof.error)})
     found = [json.loads(as_json.verification(v)) | {"sizes": v.sizes} for v in proof.verifications]
+    if proof.certificate is not None:
+        found.append(json.loads(as_json.certificate(proof.certificate)))
     return "\n".join(json.dumps(document) for document in found)

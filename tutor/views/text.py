@@ -167,6 +167,24 @@ def verification(v: Any) -> str:
     return "\n".join(lines)
 
 
+def certificate(c: Any) -> str:
+    """What was planted and told apart, what the true answer earned, and what stands against the exercise."""
+    least = "" if c.least is None else f", the least of them by {c.least:.1g} of the values"
+    kinds = ", ".join(f"{id} {count}" for id, count in c.by_mistake.most_common())
+    earned = ", ".join(f"{form} {score:g}" for form, score in c.scores.items()) or "none"
+    rows = [
+        ("mistakes", f"{len(c.told)} planted, each changes the values{least}"),
+        ("", kinds),
+        ("no change", f"{len(c.same)} more change nothing here, and are right"),
+        ("true answer", f"{earned} of {c.points:g} points"),
+        ("empty sheet", f"{c.empty:g} points"),
+        ("exact zeros", ", ".join(f"d{name}" for name in c.zeros)),
+        *(("breaks", where) for where in c.breaks),
+        *(("REFUSED", reason) for reason in c.refusals),
+    ]
+    return "\n".join([f"{c.exercise}   certificate", *(f"  {row}" for row in _aligned([r for r in rows if r[1]]))])
+
+
 def report(r: Any) -> str:
     from tutor.views.report import report as view
 
