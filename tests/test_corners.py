@@ -511,7 +511,7 @@ def test_a_sheet_on_stdout(tmp_path, monkeypatch, capsys):
 
 
 def test_a_truth_that_lost_its_digits_two_steps_back_is_not_held_against_a_line():
-    """`1 - o**2` has none left where o is near 1, `1/cosh(n)**2` has them all; the product that reads it adds nothing."""
+    """`1 - o**2` has none left where o is near 1, `1/cosh(n)**2` has them all; a product that reads it adds nothing."""
     report = tutor.check(tutor.load("tanh-neuron"), "dn = 1/cosh(n)**2\ndw1 = dn*x1\ndx2 = w2/cosh(n)**2")
     assert [line.verdict for line in report.lines] == ["correct"] * 3
     assert tutor.check(tutor.load("tanh-neuron"), "dw1 = x1/cosh(n)").verdict == "wrong"

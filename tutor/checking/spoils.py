@@ -274,6 +274,18 @@ def _alike(a: Anatomy, node: Basic) -> Iterator[Expr]:
                 yield entry(a.exercise.gradient_quantity(other).symbol, indices)
 
 
+def _own_factor(a: Anatomy) -> Iterator[Variant]:
+    """In v = q*w, q left instead of w."""
+    own = a.q.entry
+    for n, term in enumerate(a.terms):
+        for other in Mul.make_args(Mul(*term.factors)):
+            named = name_of(other) in a.exercise.quantities and name_of(other) != a.q.name
+            if named and free_indices(other) == free_indices(own) and not set(term.over) & free_indices(other):
+                says = "of a product, the derivative by one factor is the other one: here {other}, not {q} itself"
+                spoilt = Mul(own, *term.factors) / other
+                yield a.variant("product-rule", says, a.but(n, _with(term, spoilt)), other=a.show(other))
+
+
 def _missing_gradient(a: Anatomy) -> Iterator[Variant]:
     """A forward value where its gradient belongs."""
     for n, term in enumerate(a.terms):
@@ -557,7 +569,7 @@ def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
 
 SPOILS: tuple[Callable[[Anatomy], Iterator[Variant]], ...] = (
     _transposed, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _missing_path, _wrong_point,
-    _wrong_mask,
+    _wrong_mask, _own_factor,
     _missing_gradient, _extra_gradient, _diagonal_only, _coupled_steps, _missing_local, _missing_upstream,
     _inner_sign, _wrong_power, _product_rule, _extra_factor, _missing_scatter,
 )  # fmt: skip

@@ -1,0 +1,5 @@
+# exercise: add-mul-gate
+dq = q
+dz = z
+dx = dq
+dy = dq

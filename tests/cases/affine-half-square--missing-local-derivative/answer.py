@@ -1,0 +1,4 @@
+# exercise: affine-half-square
+dr = r
+dw = dr
+db = dr

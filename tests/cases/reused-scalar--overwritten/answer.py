@@ -1,0 +1,2 @@
+# exercise: reused-scalar
+da = cos(a)

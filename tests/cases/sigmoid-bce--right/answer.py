@@ -1,0 +1,3 @@
+# exercise: sigmoid-bce
+dp = (p - t)/(p*(1 - p))
+dz = p - t

@@ -1,0 +1,4 @@
+# exercise: squared-error
+dr = r
+dp = dr
+dw = dp*x
