@@ -447,6 +447,8 @@ def test_derivation_is_linear_in_depth():
         ("word2vec-softmax", "z", "p[w] - δ(o, w)"),
         ("word2vec-softmax", "v", "Σw U[w,d]·p[w] - U[o,d]"),
         ("tied-embedding-lm", "z", "(p[n,w] - δ(w, y[n])) / N"),
+        ("contrastive", "S", "(p[i,j] + q[i,j] - 2·δ(i, j)) / (2·N)"),
+        ("logdet-solve", "b", "Σj b[j]·inv(A)[j,i] + x[i]"),
         (
             "tied-embedding-lm",
             "E",
@@ -476,6 +478,26 @@ def test_a_closed_form_is_built_on_those_that_are_asked_as_well():
     closed = tutor.load("tied-embedding-lm").derive().gradient("E").closed_form
     rules = [m.id for s in closed.steps for m in s.messages]
     assert rules.count("insert-closed") == 2 and "insert" not in rules
+
+
+def test_matrix_products_stay_apart_in_closed_forms():
+    import tutor
+    from tutor.symbolic.torch_form import torch_form
+
+    for address, name, wanted in [
+        ("gru-cell", "x", "@ Wn.T"),
+        ("tied-embedding-lm", "E", "(p - F.one_hot(y, V)).T @ h"),
+        ("rnn:steps=2", "Wh", "h0.T @ (((dy2 * (1 - h2**2)) @ Wh.T + dy1) * (1 - h1**2))"),
+    ]:
+        ex = tutor.load(address)
+        gradient = ex.derive().gradient(name)
+        assert wanted in torch_form(gradient.closed, gradient.indices, ex)
+
+
+def test_the_diagonal_of_a_matrix_in_torch():
+    import tutor
+
+    assert tutor.load("contrastive").derive().gradient("p").torch == "-torch.eye(N) / (2 * N * p.diagonal()[:, None])"
 
 
 def test_a_scatter_of_scalars_is_made_in_their_dtype():

@@ -325,10 +325,6 @@ class Chain:
         _, below, above, primes = m.scripts(part)
         if below is not None:
             raise m.refuse(below, f"{name} has no subscript here: of logarithms there is the natural one, \\log")
-        if name == "det":
-            raise m.refuse(
-                part, "\\det is not part of an answer in LaTeX: write torch.linalg.det(A) in torch's spelling"
-            )
         if _constant_of(above, m) == -1:
             raise m.two_ways(part, f"{name}^{{-1}}", ("its inverse function", f"one over {name}"), "write it out")
         self.position += 1
@@ -355,6 +351,10 @@ class Chain:
         m = self.m
         if primes:
             return self._slope(part, name, argument, primes)
+        if name == "det":
+            if argument.shape is None or len(argument.shape) != 2:
+                raise m.refuse(part, "\\det takes a whole matrix by its name: \\det A")
+            return Value(m.call(part, name, argument.node), ())
         if name in WHOLE:
             if argument.shape == ():
                 raise m.refuse(part, f"{name} takes a whole vector or matrix: \\operatorname{{{name}}}(z)_{{ik}}")

@@ -26,11 +26,13 @@ from tutor.symbolic.indices import (
     IndexSymbol,
     bound_indices,
     entry,
+    free_indices,
     insert,
     name_of,
     quantities_in,
     rename_bound,
     size,
+    substitute,
     total,
     transform,
 )
@@ -142,9 +144,16 @@ class _Recipe:
     def _fold_definitions(self) -> None:
         for v in reversed(self.exercise.forward):
             if v.kind in ("step", "output") and not _is_name(v.expr):
-                after = self._settle(fold(self.expr, v.expr, v.entry, v.indices))
+                after = self._folded(v)
                 if self._cost(after) < self._cost(self.expr):
                     self._follow("named", after, message("named", names=[v.name]))
+
+    def _folded(self, v: Quantity) -> Expr:
+        """Every place: `e[j,j]*e[i,j]/c[j]**2` holds `q = e/c` twice."""
+        after, before = self.expr, None
+        while after != before:
+            before, after = after, self._settle(fold(after, v.expr, v.entry, v.indices))
+        return after
 
     def _cancel(self) -> None:
         """`e = p*s` from `p = e/s`, where fewer names remain."""
@@ -197,17 +206,21 @@ class _Recipe:
 
 
 def _met(node: Basic, met: list[Message]) -> Expr | None:
-    """A product in which a gathered entry is written by the index that a delta ties to it."""
+    """A product in which an entry is written by the index that a delta ties to it."""
     if not isinstance(node, Mul):
         return None
     for delta in (f for f in node.args if isinstance(f, KroneckerDelta)):
         index, place = sorted(delta.args, key=lambda a: not isinstance(a, Idx))
-        if not isinstance(index, Idx) or not isinstance(place, (Indexed, IndexSymbol)):
-            continue
         others = Mul(*(f for f in node.args if f is not delta))
-        if place in others.atoms(Indexed, IndexSymbol) and not others.has(ExprWithLimits):
+        if isinstance(place, Idx):
+            written = substitute(others, {place: index})
+        elif isinstance(index, Idx) and isinstance(place, (Indexed, IndexSymbol)) and not others.has(ExprWithLimits):
+            written = others.xreplace({place: index})
+        else:
+            continue
+        if leaves(written) < leaves(others):
             met.append(message("meet", left=index, right=place))
-            return delta * others.xreplace({place: index})
+            return delta * written
     return None
 
 
@@ -368,12 +381,22 @@ def _joined(node: Add, known: frozenset[Expr]) -> Expr:
         groups.setdefault((outside, sums[0].args[1:]), []).append((coefficient, sums[0]))
     for (outside, _), members in groups.items():
         body = _common(Add(*(c * s.args[0] for c, s in members)), known)
-        products = any(isinstance(s.args[0], Mul) for _, s in members)
-        if len(members) == 1 or (isinstance(body, Add) and products):  # two matrix products stay two
+        if len(members) == 1 or not _elementwise(body, [s.args[0] for _, s in members]):
             rest += [Mul(c, outside, s) for c, s in members]
         else:
             rest.append(outside * total(body, bound_indices(members[0][1])))
     return Add(*rest)
+
+
+def _elementwise(joined: Expr, bodies: list[Expr]) -> bool:
+    """Whether a joined body is no sum of matrix products: these stay two. `x*(p - y)` is not, `x*a + h*b` is."""
+    if isinstance(joined, Add):
+        return not any(isinstance(body, Mul) for body in bodies)
+    for rest in (f for f in Mul.make_args(joined) if isinstance(f, Add)):
+        factors = {f for term in rest.args for f in Mul.make_args(term)}
+        if not any(free_indices(f) == free_indices(rest) for f in factors):
+            return False
+    return True
 
 
 def _common(node: Expr, known: frozenset[Expr]) -> Expr:

@@ -313,7 +313,7 @@ OPERATIONS: dict[str, OperationRow] = {
                      _winner(ArgMinOver), lambda m: _gap(m, -1)),
         OperationRow("Product", Product, "x.prod(dim)", "each factor is multiplied by all the others",
                      _leave_one_out),
-        OperationRow("Inverse", Inverse, "torch.linalg.inv(A)", "inverse: minus V on the left, V on the right",
+        OperationRow("Inverse", Inverse, "torch.linalg.inv(A)", "inverse: minus the inverse on both sides",
                      lambda a, out, at: (
                          -MatrixEntry(Inverse(a), out[0], at[0]) * MatrixEntry(Inverse(a), at[1], out[1])
                      )),
