@@ -17,6 +17,7 @@ from typing import Any
 from sympy import (
     Add,
     Basic,
+    Eq,
     Expr,
     Idx,
     Indexed,
@@ -40,7 +41,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Fact, Quantity
 from tutor.shown import Shown
-from tutor.symbolic.functions import extremum_slope, function_row
+from tutor.symbolic.functions import clamp, clamp_slope, extremum_slope, function_row
 from tutor.symbolic.indices import (
     IndexSymbol,
     bracket,
@@ -77,6 +78,7 @@ RULES: dict[str, str] = {
     "product": "product rule",
     "quotient": "quotient",
     "power": "power rule with exponent {exponent}",
+    "cancelled": "{numbers} cancel",
     "exponential": "exponential with base {base}",
     "sum-over": "a sum is differentiated term by term",
     "identity": "the derivative of {quantity} itself is 1",
@@ -85,8 +87,11 @@ RULES: dict[str, str] = {
     "gather": "only the entry that the index picks is used",
     "piecewise": "each branch on its own side",
     "extremum": "only the winner is passed through",
+    "extremum-shared": "only the winner is passed through; at a tie torch gives each of the two one half",
+    "clamp": "clamp: 1 within the bounds, in torch also on them, else 0",
     "contract": "only entries with equal indices contribute",
     "range": "outside of the range there is no term",
+    "solved": "{slot} is {target} for {pairs}, where that is in range",
     "outside": "{factors} {verb} not depend on {over}",
     "sign-outside": "constants leave the sum",
     "multiply": "multiplied together",
@@ -119,6 +124,19 @@ def message(rule: str, **params: Any) -> Message:
 def unique(messages: Iterable[Message]) -> tuple[Message, ...]:
     """Each sentence once, in order."""
     return tuple({(m.id, str(m.params)): m for m in messages}.values())
+
+
+def alike(messages: Sequence[Message]) -> list[Message]:
+    """`x enters a linearly` and `x enters b linearly` as one sentence about both."""
+    groups: dict[Any, list[Message]] = {}
+    for m in messages:
+        groups.setdefault((m.id, str(m.params.get("quantity"))) if m.id == "linear" else id(m), []).append(m)
+    return [
+        replace(group[0], params={**group[0].params, "consumer": [m.params["consumer"] for m in group]})
+        if len(group) > 1
+        else group[0]
+        for group in groups.values()
+    ]
 
 
 class Partial(Expr):
@@ -168,37 +186,53 @@ class Path:
     def product(self) -> Expr:
         return Mul(*self.factors)
 
+    def says(self, id: str) -> bool:
+        return any(m.id == id for m in self.messages)
 
-def paths(node: Basic, q: str) -> list[Path]:
-    """All occurrences of q in `node`, each with its local derivative as a list of factors."""
+    @property
+    def cancelled(self) -> tuple[Message, ...]:
+        """Exponents of power rules whose product with the other constants is 1: the 2 of r**2/2 is not seen."""
+        exponents = [m.params["exponent"] for m in self.messages if m.id == "power"]
+        numbers = [e for e in exponents if e.is_number and e not in (S.One, S.NegativeOne)]
+        if not numbers or abs(self.product.as_content_primitive()[0]) != 1:
+            return ()
+        other = 1 / Mul(*numbers)
+        return (message("cancelled", numbers=[*numbers, *([other] if other != 1 else [])]),)
+
+
+def paths(node: Basic, q: str, strict: bool = False) -> list[Path]:
+    """All occurrences of q in `node`, each with its local derivative as a list of factors.
+
+    `strict`: a tie of two is shared, as torch does it.
+    """
     if q not in quantities_in(node):
         return []
     if name_of(node) == q:
         return [Path(tuple(node.indices) if isinstance(node, Indexed) else ())]
     for kind, rule in _STRUCTURE.items():
         if isinstance(node, kind):
-            return rule(node, q)
+            return rule(node, q, strict)
     operation = operation_row(node)
     if operation is not None:
-        return _operation_paths(node, q, operation)
+        return _operation_paths(node, q, operation, strict)
     row = function_row(node)
     argument = node.args[0]
     slope = row.slope(argument, node)
-    return [path.through(slope, Message(row.name, row.says)) for path in paths(argument, q)]
+    return [path.through(slope, Message(row.name, row.says)) for path in paths(argument, q, strict)]
 
 
-def _no_paths(node: Basic, q: str) -> list[Path]:
+def _no_paths(node: Basic, q: str, strict: bool) -> list[Path]:
     """Index expressions are integers: nothing flows through them."""
     return []
 
 
-def _add_paths(node: Add, q: str) -> list[Path]:
+def _add_paths(node: Add, q: str, strict: bool) -> list[Path]:
     using = [term for term in node.args if q in quantities_in(term)]
     says = () if len(node.args) == 1 else (message("sum"),)
-    return [path.through(S.One, *says) for term in using for path in paths(term, q)]
+    return [path.through(S.One, *says) for term in using for path in paths(term, q, strict)]
 
 
-def _mul_paths(node: Mul, q: str) -> list[Path]:
+def _mul_paths(node: Mul, q: str, strict: bool) -> list[Path]:
     found = []
     using = [factor for factor in node.args if q in quantities_in(factor)]
     for factor in using:
@@ -206,30 +240,31 @@ def _mul_paths(node: Mul, q: str) -> list[Path]:
         rule = "product" if len(using) > 1 else "constant-factor"
         if isinstance(factor, Pow) and factor.exp.could_extract_minus_sign():
             rule = "quotient"
-        found += [path.through(others, message(rule)) for path in paths(factor, q)]
+        found += [path.through(others, message(rule)) for path in paths(factor, q, strict)]
     return found
 
 
-def _pow_paths(node: Pow, q: str) -> list[Path]:
+def _pow_paths(node: Pow, q: str, strict: bool) -> list[Path]:
     base, exponent = node.args
     found = []
     if q in quantities_in(base):
         says = message("power", exponent=exponent)
-        found += [path.through(exponent * base ** (exponent - 1), says) for path in paths(base, q)]
+        found += [path.through(exponent * base ** (exponent - 1), says) for path in paths(base, q, strict)]
     if q in quantities_in(exponent):
         says = message("exponential", base=base)
-        found += [path.through(node * log(base), says) for path in paths(exponent, q)]
+        found += [path.through(node * log(base), says) for path in paths(exponent, q, strict)]
     return found
 
 
-def _sum_paths(node: Sum, q: str) -> list[Path]:
+def _sum_paths(node: Sum, q: str, strict: bool) -> list[Path]:
     body, bound = freshen(node)
-    return [replace(path, entered=(*bound, *path.entered)) for path in paths(body, q)]
+    says = message("sum-over")
+    return [replace(path.through(S.One, says), entered=(*bound, *path.entered)) for path in paths(body, q, strict)]
 
 
-def _piecewise_paths(node: Piecewise, q: str) -> list[Path]:
+def _piecewise_paths(node: Piecewise, q: str, strict: bool) -> list[Path]:
     """Branches that reach the same entry make one factor, again piecewise."""
-    branches = [(paths(value, q), condition) for value, condition in node.args]
+    branches = [(paths(value, q, strict), condition) for value, condition in node.args]
     plain: dict[tuple[Expr, ...], list[Expr]] = {}
     found = []
     says: list[Message] = []
@@ -252,21 +287,26 @@ def _branch(node: Piecewise, values: Mapping[int, Expr]) -> Expr:
     return Piecewise(*pairs, evaluate=False) if len(pairs) > 1 else pairs[0][0]
 
 
-def _extremum_paths(node: Expr, q: str) -> list[Path]:
+def _extremum_paths(node: Expr, q: str, strict: bool) -> list[Path]:
     found = []
     for argument in node.args:
         others = node.func(*(other for other in node.args if other is not argument))
-        slope = extremum_slope(argument, others, isinstance(node, Max))
-        found += [path.through(slope, message("extremum")) for path in paths(argument, q)]
+        slope = extremum_slope(argument, others, isinstance(node, Max), strict)
+        says = message("extremum-shared" if strict else "extremum")
+        found += [path.through(slope, says) for path in paths(argument, q, strict)]
     return found
 
 
-def _operation_paths(node: Expr, q: str, row: Any) -> list[Path]:
+def _clamp_paths(node: clamp, q: str, strict: bool) -> list[Path]:
+    return [path.through(clamp_slope(*node.args), message("clamp")) for path in paths(node.args[0], q, strict)]
+
+
+def _operation_paths(node: Expr, q: str, row: Any, strict: bool) -> list[Path]:
     says = Message(row.name, row.says)
     if isinstance(node, ExprWithLimits):
         body, bound = freshen(node)
         factor = row.local(node, bound)
-        return [replace(p.through(factor, says), entered=(*bound, *p.entered)) for p in paths(body, q)]
+        return [replace(p.through(factor, says), entered=(*bound, *p.entered)) for p in paths(body, q, strict)]
     matrix = node.args[0].args[0] if isinstance(node, MatrixEntry) else node.args[0]
     out = node.args[1:] if isinstance(node, MatrixEntry) else ()
     axis = Idx(Symbol("a", integer=True), matrix.shape[0])
@@ -287,6 +327,7 @@ _STRUCTURE = {
     Piecewise: _piecewise_paths,
     Max: _extremum_paths,
     Min: _extremum_paths,
+    clamp: _clamp_paths,
 }
 
 
@@ -577,7 +618,7 @@ def _phases(exercise: Exercise, q: Quantity, target: Expr, parts: Sequence[Contr
     follow("chain", Add(*(p.chain for p in parts)), [_chain_message(q, parts)], consumer=only)
     local = Add(*(p.applied for p in parts))
     details = tuple(p.local_step for p in parts)
-    follow("local", local, [m for p in parts for m in p.messages], consumer=only, steps=details)
+    follow("local", local, alike([m for p in parts for m in p.messages]), consumer=only, steps=details)
     contracted = Add(*(p.contracted for p in parts))
     follow("contract", contracted, [m for p in parts for m in p.contraction_messages])
     folded, names = contracted, []
@@ -637,8 +678,9 @@ class Contribution:
         self.apart = {i: fresh(i) for i in v.indices}
         self.scope = list(self.apart.values())
         self.body = substitute(v.expr, self.apart)
-        self.paths = [p for p in merged(paths(self.body, q.name)) if p.product != 0]
-        self.meetings = [meet(p.slots, q.indices, [*self.scope, *p.entered]) for p in self.paths]
+        self.paths = [p for p in merged(paths(self.body, q.name, exercise.strict_kinks)) if p.product != 0]
+        # what v sums over first, as its local derivative has it: dx[i] = Sum(dy[o]*w[i - o], o)
+        self.meetings = [meet(p.slots, q.indices, [*p.entered, *self.scope]) for p in self.paths]
 
     @cached_property
     def aligned(self) -> dict[Idx, Expr]:
@@ -738,12 +780,33 @@ class Contribution:
             and not any(isinstance(slot, (Indexed, IndexSymbol)) for slot in self.paths[0].slots)
         ):
             return (message("identity", quantity=self.q.name),)
-        says = unique(m for path in self.paths for m in path.messages if m.id not in _SILENT)
+        says = unique(m for path in self.paths for m in (*path.messages, *path.cancelled) if m.id not in _SILENT)
+        if self._solved:
+            return (*(says or (message("linear", consumer=self.v.name, quantity=self.q.name),)), *self._solved)
         if any(isinstance(slot, (Indexed, IndexSymbol)) for path in self.paths for slot in path.slots):
             return (*says, message("gather"))
-        if says and all(path.entered and not term.over for path, term in zip(self.paths, self.terms, strict=True)):
-            return (*says, message("one-term", quantity=self.q.entry))
+        if all(path.says("sum-over") and not term.over for path, term in zip(self.paths, self.terms, strict=True)):
+            says = (*says, message("one-term", quantity=self.q.entry)) if says else says
         return says or (message("linear", consumer=self.v.name, quantity=self.q.name),)
+
+    @cached_property
+    def _solved(self) -> tuple[Message, ...]:
+        """`x[o + k]` is `x[i]` for `k = i - o`: what v sums over, found from the entry of q."""
+        says = []
+        for path in self.paths:
+            slots = [substitute(slot, self._places) for slot in path.slots]
+            inner = meet(slots, self.q.indices, path.entered)
+            if not inner.masks:
+                continue
+            shown: dict[Idx, Idx] = {}
+            for index in path.entered:
+                used = (*self.q.indices, *self._places.values(), *shown.values())
+                taken = frozenset(i for i in used if isinstance(i, Idx))
+                shown[index] = pick_name(self.exercise, index, taken)
+            pairs = [Eq(shown[i], substitute(value, shown), evaluate=False) for i, value in inner.solved.items()]
+            slot = entry(self.q.symbol, [substitute(s, shown) for s in slots])
+            says.append(message("solved", slot=slot, target=self.q.entry, pairs=pairs))
+        return unique(says)
 
     @cached_property
     def contraction_messages(self) -> tuple[Message, ...]:
