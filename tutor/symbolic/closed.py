@@ -202,7 +202,34 @@ class _Recipe:
                 continue
             after = self._settle(fold(self.expr, other.expr, other.entry, other.indices))
             if _count(after, other.symbol_name) > 1:
-                self._follow("named", after, message("named", names=[other.symbol_name]))
+                self._share(other, after)
+
+    def _share(self, other: Gradient, named: Expr) -> None:
+        """By its name, unless it can be taken out to one place: `dcn + dhn*o*(1 - t**2)`."""
+        once = self._settle(_collected(named, other.symbol_name))
+        if _count(once, other.symbol_name) > 1:
+            self._follow("named", named, message("named", names=[other.symbol_name]))
+        else:
+            written = self._settle(insert(once, other.symbol_name, other.indices, other.expr))
+            self._follow("factor", written, message("factor"))
+
+
+
+def _collected(expr: Expr, name: str) -> Expr:
+    """`c + dt - dt*t**2` as `c + dt*(1 - t**2)`."""
+
+    def visit(node: Basic) -> Basic | None:
+        if not isinstance(node, Add):
+            return None
+        groups: dict[Expr, list[Expr]] = {}
+        for term in node.args:
+            shared = next((f for f in Mul.make_args(term) if name_of(f) == name), None)
+            if shared is not None:
+                groups.setdefault(shared, []).append(term / shared)
+        rest = [t for t in node.args if not any(name_of(f) == name for f in Mul.make_args(t))]
+        return Add(*rest, *(shared * Add(*terms) for shared, terms in groups.items()))
+
+    return transform(expr, visit)
 
 
 def _met(node: Basic, met: list[Message]) -> Expr | None:

@@ -73,9 +73,9 @@ def headline(exercise: Exercise) -> str:
     ends = exercise.ends
     if ends[0].kind == "loss":
         return f"the gradient of {ends[0].name}, from the loss back to the inputs"
-    names = " and ".join(q.name for q in ends)
-    given = " and ".join(f"d{q.name}" for q in ends)
-    return f"the gradients of a layer with output {names}, given the upstream gradient {given}"
+    several = "s" if len(ends) > 1 else ""
+    names, given = (_listed([f"{d}{q.name}" for q in ends]) for d in ("", "d"))
+    return f"the gradients of a layer with output{several} {names}, given the upstream gradient{several} {given}"
 
 
 def section(number: int, gradient: Gradient) -> Section:
@@ -119,11 +119,14 @@ def sentences(messages: Sequence[Message], writer: Writer, math: Callable[[str],
 
 def _words(value: Any, writer: Writer, math: Callable[[str], str]) -> str:
     if isinstance(value, (list, tuple)) and not isinstance(value, Tuple):
-        parts = [_words(v, writer, math) for v in value]
-        return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+        return _listed([_words(v, writer, math) for v in value])
     if isinstance(value, Basic):
         return math(writer.write(value))
     return math(writer.name(value)) if writer.is_name(value) else str(value)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
 def indexed_name(quantity: Quantity, writer: Writer) -> str:
