@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from programs import Programs
 from sympy import Abs, KroneckerDelta, Max, Min, Piecewise, Product, Rational, Sum, exp
 
+import tutor
 from tutor.exercise import Exercise
 from tutor.functions import gelu, log1p, relu, silu
 from tutor.numeric.autograd import gradients_by_autograd
