@@ -9,8 +9,8 @@ from tutor.exercise import Exercise
 from tutor.numeric.autograd import gradients_by_autograd
 from tutor.numeric.kinks import FAR, hit, kink_plan, kinks_of, margin
 from tutor.numeric.sample import beside_kinks, on_kinks, sample, worked_instance
-from tutor.operations import MaxOver
-from tutor.symbolic.functions import relu
+from tutor.operations import AmaxOver, AminOver, MaxOver
+from tutor.symbolic.functions import clamp, relu
 
 STEPS = {
     "relu": (relu, torch.relu),
@@ -144,3 +144,73 @@ def test_a_tied_maximum_over_an_axis_gives_all_to_the_first():
     shared.amax(1).backward(t.dm)
     assert t.check(dz=shared.grad).lines[0].mistakes[0].id == "kink"
     assert t.check(dz=shared.grad).verdict == "correct"
+
+
+# -- torch's choice, derived and printed --------------------------------------------------------------------
+
+TIES = {
+    "max": (lambda x, t: Max(x, t), "(x > t) + 0.5*(x == t)", "x >= t", torch.maximum),
+    "min": (lambda x, t: Min(x, t), "(x < t) + 0.5*(x == t)", "x <= t", torch.minimum),
+    "clamp": (lambda x, t: clamp(x - t, -1, 1), "(x - t >= -1) & (x - t <= 1)", "(x - t > -1) & (x - t <= 1)",
+              lambda x, t: (x - t).clamp(-1, 1)),
+    "clamp from below": (lambda x, t: clamp(x - t, 0), "x - t >= 0", "x > t", lambda x, t: (x - t).clamp(min=0)),
+    "clamp from above": (lambda x, t: clamp(x - t, high=0), "x - t <= 0", "x < t",
+                         lambda x, t: (x - t).clamp(max=0)),
+}  # fmt: skip
+
+
+def tied(kind):
+    ex = Exercise("tied", title="ties", strict_kinks=True)
+    i = ex.indices(i=ex.sizes("N"))
+    x, t = ex.parameter("x", i), ex.input("t", i)
+    ex.output("y", [i], TIES[kind][0](x[i], t[i]))
+    return ex
+
+
+@pytest.mark.parametrize("kind", TIES)
+def test_a_strict_derivation_says_torchs_choice(kind):
+    ex = tied(kind)
+    _, right, wrong, in_torch = TIES[kind]
+    gradient = ex.derive().gradient("x")
+    assert tutor.check(ex, f"dx = {gradient.torch}").verdict == "correct", gradient.torch
+    assert tutor.check(ex, f"dx[i] = {gradient.index_form}").verdict == "correct", gradient.index_form
+    assert tutor.check(ex, f"dx = dy*({right})").verdict == "correct"
+    assert tutor.check(ex, f"dx = dy*({wrong})").lines[0].mistakes[0].id == "kink"
+    t = on_kinks(ex)
+    leaf = t.x.clone().requires_grad_(True)
+    in_torch(leaf, t.t).backward(t.dy)
+    assert t.check(dx=leaf.grad).verdict == "correct"
+    assert tutor.verify(ex).agrees
+
+
+def test_elsewhere_a_maximum_stays_short():
+    ex = layer("max")
+    assert ex.derive().gradient("z").torch == "dh * (z > 0)"
+
+
+@pytest.mark.parametrize(("kind", "name"), [(AmaxOver, "amax"), (AminOver, "amin")])
+def test_amax_shares_among_all_that_are_tied(kind, name):
+    ex = Exercise("shared", title="the largest entries", strict_kinks=True)
+    i, k = ex.indices(i=ex.sizes("N"), k=ex.sizes("K"))
+    z = ex.parameter("z", i, k)
+    ex.output("m", [i], kind(z[i, k], k))
+    t = on_kinks(ex)
+    leaf = t.z.clone().requires_grad_(True)
+    getattr(leaf, name)(1).backward(t.dm)
+    assert t.check(dz=leaf.grad).verdict == "correct"
+    gradient = ex.derive().gradient("z")
+    assert tutor.check(ex, f"dz = {gradient.torch}").verdict == "correct", gradient.torch
+    report = tutor.check(ex, "dz = dm[:, None]*F.one_hot(z.argmax(1), K)" if name == "amax" else
+                         "dz = dm[:, None]*F.one_hot(z.argmin(1), K)")  # fmt: skip
+    assert report.lines[0].mistakes[0].id == "kink" and "a tie" in report.lines[0].reason
+    assert "shares the gradient" in report.lines[0].reason
+
+
+def test_clamp_wants_two_numbers_in_their_order():
+    from sympy import Symbol
+
+    from tutor.errors import ExerciseError
+
+    with pytest.raises(ExerciseError, match="the lower one first"):
+        clamp(Symbol("x"), 1, 0)
+    assert clamp(2, 0, 1) == 1 and clamp(-2, 0) == 0

@@ -31,13 +31,14 @@ from sympy.logic.boolalg import BooleanFunction
 
 from tutor.errors import ExerciseError, NotFoundError, did_you_mean
 from tutor.shown import Shown
-from tutor.symbolic.functions import function_row
+from tutor.symbolic.functions import clamp, function_row
 from tutor.symbolic.indices import IndexSymbol, IndexTensor, Tensor, entry, free_indices, quantities_in, size, tensor
 
 MOST_CACHED = 4_000  # entries of an exercise's cache
 DOMAINS: dict[str, dict[str, bool]] = {
     "real": {"real": True},
     "positive": {"positive": True},
+    "fraction": {"positive": True},  # between 0 and 1: a momentum, a probability of its own
     "probability": {"positive": True},
     "one-hot": {"real": True, "nonnegative": True},
     "index": {"integer": True, "nonnegative": True},
@@ -47,6 +48,7 @@ STRUCTURAL = (
     Piecewise,
     Max,
     Min,
+    clamp,
     KroneckerDelta,
     Mod,
     floor,

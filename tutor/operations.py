@@ -1,6 +1,8 @@
 """Tensor operations for exercise files: `from tutor.operations import MaxOver, Inverse`."""
 
 from tutor.symbolic.operations import (
+    AmaxOver,
+    AminOver,
     ArgMaxOver,
     ArgMinOver,
     AveragePool1d,
@@ -21,6 +23,8 @@ from tutor.symbolic.operations import (
 )
 
 __all__ = [
+    "AmaxOver",
+    "AminOver",
     "ArgMaxOver",
     "ArgMinOver",
     "AveragePool1d",

@@ -212,7 +212,8 @@ class Judge:
         near = [k for k in found if meaning.of in self.exercise[k.quantity].reads]
         near = near or [k for k in found if k.quantity in self._after(meaning.of)] or found
         write = Writer(self.exercise).write
-        zero = " and ".join(f"{write(left)} = {write(right)}" for left, right in (k.sides for k in near[:2]))
+        places = [f"(a tie in {write(k.node)})" if k.tie else " = ".join(map(write, k.sides)) for k in near[:2]]
+        zero = " and ".join(places)
         takes = "; ".join(dict.fromkeys(torch_takes(k.node) for k in near[:2]))
         return Sentence(id, {"what": WHAT[meaning.kind], "zero": zero, "takes": takes})
 

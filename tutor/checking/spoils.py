@@ -354,7 +354,7 @@ def _through(a: Anatomy) -> Iterator[tuple[Quantity, Expr]]:
         slope: Expr = S.Zero
         for name in v.reads & set(slopes):
             u = a.exercise[name]
-            for path in paths(v.expr, name):
+            for path in paths(v.expr, name, a.exercise.strict_kinks):
                 places = dict(zip(path.slots, u.indices, strict=True))
                 if all(isinstance(s, Idx) for s in path.slots):
                     back = {bound: own for bound, own in places.items() if bound in path.entered}

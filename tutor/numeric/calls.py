@@ -197,6 +197,7 @@ OPS: dict[str, Callable[..., Callable[..., Any]]] = {
     # not x.clamp: at a tie its gradient is 1, that of maximum 1/2
     "clamp_min": lambda: lambda x, least: torch.maximum(x, torch.as_tensor(least, dtype=x.dtype, device=x.device)),
     "clamp_max": lambda: lambda x, most: torch.minimum(x, torch.as_tensor(most, dtype=x.dtype, device=x.device)),
+    "clamp": lambda low, high: lambda x: x.clamp(low, high),
     "floor_divide": lambda: lambda x, y: torch.div(x, y, rounding_mode="floor"),
     "remainder": lambda: torch.remainder,
     "floor": lambda: torch.floor,
@@ -217,6 +218,8 @@ OPS: dict[str, Callable[..., Callable[..., Any]]] = {
     # over one axis the first of what is tied has the gradient, over several all share it
     "amax": lambda *dims: (lambda x: x.max(dims[0]).values) if len(dims) == 1 else (lambda x: x.amax(dims)),
     "amin": lambda *dims: (lambda x: x.min(dims[0]).values) if len(dims) == 1 else (lambda x: x.amin(dims)),
+    "amax_shared": lambda *dims: lambda x: x.amax(dims),
+    "amin_shared": lambda *dims: lambda x: x.amin(dims),
     "argmax": lambda dim: lambda x: x.argmax(dim),
     "argmin": lambda dim: lambda x: x.argmin(dim),
     "gap": _gap,

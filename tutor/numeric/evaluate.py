@@ -75,9 +75,11 @@ from tutor.numeric.products import (
     straight,
     targets_of,
 )
-from tutor.symbolic.functions import function_row
+from tutor.symbolic.functions import clamp, function_row
 from tutor.symbolic.indices import Tensor, bound_indices, free_indices, freshen, reduce_over, size
 from tutor.symbolic.operations import (
+    AmaxOver,
+    AminOver,
     ArgMaxOver,
     ArgMinOver,
     Det,
@@ -373,6 +375,10 @@ class Builder:
             limit = self.value(Term(expr.func(*numbers)))
             made = self.apply("clamp_min" if largest else "clamp_max", (made, limit))
         return made
+
+    def clamped(self, expr: clamp, guard: Register | None) -> Register:
+        low, high = (float(bound) if bound.is_finite else None for bound in expr.args[1:])
+        return self.apply("clamp", (self.tensor(self.term(expr.args[0], guard)),), low, high)
 
     def floored(self, expr: Expr, guard: Register | None) -> Register:
         if is_whole(expr):
@@ -825,6 +831,7 @@ _READ: tuple[tuple[Any, Callable[..., Any]], ...] = (
     (MatrixEntry, Builder.matrix_entry),
     ((Det, LogDet), Builder.determinant),
     ((Max, Min), Builder.extremum),
+    (clamp, Builder.clamped),
     ((floor, ceiling), Builder.floored),
     (Mod, Builder.modulo),
     (sympy.Heaviside, Builder.heaviside),
@@ -832,6 +839,8 @@ _READ: tuple[tuple[Any, Callable[..., Any]], ...] = (
 _REDUCE: dict[type, str] = {
     Product: "prod",
     MaxOver: "amax",
+    AmaxOver: "amax_shared",
+    AminOver: "amin_shared",
     MinOver: "amin",
     RunnerUpGap: "gap",
     ArgMaxOver: "argmax",

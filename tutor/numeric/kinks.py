@@ -38,7 +38,7 @@ from tutor.errors import ExerciseError
 from tutor.exercise import Exercise
 from tutor.numeric.evaluate import Plan, compile_program
 from tutor.numeric.programs import forward_plan
-from tutor.symbolic.functions import function_row
+from tutor.symbolic.functions import clamp, function_row
 from tutor.symbolic.indices import (
     bound_indices,
     bracket_condition,
@@ -48,7 +48,7 @@ from tutor.symbolic.indices import (
     quantities_in,
     reduce_over,
 )
-from tutor.symbolic.operations import operation_row
+from tutor.symbolic.operations import RunnerUpGap, operation_row
 
 ON = 1e-12  # a distance that is rounding's: the point lies on the kink
 FAR = 1e-3  # how far from a kink a point has to be
@@ -65,6 +65,8 @@ def own_kinks(expr: Basic) -> Sequence[Expr]:
     """Where this node itself is not smooth, its parts aside."""
     if isinstance(expr, (Max, Min)):
         return [a - b for n, a in enumerate(expr.args) for b in expr.args[:n]]
+    if isinstance(expr, clamp):
+        return [expr.args[0] - bound for bound in expr.args[1:] if bound.is_finite]
     if isinstance(expr, Relational):
         return [] if _on_indices(expr) else [expr.lhs - expr.rhs]
     row = operation_row(expr)
@@ -127,10 +129,21 @@ class Kink:
     @property
     def sides(self) -> tuple[Expr, Expr]:
         """a and b, where it is a - b that is 0."""
-        zero = self.zero.args[0][0] if isinstance(self.zero, Piecewise) else self.zero
+        zero = self._plain
         terms = Add.make_args(zero)
-        minus = [term for term in terms if term.could_extract_minus_sign()]
-        return Add(*(t for t in terms if t not in minus)), -Add(*minus)
+        moved = [term for term in terms if term.could_extract_minus_sign()]
+        if not moved or len(moved) == len(terms):
+            moved = [term for term in terms if term.is_number]
+        return Add(*(t for t in terms if t not in moved)), -Add(*moved)
+
+    @property
+    def tie(self) -> Expr | None:
+        """The body of the maximum or minimum whose largest or smallest entries are equal."""
+        return self._plain.args[0] if isinstance(self._plain, RunnerUpGap) else None
+
+    @property
+    def _plain(self) -> Expr:
+        return self.zero.args[0][0] if isinstance(self.zero, Piecewise) else self.zero
 
 
 def kinks_of(exercise: Exercise) -> list[Kink]:
@@ -180,10 +193,13 @@ def torch_takes(node: Basic) -> str:
     """The choice that torch makes where `node` is not smooth, in words."""
     if isinstance(node, (Max, Min)):
         return "shares the gradient equally among what is tied"
+    operation = operation_row(node)
+    if operation is not None:
+        return operation.at_kinks
+    if isinstance(node, clamp):
+        return "takes the slope 1 for clamp"
     if isinstance(node, Relational) or not isinstance(node, Function):
         return "follows the branch that the formula says"
-    if operation_row(node) is not None:
-        return "gives the whole gradient to the first of what is tied"
     row = function_row(node)
     return f"takes the slope {row.slope(S.Zero, row.sympy(S.Zero))} for {row.torch.rpartition('.')[2]}"
 

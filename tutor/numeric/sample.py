@@ -169,6 +169,11 @@ def _positive(shape: Sequence[int], source: torch.Generator, scale: float) -> Te
     return torch.exp(0.7 * torch.randn(tuple(shape), generator=source, dtype=torch.float64)) * scale
 
 
+def _fraction(shape: Sequence[int], source: torch.Generator, scale: float) -> Tensor:
+    """Between 0 and 1, at a distance from both."""
+    return 0.1 + 0.8 * torch.rand(tuple(shape), generator=source, dtype=torch.float64)
+
+
 def _probability(shape: Sequence[int], source: torch.Generator, scale: float) -> Tensor:
     return torch.randn(tuple(shape), generator=source, dtype=torch.float64).softmax(-1)
 
@@ -205,6 +210,7 @@ def _mask(shape: Sequence[int], source: torch.Generator, scale: float) -> Tensor
 DOMAIN_SAMPLERS: dict[str, Callable[[Sequence[int], torch.Generator, float], Tensor]] = {
     "real": _normal,
     "positive": _positive,
+    "fraction": _fraction,
     "probability": _probability,
     "one-hot": _one_hot,
     "mask": _mask,
@@ -404,6 +410,13 @@ def _complete(exercise: Exercise, leaves: Mapping[str, Tensor], sizes: Mapping[s
     return _separate({n: v for n, v in ordered.items() if v is not None})
 
 
+def _sound(quantity: Quantity, value: torch.Tensor) -> bool:
+    """Finite throughout, or infinite where the formula itself says so: a masked score is minus infinity."""
+    meant = quantity.expr is not None and quantity.expr.has(S.Infinity, S.NegativeInfinity)
+    return bool((~torch.isnan(value) if meant else torch.isfinite(value)).all())
+
+
+
 def sample(
     exercise: Exercise,
     seed: int = 0,
@@ -426,7 +439,7 @@ def sample(
         key = (exercise.id, seed, draw, attempt)
         with torch.no_grad():
             values = _complete(exercise, _leaves(exercise, extents, key, draw, scale), extents)
-            broken = next((q for q in exercise.forward if not bool(torch.isfinite(values[q.name]).all())), None)
+            broken = next((q for q in exercise.forward if not _sound(q, values[q.name])), None)
             if broken is not None:
                 culprit = broken
                 continue
@@ -516,7 +529,7 @@ def _made(exercise: Exercise, leaves: Mapping[str, Tensor], like: Instance, leas
     """An instance from leaves, finite throughout and further than `least` from kinks, or None."""
     with torch.no_grad():
         values = _complete(exercise, leaves, like.sizes)
-        if not all(bool(torch.isfinite(values[q.name]).all()) for q in exercise.forward):
+        if not all(_sound(q, values[q.name]) for q in exercise.forward):
             return None
         distance = margin(exercise, values, like.sizes)
     if not distance > least:

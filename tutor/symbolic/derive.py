@@ -380,6 +380,12 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
         slot = substitute(slot, solved)
         if slot == target or (slot == 0 and isinstance(target, Idx) and size(target) == 1):
             continue
+        digits = _digits(slot, target, [i for i in scope if i not in solved])
+        if digits:
+            for old in solved:
+                solved[old] = substitute(solved[old], digits)
+            solved |= digits
+            continue
         for index in scope:
             value = solve(slot, target, index) if index in free_indices(slot) and index not in solved else None
             if value is not None:
@@ -390,6 +396,24 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
     masks = [substitute(mask, solved) for mask in masks]
     deltas = [substitute(delta, solved) for delta in deltas]  # a later slot may have solved an index of an earlier one
     return Meeting(solved, tuple(m for m in masks if m != 1), tuple(deltas))
+
+
+def _digits(slot: Expr, target: Idx, scope: Sequence[Idx]) -> dict[Idx, Expr]:
+    """`r*D + d = j` says `r = floor(j/D)` and `d = Mod(j, D)`, where r and d together count the whole axis of j."""
+    found: dict[Idx, Expr] = {}
+    stride: Expr = S.One
+    rest = slot.expand() if isinstance(slot, Expr) else S.Zero
+    while rest != 0:
+        digit = next((i for i in scope if i not in found and rest.coeff(i) == stride), None)
+        if digit is None:
+            return {}
+        found[digit] = Mod(floor(target / stride), size(digit)) if stride != 1 else Mod(target, size(digit))
+        rest = (rest - stride * digit).expand()
+        stride = stride * size(digit)
+        if (stride - size(target)).expand() == 0:
+            found[digit] = floor(target * size(digit) / stride)
+            return found if rest == 0 and len(found) > 1 else {}
+    return {}
 
 
 def _merge_radix(pairs: Sequence[tuple[Expr, Expr]]) -> list[tuple[Expr, Expr]]:

@@ -95,6 +95,32 @@ class gelu(Elementwise):
         return x * (1 + sympy.erf(x / sqrt(2))) / 2
 
 
+class clamp(Function):
+    """x between `low` and `high`, two numbers, torch's clamp: `clamp(x, 0)`, `clamp(x, 0, 1)`."""
+
+    nargs = 3
+    is_extended_real = True
+    is_commutative = True
+
+    def __new__(cls, x, low=-sympy.oo, high=sympy.oo, **options):
+        low, high = sympy.sympify(low), sympy.sympify(high)
+        if not (low.is_number and high.is_number and low < high):
+            raise ExerciseError(f"clamp({x}, {low}, {high}) needs two numbers, the lower one first")
+        return super().__new__(cls, x, low, high, **options)
+
+    @classmethod
+    def eval(cls, x, low, high):
+        return sympy.Min(sympy.Max(x, low), high) if x.is_number else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return clamp_slope(*self.args)
+
+
+def clamp_slope(x: Expr, low: Expr, high: Expr) -> Expr:
+    """1 within the bounds, the bounds included, as in torch; else 0."""
+    return bracket(sympy.And(*(c for c in (x >= low, x <= high) if c != S.true)))
+
+
 @dataclass(frozen=True)
 class FunctionRow:
     """All that is known of one function of one argument (`Max` and `Min` take several).
@@ -173,9 +199,12 @@ RATIOS = {(sympy.sinh, sympy.cosh): sympy.tanh, (sympy.sin, sympy.cos): sympy.ta
 _BY_CLASS = {entry.sympy: entry for entry in FUNCTIONS.values()}
 
 
-def extremum_slope(winner: Expr, others: Expr, largest: bool) -> Expr:
-    """d Max(a, b) / da = 1 where a wins: torch shares a tie, the sampler keeps away from it."""
-    return bracket(winner > others if largest else winner < others)
+def extremum_slope(winner: Expr, others: Expr, largest: bool, strict: bool = False) -> Expr:
+    """d Max(a, b) / da = 1 where a wins. A tie is shared, as in torch, where that is asked (`strict`)."""
+    wins = winner > others if largest else winner < others
+    if not strict:
+        return bracket(wins)
+    return sympy.Piecewise((S.One, wins), (S.Half, sympy.Eq(winner, others)), (S.Zero, True))
 
 
 def function_row(function: Expr) -> FunctionRow:

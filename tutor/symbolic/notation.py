@@ -77,6 +77,8 @@ def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
                 content, rest = common_number(factor)
                 coefficient *= content**power
                 side.append(rest)
+            elif isinstance(factor, exp) and side is below:
+                above.append(exp(-factor.args[0]))  # SymPy's fraction makes 1/exp(a) of what was written exp(-a)
             else:
                 side.append(factor)
     for side in (above, below):
@@ -96,7 +98,9 @@ def common_number(node: Add) -> tuple[Number, Expr]:
 def _placed(node: Relational) -> tuple[Expr, str, Expr]:
     """A relation with the number, or the size that an index stays below, on its right: (i - o, "<", K)."""
     left, right = node.args
-    if (left.is_number and not right.is_number) or (free_indices(right) and not left.is_number and not free_indices(left)):
+    if (left.is_number and not right.is_number) or (
+        free_indices(right) and not left.is_number and not free_indices(left)
+    ):
         return right, node.reversed.rel_op, left
     return left, node.rel_op, right
 
@@ -324,7 +328,8 @@ class Writer:
         return self.reduction("Π", node), PRODUCT
 
     def _Reduction(self, node: ExprWithLimits) -> tuple[str, int]:
-        sign = {"MaxOver": "max", "MinOver": "min", "ArgMaxOver": "argmax", "ArgMinOver": "argmin"}
+        sign = {"MaxOver": "max", "MinOver": "min", "ArgMaxOver": "argmax", "ArgMinOver": "argmin",
+                "AmaxOver": "amax", "AminOver": "amin"}  # fmt: skip
         return self.reduction(sign.get(type(node).__name__, type(node).__name__) + "_", node), PRODUCT
 
     def _KroneckerDelta(self, node: KroneckerDelta) -> tuple[str, int]:
@@ -398,6 +403,13 @@ class Writer:
             return self.absolute(node.args[0]), ATOM
         return f"{self.function_name(name)}({', '.join(self.write(a) for a in self.arguments(node))})", ATOM
 
+    def _clamp(self, node: Expr) -> tuple[str, int]:
+        x, *bounds = node.args
+        both = all(b.is_finite for b in bounds)
+        given = [(f"{name}=" if not both else "") + self.write(b)
+                 for name, b in zip(("min", "max"), bounds, strict=True) if b.is_finite]  # fmt: skip
+        return f"clamp({', '.join([self.write(x), *given])})", ATOM
+
     def arguments(self, node: Expr) -> list[Expr]:
         return sorted(node.args, key=self.rank) if node.func.__name__ in ("Max", "Min") else list(node.args)
 
@@ -443,7 +455,8 @@ class SheetWriter(Writer):
 
     def reduction(self, sign: str, node: ExprWithLimits) -> str:
         over = ", ".join(i.name for i in bound_indices(node))
-        return f"{type(node).__name__}({self.write(node.args[0])}, {over})"
+        name = {"AmaxOver": "MaxOver", "AminOver": "MinOver"}.get(type(node).__name__, type(node).__name__)
+        return f"{name}({self.write(node.args[0])}, {over})"
 
     def _Sum(self, node: ExprWithLimits) -> tuple[str, int]:
         return self.reduction("Sum", node), ATOM
@@ -567,7 +580,8 @@ class LatexWriter(Writer):
         return self.reduction(r"\prod", node), PRODUCT
 
     def _Reduction(self, node: ExprWithLimits) -> tuple[str, int]:
-        sign = {"MaxOver": r"\max", "MinOver": r"\min", "ArgMaxOver": r"\arg\max", "ArgMinOver": r"\arg\min"}
+        sign = {"MaxOver": r"\max", "MinOver": r"\min", "ArgMaxOver": r"\arg\max", "ArgMinOver": r"\arg\min",
+                "AmaxOver": r"\max", "AminOver": r"\min"}  # fmt: skip
         return self.reduction(sign.get(type(node).__name__, type(node).__name__), node), PRODUCT
 
     def _KroneckerDelta(self, node: KroneckerDelta) -> tuple[str, int]:
@@ -600,6 +614,13 @@ class LatexWriter(Writer):
         if row is not None and row.latex:
             return row.latex
         return {"Max": r"\max", "Min": r"\min"}.get(name, rf"\operatorname{{{name}}}")
+
+    def _clamp(self, node: Expr) -> tuple[str, int]:
+        x, low, high = node.args
+        text = self.write(x)
+        if low.is_finite:
+            text = rf"\max\left({text}, {self.write(low)}\right)"
+        return (rf"\min\left({text}, {self.write(high)}\right)" if high.is_finite else text), ATOM
 
     def _floor(self, node: floor) -> tuple[str, int]:
         return rf"\lfloor {self.write(node.args[0])} \rfloor", ATOM

@@ -15,6 +15,7 @@ from typing import Any
 from sympy import (
     And,
     Basic,
+    Eq,
     Expr,
     Idx,
     Indexed,
@@ -64,6 +65,14 @@ class MaxOver(Reduction):
 
 class MinOver(Reduction):
     """m = min_k z[k]"""
+
+
+class AmaxOver(MaxOver):
+    """m = max_k z[k], torch's amax: at a tie all that are largest share the gradient."""
+
+
+class AminOver(MinOver):
+    """m = min_k z[k], torch's amin: at a tie all that are smallest share the gradient."""
 
 
 class ArgMaxOver(Reduction):
@@ -142,6 +151,7 @@ class OperationRow:
     says: str
     local: Callable[..., Expr] | None = None
     kinks: Callable[[Any], tuple[Expr, ...]] = lambda operation: ()
+    at_kinks: str = "gives the whole gradient to the first of what is tied"
 
 
 def _winner(argument: type) -> Callable[..., Expr]:
@@ -154,6 +164,16 @@ def _winner(argument: type) -> Callable[..., Expr]:
         return KroneckerDelta(entered[0], reduce_over(argument, body, [apart]))
 
     return local
+
+
+def _shared(reduction: ExprWithLimits, entered: Sequence[Idx]) -> Expr:
+    """[x[k] is largest] / (how many are)"""
+    apart = [fresh(limit[0]) for limit in reduction.limits]
+    body = reduction.args[0]
+    others = substitute(body, {limit[0]: other for limit, other in zip(reduction.limits, apart, strict=True)})
+    own = substitute(body, {limit[0]: mine for limit, mine in zip(reduction.limits, entered, strict=True)})
+    count = reduce_over(Sum, bracket(Eq(others, reduction)), apart)
+    return bracket(Eq(own, reduction)) / count
 
 
 def _leave_one_out(product: Product, entered: Sequence[Idx]) -> Expr:
@@ -311,6 +331,10 @@ OPERATIONS: dict[str, OperationRow] = {
                      _winner(ArgMaxOver), lambda m: _gap(m, 1)),
         OperationRow("MinOver", MinOver, "x.min(dim).values", "the smallest entry alone is passed through",
                      _winner(ArgMinOver), lambda m: _gap(m, -1)),
+        OperationRow("AmaxOver", AmaxOver, "x.amax(dim)", "the largest entries share the gradient equally",
+                     _shared, lambda m: _gap(m, 1), "shares the gradient equally among what is tied"),
+        OperationRow("AminOver", AminOver, "x.amin(dim)", "the smallest entries share the gradient equally",
+                     _shared, lambda m: _gap(m, -1), "shares the gradient equally among what is tied"),
         OperationRow("Product", Product, "x.prod(dim)", "each factor is multiplied by all the others",
                      _leave_one_out),
         OperationRow("Inverse", Inverse, "torch.linalg.inv(A)", "inverse: minus the inverse on both sides",

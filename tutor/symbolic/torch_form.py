@@ -18,6 +18,7 @@ from sympy import (
     KroneckerDelta,
     Max,
     Min,
+    Mod,
     Mul,
     Number,
     Piecewise,
@@ -26,6 +27,9 @@ from sympy import (
     S,
     Sum,
     Symbol,
+    floor,
+    fraction,
+    preorder_traversal,
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.numbers import NumberSymbol
@@ -33,10 +37,29 @@ from sympy.core.relational import Relational
 
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise
-from tutor.symbolic.functions import function_row
-from tutor.symbolic.indices import bound_indices, bracket_condition, free_indices, quantities_in, size, within
+from tutor.symbolic.convolutions import Convolved, convolution, window
+from tutor.symbolic.functions import clamp, function_row
+from tutor.symbolic.indices import (
+    bound_indices,
+    bracket_condition,
+    free_indices,
+    ordered_indices,
+    quantities_in,
+    size,
+    within,
+)
 from tutor.symbolic.notation import SheetWriter, common_number
-from tutor.symbolic.operations import ArgMaxOver, ArgMinOver, Det, LogDet, MatrixEntry, MaxOver, MinOver
+from tutor.symbolic.operations import (
+    AmaxOver,
+    AminOver,
+    ArgMaxOver,
+    ArgMinOver,
+    Det,
+    LogDet,
+    MatrixEntry,
+    MaxOver,
+    MinOver,
+)
 
 ADD, PRODUCT, UNARY, POWER, ATOM = range(5)
 
@@ -115,8 +138,19 @@ def _permuted(piece: Piece, axes: tuple[Idx, ...]) -> Piece:
         return Piece(f"{piece.at(ATOM)}.T", ATOM, axes)
     if len(axes) > 2 and piece.axes[:-2] == axes[:-2]:
         return Piece(f"{piece.at(ATOM)}.mT", ATOM, axes)
-    order = ", ".join(str(piece.axes.index(a)) for a in axes)
-    return Piece(f"{piece.at(ATOM)}.permute({order})", ATOM, axes)
+    order = [piece.axes.index(a) for a in axes]
+    moved = [n for n, place in enumerate(order) if n != place]
+    if len(moved) == 2:
+        return Piece(f"{piece.at(ATOM)}.transpose({moved[0]}, {moved[1]})", ATOM, axes)
+    return Piece(f"{piece.at(ATOM)}.permute({', '.join(map(str, order))})", ATOM, axes)
+
+
+def _shifted(slot: Expr) -> Idx | None:
+    """i for a slot `i` or `i + 1`."""
+    if isinstance(slot, Idx):
+        return slot
+    index = next(iter(free_indices(slot)), None)
+    return index if index is not None and (slot - index).is_Integer else None
 
 
 def _after(one: Idx, other: Idx, order: tuple[Idx, ...]) -> bool:
@@ -171,10 +205,12 @@ class _Former:
         """Plain axes stay; integers select; one gather by an index tensor goes into the brackets."""
         name, slots = node.base.name, node.indices
         plain = [i for i in slots if isinstance(i, Idx) and size(i) != 1]
+        if len(slots) == 2 and len(plain) == 2 and plain[0] == plain[1] and len(set(node.base.shape)) == 1:
+            return Piece(f"{name}.diagonal()", ATOM, (plain[0],))
         if len(set(plain)) != len(plain):
             raise NoTorchForm
-        if any(isinstance(i, Idx) and size(i) != n for i, n in zip(slots, node.base.shape, strict=True)):
-            raise NoTorchForm  # a part of an axis
+        if any(self._part_of_axis(i, n) for i, n in zip(slots, node.base.shape, strict=True)):
+            return self._sliced(node, wanted)
         inner = [s for s in slots if not isinstance(s, (Idx, Number))]
         if any(within(s, n) != S.true for s, n in zip(slots, node.base.shape, strict=True) if s in inner):
             raise NoTorchForm  # arithmetic that may leave its axis
@@ -191,6 +227,12 @@ class _Former:
                 for a in (self._digits(s, n) if s in inner else [s])
             ]
             return Piece(f"{name}.view({', '.join(self.writer.write(size(a)) for a in axes)})", ATOM, tuple(axes))
+        windows = self._windows(node, inner)
+        if windows is not None:
+            return windows
+        blocks = self._blocks(node)
+        if blocks is not None:
+            return blocks
         if any(isinstance(s, Number) for s in slots) and inner or len(inner) > 1:
             raise NoTorchForm
         gathered = [self.form(s, wanted) if s in inner else None for s in slots]
@@ -210,6 +252,83 @@ class _Former:
         while texts[-1] == ":":
             texts.pop()
         return Piece(f"{name}[{', '.join(texts)}]", ATOM, tuple(axes))
+
+    def _part_of_axis(self, slot: Expr, extent: Expr) -> bool:
+        """`x[i]` or `x[i + 1]` where i runs over less than the axis."""
+        index = _shifted(slot)
+        return index is not None and size(index) != extent
+
+    def _sliced(self, node: Indexed, wanted: tuple[Idx, ...]) -> Piece:
+        """`dxp[n, c, i + 1, j + 1]` is `dxp[:, :, 1:-1, 1:-1]`."""
+        texts, axes = [], []
+        for slot, extent in zip(node.indices, node.base.shape, strict=True):
+            index = slot if isinstance(slot, Idx) else _shifted(slot)
+            if index is None or index in axes or within(slot, extent) != S.true:
+                raise NoTorchForm
+            axes.append(index)
+            start = (slot - index).expand()
+            left = (extent - start - size(index)).expand()
+            end = "" if left == 0 else f"-{left}" if left.is_Integer else self.writer.write(start + size(index))
+            texts.append(f"{'' if start == 0 else self.writer.write(start)}:{end}")
+        while texts[-1] == ":":
+            texts.pop()
+        return Piece(f"{node.base.name}[{', '.join(texts)}]", ATOM, tuple(axes))
+
+    def _windows(self, node: Indexed, inner: Sequence[Expr]) -> Piece | None:
+        """`x[n, 2*o + k]` is `x.unfold(1, K, 2)`, axes n, o, k: the windows side by side, what they hold behind."""
+        text, axes, inside = node.base.name, [], []
+        for place, (slot, extent) in enumerate(zip(node.indices, node.base.shape, strict=True)):
+            if isinstance(slot, Idx):
+                axes.append(slot)
+                continue
+            pair = window(slot, extent)
+            if pair is None or slot not in inner:
+                return None
+            which, within_it, step = pair
+            text += f".unfold({place}, {self.writer.write(size(within_it))}, {self.writer.write(step)})"
+            axes.append(which)
+            inside.append(within_it)
+        if not inside or len({*axes, *inside}) != len(axes) + len(inside):
+            return None
+        return Piece(text, ATOM, (*axes, *inside))
+
+    def _blocks(self, node: Indexed) -> Piece | None:
+        """`d[i // 2, j // 2, 2*(i % 2) + j % 2]`: blocks of an image put back, by view, permute and reshape."""
+        digits = self.digits_of(node)
+        if digits is None:
+            return None
+        entry, parts = digits
+        pieces = [[s] if isinstance(s, Idx) else self._digits(s, n)
+                  for s, n in zip(entry.indices, entry.base.shape, strict=True)]  # fmt: skip
+        if not all(pieces):
+            return None
+        flat = [a for piece in pieces for a in piece]
+        order = [a for i in ordered_indices(node) for a in parts.get(i, (i,))]
+        if len(set(flat)) != len(flat) or set(order) != set(flat):
+            return None
+        text = node.base.name
+        if any(len(piece) > 1 for piece in pieces):
+            text += f".view({', '.join(self.writer.write(size(a)) for a in flat)})"
+        text = _permuted(Piece(text, ATOM, tuple(flat)), tuple(order)).text
+        axes = ordered_indices(node)
+        return Piece(f"{text}.reshape({', '.join(self.writer.write(size(a)) for a in axes)})", ATOM, axes)
+
+    def digits_of(self, node: Indexed) -> tuple[Indexed, dict[Idx, tuple[Idx, Idx]]] | None:
+        """The entry with `i // 2` and `i % 2` as indices of their own, and which index each pair makes up."""
+        parts: dict[Idx, tuple[Idx, Idx]] = {}
+        for part in node.atoms(floor, Mod):
+            index, base = part.args if isinstance(part, Mod) else (fraction(part.args[0]))
+            extent = size(index) / base if isinstance(index, Idx) else S.Half
+            if not isinstance(index, Idx) or fraction(extent.expand())[1] != 1:
+                return None
+            high, low = Idx(f"{index.name}_high", extent.expand()), Idx(f"{index.name}_low", base)
+            if parts.setdefault(index, (high, low)) != (high, low):
+                return None
+        if not parts:
+            return None
+        swapped = node.xreplace({floor(i / size(low)): high for i, (high, low) in parts.items()})
+        swapped = swapped.xreplace({Mod(i, size(low)): low for i, (high, low) in parts.items()})
+        return (swapped, parts) if not swapped.has(floor, Mod) else None
 
     def _selects(self, slot: Expr, node: Indexed, axis: int) -> bool:
         """A number in an axis with more than one entry."""
@@ -412,7 +531,7 @@ class _Former:
             piece = self.sum(Sum(rest, *over), wanted)
             return self.times([self.number(coefficient, ()), piece], piece.axes)
         factors = list(Mul.make_args(rest))
-        scattered = self._scatter(factors, over, wanted)
+        scattered = self._scatter(factors, over, wanted) or self._convolved(factors, over)
         if scattered is not None:
             return scattered
         pieces = self._absorbed(factors, over, wanted)
@@ -425,6 +544,51 @@ class _Former:
             if matrix is not None:
                 return matrix
         return self._einsum(pieces, over, wanted)
+
+    def _convolved(self, factors: Sequence[Expr], over: Sequence[Idx]) -> Piece | None:
+        """A kernel that moves over an array: `F.conv2d`, `F.conv_transpose2d`."""
+        found = convolution(factors, over)
+        if found is None:
+            return None
+        if not (found.batch or found.channel or found.out):
+            return self._full(found)
+        options = (
+            ("stride", found.stride, S.One),
+            ("padding", found.padding, S.Zero),
+            ("dilation", found.dilation, S.One),
+        )
+        more = "".join(f", {name}={self._each(given)}" for name, given, usual in options if {*given} != {usual})
+        image, kernel = (found.fixed, found.moving) if found.transposed else (found.moving, found.fixed)
+        first = self._laid(image, (found.batch, found.channel) if found.batch else (found.channel,), found)
+        roles = (found.channel, found.out) if found.transposed else (found.out, found.channel)
+        call = f"F.conv{'_transpose' if found.transposed else ''}{len(found.places)}d"
+        ends = (found.out, *found.places) if found.batch is None else (found.batch, found.out, *found.places)
+        return Piece(f"{call}({first}, {self._laid(kernel, roles, found)}{more})", ATOM, ends)
+
+    def _each(self, given: Sequence[Expr]) -> str:
+        texts = [self.writer.write(g) for g in given]
+        return texts[0] if len(set(given)) == 1 else f"({', '.join(texts)})"
+
+    def _laid(self, array: Indexed, roles: Sequence[Idx | None], found: Convolved) -> str:
+        """The array with its axes in torch's order; for one that is not there it gets a `None`."""
+        spatial = found.places if array is found.moving else found.summed
+        left = iter(found.places)
+        axes = tuple(i if isinstance(i, Idx) else next(left) for i in array.indices)
+        have = tuple(r for r in roles if r is not None)
+        piece = _permuted(Piece(array.base.name, ATOM, axes), (*have, *spatial))
+        slots = ["None" if r is None else ":" for r in roles]
+        while slots and slots[-1] == ":":
+            slots.pop()
+        return f"{piece.at(ATOM)}[{', '.join(slots)}]" if slots else piece.text
+
+    def _full(self, found: Convolved) -> Piece | None:
+        """Of two vectors: the full convolution with the flipped kernel, over the padded `dy`."""
+        if not found.transposed or (found.stride, found.padding) != ((S.One,), (S.Zero,)):
+            return None
+        (extent,) = found.moving.base.shape
+        taps, around = self.writer.write(extent), self.writer.write(extent - 1)
+        padded = f"F.pad({found.fixed.base.name}, ({around}, {around}))"
+        return Piece(f"{padded}.unfold(0, {taps}, 1) @ {found.moving.base.name}.flip(0)", PRODUCT, found.places)
 
     def _absorbed(self, factors: Sequence[Expr], over: Sequence[Idx], wanted: tuple[Idx, ...]) -> list[Piece]:
         """Factors multiplied together where one's axes contain the other's, unless that hides a matrix product."""
@@ -444,11 +608,21 @@ class _Former:
         return sum(free_indices(f) == free_indices(factor) for f in factors) == 1 and len(factors) == 2
 
     def _group(self, factors: Sequence[Expr], wanted: tuple[Idx, ...]) -> Piece:
+        own = self._own_order(factors)  # `x.T @ (p - y)`, not `(p.T - y.T).T`
         if len(factors) == 1:
-            return self.form(factors[0], ())  # in its own order: `x.T @ (p - y)`, not `(p.T - y.T).T`
+            return self.form(factors[0], own)
         product = Mul(*factors)
-        natural = self.form(factors[0], wanted).axes
+        natural = self.form(factors[0], own).axes
         return self.mul(product, natural) if isinstance(product, Mul) else self.form(product, natural)
+
+    def _own_order(self, factors: Sequence[Expr]) -> tuple[Idx, ...]:
+        """The axes as the first quantity has them that varies over all of them."""
+        for factor in factors:
+            every = free_indices(factor)
+            for part in preorder_traversal(factor):
+                if isinstance(part, Indexed) and len(part.indices) == len(every) and set(part.indices) == every:
+                    return tuple(part.indices)
+        return ()
 
     def summed(self, piece: Piece, over: Sequence[Idx], wanted: tuple[Idx, ...]) -> Piece:
         here = [a for a in over if a in piece.axes]
@@ -463,11 +637,11 @@ class _Former:
         made = Piece(f"{piece.at(ATOM)}.sum({arguments})", ATOM, left)
         if not left or None in piece.axes:
             return made
-        kept = tuple(None if a in here else a for a in piece.axes)
+        staying = tuple(None if a in here else a for a in piece.axes)
 
         def across(axes: tuple[Idx, ...]) -> Piece:
             """Where the summed axes are the missing ones, torch keeps them: `.sum(1, keepdim=True)`."""
-            if len(axes) == len(kept) and all(a is None or a == b for a, b in zip(kept, axes, strict=True)):
+            if len(axes) == len(staying) and all(a is None or a == b for a, b in zip(staying, axes, strict=True)):
                 return Piece(f"{piece.at(ATOM)}.sum({arguments}, keepdim=True)", ATOM, left)
             return _lined_up(made, axes)
 
@@ -555,9 +729,24 @@ class _Former:
         over = bound_indices(node)
         if len(over) != 1:
             raise NoTorchForm
+        if isinstance(node, (AmaxOver, AminOver)):
+            return self.shared_extremum(node, piece)
         name = {"MaxOver": "max", "MinOver": "min"}[type(node).__name__]
         dim = piece.axes.index(over[0])
         return Piece(f"{piece.at(ATOM)}.{name}({dim}).values", ATOM, tuple(a for a in piece.axes if a not in over))
+
+    def shared_extremum(self, node: ExprWithLimits, piece: Piece) -> Piece:
+        over = bound_indices(node)
+        dims = sorted(piece.axes.index(a) for a in over)
+        left = tuple(a for a in piece.axes if a not in over)
+        arguments = "" if not left else str(dims[0]) if len(dims) == 1 else str(tuple(dims))
+        return Piece(f"{piece.at(ATOM)}.{'amax' if isinstance(node, AmaxOver) else 'amin'}({arguments})", ATOM, left)
+
+    def clamped(self, node: clamp, wanted: tuple[Idx, ...]) -> Piece:
+        piece = self.form(node.args[0], wanted)
+        bounds = zip(("min", "max"), node.args[1:], strict=True)
+        given = ", ".join(f"{name}={self.writer.write(bound)}" for name, bound in bounds if bound.is_finite)
+        return Piece(f"torch.clamp({piece.text}, {given})", ATOM, piece.axes)
 
     def argument_over(self, node: ExprWithLimits, wanted: tuple[Idx, ...]) -> Piece:
         piece = self.form(node.args[0], wanted)
@@ -611,6 +800,7 @@ _FORMS: dict[type, Callable[[_Former, Basic, tuple[Idx, ...]], Piece]] = {
     Pow: _Former.power,
     Max: _Former.extremum,
     Min: _Former.extremum,
+    clamp: _Former.clamped,
     Piecewise: _Former.piecewise,
     Sum: _Former.sum,
     MaxOver: _Former.extremum_over,
