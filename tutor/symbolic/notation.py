@@ -27,6 +27,7 @@ from sympy import (
     Pow,
     S,
     Symbol,
+    exp,
     floor,
     fraction,
 )
@@ -36,7 +37,7 @@ from sympy.core.relational import Relational
 
 from tutor.exercise import Exercise
 from tutor.symbolic.functions import FUNCTIONS
-from tutor.symbolic.indices import Tensor, bound_indices, bracket_condition, free_indices, name_of
+from tutor.symbolic.indices import Tensor, bound_indices, bracket_condition, free_indices, name_of, quantities_in
 from tutor.symbolic.operations import MatrixEntry, MatrixFunction
 
 ADD, PRODUCT, UNARY, POWER, ATOM = range(5)  # how tightly a piece of text holds together
@@ -93,6 +94,9 @@ def common_number(node: Add) -> tuple[Number, Expr]:
     content, rest = node.primitive()
     shared = {term.as_coeff_Mul()[0].q for term in node.args if term.as_coeff_Mul()[0].is_Rational}
     return (content, rest) if content.is_Integer or len(shared) == 1 else (S.One, node)
+
+
+_SWAPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 def _placed(node: Relational) -> tuple[Expr, str, Expr]:
@@ -355,8 +359,15 @@ class Writer:
         return "{" + "; ".join(pieces) + "}", ATOM
 
     def _Relational(self, node: Relational) -> tuple[str, int]:
-        left, sign, right = _placed(node)
+        left, sign, right = self.placed(node)
         return f"{self.write(left)} {self.relation(sign)} {self.write(right)}", ADD
+
+    def placed(self, node: Relational) -> tuple[Expr, str, Expr]:
+        """Of two quantities the earlier one on the left: `x[i] > t[i]`, where SymPy has `t[i] < x[i]`."""
+        left, sign, right = _placed(node)
+        if quantities_in(left) and quantities_in(right) and self.rank(left) > self.rank(right):
+            return right, _SWAPPED.get(sign, sign), left
+        return left, sign, right
 
     def relation(self, sign: str) -> str:
         return _RELATIONS.get(sign, sign)

@@ -33,7 +33,7 @@ from sympy import (
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.numbers import NumberSymbol
-from sympy.core.relational import Relational
+from sympy.core.relational import GreaterThan, LessThan, Relational
 
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise
@@ -230,7 +230,7 @@ class _Former:
         windows = self._windows(node, inner)
         if windows is not None:
             return windows
-        blocks = self._blocks(node)
+        blocks = self._blocks(node, wanted)
         if blocks is not None:
             return blocks
         if any(isinstance(s, Number) for s in slots) and inner or len(inner) > 1:
@@ -292,7 +292,7 @@ class _Former:
             return None
         return Piece(text, ATOM, (*axes, *inside))
 
-    def _blocks(self, node: Indexed) -> Piece | None:
+    def _blocks(self, node: Indexed, wanted: tuple[Idx, ...]) -> Piece | None:
         """`d[i // 2, j // 2, 2*(i % 2) + j % 2]`: blocks of an image put back, by view, permute and reshape."""
         digits = self.digits_of(node)
         if digits is None:
@@ -303,14 +303,14 @@ class _Former:
         if not all(pieces):
             return None
         flat = [a for piece in pieces for a in piece]
-        order = [a for i in ordered_indices(node) for a in parts.get(i, (i,))]
+        axes = tuple(sorted(ordered_indices(node), key=lambda i: wanted.index(i) if i in wanted else len(wanted)))
+        order = [a for i in axes for a in parts.get(i, (i,))]
         if len(set(flat)) != len(flat) or set(order) != set(flat):
             return None
         text = node.base.name
         if any(len(piece) > 1 for piece in pieces):
             text += f".view({', '.join(self.writer.write(size(a)) for a in flat)})"
         text = _permuted(Piece(text, ATOM, tuple(flat)), tuple(order)).text
-        axes = ordered_indices(node)
         return Piece(f"{text}.reshape({', '.join(self.writer.write(size(a)) for a in axes)})", ATOM, axes)
 
     def digits_of(self, node: Indexed) -> tuple[Indexed, dict[Idx, tuple[Idx, Idx]]] | None:
@@ -404,14 +404,17 @@ class _Former:
     def mul(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece:
         if isinstance(node, Mul) and any(isinstance(f, Mul) for f in node.args):
             node = Mul(*node.args)
+        triangle = self._triangle(node, wanted)
+        if triangle is not None:
+            return triangle
         coefficient, above, below = self.writer.split(node)
         if abs(coefficient.p) != 1 or not above:
             above = [S(abs(coefficient.p)), *above]
         if coefficient.q != 1:
             below = [S(coefficient.q), *below]
-        top = self._factor_pieces(above, wanted)
-        bottom = self._factor_pieces(below, wanted) if below else []
         sign = "-" if coefficient < 0 else ""
+        top = self._factor_pieces(above, wanted, sign)
+        bottom = self._factor_pieces(below, wanted) if below else []
 
         def across(axes: tuple[Idx, ...]) -> Piece:
             piece, have = self.times(top, axes), self._union([*top, *bottom], axes)
@@ -423,10 +426,32 @@ class _Former:
         piece = across(self._union([*top, *bottom], wanted))
         return replace(piece, across=across) if len(top) + len(bottom) > 1 or sign else piece
 
-    def _factor_pieces(self, factors: Sequence[Expr], wanted: tuple[Idx, ...]) -> list[Piece]:
-        """A mask stands as a plain comparison where it is multiplied with floats: `dh * (z > 0)`."""
-        floats = any(not f.is_number and bracket_condition(f) is None for f in factors)
-        return [self._mask(f, wanted) if floats else self.form(f, wanted) for f in self.writer.factors(factors)]
+    def _triangle(self, node: Expr, wanted: tuple[Idx, ...]) -> Piece | None:
+        """`db[n,m]*[m <= n]` is `torch.tril(db)`."""
+        for factor in Mul.make_args(node):
+            condition = bracket_condition(factor)
+            if not isinstance(condition, (GreaterThan, LessThan)):
+                continue
+            row, column = condition.gts, condition.lts
+            rest = node / factor
+            if not (isinstance(row, Idx) and isinstance(column, Idx) and {row, column} <= free_indices(rest)):
+                continue
+            lower = not (row in wanted and column in wanted and wanted.index(row) > wanted.index(column))
+            last = (row, column) if lower else (column, row)
+            axes = (*(a for a in ordered_indices(rest) if a not in last), *last)
+            piece = self.form(rest, axes)
+            if piece.axes == axes:
+                return Piece(f"torch.{'tril' if lower else 'triu'}({piece.text})", ATOM, axes)
+        return None
+
+    def _factor_pieces(self, factors: Sequence[Expr], wanted: tuple[Idx, ...], sign: str = "") -> list[Piece]:
+        """A mask stands as a plain comparison where it is multiplied with floats: `dh * (z > 0)`; never behind a minus,
+        which torch refuses before it."""
+        written = self.writer.factors(factors)
+        floats = [f for f in written if not f.is_number and bracket_condition(f) is None]
+        if sign and floats and bracket_condition(written[0]) is not None:
+            written = [floats[0], *(f for f in written if f is not floats[0])]
+        return [self._mask(f, wanted) if floats else self.form(f, wanted) for f in written]
 
     def _mask(self, factor: Expr, wanted: tuple[Idx, ...]) -> Piece:
         condition = bracket_condition(factor)
@@ -488,10 +513,7 @@ class _Former:
 
     def condition(self, node: Basic, wanted: tuple[Idx, ...]) -> Piece:
         if isinstance(node, Relational):
-            left, right = node.args
-            sign = node.rel_op
-            if left.is_number:
-                left, right, sign = right, left, node.reversed.rel_op
+            left, sign, right = self.writer.placed(node)
             pieces = [self.form(left, wanted), self.form(right, wanted)]
             axes = self._union(pieces, wanted)
             above, below = self._broadcast(pieces, axes)
@@ -538,7 +560,8 @@ class _Former:
         if len(pieces) > 1:
             pieces = [_squeezed(p) for p in pieces]
         if len(pieces) == 1:
-            return self.summed(pieces[0], over, wanted)
+            mask = self._mask(rest, ())  # `(z > 0).sum(1)` counts
+            return self.summed(mask if bracket_condition(rest) is not None else pieces[0], over, wanted)
         if len(pieces) == 2:
             matrix = self._matmul(pieces[0], pieces[1], over, wanted)
             if matrix is not None:
