@@ -42,7 +42,7 @@ def exercise(
         title="Activation functions",
         level=2,
         tags=["activation", "elementwise", "layer", "kinks"],
-        requires=["mse-mean"],
+        requires=["mse"],
         hints=[
             "Entry by entry: y[i] depends on x[i] alone, so there is no sum. What is the slope of f at x[i]?",
             "A function given by cases has a slope by cases. Where x times another function stands: product rule.",

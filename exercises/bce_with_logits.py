@@ -38,7 +38,7 @@ def exercise(form: Literal["stable", "naive"] = "stable") -> Exercise:
         title="Binary cross-entropy with logits",
         level=4,
         tags=["classification", "sigmoid", "loss", "numerics", "kinks"],
-        requires=["sigmoid-bce-1d", "logsumexp"],
+        requires=["sigmoid-bce", "logsumexp"],
         hints=[
             "Every z[i] occurs in one term of the loss: treat it as a scalar, and keep the 1/N.",
             "With p: the derivative of the logarithms by p first, then the slope of the sigmoid, then cancel.",

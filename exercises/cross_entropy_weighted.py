@@ -55,7 +55,7 @@ def exercise(variant: Literal["smoothing", "weights"] = "smoothing") -> Exercise
     z = exercise.parameter("z", i, k)
     y = exercise.input("y", i, domain="index", below=K)
     if variant == "smoothing":
-        alpha = exercise.input("alpha", domain="positive")
+        alpha = exercise.input("alpha", domain="fraction")
         q = exercise.step("q", [i, k], (1 - alpha) * KroneckerDelta(k, y[i]) + alpha / K)
     else:
         w = exercise.input("w", k, domain="positive")
@@ -83,6 +83,6 @@ def exercise(variant: Literal["smoothing", "weights"] = "smoothing") -> Exercise
             of_w = torch.dot(w, F.cross_entropy(t.z.detach(), t.y, reduction="none")) / w.sum()
             return own + of_w - of_w.detach()
         plain, uniform = (F.cross_entropy(t.z, t.y, label_smoothing=share) for share in (0.0, 1.0))
-        return torch.lerp(plain, uniform, t.alpha)  # the loss is linear in alpha, which torch wants below 1
+        return torch.lerp(plain, uniform, t.alpha)  # it is linear in alpha
 
     return exercise

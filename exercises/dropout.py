@@ -20,7 +20,7 @@ exercise = Exercise(
     level=2,
     tags=["regularisation", "layer", "elementwise"],
     source="CS231n assignment 2",
-    requires=["mse-mean"],
+    requires=["mse"],
     hints=[
         "The layer works entry by entry, and the mask is a constant like any other.",
         "y is linear in x. By which factor is x[i,j] multiplied? All of it goes back, the scale as well.",
@@ -31,7 +31,7 @@ i, j = exercise.indices(i=N, j=D)
 
 x = exercise.parameter("x", i, j)
 mask = exercise.input("mask", i, j, domain="mask")
-keep = exercise.input("keep", domain="positive")
+keep = exercise.input("keep", domain="fraction")
 y = exercise.output("y", [i, j], x[i, j] * mask[i, j] / keep)
 
 exercise.example(N=3, D=5)

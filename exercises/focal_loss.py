@@ -25,7 +25,7 @@ exercise = Exercise(
     level=3,
     tags=["scalar", "classification", "sigmoid", "loss"],
     source="Lin et al., Focal Loss for Dense Object Detection (RetinaNet)",
-    requires=["sigmoid-bce-1d"],
+    requires=["sigmoid-bce"],
     hints=[
         "p reaches L by two paths: through the logarithm, and through q. Both parts are added.",
         "The path through q: the power rule gives dq, and the derivative of 1 - p by p is not 1.",

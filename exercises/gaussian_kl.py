@@ -28,7 +28,7 @@ exercise = Exercise(
     level=4,
     tags=["loss", "probability", "generative"],
     source="CS231n assignment 3, variational autoencoder",
-    requires=["mse-mean"],
+    requires=["mse"],
     hints=[
         "dz comes from the reconstruction alone: a square with a factor 1/2.",
         "Two paths, two terms. What each parameter gets from the divergence does not contain x or eps.",

@@ -16,6 +16,10 @@ eta*dW`, `b_new = b - eta*db`.
 `image-classifier:layers=3` puts two hidden layers with relu in front: `z1 = x @ W1.T + b1`, `h1 =
 relu(z1)`, and so on; the layer that gives the logits keeps the names `W`, `b`, `z`. Add layers and
 watch the backward pass grow by the same pattern.
+
+Conventions: `nn.Linear`'s layout, `W` stored (out, in); many courses store (in, out) and write `x @ W`. The
+loss is the mean over the batch (`CrossEntropyLoss`'s default), classes are indices. At relu's kink
+torch takes the slope 0; any subgradient is right. The update is plain SGD with learning rate `eta`.
 """
 
 from typing import Annotated

@@ -44,7 +44,7 @@ def exercise(
         title="Losses side by side",
         level=2,
         tags=["loss", "elementwise", "regression", "classification", "kinks"],
-        requires=["mse-mean"],
+        requires=["mse"],
         hints=[
             "f[i] occurs in one term of the sum: take the slope of that term. Does the mean leave a factor?",
             "The residual's derivative by f is 1, and that of the margin is 2*y - 1: a sign.",

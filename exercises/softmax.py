@@ -31,7 +31,7 @@ exercise = Exercise(
     level=3,
     tags=["softmax", "layer"],
     source="CS231n, notes on linear classification",
-    requires=["mse-mean"],
+    requires=["mse"],
     hints=[
         "e[i,k] is used twice: in p[i,k] itself, and in s[i], which all p of its row use.",
         "ds[i]: every p[i,k] of the row is divided by s[i], so there is a sum over k, and a minus from 1/s.",
