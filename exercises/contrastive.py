@@ -8,14 +8,14 @@
     q[i,j] = e[i,j] / c[j]                            a softmax over each column
     L      = -(sum over i of log(p[i,i]) + log(q[i,i])) / (2*N)
 
-Shapes: `Z`, `Y` (N, D), where row i of Z belongs to row i of Y; `S`, `e`, `p`, `q` (N, N); `r`, `c` (N,). `tau`
-is a positive number, the temperature.
+Shapes: `Z`, `Y` (N, D), where row i of Z belongs to row i of Y; `S`, `e`, `p`, `q` (N, N); `r`,
+`c` (N,). `tau` is a positive number, the temperature.
 
 Derive the gradients of `S`, `Z` and `Y`. Insert the steps into each other until `dS` is short.
 
-Conventions: L is the mean of two cross-entropies, each itself a mean over the N pairs; the class of
-row i is i. The scores are divided by tau (CLIP learns the logarithm of 1/tau and multiplies), and the rows
-of Z and Y are taken as they are, not normalised first.
+Conventions: L is the mean of two cross-entropies, each itself a mean over the N pairs; the class
+of row i is i. The scores are divided by tau (CLIP learns the logarithm of 1/tau and multiplies),
+and the rows of Z and Y are taken as they are, not normalised first.
 """
 
 from sympy import Sum, exp, log

@@ -10,16 +10,17 @@
     y[i,k]  = (1 - z)*n + z*h                    the new hidden state
 
 (entries [i,k] everywhere; `x @ Wr` is the sum over j of x[i,j]*Wr[j,k], `h @ Ur` that over l of
-h[i,l]*Ur[l,k].) Shapes: `x` (N, D); `h` and all that follows (N, H); `Wr`, `Wz`, `Wn` (D, H); `Ur`, `Uz`, `Un`
-(H, H); `br`, `bz`, `bn`, `cn` (H,).
+h[i,l]*Ur[l,k].) Shapes: `x` (N, D); `h` and all that follows (N, H); `Wr`, `Wz`, `Wn` (D, H);
+`Ur`, `Uz`, `Un` (H, H); `br`, `bz`, `bn`, `cn` (H,).
 
-This is a layer: the gradient `dy` (N, H) of the new state is given. Derive the gradients of `x`, of
-the old state `h`, and of all weights and biases.
+This is a layer: the gradient `dy` (N, H) of the new state is given. Derive the gradients of `x`,
+of the old state `h`, and of all weights and biases.
 
 Conventions: rows are examples, weights are stored (in, out). This is the form of torch's
 `nn.GRUCell`: r multiplies `h @ Un + cn` *after* the matrix product (the original paper, and d2l,
-multiply h by r before it), and z keeps the *old* state (some papers exchange z and 1 - z). torch stacks
-the three gates in the order r, z, n, with two biases each; those of r and z only matter as a sum.
+multiply h by r before it), and z keeps the *old* state (some papers exchange z and 1 - z). torch
+stacks the three gates in the order r, z, n, with two biases each; those of r and z only matter as
+a sum.
 """
 
 from sympy import Expr, Sum, tanh

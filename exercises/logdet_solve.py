@@ -7,13 +7,15 @@
 
 Shapes: `A` (N, N), invertible and *not* symmetric; `b`, `x` (N,); `g`, `q`, `L` are numbers.
 
-Derive the gradients of `x`, `b` and `A`. Write the inverse of A as `torch.linalg.inv(A)`, in LaTeX as
-`A^{-1}`; the gradient of log|det A| and that of the inverse are rules worth knowing by heart.
+Derive the gradients of `x`, `b` and `A`. Write the inverse of A as `torch.linalg.inv(A)`, in
+LaTeX as `A^{-1}`; the gradient of log|det A| and that of the inverse are rules worth knowing by
+heart.
 
-Conventions: all N*N entries of A are independent. Where A is known to be symmetric (a covariance),
-entries move in pairs, and the gradient with respect to the free ones is another matrix; many books
-state that one. A negative log-likelihood of a Gaussian is half of this L, plus a constant. `log|det A|`
-takes the absolute value of the determinant, as `torch.linalg.slogdet` does.
+Conventions: all N*N entries of A are independent. Where A is known to be symmetric
+(a covariance), entries move in pairs, and the gradient with respect to the free ones is another
+matrix; many books state that one. A negative log-likelihood of a Gaussian is half of this L, plus
+a constant. `log|det A|` takes the absolute value of the determinant, as `torch.linalg.slogdet`
+does.
 """
 
 from sympy import Sum

@@ -10,17 +10,17 @@
     cn[n,k] = s[n,k]                        the new cell state, handed on as well
 
 (entries [n,k] everywhere; `x @ Wi` is the sum over d of x[n,d]*Wi[d,k], `h @ Ui` that over l of
-h[n,l]*Ui[l,k].) Shapes: `x` (N, D); the old states `h`, `c` and all that follows (N, H); `Wi`, `Wf`, `Wo`,
-`Wg` (D, H); `Ui`, `Uf`, `Uo`, `Ug` (H, H); `bi`, `bf`, `bo`, `bg` (H,).
+h[n,l]*Ui[l,k].) Shapes: `x` (N, D); the old states `h`, `c` and all that follows (N, H); `Wi`,
+`Wf`, `Wo`, `Wg` (D, H); `Ui`, `Uf`, `Uo`, `Ug` (H, H); `bi`, `bf`, `bo`, `bg` (H,).
 
 This is a layer with two outputs: `dhn` and `dcn` (N, H) come from above and are given. Derive the
-gradients of `x`, of the old states `h` and `c`, and of all weights and biases. On the way you need
-`do`, `dt`, `ds`, then the other three gates.
+gradients of `x`, of the old states `h` and `c`, and of all weights and biases. On the way you
+need `do`, `dt`, `ds`, then the other three gates.
 
-Conventions: rows are examples, weights are stored (in, out). Each gate has weights of its own here;
-CS231n stacks them side by side in the order i, f, o, g, torch's `nn.LSTMCell` in the order i, f, g, o (and
-stores (out, in), with two biases of which only the sum matters). There are no peepholes: the gates do
-not see c.
+Conventions: rows are examples, weights are stored (in, out). Each gate has weights of its own
+here; CS231n stacks them side by side in the order i, f, o, g, torch's `nn.LSTMCell` in the order
+i, f, g, o (and stores (out, in), with two biases of which only the sum matters). There are no
+peepholes: the gates do not see c.
 """
 
 from sympy import Expr, Sum, tanh
@@ -79,4 +79,5 @@ def forward(t):
     import torch
 
     W, U, b = (torch.cat([t[letter + gate] for gate in "ifgo"], -1) for letter in "WUb")  # torch's order
-    return torch.lstm_cell(t.x, (t.h, t.c), W.T, U.T, b, torch.zeros_like(b))
+    hidden, cell = torch.lstm_cell(t.x, (t.h, t.c), W.T, U.T, b, torch.zeros_like(b))
+    return {"hn": hidden, "cn": cell}

@@ -10,9 +10,9 @@ This is a layer, not a loss: the gradient `dy` (N, D) of the output comes from a
 Derive the gradients of `z`, `W` and `x`.
 
 Conventions: rows are examples, and W is stored (in, out), so that the layer is `x @ W`; torch's
-`nn.Linear` stores (out, in). W is square, because x and f must have one shape to be added: here the
-shapes alone do not tell you where a transpose belongs. The nonlinearity stands before the addition;
-many networks apply another one after it.
+`nn.Linear` stores (out, in). W is square, because x and f must have one shape to be added: here
+the shapes alone do not tell you where a transpose belongs. The nonlinearity stands before the
+addition; many networks apply another one after it.
 """
 
 from sympy import Sum, tanh

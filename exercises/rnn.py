@@ -6,16 +6,19 @@ One layer reads a row of the batch, word by word, and keeps a hidden state. With
     h1[n,k] = tanh(a1[n,k])                  a1 = x1 @ Wx + h0 @ Wh + b
     y1[n,k] = h1[n,k]                        the output of step 1 is its hidden state
 
-and so on: `a2`, `h2`, `y2` from `x2` and `h1`; then `x3`, `x4`. Every step uses the *same* `Wx`, `Wh`
-and `b`. Shapes: `x1` to `x4` (N, D); `h0` and all `a`, `h`, `y` (N, H); `Wx` (D, H), `Wh` (H, H), `b` (H,).
+and so on: `a2`, `h2`, `y2` from `x2` and `h1`; then `x3`, `x4`. Every step uses the *same* `Wx`,
+`Wh` and `b`. Shapes: `x1` to `x4` (N, D); `h0` and all `a`, `h`, `y` (N, H); `Wx` (D, H), `Wh`
+(H, H), `b` (H,).
 
 This is a layer: the gradients `dy1` to `dy4` of the outputs come from above and are given. Derive
-those of `Wx`, `Wh`, `b`, of the initial state `h0`, and of the inputs `x1`, `x2`, `x3`, `x4`. On the way
-you need `dh4`, `da4`, then `dh3`, `da3`, down to `dh1`, `da1`. Choose the length with `steps`.
+those of `Wx`, `Wh`, `b`, of the initial state `h0`, and of the inputs `x1`, `x2`, `x3`, `x4`. On
+the way you need `dh4`, `da4`, then `dh3`, `da3`, down to `dh1`, `da1`. Choose the length with
+`steps`.
 
-Conventions: batch first, row vectors and weights stored (in, out), so that a step is `x @ Wx + h @ Wh
-+ b`. torch's `nn.RNN` stores (out, in) and has two biases, of which only the sum matters; its input is
-one tensor with an axis for time, here each step has a name of its own. Nothing is truncated.
+Conventions: batch first, row vectors and weights stored (in, out), so that a step is
+`x @ Wx + h @ Wh + b`. torch's `nn.RNN` stores (out, in) and has two biases, of which only the sum
+matters; its input is one tensor with an axis for time, here each step has a name of its own.
+Nothing is truncated.
 """
 
 from typing import Annotated

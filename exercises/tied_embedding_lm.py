@@ -7,8 +7,8 @@
     p[n,w] = e[n,w] / s[n]                             the softmax over the vocabulary
     L      = -(sum over n of log(p[n,y[n]])) / N       the mean over the batch
 
-Shapes: `E` (V, D); `h` (N, D); `z`, `e`, `p` (N, V); `s` (N,). `ix` (N,), the words read, and `y` (N,),
-the words that follow, are integers below V. A word may be read several times.
+Shapes: `E` (V, D); `h` (N, D); `z`, `e`, `p` (N, V); `s` (N,). `ix` (N,), the words read, and `y`
+(N,), the words that follow, are integers below V. A word may be read several times.
 
 Derive the gradients of `z`, `h` and `E`. A single parameter plays two roles here.
 

@@ -9,15 +9,15 @@
     L       = -log(p) - (sum over k of log(1 - q[k]))
 
 Shapes: `v` (D,), the vector of the centre word; `U` (V, D), one row for each outside word; `un`
-(K, D); `b` and `q` (K,). `o` and the entries of `neg` (K,) are integers below V. The same word may be
-drawn *several times*, and here a word drawn may even be the seen one.
+(K, D); `b` and `q` (K,). `o` and the entries of `neg` (K,) are integers below V. The same word
+may be drawn *several times*, and here a word drawn may even be the seen one.
 
-Derive the gradients of `a`, `b`, `v`, and of the rows `uo` and `un`; then that of the table `U`, into
-which all of these rows flow.
+Derive the gradients of `a`, `b`, `v`, and of the rows `uo` and `un`; then that of the table `U`,
+into which all of these rows flow.
 
-Conventions: one pair of words, the sum over the negative samples (no mean). `log(1 - q[k])` is what
-the handout of CS224n writes as the log of the sigmoid of *minus* the score. Outside vectors are the
-rows of U; the handout stores columns.
+Conventions: one pair of words, the sum over the negative samples (no mean). `log(1 - q[k])` is
+what the handout of CS224n writes as the log of the sigmoid of *minus* the score. Outside vectors
+are the rows of U; the handout stores columns.
 """
 
 from sympy import Sum, log

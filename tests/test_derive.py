@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import Programs
-from sympy import Abs, KroneckerDelta, Max, Min, Piecewise, Product, Rational, Sum, exp
+from sympy import Abs, KroneckerDelta, Max, Min, Mod, Piecewise, Product, Rational, Sum, exp
 
 import tutor
 from tutor.exercise import Exercise
@@ -493,6 +493,30 @@ def test_matrix_products_stay_apart_in_closed_forms():
         ex = tutor.load(address)
         gradient = ex.derive().gradient(name)
         assert wanted in torch_form(gradient.closed, gradient.indices, ex)
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "wanted"),
+    [
+        ("attention:causal=true", "a", "torch.tril(db)"),
+        ("attention:heads=2", "Q", "dq.transpose(0, 1).reshape(N, 2*D)"),
+        ("attention:heads=2", "q", "da @ k / D**0.5"),
+        ("attention:heads=2", "k", "da.mT @ q / D**0.5"),
+        ("attention:heads=3,causal=true", "o", "dO.view(N, 3, E).transpose(0, 1)"),
+        ("attention:heads=3,causal=true", "a", "torch.tril(db)"),
+    ],
+)
+def test_heads_and_masks_in_torch(address, name, wanted):
+    import tutor
+
+    assert tutor.load(address).derive().gradient(name).torch == wanted
+
+
+def test_an_axis_is_split_into_digits_without_a_mask():
+    import tutor
+
+    gradient = tutor.load("attention:heads=2").derive().gradient("Q")
+    assert not gradient.expr.has(Piecewise) and gradient.expr.has(Mod)
 
 
 def test_the_diagonal_of_a_matrix_in_torch():

@@ -410,11 +410,10 @@ def _complete(exercise: Exercise, leaves: Mapping[str, Tensor], sizes: Mapping[s
     return _separate({n: v for n, v in ordered.items() if v is not None})
 
 
-def _sound(quantity: Quantity, value: torch.Tensor) -> bool:
+def _sound(quantity: Quantity, value: Tensor) -> bool:
     """Finite throughout, or infinite where the formula itself says so: a masked score is minus infinity."""
     meant = quantity.expr is not None and quantity.expr.has(S.Infinity, S.NegativeInfinity)
     return bool((~torch.isnan(value) if meant else torch.isfinite(value)).all())
-
 
 
 def sample(

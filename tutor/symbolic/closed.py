@@ -214,7 +214,6 @@ class _Recipe:
             self._follow("factor", written, message("factor"))
 
 
-
 def _collected(expr: Expr, name: str) -> Expr:
     """`c + dt - dt*t**2` as `c + dt*(1 - t**2)`."""
 

@@ -398,11 +398,11 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
     return Meeting(solved, tuple(m for m in masks if m != 1), tuple(deltas))
 
 
-def _digits(slot: Expr, target: Idx, scope: Sequence[Idx]) -> dict[Idx, Expr]:
+def _digits(slot: Expr, target: Expr, scope: Sequence[Idx]) -> dict[Idx, Expr]:
     """`r*D + d = j` says `r = floor(j/D)` and `d = Mod(j, D)`, where r and d together count the whole axis of j."""
     found: dict[Idx, Expr] = {}
     stride: Expr = S.One
-    rest = slot.expand() if isinstance(slot, Expr) else S.Zero
+    rest = slot.expand() if isinstance(slot, Expr) and isinstance(target, Idx) else S.Zero
     while rest != 0:
         digit = next((i for i in scope if i not in found and rest.coeff(i) == stride), None)
         if digit is None:

@@ -25,6 +25,7 @@ from sympy import (
     Symbol,
     Tuple,
     floor,
+    fraction,
     sympify,
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
@@ -345,6 +346,8 @@ def bounds(expression: Expr) -> tuple[Expr, Expr] | None:
 
 def within(expression: Expr, extent: Expr) -> Basic:
     """The condition 0 <= expression < extent, without the halves that always hold."""
+    if _counted_off(expression, extent):
+        return S.true
     limits = bounds(expression)
     conditions = []
     if limits is None or not never_negative(limits[0]):
@@ -352,6 +355,22 @@ def within(expression: Expr, extent: Expr) -> Basic:
     if limits is None or not never_negative((extent - 1 - limits[1]).expand()):
         conditions.append(expression < extent)
     return And(*conditions)
+
+
+def _counted_off(expression: Expr, extent: Expr) -> bool:
+    """Whether `Mod(j, D)` or `floor(j/D)` stays on its axis: the digits of an index."""
+    if isinstance(expression, Mod):
+        return (extent - expression.args[1]).expand() == 0
+    if not isinstance(expression, floor):
+        return False
+    above, below = fraction(expression.args[0])
+    limits = bounds(above)
+    return (
+        limits is not None
+        and never_negative(below)
+        and never_negative(limits[0])
+        and never_negative((below * extent - 1 - limits[1]).expand())
+    )
 
 
 def settled(condition: Basic) -> Basic:

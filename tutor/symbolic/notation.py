@@ -20,6 +20,7 @@ from sympy import (
     KroneckerDelta,
     Mod,
     Mul,
+    Ne,
     Not,
     Number,
     Or,
@@ -99,7 +100,7 @@ def common_number(node: Add) -> tuple[Number, Expr]:
 _SWAPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
-def _placed(node: Relational) -> tuple[Expr, str, Expr]:
+def placed(node: Relational) -> tuple[Expr, str, Expr]:
     """A relation with the number, or the size that an index stays below, on its right: (i - o, "<", K)."""
     left, right = node.args
     if (left.is_number and not right.is_number) or (
@@ -107,6 +108,18 @@ def _placed(node: Relational) -> tuple[Expr, str, Expr]:
     ):
         return right, node.reversed.rel_op, left
     return left, node.rel_op, right
+
+
+def left_out(node: ExprWithLimits) -> tuple[Expr, Basic] | None:
+    """Body and condition of a product over all indices but one: `x[k]` and `k != i`; None for another product."""
+    body, bound = node.args[0], bound_indices(node)
+    if len(bound) != 1 or not isinstance(body, Piecewise) or len(body.args) != 2 or body.args[1] != (S.One, S.true):
+        return None
+    value, condition = body.args[0]
+    if not isinstance(condition, Ne) or bound[0] not in condition.args:
+        return None
+    (other,) = (a for a in condition.args if a != bound[0])
+    return value, Ne(bound[0], other, evaluate=False)
 
 
 class Writer:
@@ -296,6 +309,14 @@ class Writer:
     def _Float(self, node: Number) -> tuple[str, int]:
         return repr(float(node)), ATOM if node >= 0 else UNARY - 1
 
+    infinity = "∞"
+
+    def _Infinity(self, node: Number) -> tuple[str, int]:
+        return self.infinity, ATOM
+
+    def _NegativeInfinity(self, node: Number) -> tuple[str, int]:
+        return f"-{self.infinity}", UNARY - 1
+
     def _NumberSymbol(self, node: NumberSymbol) -> tuple[str, int]:
         return {"pi": "π", "E": "e"}.get(type(node).__name__.replace("Exp1", "E").replace("Pi", "pi"), str(node)), ATOM
 
@@ -329,7 +350,10 @@ class Writer:
         return self.parenthesize(text) if text.startswith(self.minus) else text
 
     def _Product(self, node: ExprWithLimits) -> tuple[str, int]:
-        return self.reduction("Π", node), PRODUCT
+        left = left_out(node)
+        if left is None:
+            return self.reduction("Π", node), PRODUCT
+        return f"Π{{{self.write(left[1])}}} {self.summand(left[0])}", PRODUCT
 
     def _Reduction(self, node: ExprWithLimits) -> tuple[str, int]:
         sign = {"MaxOver": "max", "MinOver": "min", "ArgMaxOver": "argmax", "ArgMinOver": "argmin",
@@ -364,8 +388,9 @@ class Writer:
 
     def placed(self, node: Relational) -> tuple[Expr, str, Expr]:
         """Of two quantities the earlier one on the left: `x[i] > t[i]`, where SymPy has `t[i] < x[i]`."""
-        left, sign, right = _placed(node)
-        if quantities_in(left) and quantities_in(right) and self.rank(left) > self.rank(right):
+        left, sign, right = placed(node)
+        alike = bool(free_indices(left)) == bool(free_indices(right))  # |r[i]| <= delta stays
+        if alike and quantities_in(left) and quantities_in(right) and self.rank(left) > self.rank(right):
             return right, _SWAPPED.get(sign, sign), left
         return left, sign, right
 
@@ -379,7 +404,7 @@ class Writer:
         """`i - o >= 0` and `i - o < K` as one range (0, i - o, K); and the conditions that are no part of one."""
         low, high = {}, {}
         for part in node.args:
-            place, sign, end = _placed(part)
+            place, sign, end = placed(part)
             if sign == ">=":
                 low.setdefault(place, (part, end))
             elif sign == "<":
@@ -460,6 +485,8 @@ class SheetWriter(Writer):
 
     def power(self, base: Expr, exponent: Expr) -> str:
         return f"{self.write(base, ATOM)}**{self.write(exponent, ATOM)}"
+
+    infinity = "inf"
 
     def _NumberSymbol(self, node: NumberSymbol) -> tuple[str, int]:
         return ("pi", ATOM) if node is S.Pi else ("exp(1)", ATOM)
@@ -562,6 +589,8 @@ class LatexWriter(Writer):
         sign = "-" if node < 0 else ""
         return rf"{sign}\frac{{{abs(node.p)}}}{{{node.q}}}", PRODUCT
 
+    infinity = r"\infty"
+
     def _NumberSymbol(self, node: NumberSymbol) -> tuple[str, int]:
         return (r"\pi" if node is S.Pi else r"\exp(1)" if "e" in self.order else "e"), ATOM
 
@@ -588,7 +617,10 @@ class LatexWriter(Writer):
         return self.reduction(r"\sum", node), PRODUCT
 
     def _Product(self, node: ExprWithLimits) -> tuple[str, int]:
-        return self.reduction(r"\prod", node), PRODUCT
+        left = left_out(node)
+        if left is None:
+            return self.reduction(r"\prod", node), PRODUCT
+        return rf"\prod_{{{self.write(left[1])}}} {self.summand(left[0])}", PRODUCT
 
     def _Reduction(self, node: ExprWithLimits) -> tuple[str, int]:
         sign = {"MaxOver": r"\max", "MinOver": r"\min", "ArgMaxOver": r"\arg\max", "ArgMinOver": r"\arg\min",

@@ -433,7 +433,7 @@ class _Former:
             if not isinstance(condition, (GreaterThan, LessThan)):
                 continue
             row, column = condition.gts, condition.lts
-            rest = node / factor
+            rest = Mul(*(f for f in Mul.make_args(node) if f is not factor))
             if not (isinstance(row, Idx) and isinstance(column, Idx) and {row, column} <= free_indices(rest)):
                 continue
             lower = not (row in wanted and column in wanted and wanted.index(row) > wanted.index(column))
@@ -465,6 +465,10 @@ class _Former:
         lined = self._broadcast(pieces, axes)
         if len(lined) == 1:
             return lined[0]
+        vectors = sorted((p for p in pieces if p.axes), key=lambda p: p.axes != axes[:1])
+        if [p.axes for p in vectors] == [axes[:1], axes[1:]] and None not in axes and axes[0] != axes[1]:
+            outer = Piece(f"torch.outer({', '.join(p.text for p in vectors)})", ATOM, axes)
+            return self.times([*(p for p in pieces if not p.axes), outer], axes)
         text = " * ".join(p.at(UNARY if n else PRODUCT) for n, p in enumerate(lined))
         return Piece(text, PRODUCT, self._union(pieces, axes))
 
