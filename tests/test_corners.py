@@ -515,3 +515,11 @@ def test_a_truth_that_lost_its_digits_two_steps_back_is_not_held_against_a_line(
     report = tutor.check(tutor.load("tanh-neuron"), "dn = 1/cosh(n)**2\ndw1 = dn*x1\ndx2 = w2/cosh(n)**2")
     assert [line.verdict for line in report.lines] == ["correct"] * 3
     assert tutor.check(tutor.load("tanh-neuron"), "dw1 = x1/cosh(n)").verdict == "wrong"
+
+
+def test_a_formula_that_fails_at_the_worked_instance_is_not_right():
+    """All other factors, not the product over the own one: an entry may be 0, though none is that was drawn."""
+    product = tutor.load("product")
+    assert tutor.check(product, "dx = f/x").verdict == "wrong"
+    assert tutor.check(product, "dx[i] = Product(where(k != i, x[k], 1), k)").verdict == "correct"
+    assert product.derive().gradient("x").latex.endswith(r"\prod_{i_{1} \ne i} x_{i_{1}}")

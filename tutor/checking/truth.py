@@ -101,6 +101,9 @@ def points(exercise: Exercise, seed: int, sizes: Mapping[str, int] | None = None
             drawn = [sample(exercise, seed, draw=n, sizes=sizes) for n in range(2)]
             drawn += beside_kinks(exercise, drawn[0])
         made = Points([Point(exercise, instance) for instance in drawn], kinked)
+        example = worked(exercise) if exercise.size_symbols and not sizes else None
+        if example is not None and not example.on_kinks:
+            made.append(example)  # one of its entries may be 0, which none is that was drawn
         if exercise.strict_kinks and made.kinked is not None:
             made.append(made.kinked)
         return made
