@@ -349,9 +349,12 @@ class Judge:
 
     def _same_values_another_shape(self, meaning: Meaning, cases: Sequence[mistakes.Case]) -> Iterator[Mistake]:
         for case, point in zip(cases, self.points, strict=False):
-            if case.given.squeeze().shape != case.true.squeeze().shape:
+            if case.given.numel() == 1:  # `dm = 0`, where every entry is 0
+                reshaped = case.given.reshape(()).expand(case.true.shape)
+            elif case.given.squeeze().shape != case.true.squeeze().shape:
                 return
-            reshaped = case.given.reshape(case.true.shape)
+            else:
+                reshaped = case.given.reshape(case.true.shape)
             if not self._close(meaning, reshaped, case.true, point):
                 return
         if cases:

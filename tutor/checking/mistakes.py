@@ -334,7 +334,7 @@ def _taken_as_constant(
 def _on_the_way(exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]) -> list[Mistake]:
     """A formula for several steps at once that is what comes out when one gradient on the way is spoilt."""
     q = exercise.quantities.get(name[1:])
-    if q is None or q.kind == "value" or not q.indices or given[0] is None:
+    if q is None or q.kind == "value" or given[0] is None:
         return []
     reached, tried = {q.name}, 0
     for v in exercise.forward:

@@ -16,7 +16,7 @@ from itertools import combinations
 from math import inf, isfinite, prod
 from typing import Any
 
-from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Pow, S, Symbol
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Piecewise, Pow, S, Symbol
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from torch import Tensor
 
@@ -37,6 +37,7 @@ from tutor.symbolic.indices import (
     transform,
 )
 from tutor.symbolic.notation import plain_form
+from tutor.symbolic.operations import MaxOver, MinOver
 from tutor.symbolic.rewrite import powers
 
 MOST = 120  # variants of one gradient
@@ -262,6 +263,22 @@ def _wrong_mask(a: Anatomy) -> Iterator[Variant]:
             yield a.variant("wrong-mask", says, a.but(n, _with(term, rest)), right=name_of(tested))
 
 
+def _branches(a: Anatomy) -> Iterator[Variant]:
+    """Of a slope by cases, one case left out, or one taken everywhere."""
+    for n, term in enumerate(a.terms):
+        for factor in term.factors:
+            if not isinstance(factor, Piecewise) or bracket_condition(factor) is not None:
+                continue
+            for place, (value, condition) in enumerate(factor.args):
+                pairs = [(S.Zero if p == place else v, c) for p, (v, c) in enumerate(factor.args)]
+                case = "in the other case" if condition == S.true else f"where {a.show(condition)}"
+                cases = ((value, "the slope {value} is taken everywhere: it holds only {case}"),
+                         (Piecewise(*pairs, evaluate=False), "the slope {value} {case} is left out"))  # fmt: skip
+                for wrong, says in cases:
+                    spoilt = Mul(*(f if f is not factor else wrong for f in term.factors))
+                    yield a.variant("missing-path", says, a.but(n, _with(term, spoilt)), value=a.show(value), case=case)
+
+
 def _alike(a: Anatomy, node: Basic) -> Iterator[Expr]:
     """Entries of other quantities, and of the gradients known by then, with the indices of `node`."""
     shape = tuple(size(i) if isinstance(i, Idx) else S.One for i in getattr(node, "indices", ()))
@@ -270,7 +287,7 @@ def _alike(a: Anatomy, node: Basic) -> Iterator[Expr]:
             indices = tuple(getattr(node, "indices", ()))
             if other.name != name_of(node) and other.kind != "loss":
                 yield entry(other.symbol, indices)
-            if other.kind == "step" and a.exercise.order[other.name] > a.exercise.order[a.q.name]:
+            if other.kind in ("step", "output") and a.exercise.order[other.name] > a.exercise.order[a.q.name]:
                 yield entry(a.exercise.gradient_quantity(other).symbol, indices)
 
 
@@ -338,7 +355,8 @@ def _diagonal_only(a: Anatomy) -> Iterator[Variant]:
 
 def _coupled_steps(a: Anatomy) -> Iterator[Variant]:
     """p*(1 - p) and the like: a softmax or a norm taken as if it were elementwise, over the steps in between."""
-    for v, slope in _through(a):
+    found = {(v.name, slope): (v, slope) for constant in (True, False) for v, slope in _through(a, constant)}
+    for v, slope in found.values():
         rows = [i for i in v.indices if i in a.q.indices]
         if tuple(rows) != v.indices or v.indices != a.q.indices or v.kind == "loss":
             continue
@@ -347,10 +365,15 @@ def _coupled_steps(a: Anatomy) -> Iterator[Variant]:
         yield a.variant("diagonal-only", says, upstream * slope, v=v.name)
 
 
-def _through(a: Anatomy) -> Iterator[tuple[Quantity, Expr]]:
-    """Later quantities of q's own axes, and the diagonal of their derivative by q through the steps in between."""
+def _through(a: Anatomy, constant: bool) -> Iterator[tuple[Quantity, Expr]]:
+    """Later quantities of q's own axes, and the diagonal of their derivative by q through the steps in between.
+
+    `constant`: a maximum over an axis is taken for one, as where it only guards exp.
+    """
     slopes: dict[str, Expr] = {a.q.name: S.One}
     for v in a.exercise.forward:
+        if constant and isinstance(v.expr, (MaxOver, MinOver)):
+            continue
         slope: Expr = S.Zero
         for name in v.reads & set(slopes):
             u = a.exercise[name]
@@ -500,6 +523,22 @@ def _convention(a: Anatomy) -> Iterator[Variant]:
                 )
 
 
+def _scalar_or_size(a: Anatomy) -> Iterator[Variant]:
+    """Divided by N where a sum over the batch belongs, as in a weighted mean."""
+    for n, term in enumerate(a.terms):
+        slope = Mul(*term.factors)
+        for right, power in powers(slope).items():
+            scalar = a.exercise.quantities.get(name_of(right) or "")
+            if scalar is None or scalar.indices or scalar.kind != "step" or not power.is_negative:
+                continue
+            for wrong in a.exercise.size_symbols.values():
+                says = "divided by {wrong} where this exercise divides by {right}"
+                spoilt = slope * right**-power * wrong**power
+                yield a.variant(
+                    "wrong-convention", says, a.but(n, _with(term, spoilt)), right=str(right), wrong=str(wrong)
+                )
+
+
 def _term_factor(a: Anatomy) -> Iterator[Variant]:
     """A constant of one of several terms lost or doubled."""
     if len(a.terms) < 2:
@@ -568,8 +607,8 @@ def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
 # -- the table, and the search ------------------------------------------------------------------------------------
 
 SPOILS: tuple[Callable[[Anatomy], Iterator[Variant]], ...] = (
-    _transposed, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _missing_path, _wrong_point,
-    _wrong_mask, _own_factor,
+    _transposed, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _scalar_or_size, _missing_path,
+    _wrong_point, _wrong_mask, _branches, _own_factor,
     _missing_gradient, _extra_gradient, _diagonal_only, _coupled_steps, _missing_local, _missing_upstream,
     _inner_sign, _wrong_power, _product_rule, _extra_factor, _missing_scatter,
 )  # fmt: skip
