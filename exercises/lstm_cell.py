@@ -1,4 +1,4 @@
-"""An LSTM cell: one step of a long short-term memory, with upstream gradients on both of its states.
+"""An LSTM cell: one step of a long short-term memory, with upstream gradients on both states.
 
     ai[n,k] = x @ Wi + h @ Ui + bi          i[n,k] = sigmoid(ai[n,k])    the input gate
     af[n,k] = x @ Wf + h @ Uf + bf          f[n,k] = sigmoid(af[n,k])    the forget gate

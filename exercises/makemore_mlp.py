@@ -1,4 +1,4 @@
-"""The whole backward pass of a character-level MLP with batch normalisation, one named value at a time.
+"""The whole backward pass of a character MLP with batch normalisation, one named value at a time.
 
 The network predicts the next character from the `T` characters before it:
 
@@ -23,11 +23,17 @@ The network predicts the next character from the `T` characters before it:
     logprobs    = probs.log()                      (n, V)
     loss        = -logprobs[range(n), Yb].mean()
 
-`Xb` (n, T) and `Yb` (n,) hold characters as integers below V. The shapes with a 1 in them are kept as
-they are: `bngain`, `bnbias` (1, H).
+`Xb` (n, T) and `Yb` (n,) hold characters as integers below V. The shapes with a 1 in them are
+kept as they are: `bngain`, `bnbias` (1, H).
 
-Derive the gradient of every named value, from `dlogprobs` back to `dC`. Most of them are a line each;
-several values are used twice, so their gradients have two parts.
+Derive the gradient of every named value, from `dlogprobs` back to `dC`. Most of them are a line
+each; several values are used twice, so their gradients have two parts.
+
+Conventions: the loss is a mean over the n examples. The variance is divided by n - 1; the paper, and
+torch's batch norm in training, divide by n. Weights are stored (in, out): `x @ W + b`. Where logits
+have their maximum more than once, the gradient of the maximum goes to the first, as in torch. Two
+gradients are zero but for rounding, and relative errors say nothing about them: that of
+`logit_maxes`, which cancels in the softmax, and that of `b1`, which the mean takes out again.
 """
 
 from sympy import Rational, Sum, exp, log, tanh

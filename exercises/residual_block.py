@@ -2,7 +2,7 @@
 
     z[n,d] = sum over c of x[n,c]*W[c,d]      a linear layer of the same width
     f[n,d] = tanh(z[n,d])
-    y[n,d] = x[n,d] + f[n,d]                  the output: the skip connection carries x past the layer
+    y[n,d] = x[n,d] + f[n,d]                  the output: a skip connection takes x past the layer
 
 Shapes: `x`, `z`, `f`, `y` (N, D); `W` (D, D).
 
