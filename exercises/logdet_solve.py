@@ -3,7 +3,7 @@
     x[i] = sum over j of A^-1[i,j]*b[j]      the solution of A @ x = b
     g    = log|det A|
     q    = sum over i of b[i]*x[i]           that is b.T @ A^-1 @ b
-    L    = g + q
+    L    = (g + q) / 2
 
 Shapes: `A` (N, N), invertible and *not* symmetric; `b`, `x` (N,); `g`, `q`, `L` are numbers.
 
@@ -11,11 +11,11 @@ Derive the gradients of `x`, `b` and `A`. Write the inverse of A as `torch.linal
 LaTeX as `A^{-1}`; the gradient of log|det A| and that of the inverse are rules worth knowing by
 heart.
 
-Conventions: all N*N entries of A are independent. Where A is known to be symmetric
-(a covariance), entries move in pairs, and the gradient with respect to the free ones is another
-matrix; many books state that one. A negative log-likelihood of a Gaussian is half of this L, plus
-a constant. `log|det A|` takes the absolute value of the determinant, as `torch.linalg.slogdet`
-does.
+Conventions: L is the negative log-likelihood of a Gaussian with covariance A, without its constant;
+that is where the half comes from, and texts that leave it out have everything twice. But here all
+N*N entries of A are independent. A covariance is symmetric: its entries move in pairs, and the
+gradient with respect to the free ones is another matrix, which many books state. `log|det A|` takes
+the absolute value of the determinant, as `torch.linalg.slogdet` does.
 """
 
 from sympy import Sum
@@ -45,7 +45,7 @@ b = exercise.parameter("b", i)
 x = exercise.step("x", [i], Sum(Inverse(A)[i, j] * b[j], j))
 g = exercise.step("g", [], LogDet(A))
 q = exercise.step("q", [], Sum(b[i] * x[i], i))
-L = exercise.loss("L", g + q)
+L = exercise.loss("L", (g + q) / 2)
 
 exercise.ask("x", "b", "A")
 exercise.points(A=2)
@@ -56,4 +56,4 @@ exercise.example(N=4)
 def forward(t):
     import torch
 
-    return torch.linalg.slogdet(t.A).logabsdet + torch.dot(t.b, torch.linalg.solve(t.A, t.b))
+    return (torch.linalg.slogdet(t.A).logabsdet + torch.dot(t.b, torch.linalg.solve(t.A, t.b))) / 2

@@ -449,7 +449,7 @@ def test_derivation_is_linear_in_depth():
         ("word2vec-softmax", "v", "Σw U[w,d]·p[w] - U[o,d]"),
         ("tied-embedding-lm", "z", "(p[n,w] - δ(w, y[n])) / N"),
         ("contrastive", "S", "(p[i,j] + q[i,j] - 2·δ(i, j)) / (2·N)"),
-        ("logdet-solve", "b", "Σj b[j]·inv(A)[j,i] + x[i]"),
+        ("logdet-solve", "b", "(Σj b[j]·inv(A)[j,i] + x[i]) / 2"),
         (
             "tied-embedding-lm",
             "E",
