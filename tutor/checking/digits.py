@@ -38,7 +38,7 @@ class Exact(Tensor):
 
     @staticmethod
     def __new__(cls, at: Tensor) -> Exact:
-        made = torch.Tensor._make_wrapper_subclass(cls, at.shape, dtype=FLOAT)
+        made = torch.Tensor._make_wrapper_subclass(cls, at.shape, strides=at.stride(), dtype=FLOAT)
         made.at = at
         return made
 

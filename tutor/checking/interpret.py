@@ -747,7 +747,7 @@ _NUMPYS = {"axis", "keepdims"}
 
 
 _SUBMODULES = (
-    (), ("nn", "functional"), ("functional",), ("special",), ("linalg",), ("add",), ("nn",),
+    (), ("nn", "functional"), ("functional",), ("special",), ("linalg",), ("add",), ("nn",), ("nn", "grad"),
 )  # fmt: skip
 
 

@@ -1498,3 +1498,6 @@ def call(entry: Entry, limits: Limits, arguments: list[Any], named: dict[str, An
     if limits.entries == before and isinstance(made, Tensor):
         limits.room(made.numel())  # what only rearranges may still copy
     return made
+
+
+from tutor.checking import windows  # noqa: E402, F401 - more rows, made with `listed`

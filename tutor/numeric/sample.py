@@ -12,7 +12,7 @@ from itertools import permutations
 from typing import Any
 
 import torch
-from sympy import Function, Indexed, Piecewise, Pow, S, Sum, Symbol
+from sympy import Function, Idx, Indexed, Piecewise, Pow, S, Sum, Symbol
 from torch import Tensor
 
 from tutor.errors import ExerciseError, NotFoundError, UndecidedError, UsageError, did_you_mean
@@ -30,6 +30,9 @@ TRIES = 64
 
 
 # -- sizes ------------------------------------------------------------------------------------------------------
+
+
+MOST_WORK = 10_000_000  # entries that one formula runs over at the second sizes
 
 
 def default_sizes(exercise: Exercise, draw: int = 0) -> dict[str, int]:
@@ -56,7 +59,26 @@ def _second_sizes(exercise: Exercise, first: Mapping[str, int]) -> dict[str, int
         return _search(
             exercise, {}, list(exercise.size_symbols), lambda skip: _primes(len(first), 5, set(), skip), first
         )
-    return _search(exercise, fixed, names, lambda skip: _primes(len(names), 5, taken, skip), first)
+    grown = _search(exercise, fixed, names, lambda skip: _primes(len(names), 5, taken, skip), first)
+    if _work(exercise, grown) <= MOST_WORK:
+        return grown
+    # the same numbers at other places: a convolution has so many axes that growing all of them takes minutes
+    return _search(exercise, {}, list(first), lambda skip: _raised(first, skip), first)
+
+
+def _raised(first: Mapping[str, int], skip: int) -> list[int]:
+    """The sizes in order, the smallest `skip` of them beyond the largest instead."""
+    ordered = sorted(first.values())
+    cut = min(skip, len(ordered) - 1)
+    return ordered[cut:] + [ordered[-1] + n for n in range(1, cut + 1)]
+
+
+def _work(exercise: Exercise, sizes: Mapping[str, int]) -> int:
+    """Entries in which the formula that runs over most indices is worked out."""
+    return max(
+        (math.prod(int(number(size(i), sizes)) for i in {*q.indices, *q.expr.atoms(Idx)})
+         for q in exercise.forward if q.expr is not None), default=0,
+    )  # fmt: skip
 
 
 def _search(

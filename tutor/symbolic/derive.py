@@ -712,8 +712,10 @@ class Contribution:
         ties: dict[Idx, Expr] = {index: S.Zero for index in self.scope if size(index) == 1}  # an axis of one entry
         for index in self.scope:
             values = {m.solved.get(index) for m in self.meetings}
-            if len(values) == 1 and values <= set(self.q.indices) and not any(m.masks for m in self.meetings):
-                ties[index] = values.pop()
+            if len(values) == 1 and values <= set(self.q.indices):
+                (value,) = values
+                if not any(value in free_indices(mask) for m in self.meetings for mask in m.masks):
+                    ties[index] = value
         return ties
 
     @cached_property
@@ -827,8 +829,13 @@ class Contribution:
                 used = (*self.q.indices, *self._places.values(), *shown.values())
                 taken = frozenset(i for i in used if isinstance(i, Idx))
                 shown[index] = pick_name(self.exercise, index, taken)
-            pairs = [Eq(shown[i], substitute(value, shown), evaluate=False) for i, value in inner.solved.items()]
-            slot = entry(self.q.symbol, [substitute(s, shown) for s in slots])
+            plain = {i: value for i, value in inner.solved.items() if isinstance(value, Idx)}
+            pairs = [
+                Eq(shown[i], substitute(value, shown), evaluate=False)
+                for i, value in inner.solved.items()
+                if i not in plain
+            ]
+            slot = entry(self.q.symbol, [substitute(substitute(s, plain), shown) for s in slots])
             says.append(message("solved", slot=slot, target=self.q.entry, pairs=pairs))
         return unique(says)
 
