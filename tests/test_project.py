@@ -145,7 +145,7 @@ def test_the_installed_package_has_everything(installed):
     here = {
         p.relative_to(ROOT).as_posix() for p in (ROOT / "tutor").rglob("*") if p.suffix in (".py", ".json", ".typed")
     }
-    here |= {f"tutor/exercises/{p.name}" for p in (ROOT / "exercises").glob("*.py")}
+    here |= {f"tutor/exercises/{p.name}" for p in (ROOT / "exercises").iterdir() if p.suffix in (".py", ".toml")}
     assert shipped == here
 
 
