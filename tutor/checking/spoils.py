@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tutor.checking.report import Mistake
 from tutor.exercise import Exercise, Quantity
-from tutor.numeric.evaluate import compile_program, number
+from tutor.numeric.evaluate import compile_program, evaluate, number
 from tutor.symbolic.derive import Contribution, Term, contributions, paths, pick_name
 from tutor.symbolic.indices import (
     bracket_condition,
@@ -128,6 +128,18 @@ def _transposed(a: Anatomy) -> Iterator[Variant]:
     if len(a.q.indices) == 2:
         says = "d{q} is transposed: it must have the shape of {q}"
         yield a.variant("transposed", says, a.total([t.expr for t in a.terms]), a.q.indices[::-1])
+
+
+def _as_if_symmetric(a: Anatomy) -> Iterator[Variant]:
+    """A square matrix where its transpose belongs: no shape tells."""
+    for n, term in enumerate(a.terms):
+        for factor in term.factors:
+            row, column, *more = (*getattr(factor, "indices", ()), None, None)
+            if len(more) == 2 and isinstance(row, Idx) and isinstance(column, Idx) and size(row) == size(column):
+                turned = Indexed(factor.base, column, row)
+                spoilt = Mul(*(f if f is not factor else turned for f in term.factors))
+                says = "{m} stands where its transpose belongs: that is the same for a symmetric {m} only"
+                yield a.variant("transposed", says, a.but(n, _with(term, spoilt)), m=name_of(factor))
 
 
 def _missing_sum(a: Anatomy) -> Iterator[Variant]:
@@ -586,11 +598,11 @@ def _aligned(other: Quantity, q: Quantity) -> tuple[Idx, ...] | None:
 
 def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
     """Each row of the gather taken once: of repeated indices only the last counts (see `mistakes`)."""
-    for term in a.terms:
+    for at, term in enumerate(a.terms):
         gathers = [
             d for d in term.picks if isinstance(d, KroneckerDelta) and any(isinstance(s, Indexed) for s in d.args)
         ]
-        if len(gathers) == 1 and len(a.terms) == 1:
+        if len(gathers) == 1:
             delta = gathers[0]
             place = next(s for s in delta.args if isinstance(s, Indexed))
             if free_indices(place) & set(a.q.indices):
@@ -599,7 +611,10 @@ def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
             body = Mul(term.upstream, *term.factors, *(p for p in term.picks if p is not delta))
             says = "rows of {q} that were picked more than once get several parts: they are added, not written over"
             row = next(s for s in delta.args if s is not place)
-            yield a.variant("missing-scatter", says, body, axes, place=place, row=row)
+            others = a.but(at, S.Zero)
+            yield a.variant("missing-scatter", says, body, axes, place=place, row=row, others=(a.q.indices, others))
+            if others != 0:
+                continue
             says = "rows are picked from d{v} as in the forward step; backwards each is added to the row it came from"
             yield a.variant("missing-scatter", says, body, axes, place=place, row=row, v=term.v.name, picked=True)
 
@@ -607,7 +622,7 @@ def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
 # -- the table, and the search ------------------------------------------------------------------------------------
 
 SPOILS: tuple[Callable[[Anatomy], Iterator[Variant]], ...] = (
-    _transposed, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _scalar_or_size, _missing_path,
+    _transposed, _as_if_symmetric, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _scalar_or_size, _missing_path,
     _wrong_point, _wrong_mask, _branches, _own_factor,
     _missing_gradient, _extra_gradient, _diagonal_only, _coupled_steps, _missing_local, _missing_upstream,
     _inner_sign, _wrong_power, _product_rule, _extra_factor, _missing_scatter,
@@ -640,15 +655,19 @@ class Observation:
     sizes: Mapping[str, int]
 
 
-def explain(exercise: Exercise, quantity: str, seen: Iterable[Observation]) -> list[Mistake]:
-    """The spoils that give the learner's values at every draw; else the first that does so up to one constant."""
+def explain(exercise: Exercise, quantity: str, seen: Iterable[Observation], scaled_too: bool = True) -> list[Mistake]:
+    """The spoils that give the learner's values at every draw; else the first that does so up to one constant.
+
+    `scaled_too=False` leaves those out: where a constant alone explains the line, a spoil with it is a coincidence.
+    """
     candidates = spoilt(exercise, quantity)
     exact, scaled = _screened(candidates, seen)
     if exact:
         found = [_mistake(candidates.variants[n]) for n in exact]
         told = [m for m in found if m.id != "extra-factor"] or found  # one that explains it is no coincidence
         return list({(m.id, m.message): m for m in told}.values())[:MOST_NAMED]
-    return [m for n, ratio in scaled[:1] for m in (_mistake(candidates.variants[n]), _constant(ratio))]
+    first = scaled[:1] if scaled_too else []
+    return [m for n, ratio in first for m in (_mistake(candidates.variants[n]), _constant(ratio))]
 
 
 def _screened(candidates: Spoilt, seen: Iterable[Observation]) -> tuple[list[int], list[tuple[int, Fraction]]]:
@@ -709,4 +728,5 @@ def scattered(variant: Variant, value: Tensor, seen: Observation) -> Tensor | No
     made = value.new_zeros(rows, *flat.shape[1:])
     for at, one in zip(index.tolist(), flat, strict=True):  # in order: the last one stays
         made[at] = one
-    return made
+    indices, others = variant.params["others"]
+    return made if others == 0 else made + evaluate(others, indices, dict(seen.known), dict(seen.sizes))
