@@ -330,7 +330,7 @@ class SheetJudge(Judge):
             redefined = any(self.meaning(state.segment).kind == "forward" for state in self.states)
             if not redefined:  # else a name does not hang on what it hangs on in the exercise
                 judgement.mistakes = tuple(mistakes.further(self.exercise, name, given, self.points, reads))
-        if found is not None and found.line is None and failure is not None:
+        if found is not None and found.line is None and failure is not None and found.new:
             params = {**judgement.sentence.params, "repair": found.new}
             judgement.sentence = Sentence("no-value-repair", params)
 

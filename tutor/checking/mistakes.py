@@ -255,7 +255,7 @@ def find(fault: Fault) -> list[Mistake]:
         return found or [*_digits(fault)] or _local_alone(fault)
     if fault.what == "gradient" and fault.cases and fault.cases[0].known is not None:
         seen = (spoils.Observation(case.given, case.known or {}, case.sizes) for case in fault.cases)
-        spoilt = spoils.explain(fault.exercise, fault.quantity, seen)
+        spoilt = spoils.explain(fault.exercise, fault.quantity, seen, scaled_too=not found)
         found += [m for m in spoilt if not found or m.id != "factor"]
     return found
 
@@ -288,6 +288,9 @@ def of_repair(found: Repair) -> Iterator[Mistake]:
         params = {"term": term if term.strip("=") else "what is added"}
         yield Mistake("sign", "the sign of {term} is flipped".format(**params), params)
     for plain, says in ((old, "{name} stands where its transpose belongs"), (new, "{name} is transposed here")):
+        if {old, new} == {"", ".T"}:
+            yield Mistake("transposed", "one transpose too many" if old else "a transpose is missing")
+            break
         if {old, new} == {plain, f"{plain}.T"}:
             yield Mistake("transposed", says.format(name=plain), {"name": plain})
 

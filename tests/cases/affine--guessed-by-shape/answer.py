@@ -1,0 +1,4 @@
+# exercise: affine
+dX = dY @ W
+dW = dY.T @ X
+db = dY

@@ -1,0 +1,3 @@
+# exercise: broadcast-gain
+dX = dY*b
+db = dY*X + dY

@@ -1,0 +1,3 @@
+# exercise: huber
+dr = torch.where(r.abs() <= delta, r, delta)
+dx = dr

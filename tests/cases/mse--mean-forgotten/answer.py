@@ -1,0 +1,4 @@
+# exercise: mse
+dq = torch.ones(N)
+dr = 2*dq*r
+dx = dr

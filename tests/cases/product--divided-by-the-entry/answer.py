@@ -1,0 +1,2 @@
+# exercise: product
+dx = f/x
