@@ -1,0 +1,2 @@
+# exercise: activations:function=gelu
+dx = dy * Phi

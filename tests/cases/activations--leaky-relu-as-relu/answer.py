@@ -1,0 +1,2 @@
+# exercise: activations:function=leaky-relu
+dx = dy * (x > 0)

@@ -1,0 +1,2 @@
+# exercise: activations:function=silu
+dx = dy * torch.sigmoid(x) * (1 + x * (1 - torch.sigmoid(x)))

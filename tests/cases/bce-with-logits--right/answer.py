@@ -1,0 +1,2 @@
+# exercise: bce-with-logits
+dz = (torch.sigmoid(z) - t) / N

@@ -1,0 +1,2 @@
+# exercise: dropout
+dx = dy * mask

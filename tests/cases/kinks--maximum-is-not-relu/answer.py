@@ -1,0 +1,4 @@
+# exercise: kinks:of=maximum
+dy = c
+dr = dy * (r > 0)
+dx = dr

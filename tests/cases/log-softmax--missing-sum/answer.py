@@ -1,0 +1,3 @@
+# exercise: log-softmax
+p = torch.softmax(z, 1)
+dz = dlogp - p * dlogp

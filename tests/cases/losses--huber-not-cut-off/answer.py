@@ -1,0 +1,2 @@
+# exercise: losses:of=huber
+df = r / N

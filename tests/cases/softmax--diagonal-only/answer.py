@@ -1,0 +1,2 @@
+# exercise: softmax
+dz = dp * p * (1 - p)
