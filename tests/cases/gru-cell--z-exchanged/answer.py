@@ -1,0 +1,20 @@
+# exercise: gru-cell
+dn = dy*z
+dz = dy*(n - h)
+dan = dn*(1-n**2)
+dr = dan*q
+dq = dan*r
+daz = dz*z*(1-z)
+dar = dr*r*(1-r)
+dx = dar @ Wr.T + daz @ Wz.T + dan @ Wn.T
+dh = dy*z + dar @ Ur.T + daz @ Uz.T + dq @ Un.T
+dWr = x.T @ dar
+dbr = dar.sum(0)
+dWz = x.T @ daz
+dbz = daz.sum(0)
+dWn = x.T @ dan
+dbn = dan.sum(0)
+dUr = h.T @ dar
+dUz = h.T @ daz
+dUn = h.T @ dq
+dcn = dq.sum(0)

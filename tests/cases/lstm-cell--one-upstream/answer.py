@@ -1,0 +1,26 @@
+# exercise: lstm-cell
+do = dhn*t
+dt = dhn*o
+ds = dt*(1 - t**2)
+df = ds*c
+di = ds*g
+dg = ds*i
+dc = ds*f
+dai = di*i*(1-i)
+daf = df*f*(1-f)
+dao = do*o*(1-o)
+dag = dg*(1-g**2)
+dx = dai @ Wi.T + daf @ Wf.T + dao @ Wo.T + dag @ Wg.T
+dh = dai @ Ui.T + daf @ Uf.T + dao @ Uo.T + dag @ Ug.T
+dWi = x.T @ dai
+dUi = h.T @ dai
+dbi = dai.sum(0)
+dWf = x.T @ daf
+dUf = h.T @ daf
+dbf = daf.sum(0)
+dWo = x.T @ dao
+dUo = h.T @ dao
+dbo = dao.sum(0)
+dWg = x.T @ dag
+dUg = h.T @ dag
+dbg = dag.sum(0)

@@ -1,0 +1,4 @@
+# exercise: residual-block
+dz = dy * (1 - f**2)
+dW = x.T @ dz
+dx = dz @ W.T
