@@ -1,4 +1,4 @@
-"""What the tutor prints, read back by its own answer reader, is graded correct: torch, index style and closed forms."""
+"""Closed forms as printed are graded correct, and printed torch is torch. (The steps as printed: test_certificate.py.)"""
 
 from __future__ import annotations
 
@@ -28,20 +28,6 @@ def everything_correct(ex, lines):
     bad = [(line.text, line.verdict, line.reason) for line in report.lines if line.verdict != "correct"]
     assert not bad
     assert {line.quantity for line in report.lines} >= {line.split()[0].split("[")[0] for line in lines}
-
-
-@pytest.mark.parametrize("address", VARIANTS)
-def test_every_gradient_has_a_torch_form_that_reads_back(address):
-    ex = tutor.load(address)
-    gradients = shown(ex)
-    assert all(g.torch for g in gradients), [g.name for g in gradients if not g.torch]
-    everything_correct(ex, [f"{g.symbol_name} = {g.torch}" for g in gradients])
-
-
-@pytest.mark.parametrize("address", VARIANTS)
-def test_every_index_form_reads_back(address):
-    ex = tutor.load(address)
-    everything_correct(ex, [index_line(g, g.expr) for g in shown(ex)])
 
 
 @pytest.mark.parametrize("address", VARIANTS)
