@@ -76,7 +76,7 @@ def test_readme_shows_what_is_printed(what, quoted, tmp_path):
 def test_readme_has_the_two_commands():
     assert dict(marked("runs")) == {
         "main": "pip install . && tutor demo\n",
-        "test": "pip install '.[test]' && pytest\n",
+        "test": "pip install '.[test]' && pytest -n auto\n",
     }
 
 
