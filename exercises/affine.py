@@ -26,7 +26,7 @@ exercise = Exercise(
     hints=[
         "Begin with one entry of W: in which entries of Y does W[j,k] stand, and what does it meet there?",
         "Check shapes: of dY, W and X only one product and one order gives the shape you need.",
-        "b was added to every row.",
+        "b[k] was added to every row i: what comes back from the rows is added up.",
     ],
 )
 N, D, M = exercise.sizes("N D M")

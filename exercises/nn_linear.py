@@ -26,7 +26,7 @@ exercise = Exercise(
     hints=[
         "Where does W[k,j] stand in Y? It meets X[i,j] and goes into Y[i,k], once in every row i.",
         "The gradient of W must come out as (M, D), that of X as (N, D): which factor is transposed, if any?",
-        "Nothing has changed for b.",
+        "The layout of W makes no difference to b, which was added to every row.",
     ],
 )
 N, D, M = exercise.sizes("N D M")

@@ -368,6 +368,8 @@ class Judge:
         """Where the quantity is used, in the exercise's own words: what its gradient comes from."""
         if meaning.kind == "helper" or meaning.of not in self.exercise.quantities:
             return ""
+        if meaning.kind == "value" and meaning.of in self.exercise.asked:
+            return ""  # its formula is the answer
         return self.exercise.cached(("forward line", meaning), lambda: self._forward_line(meaning))
 
     def _forward_line(self, meaning: Meaning) -> str:

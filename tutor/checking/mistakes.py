@@ -389,6 +389,8 @@ def _other_value(exercise: Exercise, name: str, given: Sequence[Tensor | None], 
     for wrong, right in (names[n] for n in left if bool(first[names[n][0]].any())):
         extra, missing = (n not in exercise.quantities or exercise[n].kind == "value" for n in (wrong, right))
         id = "wrong-point" if extra is missing else "extra-gradient" if extra else "missing-gradient"
+        if not extra and right in exercise.quantities:
+            id = "stale-value"  # w, where it has moved to w1
         found.append(Mistake(id, f"{wrong} stands where {right} belongs", {"wrong": wrong, "right": right}))
     return found[:1]
 
