@@ -633,6 +633,8 @@ def test_a_large_contraction_is_never_multiplied_out():
         ("h = 1\nh += 2\nh *= 3\nh = h*torch.ones(2)", torch.full((2,), 9.0)),
         ("c, d = x.shape\nh = torch.ones(d)*c", torch.full((4,), 3.0)),
         ("m, k = x.max(1)\nh = m - x[range(3), k]", torch.zeros(3)),
+        ("A = 2*torch.eye(3)\nh = torch.linalg.slogdet(A).logabsdet - torch.linalg.slogdet(A)[1]", torch.tensor(0.0)),
+        ("s, g = np.linalg.slogdet(-torch.eye(3))\nh = s", torch.tensor(-1.0)),
         ("c = d = torch.zeros(2)\nc += 1\nh = d", torch.ones(2)),
     ],
 )

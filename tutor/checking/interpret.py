@@ -566,8 +566,8 @@ class Run:
             if name is not None:
                 return self.variable(name, node)
         value = self.evaluate(node.value)
-        if isinstance(value, Pair) and node.name in ("values", "indices"):
-            return getattr(value, node.name)
+        if isinstance(value, Pair) and node.name in value.names:
+            return (value.values, value.indices)[value.names.index(node.name)]
         getter = _ATTRIBUTES.get(node.name)
         if getter is None or not isinstance(value, Tensor):
             if isinstance(value, Tensor) and node.name in library.METHOD:

@@ -106,10 +106,11 @@ def asking_torch(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
 
 @dataclass(frozen=True)
 class Pair:
-    """What `x.max(1)` returns in torch."""
+    """What `x.max(1)` returns in torch; `slogdet` calls its two otherwise."""
 
     values: Tensor
     indices: Tensor
+    names: tuple[str, str] = ("values", "indices")
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def array(value: Any) -> Tensor:
 
 
 _KINDS: dict[type, str] = {
-    str: "a string", Pair: "the pair (values, indices): take .values", slice: "a slice", Kind: "a type",
+    str: "a string", Pair: "a pair: take one of the two, as in .values,", slice: "a slice", Kind: "a type",
     tuple: "a list", range: "a range", bool: "True or False", int: "a number", float: "a number", Tensor: "a tensor",
 }  # fmt: skip
 
@@ -1263,6 +1264,14 @@ def _logdet(limits, x):
     x = real(x)
     limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
     return asking_torch(torch.linalg.slogdet, x).logabsdet
+
+
+@listed("slogdet")
+def _slogdet(limits, x):
+    x = real(x)
+    limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
+    made = asking_torch(torch.linalg.slogdet, x)
+    return Pair(made.sign, made.logabsdet, ("sign", "logabsdet"))
 
 
 @listed("solve", method=False)
