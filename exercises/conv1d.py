@@ -32,7 +32,7 @@ exercise = Exercise(
         "end.",
     ],
 )
-O, K = exercise.sizes("O K")
+O, K = exercise.sizes("O K")  # noqa: E741
 i, o, k = exercise.indices(i=O + K - 1, o=O, k=K)
 
 x = exercise.input("x", i)

@@ -16,7 +16,7 @@ from itertools import combinations
 from math import inf, isfinite, prod
 from typing import Any
 
-from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Piecewise, Pow, S, Symbol
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Piecewise, Pow, S, Symbol, floor
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from torch import Tensor
 
@@ -25,6 +25,7 @@ from tutor.exercise import Exercise, Quantity
 from tutor.numeric.evaluate import compile_program, evaluate, number
 from tutor.symbolic.derive import Contribution, Term, contributions, paths, pick_name
 from tutor.symbolic.indices import (
+    bracket,
     bracket_condition,
     entry,
     free_indices,
@@ -35,6 +36,7 @@ from tutor.symbolic.indices import (
     substitute,
     total,
     transform,
+    within,
 )
 from tutor.symbolic.notation import plain_form
 from tutor.symbolic.operations import MaxOver, MinOver
@@ -619,11 +621,87 @@ def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
             yield a.variant("missing-scatter", says, body, axes, place=place, row=row, v=term.v.name, picked=True)
 
 
+def _moving_kernel(a: Anatomy) -> Iterator[Variant]:
+    """A kernel taken the wrong way round, or windows that start at every entry although there is a stride."""
+    for n, term in enumerate(a.terms):
+        slots = _moving_slots(term)
+        if not slots:
+            continue
+        array = next(iter(slots))
+        extents = dict(zip(array.indices, array.base.shape, strict=True))
+        guarded = any(_of_indices(f) for f in (*term.factors, *term.picks))
+        if guarded:
+            says = "{x} stands the wrong way round: what it meets first going forwards it meets last going backwards"
+            turned = {s: extents[s] - 1 - s for s in slots[array]}
+            yield a.variant("wrong-convention", says, a.but(n, _resolved(term, array, turned)), x=array.base.name)
+        else:
+            says = "d{q} stands the wrong way round: what belongs at its front is at its end"
+            own = {i for s in slots[array] for i in free_indices(s) if i in a.q.indices}
+            yield a.variant("wrong-convention", says, substitute(a.total([t.expr for t in a.terms]),
+                                                                 {i: size(i) - 1 - i for i in own}))  # fmt: skip
+            says = "d{v} stands the wrong way round in the sum"
+            over = {i: size(i) - 1 - i for s in slots[array] for i in free_indices(s) if i in term.over}
+            spoilt = Mul(substitute(term.upstream, over), *term.factors, *term.picks)
+            yield a.variant("wrong-convention", says, a.but(n, total(spoilt, term.over)), v=term.v.name)
+        steps = {s: _unit_steps(s) for s in slots[array]}
+        if any(s != plain for s, plain in steps.items()):
+            says = "the stride is left out: the windows of {v} start {stride} entries apart"
+            stride = max(abs(s.coeff(i)) for s in slots[array] for i in free_indices(s))
+            yield a.variant("wrong-convention", says, a.but(n, _resolved(term, array, steps)),
+                            v=term.v.name, stride=str(stride))  # fmt: skip
+
+
+def _moving_slots(term: Term) -> dict[Indexed, list[Expr]]:
+    """Entries whose arithmetic joins a summed index and one of the result: `w[i - o]`, `x[2*o + k]`."""
+    found: dict[Indexed, list[Expr]] = {}
+    for factor in term.factors:
+        for slot in factor.indices if isinstance(factor, Indexed) else ():
+            inside = free_indices(slot)
+            if (
+                isinstance(slot, Add)
+                and not slot.has(Indexed, Mod, floor)
+                and 0 < len(inside & set(term.over)) < len(inside)
+            ):
+                found.setdefault(factor, []).append(slot)
+    return found
+
+
+def _of_indices(factor: Expr) -> bool:
+    """Whether a factor is a mask on indices alone."""
+    condition = bracket_condition(factor)
+    return condition is not None and not condition.has(Indexed)
+
+
+def _unit_steps(slot: Expr) -> Expr:
+    return Add(*(part / abs(part.as_coeff_Mul()[0]) if free_indices(part) else part for part in Add.make_args(slot)))
+
+
+def _resolved(term: Term, array: Indexed, slots: Mapping[Expr, Expr]) -> Expr:
+    """The term with other arithmetic in the brackets of one array, and the ranges that go with it."""
+    moved = Indexed(array.base, *(slots.get(s, s) for s in array.indices))
+    ranges = [
+        bracket(within(s, n)) for s, n in zip(moved.indices, moved.base.shape, strict=True) if s not in array.indices
+    ]
+    kept = [f for f in (*term.factors, *term.picks) if f is not array and not _of_indices(f)]
+    return total(Mul(term.upstream, moved, *kept, *ranges), term.over)
+
+
+def _only_moved(a: Anatomy) -> Iterator[Variant]:
+    """The gradient of a step that only moves entries, as it stands: a border not cut off."""
+    if len(a.terms) == 1 and a.terms[0].expr == a.terms[0].upstream and a.terms[0].v.kind == "step":
+        v = a.terms[0].v
+        if v.shape != a.q.shape:
+            says = "this is d{v} as it stands: what belongs to {q} is only a part of it"
+            yield a.variant(
+                "missing-local-derivative", says, a.exercise.gradient_quantity(v).entry, v.indices, v=v.name
+            )
+
+
 # -- the table, and the search ------------------------------------------------------------------------------------
 
 SPOILS: tuple[Callable[[Anatomy], Iterator[Variant]], ...] = (
-    _transposed, _as_if_symmetric, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _scalar_or_size, _missing_path,
-    _wrong_point, _wrong_mask, _branches, _own_factor,
+    _transposed, _as_if_symmetric, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _scalar_or_size,
+    _missing_path, _moving_kernel, _only_moved, _wrong_point, _wrong_mask, _branches, _own_factor,
     _missing_gradient, _extra_gradient, _diagonal_only, _coupled_steps, _missing_local, _missing_upstream,
     _inner_sign, _wrong_power, _product_rule, _extra_factor, _missing_scatter,
 )  # fmt: skip

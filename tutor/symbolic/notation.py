@@ -103,6 +103,14 @@ _SWAPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 def placed(node: Relational) -> tuple[Expr, str, Expr]:
     """A relation with the number, or the size that an index stays below, on its right: (i - o, "<", K)."""
     left, right = node.args
+    alone = bool(free_indices(left)) != bool(free_indices(right)) and not node.atoms(Indexed)
+    if alone and node.rel_op in _SWAPPED:  # an index on one side: every size and every shift on the other
+        gap = (left - right).expand()
+        moving = Add(*(term for term in Add.make_args(gap) if free_indices(term)))
+        fixed, sign = moving - gap, node.rel_op
+        if moving.could_extract_minus_sign():
+            return -moving, _SWAPPED.get(sign, sign), -fixed
+        return moving, sign, fixed
     if (left.is_number and not right.is_number) or (
         free_indices(right) and not left.is_number and not free_indices(left)
     ):
