@@ -481,6 +481,14 @@ def test_a_closed_form_is_built_on_those_that_are_asked_as_well():
     assert rules.count("insert-closed") == 2 and "insert" not in rules
 
 
+def test_a_closed_form_that_nobody_reads_is_left_in_steps():
+    import tutor
+
+    gradient = tutor.load("rnn").derive().gradient("Wx")
+    assert gradient.closed == gradient.expr
+    assert tutor.load("rnn:steps=2").derive().gradient("Wx").closed != gradient.expr
+
+
 def test_matrix_products_stay_apart_in_closed_forms():
     import tutor
     from tutor.symbolic.torch_form import torch_form

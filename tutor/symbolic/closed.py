@@ -39,7 +39,8 @@ from tutor.symbolic.indices import (
 from tutor.symbolic.notation import plain_form
 from tutor.symbolic.rewrite import fold, powers
 
-MOST_LEAVES = 300  # names, numbers and exponents of one expression
+MOST_LEAVES = 120  # names, numbers and exponents of one expression
+MOST_READABLE = 40  # a longer closed form is no use to a reader: the later gradients keep their names
 MOST_TERMS = 48  # beyond this, multiplying out helps no reader
 MOST_UNFOLDING = 8  # definitions opened to prove a derived fact
 
@@ -63,7 +64,8 @@ def close(gradient: Gradient) -> ClosedForm:
     found = [form for form in (plain, full) if form is not None]
     if not found:
         return ClosedForm(gradient, gradient.expr, ())
-    return min(found, key=lambda form: len(plain_form(form.expr, exercise)))
+    best = min(found, key=lambda form: len(plain_form(form.expr, exercise)))
+    return best if leaves(best.expr) <= MOST_READABLE else ClosedForm(gradient, gradient.expr, ())
 
 
 class _Recipe:
