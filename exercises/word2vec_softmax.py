@@ -9,8 +9,8 @@
 Shapes: `v` (D,), the vector of the centre word; `U` (V, D), one row for each outside word; `z`,
 `e`, `p` (V,); `s` and `L` are numbers. `o` is an integer below V, and has no gradient.
 
-Derive the gradients of `z`, `v` and `U`. Insert the steps into each other until `dz` is as short as
-it gets; the other two are then a line each.
+Derive the gradients of `z`, `v` and `U`. Insert the steps into each other until `dz` is as short
+as it gets; the other two are then a line each.
 
 Conventions: one pair of words and the natural logarithm, no mean. The outside vectors are the
 *rows* of U; the handout of CS224n stores them as columns, and there every product is transposed.
