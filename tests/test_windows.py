@@ -26,9 +26,7 @@ def close(a, b):
 
 
 X, W, B = random(2, 3, 7, 8), random(4, 3, 3, 2), random(4)
-OPTIONS = [
-    {"stride": s, "padding": p, "dilation": d} for s, p, d in product((1, 2, (2, 1)), (0, 1, (1, 2)), (1, 2))
-]
+OPTIONS = [{"stride": s, "padding": p, "dilation": d} for s, p, d in product((1, 2, (2, 1)), (0, 1, (1, 2)), (1, 2))]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

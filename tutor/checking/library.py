@@ -970,7 +970,9 @@ def _broadcast_to(limits, x, shape):
 
 
 @listed("repeat", function=False)
-def _repeat(limits, x, *repeats):
+def _repeat(limits, x, *repeats, dim=None):
+    if dim is not None and len(repeats) == 1:  # numpy's: every entry, along one axis
+        return _repeat_interleave(limits, x, repeats[0], dim)
     counts = shape_of(repeats)
     limits.room(x.numel(), *(abs(c) for c in counts))
     return asking_torch(x.repeat, counts)

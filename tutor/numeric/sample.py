@@ -12,7 +12,7 @@ from itertools import permutations
 from typing import Any
 
 import torch
-from sympy import Function, Idx, Indexed, Piecewise, Pow, S, Sum, Symbol
+from sympy import Function, Indexed, Piecewise, Pow, S, Sum, Symbol
 from torch import Tensor
 
 from tutor.errors import ExerciseError, NotFoundError, UndecidedError, UsageError, did_you_mean
@@ -32,7 +32,7 @@ TRIES = 64
 # -- sizes ------------------------------------------------------------------------------------------------------
 
 
-MOST_WORK = 10_000_000  # entries that one formula runs over at the second sizes
+MOST_ENTRIES = 20_000  # of one quantity at the second sizes
 
 
 def default_sizes(exercise: Exercise, draw: int = 0) -> dict[str, int]:
@@ -60,9 +60,9 @@ def _second_sizes(exercise: Exercise, first: Mapping[str, int]) -> dict[str, int
             exercise, {}, list(exercise.size_symbols), lambda skip: _primes(len(first), 5, set(), skip), first
         )
     grown = _search(exercise, fixed, names, lambda skip: _primes(len(names), 5, taken, skip), first)
-    if _work(exercise, grown) <= MOST_WORK:
+    if _entries(exercise, grown) <= MOST_ENTRIES:
         return grown
-    # the same numbers at other places: a convolution has so many axes that growing all of them takes minutes
+    # the same numbers at other places: of four axes all cannot grow, if a learner's loops are to come to an end
     return _search(exercise, {}, list(first), lambda skip: _raised(first, skip), first)
 
 
@@ -73,12 +73,9 @@ def _raised(first: Mapping[str, int], skip: int) -> list[int]:
     return ordered[cut:] + [ordered[-1] + n for n in range(1, cut + 1)]
 
 
-def _work(exercise: Exercise, sizes: Mapping[str, int]) -> int:
-    """Entries in which the formula that runs over most indices is worked out."""
-    return max(
-        (math.prod(int(number(size(i), sizes)) for i in {*q.indices, *q.expr.atoms(Idx)})
-         for q in exercise.forward if q.expr is not None), default=0,
-    )  # fmt: skip
+def _entries(exercise: Exercise, sizes: Mapping[str, int]) -> int:
+    """Of the largest quantity."""
+    return max(math.prod(int(number(extent, sizes)) for extent in q.shape) for q in exercise)
 
 
 def _search(

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sympy import And, Basic, Expr, Idx, Indexed, Mod, Mul, S, floor
+from sympy import And, Basic, Expr, Idx, Indexed, Mod, Mul, Piecewise, S, floor
 from sympy.core.relational import Relational
 
-from tutor.symbolic.indices import bracket_condition, free_indices, never_negative, size, within
+from tutor.symbolic.indices import bracket, bracket_condition, free_indices, never_negative, size, within
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,10 @@ def affine(slot: Expr, over: Sequence[Idx]) -> Affine | None:
 
 def convolution(factors: Sequence[Expr], over: Sequence[Idx]) -> Convolved | None:
     """The sum over `over` of a product, as a convolution; None where it is none, or none that torch knows."""
+    if len(factors) == 1 and isinstance(factors[0], Piecewise) and len(factors[0].args) == 2:  # SymPy's own Sum folds
+        (product, condition), (zero, rest) = factors[0].args
+        if zero == 0 and rest == S.true and product != 1:
+            factors = [*Mul.make_args(product), bracket(condition)]
     masks = [f for f in factors if bracket_condition(f) is not None]
     arrays = [f for f in factors if isinstance(f, Indexed)]
     if len(arrays) != 2 or len(masks) + 2 != len(factors):

@@ -44,6 +44,7 @@ from tutor.shown import Shown
 from tutor.symbolic.functions import clamp, clamp_slope, extremum_slope, function_row
 from tutor.symbolic.indices import (
     IndexSymbol,
+    bounds,
     bracket,
     entry,
     free_indices,
@@ -360,6 +361,7 @@ class Meeting:
     solved: Mapping[Idx, Expr]
     masks: tuple[Expr, ...]
     deltas: tuple[Expr, ...]
+    repeats: tuple[Idx, ...] = ()  # that count how often a period has gone by
 
 
 def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) -> Meeting:
@@ -367,6 +369,7 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
     solved: dict[Idx, Expr] = {}
     masks: list[Expr] = []
     deltas: list[Expr] = []
+    repeats: list[Idx] = []
 
     def settle(index: Idx, value: Expr) -> None:
         if size(index) != (size(value) if isinstance(value, Idx) else None):
@@ -375,7 +378,8 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
             solved[old] = substitute(solved[old], {index: value})
         solved[index] = value
 
-    pending = _merge_radix(sorted(zip(slots, targets, strict=True), key=lambda pair: not isinstance(pair[0], Idx)))
+    pairs = [pair for slot, target in zip(slots, targets, strict=True) for pair in _split_radix(slot, target)]
+    pending = _merge_radix(sorted(pairs, key=lambda pair: not isinstance(pair[0], Idx)))
     for slot, target in pending:
         slot = substitute(slot, solved)
         if slot == target or (slot == 0 and isinstance(target, Idx) and size(target) == 1):
@@ -386,6 +390,14 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
                 solved[old] = substitute(solved[old], digits)
             solved |= digits
             continue
+        period = _period(slot, target, [i for i in scope if i not in solved])
+        if period is not None:
+            index, value, repeat = period
+            repeats.append(repeat)
+            for old in solved:
+                solved[old] = substitute(solved[old], {index: value})
+            solved[index] = value
+            continue
         for index in scope:
             value = solve(slot, target, index) if index in free_indices(slot) and index not in solved else None
             if value is not None:
@@ -395,7 +407,23 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
             deltas.append(KroneckerDelta(slot, target))
     masks = [substitute(mask, solved) for mask in masks]
     deltas = [substitute(delta, solved) for delta in deltas]  # a later slot may have solved an index of an earlier one
-    return Meeting(solved, tuple(m for m in masks if m != 1), tuple(deltas))
+    return Meeting(solved, tuple(m for m in masks if m != 1), tuple(deltas), tuple(repeats))
+
+
+def _period(slot: Expr, target: Expr, scope: Sequence[Idx]) -> tuple[Idx, Expr, Idx] | None:
+    """`Mod(m, D) = i` for m below K*D says `m = k*D + i` for every k below K; `floor(m/D) = k` for every i below D."""
+    if not isinstance(slot, (Mod, floor)) or not isinstance(target, Idx):
+        return None
+    index, length = (slot.args if isinstance(slot, Mod) else fraction(slot.args[0])) if slot.args else (None, None)
+    if index not in scope or free_indices(length) or not (length.is_integer and length.is_positive):
+        return None
+    often = size(index) / length
+    inner, outer = (size(target), often) if isinstance(slot, Mod) else (length, size(target))
+    if (inner * outer - size(index)).expand() != 0 or not often.is_integer:
+        return None
+    repeat = fresh(Idx(Symbol("k", integer=True), often if isinstance(slot, Mod) else length))
+    high, low = (repeat, target) if isinstance(slot, Mod) else (target, repeat)
+    return index, high * length + low, repeat
 
 
 def _digits(slot: Expr, target: Expr, scope: Sequence[Idx]) -> dict[Idx, Expr]:
@@ -414,6 +442,21 @@ def _digits(slot: Expr, target: Expr, scope: Sequence[Idx]) -> dict[Idx, Expr]:
             found[digit] = floor(target * size(digit) / stride)
             return found if rest == 0 and len(found) > 1 else {}
     return {}
+
+
+def _split_radix(slot: Expr, target: Idx) -> list[tuple[Expr, Expr]]:
+    """`2*o + floor(m/2) = i` says `o = floor(i/2)` and `floor(m/2) = Mod(i, 2)`; other slots stay as they are."""
+    parts = slot.atoms(floor, Mod) if isinstance(slot, Add) else set()
+    low = next(iter(parts)) if len(parts) == 1 else None
+    high = (slot - low).expand() if low is not None else S.Zero
+    index = next(iter(free_indices(high)), None)
+    if low is None or index is None:
+        return [(slot, target)]
+    step, limits = high.coeff(index), bounds(low)
+    whole = limits is not None and limits[0] == 0 and (limits[1] + 1 - step).expand() == 0
+    if high != step * index or not whole or (step * size(index) - size(target)).expand() != 0:
+        return [(slot, target)]
+    return [(index, floor(target / step)), (low, Mod(target, step))]
 
 
 def _merge_radix(pairs: Sequence[tuple[Expr, Expr]]) -> list[tuple[Expr, Expr]]:
@@ -787,7 +830,7 @@ class Contribution:
         for path, meeting in zip(self.paths, self.meetings, strict=True):
             upstream = substitute(self._upstream({}), meeting.solved)
             factors = [substitute(f, meeting.solved) for f in path.factors]
-            left = [i for i in (*self.scope, *path.entered) if i not in meeting.solved]
+            left = [i for i in (*self.scope, *path.entered, *meeting.repeats) if i not in meeting.solved]
             made.append(
                 Term(self.v, upstream, tuple(factors), (*meeting.masks, *meeting.deltas), tuple(left), path.uses)
             )
@@ -874,7 +917,7 @@ def _is_plain(expr: Expr) -> bool:
 
 
 def _assemble(product: Expr, meeting: Meeting, scope: Sequence[Idx]) -> Expr:
-    left = [i for i in scope if i not in meeting.solved]
+    left = [i for i in (*scope, *meeting.repeats) if i not in meeting.solved]
     return total(_settle_masks(substitute(product, meeting.solved) * Mul(*meeting.masks, *meeting.deltas)), left)
 
 
@@ -895,22 +938,8 @@ def _settle_masks(body: Expr) -> Expr:
 
 
 def pick_name(exercise: Exercise, index: Idx, taken: frozenset[Idx] | set[Idx]) -> Idx:
-    """A readable index over the same axis: its own name, another of the exercise's, or one with a number."""
-    label = index.name.split("~")[0]
-    own = exercise.index_symbols.get(label)
-    candidates = [own] if own is not None and size(own) == size(index) else []
-    candidates += [i for i in exercise.index_symbols.values() if size(i) == size(index)]
-    used = {i.name for i in taken}
-    for candidate in candidates:
-        if candidate.name not in used:
-            return candidate
-    stem = label.rstrip("0123456789") or label
-    names = [stem] if own is None else []
-    reserved = set(exercise.size_symbols) | set(exercise.quantities) | set(exercise.index_symbols)
-    for name in [*names, *(f"{stem}{n}" for n in range(1, 100))]:
-        if name not in used and name not in reserved:
-            return Idx(Symbol(name, integer=True), size(index))
-    raise ExerciseError(f"exercise {exercise.name}: no free name for another index over {size(index)}")
+    """A readable index over the same axis, that is not taken."""
+    return exercise.free_index(index, taken)
 
 
 def _nice(exercise: Exercise, node: Expr) -> Expr:

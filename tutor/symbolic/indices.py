@@ -331,8 +331,9 @@ def bounds(expression: Expr) -> tuple[Expr, Expr] | None:
     """Least and greatest value of an index expression linear in its indices (and index entries), else None."""
     low = high = expression
     gathered = {e: e.base.below for e in expression.atoms(Indexed) if isinstance(e.base, IndexTensor)}
-    outside = free_indices(expression.xreplace(dict.fromkeys(gathered, S.Zero)))
     gathered |= {e: e.below for e in expression.atoms(IndexSymbol)}
+    gathered |= {e: n for e in _outermost(expression) if (n := _values(e)) is not None}
+    outside = free_indices(expression.xreplace(dict.fromkeys(gathered, S.Zero)))
     ranges = {e: (S.Zero, below - 1) for e, below in gathered.items()} | {i: (i.lower, i.upper) for i in outside}
     for atom, (least, greatest) in ranges.items():
         slope = expression.expand().coeff(atom)
@@ -342,6 +343,27 @@ def bounds(expression: Expr) -> tuple[Expr, Expr] | None:
         low = low.xreplace({atom: least if rising else greatest})
         high = high.xreplace({atom: greatest if rising else least})
     return low.expand(), high.expand()
+
+
+def _outermost(node: Basic) -> Iterator[Basic]:
+    """The floors and remainders that stand in no other one."""
+    if isinstance(node, (floor, Mod)):
+        yield node
+    elif not isinstance(node, (Indexed, Idx)):
+        for part in node.args:
+            yield from _outermost(part)
+
+
+def _values(digit: Basic) -> Expr | None:
+    """How many values, from 0 up, `Mod(j, D)` or `floor(j/D)` takes; None where that cannot be told."""
+    if isinstance(digit, Mod):
+        return digit.args[1]
+    above, below = fraction(digit.args[0])
+    limits = bounds(above)
+    if limits is None or not never_negative(limits[0]):
+        return None
+    values = ((limits[1] + 1) / below).expand()
+    return values if fraction(values)[1] == 1 else None
 
 
 def within(expression: Expr, extent: Expr) -> Basic:

@@ -15,6 +15,7 @@ from sympy import (
     And,
     Basic,
     Expr,
+    Float,
     Idx,
     Indexed,
     KroneckerDelta,
@@ -26,15 +27,19 @@ from sympy import (
     Or,
     Piecewise,
     Pow,
+    Product,
     S,
+    Sum,
     Symbol,
     exp,
+    factorint,
     floor,
     fraction,
+    primefactors,
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.numbers import NumberSymbol
-from sympy.core.relational import Relational
+from sympy.core.relational import GreaterThan, LessThan, Relational
 
 from tutor.exercise import Exercise
 from tutor.symbolic.functions import FUNCTIONS
@@ -87,7 +92,53 @@ def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
         for place, factor in enumerate(side):
             if coefficient < 0 and isinstance(factor, Add) and any(a.is_number and a < 0 for a in factor.args):
                 side[place], coefficient = -factor, -coefficient  # `-(t - 1)` is `1 - t`
+    coefficient, above, below = _one_root(coefficient, above, below)
+    if decimal(coefficient) is not None:
+        return S.One if coefficient > 0 else S.NegativeOne, [decimal(abs(coefficient)), *above], below
     return coefficient, above, below
+
+
+def decimal(number: Number) -> Float | None:
+    """0.044715, where 8943/200000 says nothing to a reader; None where the fraction is as good."""
+    if number.q <= 1000 or number.p in (1, -1) or set(primefactors(number.q)) - {2, 5}:
+        return None
+    return Float(float(number))
+
+
+def _one_root(number: Number, above: list[Expr], below: list[Expr]) -> tuple[Number, list[Expr], list[Expr]]:
+    """The roots of numbers in a product as one: `sqrt(2)/(2*sqrt(pi))` is 1/sqrt(2*pi), `sqrt(2)/2` is 1/sqrt(2)."""
+
+    def root(factor: Expr) -> bool:
+        return isinstance(factor, Pow) and factor.exp == S.Half and (factor.base.is_Rational or factor.base is S.Pi)
+
+    roots = [f for f in above if root(f)], [f for f in below if root(f)]
+    if not any(roots):
+        return number, above, below
+    kept, number = (number, S.One) if decimal(number) is not None else (S.One, number)
+    square = number**2 * Mul(*(f.base for f in roots[0])) / Mul(*(f.base for f in roots[1]))
+    rational, rest = square.as_coeff_Mul()
+    if rest not in (S.One, S.Pi, 1 / S.Pi):
+        return kept * number, above, below
+    (outer, inner), (under, inside) = _square_part(rational.p), _square_part(rational.q)
+    up, down = [S(inner)] if inner != 1 else [], [S(inside)] if inside != 1 else []
+    if rest != 1:
+        (up if rest is S.Pi else down).append(S.Pi)
+    above, below = ([f for f in side if not root(f)] for side in (above, below))
+    over, line = (Mul(*factors, evaluate=False) for factors in (up, down))
+    if up:
+        above = [Pow(Mul(over, Pow(line, -1), evaluate=False) if down else over, S.Half, evaluate=False), *above]
+    elif down:
+        below = [Pow(line, S.Half, evaluate=False), *below]
+    return kept * (1 if number > 0 else -1) * S(outer) / under, above, below
+
+
+def _square_part(number: int) -> tuple[int, int]:
+    """12 = 2**2 * 3 as (2, 3)."""
+    outer = inner = 1
+    for prime, power in factorint(number).items():
+        outer *= prime ** (power // 2)
+        inner *= prime ** (power % 2)
+    return outer, inner
 
 
 def common_number(node: Add) -> tuple[Number, Expr]:
@@ -118,16 +169,24 @@ def placed(node: Relational) -> tuple[Expr, str, Expr]:
     return left, node.rel_op, right
 
 
-def left_out(node: ExprWithLimits) -> tuple[Expr, Basic] | None:
-    """Body and condition of a product over all indices but one: `x[k]` and `k != i`; None for another product."""
+def restricted(node: ExprWithLimits) -> tuple[Expr, Basic] | None:
+    """Body and condition of a sum or product over a part of an axis: `x[k]` and `k <= i`, `k != i`; else None."""
+    if not isinstance(node, (Sum, Product)):
+        return None
     body, bound = node.args[0], bound_indices(node)
-    if len(bound) != 1 or not isinstance(body, Piecewise) or len(body.args) != 2 or body.args[1] != (S.One, S.true):
+    neutral = S.One if isinstance(node, Product) else S.Zero
+    value, condition = None, None
+    if isinstance(body, Piecewise) and len(body.args) == 2 and body.args[1] == (neutral, S.true):
+        value, condition = body.args[0]
+    elif isinstance(node, Sum) and isinstance(body, Mul):
+        masks = [f for f in body.args if bracket_condition(f) is not None]
+        if len(masks) == 1:
+            value, condition = Mul(*(f for f in body.args if f is not masks[0])), bracket_condition(masks[0])
+    if value is None or not isinstance(condition, (GreaterThan, LessThan, Ne)) or len(bound) != 1:
         return None
-    value, condition = body.args[0]
-    if not isinstance(condition, Ne) or bound[0] not in condition.args:
+    if bound[0] not in condition.args or not all(isinstance(a, Idx) for a in condition.args) or value == 1:
         return None
-    (other,) = (a for a in condition.args if a != bound[0])
-    return value, Ne(bound[0], other, evaluate=False)
+    return value, condition if condition.args[0] == bound[0] else condition.reversed
 
 
 class Writer:
@@ -312,6 +371,8 @@ class Writer:
         return str(node), ATOM if node >= 0 else UNARY - 1
 
     def _Rational(self, node: Number) -> tuple[str, int]:
+        if decimal(node) is not None:
+            return self._Float(decimal(node))
         return str(node), PRODUCT
 
     def _Float(self, node: Number) -> tuple[str, int]:
@@ -349,8 +410,15 @@ class Writer:
         return self.reduction("Σ", node), PRODUCT
 
     def reduction(self, sign: str, node: ExprWithLimits) -> str:
+        part = restricted(node)
+        if part is not None:
+            return f"{sign}{{{self.condition(part[1])}}} {self.summand(part[0])}"
         over = ",".join(i.name for i in bound_indices(node))
         return f"{sign}{over} {self.summand(node.args[0])}"
+
+    def condition(self, node: Relational) -> str:
+        """The index of a sum first, which `write` would put where its name tells."""
+        return f"{self.write(node.args[0])} {self.relation(node.rel_op)} {self.write(node.args[1])}"
 
     def summand(self, body: Expr) -> str:
         """What is added up: a sign in front of it would look like one between the sum and the next term."""
@@ -358,10 +426,7 @@ class Writer:
         return self.parenthesize(text) if text.startswith(self.minus) else text
 
     def _Product(self, node: ExprWithLimits) -> tuple[str, int]:
-        left = left_out(node)
-        if left is None:
-            return self.reduction("Π", node), PRODUCT
-        return f"Π{{{self.write(left[1])}}} {self.summand(left[0])}", PRODUCT
+        return self.reduction("Π", node), PRODUCT
 
     def _Reduction(self, node: ExprWithLimits) -> tuple[str, int]:
         sign = {"MaxOver": "max", "MinOver": "min", "ArgMaxOver": "argmax", "ArgMinOver": "argmin",
@@ -594,6 +659,8 @@ class LatexWriter(Writer):
         return self.name(node.name), ATOM
 
     def _Rational(self, node: Number) -> tuple[str, int]:
+        if decimal(node) is not None:
+            return self._Float(decimal(node))
         sign = "-" if node < 0 else ""
         return rf"{sign}\frac{{{abs(node.p)}}}{{{node.q}}}", PRODUCT
 
@@ -618,6 +685,9 @@ class LatexWriter(Writer):
         return f"{self.write(base, ATOM)}^{{{self.write(exponent)}}}"
 
     def reduction(self, sign: str, node: ExprWithLimits) -> str:
+        part = restricted(node)
+        if part is not None:
+            return rf"{sign}_{{{self.condition(part[1])}}} {self.summand(part[0])}"
         over = ",".join(self.write(i) for i in bound_indices(node))
         return rf"{sign}_{{{over}}} {self.summand(node.args[0])}"
 
@@ -625,10 +695,7 @@ class LatexWriter(Writer):
         return self.reduction(r"\sum", node), PRODUCT
 
     def _Product(self, node: ExprWithLimits) -> tuple[str, int]:
-        left = left_out(node)
-        if left is None:
-            return self.reduction(r"\prod", node), PRODUCT
-        return rf"\prod_{{{self.write(left[1])}}} {self.summand(left[0])}", PRODUCT
+        return self.reduction(r"\prod", node), PRODUCT
 
     def _Reduction(self, node: ExprWithLimits) -> tuple[str, int]:
         sign = {"MaxOver": r"\max", "MinOver": r"\min", "ArgMaxOver": r"\arg\max", "ArgMinOver": r"\arg\min",

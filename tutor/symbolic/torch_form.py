@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from sympy import (
     Add,
+    And,
     Basic,
     Expr,
     Idx,
@@ -33,7 +34,7 @@ from sympy import (
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.numbers import NumberSymbol
-from sympy.core.relational import GreaterThan, LessThan, Relational
+from sympy.core.relational import GreaterThan, LessThan, Relational, StrictGreaterThan, StrictLessThan
 
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise
@@ -43,6 +44,7 @@ from tutor.symbolic.indices import (
     bound_indices,
     bracket_condition,
     free_indices,
+    never_negative,
     ordered_indices,
     quantities_in,
     size,
@@ -157,6 +159,17 @@ def _after(one: Idx, other: Idx, order: tuple[Idx, ...]) -> bool:
     return one in order and other in order and order.index(one) > order.index(other)
 
 
+def _distances(condition: Basic | None) -> set[Expr | None]:
+    """What must not be negative for a condition on indices to hold; None for what is no such condition."""
+    parts = condition.args if isinstance(condition, And) else (condition,)
+    return {
+        (part.gts - part.lts - (1 if isinstance(part, (StrictGreaterThan, StrictLessThan)) else 0)).expand()
+        if hasattr(part, "gts")
+        else None
+        for part in parts
+    }
+
+
 class _Former:
     def __init__(self, exercise: Exercise):
         self.exercise = exercise
@@ -211,6 +224,9 @@ class _Former:
             raise NoTorchForm
         if any(self._part_of_axis(i, n) for i, n in zip(slots, node.base.shape, strict=True)):
             return self._sliced(node, wanted)
+        turned = self._turned(node, wanted)
+        if turned is not None:
+            return turned
         inner = [s for s in slots if not isinstance(s, (Idx, Number))]
         if any(within(s, n) != S.true for s, n in zip(slots, node.base.shape, strict=True) if s in inner):
             raise NoTorchForm  # arithmetic that may leave its axis
@@ -252,6 +268,22 @@ class _Former:
         while texts[-1] == ":":
             texts.pop()
         return Piece(f"{name}[{', '.join(texts)}]", ATOM, tuple(axes))
+
+    def _turned(self, node: Indexed, wanted: tuple[Idx, ...]) -> Piece | None:
+        """`dy[N - 1 - i, j]` is `dy.flip(0)`."""
+        slots, turned = list(node.indices), []
+        for place, (slot, extent) in enumerate(zip(node.indices, node.base.shape, strict=True)):
+            index = next(iter(free_indices(slot)), None)
+            if index is not None and size(index) == extent and (extent - 1 - index - slot).expand() == 0:
+                slots[place] = index
+                turned.append(index)
+        if not turned:
+            return None
+        piece = self.indexed(Indexed(node.base, *slots), wanted)
+        if not set(turned) <= set(piece.axes):
+            raise NoTorchForm
+        dims = ", ".join(str(piece.axes.index(i)) for i in turned)
+        return Piece(f"{piece.at(ATOM)}.flip({dims})", ATOM, piece.axes)
 
     def _part_of_axis(self, slot: Expr, extent: Expr) -> bool:
         """`x[i]` or `x[i + 1]` where i runs over less than the axis."""
@@ -298,6 +330,16 @@ class _Former:
         if digits is None:
             return None
         entry, parts = digits
+        if all(isinstance(s, Idx) for s in entry.indices) and not free_indices(entry) & {
+            low for _, low in parts.values()
+        }:
+            made = {high: index for index, (high, _) in parts.items()}
+            repeats = "".join(
+                f".repeat_interleave({self.writer.write(size(parts[made[s]][1]))}, {n})"
+                for n, s in enumerate(entry.indices)
+                if s in made
+            )
+            return Piece(node.base.name + repeats, ATOM, tuple(made.get(s, s) for s in entry.indices))
         pieces = [[s] if isinstance(s, Idx) else self._digits(s, n)
                   for s, n in zip(entry.indices, entry.base.shape, strict=True)]  # fmt: skip
         if not all(pieces):
@@ -447,11 +489,50 @@ class _Former:
     def _factor_pieces(self, factors: Sequence[Expr], wanted: tuple[Idx, ...], sign: str = "") -> list[Piece]:
         """A mask stands as a plain comparison where it is multiplied with floats: `dh * (z > 0)`; never behind a minus,
         which torch refuses before it."""
+        padded = self._padded(factors, wanted)
+        if padded is not None:
+            piece, rest = padded
+            return [piece, *(self._factor_pieces(rest, wanted) if rest else [])]
         written = self.writer.factors(factors)
         floats = [f for f in written if not f.is_number and bracket_condition(f) is None]
         if sign and floats and bracket_condition(written[0]) is not None:
             written = [floats[0], *(f for f in written if f is not floats[0])]
         return [self._mask(f, wanted) if floats else self.form(f, wanted) for f in written]
+
+    def _padded(self, factors: Sequence[Expr], wanted: tuple[Idx, ...]) -> tuple[Piece, list[Expr]] | None:
+        """`dy[i - 1]*[i >= 1]` is `F.pad(dy, (1, 0))`: an entry, and 0 beyond its axis; and the factors that are left."""
+        masks = [f for f in factors if bracket_condition(f) is not None]
+        for entry in (f for f in factors if isinstance(f, Indexed)):
+            places = [
+                (place, _shifted(slot), slot)
+                for place, (slot, extent) in enumerate(zip(entry.indices, entry.base.shape, strict=True))
+                if _shifted(slot) is not None and within(slot, extent) != S.true
+            ]
+            others = [slot for place, slot in enumerate(entry.indices) if place not in [p for p, _, _ in places]]
+            if not places or not all(isinstance(slot, Idx) for slot in others):
+                continue
+            guards = {g for place, _, slot in places for g in _distances(within(slot, entry.base.shape[place]))}
+            about = [m for m in masks if _distances(bracket_condition(m)) <= guards]
+            if None in guards or guards != {g for m in about for g in _distances(bracket_condition(m))}:
+                continue
+            axes = tuple(_shifted(slot) or slot for slot in entry.indices)
+            cuts, pads = [":"] * len(axes), [(S.Zero, S.Zero)] * len(axes)
+            for place, index, slot in places:
+                start, extent = (slot - index).expand(), entry.base.shape[place]
+                beyond = (start + size(index) - extent).expand()
+                if not start.is_Integer or not (never_negative(beyond) or never_negative(-beyond)):
+                    raise NoTorchForm
+                first, last = max(start, S.Zero), S.Zero if never_negative(beyond) else beyond
+                cuts[place] = f"{first or ''}:{self.writer.write(last) if last != 0 else ''}"
+                pads[place] = (max(-start, S.Zero), beyond if never_negative(beyond) else S.Zero)
+            while cuts and cuts[-1] == ":":
+                cuts.pop()
+            while pads[0] == (0, 0):
+                pads.pop(0)
+            name = f"{entry.base.name}[{', '.join(cuts)}]" if cuts else entry.base.name
+            amounts = ", ".join(self.writer.write(n) for pair in reversed(pads) for n in pair)
+            return Piece(f"F.pad({name}, ({amounts}))", ATOM, axes), [f for f in factors if f not in (entry, *about)]
+        return None
 
     def _mask(self, factor: Expr, wanted: tuple[Idx, ...]) -> Piece:
         condition = bracket_condition(factor)
@@ -560,6 +641,9 @@ class _Former:
         scattered = self._scatter(factors, over, wanted) or self._convolved(factors, over)
         if scattered is not None:
             return scattered
+        running = self._running(factors, over)
+        if running is not None:
+            return running
         pieces = self._absorbed(factors, over, wanted)
         if len(pieces) > 1:
             pieces = [_squeezed(p) for p in pieces]
@@ -571,6 +655,27 @@ class _Former:
             if matrix is not None:
                 return matrix
         return self._einsum(pieces, over, wanted)
+
+    def _running(self, factors: Sequence[Expr], over: Sequence[Idx]) -> Piece | None:
+        """`Sum(x[j]*[j <= i], j)` is `x.cumsum(0)`; `Sum(dy[j]*[j >= i], j)` sums from the other end."""
+        masks = [f for f in factors if isinstance(bracket_condition(f), (GreaterThan, LessThan))]
+        if len(over) != 1 or len(masks) != 1:
+            return None
+        condition = bracket_condition(masks[0])
+        low, high = condition.lts, condition.gts
+        other = high if low == over[0] else low
+        rest = Mul(*(f for f in factors if f is not masks[0]))
+        if over[0] not in (low, high) or not isinstance(other, Idx) or size(other) != size(over[0]):
+            return None
+        if over[0] not in free_indices(rest) or other in free_indices(rest):
+            return None
+        piece = self.form(rest, ())
+        if over[0] not in piece.axes or None in piece.axes:
+            return None
+        dim = piece.axes.index(over[0])
+        back = "" if low == over[0] else f".flip({dim})"
+        axes = tuple(other if a == over[0] else a for a in piece.axes)
+        return Piece(f"{piece.at(ATOM)}{back}.cumsum({dim}){back}", ATOM, axes)
 
     def _convolved(self, factors: Sequence[Expr], over: Sequence[Idx]) -> Piece | None:
         """A kernel that moves over an array: `F.conv2d`, `F.conv_transpose2d`."""
