@@ -654,3 +654,38 @@ def test_numbers_that_cancel_are_said():
 def test_a_maximum_is_not_called_a_sum():
     assert "one-term" not in said(tutor.load("softmax"), "z")
     assert "one-term" in said(tutor.load("layer-norm"), "xc")
+
+
+X = sympy.Symbol("x", real=True)
+
+
+@pytest.mark.parametrize(
+    ("expr", "text"),
+    [
+        (sympy.sqrt(2) * X / (2 * sympy.sqrt(sympy.pi)), "x / √(2·π)"),
+        (sympy.sqrt(2) * X / 2, "x / √2"),
+        (2 * X / sympy.sqrt(sympy.pi), "2·x / √π"),
+        (sympy.sqrt(2 / sympy.pi) * X, "√(2 / π)·x"),
+        (3 * sympy.sqrt(2) * X, "3·√2·x"),
+        (-sympy.sqrt(sympy.pi) * X / sympy.sqrt(8), "-√(π / 2)·x / 2"),
+        (Rational(44715, 10**6) * X**3, "0.044715·x³"),
+        (Rational(134145, 10**6) * sympy.sqrt(2 / sympy.pi) * X, "0.134145·√(2 / π)·x"),
+        (-Rational(44715, 10**6) * X, "-0.044715·x"),
+        (X + Rational(44715, 10**6), "x + 0.044715"),
+        (X + Rational(1, 10**5), "x + 1/100000"),
+        (Rational(7, 3000) * X, "7·x / 3000"),
+    ],
+)
+def test_roots_and_decimals_of_numbers_are_written_as_people_do(expr, text):
+    from tutor.symbolic.notation import plain_form
+
+    assert plain_form(expr) == text
+
+
+def test_a_common_number_is_taken_out_where_all_terms_have_it():
+    closed = tutor.load("activations:function=gelu").derive().gradient("x").closed_form
+    from tutor.symbolic.notation import plain_form
+
+    assert plain_form(closed.expr, closed.gradient.derivation.exercise) == (
+        "dy[i]·(x[i]·exp(-x[i]² / 2) / √(2·π) + Phi[i])"
+    )

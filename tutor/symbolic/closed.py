@@ -36,7 +36,7 @@ from tutor.symbolic.indices import (
     total,
     transform,
 )
-from tutor.symbolic.notation import plain_form
+from tutor.symbolic.notation import common_number, plain_form
 from tutor.symbolic.rewrite import fold, powers
 
 MOST_LEAVES = 120  # names, numbers and exponents of one expression
@@ -441,7 +441,7 @@ def _common(node: Expr, known: frozenset[Expr]) -> Expr:
         return node
     common = Mul(*shared)
     rest = Add(*(term / common for term in node.args))
-    content, rest = rest.primitive() if isinstance(rest, Add) else (S.One, rest)
+    content, rest = common_number(rest) if isinstance(rest, Add) else (S.One, rest)
     if -rest in known:
         content, rest = -content, -rest
     return Mul(content, common, rest)

@@ -269,7 +269,7 @@ class Writer:
         def key(factor: Expr) -> tuple[Any, ...]:
             base = factor.as_base_exp()[0]
             if factor.is_number:
-                kind = 0
+                kind = -1 if factor.is_Float else 0
             elif type(factor).__name__ == "Partial":
                 kind = 3
             elif isinstance(factor, ExprWithLimits):
