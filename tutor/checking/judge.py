@@ -164,7 +164,7 @@ class Judge:
         low, high = point.beside(meaning)
         width = high - low
         touched = width > KINKED * torch.maximum(low.abs(), high.abs()).max()
-        apart = self._apart(given, true, self._terms(meaning, point))
+        apart = ~self.tolerance.close(given, true, self._terms(meaning, point))
         if bool((apart & ~touched & torch.isfinite(given)).any()) and self._at_an_edge(point):
             return "outside"
         if not bool(apart.any()) or bool((apart & ~touched).any()):
@@ -179,11 +179,6 @@ class Judge:
         from tutor.numeric.kinks import hit
 
         return any(isinstance(k.node, Relational) for k in hit(self.exercise, point.values, point.sizes))
-
-    def _apart(self, given: Tensor, true: Tensor, scale: Tensor | None) -> Tensor:
-        size = torch.maximum(given.abs(), true.abs())
-        floor = true.abs().max() if scale is None else torch.maximum(scale, true.abs().max())
-        return ~((given - true).abs() <= self.tolerance.relative * size + self.tolerance.scaled * floor)
 
     def other_subgradient(self, meaning: Meaning, given: list[Tensor | None]) -> Point | None:
         """The draw on a kink at which a value that is true elsewhere is another subgradient than torch's."""

@@ -37,7 +37,7 @@ class Case:
     given: Tensor
     true: Tensor
     sizes: Mapping[str, int]
-    slack: float = 1e-9
+    slack: float = compare.DOUBLE.relative
     known: Mapping[str, Tensor] | None = None  # every value and gradient the learner had, their own where they differ
 
 
@@ -372,7 +372,7 @@ def _cut(point: Any, cut: tuple[str, ...], name: str) -> Tensor:
 def _close(given: Tensor | None, value: Tensor) -> bool:
     if given is None or given.shape != value.shape or not value.numel():
         return False
-    return bool(((given - value).abs() <= 1e-9 * (given.abs() + value.abs().max())).all())
+    return bool(compare.DOUBLE.allows((given - value).abs(), given.abs() + value.abs().max()).all())
 
 
 def _other_value(exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]) -> list[Mistake]:

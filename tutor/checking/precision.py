@@ -20,6 +20,7 @@ from tutor.checking.interpret import Failure, Run
 from tutor.checking.outline import Outline, Unit
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
+from tutor.numeric.compare import DOUBLE
 from tutor.numeric.programs import backward_plan, forward_plan
 
 NOISE = 1e-15  # relative; a float64 operation rounds by 1e-16
@@ -31,7 +32,7 @@ FEW = 8  # entries
 ROUGH = 1e-9  # noise that no rounding makes: what it cannot explain, one run tells
 DIGITS = (50, 200)
 DRAWS = 4  # that are looked at with many digits
-SAME = 1e-9
+SAME = DOUBLE.relative
 LEAST = 1e-3  # of what was added up: with SAME, the 1e-12 of every comparison
 MOST_NODES = 2_000  # operations of a sheet that is computed with many digits
 
@@ -168,7 +169,7 @@ class Doubt:
         if much and again:
             return True  # one draw has to do, and more digits decide
         gap, spread = (given - true).abs(), torch.zeros_like(given)
-        close = gap <= SAME * torch.maximum(given.abs(), true.abs())
+        close = DOUBLE.allows(gap, torch.maximum(given.abs(), true.abs()))
         rough = self._value(key, point, -1)
         usable = isinstance(rough, Tensor) and rough.shape == given.shape and bool(torch.isfinite(rough).all())
         if usable and bool((~close & (gap > 100 * (library.real(rough) - given).abs())).any()):

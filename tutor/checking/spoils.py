@@ -22,6 +22,7 @@ from torch import Tensor
 
 from tutor.checking.report import Mistake
 from tutor.exercise import Exercise, Quantity
+from tutor.numeric.compare import DOUBLE
 from tutor.numeric.evaluate import compile_program, evaluate, number
 from tutor.symbolic.derive import Contribution, Term, contributions, paths, pick_name
 from tutor.symbolic.indices import (
@@ -44,7 +45,6 @@ from tutor.symbolic.rewrite import powers
 
 MOST = 120  # variants of one gradient
 MOST_NAMED = 4  # mistakes that one line is given
-CLOSE, TINY = 1e-9, 1e-12  # relative to the entry, and to the largest
 MOST_ENTRIES = 2_000_000  # computed at once
 MOST_AXES = 4  # beyond this a spoilt tensor is larger than any learner's
 
@@ -788,8 +788,9 @@ def _ratio(seen: Observation, value: Tensor | None) -> Fraction | None:
     if near == 0 or abs(near.numerator) > 12:
         return None
     if size.numel() == 1:
-        return near if abs(quotient - near) <= CLOSE * abs(quotient) + TINY * abs(near) else None
-    close = (seen.given - float(near) * value).abs() <= CLOSE * seen.given.abs() + TINY * abs(float(near)) * scale
+        return near if DOUBLE.allows(abs(quotient - near), abs(quotient), abs(near)) else None
+    gap = (seen.given - float(near) * value).abs()
+    close = DOUBLE.allows(gap, seen.given.abs(), abs(float(near)) * scale)
     return near if bool(close.all()) else None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from sympy import Abs, Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Piecewise, Pow, Sum, Symbol
@@ -24,6 +25,16 @@ class Tolerance:
     relative: float = 1e-9
     scaled: float = 1e-12
 
+    def allows(self, gap: Any, size: Any, terms: Any = 0.0) -> Any:
+        """Numbers, or entry by entry of tensors."""
+        return gap <= self.relative * size + self.scaled * terms
+
+    def close(self, given: Tensor, true: Tensor, terms: Tensor | None) -> Tensor:
+        """The entries that are the true ones; rounding is measured by what was added up, not by what is left of it."""
+        size = torch.maximum(given.abs(), true.abs())
+        floor = true.abs().max() if terms is None else torch.maximum(terms, true.abs().max())
+        return self.allows((given - true).abs(), size, floor)
+
 
 DOUBLE = Tolerance()
 SINGLE = Tolerance(1e-5, 1e-7)
@@ -35,18 +46,14 @@ def same(given: Tensor, true: Tensor, scale: Callable[[], Tensor | None], tolera
         return "shape"
     if true.numel() == 1:
         return _same_number(given.item(), true.item(), scale, tolerance)
-    gap = (given - true).abs()
     size = torch.maximum(given.abs(), true.abs())
-    if bool((gap <= tolerance.relative * size).all()) and bool(torch.isfinite(size).all()):
-        return "equal"
+    if bool(tolerance.allows((given - true).abs(), size).all()) and bool(torch.isfinite(size).all()):
+        return "equal"  # whatever was added up
     if not bool(torch.isfinite(true).all()):
         return "unknown"
     if not bool(torch.isfinite(given).all()):
         return "finite"
-    # rounding is measured by what was added up, not by what is left of it
-    terms = scale()
-    floor = true.abs().max() if terms is None else torch.maximum(terms, true.abs().max())
-    return "equal" if bool((gap <= tolerance.relative * size + tolerance.scaled * floor).all()) else "different"
+    return "equal" if bool(tolerance.close(given, true, scale()).all()) else "different"
 
 
 def _same_number(given: float, true: float, scale: Callable[[], Tensor | None], tolerance: Tolerance) -> str:
@@ -56,21 +63,20 @@ def _same_number(given: float, true: float, scale: Callable[[], Tensor | None], 
     if not math.isfinite(given):
         return "finite"
     gap, size = abs(given - true), max(abs(given), abs(true))
-    if gap <= tolerance.relative * size:
+    if tolerance.allows(gap, size):
         return "equal"
     terms = scale()
     floor = abs(true) if terms is None else max(terms.item(), abs(true))
-    return "equal" if gap <= tolerance.relative * size + tolerance.scaled * floor else "different"
+    return "equal" if tolerance.allows(gap, size, floor) else "different"
 
 
 def all_close(given: list[Tensor], true: Tensor, size: Tensor) -> bool:
     """Whether the values of all draws are the true ones beyond doubt: the quick answer for right lines."""
     row = torch.cat([value.reshape(-1) for value in given])
-    gap = (row - true).abs()
-    return bool((gap <= DOUBLE.relative * size).all())
+    return bool(DOUBLE.allows((row - true).abs(), size).all())
 
 
-def ratio(given: Tensor, true: Tensor, slack: float = 1e-9) -> float | None:
+def ratio(given: Tensor, true: Tensor, slack: float = DOUBLE.relative) -> float | None:
     """c where given = c * true for one constant c that is neither 0 nor 1, else None."""
     if given.shape != true.shape or not true.numel():
         return None
@@ -84,13 +90,10 @@ def ratio(given: Tensor, true: Tensor, slack: float = 1e-9) -> float | None:
         return None
     c = float(other[at] / flat[at])
     gap = (other - c * flat).abs()
-    if (
-        c == 0
-        or abs(c - 1) <= slack
-        or not bool((gap <= slack * (c * flat).abs() + 1e-12 * abs(c) * flat[at].abs()).all())
-    ):
+    if c == 0 or abs(c - 1) <= slack:
         return None
-    return c
+    near = Tolerance(slack).allows(gap, (c * flat).abs(), abs(c) * flat[at].abs())
+    return c if bool(near.all()) else None
 
 
 def errors(given: Tensor, true: Tensor) -> tuple[float, float]:
