@@ -11,7 +11,7 @@ from sympy import Sum
 
 import tutor
 from tutor.answers import python
-from tutor.checking import edits, interpret, lines, repairs
+from tutor.checking import edits, interpret, lines, rewriting, search, trials
 from tutor.checking.report import Repair
 from tutor.exercise import Exercise
 from tutor.functions import relu
@@ -297,7 +297,7 @@ def test_single_mutations_are_found_and_placed():
                 found += 1
                 again = judged(address, "\n".join([*before, put_in(line, line.repair)]))
                 assert again.first_divergence is None, (address, line.text, line.repair)
-                assert len(line.repair.new) <= len(line.repair.old) + repairs.MOST_ADDED
+                assert len(line.repair.new) <= len(line.repair.old) + rewriting.MOST_ADDED
                 if start <= line.repair.column - 1 <= end:
                     placed += 1
                 else:
@@ -329,21 +329,21 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_lines_stay_within_the_budget(name, monkeypatch):
     searches = []
-    original = repairs.Search.find
+    original = search.Search.find
 
     def find(self):
         searches.append(self)
         return original(self)
 
-    monkeypatch.setattr(repairs.Search, "find", find)
+    monkeypatch.setattr(search.Search, "find", find)
     tutor.load(SR).derive()
     start = time.perf_counter()
     judged(SR, HOSTILE[name])
     assert time.perf_counter() - start < 5  # counted, not timed: this is only a guard
-    for search in searches:
-        assert search.tried <= repairs.MOST_CANDIDATES
-        assert search.here.operations <= 2 * repairs.MOST_OPERATIONS + 100
-        assert search.here.limits.entries <= repairs.MOST_ENTRIES + repairs.MOST_TENSOR + repairs.MOST_WORK
+    for each in searches:
+        assert each.tried <= search.MOST_CANDIDATES
+        assert each.here.operations <= 2 * trials.MOST_OPERATIONS + 100
+        assert each.here.limits.entries <= trials.MOST_ENTRIES + trials.MOST_TENSOR + trials.MOST_WORK
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from math import isfinite, prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library, pool
+from tutor.checking.offers import Offers
 from tutor.checking.outline import INDEX_FUNCTIONS
 from tutor.checking.rewriting import (
     DIMS,
@@ -42,9 +43,6 @@ from tutor.checking.rewriting import (
     with_part,
 )
 
-if TYPE_CHECKING:
-    from tutor.checking.repairs import Search
-
 
 def _is_number(node: lang.Expression) -> bool:
     return isinstance(node.operand if isinstance(node, lang.Unary) else node, lang.Number)
@@ -56,25 +54,25 @@ def _is_number(node: lang.Expression) -> bool:
 Offer = Iterator[lang.Expression]
 
 
-def _unminus(s: Search, p: Place) -> Offer:
+def _unminus(s: Offers, p: Place) -> Offer:
     """-a -> a"""
     if isinstance(p.node, lang.Unary) and p.node.op == "-":
         yield p.node.operand
 
 
-def _flipped(s: Search, p: Place) -> Offer:
+def _flipped(s: Offers, p: Place) -> Offer:
     """a + b <-> a - b"""
     if isinstance(p.node, lang.Binary) and p.node.op in "+-":
         yield like(p.node, op="-" if p.node.op == "+" else "+")
 
 
-def _sides(s: Search, p: Place) -> Offer:
+def _sides(s: Offers, p: Place) -> Offer:
     """a - b -> b - a"""
     if isinstance(p.node, lang.Binary) and p.node.op == "-":
         yield like(p.node, left=p.node.right, right=p.node.left)
 
 
-def _negated(s: Search, p: Place) -> Offer:
+def _negated(s: Offers, p: Place) -> Offer:
     """a*b -> -a*b, for a whole product"""
     if _is_chain(s, p) and not isinstance(p.node, lang.Unary):
         parent = p.parent
@@ -84,7 +82,7 @@ def _negated(s: Search, p: Place) -> Offer:
             yield negative(p.node)
 
 
-def _is_chain(s: Search, p: Place) -> bool:
+def _is_chain(s: Offers, p: Place) -> bool:
     """A whole product: not a factor of a larger one, and no minus before it."""
     parent = p.parent
     if isinstance(parent, lang.Binary):
@@ -92,7 +90,7 @@ def _is_chain(s: Search, p: Place) -> bool:
     return not isinstance(parent, (lang.Unary, lang.Attribute, lang.Subscript))
 
 
-def _numbers(s: Search, p: Place) -> Offer:
+def _numbers(s: Offers, p: Place) -> Offer:
     """another number close by"""
     node = p.node
     if not isinstance(node, lang.Number) or isinstance(node.value, bool):
@@ -111,7 +109,7 @@ def _numbers(s: Search, p: Place) -> Offer:
             yield number(other) if other >= 0 else negative(number(-other))
 
 
-def _scaled(s: Search, p: Place) -> Offer:
+def _scaled(s: Offers, p: Place) -> Offer:
     """The constant that is missing: 2*a, a/N, ..."""
     summand = isinstance(p.parent, lang.Binary) and p.parent.op in "+-"
     if s.symptom == "scaled" if summand else p.parent is not None:
@@ -128,14 +126,14 @@ def _scaled(s: Search, p: Place) -> Offer:
         yield binary(p.node, "/", binary(named(size), "**", number(0.5)))
 
 
-def _scaled_by_two_sizes(s: Search, p: Place) -> Offer:
+def _scaled_by_two_sizes(s: Offers, p: Place) -> Offer:
     """a -> a/(N*D)"""
     if p.parent is None and s.ratio is not None:
         pairs = [(a, b) for n, a in enumerate(s.sizes) for b in s.sizes[n:]]
         yield from _rescaled(s, p.node, s.ratio, pairs)
 
 
-def _rescaled(s: Search, node: lang.Expression, ratio: float, products: Sequence[tuple[str, ...]]) -> Offer:
+def _rescaled(s: Offers, node: lang.Expression, ratio: float, products: Sequence[tuple[str, ...]]) -> Offer:
     """By one over the ratio, where that is a simple number times or over sizes."""
     sizes = s.here.draw.sizes
     for names in products:
@@ -170,7 +168,7 @@ def _times(factor: Fraction, node: lang.Expression) -> lang.Expression:
     return negative(made) if factor < 0 else made
 
 
-def _unscaled(s: Search, p: Place) -> Offer:
+def _unscaled(s: Offers, p: Place) -> Offer:
     """2*a -> a, a/N -> a"""
     node = p.node
     if not isinstance(node, lang.Binary) or node.op not in "*/":
@@ -187,7 +185,7 @@ def _is_one(node: lang.Expression) -> bool:
     return isinstance(node, lang.Number) and node.value == 1
 
 
-def _is_constant(s: Search, node: lang.Expression) -> bool:
+def _is_constant(s: Offers, node: lang.Expression) -> bool:
     """Numbers and sizes only."""
     return all(
         isinstance(n, (lang.Number, lang.Binary, lang.Unary)) or (isinstance(n, lang.Name) and n.name in s.names.sizes)
@@ -195,7 +193,7 @@ def _is_constant(s: Search, node: lang.Expression) -> bool:
     )
 
 
-def _sizes(s: Search, p: Place) -> Offer:
+def _sizes(s: Offers, p: Place) -> Offer:
     """N -> D, N - 1, 1; N - 1 -> N"""
     node = p.node
     if isinstance(node, lang.Name) and node.name in s.names.sizes:
@@ -207,7 +205,7 @@ def _sizes(s: Search, p: Place) -> Offer:
         yield node.left
 
 
-def _mean_or_sum(s: Search, p: Place) -> Offer:
+def _mean_or_sum(s: Offers, p: Place) -> Offer:
     """.sum <-> .mean"""
     node = p.node
     other = {"sum": "mean", "mean": "sum", "Sum": "Mean", "Mean": "Sum", "prod": "sum"}
@@ -215,7 +213,7 @@ def _mean_or_sum(s: Search, p: Place) -> Offer:
         yield like(node, function=like(node.function, name=other[called(node)]))
 
 
-def _powers(s: Search, p: Place) -> Offer:
+def _powers(s: Offers, p: Place) -> Offer:
     """a**n -> a; a -> a**2"""
     node = p.node
     if isinstance(node, lang.Binary) and node.op == "**":
@@ -238,14 +236,14 @@ def _is_atom(node: lang.Expression) -> bool:
     )
 
 
-def _is_size(s: Search, node: lang.Expression) -> bool:
+def _is_size(s: Offers, node: lang.Expression) -> bool:
     return isinstance(node, lang.Name) and node.name in s.names.sizes
 
 
 _OTHER_OPERATORS = {"*": "/@+-", "/": "*-", "@": "*", "+": "*", "-": "*/", "**": "*"}
 
 
-def _operators(s: Search, p: Place) -> Offer:
+def _operators(s: Offers, p: Place) -> Offer:
     """* <-> /, @, +"""
     if isinstance(p.node, lang.Binary):
         for op in _OTHER_OPERATORS.get(p.node.op, ""):
@@ -253,23 +251,23 @@ def _operators(s: Search, p: Place) -> Offer:
                 yield like(p.node, op=op)
 
 
-def _near_names(s: Search, p: Place) -> Offer:
+def _near_names(s: Offers, p: Place) -> Offer:
     """a value for its gradient and the reverse, and names that stand near in the program, of the same shape"""
     yield from _swapped_names(s, p, True, True)
 
 
-def _other_names(s: Search, p: Place) -> Offer:
+def _other_names(s: Offers, p: Place) -> Offer:
     """another name of the same shape"""
     yield from _swapped_names(s, p, False, True)
 
 
-def _names_of_other_shape(s: Search, p: Place) -> Offer:
+def _names_of_other_shape(s: Offers, p: Place) -> Offer:
     """another name, of another shape"""
     yield from _swapped_names(s, p, True, False)
     yield from _swapped_names(s, p, False, False)
 
 
-def _swapped_names(s: Search, p: Place, near: bool, alike: bool) -> Offer:
+def _swapped_names(s: Offers, p: Place, near: bool, alike: bool) -> Offer:
     mine = s.names.read(p.node)
     value = s.values.get(mine or "")
     if mine is None or value is None or (p.role == "index" and s.line.indexed):
@@ -284,7 +282,7 @@ def _swapped_names(s: Search, p: Place, near: bool, alike: bool) -> Offer:
             yield s.spell(name)
 
 
-def _renamed(s: Search, p: Place) -> Offer:
+def _renamed(s: Offers, p: Place) -> Offer:
     """one name for another wherever it stands: the whole line for its root"""
     if p.parent is not None:
         return
@@ -310,7 +308,7 @@ _MORE_RELATED = {
 }
 
 
-def _functions(s: Search, p: Place) -> Offer:
+def _functions(s: Offers, p: Place) -> Offer:
     """sin <-> cos, exp <-> log, ..."""
     node = p.node
     if not isinstance(node, lang.Call):
@@ -321,7 +319,7 @@ def _functions(s: Search, p: Place) -> Offer:
             yield like(node, function=like(node.function, name=other))
 
 
-def _unwrapped(s: Search, p: Place) -> Offer:
+def _unwrapped(s: Offers, p: Place) -> Offer:
     """f(a) -> a"""
     node = p.node
     if isinstance(node, lang.Call):
@@ -333,7 +331,7 @@ def _unwrapped(s: Search, p: Place) -> Offer:
                 yield node.function.value
 
 
-def _wrapped(s: Search, p: Place) -> Offer:
+def _wrapped(s: Offers, p: Place) -> Offer:
     """a -> f(a), with the functions of the exercise"""
     plain = _is_atom(p.node) or isinstance(p.node, (lang.Binary, lang.Unary))
     if not plain or isinstance(p.node, lang.Number) or _is_size(s, p.node):
@@ -347,7 +345,7 @@ def _wrapped(s: Search, p: Place) -> Offer:
 _TURNED = {">": ("<", ">="), "<": (">", "<="), ">=": ("<=", ">"), "<=": (">=", "<"), "==": ("!=",), "!=": ("==",)}
 
 
-def _comparisons(s: Search, p: Place) -> Offer:
+def _comparisons(s: Offers, p: Place) -> Offer:
     """> -> <, >="""
     if isinstance(p.node, lang.Binary):
         for op in _TURNED.get(p.node.op, ()):
@@ -356,13 +354,13 @@ def _comparisons(s: Search, p: Place) -> Offer:
         yield p.node.operand
 
 
-def _untransposed(s: Search, p: Place) -> Offer:
+def _untransposed(s: Offers, p: Place) -> Offer:
     """a.T -> a"""
     if isinstance(p.node, lang.Attribute) and p.node.name in ("T", "mT"):
         yield p.node.value
 
 
-def _transposed(s: Search, p: Place) -> Offer:
+def _transposed(s: Offers, p: Place) -> Offer:
     """a -> a.T"""
     if s.line.indexed or isinstance(p.parent, lang.Attribute) or isinstance(p.node, lang.Attribute):
         return
@@ -373,7 +371,7 @@ def _transposed(s: Search, p: Place) -> Offer:
         yield attribute(p.node, "mT")
 
 
-def _products_sides(s: Search, p: Place) -> Offer:
+def _products_sides(s: Offers, p: Place) -> Offer:
     """a @ b -> b @ a; a/b -> b/a"""
     node = p.node
     if isinstance(node, lang.Binary) and node.op in ("@", "/"):
@@ -390,7 +388,7 @@ def _toggled(node: lang.Expression) -> lang.Expression:
     return node.value if isinstance(node, lang.Attribute) and node.name in ("T", "mT") else attribute(node, "T")
 
 
-def _argument_order(s: Search, p: Place) -> Offer:
+def _argument_order(s: Offers, p: Place) -> Offer:
     """f(a, b) -> f(b, a)"""
     node = p.node
     if isinstance(node, lang.Call) and len(node.arguments) >= 2 and called(node) not in INDEX_FUNCTIONS:
@@ -402,7 +400,7 @@ def _argument_order(s: Search, p: Place) -> Offer:
             yield like(node, arguments=(rest[0], first, *rest[1:]))
 
 
-def _axes(s: Search, p: Place) -> Offer:
+def _axes(s: Offers, p: Place) -> Offer:
     """.sum(0) -> .sum(1), .sum(); keepdim"""
     node = p.node
     if not isinstance(node, lang.Call) or called(node) not in DIMS or called(node) in INDEX_FUNCTIONS:
@@ -452,7 +450,7 @@ def _with_dim(node: lang.Call, skip: int, dim: lang.Expression) -> lang.Call:
     return like(node, arguments=(*node.arguments[:skip], dim, *node.arguments[skip + 1 :]))
 
 
-def _unsummed(s: Search, p: Place) -> Offer:
+def _unsummed(s: Offers, p: Place) -> Offer:
     """a.sum(0) -> a; Sum(f, i) -> f"""
     node = p.node
     if not isinstance(node, lang.Call):
@@ -470,7 +468,7 @@ def _unsummed(s: Search, p: Place) -> Offer:
             yield node.arguments[0]
 
 
-def _summed(s: Search, p: Place) -> Offer:
+def _summed(s: Offers, p: Place) -> Offer:
     """a -> a.sum(0)"""
     if s.line.indexed:
         yield from _index_summed(s, p)
@@ -492,7 +490,7 @@ def _summed(s: Search, p: Place) -> Offer:
     yield method(p.node, "sum")
 
 
-def _index_summed(s: Search, p: Place) -> Offer:
+def _index_summed(s: Offers, p: Place) -> Offer:
     """f[i, k] -> Sum(f[i, k], i)"""
     if not _is_chain(s, p) or _is_number(p.node):
         return
@@ -504,7 +502,7 @@ def _index_summed(s: Search, p: Place) -> Offer:
         yield lang.Call(0, 0, 0, named("Sum"), (p.node, *map(named, loose)), ())
 
 
-def _one_hot(s: Search, p: Place) -> Offer:
+def _one_hot(s: Offers, p: Place) -> Offer:
     """y -> F.one_hot(y, K), for labels that are computed with"""
     quantity = s.exercise.quantities.get(p.node.name) if isinstance(p.node, lang.Name) else None
     if s.line.indexed or quantity is None or quantity.domain != "index" or isinstance(p.parent, lang.Call):
@@ -513,7 +511,7 @@ def _one_hot(s: Search, p: Place) -> Offer:
     yield lang.Call(0, 0, 0, function, (p.node, named(str(quantity.below))), ())
 
 
-def _columns(s: Search, p: Place) -> Offer:
+def _columns(s: Offers, p: Place) -> Offer:
     """a[:, None] <-> a; [None, :] <-> [:, None]"""
     if s.line.indexed:
         return
@@ -530,7 +528,7 @@ def _columns(s: Search, p: Place) -> Offer:
         yield picked(node, all_of(), constant(None))
 
 
-def _left_out_parts(s: Search, p: Place) -> Offer:
+def _left_out_parts(s: Offers, p: Place) -> Offer:
     """a*b -> a, b; a + b -> a, b"""
     node = p.node
     if not isinstance(node, lang.Binary):
@@ -548,16 +546,16 @@ def _left_out_parts(s: Search, p: Place) -> Offer:
             yield binary(number(1), "/", node.right)
 
 
-def _factors(s: Search, p: Place) -> Offer:
+def _factors(s: Offers, p: Place) -> Offer:
     """a -> a*b, a/b with a name that stands near"""
     yield from _more_factors(s, p, True)
 
 
-def _other_factors(s: Search, p: Place) -> Offer:
+def _other_factors(s: Offers, p: Place) -> Offer:
     yield from _more_factors(s, p, False)
 
 
-def _more_factors(s: Search, p: Place, near: bool) -> Offer:
+def _more_factors(s: Offers, p: Place, near: bool) -> Offer:
     one = isinstance(p.node, lang.Number) and p.node.value == 1 and isinstance(p.parent, lang.Binary)
     if not (_is_chain(s, p) or one or _is_factor_site(s, p)):
         return
@@ -577,13 +575,13 @@ def _more_factors(s: Search, p: Place, near: bool) -> Offer:
                 yield binary(p.node, "/", other)
 
 
-def _is_nothing(s: Search, node: lang.Expression) -> bool:
+def _is_nothing(s: Offers, node: lang.Expression) -> bool:
     """Zeros to be filled: any factor leaves them as they are."""
     made = None if s.line.indexed else s.here.part(node)
     return isinstance(made, Tensor) and not bool(made.any())
 
 
-def _matrix_factors(s: Search, p: Place) -> Offer:
+def _matrix_factors(s: Offers, p: Place) -> Offer:
     """a -> x.T @ a, a @ W.T, where the shapes fit"""
     shape = s.shape(p.node)
     if shape is None or not 1 <= len(shape) <= 2 or isinstance(p.parent, lang.Attribute):
@@ -603,7 +601,7 @@ def _matrix_factors(s: Search, p: Place) -> Offer:
                 yield binary(p.node, "@", other)
 
 
-def _is_factor_site(s: Search, p: Place) -> bool:
+def _is_factor_site(s: Offers, p: Place) -> bool:
     """An operand of @, what a method is called on, a denominator: a product of its own."""
     parent = p.parent
     if isinstance(parent, lang.Binary):
@@ -622,7 +620,7 @@ def _fits(shape: tuple[int, ...], other: tuple[int, ...] | None) -> bool:
     return spreads or (len(other) == 2 and shape == other[:1])
 
 
-def _terms(s: Search, p: Place) -> Offer:
+def _terms(s: Offers, p: Place) -> Offer:
     """p -> p - y, 1 - p, at names and for the whole line"""
     if not _is_term_site(p) or not (_is_atom(p.node) or p.parent is None):
         return
@@ -632,7 +630,7 @@ def _terms(s: Search, p: Place) -> Offer:
     yield from _more_terms(s, p, True)
 
 
-def _other_terms(s: Search, p: Place) -> Offer:
+def _other_terms(s: Offers, p: Place) -> Offer:
     """the same with other names, and at other places"""
     if _is_term_site(p):
         plain = _is_atom(p.node) or p.parent is None
@@ -642,7 +640,7 @@ def _other_terms(s: Search, p: Place) -> Offer:
             yield binary(p.node, "-", number(1))
 
 
-def _more_terms(s: Search, p: Place, near: bool) -> Offer:
+def _more_terms(s: Offers, p: Place, near: bool) -> Offer:
     node = p.node
     if _is_size(s, node):
         return
@@ -679,7 +677,7 @@ MOST_SOLVED = 40  # places of one line
 MOST_RESTORED = 24
 
 
-def _restored(s: Search, p: Place) -> Iterator[Any]:
+def _restored(s: Offers, p: Place) -> Iterator[Any]:
     """a -> a + part, a*part: what the line's slope at a place asks for, over all places of the line"""
     if p.parent is not None:
         return
@@ -690,7 +688,7 @@ def _restored(s: Search, p: Place) -> Iterator[Any]:
     yield from (edit for _, edit in found[:MOST_RESTORED])
 
 
-def _restored_at(s: Search, p: Place) -> Iterator[tuple[Any, Edit]]:
+def _restored_at(s: Offers, p: Place) -> Iterator[tuple[Any, Edit]]:
     """(how far-fetched it is, the edit)"""
     if isinstance(p.node, lang.Number) and isinstance(p.parent, lang.Unary):
         return  # -4 is one number
@@ -723,7 +721,7 @@ def _length(node: lang.Expression) -> int:
 
 
 def _put_in(
-    s: Search, node: lang.Expression, form: lang.Expression, constant_: float, op: str
+    s: Offers, node: lang.Expression, form: lang.Expression, constant_: float, op: str
 ) -> lang.Expression | None:
     """node + c*form, node*form*c, node/form*c with a simple c"""
     found = pool.simple(constant_, s.here.draw.sizes)
@@ -746,19 +744,19 @@ def _put_in(
     return _times(factor, made)
 
 
-def _local_factors(s: Search, p: Place) -> Offer:
+def _local_factors(s: Offers, p: Place) -> Offer:
     """dv -> dv*(1 - v**2), with the local derivative of the true step"""
     if _is_chain(s, p) and (p.depth <= 3 or not s.line.indexed):
         yield from (binary(p.node, "*", form) for form in _true_forms(s)[0])
 
 
-def _paths(s: Search, p: Place) -> Offer:
+def _paths(s: Offers, p: Place) -> Offer:
     """a -> a + b, with one of several true contributions"""
     if p.parent is None:
         yield from (binary(p.node, "+", form) for form in _true_forms(s)[1])
 
 
-def _true_forms(s: Search) -> tuple[list[lang.Expression], list[lang.Expression]]:
+def _true_forms(s: Offers) -> tuple[list[lang.Expression], list[lang.Expression]]:
     """Local factors, and contributions where there are several, as the learner would write them."""
     if s.meaning.kind != "gradient" or s.meaning.of not in s.exercise.quantities:
         return [], []
@@ -803,7 +801,7 @@ def _form(exercise: Any, indices: Any, indexed: bool, expr: Any) -> lang.Express
     return foreign(statement.value) if isinstance(statement, lang.Assign) else None
 
 
-def _labels(s: Search, p: Place) -> Offer:
+def _labels(s: Offers, p: Place) -> Offer:
     """x[i, j] -> x[j, i], x[k, j]; Sum(f, i) -> Sum(f, k)"""
     node = p.node
     if not s.line.indexed:
@@ -822,7 +820,7 @@ def _labels(s: Search, p: Place) -> Offer:
                 yield named(label)
 
 
-def _torch_places(s: Search, p: Place) -> Offer:
+def _torch_places(s: Offers, p: Place) -> Offer:
     """a[t] -> a[y]: another tensor of whole numbers"""
     if s.line.indexed or p.role != "index" or not isinstance(p.node, lang.Name):
         return
@@ -835,7 +833,7 @@ def _torch_places(s: Search, p: Place) -> Offer:
 class Row:
     """One kind of edit, the roles of the nodes it looks at, and when it is tried: by what is wrong with the values."""
 
-    offer: Callable[[Search, Place], Offer]
+    offer: Callable[[Offers, Place], Offer]
     values: int
     scaled: int
     shape: int
@@ -890,7 +888,7 @@ _ORDERED = {
 }
 
 
-def candidates(search: Search) -> Iterator[Edit]:
+def candidates(search: Offers) -> Iterator[Edit]:
     """Every edit, likeliest first."""
     yield from _operator_edits(search)
     for row in _ORDERED[search.symptom]:
@@ -900,7 +898,7 @@ def candidates(search: Search) -> Iterator[Edit]:
 _NAMES = (_near_names, _other_names, _names_of_other_shape, _renamed)
 
 
-def _edits(search: Search, row: Row) -> Iterator[Edit]:
+def _edits(search: Offers, row: Row) -> Iterator[Edit]:
     for place in search.line.order:
         # only the shape of what stands in zeros_like(...) counts: another name, but nothing computed
         like_it = isinstance(place.parent, lang.Call) and called(place.parent).endswith("_like")
@@ -909,7 +907,7 @@ def _edits(search: Search, row: Row) -> Iterator[Edit]:
                 yield new if isinstance(new, Edit) else Edit(place.node, new)
 
 
-def _operator_edits(search: Search) -> Iterator[Edit]:
+def _operator_edits(search: Offers) -> Iterator[Edit]:
     """`+=` for `=`, and the reverse"""
     statement = search.line.statement
     if isinstance(statement, lang.Update) and statement.op in "+-*/":
@@ -923,10 +921,10 @@ def _operator_edits(search: Search) -> Iterator[Edit]:
             yield Edit(statement.value, statement.value, "-")
 
 
-_CONSTANTS: tuple[Callable[[Search, Place], Offer], ...] = (_unminus, _flipped, _sides, _unscaled, _numbers)
+_CONSTANTS: tuple[Callable[[Offers, Place], Offer], ...] = (_unminus, _flipped, _sides, _unscaled, _numbers)
 
 
-def constants_after(search: Search, edit: Edit) -> Iterator[Edit]:
+def constants_after(search: Offers, edit: Edit) -> Iterator[Edit]:
     """A constant put right as well: inside the part that the first edit made, around it, or elsewhere on the line."""
     for offer in _CONSTANTS:
         for other in _inside(search, edit.new, offer):
@@ -948,9 +946,9 @@ def constants_after(search: Search, edit: Edit) -> Iterator[Edit]:
 
 def _together(line: Line, first: Edit, second: Edit) -> Edit | None:
     """Two edits as one of the smallest part that holds both; None where one lies inside the other."""
-    above = ancestors(line, first.node)
+    above = line.ancestors(first.node)
     ids = {id(node) for node in above}
-    shared = next((node for node in ancestors(line, second.node) if id(node) in ids), None)
+    shared = next((node for node in line.ancestors(second.node) if id(node) in ids), None)
     if shared is None or shared is first.node or shared is second.node:
         return None
     made = shared
@@ -959,17 +957,9 @@ def _together(line: Line, first: Edit, second: Edit) -> Edit | None:
     return Edit(shared, made)
 
 
-def ancestors(line: Line, node: lang.Expression) -> list[lang.Expression]:
-    """The node and what it is a part of, innermost first."""
-    found = [node]
-    while (parent := line.places[id(found[-1])].parent) is not None:
-        found.append(parent)
-    return found
-
-
 def _exchange_within(line: Line, shared: lang.Expression, made: lang.Expression, edit: Edit) -> lang.Expression:
     """`made`, a copy of `shared` or itself, with one more node replaced along the same way down."""
-    way = ancestors(line, edit.node)
+    way = line.ancestors(edit.node)
     way = way[: next(n for n, node in enumerate(way) if node is shared)][::-1]
 
     def descend(original: lang.Expression, copy: lang.Expression, rest: list[lang.Expression]) -> lang.Expression:
@@ -982,7 +972,7 @@ def _exchange_within(line: Line, shared: lang.Expression, made: lang.Expression,
     return descend(shared, made, way)
 
 
-def _inside(search: Search, new: lang.Expression, offer: Callable[[Search, Place], Offer]) -> Iterator[lang.Expression]:
+def _inside(search: Offers, new: lang.Expression, offer: Callable[[Offers, Place], Offer]) -> Iterator[lang.Expression]:
     """The new part with one of its own nodes edited."""
     chain: list[tuple[lang.Expression, lang.Expression | None]] = [(new, None)]
     parents: dict[int, lang.Expression] = {}

@@ -69,6 +69,13 @@ class Line:
         place = self.places.get(id(node))
         return "" if place is None else place.role
 
+    def ancestors(self, node: lang.Expression) -> list[lang.Expression]:
+        """The node and what it is a part of, innermost first."""
+        found = [node]
+        while (parent := self.places[id(found[-1])].parent) is not None:
+            found.append(parent)
+        return found
+
     def takes(self, edit: Edit) -> bool:
         """A call on a line of its own, `dw[ix].add_(g)`, stays one and changes what it did; its arguments may move."""
         if not isinstance(self.statement, lang.Effect):

@@ -7,7 +7,7 @@ zero by cancellation is 1e-17 in floats, and nobody's mistake. `magnitude` write
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,13 +115,17 @@ def worst(given: Tensor, true: Tensor, count: int = 3) -> list[tuple[tuple[int, 
     for flat in order.tolist():
         if gap[flat] == 0:
             break
-        index: list[int] = []
-        rest = flat
-        for extent in reversed(given.shape):
-            index.insert(0, rest % extent)
-            rest //= extent
-        found.append((tuple(index), float(given.reshape(-1)[flat]), float(true.reshape(-1)[flat])))
+        found.append((unravelled(flat, given.shape), float(given.reshape(-1)[flat]), float(true.reshape(-1)[flat])))
     return found
+
+
+def unravelled(place: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """The index of an entry of the flat tensor."""
+    index: list[int] = []
+    for extent in reversed(shape):
+        index.insert(0, place % extent)
+        place //= extent
+    return tuple(index)
 
 
 def magnitude(expr: Basic) -> Expr:
