@@ -50,7 +50,7 @@ SHEETS = {
 def test_draws_side_by_side_are_what_each_is_alone(name):
     address, text = SHEETS[name]
     judge = judged(address, text(address) if callable(text) else text)
-    instead = [judge._pinned(point) for point in judge.points]
+    instead = [judge.pinned(point) for point in judge.points]
     together = judge._together(instead)
     assert together is not None and len(together) == len(judge.points) > 2
     for run, point in zip(together, judge.points, strict=True):
@@ -80,7 +80,7 @@ NOT_TOGETHER = {
 def test_what_a_hidden_axis_might_change_is_computed_draw_by_draw(name):
     address, text = NOT_TOGETHER[name]
     judge = judged(address, text)
-    assert judge._together([judge._pinned(point) for point in judge.points]) is None
+    assert judge._together([judge.pinned(point) for point in judge.points]) is None
     assert len(judge.runs) == len(judge.points) > 2
 
 
@@ -117,7 +117,7 @@ def test_lines_that_lose_their_digits_are_never_wrong_however_many():
     judge = judged("linear-regression", "\n".join(sheet))
     report = judge.report()
     assert "wrong" not in {line.verdict for line in report}
-    assert judge._doubt.steps < 2 * precision.MOST_STEPS
+    assert judge.doubt.steps < 2 * precision.MOST_STEPS
 
 
 def test_wrong_lines_stay_wrong_when_noise_is_no_longer_afforded(monkeypatch):

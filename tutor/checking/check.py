@@ -167,7 +167,7 @@ class ValueJudge(Judge):
         """What a function's gradient is on kinks, where it is true elsewhere."""
         kinked = self.points.kinked
         given = _detached(self.kinked.get(meaning.name)) if self.kinked is not None else None
-        if given is None or kinked is None or self._same(meaning, given, kinked) != "different":
+        if given is None or kinked is None or self.same(meaning, given, kinked) != "different":
             return None
         side = self.sides(meaning, given, kinked)
         if side == "outside":

@@ -116,7 +116,7 @@ class Judge:
             return "equal"
         found = set()
         for value, point in zip(given, draws or self.points, strict=True):
-            found.add(how := self._same(meaning, value, point))
+            found.add(how := self.same(meaning, value, point))
             if how not in ("equal", "unknown"):
                 return how
         return "equal" if "equal" in found else "unknown"
@@ -131,7 +131,7 @@ class Judge:
                 return False
         return compare.all_close(given, *true)  # type: ignore[arg-type]
 
-    def _same(self, meaning: Meaning, given: Tensor | None, point: Point, true: Tensor | None = None) -> str:
+    def same(self, meaning: Meaning, given: Tensor | None, point: Point, true: Tensor | None = None) -> str:
         true = self.true(meaning, point) if true is None else true
         if true is None:
             return "unknown"
@@ -184,7 +184,7 @@ class Judge:
         """The draw on a kink at which a value that is true elsewhere is another subgradient than torch's."""
         found = None
         for value, point in zip(given, self.points, strict=True):
-            if value is None or self._same(meaning, value, point) == "equal":
+            if value is None or self.same(meaning, value, point) == "equal":
                 continue
             finite = bool(torch.isfinite(value).all())
             if self.exercise.strict_kinks or not finite or self.sides(meaning, value, point) != "subgradient":
@@ -276,7 +276,7 @@ class Judge:
                 continue
             vain = not bool(torch.isfinite(value).all()) and bool(torch.isfinite(true).all())
             vain = vain or (value.numel() > 0 and not bool(value.any()) and bool(true.any()))
-            if vain and self._same(meaning, value, point) != "equal":
+            if vain and self.same(meaning, value, point) != "equal":
                 return False
         return True
 
@@ -307,18 +307,18 @@ class Judge:
         if how == "finite":
             return replace(base, sentence=Sentence("not-finite", {"what": what}))
         found = mistakes.find(fault)
-        if first is not None and self._same(meaning, first, self.points[0]) == "equal":
+        if first is not None and self.same(meaning, first, self.points[0]) == "equal":
             sizes = ", ".join(f"{name}={extent}" for name, extent in self.points[0].sizes.items())
             where = f"{sizes}, and not in general" if sizes else "some values, and not in general"
             base = replace(base, sentence=Sentence("elsewhere", {"what": what, "sizes": sizes, "where": where}))
         own = true is not None and bool(cases) and not torch.equal(cases[0].true, true)
-        return replace(base, mistakes=tuple(found), **self._ratio(fault, found, what, own))
+        return replace(base, mistakes=tuple(found), **self.ratio_of(fault, found, what, own))
 
     def _only_on_kinks(self, meaning: Meaning, given: list[Tensor | None]) -> Point | None:
         """The draw on a kink, where the value is right at every other one (or a subgradient, where there is none)."""
         kinked = None
         for value, point in zip(given, self.points, strict=True):
-            if self._same(meaning, value, point) not in ("equal", "unknown"):
+            if self.same(meaning, value, point) not in ("equal", "unknown"):
                 if not point.on_kinks:
                     return None
                 kinked = point
@@ -333,7 +333,9 @@ class Judge:
         found = sentence.as_mistake("kink")
         return Judgement("wrong", sentence, given, self.true(meaning, point), mistakes=(found,))
 
-    def _ratio(self, fault: mistakes.Fault, found: list[Mistake], what: str, own: bool = False) -> dict[str, Any]:
+    def ratio_of(
+        self, fault: mistakes.Fault, found: list[Mistake], what: str, own: bool = False
+    ) -> dict[str, Any]:
         """`own`: the factor is that to what the learner's earlier lines lead to, not to the truth."""
         if fault.ratios is None or fault.factor is None:
             return {}

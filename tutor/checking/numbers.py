@@ -1,16 +1,25 @@
-"""Lines whose right side is numbers alone (`dw = -8`): their value, and how exactly it was given."""
+"""Lines whose right side is numbers alone (`dw = -8`): their value, how exactly it was given, whether it is right."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
-from tutor.checking import library
+from tutor.checking import library, mistakes
+from tutor.checking.judge import WHAT, Judgement, other_shape
+from tutor.checking.outline import Meaning, Segment
+from tutor.checking.report import Sentence
+from tutor.checking.truth import Point
+
+if TYPE_CHECKING:
+    from tutor.checking.sheet_runs import SheetRuns
+    from tutor.checking.sources import Sources
 
 COARSEST = {False: 0.05, True: 0.15}  # of the largest: how far rounding may go for few digits; True: with decimals
 _ARRAYS = ("tensor", "array", "asarray")
@@ -122,3 +131,75 @@ def _half_unit(text: str) -> float:
 
 def _number(value: float) -> Tensor:
     return torch.tensor(float(value), dtype=torch.float64)
+
+
+# -- whether it is right ------------------------------------------------------------
+
+
+def right(judge: SheetRuns, meaning: Meaning, number: Literal) -> Judgement | None:
+    """Right in general, or at the worked instance; None where it is neither, as far as can be said without R."""
+    first, worked = judge.true(meaning, judge.points[0]), judge.worked
+    if first is None:
+        return None
+    fitted = [_fitted(number.value, judge.true(meaning, point)) for point in judge.points]
+    if judge.outcome(meaning, fitted) == "equal":
+        return Judgement("correct", Sentence("general-number"), fitted[0], first)
+    true = worked.true(meaning) if worked is not None else None
+    if true is None or worked is None:
+        return None
+    value = _fitted(number.value, true)
+    if _within(value, true, number.slack):
+        return Judgement("correct", Sentence("number"), value, true)
+    strict = judge.exercise.strict_kinks
+    if not strict and value.shape == true.shape and judge.sides(meaning, value, worked) == "subgradient":
+        return judge.on_kink(meaning, worked, value, true, "kink-number")
+    return None
+
+
+def wrong(judge: Sources, segment: Segment, meaning: Meaning, number: Literal, worked: Point) -> Judgement:
+    """A number that is neither: compared with the worked instance, R being the earlier gradients there."""
+    true = worked.true(meaning)
+    assert true is not None
+    value, slack = _fitted(number.value, true), number.slack
+    stop = _earlier(judge, segment, worked)
+    expected = judge.expected(meaning, stop, worked) if stop else None
+    if expected is not None and judge.telling(stop, worked) and _within(value, expected, slack):
+        # members of R that the value really depends on
+        alone = [n for n in stop if torch.equal(judge.expected(meaning, {n: stop[n]}, worked), expected)]  # type: ignore[arg-type]
+        needed = alone[-1:] or list(stop)
+        sentence = judge.follows_sentence(needed, segment)
+        return Judgement("follows", sentence, value, true, reads=frozenset(needed))
+    base = Judgement("wrong", Sentence("differs-number", {"given": number.text}), value, true)
+    if value.shape != true.shape:
+        return replace(base, sentence=other_shape(meaning, value, true))
+    known, what = {**worked.values, **worked.gradients}, WHAT[meaning.kind]
+    case = mistakes.Case(value, true if expected is None else expected, worked.sizes, number.relative, known)
+    fault = mistakes.Fault(judge.exercise, meaning.name, meaning.of, what, [case])
+    found = mistakes.find(fault)
+    return replace(base, mistakes=tuple(found), **judge.ratio_of(fault, found, what))
+
+
+def _earlier(judge: Sources, segment: Segment, worked: Point) -> dict[str, Tensor]:
+    """The learner's earlier gradients at the worked instance that are not the true ones."""
+    run, stop = judge.worked_run, {}
+    for state in judge.states:
+        meaning = judge.meaning(state.segment)
+        if state.judgement is None or state.segment.end >= segment.end or meaning.name == segment.name:
+            continue
+        if meaning.kind not in ("gradient", "value") or state.judgement.verdict not in ("wrong", "follows"):
+            continue
+        value, true = judge.value(run, state.segment) if run else None, worked.true(meaning)
+        if value is not None and true is not None and value.shape == true.shape:
+            stop[meaning.name] = value
+    return stop
+
+
+def _within(value: Tensor, true: Tensor, slack: Tensor) -> bool:
+    return value.shape == true.shape and bool(((value - true).abs() <= slack).all())
+
+
+def _fitted(value: Tensor, true: Tensor | None) -> Tensor:
+    """A number stands for a scalar of shape (1,) too."""
+    if true is not None and value.numel() == 1 and true.numel() == 1:
+        return value.reshape(true.shape)
+    return value

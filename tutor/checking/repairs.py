@@ -23,12 +23,12 @@ def repair(judge: SheetJudge, segment: Segment, meaning: Meaning | None = None) 
 
     The line itself is looked at first, then the earlier lines that build its quantity up, then helpers that it reads.
     """
-    failure = judge._failure(segment)
+    failure = judge.failure(segment)
     shown = segment.statement.line if failure is None else failure.line
     meaning = meaning or judge.meaning(segment)
     judged = segment
     if meaning.kind == "helper":  # torch refuses it: what reads it says what it should be
-        judged = next(judge._readers(segment), segment)
+        judged = next(judge.readers(segment), segment)
         meaning = judge.meaning(judged)
     for statement in islice(_sites(judge, segment, shown), MOST_SITES):
         search = Search(judge, judged, meaning, statement)
@@ -44,7 +44,7 @@ def read_by(judge: SheetJudge, segment: Segment) -> set[str]:
     found = set().union(*(touch.reads for touch in segment.touches)) - {segment.name}
     for name, unit in segment.helpers.items():
         found.discard(name)
-        state = judge._helper_state(name, unit)
+        state = judge.helper_state(name, unit)
         found |= set().union(*(touch.reads for touch in state.segment.touches)) if state is not None else set()
     return found | set(segment.sources)
 
@@ -61,13 +61,10 @@ def _sites(judge: SheetJudge, segment: Segment, shown: int) -> Iterator[lang.Sta
 def _helper_lines(judge: SheetJudge, segment: Segment) -> Iterator[lang.Statement]:
     """Lines of helpers that may be at fault: not what a right line reads, nor a value or gradient as it should be."""
     for name in sorted(segment.helpers, key=lambda name: -segment.helpers[name]):
-        state = judge._helper_state(name, segment.helpers[name])
+        state = judge.helper_state(name, segment.helpers[name])
         if state is None:
             continue
-        readers = (other for other in judge._readers(state.segment) if other is not segment)
-        right = any(
-            all(judge._true_at(other, run, point) for run, point in zip(judge.runs, judge.points, strict=True))
-            for other in readers
-        )
-        if not right and not judge._sound([judge.value(run, state.segment) for run in judge.runs]):
+        readers = (other for other in judge.readers(state.segment) if other is not segment)
+        right = any(judge.is_true(other, judge.runs) for other in readers)
+        if not right and not judge.is_sound(judge.values_of(state.segment)):
             yield from (touch.statement for touch in reversed(state.segment.touches))

@@ -214,7 +214,7 @@ class Search(Offers):
         for n, point in enumerate(self.judge.points):
             if n != self.first and self.truths[n] is not None and not self.stacked:
                 other = self.trial(n).value(made)
-                if other is None or self.judge._same(self.meaning, other, point) not in ("equal", "unknown"):
+                if other is None or self.judge.same(self.meaning, other, point) not in ("equal", "unknown"):
                     return False
         return True
 
@@ -264,7 +264,7 @@ class Search(Offers):
             between = {(name, at): v for (name, at), v in replaced.items() if name != self.segment.name}
             trial = Trial(self.judge.outline, self.segment, self.line, self.unit, held, point, between)
             value = trial.value(made)
-            if value is None or self.judge._same(self.meaning, value, point) not in ("equal", "unknown"):
+            if value is None or self.judge.same(self.meaning, value, point) not in ("equal", "unknown"):
                 return False
         return True
 

@@ -80,7 +80,7 @@ class WrongLine:
             for s in judge.states
         )
         self.runs = judge.corrected if suspicious else judge.runs
-        self.replaced = judge._truths if suspicious else judge._pinned
+        self.replaced = judge.truths if suspicious else judge.pinned
         self.trials: dict[int, Trial] = {}
         self.truths = [judge.true(meaning, point) for point in judge.points]
         self.first = next((n for n in range(len(judge.points)) if self._telling(n)), None)
@@ -195,7 +195,7 @@ class WrongLine:
         return found[0] if found and steady and found[0] and abs(found[0] - 1) > 1e-9 else None
 
     def _same(self, value: Tensor, n: int) -> bool:
-        return self.judge._same(self.meaning, value, self.judge.points[n]) == "equal"
+        return self.judge.same(self.meaning, value, self.judge.points[n]) == "equal"
 
     def slope(self, place: Place) -> Slope | None:
         """How the line hangs on a place, at the draw that is looked at."""

@@ -1,0 +1,69 @@
+"""What a sheet says is given: sizes it pins, and the worked instance's values, which make no quantity of their own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from tutor.answers import language as lang
+from tutor.checking import numbers
+from tutor.checking.report import NOTES, Sentence
+from tutor.errors import UsageError
+from tutor.exercise import Exercise
+from tutor.numeric.evaluate import number
+from tutor.numeric.sample import checked_sizes
+
+MOST_PINNED = 600_000  # entries of the forward values at sizes that a sheet pins
+
+
+def without_worked_values(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
+    """`w = 1`, `x = 2` of the worked instance say what is given: the lines are judged for every value."""
+    for values in exercise.instances:
+        given = [
+            statement
+            for statement in sheet.statements
+            if (name := _leaf_of(exercise, statement)) is not None and _is_value(statement, values.get(name))
+        ]
+        if given:
+            names = ", ".join(statement.text.strip() for statement in given[:6])
+            params = {"line": given[0].line, "given": names}
+            kept = [statement for statement in sheet.statements if statement not in given]
+            notes = [*sheet.notes, Sentence("worked-values", params).render(NOTES)]
+            return replace(sheet, statements=kept, notes=notes)
+    return sheet
+
+
+def _leaf_of(exercise: Exercise, statement: lang.Statement) -> str | None:
+    if not isinstance(statement, lang.Assign) or len(statement.targets) != 1:
+        return None
+    target = statement.targets[0]
+    name = target.name if isinstance(target, lang.Name) else ""
+    return name if name in exercise.quantities and exercise[name].is_leaf else None
+
+
+def _is_value(statement: lang.Statement, value: Any) -> bool:
+    number = numbers.literal(statement)
+    if number is None or value is None:
+        return False
+    known = torch.as_tensor(value, dtype=torch.float64)
+    return number.value.numel() == known.numel() and bool((number.value.reshape(-1) == known.reshape(-1)).all())
+
+
+def with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
+    """The sheet, with sizes that cannot be pinned as an unreadable line."""
+    if not sheet.sizes:
+        return sheet
+    try:
+        sizes = checked_sizes(exercise, sheet.sizes, 0)
+        entries = sum(math.prod(number(extent, sizes) for extent in q.shape) for q in exercise)
+        if entries <= MOST_PINNED:
+            return sheet
+        reason = f"these sizes make {entries} entries; at most {MOST_PINNED} are computed"
+    except UsageError as error:
+        reason = str(error)
+    line = sheet.sizes_line
+    refused = lang.Unreadable(line, 1, f"# sizes: {', '.join(f'{k}={v}' for k, v in sheet.sizes.items())}", 1, reason)
+    return replace(sheet, statements=[refused, *sheet.statements], sizes={})

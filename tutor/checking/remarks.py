@@ -1,0 +1,89 @@
+"""What is said beside the lines' own verdicts: other names for one tensor, misspelt names, sizes that hide mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from tutor.answers import language as lang
+from tutor.checking.judge import JUDGED, Judged, Judgement, as_tensor
+from tutor.checking.outline import Meaning, Segment
+from tutor.checking.report import NOTES, Report, Sentence
+from tutor.checking.sheet_runs import SheetRuns
+
+
+def aliases(judge: SheetRuns) -> None:
+    """What an update changed under another name: a remark, or a wrong line where that was a gradient given before."""
+    seen: set[str] = set()
+    for name, unit, changed in judge.runs[0].disturbed:
+        meaning = judge.names.meaning(name)
+        if name in seen or meaning.kind == "helper":
+            continue
+        statement = next(t.statement for t in judge.outline.units[unit].touches if t.name == changed)
+        params = {"name": name, "changed": changed, "line": statement.line}
+        if meaning.kind in JUDGED:
+            _disturbed(judge, meaning, unit, statement, params, seen)
+        else:
+            seen.add(name)
+            judge.notes.append(Sentence("aliasing", params).render(NOTES))
+
+
+def _disturbed(
+    judge: SheetRuns, meaning: Meaning, unit: int, statement: lang.Statement, params: dict[str, Any], seen: set[str]
+) -> None:
+    """A gradient changed after its own last line, through another name."""
+    last = [s for s in judge.states if s.segment.name == meaning.name]
+    if not last or last[-1].segment.end >= unit:
+        return
+    before, after = (as_tensor(judge.runs[0].values.get((meaning.name, at))) for at in (last[-1].segment.end, unit))
+    if before is None or after is None or torch.equal(before, after):
+        return
+    changed = [as_tensor(run.values.get((meaning.name, unit))) for run in judge.runs]
+    if judge.outcome(meaning, changed) == "equal":  # nothing that counts was added
+        judge.notes.append(Sentence("aliasing", params).render(NOTES))
+        return
+    seen.add(meaning.name)
+    sentence = Sentence("aliasing", params)
+    true, mistake = judge.true(meaning, judge.points[0]), sentence.as_mistake("aliasing")
+    judgement = Judgement("wrong", sentence, after, true, mistakes=(mistake,))
+    judge.judged.append(Judged(meaning.name, statement.line, statement.column, statement.text, judgement))
+
+
+def names(judge: SheetRuns) -> None:
+    """Helpers that look like a misspelt gradient, and forward values that were changed on the way."""
+    wanted = {judge.exercise.answer_name(name) for name in judge.exercise.asked}
+    given = {j.name for j in judge.judged}
+    for state in judge.states:
+        segment, meaning = state.segment, judge.meaning(state.segment)
+        line = segment.statement.line
+        if meaning.kind == "helper":
+            close = next((w for w in wanted - given if w.lower() == segment.name.lower()), None)
+            if close is not None:
+                judge.notes.append(Sentence("typo", {"line": line, "name": segment.name, "meant": close}).render(NOTES))
+        elif meaning.kind == "forward" and judge.exercise[meaning.name].kind != "parameter":
+            _changed_forward(judge, segment, meaning, line)
+
+
+def _changed_forward(judge: SheetRuns, segment: Segment, meaning: Meaning, line: int) -> None:
+    value = judge.value(judge.runs[0], segment)
+    true = judge.points[0].values[meaning.name]
+    if value is not None and (
+        value.shape != true.shape or not torch.allclose(value, true.to(value.dtype), rtol=1e-9, atol=1e-12)
+    ):
+        judge.notes.append(Sentence("forward", {"line": line, "name": meaning.name}).render(NOTES))
+
+
+def sizes_alone(judge: SheetRuns, elsewhere: Callable[[], Report]) -> None:
+    """Say which right lines hang on pinned sizes of 1, or equal ones: such sizes hide mistakes."""
+    pinned = judge.sheet.sizes
+    hiding = [name for name, size in pinned.items() if size == 1 or list(pinned.values()).count(size) > 1]
+    right = {j.line for j in judge.judged if j.verdict == "correct"}
+    if not hiding or not right:
+        return
+    only = sorted({line.line for line in elsewhere().lines if line.verdict == "wrong"} & right)
+    if only:
+        lines = f"line{'s' * (len(only) > 1)} {', '.join(map(str, only))}"
+        params = {"lines": lines, "sizes": ", ".join(f"{n}={pinned[n]}" for n in hiding)}
+        judge.notes.append(Sentence("sizes-alone", params).render(NOTES))

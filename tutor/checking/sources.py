@@ -1,0 +1,169 @@
+"""What a line reads (R of the contract), directly or through helpers: its values, whether they are true, from where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor
+
+from tutor.answers import language as lang
+from tutor.checking.interpret import Failure, Run
+from tutor.checking.judge import JUDGED, as_tensor
+from tutor.checking.outline import Meaning, Segment
+from tutor.checking.report import Sentence
+from tutor.checking.sheet_runs import SegmentState, SheetRuns
+from tutor.checking.truth import Point
+from tutor.exercise import Exercise
+from tutor.numeric import compare
+
+
+class Sources(SheetRuns):
+    """Earlier lines, as a later one finds them."""
+
+    def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool):
+        super().__init__(exercise, sheet, seed, lenient)
+        self.helping: set[str] = set()  # local derivatives in a form of the learner's own
+
+    def stop(self, run: Run, segment: Segment) -> dict[str, Tensor]:
+        """R with the values it had when it was read."""
+        made = {}
+        for name, unit in segment.sources.items():
+            value = as_tensor(run.seen.get((name, unit)))
+            if value is not None and self.meaning_of(name).kind in ("gradient", "value"):
+                made[name] = value
+        return made
+
+    def untrue(self, segment: Segment) -> list[str]:
+        """Members of R that are not the true ones (or have no value at all)."""
+        found = []
+        for name, unit in segment.sources.items():
+            meaning = self.meaning_of(name)
+            if meaning.kind not in JUDGED or name in self.helping:
+                continue
+            held = [run.seen.get((name, unit)) for run in self.runs]
+            if all(value is None for value in held):
+                continue  # a given gradient
+            given = [as_tensor(value) for value in held]
+            if any(value is None for value in given) or self.outcome(meaning, given) not in ("equal", "unknown"):
+                found.append(name)
+        return found
+
+    def outcome_corrected(self, segment: Segment, meaning: Meaning) -> str:
+        given = []
+        for run in self.corrected:
+            if run.failed(segment.end):
+                return "failed"
+            given.append(self.value(run, segment))
+        return self.outcome(meaning, given)
+
+    def before(self, name: str, segment: Segment) -> SegmentState | None:
+        """The segment that gave `name` the value that was read."""
+        unit = segment.sources.get(name, segment.end)
+        earlier = [s for s in self.states if s.segment.name == name and s.segment.units[0] <= unit]
+        return earlier[-1] if earlier else None
+
+    def stale(self, name: str, segment: Segment) -> bool:
+        """Read before its last update, and right after it."""
+        state = self.before(name, segment)
+        if state is None or state.segment.end < segment.sources[name]:
+            return False
+        given = self.values_of(state.segment)
+        return state.segment is not segment and self.outcome(self.meaning_of(name), given) == "equal"
+
+    def unfinished(self, name: str, segment: Segment) -> bool:
+        """Whether a line that cannot be read changes what was read: nobody knows whether it was right by then."""
+        state = self.before(name, segment)
+        return state is not None and isinstance(state.segment.statement, lang.Unreadable)
+
+    def is_wrong(self, name: str, segment: Segment) -> bool:
+        """Whether the line that gave `name` its value is to blame, here or further up."""
+        state = self.before(name, segment)
+        return state is None or state.judgement is None or state.judgement.verdict in ("wrong", "follows", "unreadable")
+
+    def unstable_before(self, segment: Segment) -> str | None:
+        """An earlier gradient that this line reads, and that overflows or loses its digits."""
+        for name in segment.sources:
+            state = self.before(name, segment)
+            earlier = None if state is None or state.segment is segment else state.judgement
+            if earlier is not None and earlier.sentence.id in ("unstable", "unstable-before"):
+                return name
+        return None
+
+    def cause(self, failure: Failure) -> str:
+        """The kind of the failure that a line without value goes back to."""
+        for run in self.runs:
+            for other in run.failures.values():
+                if other.kind != "reads" and (other.line, other.column) == (failure.line, failure.column):
+                    return other.kind
+        return "unreadable"
+
+    # -- helpers ------------------------------------------------------------
+
+    def helper_state(self, helper: str, unit: int) -> SegmentState | None:
+        found = [s for s in self.states if s.segment.name == helper and s.segment.end <= unit]
+        return found[-1] if found and self.names.meaning(helper).kind == "helper" else None
+
+    def readers(self, helper: Segment) -> Iterator[Segment]:
+        """The judged lines that read this helper."""
+        for state in self.states:
+            unit = state.segment.helpers.get(helper.name)
+            if unit is not None and self.meaning(state.segment).kind in JUDGED:
+                found = self.helper_state(helper.name, unit)
+                if found is not None and found.segment is helper:
+                    yield state.segment
+
+    def true_at(self, segment: Segment, run: Run, point: Point) -> bool:
+        value = None if run.failed(segment.end) else self.value(run, segment)
+        return value is not None and self.same(self.meaning(segment), value, point) in ("equal", "unknown")
+
+    def is_true(self, segment: Segment, runs: list[Run]) -> bool:
+        """Whether a line is the true one in these runs, one at each draw."""
+        return all(self.true_at(segment, run, point) for run, point in zip(runs, self.points, strict=True))
+
+    def is_sound(self, given: list[Tensor | None]) -> bool:
+        """A true gradient, or a forward quantity: whatever it looks like, the fault is not there."""
+        return any(
+            all(
+                value is not None and compare.same(value, known[name], lambda: None, self.tolerance) == "equal"
+                for value, known in zip(given, (getattr(p, kind) for p in self.points), strict=True)
+            )
+            for kind in ("gradients", "values")
+            for name in getattr(self.points[0], kind)
+        )
+
+    # -- which line it was ------------------------------------------------------------
+
+    def first_wrong(self, segment: Segment, default: int) -> int:
+        """The line of the first wrong gradient that a line hangs on."""
+        todo, seen = [segment], set[int]()
+        while todo:
+            current = todo.pop()
+            for name in current.sources:
+                state = self.before(name, current)
+                if state is None or state.segment.end in seen:
+                    continue
+                seen.add(state.segment.end)
+                todo.append(state.segment)
+        wrong = [s for s in self.states if s.segment.end in seen and s.judgement and s.judgement.verdict == "wrong"]
+        return wrong[0].segment.statement.line if wrong else default
+
+    def line_of(self, name: str, segment: Segment) -> int:
+        state, unit = self.before(name, segment), segment.sources.get(name, segment.end)
+        changed = [
+            self._line_of_unit(at, by) for other, at, by in self.runs[0].disturbed if other == name and at < unit
+        ]
+        if state is not None and changed and state.segment.end < unit:
+            return max(changed[-1], state.segment.statement.line)
+        return state.segment.statement.line if state is not None else segment.statement.line
+
+    def _line_of_unit(self, unit: int, name: str) -> int:
+        return next(t.statement.line for t in self.outline.units[unit].touches if t.name == name)
+
+    def last_line(self, name: str) -> int:
+        return [s.segment.statement.line for s in self.states if s.segment.name == name][-1]
+
+    def follows_sentence(self, names: Iterable[str], segment: Segment, id: str = "follows") -> Sentence:
+        lines = {name: self.line_of(name, segment) for name in names}
+        line = max(lines.values(), default=segment.statement.line)
+        there = [name for name in lines if lines[name] == line]
+        return Sentence(id, {"names": ", ".join(there), "line": line})
