@@ -85,7 +85,7 @@ class Blame:
         for other in judge.readers(helper):
             if other is segment:
                 continue
-            right, as_it_stands = judge.is_true(other, runs), judge.is_true(other, judge.runs)
+            right, as_it_stands = judge.holds(other, runs), judge.holds(other, judge.runs)
             if as_it_stands and not right:
                 return False
             mended += right and not as_it_stands

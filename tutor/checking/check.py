@@ -16,14 +16,14 @@ from torch import Tensor
 from tutor.answers import documents
 from tutor.answers import language as lang
 from tutor.catalogue import split_address
-from tutor.checking import mistakes
+from tutor.checking import mistakes, truth
 from tutor.checking.cells import in_cells
-from tutor.checking.judge import JUDGED, WHAT, Judge, Judged, Judgement, as_tensor
+from tutor.checking.judge import JUDGED, Judge, Judged, Judgement, as_tensor, unreadable, without_finite_truth
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Meaning, names_of
 from tutor.checking.report import Report, Sentence
-from tutor.checking.truth import Point, points
+from tutor.checking.truth import Point
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
 from tutor.numeric.compare import DOUBLE, SINGLE
@@ -53,7 +53,7 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
     if isinstance(answer, lang.Sheet):
         return check_sheet(exercise, answer, seed=seed, lenient_shapes=lenient_shapes, repairs=repairs)
     if isinstance(answer, Mapping):
-        return _check_values(exercise, [answer], points(exercise, seed)[:1], seed, lenient_shapes)
+        return _check_values(exercise, [answer], truth.points(exercise, seed)[:1], seed, lenient_shapes)
     if callable(answer):
         return _check_function(exercise, answer, seed, lenient_shapes)
     raise UsageError(f"an answer is text, a Path, a dict of tensors or a function, not {type(answer).__name__}")
@@ -106,16 +106,16 @@ class ValueJudge(Judge):
     """Tensors without a text: R is every earlier gradient, in the order of the backward pass."""
 
     def __init__(
-        self, exercise: Exercise, answers: list[Mapping[str, Any]], draws: list[Point], seed: int, lenient: bool
+        self, exercise: Exercise, answers: list[Mapping[str, Any]], points: list[Point], seed: int, lenient: bool
     ):
         given = [_answers(exercise, answer) for answer in answers]
-        self.kinked = given.pop() if len(given) > len(draws) else None  # at the draw on kinks
+        self.kinked = given.pop() if len(given) > len(points) else None  # at the draw on kinks
         single = any(isinstance(v, Tensor) and v.dtype in (torch.float32, torch.float16, torch.bfloat16)
                      for answer in given for v in answer.values())  # fmt: skip
-        if single and len(draws) > 1:  # so close to a kink, float32 is on the other side
-            far = [n for n, point in enumerate(draws) if point.instance.kink_margin > 10 * FAR] or range(len(draws))
-            given, draws = [given[n] for n in far], [draws[n] for n in far]
-        super().__init__(exercise, seed, lenient, draws, SINGLE if single else DOUBLE)
+        if single and len(points) > 1:  # so close to a kink, float32 is on the other side
+            far = [n for n, point in enumerate(points) if point.instance.kink_margin > 10 * FAR] or range(len(points))
+            given, points = [given[n] for n in far], [points[n] for n in far]
+        super().__init__(exercise, seed, lenient, points, SINGLE if single else DOUBLE)
         self.given = given
 
     def report(self) -> Report:
@@ -136,25 +136,19 @@ class ValueJudge(Judge):
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
             return self.without_truth(meaning)
         if any(value is None for value in given):
-            return Judgement("unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is no real tensor"}))
+            return unreadable(f"{meaning.name} is no real tensor")
         how = self.outcome(meaning, given)
         if how == "equal":
-            remark = self._on_kinks(meaning, given[0])
-            return remark or Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given[0], given[0])
+            return self._on_kinks(meaning, given[0]) or self.correct(meaning, given)
         if how == "unknown":
-            return Judgement("undecided", Sentence("no-truth"), given[0], blameless=True)
+            return without_finite_truth(given[0])
         kinked = self.other_subgradient(meaning, given)
         if kinked is not None:
             return self.on_kink(meaning, kinked, given[0], self.true(meaning, self.points[0]), "kink")
-        telling = self.telling_draws(stops)
+        telling = self.telling_places(stops)
         if any(stops) and telling and self.follows(meaning, given, stops, telling):
             names = ", ".join(stops[0])
-            return Judgement(
-                "follows",
-                Sentence("follows-values", {"names": names}),
-                given[0],
-                self.true(meaning, self.points[0]),
-            )
+            return self.at_first("follows", Sentence("follows-values", {"names": names}), meaning, given)
         cases = []
         for value, stop, point in zip(given, stops, self.points, strict=True):
             expected = self.expected(meaning, stop, point)
@@ -192,23 +186,23 @@ def _detached(value: Any) -> Tensor | None:
 
 
 def _check_values(
-    exercise: Exercise, answers: list[Mapping[str, Any]], draws: list[Point], seed: int, lenient: bool
+    exercise: Exercise, answers: list[Mapping[str, Any]], points: list[Point], seed: int, lenient: bool
 ) -> Report:
-    return ValueJudge(exercise, answers, draws, seed, lenient).report()
+    return ValueJudge(exercise, answers, points, seed, lenient).report()
 
 
 def _check_function(exercise: Exercise, function: Callable[..., Any], seed: int, lenient: bool) -> Report:
     """A function of the instance that returns {"W": dW, ...}; trusted code, run here."""
-    draws = points(exercise, seed)
+    points = truth.points(exercise, seed)
     run = _as_function(exercise, function)
     answers = []
-    kinked = draws.kinked
-    for point in draws if kinked is None or kinked in draws else [*draws, kinked]:
+    kinked = points.kinked
+    for point in points if kinked is None or kinked in points else [*points, kinked]:
         made = run(point.instance.clone())  # what it changes is its own
         if not isinstance(made, Mapping):
             raise UsageError(f'the function returns {type(made).__name__}: return {{"W": dW, ...}}')
         answers.append(made)
-    return _check_values(exercise, answers, draws, seed, lenient)
+    return _check_values(exercise, answers, points, seed, lenient)
 
 
 def _as_function(exercise: Exercise, function: Any) -> Callable[[Any], Mapping[str, Any]]:

@@ -42,6 +42,19 @@ class Judgement:
     blameless: bool = False  # undecided, and not because of an unreadable line
 
 
+def unreadable(reason: str) -> Judgement:
+    return Judgement("unreadable", Sentence("unreadable", {"reason": reason}))
+
+
+def cut(reason: str) -> Judgement:
+    """Stopped by the last guard, or by our own fault."""
+    return Judgement("undecided", Sentence("cut", {"reason": reason}), blameless=True)
+
+
+def without_finite_truth(given: Tensor | None) -> Judgement:
+    return Judgement("undecided", Sentence("no-truth"), given, blameless=True)
+
+
 @dataclass
 class Judged:
     """One line with its judgement."""
@@ -84,9 +97,11 @@ class Judged:
 class Judge:
     """The parts of judging that need no text."""
 
-    def __init__(self, exercise: Exercise, seed: int, lenient: bool, draws: list[Point], tolerance: Tolerance = DOUBLE):
+    def __init__(
+        self, exercise: Exercise, seed: int, lenient: bool, points: list[Point], tolerance: Tolerance = DOUBLE
+    ):
         self.exercise, self.seed, self.lenient = exercise, seed, lenient
-        self.points = draws if isinstance(draws, Points) else Points(draws)
+        self.points = points if isinstance(points, Points) else Points(points)
         self.tolerance = tolerance
         self.names = names_of(exercise)
         self.extra: dict[str, dict[int, Tensor]] = {}  # gradients of the learner's own quantities, by draw
@@ -107,15 +122,25 @@ class Judge:
             return Judgement("undecided", Sentence("too-large", {"name": meaning.name}), blameless=True)
         return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of or meaning.name}))
 
+    def at_first(
+        self, verdict: str, sentence: Sentence, meaning: Meaning, given: list[Tensor | None], **more: Any
+    ) -> Judgement:
+        """With the values of the first draw, which the report's figures are made of."""
+        return Judgement(verdict, sentence, given[0], self.true(meaning, self.points[0]), **more)
+
+    def correct(self, meaning: Meaning, given: list[Tensor | None]) -> Judgement:
+        """Right, and nothing to be said of it."""
+        return Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given[0], given[0])
+
     # -- comparing ------------------------------------------------------------
 
-    def outcome(self, meaning: Meaning, given: Iterable[Tensor | None], draws: list[Point] | None = None) -> str:
+    def outcome(self, meaning: Meaning, given: Iterable[Tensor | None]) -> str:
         """equal at every draw, or the first way in which it is not; unknown where no draw has a finite truth."""
         given = list(given)
-        if draws is None and self._clearly_equal(meaning, given):
+        if self._clearly_equal(meaning, given):
             return "equal"
         found = set()
-        for value, point in zip(given, draws or self.points, strict=True):
+        for value, point in zip(given, self.points, strict=True):
             found.add(how := self.same(meaning, value, point))
             if how not in ("equal", "unknown"):
                 return how
@@ -194,12 +219,12 @@ class Judge:
 
     def on_kink(self, meaning: Meaning, point: Point, given: Tensor | None, true: Tensor | None, id: str) -> Judgement:
         """Right, with what torch takes on the kink."""
-        sentence = self.kink_sentence(meaning, point, id)
-        found = sentence.as_mistake("kink")
-        return Judgement("correct", sentence, given, true, mistakes=(found,))
+        return self._with_kink("correct", meaning, point, given, true, id)
 
-    def kink_sentence(self, meaning: Meaning, point: Point, id: str) -> Sentence:
-        """Which kink it is, and what torch takes there."""
+    def _with_kink(
+        self, verdict: str, meaning: Meaning, point: Point, given: Tensor | None, true: Tensor | None, id: str
+    ) -> Judgement:
+        """With which kink it is, and what torch takes there."""
         from tutor.numeric.kinks import hit, torch_takes
         from tutor.symbolic.notation import Writer
 
@@ -210,7 +235,8 @@ class Judge:
         places = [f"(a tie in {write(k.node)})" if k.tie else " = ".join(map(write, k.sides)) for k in near[:2]]
         zero = " and ".join(places)
         takes = "; ".join(dict.fromkeys(torch_takes(k.node) for k in near[:2]))
-        return Sentence(id, {"what": WHAT[meaning.kind], "zero": zero, "takes": takes})
+        sentence = Sentence(id, {"what": WHAT[meaning.kind], "zero": zero, "takes": takes})
+        return Judgement(verdict, sentence, given, true, mistakes=(sentence.as_mistake("kink"),))
 
     def _after(self, name: str) -> set[str]:
         """The forward quantities that hang on one."""
@@ -221,12 +247,12 @@ class Judge:
         return reached - {name}
 
     def follows(
-        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], draws: list[int]
+        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], places: list[int]
     ) -> bool:
         """Whether walking back, stopped at R, gives the learner's values at these draws."""
         if meaning.kind == "local" or not any(stops):
             return False
-        for value, stop, point in ((given[n], stops[n], self.points[n]) for n in draws):
+        for value, stop, point in ((given[n], stops[n], self.points[n]) for n in places):
             expected = self.expected(meaning, stop, point)
             if value is None or expected is None:
                 return False
@@ -263,8 +289,8 @@ class Judge:
             held = self._walks[id(point)] = (fitting, point.walk(fitting))
         return held[1]
 
-    def telling_draws(self, stops: list[dict[str, Tensor]]) -> list[int]:
-        """The draws at which R says something."""
+    def telling_places(self, stops: list[dict[str, Tensor]]) -> list[int]:
+        """The places of the draws at which R says something."""
         return [n for n, stop in enumerate(stops) if self.telling(stop, self.points[n])]
 
     def telling(self, stop: Mapping[str, Tensor], point: Point) -> bool:
@@ -329,13 +355,9 @@ class Judge:
 
     def wrong_on_kink(self, meaning: Meaning, point: Point, given: Tensor | None, id: str) -> Judgement:
         """Right but on the kink: the figures are those of this draw."""
-        sentence = self.kink_sentence(meaning, point, id)
-        found = sentence.as_mistake("kink")
-        return Judgement("wrong", sentence, given, self.true(meaning, point), mistakes=(found,))
+        return self._with_kink("wrong", meaning, point, given, self.true(meaning, point), id)
 
-    def ratio_of(
-        self, fault: mistakes.Fault, found: list[Mistake], what: str, own: bool = False
-    ) -> dict[str, Any]:
+    def ratio_of(self, fault: mistakes.Fault, found: list[Mistake], what: str, own: bool = False) -> dict[str, Any]:
         """`own`: the factor is that to what the learner's earlier lines lead to, not to the truth."""
         if fault.ratios is None or fault.factor is None:
             return {}
@@ -387,7 +409,7 @@ class Judge:
         first = next((j for j in lines if j.verdict == "wrong"), None)
         if first is not None:
             first.forward = self.forward_line(self.meaning_of(first.name))
-        asked = {self.exercise.answer_name(name): points for name, points in self.exercise.asked.items()}
+        asked = {self.exercise.answer_name(name): worth for name, worth in self.exercise.asked.items()}
         return Report(
             self.exercise.id,
             self.seed,
@@ -401,10 +423,10 @@ class Judge:
 
     def _score(self, lines: list[Judged], asked: Mapping[str, float]) -> float:
         earned = {}
-        for name, points_ in asked.items():
+        for name, worth in asked.items():
             own = [j for j in lines if j.name == name]
             if own and all(j.verdict in ("correct", "follows") or j.judgement.blameless for j in own):
-                earned[name] = points_
+                earned[name] = worth
         for j in lines:
             if j.verdict == "wrong" and j.name not in asked:
                 hit = next(

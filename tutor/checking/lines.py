@@ -12,12 +12,13 @@ from tutor.answers import language as lang
 from tutor.checking import mistakes, numbers, remarks
 from tutor.checking.blame import MANY_MISTAKES, Blame
 from tutor.checking.interpret import EXCUSED, Failure, Unsure
-from tutor.checking.judge import JUDGED, WHAT, Judged, Judgement, spread
+from tutor.checking.judge import JUDGED, WHAT, Judged, Judgement, cut, spread, unreadable, without_finite_truth
 from tutor.checking.outline import Meaning, Segment, all_parts
 from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
 from tutor.checking.sheet_runs import MANY_STEPS, SegmentState
 from tutor.checking.sources import Sources
+from tutor.checking.truth import Point
 from tutor.exercise import Exercise
 from tutor.shown import shown_shape
 
@@ -112,7 +113,7 @@ class SheetJudge(Sources):
         try:
             return self._judged(state)
         except Unsure as unsure:
-            return Judgement("undecided", Sentence("cut", {"reason": unsure.reason}), blameless=True)
+            return cut(unsure.reason)
 
     def _judged(self, state: SegmentState) -> Judgement | None:
         segment, meaning = state.segment, self.meaning(state.segment)
@@ -132,22 +133,20 @@ class SheetJudge(Sources):
         ):
             return None  # one round's value of a loop: a helper
         if any(value is None for value in given):
-            return Judgement("unreadable", Sentence("unreadable", {"reason": f"{meaning.name} is given no tensor"}))
+            return unreadable(f"{meaning.name} is given no tensor")
         if state.number is not None and self.worked is not None:
             return numbers.wrong(self, segment, meaning, state.number, self.worked)
         how = self.outcome(meaning, given)
         if how == "equal":
-            return self._right(segment, meaning, given[0])
+            return self._right(segment, meaning, given)
         if meaning.kind == "local" and how == "shape" and self._own_form(segment, meaning, given):
             return None
         if how == "unknown":
-            return Judgement("undecided", Sentence("no-truth"), given[0], blameless=True)
+            return without_finite_truth(given[0])
         return self._not_true(segment, meaning, how, given)
 
-    def _right(self, segment: Segment, meaning: Meaning, given: Tensor | None) -> Judgement:
-        made = self._on_kinks(segment, meaning)
-        if made is None:
-            made = Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given, given)
+    def _right(self, segment: Segment, meaning: Meaning, given: list[Tensor | None]) -> Judgement:
+        made = self._on_kinks(segment, meaning) or self.correct(meaning, given)
         wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
         untrue = self.untrue(segment) if wrong_before else []
         if untrue and self.outcome_corrected(segment, meaning) not in ("equal", "unknown"):
@@ -197,7 +196,7 @@ class SheetJudge(Sources):
             doubtful = self._rounded(segment, meaning, given)
         if doubtful is not None:
             return doubtful
-        telling = self.telling_draws(stops) if untrue else []
+        telling = self.telling_places(stops) if untrue else []
         if telling:
             stale = [name for name in untrue if self.stale(name, segment)]
             sound = self.outcome_corrected(segment, meaning) == "equal" or self.follows(meaning, given, stops, telling)
@@ -206,17 +205,14 @@ class SheetJudge(Sources):
                 params = {"name": unfinished[0], "line": self.last_line(unfinished[0])}
                 return Judgement("undecided", Sentence("reads-unreadable", params), given[0])
             if sound and not stale:
-                return Judgement(
-                    "follows", self.follows_sentence(untrue, segment), given[0], self.true(meaning, self.points[0])
-                )
+                return self.at_first("follows", self.follows_sentence(untrue, segment), meaning, given)
             if sound:
                 sentence = Sentence("stale", {"name": stale[0], "line": self.last_line(stale[0])})
-                true, message = self.true(meaning, self.points[0]), sentence.as_mistake("stale-value")
-                return Judgement("wrong", sentence, given[0], true, mistakes=(message,))
+                return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("stale-value"),))
         blamed = self.blame.helper(segment)
         if blamed is not None:
             sentence = Sentence("follows", {"names": blamed.helper, "line": blamed.line})
-            return Judgement("follows", sentence, given[0], self.true(meaning, self.points[0]))
+            return self.at_first("follows", sentence, meaning, given)
         made = self.wrong(meaning, how, self.cases(meaning, given, stops), given)
         if made.sentence.id == "elsewhere" and self._has_sizes_as_numbers(segment):
             made.sentence = Sentence("coincides", made.sentence.params)
@@ -233,14 +229,16 @@ class SheetJudge(Sources):
         key = (segment.name, segment.end)
         if self.cost * RUNS > MANY_STEPS:
             return None
-        doubtful, strayed = [], False  # strayed: nothing but more digits can tell
+        strayed = False  # nothing but more digits can tell
+        doubtful: list[tuple[Tensor, Tensor, float, Point]] = []
         for value, point in zip(given, self.points, strict=True):
             true = self.true(meaning, point)
             if value is None or true is None:
                 return None
             if self.same(meaning, value, point) in ("equal", "unknown"):
                 continue
-            if not self.doubt.explains(key, value, true, point):
+            enough = doubtful and self.doubt.spent  # one draw has to do then, and more digits decide
+            if not enough and not self.doubt.explains(key, value, true, point):
                 if not self.doubt.lost_the_digits(key, point):
                     return None
                 strayed = True
@@ -251,15 +249,14 @@ class SheetJudge(Sources):
         same = self.doubt.decided(key, doubtful) if known else None
         if same is False or (same is None and strayed):
             return None
-        true = self.true(meaning, self.points[0])
         if same is None:
-            return Judgement("undecided", Sentence("rounding"), given[0], true, blameless=True)
+            return self.at_first("undecided", Sentence("rounding"), meaning, given, blameless=True)
         what, name = WHAT[meaning.kind], self.unstable_before(segment)
         if name is not None:  # said once
             sentence = Sentence("unstable-before", {"what": what, "name": name, "line": self.line_of(name, segment)})
-            return Judgement("correct", sentence, given[0], true)
+            return self.at_first("correct", sentence, meaning, given)
         sentence = Sentence("unstable", {"what": what})
-        return Judgement("correct", sentence, given[0], true, mistakes=(Mistake("unstable", _UNSTABLE),))
+        return self.at_first("correct", sentence, meaning, given, mistakes=(Mistake("unstable", _UNSTABLE),))
 
     def cases(
         self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]
@@ -282,9 +279,9 @@ class SheetJudge(Sources):
 
     def _failed(self, segment: Segment, meaning: Meaning, failure: Failure) -> Judgement:
         if failure.kind == "unreadable":
-            return Judgement("unreadable", Sentence("unreadable", {"reason": failure.reason}))
+            return unreadable(failure.reason)
         if failure.kind in EXCUSED:
-            return Judgement("undecided", Sentence("cut", {"reason": failure.reason}), blameless=True)
+            return cut(failure.reason)
         sound = self.outcome_corrected(segment, meaning) == "equal"
         if failure.kind == "torch":
             untrue = self.untrue(segment)
@@ -318,7 +315,7 @@ class SheetJudge(Sources):
         if any((j.line, j.column) == (failure.line, failure.column) for j in self.judged):
             return None  # `a, b = ...` is one line
         if failure.kind == "unreadable":
-            return Judgement("unreadable", Sentence("unreadable", {"reason": failure.reason}))
+            return unreadable(failure.reason)
         if failure.kind == "torch":
             if not any(segment.end in run.failures for run in self.corrected):
                 return None  # sound once what it reads is true
@@ -351,8 +348,7 @@ class SheetJudge(Sources):
         if target:
             name = self.names.meaning(lang.gradient_name(target)).name
         text, start = self._text_at(line, statement)
-        judgement = Judgement("unreadable", Sentence("unreadable", {"reason": reason}))
-        self.judged.append(Judged(name, line, column, text, judgement, start=start))
+        self.judged.append(Judged(name, line, column, text, unreadable(reason), start=start))
 
 
 def _as_written(repair: Repair | None, statement: lang.Statement) -> Repair | None:

@@ -143,7 +143,6 @@ class Doubt:
     ):
         self.exercise, self.outline, self.replace = exercise, outline, replace
         self._runs: dict[tuple[int, int], NoisyRun] = {}
-        self._asked: set[tuple[str, int]] = set()
         self.steps = 0
         self._exact: dict[tuple[int, int], ManyDigitsRun | None] = {}
 
@@ -158,24 +157,25 @@ class Doubt:
         self.steps += run.steps - before
         return run
 
+    @property
+    def spent(self) -> bool:
+        """Whether noisy runs have taken all that a sheet may cost."""
+        return self.steps > MOST_STEPS
+
     def explains(self, key: tuple[str, int], given: Tensor, true: Tensor, point: Point) -> bool:
         """Whether the line that ends at `key`, (name, unit), may be the true one at this draw, for all floats say."""
         if given.shape != true.shape or not bool(torch.isfinite(true).all()):
             return False
         if not bool(torch.isfinite(given).all()):
             return self.left_the_floats(key, point)
-        much, again = self.steps > MOST_STEPS, key in self._asked
-        self._asked.add(key)
-        if much and again:
-            return True  # one draw has to do, and more digits decide
         gap, spread = (given - true).abs(), torch.zeros_like(given)
         close = DOUBLE.allows(gap, torch.maximum(given.abs(), true.abs()))
         rough = self._value(key, point, -1)
         usable = isinstance(rough, Tensor) and rough.shape == given.shape and bool(torch.isfinite(rough).all())
         if usable and bool((~close & (gap > 100 * (library.real(rough) - given).abs())).any()):
             return False  # most wrong lines
-        if much:
-            return True
+        if self.spent:
+            return True  # more digits decide
         for seed in range(1, SEEDS + 1):
             value = self._value(key, point, seed)
             if not isinstance(value, Tensor) or value.shape != given.shape:

@@ -65,6 +65,6 @@ def _helper_lines(judge: SheetJudge, segment: Segment) -> Iterator[lang.Statemen
         if state is None:
             continue
         readers = (other for other in judge.readers(state.segment) if other is not segment)
-        right = any(judge.is_true(other, judge.runs) for other in readers)
+        right = any(judge.holds(other, judge.runs) for other in readers)
         if not right and not judge.is_sound(judge.values_of(state.segment)):
             yield from (touch.statement for touch in reversed(state.segment.touches))

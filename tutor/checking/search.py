@@ -255,7 +255,7 @@ class Search(Offers):
         if self.targets[0].value.numel() > len(self.judge.points) or not any(_jumps(p.node) for p in self.line.order):
             return True
         seed = self.judge.seed + 1
-        for point in self.exercise.cached(("more draws", seed), lambda: _draws(self.exercise, seed)):
+        for point in self.exercise.cached(("more draws", seed), lambda: _more_points(self.exercise, seed)):
             if self.judge.true(self.meaning, point) is None:
                 return True
             replaced = self._gradients(point)
@@ -313,5 +313,5 @@ _INVERSE: dict[str, tuple[Any, Any]] = {  # (left, right) part of a whole, from 
 }
 
 
-def _draws(exercise: Any, seed: int) -> list[Point]:
+def _more_points(exercise: Any, seed: int) -> list[Point]:
     return [Point(exercise, sample(exercise, seed, draw=n)) for n in range(MORE_DRAWS)]

@@ -116,7 +116,7 @@ class Sources(SheetRuns):
         value = None if run.failed(segment.end) else self.value(run, segment)
         return value is not None and self.same(self.meaning(segment), value, point) in ("equal", "unknown")
 
-    def is_true(self, segment: Segment, runs: list[Run]) -> bool:
+    def holds(self, segment: Segment, runs: list[Run]) -> bool:
         """Whether a line is the true one in these runs, one at each draw."""
         return all(self.true_at(segment, run, point) for run, point in zip(runs, self.points, strict=True))
 

@@ -21,7 +21,6 @@ from tutor.checking.outline import Meaning, Segment
 from tutor.checking.pool import CLOSE, Slope
 from tutor.checking.rewriting import Line, Place
 from tutor.checking.trials import MOST_TENSOR, Trial
-from tutor.checking.truth import Points
 from tutor.numeric.compare import unravelled
 
 if TYPE_CHECKING:
@@ -113,9 +112,8 @@ class WrongLine:
     @cached_property
     def stacked(self) -> bool:
         """Scalars: all draws are computed as one."""
-        draws = self.judge.points
         sure = all(t is not None and not t.ndim and bool(t.isfinite()) for t in self.truths)
-        return sure and self.judge.outline.elementwise and len(draws) > 1 and isinstance(draws, Points)
+        return sure and self.judge.outline.elementwise and len(self.judge.points) > 1
 
     @cached_property
     def given(self) -> Tensor | None:
