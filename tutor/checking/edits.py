@@ -17,8 +17,8 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library, pool
+from tutor.checking.library import INDEX
 from tutor.checking.offers import Offers
-from tutor.checking.outline import INDEX_FUNCTIONS
 from tutor.checking.rewriting import (
     DIMS,
     MOST_ADDED,
@@ -391,7 +391,7 @@ def _toggled(node: lang.Expression) -> lang.Expression:
 def _argument_order(s: Offers, p: Place) -> Offer:
     """f(a, b) -> f(b, a)"""
     node = p.node
-    if isinstance(node, lang.Call) and len(node.arguments) >= 2 and called(node) not in INDEX_FUNCTIONS:
+    if isinstance(node, lang.Call) and len(node.arguments) >= 2 and called(node) not in INDEX:
         first, *rest = node.arguments
         if isinstance(first, lang.Text) or called(node) == "where":
             if len(rest) == 2:
@@ -403,7 +403,7 @@ def _argument_order(s: Offers, p: Place) -> Offer:
 def _axes(s: Offers, p: Place) -> Offer:
     """.sum(0) -> .sum(1), .sum(); keepdim"""
     node = p.node
-    if not isinstance(node, lang.Call) or called(node) not in DIMS or called(node) in INDEX_FUNCTIONS:
+    if not isinstance(node, lang.Call) or called(node) not in DIMS or called(node) in INDEX:
         return
     function, name = node.function, called(node)
     owner = function.value if isinstance(function, lang.Attribute) and not lang.is_module(function.value) else None

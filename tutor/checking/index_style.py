@@ -17,15 +17,12 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.checking import library
 from tutor.checking.library import FLOAT
-from tutor.checking.outline import INDEX_FUNCTIONS
 
 if TYPE_CHECKING:
     from tutor.checking.interpret import Run
 
-_REDUCERS = {"Sum": "sum", "Mean": "mean", "Product": "prod", "MaxOver": "amax", "MinOver": "amin", "sum": "sum",
-             "mean": "mean", "prod": "prod", "ArgMaxOver": "argmax", "ArgMinOver": "argmin"}  # fmt: skip
-_NEUTRAL = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": -torch.inf, "amin": torch.inf, "argmax": -torch.inf,
-            "argmin": torch.inf}  # fmt: skip
+# Sum(f, i), and sum(f, i)
+_REDUCERS = {name: row for key, row in library.INDEX.items() if row.over for name in {key, row.over}}
 _DENSE = 20_000  # entries of a product up to which it is multiplied out before it is summed
 DRAWS = ""  # the hidden axis
 
@@ -417,7 +414,7 @@ class IndexStyle:
 
     def _call(self, node: lang.Call) -> Named:
         name = _function_name(node.function)
-        if _reducer(node) and (name in INDEX_FUNCTIONS or self._sums_an_index(node)):
+        if _reducer(node) and (name in library.INDEX or self._sums_an_index(node)):
             return self._reduced(node, _REDUCERS[name])
         if name in ("KroneckerDelta", "delta"):
             return self._delta(node)
@@ -435,7 +432,7 @@ class IndexStyle:
 
     def _function(self, node: lang.Call, entry: library.Entry) -> Named:
         values = [self.evaluate(argument) for argument in node.arguments]
-        if not (entry.elementwise or entry.name in _SEVERAL):
+        if not (entry.elementwise or entry.broadcasts):
             raise self.run.refuse(
                 node, f"{entry.name} is not for single entries: write Sum(...), or a function such as exp(z[i, k])"
             )
@@ -445,7 +442,7 @@ class IndexStyle:
         if any(isinstance(part, lang.Name) and part.name in self.extents for part in lang.walk(node)):
             return True
         return any(
-            isinstance(part, lang.Call) and _function_name(part.function) in INDEX_FUNCTIONS for part in lang.walk(node)
+            isinstance(part, lang.Call) and _function_name(part.function) in library.INDEX for part in lang.walk(node)
         )
 
     def _sums_an_index(self, node: lang.Call) -> bool:
@@ -456,7 +453,7 @@ class IndexStyle:
         names = (index.name for index in lang.bound(node))
         return [name for name in names if not (name in self.run.variables and self._is_value(name))]
 
-    def _reduced(self, node: lang.Call, how: str) -> Named:
+    def _reduced(self, node: lang.Call, row: library.IndexRow) -> Named:
         if not node.arguments or node.named:
             raise self.run.refuse(node, "a sum is written Sum(x[i, k], k)")
         body, limits = node.arguments[0], node.arguments[1:]
@@ -468,7 +465,7 @@ class IndexStyle:
         for label, given in zip(bound, limits, strict=True):
             self.extents[label] = self._range(label, body, given)
         try:
-            made = self._masked(body, bound, limits, how)
+            made = self._masked(body, bound, limits, row)
         finally:
             # the dummy of an outer sum keeps its range
             self.extents = {**{k: v for k, v in self.extents.items() if k not in bound},
@@ -487,7 +484,10 @@ class IndexStyle:
             raise self.run.refuse(given, f"the range of {label} is not clear: use it as an index of something")
         return found
 
-    def _masked(self, body: lang.Expression, bound: list[str], limits: tuple[lang.Expression, ...], how: str) -> Named:
+    def _masked(
+        self, body: lang.Expression, bound: list[str], limits: tuple[lang.Expression, ...], row: library.IndexRow
+    ) -> Named:
+        how = row.over
         masks = [mask for label, given in zip(bound, limits, strict=True) for mask in self._within_limits(label, given)]
         if how == "sum":
             made = self._contracted(body, bound, masks)
@@ -495,7 +495,7 @@ class IndexStyle:
                 return made
         value = self.evaluate(body)
         for mask in masks:
-            value = self._combine(body, lambda a, m: torch.where(m != 0, a.to(FLOAT), _NEUTRAL[how]), value, mask)
+            value = self._combine(body, lambda a, m: torch.where(m != 0, a.to(FLOAT), row.neutral), value, mask)
         if how.startswith("arg"):
             return self._argument(body, value, bound, how)
         absent = [label for label in bound if label not in value.axes]
@@ -600,10 +600,6 @@ class IndexStyle:
 
 def _valued(value: Named) -> Named:
     return Named(value.tensor.to(FLOAT), value.axes) if library.is_mask(value.tensor) else value
-
-
-_SEVERAL = ("Max", "Min", "maximum", "minimum", "max", "min", "where", "pow", "power", "Rational", "clamp", "clip",
-            "multiply", "divide", "add", "subtract", "leaky_relu", "elu", "atan2")  # fmt: skip
 
 
 def _extent(index: Any, sizes: Any) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from sympy import Symbol
 from torch import Tensor
 
 from tutor.shown import shown_shape
@@ -235,8 +236,23 @@ def shape_of(values: tuple[Any, ...]) -> tuple[int, ...]:
 # -- the table ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What the rest of the checking asks of a function; nothing of it for a name that has no row."""
+
+    elementwise: bool = False  # one argument, entry by entry
+    broadcasts: bool = False  # several arguments, entry by entry
+    rounds: bool = False  # adds up or multiplies
+    overflows: bool = False  # in floats, at finite arguments
+    underflows: bool = False  # to 0, which it never is
+    steps: bool = False  # constant but for jumps: a little noise may make it another
+    jumps: bool = False  # it or its slope
+    shares: bool = False  # gives the very tensor it takes, perhaps in another layout
+    zeros: bool = False  # a tensor to be filled
+
+
 @dataclass(frozen=True)
-class Entry:
+class Entry(Traits):
     """One function with the arguments it takes; `rest` when it takes any number of them."""
 
     name: str
@@ -245,7 +261,6 @@ class Entry:
     required: int
     rest: bool
     numpy: bool
-    elementwise: bool = False
 
     @property
     def usage(self) -> str:
@@ -258,7 +273,35 @@ NUMPY: dict[str, Entry] = {}
 EFFECT: dict[str, Entry] = {}  # methods that change their tensor in place
 
 
-def _entry(name: str, run: Callable[..., Any], elementwise: bool = False) -> Entry:
+@dataclass(frozen=True)
+class IndexRow(Traits):
+    """A function of index style: what it does over its indices in torch's words, and an entry that changes nothing."""
+
+    over: str = ""
+    neutral: float = 0.0
+
+
+INDEX: dict[str, IndexRow] = {
+    "Sum": IndexRow("sum", rounds=True, overflows=True),
+    "Mean": IndexRow("mean", rounds=True),
+    "Product": IndexRow("prod", 1.0, overflows=True),
+    "MaxOver": IndexRow("amax", -torch.inf),
+    "MinOver": IndexRow("amin", torch.inf),
+    "ArgMaxOver": IndexRow("argmax", -torch.inf),
+    "ArgMinOver": IndexRow("argmin", torch.inf),
+    "KroneckerDelta": IndexRow(),
+    "delta": IndexRow(),
+    "Piecewise": IndexRow(jumps=True),
+}
+_NO_ROW = Traits()
+
+
+def traits(name: str) -> Traits:
+    """What is known of a function or method by its bare name."""
+    return FUNCTION.get(name) or METHOD.get(name) or INDEX.get(name) or _NO_ROW
+
+
+def _entry(name: str, run: Callable[..., Any], **traits: bool) -> Entry:
     given = [p for p in inspect.signature(run).parameters.values() if p.name not in ("limits", "numpy")]
     plain = [p for p in given if p.kind is not p.VAR_POSITIONAL]
     return Entry(
@@ -268,16 +311,18 @@ def _entry(name: str, run: Callable[..., Any], elementwise: bool = False) -> Ent
         sum(p.default is p.empty for p in plain),
         len(plain) < len(given),
         "numpy" in inspect.signature(run).parameters,
-        elementwise,
+        **traits,
     )
 
 
-def listed(*names: str, function: bool = True, method: bool = True, numpy: bool = False) -> Callable[..., Any]:
+def listed(
+    *names: str, function: bool = True, method: bool = True, numpy: bool = False, **traits: bool
+) -> Callable[..., Any]:
     """Decorator: put a function into the tables under all its names."""
 
     def add(run: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
-            entry = _entry(name, run)
+            entry = _entry(name, run, **traits)
             for table, wanted in ((NUMPY, numpy), (FUNCTION, function and not numpy), (METHOD, method and not numpy)):
                 if wanted:
                     _put(table, name, entry)
@@ -303,7 +348,7 @@ def effect(*names: str) -> Callable[..., Any]:
 
     def add(run: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
-            entry = _entry(name, run)
+            entry = _entry(name, run, shares=True)
             _put(EFFECT, name, entry)
             _put(METHOD, name, entry)
         return run
@@ -329,20 +374,31 @@ def _heaviside(limits: Limits, x: Any, values: Any = 0.5) -> Any:
 
 
 _MORE = {
-    "square": "torch.square", "reciprocal": "torch.reciprocal", "rsqrt": "torch.rsqrt", "log2": "torch.log2",
-    "log10": "torch.log10", "exp2": "torch.exp2", "asin": "torch.asin", "acos": "torch.acos", "arcsin": "torch.asin",
-    "arccos": "torch.acos", "asinh": "torch.asinh", "acosh": "torch.acosh", "atanh": "torch.atanh",
-    "arctanh": "torch.atanh", "arcsinh": "torch.asinh", "arccosh": "torch.acosh", "floor": "torch.floor",
-    "ceil": "torch.ceil", "neg": "torch.neg", "negative": "torch.neg", "negate": "torch.neg",
+    "reciprocal": "torch.reciprocal", "rsqrt": "torch.rsqrt", "log2": "torch.log2", "log10": "torch.log10",
+    "asin": "torch.asin", "acos": "torch.acos", "arcsin": "torch.asin", "arccos": "torch.acos", "asinh": "torch.asinh",
+    "acosh": "torch.acosh", "atanh": "torch.atanh", "arctanh": "torch.atanh", "arcsinh": "torch.asinh",
+    "arccosh": "torch.acosh", "neg": "torch.neg", "negative": "torch.neg", "negate": "torch.neg",
     "positive": "torch.positive", "logsigmoid": "torch.nn.functional.logsigmoid", "relu6": "torch.nn.functional.relu6",
     "lgamma": "torch.lgamma", "digamma": "torch.digamma", "expit": "torch.sigmoid", "isnan": "torch.isnan",
 }  # fmt: skip
+_MORE_OVERFLOW = {"square": "torch.square", "exp2": "torch.exp2"}
+_MORE_STEPS = {"floor": "torch.floor", "ceil": "torch.ceil"}
+_X = Symbol("x", real=True)
 for _row in FUNCTIONS.values():
     _run = _heaviside if _row.name == "Heaviside" else _elementwise(_row.torch)
+    _known = {
+        "overflows": _row.overflows,
+        "underflows": _row.underflows,
+        "steps": _row.slope(_X, _X) == 0,
+        "jumps": bool(_row.kinks(_X)),
+    }
     for _name in {_row.name, _row.torch.split(".")[-1], *_row.spellings}:
-        _both(_name, _entry(_name, _run, elementwise=True))
-for _name, _path in _MORE.items():
-    _both(_name, _entry(_name, _elementwise(_path), elementwise=True))
+        _both(_name, _entry(_name, _run, elementwise=True, **_known))
+for _paths, _known in (
+    (_MORE, {}), (_MORE_OVERFLOW, {"overflows": True}), (_MORE_STEPS, {"steps": True, "jumps": True}),
+):  # fmt: skip
+    for _name, _path in _paths.items():
+        _both(_name, _entry(_name, _elementwise(_path), elementwise=True, **_known))
 
 
 # -- reductions --
@@ -359,17 +415,17 @@ def _reduced(limits: Limits, x: Any, dim: Any, keepdim: Any, torch_function: Cal
     return asking_torch(torch_function, x, dim=dims(dim), keepdim=flag(keepdim))
 
 
-@listed("sum", "nansum")
+@listed("sum", "nansum", rounds=True, overflows=True)
 def _sum(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.sum)
 
 
-@listed("mean", "average")
+@listed("mean", "average", rounds=True)
 def _mean(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.mean)
 
 
-@listed("prod")
+@listed("prod", rounds=True, overflows=True)
 def _prod(limits, x, dim=None, keepdim=False):
     x = real(x)
     limits.room(x.numel())
@@ -403,12 +459,12 @@ def _extreme(limits: Limits, x: Any, dim: Any, keepdim: Any, numpy: bool, larges
     return Pair(made.values, made.indices)
 
 
-@listed("max")
+@listed("max", broadcasts=True, jumps=True)
 def _max(limits, x, dim=None, keepdim=False, numpy=False):
     return _extreme(limits, x, dim, keepdim, numpy, True)
 
 
-@listed("min")
+@listed("min", broadcasts=True, jumps=True)
 def _min(limits, x, dim=None, keepdim=False, numpy=False):
     return _extreme(limits, x, dim, keepdim, numpy, False)
 
@@ -422,12 +478,12 @@ def _extremes(limits: Limits, values: tuple[Any, ...], largest: bool) -> Tensor:
     return made
 
 
-@listed("Max", "maximum", "fmax", method=False)
+@listed("Max", "maximum", "fmax", method=False, broadcasts=True, jumps=True)
 def _maximum(limits, x, *others):
     return _extremes(limits, (x, *others), True)
 
 
-@listed("Min", "minimum", "fmin", method=False)
+@listed("Min", "minimum", "fmin", method=False, broadcasts=True, jumps=True)
 def _minimum(limits, x, *others):
     return _extremes(limits, (x, *others), False)
 
@@ -459,39 +515,39 @@ def _correction(numpy: bool, unbiased: Any, correction: Any, ddof: Any) -> int:
     return 0 if numpy else 1
 
 
-@listed("var")
+@listed("var", rounds=True)
 def _var(limits, x, dim=None, unbiased=None, keepdim=False, correction=None, ddof=None, numpy=False):
     dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
     return _spread(limits, x, dim, keepdim, _correction(numpy, unbiased, correction, ddof), False)
 
 
-@listed("std")
+@listed("std", rounds=True)
 def _std(limits, x, dim=None, unbiased=None, keepdim=False, correction=None, ddof=None, numpy=False):
     dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
     return _spread(limits, x, dim, keepdim, _correction(numpy, unbiased, correction, ddof), True)
 
 
-@listed("logsumexp")
+@listed("logsumexp", rounds=True)
 def _logsumexp(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.logsumexp)
 
 
-@listed("softmax")
+@listed("softmax", rounds=True)
 def _softmax(limits, x, dim=-1):
     return _along(limits, x, dim, torch.softmax)
 
 
-@listed("log_softmax")
+@listed("log_softmax", rounds=True)
 def _log_softmax(limits, x, dim=-1):
     return _along(limits, x, dim, torch.log_softmax)
 
 
-@listed("cumsum")
+@listed("cumsum", rounds=True)
 def _cumsum(limits, x, dim=0):
     return _along(limits, x, dim, torch.cumsum)
 
 
-@listed("cumprod")
+@listed("cumprod", rounds=True, overflows=True)
 def _cumprod(limits, x, dim=0):
     return _along(limits, x, dim, torch.cumprod)
 
@@ -512,7 +568,7 @@ def _argmin(limits, x, dim=None, keepdim=False):
     return asking_torch(torch.argmin, real(x), dim=None if dim is None else dims(dim), keepdim=flag(keepdim))
 
 
-@listed("norm", "vector_norm")
+@listed("norm", "vector_norm", rounds=True)
 def _norm(limits, x, p=2, dim=None, keepdim=False):
     """The root of the sum of the squares, or another order: of all entries as of a vector."""
     x = real(x)
@@ -522,7 +578,7 @@ def _norm(limits, x, p=2, dim=None, keepdim=False):
     )
 
 
-@listed("linalg.norm", method=False)
+@listed("linalg.norm", method=False, rounds=True)
 def _linalg_norm(limits, x, ord=None, dim=None, keepdim=False):
     x = real(x)
     if ord is not None and dim is None and x.ndim == 2:
@@ -530,7 +586,7 @@ def _linalg_norm(limits, x, ord=None, dim=None, keepdim=False):
     return _norm(limits, x, 2 if ord is None else ord, dim, keepdim)
 
 
-@listed("trace")
+@listed("trace", rounds=True)
 def _trace(limits, x):
     return asking_torch(torch.trace, real(x))
 
@@ -584,12 +640,12 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     return asking_torch(torch.matmul, a, b)
 
 
-@listed("matmul", "mm", "mv", "bmm")
+@listed("matmul", "mm", "mv", "bmm", rounds=True, overflows=True)
 def _matmul(limits, x, other):
     return matmul(limits, x, other)
 
 
-@listed("dot", "inner", "vdot")
+@listed("dot", "inner", "vdot", rounds=True, overflows=True)
 def _dot(limits, x, other):
     x, other = real(x), real(other)
     if x.ndim != 1 or other.ndim != 1:
@@ -599,32 +655,32 @@ def _dot(limits, x, other):
     return matmul(limits, x, other)
 
 
-@listed("dot", numpy=True)
+@listed("dot", numpy=True, rounds=True, overflows=True)
 def _numpy_dot(limits, x, other):
     x, other = real(x), real(other)
     return elementwise(limits, "*", x, other) if 0 in (x.ndim, other.ndim) else matmul(limits, x, other)
 
 
-@listed("outer", "ger")
+@listed("outer", "ger", rounds=True, overflows=True)
 def _outer(limits, x, other):
     x, other = real(x), real(other)
     limits.room(x.numel(), other.numel())
     return asking_torch(torch.outer, x, other)
 
 
-@listed("outer", numpy=True)
+@listed("outer", numpy=True, rounds=True, overflows=True)
 def _numpy_outer(limits, x, other):
     return _outer(limits, real(x).reshape(-1), real(other).reshape(-1))
 
 
-@listed("kron")
+@listed("kron", rounds=True)
 def _kron(limits, x, other):
     x, other = real(x), real(other)
     limits.room(x.numel(), other.numel())
     return asking_torch(torch.kron, x, other)
 
 
-@listed("einsum", method=False)
+@listed("einsum", method=False, rounds=True, overflows=True)
 def _einsum(limits, equation, *operands):
     if not isinstance(equation, str) or not all(c.isalpha() and c.isascii() or c in ",-> " for c in equation):
         raise Refusal("einsum is written as torch.einsum('ij,jk->ik', a, b)")
@@ -660,7 +716,7 @@ def _described(equation: str) -> tuple[list[str], str]:
     return left.split(","), out if arrow else "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
 
 
-@listed("tensordot", method=False)
+@listed("tensordot", method=False, rounds=True, overflows=True)
 def _tensordot(limits, x, other, dims=2):
     x, other = real(x), real(other)
     limits.work(x.numel() * other.numel())
@@ -683,6 +739,7 @@ OPERATOR: dict[str, Callable[[Any, Any], Any]] = {
     "//": operator.floordiv, "%": operator.mod, "<": operator.lt, "<=": operator.le, ">": operator.gt,
     ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "&": operator.and_, "|": operator.or_,
 }  # fmt: skip
+_ARITHMETIC = ("+", "-", "*", "/", "**")
 _LOGICAL = ("&", "|")
 _NO_MINUS = "masks have no - in torch: write ~mask, or (mask).double()"
 _COMPARE = ("<", "<=", ">", ">=", "==", "!=")
@@ -819,7 +876,7 @@ for _name, _op in {
     "le": "<=", "greater": ">", "less": "<", "equal": "==", "not_equal": "!=", "greater_equal": ">=",
     "less_equal": "<=", "remainder": "%", "float_power": "**",
 }.items():  # fmt: skip
-    _both(_name, _entry(_name, _binary(_op)))
+    _both(_name, _entry(_name, _binary(_op), broadcasts=True, rounds=_op in _ARITHMETIC, jumps=_op not in _ARITHMETIC))
 for _name, _op in {"logical_and": "&", "logical_or": "|"}.items():
     _both(_name, _entry(_name, _logical(_op)))
 
@@ -829,7 +886,7 @@ def _logical_not(limits, x):
     return real(x) == 0
 
 
-@listed("where", method=False)
+@listed("where", method=False, broadcasts=True, jumps=True)
 def _where(limits, condition, x, other):
     condition = array(condition)
     if condition.dtype is not torch.bool:
@@ -841,12 +898,12 @@ def _where(limits, condition, x, other):
     return asking_torch(torch.where, condition, x, other)
 
 
-@listed("where", numpy=True)
+@listed("where", numpy=True, broadcasts=True, jumps=True)
 def _numpy_where(limits, condition, x, other):
     return _where(limits, array(condition) != 0, x, other)
 
 
-@listed("clamp", "clip")
+@listed("clamp", "clip", broadcasts=True, jumps=True)
 def _clamp(limits, x, min=None, max=None):
     x = real(x)
     limits.room(x.numel())
@@ -854,36 +911,36 @@ def _clamp(limits, x, min=None, max=None):
     return asking_torch(torch.clamp, x, low, high)
 
 
-@listed("clamp_min")
+@listed("clamp_min", broadcasts=True, jumps=True)
 def _clamp_min(limits, x, min):
     return _clamp(limits, x, min)
 
 
-@listed("clamp_max")
+@listed("clamp_max", broadcasts=True, jumps=True)
 def _clamp_max(limits, x, max):
     return _clamp(limits, x, None, max)
 
 
-@listed("leaky_relu", method=False)
+@listed("leaky_relu", method=False, broadcasts=True, jumps=True, rounds=True)
 def _leaky_relu(limits, x, negative_slope=0.01):
     x = real(x)
     limits.room(x.numel())
     return F.leaky_relu(x, scalar(negative_slope))
 
 
-@listed("elu", method=False)
+@listed("elu", method=False, broadcasts=True, jumps=True, rounds=True)
 def _elu(limits, x, alpha=1.0):
     x = real(x)
     limits.room(x.numel())
     return F.elu(x, scalar(alpha))
 
 
-@listed("Rational", method=False)
+@listed("Rational", method=False, broadcasts=True, rounds=True)
 def _rational(limits, x, other):
     return _plain("/", x, other)
 
 
-@listed("atan2", "arctan2")
+@listed("atan2", "arctan2", broadcasts=True, rounds=True)
 def _atan2(limits, x, other):
     x, other = real(x), real(other)
     broadcast_room(limits, x, other)
@@ -898,14 +955,14 @@ def _reshape(limits, x, *shape):
     return asking_torch(torch.reshape, array(x), shape_of(shape))
 
 
-@listed("view", function=False)
+@listed("view", function=False, shares=True)
 def _view(limits, x, *shape):
     if len(shape) == 1 and isinstance(shape[0], Kind):
         return x
     return asking_torch(x.view, shape_of(shape))
 
 
-@listed("view_as", "reshape_as", function=False)
+@listed("view_as", "reshape_as", function=False, shares=True)
 def _view_as(limits, x, other):
     return asking_torch(torch.reshape, x, real(other).shape)
 
@@ -915,17 +972,17 @@ def _flatten(limits, x, start_dim=0, end_dim=-1):
     return asking_torch(torch.flatten, array(x), whole_number(start_dim), whole_number(end_dim))
 
 
-@listed("squeeze")
+@listed("squeeze", shares=True)
 def _squeeze(limits, x, *dim):
     return asking_torch(torch.squeeze, array(x), *((shape_of(dim),) if dim else ()))
 
 
-@listed("unsqueeze", "expand_dims")
+@listed("unsqueeze", "expand_dims", shares=True)
 def _unsqueeze(limits, x, dim):
     return asking_torch(torch.unsqueeze, array(x), whole_number(dim, "an axis"))
 
 
-@listed("transpose", "swapaxes", "swapdims")
+@listed("transpose", "swapaxes", "swapdims", shares=True)
 def _transpose(limits, x, *axes):
     x, order = array(x), shape_of(axes) if axes else ()
     if len(order) == 2 and x.ndim != 2 or (len(order) == 2 and not isinstance(axes[0], tuple)):
@@ -935,29 +992,29 @@ def _transpose(limits, x, *axes):
     return asking_torch(torch.permute, x, order)
 
 
-@listed("permute")
+@listed("permute", shares=True)
 def _permute(limits, x, *axes):
     return asking_torch(torch.permute, array(x), shape_of(axes))
 
 
-@listed("t")
+@listed("t", shares=True)
 def _t(limits, x):
     return asking_torch(torch.t, array(x))
 
 
-@listed("moveaxis", "movedim")
+@listed("moveaxis", "movedim", shares=True)
 def _moveaxis(limits, x, source, destination):
     return asking_torch(torch.movedim, array(x), dims(source), dims(destination))
 
 
-@listed("expand", function=False)
+@listed("expand", function=False, shares=True)
 def _expand(limits, x, *shape):
     sizes = shape_of(shape)
     limits.room(*(s for s in sizes if s > 0))
     return asking_torch(x.expand, sizes)
 
 
-@listed("expand_as", function=False)
+@listed("expand_as", function=False, shares=True)
 def _expand_as(limits, x, other):
     return asking_torch(x.expand, real(other).shape)
 
@@ -1101,7 +1158,7 @@ def _filled(limits: Limits, shape: tuple[Any, ...], value: float) -> Tensor:
     return asking_torch(torch.full, sizes, value, dtype=FLOAT)
 
 
-@listed("zeros", method=False)
+@listed("zeros", method=False, zeros=True)
 def _zeros(limits, *shape, dtype=None, device=None):
     return _filled(limits, shape, 0.0)
 
@@ -1111,7 +1168,7 @@ def _ones(limits, *shape, dtype=None, device=None):
     return _filled(limits, shape, 1.0)
 
 
-@listed("new_zeros", function=False)
+@listed("new_zeros", function=False, zeros=True)
 def _new_zeros(limits, x, *shape, dtype=None):
     return _filled(limits, shape, 0.0)
 
@@ -1126,7 +1183,7 @@ def _full(limits, shape, fill_value, dtype=None, device=None):
     return _filled(limits, (shape,), scalar(fill_value))
 
 
-@listed("zeros_like", method=False)
+@listed("zeros_like", method=False, zeros=True)
 def _zeros_like(limits, x, dtype=None, device=None):
     return _filled(limits, (tuple(array(x).shape),), 0.0)
 
@@ -1247,28 +1304,28 @@ def _index_put(limits, x, indices, values, accumulate=False):
 # -- linear algebra --
 
 
-@listed("inv", "inverse", "pinv", "Inverse")
+@listed("inv", "inverse", "pinv", "Inverse", rounds=True)
 def _inv(limits, x):
     x = real(x)
     limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
     return asking_torch(torch.linalg.inv, x)
 
 
-@listed("det", "Det")
+@listed("det", "Det", rounds=True)
 def _det(limits, x):
     x = real(x)
     limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
     return asking_torch(torch.linalg.det, x)
 
 
-@listed("logdet", "LogDet")
+@listed("logdet", "LogDet", rounds=True)
 def _logdet(limits, x):
     x = real(x)
     limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
     return asking_torch(torch.linalg.slogdet, x).logabsdet
 
 
-@listed("slogdet")
+@listed("slogdet", rounds=True)
 def _slogdet(limits, x):
     x = real(x)
     limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
@@ -1276,7 +1333,7 @@ def _slogdet(limits, x):
     return Pair(made.sign, made.logabsdet, ("sign", "logabsdet"))
 
 
-@listed("solve", method=False)
+@listed("solve", method=False, rounds=True)
 def _solve(limits, x, other):
     x, other = real(x), real(other)
     limits.work(x.numel() * (x.shape[-1] if x.ndim else 1) + x.numel() * other.numel())
@@ -1304,12 +1361,12 @@ def _clone(limits, x):
 # what follows shares the tensor it is given, as torch's own do
 
 
-@listed("detach", "cpu", "numpy", "contiguous", "resolve_conj", function=False)
+@listed("detach", "cpu", "numpy", "contiguous", "resolve_conj", function=False, shares=True)
 def _itself(limits, x):
     return x
 
 
-@listed("double", "float", "requires_grad_", function=False)
+@listed("double", "float", "requires_grad_", function=False, shares=True)
 def _as_float(limits, x):
     return x if x.dtype is FLOAT else x.to(FLOAT)
 

@@ -14,9 +14,6 @@ from tutor.answers import language as lang
 from tutor.checking import library
 from tutor.exercise import Exercise
 
-INDEX_FUNCTIONS = ("Sum", "Mean", "Product", "KroneckerDelta", "MaxOver", "MinOver", "ArgMaxOver", "ArgMinOver",
-                   "Piecewise", "delta")  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Meaning:
@@ -296,7 +293,7 @@ class Outline:
         for node in nodes:
             if isinstance(node, lang.Subscript) and any(self._dummy(item, loops) for item in node.items):
                 return True
-            if isinstance(node, lang.Call) and _bare(node.function) in INDEX_FUNCTIONS:
+            if isinstance(node, lang.Call) and _bare(node.function) in library.INDEX:
                 return True
         return False
 
@@ -397,9 +394,9 @@ def elementwise(node: lang.Expression) -> bool:
         return node.name in ("grad", "data") or node.name in library.FUNCTION
     if isinstance(node, lang.Call) and not node.named and isinstance(node.function, (lang.Name, lang.Attribute)):
         known = library.FUNCTION.get(node.function.name)
-        if known is not None and known.elementwise and len(node.arguments) <= 1:
-            return True
-        return node.function.name in ("where", "Max", "Min", "maximum", "minimum", "clamp")
+        if known is None or "dim" in known.parameters:  # max(a, 0) may be of an axis
+            return False
+        return known.broadcasts or (known.elementwise and len(node.arguments) <= 1)
     return False
 
 
@@ -412,10 +409,6 @@ def _owner(node: lang.Expression) -> lang.Expression:
     while isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
         node = node.function.value
     return node
-
-
-_SAME_TENSOR = ("view", "view_as", "t", "transpose", "permute", "squeeze", "unsqueeze", "expand", "expand_as", "detach",
-                "requires_grad_", *library.EFFECT)  # fmt: skip
 
 
 def _changed_inside(statement: lang.Statement) -> Iterator[lang.Expression | None]:
@@ -432,13 +425,11 @@ def _changed_inside(statement: lang.Statement) -> Iterator[lang.Expression | Non
             assert isinstance(node, lang.Call)
             owner = node.arguments[0] if function.name == "at" and node.arguments else function.value
             while isinstance(owner, lang.Call) and isinstance(owner.function, lang.Attribute):
-                if owner.function.name not in _SAME_TENSOR:
+                method = library.METHOD.get(owner.function.name)
+                if method is None or not method.shares:
                     break
                 owner = owner.function.value
             yield None if isinstance(owner, lang.Call) else owner
-
-
-_ZEROS = ("zeros", "zeros_like", "new_zeros")
 
 
 def _is_start(statement: lang.Statement) -> bool:
@@ -446,7 +437,7 @@ def _is_start(statement: lang.Statement) -> bool:
     if not isinstance(statement, lang.Assign) or not isinstance(statement.value, lang.Call):
         return False
     function = statement.value.function
-    return isinstance(function, (lang.Name, lang.Attribute)) and function.name in _ZEROS
+    return isinstance(function, (lang.Name, lang.Attribute)) and library.traits(function.name).zeros
 
 
 def _resets(statement: lang.Statement) -> bool:

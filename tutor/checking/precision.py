@@ -37,11 +37,6 @@ LEAST = 1e-3  # of what was added up: with SAME, the 1e-12 of every comparison
 MOST_NODES = 2_000  # operations of a sheet that is computed with many digits
 
 _ARITHMETIC = ("+", "-", "*", "/", "**", "@")
-_SUMS = ("sum", "mean", "matmul", "mm", "dot", "einsum", "var", "std", "norm", "logsumexp", "softmax", "log_softmax",
-         "prod", "pow", "cumsum", "add", "sub", "mul", "multiply", "div", "divide", "Sum", "Mean")  # fmt: skip
-_GROWING = ("exp", "exp2", "expm1", "sinh", "cosh", "square", "softplus", "sum", "prod", "matmul", "dot", "einsum",
-            "Sum", "Product")  # fmt: skip
-_STEPS = ("sign", "sgn", "Heaviside", "heaviside", "floor", "ceil")  # of their value a little noise makes another
 
 
 class NoisyRun(Run):
@@ -89,9 +84,9 @@ class NoisyRun(Run):
     def _watch(self, node: lang.Expression, value: Tensor, finite: bool, nonzero: bool) -> None:
         """Note where finite operands gave no finite value, or 0, though nothing was divided by 0."""
         is_finite, is_nonzero = bool(torch.isfinite(value).all()), bool(value.all())
-        op = node.op if isinstance(node, lang.Binary) else ""
-        grows = op in ("+", "-", "*", "@") or op in ("/", "**") and nonzero or _name(node) in _GROWING
-        vanishes = op in ("*", "/", "**") and nonzero or _name(node) in ("exp", "sigmoid")
+        op, known = node.op if isinstance(node, lang.Binary) else "", _traits(node)
+        grows = op in ("+", "-", "*", "@") or op in ("/", "**") and nonzero or known.overflows
+        vanishes = op in ("*", "/", "**") and nonzero or known.underflows
         overflows = grows and not is_finite and not bool(value.isnan().any())  # a root of -1 is none
         if finite and (overflows or vanishes and not is_nonzero):
             self.left.append(self._position)
@@ -103,7 +98,7 @@ class NoisyRun(Run):
     def computed(self, node: lang.Expression, value: Any) -> Any:
         if not isinstance(value, Tensor):
             return value
-        if not value.is_floating_point() or _name(node) in _STEPS:
+        if not value.is_floating_point() or _traits(node).steps:
             self.decisions.append((self._position, value.detach().clone()))
             return value
         return self._noisy(value) if _computes(node) else value
@@ -122,17 +117,16 @@ class NoisyRun(Run):
         return value
 
 
-def _name(node: lang.Expression) -> str:
+def _traits(node: lang.Expression) -> library.Traits:
     function = node.function if isinstance(node, lang.Call) else None
-    return function.name if isinstance(function, (lang.Name, lang.Attribute)) else ""
+    return library.traits(function.name if isinstance(function, (lang.Name, lang.Attribute)) else "")
 
 
 def _computes(node: lang.Expression) -> bool:
     """Arithmetic: what gives a tensor of its own, not another view of one."""
     if isinstance(node, lang.Binary):
         return node.op in _ARITHMETIC
-    entry = library.FUNCTION.get(_name(node))
-    return _name(node) in _SUMS or (entry is not None and entry.elementwise)
+    return _traits(node).rounds or _traits(node).elementwise
 
 
 class Doubt:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tutor.answers import language as lang
-from tutor.checking.outline import INDEX_FUNCTIONS
+from tutor.checking.library import INDEX
 
 MOST_ADDED = 60  # characters
 
@@ -148,7 +148,7 @@ def _parts_of_call(node: lang.Call, role: str) -> Iterator[tuple[lang.Expression
     function = node.function
     method = isinstance(function, lang.Attribute) and not lang.is_module(function.value)
     yield function, "method" if method else "name", ()
-    if name in INDEX_FUNCTIONS:
+    if name in INDEX:
         bound = tuple(index.name for index in lang.bound(node))
         for n, argument in enumerate(node.arguments):
             index = name in ("KroneckerDelta", "delta") or (n > 0 and name != "Piecewise")

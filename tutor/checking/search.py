@@ -18,6 +18,7 @@ from tutor.answers import python
 from tutor.checking.edits import candidates, constants_after
 from tutor.checking.interpret import Run
 from tutor.checking.judge import as_tensor
+from tutor.checking.library import traits
 from tutor.checking.meant import as_meant
 from tutor.checking.offers import Offers
 from tutor.checking.outline import Meaning, Segment
@@ -290,14 +291,10 @@ class Search(Offers):
         return all(self._same(value[n], n) for n in range(len(self.judge.points)))
 
 
-_JUMPING = ("sign", "where", "heaviside", "Heaviside", "relu", "maximum", "minimum", "clamp", "clip", "Max", "Min",
-            "Piecewise", "floor", "ceil")  # fmt: skip
-
-
 def _jumps(node: lang.Expression) -> bool:
     if isinstance(node, lang.Binary):
         return node.op in ("<", "<=", ">", ">=", "==", "!=")
-    return isinstance(node, lang.Call) and called(node) in _JUMPING
+    return isinstance(node, lang.Call) and traits(called(node)).jumps
 
 
 def _simple(ratio: float) -> bool:

@@ -139,6 +139,8 @@ class FunctionRow:
     latex: str = ""
     parity: int = 0  # 1: f(-x) = f(x); -1: f(-x) = -f(x); printers use it to write y_pred - y rather than y - y_pred
     tame: bool = False  # finite wherever its argument is: a mask may multiply it instead of selecting
+    overflows: bool = False  # in floats, at finite arguments
+    underflows: bool = False  # to 0, which it never is
 
 
 def row(name: str, sympy: Any, slope: Callable[[Expr, Expr], Expr], says: str, **more: Any) -> FunctionRow:
@@ -153,24 +155,27 @@ def at_zero(x: Expr) -> tuple[Expr, ...]:
 FUNCTIONS: dict[str, FunctionRow] = {
     entry.name: entry
     for entry in (
-        row("exp", exp, lambda x, y: y, "exp is its own derivative", latex=r"\exp"),
+        row("exp", exp, lambda x, y: y, "exp is its own derivative", latex=r"\exp",
+            overflows=True, underflows=True),
         row("log", log, lambda x, y: 1 / x, "log: one over the argument", domain=lambda x: x > 0, latex=r"\log",
             spellings=("ln",)),
         row("log1p", log1p, lambda x, y: 1 / (1 + x), "log(1 + x): one over 1 + x", domain=lambda x: x > -1),
-        row("expm1", expm1, lambda x, y: exp(x), "exp(x) - 1: the constant drops, exp stays"),
+        row("expm1", expm1, lambda x, y: exp(x), "exp(x) - 1: the constant drops, exp stays", overflows=True),
         # sqrt is a power in SymPy; the row serves the answer language
         row("sqrt", sqrt, lambda x, y: 1 / (2 * y), "square root: one over twice the root", domain=lambda x: x > 0),
         row("sin", sympy.sin, lambda x, y: sympy.cos(x), "sin becomes cos", latex=r"\sin", parity=-1, tame=True),
         row("cos", sympy.cos, lambda x, y: -sympy.sin(x), "cos becomes minus sin", latex=r"\cos", parity=1, tame=True),
         row("tan", sympy.tan, lambda x, y: 1 + y**2, "tan: one plus the output squared", latex=r"\tan", parity=-1),
-        row("sinh", sympy.sinh, lambda x, y: sympy.cosh(x), "sinh becomes cosh", latex=r"\sinh", parity=-1),
-        row("cosh", sympy.cosh, lambda x, y: sympy.sinh(x), "cosh becomes sinh, no sign", latex=r"\cosh", parity=1),
+        row("sinh", sympy.sinh, lambda x, y: sympy.cosh(x), "sinh becomes cosh", latex=r"\sinh", parity=-1,
+            overflows=True),
+        row("cosh", sympy.cosh, lambda x, y: sympy.sinh(x), "cosh becomes sinh, no sign", latex=r"\cosh", parity=1,
+            overflows=True),
         row("tanh", sympy.tanh, lambda x, y: 1 - y**2, "tanh: one minus the output squared",
             latex=r"\tanh", parity=-1, tame=True),
         row("sigmoid", sigmoid, lambda x, y: y * (1 - y), "sigmoid: the output times one minus the output",
-            latex=r"\sigma", tame=True),
+            latex=r"\sigma", tame=True, underflows=True),
         row("softplus", softplus, lambda x, y: sigmoid(x), "softplus becomes sigmoid",
-            torch="torch.nn.functional.softplus", tame=True),
+            torch="torch.nn.functional.softplus", tame=True, overflows=True),
         row("relu", relu, lambda x, y: bracket(x > 0), "relu: 1 where the argument is positive, else 0",
             kinks=at_zero, tame=True),
         row("silu", silu, lambda x, y: sigmoid(x) + y * (1 - sigmoid(x)), "silu: product rule on x times sigmoid(x)",
