@@ -20,9 +20,7 @@ from tutor.checking import library, pool
 from tutor.checking.library import INDEX
 from tutor.checking.offers import Offers
 from tutor.checking.rewriting import (
-    DIMS,
     MOST_ADDED,
-    REDUCE,
     Edit,
     Line,
     Place,
@@ -403,9 +401,9 @@ def _argument_order(s: Offers, p: Place) -> Offer:
 def _axes(s: Offers, p: Place) -> Offer:
     """.sum(0) -> .sum(1), .sum(); keepdim"""
     node = p.node
-    if not isinstance(node, lang.Call) or called(node) not in DIMS or called(node) in INDEX:
+    if not isinstance(node, lang.Call) or not library.traits(called(node)).along:
         return
-    function, name = node.function, called(node)
+    function = node.function
     owner = function.value if isinstance(function, lang.Attribute) and not lang.is_module(function.value) else None
     if owner is None and not node.arguments:
         return
@@ -417,7 +415,7 @@ def _axes(s: Offers, p: Place) -> Offer:
         dim = node.arguments[skip]
     others = [n for n in range(ndim) if not (isinstance(dim, lang.Number) and dim.value in (n, n - ndim))]
     yield from (_with_dim(node, skip, number(other)) for other in others)
-    if dim is not None and name in REDUCE[:2]:
+    if dim is not None and library.traits(called(node)).reduces:
         left = tuple((n, v) for n, v in node.named if n not in ("dim", "axis", "keepdim", "keepdims"))
         yield like(node, arguments=node.arguments[:skip], named=left)
         if ndim > 2:
@@ -433,7 +431,7 @@ def _kept_axes(node: lang.Call, skip: int, dim: lang.Expression | None, others: 
         yield from (_with_dim(like(node, named=plain), skip, number(other)) for other in others)
     elif len(node.arguments) > skip + 1:
         yield like(node, arguments=node.arguments[: skip + 1])
-    elif called(node) in REDUCE[:7]:
+    elif library.traits(called(node)).reduces:
         kept = like(node, named=(*node.named, ("keepdim", constant(True))))
         if dim is not None:
             yield kept
@@ -456,12 +454,12 @@ def _unsummed(s: Offers, p: Place) -> Offer:
     if not isinstance(node, lang.Call):
         return
     name = called(node)
-    if name in ("Sum", "Mean", "Product", "KroneckerDelta", "delta"):
-        if "elta" in name:
-            yield number(1)
-        elif node.arguments:
-            yield node.arguments[0]
-    elif name in REDUCE or name in ("unsqueeze", "squeeze", "flatten", "clone", "outer", "view", "reshape"):
+    known = library.traits(name)
+    if name in ("KroneckerDelta", "delta"):
+        yield number(1)
+    elif name in INDEX and INDEX[name].over:
+        yield from node.arguments[:1]
+    elif known.along or known.sized or known.shares or name in ("clone", "outer"):
         if isinstance(node.function, lang.Attribute) and not lang.is_module(node.function.value):
             yield node.function.value
         elif node.arguments:

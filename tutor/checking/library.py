@@ -249,6 +249,10 @@ class Traits:
     jumps: bool = False  # it or its slope
     shares: bool = False  # gives the very tensor it takes, perhaps in another layout
     zeros: bool = False  # a tensor to be filled
+    along: bool = False  # takes an axis
+    reduces: bool = False  # and leaves it out, or keeps it where it is asked to
+    sized: bool = False  # what it takes beside its tensor are sizes and axes alone
+    makes: bool = False  # takes no tensor, but sizes
 
 
 @dataclass(frozen=True)
@@ -302,7 +306,8 @@ def traits(name: str) -> Traits:
 
 
 def _entry(name: str, run: Callable[..., Any], **traits: bool) -> Entry:
-    given = [p for p in inspect.signature(run).parameters.values() if p.name not in ("limits", "numpy")]
+    every = inspect.signature(run).parameters
+    given = [p for p in every.values() if p.name not in ("limits", "numpy")]
     plain = [p for p in given if p.kind is not p.VAR_POSITIONAL]
     return Entry(
         name,
@@ -310,7 +315,9 @@ def _entry(name: str, run: Callable[..., Any], **traits: bool) -> Entry:
         tuple(p.name for p in plain),
         sum(p.default is p.empty for p in plain),
         len(plain) < len(given),
-        "numpy" in inspect.signature(run).parameters,
+        "numpy" in every,
+        along="dim" in every,
+        reduces="keepdim" in every,
         **traits,
     )
 
@@ -950,12 +957,12 @@ def _atan2(limits, x, other):
 # -- shapes --
 
 
-@listed("reshape")
+@listed("reshape", sized=True)
 def _reshape(limits, x, *shape):
     return asking_torch(torch.reshape, array(x), shape_of(shape))
 
 
-@listed("view", function=False, shares=True)
+@listed("view", function=False, shares=True, sized=True)
 def _view(limits, x, *shape):
     if len(shape) == 1 and isinstance(shape[0], Kind):
         return x
@@ -967,7 +974,7 @@ def _view_as(limits, x, other):
     return asking_torch(torch.reshape, x, real(other).shape)
 
 
-@listed("flatten", "ravel")
+@listed("flatten", "ravel", sized=True)
 def _flatten(limits, x, start_dim=0, end_dim=-1):
     return asking_torch(torch.flatten, array(x), whole_number(start_dim), whole_number(end_dim))
 
@@ -982,7 +989,7 @@ def _unsqueeze(limits, x, dim):
     return asking_torch(torch.unsqueeze, array(x), whole_number(dim, "an axis"))
 
 
-@listed("transpose", "swapaxes", "swapdims", shares=True)
+@listed("transpose", "swapaxes", "swapdims", shares=True, sized=True)
 def _transpose(limits, x, *axes):
     x, order = array(x), shape_of(axes) if axes else ()
     if len(order) == 2 and x.ndim != 2 or (len(order) == 2 and not isinstance(axes[0], tuple)):
@@ -992,7 +999,7 @@ def _transpose(limits, x, *axes):
     return asking_torch(torch.permute, x, order)
 
 
-@listed("permute", shares=True)
+@listed("permute", shares=True, sized=True)
 def _permute(limits, x, *axes):
     return asking_torch(torch.permute, array(x), shape_of(axes))
 
@@ -1007,7 +1014,7 @@ def _moveaxis(limits, x, source, destination):
     return asking_torch(torch.movedim, array(x), dims(source), dims(destination))
 
 
-@listed("expand", function=False, shares=True)
+@listed("expand", function=False, shares=True, sized=True)
 def _expand(limits, x, *shape):
     sizes = shape_of(shape)
     limits.room(*(s for s in sizes if s > 0))
@@ -1019,14 +1026,14 @@ def _expand_as(limits, x, other):
     return asking_torch(x.expand, real(other).shape)
 
 
-@listed("broadcast_to")
+@listed("broadcast_to", sized=True)
 def _broadcast_to(limits, x, shape):
     sizes = shape_of((shape,))
     limits.room(*(s for s in sizes if s > 0))
     return asking_torch(torch.broadcast_to, array(x), sizes)
 
 
-@listed("repeat", function=False)
+@listed("repeat", function=False, sized=True)
 def _repeat(limits, x, *repeats, dim=None):
     if dim is not None and len(repeats) == 1:  # numpy's: every entry, along one axis
         return _repeat_interleave(limits, x, repeats[0], dim)
@@ -1035,7 +1042,7 @@ def _repeat(limits, x, *repeats, dim=None):
     return asking_torch(x.repeat, counts)
 
 
-@listed("tile")
+@listed("tile", sized=True)
 def _tile(limits, x, *repeats):
     x, counts = array(x), shape_of(repeats)
     limits.room(x.numel(), *(abs(c) for c in counts))
@@ -1158,12 +1165,12 @@ def _filled(limits: Limits, shape: tuple[Any, ...], value: float) -> Tensor:
     return asking_torch(torch.full, sizes, value, dtype=FLOAT)
 
 
-@listed("zeros", method=False, zeros=True)
+@listed("zeros", method=False, zeros=True, makes=True)
 def _zeros(limits, *shape, dtype=None, device=None):
     return _filled(limits, shape, 0.0)
 
 
-@listed("ones", method=False)
+@listed("ones", method=False, makes=True)
 def _ones(limits, *shape, dtype=None, device=None):
     return _filled(limits, shape, 1.0)
 
@@ -1178,7 +1185,7 @@ def _new_ones(limits, x, *shape, dtype=None):
     return _filled(limits, shape, 1.0)
 
 
-@listed("full", method=False)
+@listed("full", method=False, makes=True)
 def _full(limits, shape, fill_value, dtype=None, device=None):
     return _filled(limits, (shape,), scalar(fill_value))
 
@@ -1203,7 +1210,7 @@ def _empty(limits, *shape, dtype=None, device=None):
     raise Refusal("an empty tensor has no values: write zeros")
 
 
-@listed("eye", "identity", method=False)
+@listed("eye", "identity", method=False, makes=True)
 def _eye(limits, n, m=None, dtype=None, device=None):
     rows = whole_number(n, "a size")
     columns = rows if m is None else whole_number(m, "a size")
@@ -1211,7 +1218,7 @@ def _eye(limits, n, m=None, dtype=None, device=None):
     return asking_torch(torch.eye, rows, columns, dtype=FLOAT)
 
 
-@listed("arange", method=False)
+@listed("arange", method=False, makes=True)
 def _arange(limits, *ends, dtype=None, device=None):
     if not 1 <= len(ends) <= 3 or not all(isinstance(e, (int, float)) for e in ends):
         raise Refusal("arange takes numbers: arange(n)")
@@ -1234,7 +1241,7 @@ def _number(limits, x, dtype=None):
     return real(x)
 
 
-@listed("one_hot", method=False)
+@listed("one_hot", method=False, sized=True)
 def _one_hot(limits, x, num_classes=-1):
     x = array(x)
     if x.is_floating_point():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tutor.answers import language as lang
-from tutor.checking.library import INDEX
+from tutor.checking.library import INDEX, traits
 
 MOST_ADDED = 60  # characters
 
@@ -30,13 +30,6 @@ class Edit:
     node: lang.Expression
     new: lang.Expression
     op: str = ""  # for the statement: "=", "+", "-"
-
-
-DIMS = {"sum", "mean", "max", "min", "amax", "amin", "prod", "var", "std", "softmax", "log_softmax", "logsumexp",
-         "unsqueeze", "squeeze", "cumsum", "flip", "argmax", "argmin", "norm", "average", "all", "any"}  # fmt: skip
-_SHAPED = {"view", "reshape", "expand", "permute", "transpose", "repeat", "one_hot"}
-_MAKERS = {"eye", "arange", "zeros", "ones", "full", "range"}
-REDUCE = ("sum", "mean", "max", "min", "amax", "amin", "prod", "softmax", "log_softmax", "logsumexp")
 
 
 class Line:
@@ -154,9 +147,10 @@ def _parts_of_call(node: lang.Call, role: str) -> Iterator[tuple[lang.Expression
             index = name in ("KroneckerDelta", "delta") or (n > 0 and name != "Piecewise")
             yield argument, "index" if index else role, () if index else bound
         return
+    known = traits(name)
     for n, argument in enumerate(node.arguments):
-        shaped = name in _SHAPED or (name in DIMS and is_dim(argument))
-        dim = name in _MAKERS or (shaped and (method or n > 0))
+        shaped = known.sized or (known.along and is_dim(argument))
+        dim = known.makes or name == "range" or (shaped and (method or n > 0))
         yield argument, "dim" if dim else role, ()
     yield from ((value, "dim", ()) for _, value in node.named)
 
