@@ -145,19 +145,19 @@ def sent_to_weight(
 
 
 def _conv(rank: int) -> None:
-    @listed(f"conv{rank}d", method=False)
+    @listed(f"conv{rank}d", method=False, rounds=True)
     def conv(limits, input, weight, bias=None, stride=1, padding=0, dilation=1):
         return correlated(limits, input, weight, bias, stride, padding, dilation, rank)
 
-    @listed(f"conv_transpose{rank}d", method=False)
+    @listed(f"conv_transpose{rank}d", method=False, rounds=True)
     def conv_transpose(limits, input, weight, bias=None, stride=1, padding=0, output_padding=0, dilation=1):
         return transposed(limits, input, weight, bias, stride, padding, output_padding, dilation, rank)
 
-    @listed(f"conv{rank}d_input", method=False)
+    @listed(f"conv{rank}d_input", method=False, rounds=True)
     def conv_input(limits, input_size, weight, grad_output, stride=1, padding=0, dilation=1):
         return sent_to_input(limits, input_size, weight, grad_output, stride, padding, dilation, rank)
 
-    @listed(f"conv{rank}d_weight", method=False)
+    @listed(f"conv{rank}d_weight", method=False, rounds=True)
     def conv_weight(limits, input, weight_size, grad_output, stride=1, padding=0, dilation=1):
         return sent_to_weight(limits, input, weight_size, grad_output, stride, padding, dilation, rank)
 
@@ -180,11 +180,11 @@ def _pooled(rank: int) -> None:
         limits.room(parts.numel())
         return parts.reshape(*parts.shape[: parts.ndim - rank], math.prod(extents)), (extents, steps, around)
 
-    @listed(f"avg_pool{rank}d", method=False)
+    @listed(f"avg_pool{rank}d", method=False, rounds=True)
     def avg_pool(limits, input, kernel_size, stride=None, padding=0):
         return cut(limits, real(input), kernel_size, stride, padding, 0.0)[0].mean(-1)
 
-    @listed(f"max_pool{rank}d", method=False)
+    @listed(f"max_pool{rank}d", method=False, jumps=True)
     def max_pool(limits, input, kernel_size, stride=None, padding=0, return_indices=False):
         x = real(input)
         parts, (extents, steps, around) = cut(limits, x, kernel_size, stride, padding, -math.inf)
@@ -248,7 +248,7 @@ def _columns(limits, input, kernel_size, dilation=1, padding=0, stride=1):
     return parts.permute(0, 1, 4, 5, 2, 3).flatten(4).flatten(1, 3)
 
 
-@listed("fold", method=False)
+@listed("fold", method=False, rounds=True)
 def _folded(limits, input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """col2im: the columns added back where their windows stood."""
     columns = real(input)
@@ -298,7 +298,7 @@ def _slid(limits: Limits, a: Tensor, v: Tensor, mode: Any) -> Tensor:
     return asking_torch(surrounded(limits, a, (before,), (after,)).unfold, 0, len(v), 1) @ v
 
 
-@listed("correlate", numpy=True)
+@listed("correlate", numpy=True, rounds=True)
 def _correlate(limits, a, v, mode="valid"):
     a, v = real(a), real(v)
     if v.numel() > a.numel():
@@ -306,7 +306,7 @@ def _correlate(limits, a, v, mode="valid"):
     return _slid(limits, a, v, mode)
 
 
-@listed("convolve", numpy=True)
+@listed("convolve", numpy=True, rounds=True)
 def _convolve(limits, a, v, mode="full"):
     a, v = real(a), real(v)
     a, v = (v, a) if v.numel() > a.numel() else (a, v)
