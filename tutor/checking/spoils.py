@@ -21,6 +21,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from torch import Tensor
 
 from tutor.checking.report import Mistake
+from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Quantity
 from tutor.numeric.compare import DOUBLE
 from tutor.numeric.evaluate import compile_program, evaluate, number
@@ -30,6 +31,8 @@ from tutor.symbolic.indices import (
     bracket_condition,
     entry,
     free_indices,
+    fresh,
+    insert,
     name_of,
     quantities_in,
     rename_bound,
@@ -73,9 +76,20 @@ class Spoilt:
     def __post_init__(self) -> None:
         self.plan = compile_program([(f"v{n}", v.indices, v.expr) for n, v in enumerate(self.variants)])
 
-    def values(self, known: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[tuple[Variant, Tensor]]:
-        made = self.plan.run(dict(known), dict(sizes))
-        return [(v, made[f"v{n}"]) for n, v in enumerate(self.variants)]
+    def values(self, known: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[tuple[Variant, Tensor | None]]:
+        """Every variant's values; None for one that has none here."""
+        made = self._run(known, sizes, range(len(self.variants)))
+        return [(v, made.get(n)) for n, v in enumerate(self.variants)]
+
+    def _run(self, known: Mapping[str, Tensor], sizes: Mapping[str, int], places: Sequence[int]) -> dict[int, Tensor]:
+        """A mistake may take an index out of its axis, as a forgotten guard does: it has no values at such sizes."""
+        try:
+            made = self.plan.run(dict(known), dict(sizes), [f"v{n}" for n in places])
+        except ExerciseError:
+            if len(places) <= 1:
+                return {}
+            return {n: x for place in places for n, x in self._run(known, sizes, [place]).items()}
+        return {n: made[f"v{n}"] for n in places}
 
     def fitting(
         self, known: Mapping[str, Tensor], sizes: Mapping[str, int], shape: Sequence[int]
@@ -87,8 +101,7 @@ class Spoilt:
         few = max(MOST_ENTRIES // max(prod(shape), 1), 1)
         for start in range(0, len(places), few):
             some = places[start : start + few]
-            made = self.plan.run(known, sizes, [f"v{n}" for n in some])
-            yield from ((n, self.variants[n], made[f"v{n}"]) for n in some)
+            yield from ((n, self.variants[n], x) for n, x in self._run(known, sizes, some).items())
 
 
 def _extents(variant: Variant, sizes: Mapping[str, int]) -> tuple[int, ...]:
@@ -136,12 +149,35 @@ def _as_if_symmetric(a: Anatomy) -> Iterator[Variant]:
     """A square matrix where its transpose belongs: no shape tells."""
     for n, term in enumerate(a.terms):
         for factor in term.factors:
-            row, column, *more = (*getattr(factor, "indices", ()), None, None)
-            if len(more) == 2 and isinstance(row, Idx) and isinstance(column, Idx) and size(row) == size(column):
+            row, column = factor.indices if isinstance(factor, Indexed) and len(factor.indices) == 2 else (None, None)
+            if isinstance(row, Idx) and isinstance(column, Idx) and size(row) == size(column):
                 turned = Indexed(factor.base, column, row)
                 spoilt = Mul(*(f if f is not factor else turned for f in term.factors))
                 says = "{m} stands where its transpose belongs: that is the same for a symmetric {m} only"
                 yield a.variant("transposed", says, a.but(n, _with(term, spoilt)), m=name_of(factor))
+
+
+def _forwards(a: Anatomy) -> Iterator[Variant]:
+    """A linear step done to dv as it was done to q: `dy.cumsum(0)` where the sums run from the other end."""
+    v = a.parts[0].v if len(a.parts) == 1 else None
+    if v is None or v.expr is None or v.kind == "loss" or not v.indices or v.shape != a.q.shape:
+        return
+    upstream = entry(a.exercise.gradient_quantity(v).symbol, a.q.indices)
+    linear = not any(quantities_in(f) & {a.q.name} for term in a.terms for f in term.factors)
+    if linear and not _without(v.expr, a.q):
+        again = insert(v.expr, a.q.name, a.q.indices, upstream)
+        apart = {i: fresh(i) for i in v.indices}
+        spoilt = substitute(
+            substitute(again, apart), {apart[i]: own for i, own in zip(v.indices, a.q.indices, strict=True)}
+        )
+        says = "d{v} goes through the step as {q} did: backwards, what was moved is moved back"
+        yield a.variant("transposed", says, spoilt, v=v.name)
+
+
+def _without(expr: Expr, q: Quantity) -> bool:
+    """Whether anything is left of a formula where q is 0."""
+    left = insert(expr, q.name, q.indices, S.Zero)
+    return transform(left, lambda n: S.Zero if isinstance(n, ExprWithLimits) and n.args[0] == 0 else None) != 0
 
 
 def _missing_sum(a: Anatomy) -> Iterator[Variant]:
@@ -243,6 +279,26 @@ def _wrong_point(a: Anatomy) -> Iterator[Variant]:
                 yield a.variant(
                     "wrong-point", says, a.but(n, _with(term, spoilt)), f=body.func.__name__, where=where, should=should
                 )
+
+
+def _one_step_late(a: Anatomy) -> Iterator[Variant]:
+    """In dWh = sum over t of h[t-1].T @ da[t], the state after the step instead of the one before."""
+    terms: list[Expr] = []
+    before: list[str] = []
+    after: list[str] = []
+    for term in a.terms:
+        read = [f for f in term.factors if isinstance(f, Indexed) and name_of(f) in a.exercise.quantities]
+        made = next((w for w in a.exercise.forward if w.expr is not None and w.expr.is_Function
+                     and w.expr.args == (term.v.entry,)), None)  # fmt: skip
+        if len(read) != 1 or made is None or made.shape != a.exercise[name_of(read[0]) or ""].shape:
+            return
+        late = Indexed(made.symbol, *read[0].indices)
+        terms.append(_with(term, Mul(*(late if f is read[0] else f for f in term.factors))))
+        before.append(name_of(read[0]) or "")
+        after.append(made.name)
+    if terms:
+        says = "{q} meets what its step reads, {before}, and not what comes out of the step, {after}"
+        yield a.variant("wrong-point", says, Add(*terms), before=", ".join(before), after=", ".join(after))
 
 
 def _places(a: Anatomy, term: Term) -> dict[Idx, Expr]:
@@ -701,8 +757,8 @@ def _only_moved(a: Anatomy) -> Iterator[Variant]:
 
 SPOILS: tuple[Callable[[Anatomy], Iterator[Variant]], ...] = (
     _transposed, _as_if_symmetric, _wrong_axis, _missing_sum, _term_sign, _term_factor, _convention, _scalar_or_size,
-    _missing_path, _moving_kernel, _only_moved, _wrong_point, _wrong_mask, _branches, _own_factor,
-    _missing_gradient, _extra_gradient, _diagonal_only, _coupled_steps, _missing_local, _missing_upstream,
+    _missing_path, _moving_kernel, _only_moved, _wrong_point, _one_step_late, _wrong_mask, _branches, _own_factor,
+    _missing_gradient, _extra_gradient, _forwards, _diagonal_only, _coupled_steps, _missing_local, _missing_upstream,
     _inner_sign, _wrong_power, _product_rule, _extra_factor, _missing_scatter,
 )  # fmt: skip
 
@@ -794,9 +850,9 @@ def _ratio(seen: Observation, value: Tensor | None) -> Fraction | None:
     return near if bool(close.all()) else None
 
 
-def scattered(variant: Variant, value: Tensor, seen: Observation) -> Tensor | None:
+def scattered(variant: Variant, value: Tensor | None, seen: Observation) -> Tensor | None:
     """For a gather without scatter-add, the rows written one over the other."""
-    if variant.id != "missing-scatter":
+    if variant.id != "missing-scatter" or value is None:
         return value
     place, row = variant.params["place"], variant.params["row"]
     index = seen.known[str(place.base.label)].reshape(-1)
