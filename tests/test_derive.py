@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import Programs
-from sympy import Abs, KroneckerDelta, Max, Min, Mod, Piecewise, Product, Rational, Sum, exp
+from sympy import Abs, KroneckerDelta, Max, Min, Mod, Piecewise, Product, Rational, Sum, exp, floor
 
 import tutor
 from tutor.exercise import Exercise
@@ -463,6 +463,33 @@ def test_closed_forms_reach_the_textbook(name, quantity, wanted):
 
     ex = tutor.load(name)
     assert plain_form(ex.derive().gradient(quantity).closed, ex) == wanted
+
+
+@pytest.mark.parametrize(("part", "text", "torch"), [
+    ("repeat", "Σk dy[i+N·k]", "dy.view(K, N).sum(0)"),
+    ("shift", "dy[i+1]·[i < N - 1]", "F.pad(dy[1:], (0, 1))"),
+    ("slice", "dy[i-1]·[i ≥ 1]", "F.pad(dy, (1, 0))"),
+    ("flip", "dy[N-i-1]", "dy.flip(0)"),
+    ("cumsum", "Σ{i1 ≥ i} dy[i1]", "dy.flip(0).cumsum(0).flip(0)"),
+])  # fmt: skip
+def test_what_was_moved_is_moved_back(part, text, torch):
+    import tutor
+    from tutor.symbolic.notation import plain_form
+
+    ex = tutor.load(f"index-puzzles:part={part}")
+    gradient = ex.derive().gradient("x")
+    assert (plain_form(gradient.expr, ex), gradient.torch) == (text, torch)
+
+
+def test_an_entry_repeated_in_blocks_gets_the_sum_of_its_block():
+    ex = Exercise("blocks")
+    N, K, D = ex.sizes("N K D")
+    m, j = ex.indices(m=N * K, j=D)
+    x = ex.input("x", ex.indices(i=N), j)
+    ex.output("y", [m, j], x[floor(m / K), j])
+    ex.ask("x")
+    assert tutor.verify(ex).agrees
+    assert ex.derive().gradient("x").torch == "dy.view(N, K, D).sum(1)"
 
 
 def test_what_cancels_is_said():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +32,17 @@ from sympy.logic.boolalg import BooleanFunction
 from tutor.errors import ExerciseError, NotFoundError, did_you_mean
 from tutor.shown import Shown
 from tutor.symbolic.functions import clamp, function_row
-from tutor.symbolic.indices import IndexSymbol, IndexTensor, Tensor, entry, free_indices, quantities_in, size, tensor
+from tutor.symbolic.indices import (
+    IndexSymbol,
+    IndexTensor,
+    Tensor,
+    entry,
+    free_indices,
+    quantities_in,
+    rename_bound,
+    size,
+    tensor,
+)
 
 MOST_CACHED = 4_000  # entries of an exercise's cache
 DOMAINS: dict[str, dict[str, bool]] = {
@@ -277,9 +287,29 @@ class Exercise(Shown):
         axes = self._axes(name, tuple(indices) if isinstance(indices, (list, tuple)) else (indices,))
         expr = self._formula(name, expr)
         self._check_formula(name, kind, axes, expr)
+        if any("~" in bound.name for part in expr.atoms(ExprWithLimits) for bound in part.variables):
+            expr = rename_bound(expr, lambda b, taken: self.free_index(b, taken) if "~" in b.name else b)
         made = Quantity(name, kind, axes, expr)
         self._add(made)
         return made.symbol
+
+    def free_index(self, index: Idx, taken: Set[Idx]) -> Idx:
+        """A readable index over the same axis: its own name, another of the exercise's, or one with a number."""
+        label = index.name.split("~")[0]
+        own = self.index_symbols.get(label)
+        candidates = [own] if own is not None and size(own) == size(index) else []
+        candidates += [i for i in self.index_symbols.values() if size(i) == size(index)]
+        used = {i.name for i in taken}
+        for candidate in candidates:
+            if candidate.name not in used:
+                return candidate
+        stem = label.rstrip("0123456789") or label
+        names = [stem] if own is None else []
+        reserved = set(self.size_symbols) | set(self.quantities) | set(self.index_symbols)
+        for name in [*names, *(f"{stem}{n}" for n in range(1, 100))]:
+            if name not in used and name not in reserved:
+                return Idx(Symbol(name, integer=True), size(index))
+        raise self._error(f"no free name for another index over {size(index)}")
 
     def _add(self, quantity: Quantity) -> None:
         self.quantities[quantity.name] = quantity

@@ -29,6 +29,7 @@ class Meaning:
         self.names, self.place, self.spaced, self.left = names, place, spaced, left
         self.indexing = 0  # inside a subscript
         self.comparing = 0  # inside a condition
+        self.shifts: set[tuple[str, float]] = set()  # (i, 1) where an entry with the index i - 1 stands
         self.depth = 0
 
     # -- places and refusals --
@@ -80,8 +81,11 @@ class Meaning:
         self.comparing += 1
         values = [self.sum(part) for part in parts]
         self.comparing -= 1
-        if any(self._is_index(v) for v in values) and any((look.constant(v.node) or 0) > 0 for v in values):
-            raise self._counted(tree)
+        numbers = {n for v in values if (n := look.constant(v.node) or 0) > 0}
+        indices = [v.node.name for v in values if self._is_index(v) and isinstance(v.node, lang.Name)]
+        guarded = all((index, n) in self.shifts for index in indices for n in numbers)
+        if indices and numbers and not guarded:
+            raise self._counted(tree)  # `x_{i-1} [i >= 1]` can only be counted from 0
         signs = [str(token) for token in tree.children if isinstance(token, Token)]
         made = [self.entrywise(tree, sign, a, b) for sign, a, b in zip(signs, values, values[1:], strict=False)]
         whole = made[0]
@@ -115,6 +119,10 @@ class Meaning:
                 made = self.entrywise(tree, sign, made, term)
             sign, signs = "+", 0
         assert made is not None
+        if self.indexing and isinstance(made.node, lang.Binary) and made.node.op == "-":
+            name, shift = made.node.left, look.constant(made.node.right)
+            if isinstance(name, lang.Name) and shift is not None:
+                self.shifts.add((name.name, shift))
         return made
 
     def _term(self, tree: Tree, rest: list[Any]) -> Value:

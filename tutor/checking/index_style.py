@@ -237,10 +237,28 @@ class IndexStyle:
                     for item, extent in zip(items, value.shape[len(self.hidden) :], strict=True):
                         if isinstance(item, lang.Name) and item.name == label:
                             return extent
+                        often = self._often(label, item, extent)
+                        if often is not None:
+                            return often
         for part in lang.parts(node):
             found = self._inferred(label, part)
             if found is not None:
                 return found
+        return None
+
+    def _often(self, label: str, item: lang.Expression, extent: int) -> int | None:
+        """How often i, which runs over N values, goes by in `dy[i + N*k]`: the range of k."""
+        if not isinstance(item, lang.Binary) or item.op != "+":
+            return None
+        for low, high in ((item.left, item.right), (item.right, item.left)):
+            if not isinstance(low, lang.Name) or not isinstance(high, lang.Binary) or high.op != "*":
+                continue
+            own = self.extents.get(low.name, self._exercise_extent(low.name))
+            for index, step in ((high.left, high.right), (high.right, high.left)):
+                if isinstance(index, lang.Name) and index.name == label and not set(_names(step)) & {*self.extents}:
+                    length = self.evaluate(step)
+                    if own and not length.axes and float(length.tensor) == own and extent % own == 0:
+                        return extent // own
         return None
 
     # -- expressions --------------------------------------------------------------------------------------

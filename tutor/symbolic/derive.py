@@ -414,7 +414,7 @@ def _period(slot: Expr, target: Expr, scope: Sequence[Idx]) -> tuple[Idx, Expr, 
     """`Mod(m, D) = i` for m below K*D says `m = k*D + i` for every k below K; `floor(m/D) = k` for every i below D."""
     if not isinstance(slot, (Mod, floor)) or not isinstance(target, Idx):
         return None
-    index, length = (slot.args if isinstance(slot, Mod) else fraction(slot.args[0])) if slot.args else (None, None)
+    index, length = slot.args if isinstance(slot, Mod) else fraction(slot.args[0])
     if index not in scope or free_indices(length) or not (length.is_integer and length.is_positive):
         return None
     often = size(index) / length

@@ -161,13 +161,15 @@ def _after(one: Idx, other: Idx, order: tuple[Idx, ...]) -> bool:
 
 def _distances(condition: Basic | None) -> set[Expr | None]:
     """What must not be negative for a condition on indices to hold; None for what is no such condition."""
-    parts = condition.args if isinstance(condition, And) else (condition,)
-    return {
-        (part.gts - part.lts - (1 if isinstance(part, (StrictGreaterThan, StrictLessThan)) else 0)).expand()
-        if hasattr(part, "gts")
-        else None
-        for part in parts
-    }
+    found: set[Expr | None] = set()
+    for part in condition.args if isinstance(condition, And) else (condition,):
+        if isinstance(part, (GreaterThan, LessThan)):
+            found.add((part.gts - part.lts).expand())
+        elif isinstance(part, (StrictGreaterThan, StrictLessThan)):
+            found.add((part.gts - part.lts - 1).expand())
+        else:
+            found.add(None)
+    return found
 
 
 class _Former:
@@ -500,7 +502,7 @@ class _Former:
         return [self._mask(f, wanted) if floats else self.form(f, wanted) for f in written]
 
     def _padded(self, factors: Sequence[Expr], wanted: tuple[Idx, ...]) -> tuple[Piece, list[Expr]] | None:
-        """`dy[i - 1]*[i >= 1]` is `F.pad(dy, (1, 0))`: an entry, and 0 beyond its axis; and the factors that are left."""
+        """`dy[i - 1]*[i >= 1]` is `F.pad(dy, (1, 0))`: 0 beyond the axis; and what other factors there are."""
         masks = [f for f in factors if bracket_condition(f) is not None]
         for entry in (f for f in factors if isinstance(f, Indexed)):
             places = [
@@ -659,9 +661,9 @@ class _Former:
     def _running(self, factors: Sequence[Expr], over: Sequence[Idx]) -> Piece | None:
         """`Sum(x[j]*[j <= i], j)` is `x.cumsum(0)`; `Sum(dy[j]*[j >= i], j)` sums from the other end."""
         masks = [f for f in factors if isinstance(bracket_condition(f), (GreaterThan, LessThan))]
-        if len(over) != 1 or len(masks) != 1:
+        condition = bracket_condition(masks[0]) if len(over) == len(masks) == 1 else None
+        if not isinstance(condition, (GreaterThan, LessThan)):
             return None
-        condition = bracket_condition(masks[0])
         low, high = condition.lts, condition.gts
         other = high if low == over[0] else low
         rest = Mul(*(f for f in factors if f is not masks[0]))
