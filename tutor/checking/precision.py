@@ -31,10 +31,11 @@ MOST_STEPS = 25_000  # operations of all noisy runs of a sheet
 FEW = 8  # entries
 ROUGH = 1e-9  # noise that no rounding makes: what it cannot explain, one run tells
 DIGITS = (50, 200)
-DRAWS = 4  # that are looked at with many digits
+DRAWS = 4  # that are looked at with many digits, fewer where a sheet is long
 SAME = DOUBLE.relative
 LEAST = 1e-3  # of what was added up: with SAME, the 1e-12 of every comparison
-MOST_NODES = 2_000  # operations of a sheet that is computed with many digits
+MOST_NODES = 1_500  # operations of a sheet that is computed with many digits
+NODES = 1_000  # of all draws together, if there are several
 
 _ARITHMETIC = ("+", "-", "*", "/", "**", "@")
 
@@ -199,10 +200,11 @@ class Doubt:
         Two expressions are equal if and only if their difference shrinks with the precision; a draw that is too large
         to be computed so is left to the smaller ones.
         """
-        if sum(self.outline.weight.values()) > MOST_NODES:
+        weight = sum(self.outline.weight.values())
+        if weight > MOST_NODES:
             return None
         decided = None
-        for given, true, scale, point in doubtful[:DRAWS]:
+        for given, true, scale, point in doubtful[: max(1, min(DRAWS, NODES // max(weight, 1)))]:
             for digits in DIGITS:
                 run = self._many_digits(point, digits)
                 gap = None if run is None else run.gap(key, scale)
