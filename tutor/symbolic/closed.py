@@ -392,7 +392,11 @@ def factored(expr: Expr, known: frozenset[Expr] = frozenset()) -> Expr:
 
     A sum that is left is written as in `known`, if it stands there with the other sign: `-(f - y)`, not `y - f`.
     """
-    return transform(expr, lambda node: _common(_joined(node, known), known) if isinstance(node, Add) else None)
+
+    def visit(node: Basic) -> Expr | None:
+        return _common(_joined(node, known), known) if isinstance(node, Add) else _pulled(node)
+
+    return transform(expr, visit)
 
 
 def _joined(node: Add, known: frozenset[Expr]) -> Expr:
