@@ -23,6 +23,7 @@ from tutor.exercise import Exercise
 from tutor.numeric import compare
 
 MOST_CUT = 8  # quantities of fewer axes on the way that are taken for constants
+MOST_STEPS = 12  # of an exercise whose closed forms are looked at
 MOST_SPOILT = 60  # spoilt steps on the way that are tried
 DEEP = ("wrong-convention", "sign", "factor", "wrong-axis", "missing-path", "wrong-mask", "wrong-power")
 MOST_LEAVES = 3  # names that are shown
@@ -302,6 +303,7 @@ def further(
     return (
         _taken_as_constant(exercise, name, given, points)
         or _on_the_way(exercise, name, given, points)
+        or _in_one_line(exercise, name, given, points)
         or _other_value(exercise, name, given, points)
         or unread(exercise, name, reads)
     )
@@ -363,6 +365,102 @@ def _spoilt_walk(point: Any, candidates: spoils.Spoilt, place: int, name: str) -
     known = {**point.values, **point.gradients}
     value = candidates.plan.run(known, dict(point.sizes), [f"v{place}"])[f"v{place}"]
     return point.walk({f"d{variant.params['q']}": value})[name]
+
+
+def _in_one_line(exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]) -> list[Mistake]:
+    """The closed form with its sums over other axes, or with a factor outside that belongs inside of them."""
+    if len(exercise.forward) > MOST_STEPS or name[1:] not in exercise.quantities or not exercise[name[1:]].indices:
+        return []
+    found, plan = exercise.cached(("closed, spoilt", name), lambda: _closed_variants(exercise, name[1:]))
+    left = list(range(len(found)))
+    for value, point in zip(given, points, strict=True):
+        if value is None or not left:
+            return []
+        made = plan.run({**point.values, **point.gradients}, dict(point.sizes), [f"v{n}" for n in left])
+        left = [n for n in left if _close(value, made[f"v{n}"])]
+    return [found[n] for n in left[:1]]
+
+
+def _closed_variants(exercise: Exercise, q: str) -> tuple[list[Mistake], Any]:
+    from sympy import Sum
+
+    from tutor.numeric.evaluate import compile_program
+    from tutor.symbolic.derive import derive
+    from tutor.symbolic.indices import bound_indices, quantities_in, size
+
+    gradient = derive(exercise).gradients.get(q)
+    made: list[tuple[Mistake, Any]] = []
+    own: tuple[Any, ...] = () if gradient is None else gradient.indices
+    expr = None if gradient is None else _written_out(gradient)
+    sums = set() if expr is None else expr.atoms(Sum)
+    over = {tuple(next((i for i in own if size(i) == size(b)), None) for b in bound_indices(s)) for s in sums}
+    if len(over) == 1:  # one and the same sum, over axes of the result
+        (axes,) = over
+        if None not in axes and len(set(axes)) == len(axes):
+            made = [*_outside(exercise, expr, sums, axes), *_over_others(expr, sums, axes, own)]
+    made = [(m, e) for m, e in made if quantities_in(e)][:MOST_SPOILT]
+    return [m for m, _ in made], compile_program([(f"v{n}", own, e) for n, (_, e) in enumerate(made)])
+
+
+def _written_out(gradient: Any) -> Any:
+    """The closed form without the names of intermediate gradients."""
+    from tutor.symbolic.indices import insert, quantities_in
+
+    exercise, gradients = gradient.derivation.exercise, gradient.derivation.gradients
+    expr, ends = gradient.closed, {q.name for q in exercise.ends}
+    for name, inner in reversed(list(gradients.items())):
+        if name not in ends and f"d{name}" in quantities_in(expr):
+            expr = insert(expr, f"d{name}", inner.indices, inner.expr)
+    return expr
+
+
+def _outside(exercise: Exercise, expr: Any, sums: Any, over: tuple[Any, ...]) -> Iterator[tuple[Mistake, Any]]:
+    """gamma*Sum(dy, j) for Sum(gamma*dy, j)"""
+    from sympy import Indexed, Mul
+
+    from tutor.symbolic.indices import bound_indices, free_indices, name_of, substitute, total
+
+    names = {str(name_of(e)) for s in sums for e in s.args[0].atoms(Indexed)}
+    for x in sorted(names & set(exercise.quantities)):
+        swapped: dict[Any, Any] = {}
+        varies: dict[str, None] = {}
+        for s in sums:
+            back = dict(zip(bound_indices(s), over, strict=True))
+            factors = []
+            for f in Mul.make_args(s.args[0]):
+                moved = [b for b in back if b in free_indices(f)] if name_of(f) == x else []
+                varies |= dict.fromkeys(back[b].name for b in moved)
+                factors.append(substitute(f, back) if moved else f)
+            swapped[s] = total(Mul(*factors), bound_indices(s))
+        if varies:
+            params = {"x": x, "over": " and ".join(i.name for i in over), "varies": " and ".join(varies)}
+            says = (
+                "{x} stands outside of the sum over {over}, and differs from one {varies} to the next: it goes inside"
+            )
+            yield Mistake("diagonal-only", says.format(**params), params), expr.xreplace(swapped)
+
+
+def _over_others(expr: Any, sums: Any, over: tuple[Any, ...], own: tuple[Any, ...]) -> Iterator[tuple[Mistake, Any]]:
+    """The sums, or means, over other axes than they should run over."""
+    from sympy import Mul
+
+    from tutor.symbolic.indices import bound_indices, fresh, size, substitute, total
+
+    for count in range(1, len(own) + 1):
+        for others in combinations(own, count):
+            if set(others) == set(over):
+                continue
+            for mean in (True, False):
+                scale = Mul(*(size(i) for i in over)) / Mul(*(size(i) for i in others)) if mean else 1
+                swapped = {}
+                for s in sums:
+                    apart = {i: fresh(i) for i in others}
+                    body = substitute(s.args[0], dict(zip(bound_indices(s), over, strict=True)))
+                    swapped[s] = scale * total(substitute(body, apart), list(apart.values()))
+                wrong, right = (" and ".join(i.name for i in axes) for axes in (others, over))
+                params = {"wrong": wrong, "right": right}
+                says = "the sums run over {wrong} where they should run over {right}"
+                yield Mistake("wrong-axis", says.format(**params), params), expr.xreplace(swapped)
 
 
 def _cut(point: Any, cut: tuple[str, ...], name: str) -> Tensor:
