@@ -36,7 +36,7 @@ from tutor.symbolic.indices import (
     total,
     transform,
 )
-from tutor.symbolic.notation import common_number, plain_form
+from tutor.symbolic.notation import plain_form
 from tutor.symbolic.rewrite import fold, powers
 
 MOST_LEAVES = 120  # names, numbers and exponents of one expression
@@ -445,7 +445,14 @@ def _common(node: Expr, known: frozenset[Expr]) -> Expr:
         return node
     common = Mul(*shared)
     rest = Add(*(term / common for term in node.args))
-    content, rest = common_number(rest) if isinstance(rest, Add) else (S.One, rest)
+    content, rest = _content(rest) if isinstance(rest, Add) else (S.One, rest)
     if -rest in known:
         content, rest = -content, -rest
     return Mul(content, common, rest)
+
+
+def _content(node: Add) -> tuple[Expr, Expr]:
+    """`p/2 + q/2 - d` as 1/2 and `p + q - 2*d`; but `x/2 + y` stays: most of the terms must be fractions."""
+    content, rest = node.primitive()
+    fractions = sum(not term.as_coeff_Mul()[0].is_Integer for term in node.args)
+    return (content, rest) if content.is_Integer or 2 * fractions > len(node.args) else (S.One, node)
