@@ -3,8 +3,8 @@
     p = w*x
     L = (p - y)**2
 
-Adam keeps two running averages, of the gradient and of its square, and corrects both for having started
-at 0. With the gradient `dw` at the starting point:
+Adam keeps two running averages, of the gradient and of its square, and corrects both for having
+started at 0. With the gradient `dw` at the starting point:
 
     m1 = (1 - beta1)*dw                     v1 = (1 - beta2)*dw**2
     mhat1 = m1/(1 - beta1)                  vhat1 = v1/(1 - beta2)
@@ -16,11 +16,11 @@ Then the second step. The loss is computed again at `w1`, and so is its gradient
     mhat2 = m2/(1 - beta1**2)               vhat2 = v2/(1 - beta2**2)
     w2 = w1 - eta*mhat2/(sqrt(vhat2) + eps)
 
-Everything is a scalar. Give `dw`, `m1`, `v1`, `w1`, `g2`, `m2`, `v2` and `w2`; you may use the earlier ones
-in the later ones, and `mhat1`, `vhat1`, `mhat2`, `vhat2` as well.
+Everything is a scalar. Give `dw`, `m1`, `v1`, `w1`, `g2`, `m2`, `v2` and `w2`; you may use the
+earlier ones in the later ones, and `mhat1`, `vhat1`, `mhat2`, `vhat2` as well.
 
-Conventions: those of torch's `Adam`. The small number `eps` is added *outside* of the square root, and the
-correction of step number s divides by `1 - beta**s`. No weight decay.
+Conventions: those of torch's `Adam`. The small number `eps` is added *outside* of the square
+root, and the correction of step number s divides by `1 - beta**s`. No weight decay.
 """
 
 from sympy import sqrt

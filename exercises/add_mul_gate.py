@@ -5,8 +5,8 @@
 
 Everything is a scalar. Derive the gradients of `q` and of the three inputs `x`, `y` and `z`.
 
-Conventions: `f` itself is what is differentiated, so the gradient that arrives at it is 1. In a larger
-network another number would arrive there and multiply all that follows.
+Conventions: `f` itself is what is differentiated, so the gradient that arrives at it is 1. In a
+larger network another number would arrive there and multiply all that follows.
 """
 
 from tutor import Exercise

@@ -4,12 +4,12 @@
 
 Shapes: `X` (N, D), `W` (D, M), `b` (M,), `Y` (N, M): a batch of N rows.
 
-This is a layer: the gradient `dY` (N, M) of the output is given. Derive the gradients of `X`, `W` and
-`b`.
+This is a layer: the gradient `dY` (N, M) of the output is given. Derive the gradients of `X`, `W`
+and `b`.
 
-Conventions: row vectors, one example a row, and weights stored (in, out). `nn-linear` has the layout of
-torch's module, (out, in). Courses with column vectors, one example a column, have everything transposed
-and often divide by the batch size here; this layer has no mean in it.
+Conventions: row vectors, one example a row, and weights stored (in, out). `nn-linear` has the
+layout of torch's module, (out, in). Courses with column vectors, one example a column, have
+everything transposed and often divide by the batch size here; this layer has no mean in it.
 """
 
 from sympy import Sum

@@ -4,7 +4,8 @@
 
 Shapes: `X` and `Y` (N, D), `b` (D,). The same `b` is used in every row, and twice in each.
 
-This is a layer: the gradient `dY` (N, D) of the output is given. Derive the gradients of `X` and `b`.
+This is a layer: the gradient `dY` (N, D) of the output is given. Derive the gradients of `X` and
+`b`.
 
 Conventions: `b` has shape (D,) and is broadcast over the rows, as torch and numpy do it: shapes are
 lined up from the right. The gradient has the shape of what it belongs to, so `db` is (D,). A course

@@ -7,6 +7,9 @@
 
 Derive the gradient of `x`. `deep-chain:depth=8` has eight such steps.
 
+Conventions: `L` itself is what is differentiated. The steps are numbered from 1, the last one is
+called `L`, and angles are in radians.
+
 Written out as one expression, the derivative grows exponentially with the depth. Walking back one
 step at a time it does not: each step costs the same. That is the whole idea of backpropagation.
 """

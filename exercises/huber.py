@@ -7,12 +7,13 @@
 
 With `loss=smooth-l1` every `h[i]` is divided by `delta`.
 
-Shapes: `x`, `y`, `r`, `h` are (N,); the positive number `delta` says where the square ends. Derive the
-gradients of `r` and `x`. Both can be written without a case distinction, with `clamp`.
+Shapes: `x`, `y`, `r`, `h` are (N,); the positive number `delta` says where the square ends.
+Derive the gradients of `r` and `x`. Both can be written without a case distinction, with `clamp`.
 
 Conventions: the *sum* over the entries (torch's default is the mean). `loss=huber` is torch's
-`huber_loss` with its `delta`; `loss=smooth-l1` is its `smooth_l1_loss`, where the threshold is called
-`beta`. Where `abs(r[i])` is `delta` both branches have the same slope, so there is no kink.
+`huber_loss` with its `delta`; `loss=smooth-l1` is its `smooth_l1_loss`, where the threshold is
+called `beta`. Where `abs(r[i])` is `delta` both branches have the same slope, so there is no
+kink.
 """
 
 from typing import Literal

@@ -1,24 +1,27 @@
 """Eight small functions of a vector that only move, repeat, scale or add up entries.
 
-| address | function | in torch |
+`index-puzzles:part=shift` is one of them; `part` says which:
+
+| `part` | function | in torch |
 |---|---|---|
-| `index-puzzles:part=mean` | `y = (x[0] + ... + x[N-1])/N`, a scalar | `x.mean()` |
-| `index-puzzles:part=repeat` | `y[m] = x[m mod N]`, K times as long | `x.repeat(K)` |
-| `index-puzzles:part=scale` | `y[i] = s[i]*x[i]`, with a given `s` (N,) | `s * x` |
-| `index-puzzles:part=negate` | `y[i] = -x[i]` | `-x` |
-| `index-puzzles:part=shift` | `y[0] = 0`, then `y[i] = x[i-1]`; the last entry of x is lost | `F.pad(x[:-1], (1, 0))` |
-| `index-puzzles:part=flip` | `y[i] = x[N-1-i]` | `x.flip(0)` |
-| `index-puzzles:part=slice` | `y[k] = x[k+1]`, one entry shorter | `x[1:]` |
-| `index-puzzles:part=cumsum` | `y[i] = x[0] + ... + x[i]` | `x.cumsum(0)` |
+| `mean` | `y = (x[0] + ... + x[N-1])/N`, a scalar | `x.mean()` |
+| `repeat` | `y[m] = x[m mod N]`, K times as long | `x.repeat(K)` |
+| `scale` | `y[i] = s[i]*x[i]`, with a given `s` (N,) | `s * x` |
+| `negate` | `y[i] = -x[i]` | `-x` |
+| `shift` | `y[0] = 0`, then `y[i] = x[i-1]`; the last one is lost | `F.pad(x[:-1], (1, 0))` |
+| `flip` | `y[i] = x[N-1-i]` | `x.flip(0)` |
+| `slice` | `y[k] = x[k+1]`, one entry shorter | `x[1:]` |
+| `cumsum` | `y[i] = x[0] + ... + x[i]` | `x.cumsum(0)` |
 
-Shapes: `x` (N,), and `y` as the table says: a scalar, (K*N,), (N-1,), or (N,). This is a layer: the gradient
-`dy` of the output is given. Derive the gradient of `x`, of shape (N,).
+Shapes: `x` (N,), and `y` as the table says: a scalar, (K*N,), (N-1,), or (N,). This is a layer:
+the gradient `dy` of the output is given. Derive the gradient of `x`, of shape (N,).
 
-A way that always works: write down the Jacobian first. Its entry for `y[o]` and `x[i]` is 1, or some
-factor, where `y[o]` contains `x[i]`, and 0 elsewhere. Then multiply by `dy[o]` and add up over o.
+A way that always works: write down the Jacobian first. Its entry for `y[o]` and `x[i]` is 1, or
+some factor, where `y[o]` contains `x[i]`, and 0 elsewhere. Then multiply by `dy[o]` and add up
+over o.
 
-Conventions: indices count from 0. In a Jacobian the output's index comes first; the gradient of a vector
-has the vector's own shape, and entries of `x` that are not used have the gradient 0.
+Conventions: indices count from 0. In a Jacobian the output's index comes first; the gradient of a
+vector has the vector's own shape, and entries of `x` that are not used have the gradient 0.
 """
 
 from typing import Literal

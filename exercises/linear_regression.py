@@ -4,7 +4,12 @@
     L      = (y_pred - y)**2  how far off it is
 
 Everything is a scalar. Derive the gradient of the loss with respect to the weight `w` and the bias
-`b`. `L` is the whole square, without a factor 1/2.
+`b`.
+
+Conventions: `L` is the whole square, without a factor 1/2; with it, as some courses have it, both
+gradients are half as large. The residual is prediction minus target. Of the other losses below,
+the absolute error has a kink where prediction and target agree: any slope from -1 to 1 is right
+there, and torch takes 0. The Huber loss has its factor 1/2, and no kink.
 
 This is the worked example of a tutorial on backpropagation. With w=1, b=0, x=2, y=4 it prints
 "Gradient of w: 4, Gradient of b: 2". Both numbers are wrong. Work it out, and see what was lost on

@@ -4,11 +4,14 @@
     r[i]      = y_pred[i] - y[i]                       the residual
     L         = (sum over i of r[i]**2) / (2*N)        half the mean of the squares
 
-Shapes: `X` (N, D), `w` (D,), `b` a scalar, `y` (N,). Note the convention: the mean over the batch,
-and a factor 1/2 that will meet the 2 of the power rule. `torch.nn.functional.mse_loss` has no such
-factor.
+Shapes: `X` (N, D), `w` (D,), `b` a scalar, `y`, `y_pred` and `r` (N,).
 
-Derive the gradients of `w` and `b`. Every row contributes to both.
+Derive the gradients of `w` and `b`. Every row contributes to both. You may give `dX`, of shape
+(N, D), as well.
+
+Conventions: the mean over the batch, and a factor 1/2 that will meet the 2 of the power rule.
+torch's `mse_loss` has the mean without the 1/2; the textbook's least squares often have neither,
+and a sum instead of the mean. One example a row: `y_pred = X @ w + b`.
 """
 
 from sympy import Sum

@@ -12,11 +12,15 @@ over *all* entries of the predictions, as torch's `mse_loss` and `l1_loss` take 
     L = (sum over n, k of abs(y_pred[n,k] - y[n,k])) / (N*K)      loss=mae
 
 (where `k` is the index of the last layer and `K` its width). Shapes: `x` (N, D0), `W1` (D0, D1),
-`b1` (D1,), `z1` and `h1` (N, D1), ...: every layer has a width of its own, and weights are stored
-(in, out), so that a layer is `h @ W + b`.
+`b1` (D1,), `z1` and `h1` (N, D1), ...: every layer has a width of its own.
 
 Derive the gradients of all weights and biases. Choose with `layers`, the number of linear layers,
 `activation` and `loss`.
+
+Conventions: one example a row, and weights stored (in, out), so that a layer is `h @ W + b`;
+torch's `nn.Linear` stores (out, in). The mean is over all N*K entries, where many courses divide
+by N alone and put 1/2 in front. The slope of relu at 0 is 0 in torch, that of the absolute error
+too; every subgradient is accepted.
 """
 
 from typing import Annotated, Literal

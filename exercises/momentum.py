@@ -16,12 +16,12 @@ Then the second step. The loss is computed again at `w1`, and so is its gradient
 
 With `method=nesterov` the first step is `w1 = w - eta*(dw + beta*m1)` as well.
 
-Everything is a scalar. Give `dw`, `m1`, `w1`, `g2`, `m2` and `w2`; you may use the earlier ones in the
-later ones.
+Everything is a scalar. Give `dw`, `m1`, `w1`, `g2`, `m2` and `w2`; you may use the earlier ones
+in the later ones.
 
-Conventions: those of torch's `SGD(momentum=beta, nesterov=...)`. The memory starts with the first gradient,
-not with 0, and the new gradient comes in with the factor 1. Others write `beta*m + (1 - beta)*g`, an
-average, or put the learning rate into the memory; their steps are different numbers.
+Conventions: those of torch's `SGD(momentum=beta, nesterov=...)`. The memory starts with the first
+gradient, not with 0, and the new gradient comes in with the factor 1. Others write `beta*m + (1 -
+beta)*g`, an average, or put the learning rate into the memory; their steps are different numbers.
 """
 
 from typing import Literal

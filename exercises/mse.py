@@ -4,13 +4,14 @@
     q[i] = r[i]**2                  their squares
     L    = (sum over i of q[i])/N   the mean of the squares
 
-Shapes: the predictions `x`, the targets `y`, `r` and `q` are (N,). Derive the gradients of `q`, `r` and
-`x`.
+Shapes: the predictions `x`, the targets `y`, `r` and `q` are (N,). Derive the gradients of `q`,
+`r` and `x`.
 
 Conventions: the *mean* over the N entries, no factor 1/2; so does torch's `mse_loss`. With
-`reduction="sum"`, or in a course that adds up, the factor 1/N is missing, here and in the gradient. For
-predictions of shape (N, D) torch's mean divides by the number of all entries, N*D, where many courses
-divide by the batch size N alone: read which one is meant before you compare numbers.
+`reduction="sum"`, or in a course that adds up, the factor 1/N is missing, here and in the
+gradient. For predictions of shape (N, D) torch's mean divides by the number of all entries, N*D,
+where many courses divide by the batch size N alone: read which one is meant before you compare
+numbers.
 """
 
 from sympy import Sum

@@ -4,13 +4,13 @@
 
 Shapes: `X` (N, D), `W` (M, D), `b` (M,), `Y` (N, M): a batch of N rows.
 
-This is a layer: the gradient `dY` (N, M) of the output is given. Derive the gradients of `X`, `W` and
-`b`.
+This is a layer: the gradient `dY` (N, M) of the output is given. Derive the gradients of `X`, `W`
+and `b`.
 
-Conventions: the layout of torch's `nn.Linear`, weights (out, in), examples as rows. It is the same map
-as `affine` with the matrix stored the other way round, and each gradient is stored as its quantity is.
-Courses with examples as columns write `Z = W A + b` and get `dW = dZ A^T`, often with 1/m for a mean
-over m examples.
+Conventions: the layout of torch's `nn.Linear`, weights (out, in), examples as rows. It is the
+same map as `affine` with the matrix stored the other way round, and each gradient is stored as
+its quantity is. Courses with examples as columns write `Z = W A + b` and get `dW = dZ A^T`, often
+with 1/m for a mean over m examples.
 """
 
 from sympy import Sum

@@ -4,9 +4,9 @@
 
 `x` has shape (N,), `f` is a scalar. Derive the gradient of `x`.
 
-Conventions: `f` is what is differentiated. Entries may be 0: the worked instance is x = (2, 0, 3), where
-only one entry has a gradient other than 0. A formula that is right only where no entry is 0 is not the
-gradient; torch's `prod` gives the exact one there too.
+Conventions: `f` is what is differentiated. Entries may be 0: the worked instance is x = (2, 0,
+3), where only one entry has a gradient other than 0. A formula that is right only where no entry
+is 0 is not the gradient; torch's `prod` gives the exact one there too.
 """
 
 from sympy import Product

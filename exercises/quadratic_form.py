@@ -5,9 +5,9 @@
 
 Shapes: `x` and `v` (n,), `A` (n, n), `f` a scalar. Derive the gradients of `v`, `x` and `A`.
 
-Conventions: every entry of `A` is free, and nothing says that `A` equals its transpose. For a symmetric
-matrix the gradient of `x` takes a simpler form that many books print; here it is wrong. The gradient of
-`A` has one entry for each of the n*n entries of `A`.
+Conventions: every entry of `A` is free, and nothing says that `A` equals its transpose. For a
+symmetric matrix the gradient of `x` takes a simpler form that many books print; here it is wrong.
+The gradient of `A` has one entry for each of the n*n entries of `A`.
 """
 
 from sympy import Sum

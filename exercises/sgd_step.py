@@ -12,12 +12,17 @@ Then the second step. The loss is computed again at the new point, and so are it
 them `gw_new` and `gb_new`. With them:
 
 * `w_second`, `b_second`: the parameters after the second step, when the gradients were zeroed in
-  between, as   `w.grad.zero_()` does;
+  between, as `w.grad.zero_()` does;
 * `w_accumulated`, `b_accumulated`: the parameters after the second step when nobody zeroed them.
-  `backward()` *adds* to   `.grad`, so the second update uses the sum of both gradients.
+  `backward()` *adds* to `.grad`, so the second update uses the sum of both gradients.
 
 Everything is a scalar. Give `dw`, `db`, and each of the values named above; you may use the earlier
 ones in the later ones. The worked instance is w=1, b=0, x=2, y=4 with eta=0.01.
+
+Conventions: plain gradient descent, as torch's `SGD` without momentum: the step goes *against*
+the gradient, and both parameters move at the same time, from gradients taken before either has
+moved. The loss is the whole square. Some courses call the learning rate alpha, torch calls it
+`lr`.
 """
 
 from tutor import Exercise

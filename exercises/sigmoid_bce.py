@@ -4,13 +4,13 @@
     L = -(t*log(p) + (1 - t)*log(1 - p))         form=naive
     L = log(1 + exp(z)) - t*z                    form=stable, the same loss; `softplus(z) - t*z`
 
-Everything is a scalar: the score (logit) `z`, and the target `t`, which is 0 or 1 or a number between.
-Derive the gradient of `z`; in the naive form also that of `p`, on the way.
+Everything is a scalar: the score (logit) `z`, and the target `t`, which is 0 or 1 or a number
+between. Derive the gradient of `z`; in the naive form also that of `p`, on the way.
 
-Conventions: natural logarithm; one point, so there is no mean. The two forms have the same gradient
-`dz`, but the naive one cannot compute it everywhere: at z=1000 the float `p` is exactly 1, `1 - p` is
-0, and the chain rule multiplies by a quotient 0/0. That is why libraries have a loss that takes the
-logit, such as torch's `binary_cross_entropy_with_logits`.
+Conventions: natural logarithm; one point, so there is no mean. The two forms have the same
+gradient `dz`, but the naive one cannot compute it everywhere: at z=1000 the float `p` is exactly
+1, `1 - p` is 0, and the chain rule multiplies by a quotient 0/0. That is why libraries have a
+loss that takes the logit, such as torch's `binary_cross_entropy_with_logits`.
 """
 
 from typing import Literal

@@ -9,9 +9,9 @@
     f3 = b3 + w3*h3
     L  = (f3 - y)**2
 
-Everything is a scalar. Derive the gradients of the intermediate values `f3`, `h3`, `f2`, `h2`, `f1`,
-`h1`, `f0`, and of the parameters: the biases `b0`, `b1`, `b2`, `b3` and the weights `w0`, `w1`, `w2`,
-`w3`.
+Everything is a scalar. Derive the gradients of the intermediate values `f3`, `h3`, `f2`, `h2`,
+`f1`, `h1`, `f0`, and of the parameters: the biases `b0`, `b1`, `b2`, `b3` and the weights `w0`,
+`w1`, `w2`, `w3`.
 
 Conventions: the whole square, no factor 1/2. `f` counts from 0, the activations `h` from 1: `w1`
 multiplies `h1`, and the result is `f1`. The first weight multiplies the input `x`.

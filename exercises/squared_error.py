@@ -4,12 +4,13 @@
     r = p - y     the residual: how far the prediction is above the target
     L = r**2      the loss
 
-Everything is a scalar. `x` and `y` are given, `w` is learnt. Derive the gradient of `w`, and those of
-`r` and `p` on the way.
+Everything is a scalar. `x` and `y` are given, `w` is learnt. Derive the gradient of `w`, and
+those of `r` and `p` on the way.
 
-Conventions: the residual is prediction minus target, and the loss is the whole square, as in torch's
-`mse_loss`. Many courses put a factor 1/2 in front, which later meets the 2 of the power rule; others
-write the residual as `y - p`, which flips the sign of `r` and of its gradient, and of nothing else.
+Conventions: the residual is prediction minus target, and the loss is the whole square, as in
+torch's `mse_loss`. Many courses put a factor 1/2 in front, which later meets the 2 of the power
+rule; others write the residual as `y - p`, which flips the sign of `r` and of its gradient, and
+of nothing else.
 """
 
 from tutor import Exercise

@@ -3,11 +3,12 @@
     n = x1*w1 + x2*w2 + b     the weighted sum
     o = tanh(n)               the output
 
-Everything is a scalar. The output `o` is what is differentiated. Derive the gradients of `n`, of the
-weights `w1` and `w2`, the bias `b`, and of the inputs `x1` and `x2`.
+Everything is a scalar. The output `o` is what is differentiated. Derive the gradients of `n`, of
+the weights `w1` and `w2`, the bias `b`, and of the inputs `x1` and `x2`.
 
-Conventions: the gradient that arrives at `o` is 1. The derivative of tanh can be written in two ways,
-with the value before it or with the value after it; take care which of the two your formula needs.
+Conventions: the gradient that arrives at `o` is 1. The derivative of tanh can be written in two
+ways, with the value before it or with the value after it; take care which of the two your formula
+needs.
 """
 
 from sympy import tanh

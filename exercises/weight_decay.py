@@ -11,13 +11,13 @@ Then the weights move against their gradient, by the learning rate `eta`:
 
     w_new = w - eta*dw
 
-Shapes: `X` (N, D), `w`, `w_new` (D,), `r`, `y` (N,); `b`, `lam`, `mu`, `eta` are scalars, `data` and `decay`
-too. Derive the gradients of `w` and `b`, and give `w_new`.
+Shapes: `X` (N, D), `w`, `w_new` (D,), `r`, `y` (N,); `b`, `lam`, `mu`, `eta` are scalars, `data`
+and `decay` too. Derive the gradients of `w` and `b`, and give `w_new`.
 
-Conventions: the penalty is `lam` times the square, *not* `lam/2` times it; with 1/2 in front, as many
-courses and torch's `weight_decay` have it, the 2 of the power rule is gone. Penalties are sums over the
-weights, never means, and the bias is not penalised. The absolute value has a kink at 0: every number
-from -1 to 1 is a subgradient there, and torch takes sign(0) = 0.
+Conventions: the penalty is `lam` times the square, *not* `lam/2` times it; with 1/2 in front, as
+many courses and torch's `weight_decay` have it, the 2 of the power rule is gone. Penalties are
+sums over the weights, never means, and the bias is not penalised. The absolute value has a kink
+at 0: every number from -1 to 1 is a subgradient there, and torch takes sign(0) = 0.
 """
 
 from typing import Literal

@@ -1,0 +1,2 @@
+# exercise: index-puzzles
+dx = dy.cumsum(0)

@@ -1,0 +1,2 @@
+# exercise: index-puzzles:part=repeat
+dx = dy.reshape(K, N).sum(0)

@@ -1,0 +1,3 @@
+# exercise: index-puzzles:part=shift
+dx = torch.zeros(N)
+dx[1:] = dy[:-1]
