@@ -98,6 +98,11 @@ def test_a_part_that_has_a_value_at_some_sizes_only():
     assert tutor.check(guarded(), "q = exp(x[:3])\ndq = q").verdict
 
 
+def test_a_gradient_that_is_reshaped_is_no_helper():
+    """`dda` would be the gradient of da, which is one itself."""
+    assert [line.verdict for line in tutor.check("attention", "dda = da = a.mT").lines] == ["wrong"]
+
+
 def test_what_an_exercise_is_told_later_counts():
     ex = Exercise("step")
     w, x, eta = ex.parameter("w"), ex.input("x"), ex.input("eta")

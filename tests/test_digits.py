@@ -33,6 +33,8 @@ OPERATIONS = {
     "softmax": lambda a, b: a.softmax(1) + b.log_softmax(0) + torch.logsumexp(a, 1, keepdim=True) + a.cumsum(1),
     "products": lambda a, b: a @ b.T @ a + torch.einsum("ij,kj->ik", a, b) @ b + torch.outer(a[:, 0], b[0]),
     "vectors": lambda a, b: (a @ b[0])[:, None] + torch.dot(a[0], b[1]) + a[:, 1] @ b,
+    "matrices": lambda a, b: torch.linalg.inv(a @ b.T) @ a + torch.linalg.det(a @ b.T)
+    + torch.linalg.slogdet(a @ b.T)[1],
     "batches": lambda a, b: (a[None] @ b.T[None].expand(2, -1, -1)).sum(0) @ a
     + torch.baddbmm(a[None], a[None], (b.T @ a)[None])[0],
     "shapes": lambda a, b: a.view(4, 3).T.reshape(3, 4) + b.flatten()[:12].view(3, 4) + a[:, :1].expand(3, 4) + b[-1],
@@ -75,7 +77,7 @@ def test_digits_are_kept():
 
 @pytest.mark.parametrize("compute", [
     lambda x: torch.exp(torch.exp(torch.exp(x))), lambda x: x / (x - x), lambda x: torch.log(-x),
-    lambda x: torch.linalg.inv(x.expand(2, 2)), lambda x: torch.zeros(400, 400, dtype=x.dtype) + x,
+    lambda x: torch.linalg.inv(x.expand(2, 3, 3)), lambda x: torch.zeros(400, 400, dtype=x.dtype) + x,
     lambda x: torch.ones(200, 300, dtype=x.dtype) @ torch.ones(300, 200, dtype=x.dtype),
 ])  # fmt: skip
 def test_what_is_not_computed_is_said(compute):
@@ -90,8 +92,13 @@ def test_our_derivations_at_many_digits(id):
     expected = t.after
     with torch.no_grad(), ManyDigits(50) as digits:
         known = {name: digits.exact(x) if x.is_floating_point() else x for name, x in t.leaves.items()}
-        known.update(forward_plan(ex).run(known, t.sizes))
-        known.update(backward_plan(ex).run(known, t.sizes))
+        try:
+            known.update(forward_plan(ex).run(known, t.sizes))
+            known.update(backward_plan(ex).run(known, t.sizes))
+        except Beyond as error:
+            if "more than" not in str(error):
+                raise
+            pytest.skip("its tensors are too large for many digits: such lines stay undecided")
         found = {name: [float(v) for v in digits.read(x)] for name, x in known.items() if name in expected}
     for name, value in found.items():
         assert value == pytest.approx(expected[name].reshape(-1).tolist(), rel=1e-9, abs=1e-12), name

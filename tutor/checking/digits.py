@@ -538,6 +538,30 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+def _matrix(digits: ManyDigits, x: Any) -> Any:
+    """One square matrix, as mpmath has them."""
+    at = digits.exact(x).at
+    if at.ndim != 2:
+        raise Beyond("a batch of matrices")
+    return mpmath.matrix([[digits.numbers[n] for n in row] for row in at.tolist()])
+
+
+def _inverse(digits: ManyDigits, x: Any, *, check_errors: bool = False) -> tuple[Exact, Tensor]:
+    made = _matrix(digits, x) ** -1
+    return digits.made(list(made), (made.rows, made.cols)), torch.zeros((), dtype=torch.int32)
+
+
+def _determinant(digits: ManyDigits, x: Any) -> tuple[Exact, Exact, Tensor]:
+    """torch's way gives a decomposition beside it, which nothing here reads."""
+    return digits.made([mpmath.det(_matrix(digits, x))], ()), digits.exact(x), torch.zeros(0, dtype=torch.int32)
+
+
+def _log_determinant(digits: ManyDigits, x: Any) -> tuple[Exact, Exact, Exact, Tensor]:
+    det = mpmath.det(_matrix(digits, x))
+    sign, size = (digits.made([v], ()) for v in (mpmath.sign(det), mpmath.log(abs(det))))
+    return sign, size, digits.exact(x), torch.zeros(0, dtype=torch.int32)
+
+
 def _softplus(digits: ManyDigits, x: Any, beta: Any = 1, threshold: Any = 20) -> Exact:
     """torch's, without its threshold: the difference is what floats lose anyway."""
     return _entrywise(lambda v: _log_sum([mpmath.mpf(0), beta * v]) / beta)(digits, x)
@@ -567,6 +591,9 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "_log_softmax": _along(_log_softmax),
     "cumsum": _along(_cumulative),
     "softplus": _softplus,
+    "linalg_inv_ex": _inverse,
+    "_linalg_det": _determinant,
+    "_linalg_slogdet": _log_determinant,
     "mm": _product,
     "mv": _product,
     "dot": _product,

@@ -16,7 +16,7 @@ from tutor.exercise import Exercise
 from tutor.numeric.evaluate import number
 from tutor.numeric.sample import checked_sizes
 
-MOST_PINNED = 600_000  # entries of the forward values at sizes that a sheet pins
+MOST_PINNED = 250_000  # entries of the forward values at sizes that a sheet pins
 
 
 def without_worked_values(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
