@@ -1,5 +1,7 @@
 """Tensors of many digits: torch's meaning, and more digits than floats have."""
 
+import re
+
 import mpmath
 import pytest
 import torch
@@ -96,7 +98,7 @@ def test_our_derivations_at_many_digits(id):
             known.update(forward_plan(ex).run(known, t.sizes))
             known.update(backward_plan(ex).run(known, t.sizes))
         except Beyond as error:
-            if "more than" not in str(error):
+            if not re.search("more than|large", str(error)):
                 raise
             pytest.skip("its tensors are too large for many digits: such lines stay undecided")
         found = {name: [float(v) for v in digits.read(x)] for name, x in known.items() if name in expected}
