@@ -298,7 +298,7 @@ def _one_step_late(a: Anatomy) -> Iterator[Variant]:
         after.append(made.name)
     if terms:
         says = "{q} meets what its step reads, {before}, and not what comes out of the step, {after}"
-        yield a.variant("wrong-point", says, Add(*terms), before=", ".join(before), after=", ".join(after))
+        yield a.variant("wrong-point", says, Add(*terms), before=", ".join(before[::-1]), after=", ".join(after[::-1]))
 
 
 def _places(a: Anatomy, term: Term) -> dict[Idx, Expr]:
