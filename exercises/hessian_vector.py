@@ -152,6 +152,6 @@ def second_derivative(t, point, direction, loss, **rates):
         start = w.clone().requires_grad_()
         (first,) = torch.autograd.grad(loss(start), start, create_graph=True)
         (second,) = torch.autograd.grad(first, start, v)
-    moved = {name: torch.func.jvp(rate, (w,), (v,))[1] for name, rate in rates.items()}
-    rate = torch.func.jvp(loss, (w,), (v,))[1]
-    return {"L": loss(t[point]), f"L{direction}": rate, f"H{direction}": second, **moved}
+        moved = {name: torch.autograd.functional.jvp(rate, w, v)[1] for name, rate in rates.items()}
+        along = torch.autograd.functional.jvp(loss, w, v)[1]
+    return {"L": loss(t[point]), f"L{direction}": along, f"H{direction}": second, **moved}
