@@ -60,7 +60,7 @@ def exercise(padding: Annotated[int, range(0, 2)] = 1, stride: Annotated[int, ra
 
     exercise.ask("x", "w", "b")
     exercise.points(x=2, w=2)
-    exercise.example(N=2, C=4, M=5, O=6, Q=7, K=3)
+    exercise.example(N=7, C=2, M=4, O=5, Q=6, K=3)
 
     @exercise.reference
     def forward(t):

@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
+from random import Random
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ TRIES = 64
 
 
 MOST_ENTRIES = 20_000  # of one quantity at the second sizes
+MANY_ORDERS = 60  # of the same sizes that are looked at
 
 
 def default_sizes(exercise: Exercise, draw: int = 0) -> dict[str, int]:
@@ -62,15 +64,24 @@ def _second_sizes(exercise: Exercise, first: Mapping[str, int]) -> dict[str, int
     grown = _search(exercise, fixed, names, lambda skip: _primes(len(names), 5, taken, skip), first)
     if _entries(exercise, grown) <= MOST_ENTRIES:
         return grown
-    # the same numbers at other places: of four axes all cannot grow, if a learner's loops are to come to an end
-    return _search(exercise, {}, list(first), lambda skip: _raised(first, skip), first)
+    return _exchanged(exercise, first)
 
 
-def _raised(first: Mapping[str, int], skip: int) -> list[int]:
-    """The sizes in order, the smallest `skip` of them beyond the largest instead."""
-    ordered = sorted(first.values())
-    cut = min(skip, len(ordered) - 1)
-    return ordered[cut:] + [ordered[-1] + n for n in range(1, cut + 1)]
+def _exchanged(exercise: Exercise, first: Mapping[str, int]) -> dict[str, int]:
+    """The same numbers at other places: of four axes all cannot grow, if a learner's loops are to come to an end."""
+    numbers, source = sorted(first.values()), Random(0)
+    best: tuple[tuple[int, int], dict[str, int]] | None = None
+    for _ in range(MANY_ORDERS):
+        source.shuffle(numbers)
+        sizes = dict(zip(first, numbers, strict=True))
+        axes = _axes(exercise, sizes)
+        if min(axes) < 2:
+            continue
+        alike = len(axes) - len(set(axes)) + sum(sizes[n] == first[n] for n in first)
+        badness = (alike, _entries(exercise, sizes))
+        if best is None or badness < best[0]:
+            best = (badness, sizes)
+    return best[1] if best is not None else dict(first)
 
 
 def _entries(exercise: Exercise, sizes: Mapping[str, int]) -> int:
