@@ -1,13 +1,13 @@
 """The Huber loss: a square near zero, a straight line further out.
 
     r[i] = x[i] - y[i]                                the residuals
-    h[i] = r[i]**2/2                if abs(r[i]) <= delta
-           delta*(abs(r[i]) - delta/2)   otherwise    loss=huber
-    L    = sum over i of h[i]
+    h(r) = r**2/2                if abs(r) <= delta
+           delta*(abs(r) - delta/2)   otherwise       loss=huber
+    L    = sum over i of h(r[i])
 
-With `loss=smooth-l1` every `h[i]` is divided by `delta`.
+With `loss=smooth-l1` every `h(r[i])` is divided by `delta`.
 
-Shapes: `x`, `y`, `r`, `h` are (N,); the positive number `delta` says where the square ends.
+Shapes: `x`, `y`, `r` are (N,); the positive number `delta` says where the square ends.
 Derive the gradients of `r` and `x`. Both can be written without a case distinction, with `clamp`.
 
 Conventions: the *sum* over the entries (torch's default is the mean). `loss=huber` is torch's
@@ -46,8 +46,7 @@ def exercise(loss: Literal["huber", "smooth-l1"] = "huber") -> Exercise:
     square, line = r[i] ** 2 / 2, delta * (Abs(r[i]) - delta / 2)
     if loss == "smooth-l1":
         square, line = r[i] ** 2 / (2 * delta), Abs(r[i]) - delta / 2
-    h = exercise.step("h", [i], Piecewise((square, Abs(r[i]) <= delta), (line, True)))
-    exercise.loss("L", Sum(h[i], i))
+    exercise.loss("L", Sum(Piecewise((square, Abs(r[i]) <= delta), (line, True)), i))
 
     exercise.ask("r", "x")
     exercise.points(r=2)

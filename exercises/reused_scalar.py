@@ -1,8 +1,6 @@
 """One number, used three times.
 
-    s = a*a
-    t = sin(a)
-    f = s + a + t
+    f = a*a + a + sin(a)
 
 Everything is a scalar. Derive the gradient of `a`: every use of `a` sends its own part back.
 
@@ -28,9 +26,7 @@ exercise = Exercise(
     ],
 )
 a = exercise.parameter("a")
-s = exercise.step("s", [], a * a)
-t = exercise.step("t", [], sin(a))
-exercise.loss("f", s + a + t)
+exercise.loss("f", a * a + a + sin(a))
 
 exercise.instance(a=2)
 

@@ -1,18 +1,16 @@
 """Linear regression with a penalty on the weights, and one step of gradient descent.
 
-    r[i]  = (sum over j of X[i,j]*w[j]) + b - y[i]                    the residuals
-    data  = (sum over i of r[i]**2) / (2*N)                           what the data say
-    decay = lam*(sum over j of w[j]**2)                               penalty=l2
-            mu*(sum over j of abs(w[j]))                              penalty=l1
-            lam*(sum over j of w[j]**2) + mu*(sum over j of abs(w[j]))     penalty=both
-    L     = data + decay
+    r[i] = (sum over j of X[i,j]*w[j]) + b - y[i]                  the residuals
+    sq   = sum over j of w[j]**2                                   penalty=l2 or both
+    ab   = sum over j of abs(w[j])                                 penalty=l1 or both
+    L    = (sum over i of r[i]**2) / (2*N) + lam*sq + mu*ab        each penalty where it is asked for
 
 Then the weights move against their gradient, by the learning rate `eta`:
 
     w_new = w - eta*dw
 
-Shapes: `X` (N, D), `w`, `w_new` (D,), `r`, `y` (N,); `b`, `lam`, `mu`, `eta` are scalars, `data`
-and `decay` too. Derive the gradients of `w` and `b`, and give `w_new`.
+Shapes: `X` (N, D), `w`, `w_new` (D,), `r`, `y` (N,); `b`, `lam`, `mu`, `eta` are scalars, `sq`
+and `ab` too. Derive the gradients of `w` and `b`, and give `w_new`.
 
 Conventions: the penalty is `lam` times the square, *not* `lam/2` times it; with 1/2 in front, as
 many courses and torch's `weight_decay` have it, the 2 of the power rule is gone. Penalties are
@@ -53,11 +51,9 @@ def exercise(penalty: Literal["l2", "l1", "both"] = "both") -> Exercise:
     w = exercise.parameter("w", j)
     b = exercise.parameter("b")
     r = exercise.step("r", [i], Sum(X[i, j] * w[j], j) + b - y[i])
-    data = exercise.step("data", [], Sum(r[i] ** 2, i) / (2 * N))
-    squares = lam * Sum(w[j] ** 2, j) if lam is not None else 0
-    sizes = mu * Sum(Abs(w[j]), j) if mu is not None else 0
-    decay = exercise.step("decay", [], squares + sizes)
-    exercise.loss("L", data + decay)
+    squares = lam * exercise.step("sq", [], Sum(w[j] ** 2, j)) if lam is not None else 0
+    sizes = mu * exercise.step("ab", [], Sum(Abs(w[j]), j)) if mu is not None else 0
+    exercise.loss("L", Sum(r[i] ** 2, i) / (2 * N) + squares + sizes)
     exercise.value("w_new", [j], w[j] - eta * exercise.gradient("w")[j])
 
     exercise.ask("w", "b", "w_new")

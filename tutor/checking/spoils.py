@@ -248,6 +248,10 @@ def _missing_path(a: Anatomy) -> Iterator[Variant]:
                 says = "{q} stands more than once in {v}: the part {part} is not added"
                 spoilt = _with(term, rest * (factor - part))
                 yield a.variant("missing-path", says, a.but(n, spoilt), v=term.v.name, part=a.show(part))
+                if len(factor.args) > 2:
+                    says = "{q} stands more than once in {v}: {part} is one part, the others are not added"
+                    alone = _with(term, rest * part)
+                    yield a.variant("missing-path", says, a.but(n, alone), v=term.v.name, part=a.show(part))
     if len(a.terms) < 2:
         return
     for n, term in enumerate(a.terms):
