@@ -448,6 +448,7 @@ def test_derivation_is_linear_in_depth():
         ("word2vec-softmax", "z", "p[w] - δ(o, w)"),
         ("word2vec-softmax", "v", "Σw U[w,d]·p[w] - U[o,d]"),
         ("tied-embedding-lm", "z", "(p[n,w] - δ(w, y[n])) / N"),
+        ("attention:heads=2", "V", "Σn dO[n,i]·P[⌊i / E⌋,n,m]"),
         ("contrastive", "S", "(p[i,j] + q[i,j] - 2·δ(i, j)) / (2·N)"),
         ("logdet-solve", "b", "(Σj b[j]·inv(A)[j,i] + x[i]) / 2"),
         (

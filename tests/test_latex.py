@@ -104,6 +104,16 @@ def test_the_forward_program_as_printed_has_the_forward_values(address):
     assert not [note for note in tutor.check(exercise, sheet).notes if "another value" in note]
 
 
+def test_the_determinant_of_a_whole_matrix():
+    exercise = tutor.load("logdet-solve")
+    sheet = latex.read(r"dx = \frac{b}{2} \\ g = \log |\det A|", exercise)
+    report = tutor.check(exercise, sheet)
+    assert not [note for note in report.notes if "another value" in note]
+    assert [line.verdict for line in report.lines] == ["correct"]
+    refused = one(r"dA_{ij} = \det A_{ij}", exercise)
+    assert isinstance(refused, lang.Unreadable) and "takes a whole matrix by its name" in refused.reason
+
+
 @pytest.mark.parametrize(
     "address", ["softmax-regression", "layer-norm", "linear-regression:loss=huber", "image-classifier"]
 )

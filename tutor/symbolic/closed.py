@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import product as cartesian
 from typing import Any
 
-from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mul, Pow, S, Sum, exp
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Pow, S, Sum, exp, floor
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.exercise import Exercise, Fact, Quantity
@@ -105,6 +105,8 @@ class _Recipe:
         return rename_bound(expr, lambda index, taken: canonical_name(self.exercise, index, taken))
 
     def _normal(self, expr: Expr) -> Expr | None:
+        if expr.has(Mod):
+            expr = transform(expr, _rejoined)
         terms = monomials(expr) if self.multiply_out else [transform(expr, _pulled)]
         if len(terms) > MOST_TERMS:
             return None
@@ -268,6 +270,26 @@ def leaves(expr: Basic) -> int:
 def _pulled(node: Basic) -> Expr | None:
     """Factors free of the index leave their sum."""
     return total(node.args[0], bound_indices(node)) if isinstance(node, Sum) else None
+
+
+def _rejoined(node: Basic) -> Basic | None:
+    """`dO[n, E*floor(i/E) + Mod(i, E)]` is `dO[n, i]`."""
+    if not isinstance(node, Indexed):
+        return None
+    slots = []
+    for slot in node.indices:
+        for low in slot.atoms(Mod):
+            index, base = low.args
+            slot = (slot.expand() - low - base * floor(index / base) + index) if _digits_of(slot, low) else slot
+        slots.append(slot)
+    return Indexed(node.base, *slots)
+
+
+def _digits_of(slot: Expr, low: Mod) -> bool:
+    """Whether both digits stand in the slot, each with its own weight."""
+    index, base = low.args
+    whole = slot.expand()
+    return whole.coeff(low) == 1 and (whole.coeff(floor(index / base)) - base).expand() == 0
 
 
 def _is_name(expr: Expr | None) -> bool:
