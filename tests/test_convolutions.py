@@ -55,6 +55,17 @@ def test_of_the_average_each_pixel_gets_a_part():
     assert torch_form(dx.closed, dx.indices, ex) == "dy.repeat_interleave(2, 2).repeat_interleave(2, 3) / 4"
 
 
+def test_ranges_of_indices_are_written_as_in_the_brackets():
+    ex = Exercise("c")
+    O, K = ex.sizes("O K")  # noqa: E741
+    i, o, k = ex.indices(i=2 * O + K, o=O, k=K)
+    x = ex.input("x", i)
+    assert plain_form(bracket(within(i - 2 * o - 1, K)), ex) == "[0 ≤ i-2·o-1 < K]"
+    assert plain_form(bracket(within(2 * o - i, K)), ex) == "[0 ≤ 2·o-i < K]"
+    assert plain_form(bracket((x[i] >= -1) & (x[i] < 1)), ex) == "[-1 ≤ x[i] < 1]"
+    assert plain_form(bracket(k > 0), ex) == "[k > 0]"
+
+
 def printed(batch: bool, channel: bool, out: bool, stride: int, padding: int, dilation: int, transposed: bool):
     """The torch form of a convolution with some of its axes, and of what it means, evaluated."""
     ex = Exercise("c")

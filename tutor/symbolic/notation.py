@@ -151,6 +151,11 @@ def common_number(node: Add) -> tuple[Number, Expr]:
 _SWAPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
+def _of_indices(node: Basic) -> bool:
+    """Whether a condition is about indices and sizes alone."""
+    return bool(free_indices(node)) and not node.atoms(Indexed)
+
+
 def placed(node: Relational) -> tuple[Expr, str, Expr]:
     """A relation with the number, or the size that an index stays below, on its right: (i - o, "<", K)."""
     left, right = node.args
@@ -475,16 +480,22 @@ class Writer:
 
     def ranges(self, node: And) -> tuple[list[tuple[Expr, Expr, Expr]], list[Basic]]:
         """`i - o >= 0` and `i - o < K` as one range (0, i - o, K); and the conditions that are no part of one."""
-        low, high = {}, {}
+        low: dict[Expr, tuple[Basic, Expr]] = {}
+        high: dict[Expr, tuple[Basic, Expr]] = {}
         for part in node.args:
             place, sign, end = placed(part)
+            if sign in ("<=", ">") and _of_indices(part):  # `2*o - u <= 0` is `u - 2*o >= 0`
+                place, sign, end = -place, _SWAPPED[sign], -end
             if sign == ">=":
                 low.setdefault(place, (part, end))
             elif sign == "<":
                 high.setdefault(place, (part, end))
         both = sorted((place for place in low if place in high), key=lambda place: str(self.write(place)))
         taken = [part for place in both for part in (low[place][0], high[place][0])]
-        return [(low[p][1], p, high[p][1]) for p in both], [p for p in node.args if p not in taken]
+        # `0 <= u - 1 < H`, as in the brackets
+        starts = {p: low[p][1] if low[p][1].is_number and _of_indices(low[p][0]) else S.Zero for p in both}
+        found = [(low[p][1] - starts[p], p - starts[p], high[p][1] - starts[p]) for p in both]
+        return found, [p for p in node.args if p not in taken]
 
     def _Or(self, node: Or) -> tuple[str, int]:
         return self.connected("or", node), ADD
@@ -532,7 +543,7 @@ class Writer:
         return f"⌊{self.write(node.args[0])}⌋", ATOM
 
     def _Mod(self, node: Mod) -> tuple[str, int]:
-        return f"{self.write(node.args[0], UNARY)} mod {self.write(node.args[1], UNARY)}", PRODUCT
+        return f"{self.write(node.args[0], UNARY)} mod {self.write(node.args[1], UNARY)}", ADD
 
     def _MatrixFunction(self, node: MatrixFunction) -> tuple[str, int]:
         return {"LogDet": "log|det {}|", "Det": "det({})", "Inverse": "inv({})"}[type(node).__name__].format(
@@ -744,7 +755,7 @@ class LatexWriter(Writer):
         return rf"\lfloor {self.write(node.args[0])} \rfloor", ATOM
 
     def _Mod(self, node: Mod) -> tuple[str, int]:
-        return rf"{self.write(node.args[0], UNARY)} \bmod {self.write(node.args[1], UNARY)}", PRODUCT
+        return rf"{self.write(node.args[0], UNARY)} \bmod {self.write(node.args[1], UNARY)}", ADD
 
     def _MatrixFunction(self, node: MatrixFunction) -> tuple[str, int]:
         name = self.name(node.args[0].name)
