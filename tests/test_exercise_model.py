@@ -390,3 +390,15 @@ def test_the_parts_of_a_finished_program():
     assert ex["e"].reads == {"z"}
     assert not ex["t"].differentiable and ex["y"].differentiable
     assert ex.gradient_quantity(ex["W"]).indices == ex["W"].indices
+
+
+def test_a_piecewise_that_sympy_takes_out_of_an_inner_sum_is_reported():
+    ex = Exercise("cumulated")
+    N, K = ex.sizes("N K")
+    i, k, m = ex.indices(i=N, k=K, m=K)
+    x = ex.parameter("x", i, k)
+    inner = Sum(Piecewise((x[i, m], m <= k), (0, True)), m)
+    with pytest.raises(ExerciseError, match="m has left its sum in q: .* name the inner sum with exercise.step"):
+        ex.step("q", [i], Sum(x[i, k] * inner**2, k))
+    c = ex.step("c", [i, k], inner)
+    ex.step("q", [i], Sum(x[i, k] * c[i, k] ** 2, k))

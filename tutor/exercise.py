@@ -378,6 +378,12 @@ class Exercise(Shown):
     def _check_indices(self, name: str, kind: str, axes: tuple[Idx, ...], expr: Expr) -> None:
         free = free_indices(expr)
         for index in sorted(free - set(axes), key=str):
+            bound = {limit[0] for part in expr.atoms(ExprWithLimits) for limit in part.limits}
+            if index in bound and expr.has(Piecewise):
+                raise self._error(
+                    f"{index} has left its sum in {name}: SymPy's Sum takes a Piecewise out of a sum inside it; "
+                    "name the inner sum with exercise.step"
+                )
             if kind == "loss":
                 raise self._error(f"the loss {name} is not a scalar: {index} is free in it; sum or average over it")
             where = f"among the indices of {name}[{', '.join(map(str, axes))}]" if axes else f"in the scalar {name}"
