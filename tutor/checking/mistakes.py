@@ -287,7 +287,8 @@ def of_repair(found: Repair) -> Iterator[Mistake]:
     if old.lstrip("+-") == new.lstrip("+-") and ("-" in (old[:1], new[:1])) and old != new:
         term = found.old.lstrip("+- ")
         params = {"term": term if term.strip("=") else "what is added"}
-        yield Mistake("sign", "the sign of {term} is flipped".format(**params), params)
+        if not (term.isdigit() and term in (old, new)):  # `torch.tril(db, -1)`: an argument, no term
+            yield Mistake("sign", "the sign of {term} is flipped".format(**params), params)
     for plain, says in ((old, "{name} stands where its transpose belongs"), (new, "{name} is transposed here")):
         if {old, new} == {"", ".T"}:
             yield Mistake("transposed", "one transpose too many" if old else "a transpose is missing")
