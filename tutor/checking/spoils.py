@@ -429,7 +429,9 @@ def _diagonal_only(a: Anatomy) -> Iterator[Variant]:
 
 def _coupled_steps(a: Anatomy) -> Iterator[Variant]:
     """p*(1 - p) and the like: a softmax or a norm taken as if it were elementwise, over the steps in between."""
-    found = {(v.name, slope): (v, slope) for constant in (True, False) for v, slope in _through(a, constant)}
+    guarded = any(isinstance(v.expr, (MaxOver, MinOver)) for v in a.exercise.forward)
+    ways = (True, False) if guarded else (False,)
+    found = {(v.name, slope): (v, slope) for constant in ways for v, slope in _through(a, constant)}
     for v, slope in found.values():
         rows = [i for i in v.indices if i in a.q.indices]
         if tuple(rows) != v.indices or v.indices != a.q.indices or v.kind == "loss":
