@@ -86,7 +86,7 @@ def addresses() -> list[str]:
         for p in entry.parameters:
             others = [c for c in p.choices or () if c != p.default]
             if isinstance(p.default, int) and not isinstance(p.default, bool) and not others:
-                others = [p.default + 1]
+                others = [n for n in (p.default + 1, p.default - 1) if p.accepts(n)][:1]
             made += [f"{entry.id}:{p.name}={other}" for other in others]
     return made
 

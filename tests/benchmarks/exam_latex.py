@@ -94,6 +94,8 @@ class Writer:
     def name(self, name: str, below: str = "") -> str:
         if name not in self.where.names and name not in self.sizes and name[:1] == "d" and name[1:] in self.where.names:
             return self.gradient(self.quantity(name[1:], below))
+        if self.indexed and name not in self.where.names and name not in self.sizes:
+            return self.label(ast.Name(name))  # an index among values, as in a condition
         return self.quantity(name, below)
 
     def gradient(self, inner: str) -> str:
