@@ -10,18 +10,19 @@
 | `activations:function=tanh` | tanh(x) |
 | `activations:function=softsign` | x/(1 + abs(x)) |
 | `activations:function=silu` | x*sigmoid(x), also called swish |
-| `activations:function=gelu` | x*Phi(x), with the distribution function Phi(x) = (1 + erf(x/sqrt(2)))/2 |
+| `activations:function=gelu` | x*Phi(x), with Phi(x) = (1 + erf(x/sqrt(2)))/2 |
 | `activations:function=gelu-tanh` | x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x**3)))/2 |
 | `activations:function=mish` | x*tanh(softplus(x)) |
 
 `activations` without a choice is relu. Shapes: `x`, `y` (N,).
 
-This is a layer: `dy` (N,) is given. Derive the gradient of `x`: `dy` times the slope of `f`, taken at `x`.
-Two addresses side by side: `tutor compare activations activations:function=elu`.
+This is a layer: `dy` (N,) is given. Derive the gradient of `x`: `dy` times the slope of `f`,
+taken at `x`. Two addresses side by side: `tutor compare activations activations:function=elu`.
 
-Conventions: torch's default parameters, so the negative slope of leaky relu is 0.01 and elu's alpha is 1. At
-the kink of relu and leaky relu (x = 0) every slope between the two sides is right; torch takes the
-left one, 0 and 0.01. elu and softsign have none. torch computes softplus as x itself beyond x = 20.
+Conventions: torch's default parameters, so the negative slope of leaky relu is 0.01 and elu's
+alpha is 1. At the kink of relu and leaky relu (x = 0) every slope between the two sides is right;
+torch takes the left one, 0 and 0.01. elu and softsign have none. torch computes softplus as x
+itself beyond x = 20.
 """
 
 from typing import Literal

@@ -15,13 +15,14 @@ logarithm is -infinity and the gradient nan; the first form gives the loss 1000 
 
 Shapes: `z`, `t`, `a`, `e`, `q`, `p` (N,). `t` holds the labels, 0 or 1.
 
-Derive the gradient of `z`. Both forms lead to the same short formula. In the first one, relu and abs have
-a kink at 0, and yet the whole is smooth there: the two kinks cancel.
+Derive the gradient of `z`. Both forms lead to the same short formula. In the first one, relu and
+abs have a kink at 0, and yet the whole is smooth there: the two kinks cancel.
 
-Conventions: the mean over all entries, natural logarithm; `t` is given. torch's `F.binary_cross_entropy`,
-which takes `p`, cuts its logarithms off at -100: at z = -1000 its gradient is 0, not -1. At exactly
-z = 0 torch's slopes of the two pieces (relu 0, abs 0) do not fit together; the slope of the smooth
-whole is found with 1/2 for relu. Here every value between the two sides is right.
+Conventions: the mean over all entries, natural logarithm; `t` is given. torch's
+`F.binary_cross_entropy`, which takes `p`, cuts its logarithms off at -100: at z = -1000 its
+gradient is 0, not -1. At exactly z = 0 torch's slopes of the two pieces (relu 0, abs 0) do not
+fit together; the slope of the smooth whole is found with 1/2 for relu. Here every value between
+the two sides is right.
 """
 
 from typing import Literal

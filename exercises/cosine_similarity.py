@@ -8,11 +8,11 @@
 
 Shapes: `a`, `b` (N, D); `s`, `na`, `nb`, `c`, `t` (N,).
 
-Derive the gradients of `c`, `a` and `b`. On the way: `dna`, `dnb`, `ds`. Sort what is left of `da` into a part
-along `b` and a part along `a`; `c` itself appears in it.
+Derive the gradients of `c`, `a` and `b`. On the way: `dna`, `dnb`, `ds`. Sort what is left of
+`da` into a part along `b` and a part along `a`; `c` itself appears in it.
 
-Conventions: one pair per row, the mean over the pairs. torch's `F.cosine_similarity` replaces a norm below
-1e-8 by 1e-8: for a zero vector its gradient is as large as 1e8.
+Conventions: one pair per row, the mean over the pairs. torch's `F.cosine_similarity` replaces a
+norm below 1e-8 by 1e-8: for a zero vector its gradient is as large as 1e8.
 """
 
 from sympy import Sum, sqrt

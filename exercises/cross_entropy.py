@@ -6,15 +6,17 @@
     pick[i]   = logp[i,y[i]]                   the log-probability of the true class
     L         = -(sum over i of pick[i]) / N   the mean over the batch
 
-Shapes: `z`, `e`, `logp` (N, K); `s`, `pick` (N,). `y` (N,) holds the true classes as integers below K.
+Shapes: `z`, `e`, `logp` (N, K); `s`, `pick` (N,). `y` (N,) holds the true classes as integers
+below K.
 
-Derive the gradients of `pick`, `logp` and `z`. `logp[i,y[i]]` is a gather: going back, each row of `dlogp`
-receives its entry at the place where it was taken, and zeros elsewhere. `y` itself holds integers and
-has no gradient.
+Derive the gradients of `pick`, `logp` and `z`. `logp[i,y[i]]` is a gather: going back, each row
+of `dlogp` receives its entry at the place where it was taken, and zeros elsewhere. `y` itself
+holds integers and has no gradient.
 
-Conventions: the mean over the batch (`reduction="mean"`, torch's default), class indices and not one-hot
-rows, natural logarithm. With `ignore_index`, torch divides by the number of rows that are kept, not
-by N. In the code of a real program the largest logit is subtracted first, as in `logsumexp`.
+Conventions: the mean over the batch (`reduction="mean"`, torch's default), class indices and not
+one-hot rows, natural logarithm. With `ignore_index`, torch divides by the number of rows that are
+kept, not by N. In the code of a real program the largest logit is subtracted first, as in
+`logsumexp`.
 """
 
 from sympy import Sum, exp, log

@@ -6,8 +6,9 @@ Both start with the log-softmax of the logits:
     s[i]      = sum over k of e[i,k]
     logp[i,k] = z[i,k] - log(s[i])
 
-`cross-entropy-weighted` smooths the labels: the target of a row is no longer 1 at the true class and 0
-elsewhere, but takes a share `alpha` away from it and spreads that evenly over all K classes:
+`cross-entropy-weighted` smooths the labels: the target of a row is no longer 1 at the true class
+and 0 elsewhere, but takes a share `alpha` away from it and spreads that evenly over all K
+classes:
 
     q[i,k] = (1 - alpha)*[k is y[i]] + alpha/K
     L      = -(sum over i, k of q[i,k]*logp[i,k]) / N
@@ -18,14 +19,14 @@ elsewhere, but takes a share `alpha` away from it and spreads that evenly over a
     S    = sum over i of c[i]
     L    = -(sum over i of c[i]*logp[i,y[i]]) / S
 
-Shapes: `z`, `e`, `logp`, `q` (N, K); `s`, `c` (N,); `w` (K,); `alpha`, `S` are scalars. `y` (N,) holds
-class indices below K.
+Shapes: `z`, `e`, `logp`, `q` (N, K); `s`, `c` (N,); `w` (K,); `alpha`, `S` are scalars. `y` (N,)
+holds class indices below K.
 
 Derive the gradients of `logp` and `z`.
 
-Conventions: torch's `CrossEntropyLoss(label_smoothing=alpha)` spreads alpha over *all* K classes, the true
-one included; some papers spread it over the K - 1 others. `CrossEntropyLoss(weight=w)` divides by
-the sum of the weights, not by N. `alpha` and `w` are given numbers, not learnt.
+Conventions: torch's `CrossEntropyLoss(label_smoothing=alpha)` spreads alpha over *all* K classes,
+the true one included; some papers spread it over the K - 1 others. `CrossEntropyLoss(weight=w)`
+divides by the sum of the weights, not by N. `alpha` and `w` are given numbers, not learnt.
 """
 
 from typing import Literal

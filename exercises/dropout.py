@@ -2,14 +2,15 @@
 
     y[i,j] = x[i,j]*mask[i,j] / keep             the output
 
-Shapes: `x`, `mask`, `y` (N, D); `keep`, the probability with which an entry is kept, is a scalar. `mask`
-was drawn once, 0 or 1, and is given.
+Shapes: `x`, `mask`, `y` (N, D); `keep`, the probability with which an entry is kept, is a scalar.
+`mask` was drawn once, 0 or 1, and is given.
 
 This is a layer: `dy` (N, D) is given. Derive the gradient of `x`.
 
-Conventions: *inverted* dropout scales while training, by 1/`keep`, so that at test time the layer is the
-identity. torch's `F.dropout(x, p)` takes the probability `p` of dropping, 1 - `keep`. The backward pass
-needs the mask of the forward pass: drawing a new one would give the gradient of another function.
+Conventions: *inverted* dropout scales while training, by 1/`keep`, so that at test time the layer
+is the identity. torch's `F.dropout(x, p)` takes the probability `p` of dropping, 1 - `keep`. The
+backward pass needs the mask of the forward pass: drawing a new one would give the gradient of
+another function.
 """
 
 from tutor import Exercise

@@ -4,14 +4,14 @@
     q = 1 - p                      what is missing to 1
     L = -q**2 * log(p)             the factor q**2 is close to 0 for easy examples
 
-Everything is a scalar. Derive the gradients of `q`, `p` and `z`. `p` is used twice, by `q` and by the logarithm.
-Then the slope of the sigmoid cancels a good part.
+Everything is a scalar. Derive the gradients of `q`, `p` and `z`. `p` is used twice, by `q` and by
+the logarithm. Then the slope of the sigmoid cancels a good part.
 
 The worked instance is z = 0: p = 1/2, where the example is undecided.
 
-Conventions: focusing parameter gamma = 2, no class weight alpha, one example of the positive class (for
-a negative one, p is the probability of the other class). The factor q**2 is differentiated as well;
-a version that treats it as a constant weight is another loss.
+Conventions: focusing parameter gamma = 2, no class weight alpha, one example of the positive
+class (for a negative one, p is the probability of the other class). The factor q**2 is
+differentiated as well; a version that treats it as a constant weight is another loss.
 """
 
 from sympy import log

@@ -1,21 +1,22 @@
-"""The loss of a small variational autoencoder: reparameterisation, reconstruction and KL divergence.
+"""The loss of a small variational autoencoder: a sample, a reconstruction, a KL divergence.
 
     sd[i,j] = exp(logvar[i,j]/2)                       the standard deviation
     z[i,j]  = mu[i,j] + sd[i,j]*eps[i,j]               a sample, as a function of mu and sd
     L       = (sum over i, j of (z[i,j] - x[i,j])**2) / 2                           reconstruction
             + (sum over i, j of mu[i,j]**2 + exp(logvar[i,j]) - logvar[i,j] - 1) / 2      KL
 
-The second line is the Kullback-Leibler divergence from the normal distribution with mean `mu` and variance
-exp(`logvar`) to the standard normal one. The decoder is left out: `z` itself should look like `x`.
+The second line is the Kullback-Leibler divergence from the normal distribution with mean `mu` and
+variance exp(`logvar`) to the standard normal one. The decoder is left out: `z` itself should look
+like `x`.
 
 Shapes: `mu`, `logvar`, `sd`, `z`, `x`, `eps` (N, D). The noise `eps` was drawn once and is given.
 
-Derive the gradients of `z`, `mu` and `logvar`. Both parameters reach the loss by two paths: through the
-sample, and through the divergence directly.
+Derive the gradients of `z`, `mu` and `logvar`. Both parameters reach the loss by two paths:
+through the sample, and through the divergence directly.
 
-Conventions: `logvar` is the logarithm of the *variance*, not of the standard deviation. All terms are
-summed over the batch and all dimensions; many programs take the mean over the batch. `eps` is a
-constant, without a gradient.
+Conventions: `logvar` is the logarithm of the *variance*, not of the standard deviation. All terms
+are summed over the batch and all dimensions; many programs take the mean over the batch. `eps` is
+a constant, without a gradient.
 """
 
 from sympy import Sum, exp

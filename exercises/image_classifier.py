@@ -1,4 +1,4 @@
-"""The classifier of a first PyTorch lesson: `nn.Linear(784, 10)`, `CrossEntropyLoss`, one step of SGD.
+"""The classifier of a first PyTorch lesson: `nn.Linear(784, 10)`, `CrossEntropyLoss`, SGD.
 
     z[n,k]    = sum over d of x[n,d]*W[k,d], plus b[k]     the logits: z = x @ W.T + b
     e[n,k]    = exp(z[n,k])
@@ -17,9 +17,10 @@ eta*dW`, `b_new = b - eta*db`.
 relu(z1)`, and so on; the layer that gives the logits keeps the names `W`, `b`, `z`. Add layers and
 watch the backward pass grow by the same pattern.
 
-Conventions: `nn.Linear`'s layout, `W` stored (out, in); many courses store (in, out) and write `x @ W`. The
-loss is the mean over the batch (`CrossEntropyLoss`'s default), classes are indices. At relu's kink
-torch takes the slope 0; any subgradient is right. The update is plain SGD with learning rate `eta`.
+Conventions: `nn.Linear`'s layout, `W` stored (out, in); many courses store (in, out) and write `x
+@ W`. The loss is the mean over the batch (`CrossEntropyLoss`'s default), classes are indices. At
+relu's kink torch takes the slope 0; any subgradient is right. The update is plain SGD with
+learning rate `eta`.
 """
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What torch's gradient is where a function has none: at its kinks, where you must take torch's choice.
+"""What torch takes for a gradient where a function has none: its choices at kinks and ties.
 
     r[i] = x[i] - t[i]
     y[i] = f(r[i])
@@ -26,15 +26,17 @@ Two take the maximum of a whole row, `y[i] = max over k of x[i,k]`, without `r` 
 
 Shapes: `x`, `t`, `r`, `y`, `c` (N,); for the last two `x` (N, K), and `y`, `c` (N,).
 
-Derive the gradient of `x`. Away from the kink that is easy. At the kink (or at a tie) a subgradient is any value
-between the slopes on the two sides, and a program has to take one of them. The first three of the
-table are one and the same function, and torch takes three different values at r = 0.
+Derive the gradient of `x`. Away from the kink that is easy. At the kink (or at a tie) a
+subgradient is any value between the slopes on the two sides, and a program has to take one of
+them. The first three of the table are one and the same function, and torch takes three different
+values at r = 0.
 
-Conventions: torch's, measured with torch 2.13, and judged strictly: here another subgradient is wrong. relu
-takes 0 at its kink, abs takes 0, clamp takes 1 on its bounds, hardtanh 0 on them; leaky relu and elu
-take the slope on the left. `maximum` and `minimum` of two tensors share the gradient at a tie, half and
-half; `max(dim)` gives all of it to the first winner, `amax` shares it among all winners. Other libraries
-choose otherwise, and torch may change: JAX agrees on relu and on maximum, for example.
+Conventions: torch's, measured with torch 2.13, and judged strictly: here another subgradient is
+wrong. relu takes 0 at its kink, abs takes 0, clamp takes 1 on its bounds, hardtanh 0 on them;
+leaky relu and elu take the slope on the left. `maximum` and `minimum` of two tensors share the
+gradient at a tie, half and half; `max(dim)` gives all of it to the first winner, `amax` shares it
+among all winners. Other libraries choose otherwise, and torch may change: JAX agrees on relu and
+on maximum, for example.
 """
 
 from typing import Literal

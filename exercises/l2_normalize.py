@@ -5,11 +5,12 @@
 
 Shapes: `x`, `h` (N, D); `n` (N,).
 
-This is a layer: `dh` (N, D) is given. Derive the gradients of `n` and `x`. Making a row longer does not
-change `h`. What does that say about the part of `dx` along the row?
+This is a layer: `dh` (N, D) is given. Derive the gradients of `n` and `x`. Making a row longer
+does not change `h`. What does that say about the part of `dx` along the row?
 
-Conventions: the Euclidean norm of each row. torch's `F.normalize` divides by max(n, 1e-12); the rows here are
-not that short. At a zero row torch's `x.norm()` has gradient 0, but `(x**2).sum().sqrt()` has nan.
+Conventions: the Euclidean norm of each row. torch's `F.normalize` divides by max(n, 1e-12); the
+rows here are not that short. At a zero row torch's `x.norm()` has gradient 0, but
+`(x**2).sum().sqrt()` has nan.
 """
 
 from sympy import Sum, sqrt

@@ -5,15 +5,15 @@
     s[i]      = sum over k of e[i,k]
     logp[i,k] = z[i,k] - m[i] - log(s[i])         the output
 
-`log-softmax:form=naive` takes the logarithm of a finished softmax instead: `p[i,k] = e[i,k]/s[i]`, then
-`logp[i,k] = log(p[i,k])`. On paper that is the same. At z = [1000, 0] it is not: the second
-probability underflows to 0, its logarithm is -infinity and the gradient nan, while the form above gives
--1000 and an ordinary gradient.
+`log-softmax:form=naive` takes the logarithm of a finished softmax instead: `p[i,k] =
+e[i,k]/s[i]`, then `logp[i,k] = log(p[i,k])`. On paper that is the same. At z = [1000, 0] it is
+not: the second probability underflows to 0, its logarithm is -infinity and the gradient nan,
+while the form above gives -1000 and an ordinary gradient.
 
 Shapes: `z`, `e`, `logp` (and `p`) (N, K); `m`, `s` (N,).
 
-This is a layer: `dlogp` (N, K) is given. Derive the gradient of `z`; it takes one line with the softmax
-(`e/s`) and one sum of each row.
+This is a layer: `dlogp` (N, K) is given. Derive the gradient of `z`; it takes one line with the
+softmax (`e/s`) and one sum of each row.
 
 Conventions: natural logarithm, over the last axis, as `torch.log_softmax(z, -1)`.
 """

@@ -1,18 +1,19 @@
-"""Log-sum-exp, the smooth maximum: written naively it overflows, shifted by the maximum it does not.
+"""Log-sum-exp, the smooth maximum: naively it overflows, shifted by the maximum it does not.
 
     m    = max over k of z[k]
     e[k] = exp(z[k] - m)
     s    = sum over k of e[k]
     L    = m + log(s)                  which is log(sum over k of exp(z[k]))
 
-`logsumexp:form=naive` leaves `m` out: `e[k] = exp(z[k])`, `L = log(s)`. The same function, and the same
-gradient. But at z = [1000, 1000] the naive form computes exp(1000), which is infinite in floats, and its
-gradient is infinity over infinity: nan. The stable form gives 1000.693 and two equal halves.
+`logsumexp:form=naive` leaves `m` out: `e[k] = exp(z[k])`, `L = log(s)`. The same function, and
+the same gradient. But at z = [1000, 1000] the naive form computes exp(1000), which is infinite in
+floats, and its gradient is infinity over infinity: nan. The stable form gives 1000.693 and two
+equal halves.
 
 Shapes: `z`, `e` (K,); `m`, `s`, `L` are scalars.
 
-Derive the gradient of `z`. In the stable form `z` is used in two places. What `m` gets from them adds up
-to something simple.
+Derive the gradient of `z`. In the stable form `z` is used in two places. What `m` gets from them
+adds up to something simple.
 
 Conventions: natural logarithm; no mean, no batch. torch calls it `torch.logsumexp`.
 """

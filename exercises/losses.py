@@ -1,4 +1,4 @@
-"""The bank of losses: one prediction per example, one target, and seven ways to say how far off it is.
+"""The bank of losses: a prediction, a target, and seven ways to say how far apart they are.
 
 With the prediction `f` and the target `y`, entry by entry, and the residual `r[i] = f[i] - y[i]`:
 
@@ -15,16 +15,17 @@ For two classes `y` is 0 or 1, and `f` a score, the larger the more it speaks fo
 |---|---|
 | `losses:of=hinge` | relu(1 - m) with the margin m = (2*y - 1)*f |
 | `losses:of=bce` | -(y*log(p) + (1 - y)*log(1 - p)) with p = sigmoid(f) |
-| `losses:of=focal` | -q**2*log(p) with p = sigmoid(m), the true class's probability, and q = 1 - p |
+| `losses:of=focal` | -q**2*log(p) with p = sigmoid(m), for the true class, and q = 1 - p |
 
-The loss `L` is the mean of them, or with `reduction=sum` their sum. Shapes: `f`, `y`, `r`, `m`, `p`, `q` (N,).
+The loss `L` is the mean of them, or with `reduction=sum` their sum. Shapes: `f`, `y`, `r`, `m`,
+`p`, `q` (N,).
 
-Derive the gradient of `f`. Compare two of them: `tutor compare losses losses:of=huber`. How much do large
-residuals pull, and how much small ones?
+Derive the gradient of `f`. Compare two of them: `tutor compare losses losses:of=huber`. How much
+do large residuals pull, and how much small ones?
 
-Conventions: the whole square in `mse`, half of it in `huber` (its delta is 1, as in torch). The mean divides by
-N. At a kink (r = 0 for `mae`, m = 1 for `hinge`) every subgradient is right; torch's abs and relu take
-the slope 0 there.
+Conventions: the whole square in `mse`, half of it in `huber` (its delta is 1, as in torch). The
+mean divides by N. At a kink (r = 0 for `mae`, m = 1 for `hinge`) every subgradient is right;
+torch's abs and relu take the slope 0 there.
 """
 
 from typing import Literal

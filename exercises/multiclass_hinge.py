@@ -6,8 +6,8 @@
 
 Shapes: `s`, `margin`, `h` (N, K). `y` (N,) holds the true classes as integers below K.
 
-Derive the gradients of `margin` and of the scores `s`. The score of the true class occurs in every margin
-of its row: count how often.
+Derive the gradients of `margin` and of the scores `s`. The score of the true class occurs in
+every margin of its row: count how often.
 
 Conventions: margin 1, the label's own column left out, the sum divided by the batch size N. torch's
 `F.multi_margin_loss` divides by the number of classes as well. At a margin of exactly 0 any

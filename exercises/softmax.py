@@ -8,16 +8,16 @@
 Shapes: `z`, `e`, `p` (N, K); `m`, `s` (N,).
 
 This is a layer: the gradient `dp` (N, K) of the output comes from above and is given. Derive the
-gradient of `z`. On the way: `ds`, `de`, `dm`. The whole of `dz` fits in one line that needs only `p`
-and `dp`.
+gradient of `z`. On the way: `ds`, `de`, `dm`. The whole of `dz` fits in one line that needs only
+`p` and `dp`.
 
-Subtracting `m` changes nothing in `p`: numerator and denominator shrink by the same factor. What must
-`dm` be, then? Work it out and see.
+Subtracting `m` changes nothing in `p`: numerator and denominator shrink by the same factor. What
+must `dm` be, then? Work it out and see.
 
-Conventions: the softmax runs over the last axis, one row for each example. For a single row, the local
-derivatives make a K x K matrix, the Jacobian; courses write it with `diag(p)`. A layer needs only its
-product with `dp`, so nobody builds that matrix. Some courses leave `m` out: `p` and `dz` are the same,
-but exp(1000) overflows.
+Conventions: the softmax runs over the last axis, one row for each example. For a single row, the
+local derivatives make a K x K matrix, the Jacobian; courses write it with `diag(p)`. A layer
+needs only its product with `dp`, so nobody builds that matrix. Some courses leave `m` out: `p`
+and `dz` are the same, but exp(1000) overflows.
 """
 
 from sympy import Sum, exp

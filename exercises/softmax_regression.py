@@ -12,9 +12,10 @@ the true class.
 Derive the gradients of `W` and `b`. Walk back one step at a time: `dp`, `ds`, `de`, `dz`. When you
 have `dz`, insert the earlier results and simplify: what is left is short and worth remembering.
 
-Conventions: the mean over the batch, as torch's `cross_entropy` takes it; some courses sum. One example
-per row, `W` stored (in, out), so that the logits are `x @ W + b`; `nn.Linear` stores the transpose.
-Natural logarithm. Real programs subtract the largest logit of a row first (`logsumexp`): the same loss.
+Conventions: the mean over the batch, as torch's `cross_entropy` takes it; some courses sum. One
+example per row, `W` stored (in, out), so that the logits are `x @ W + b`; `nn.Linear` stores the
+transpose. Natural logarithm. Real programs subtract the largest logit of a row first
+(`logsumexp`): the same loss.
 """
 
 from sympy import Sum, exp, log

@@ -1,4 +1,4 @@
-"""A two-layer network for classification, with relu, softmax cross-entropy and a penalty on the weights.
+"""A two-layer network for classification: relu, softmax cross-entropy, a penalty on the weights.
 
     z1[n,h]   = sum over d of X[n,d]*W1[d,h], plus b1[h]
     a[n,h]    = relu(z1[n,h])
@@ -9,8 +9,8 @@
     L         = -(sum over n of logp[n,y[n]]) / N             the data loss, a mean over the batch
                 + lam*(sum of W1**2 + sum of W2**2)           over all entries of both matrices
 
-Shapes: `X` (N, D0), `W1` (D0, H), `b1` (H,), `W2` (H, C), `b2` (C,); `y` (N,) holds class indices below C;
-`lam` is a scalar.
+Shapes: `X` (N, D0), `W1` (D0, H), `b1` (H,), `W2` (H, C), `b2` (C,); `y` (N,) holds class indices
+below C; `lam` is a scalar.
 
 Derive the gradients of `W1`, `b1`, `W2` and `b2`, and on the way those of `z2` and `z1`.
 
@@ -20,10 +20,11 @@ Derive the gradients of `W1`, `b1`, `W2` and `b2`, and on the way those of `z2` 
 | `two-layer-net:penalty=half` | `lam/2` times the sum of squares |
 | `two-layer-net:penalty=none` | none |
 
-Conventions: weights are stored (in, out), so a layer is `X @ W + b`. The data loss is a mean over the
-batch; the penalty is not divided by N, and the biases are not penalised. Courses differ in the factor
-of the penalty: `lam` or `lam/2`. The optimizer's `weight_decay` in torch is the half form, put into
-the gradient and not into the loss. relu takes the slope 0 at 0, as in torch; any subgradient is right.
+Conventions: weights are stored (in, out), so a layer is `X @ W + b`. The data loss is a mean over
+the batch; the penalty is not divided by N, and the biases are not penalised. Courses differ in
+the factor of the penalty: `lam` or `lam/2`. The optimizer's `weight_decay` in torch is the half
+form, put into the gradient and not into the loss. relu takes the slope 0 at 0, as in torch; any
+subgradient is right.
 """
 
 from typing import Literal
