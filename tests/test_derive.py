@@ -487,10 +487,10 @@ def test_an_entry_repeated_in_blocks_gets_the_sum_of_its_block():
     N, K, D = ex.sizes("N K D")
     m, j = ex.indices(m=N * K, j=D)
     x = ex.input("x", ex.indices(i=N), j)
-    ex.output("y", [m, j], x[floor(m / K), j])
+    ex.output("y", [m, j], x[floor(m / K), j] ** 2)
     ex.ask("x")
     assert tutor.verify(ex).agrees
-    assert ex.derive().gradient("x").torch == "dy.view(N, K, D).sum(1)"
+    assert ex.derive().gradient("x").torch == "2 * x * dy.view(N, K, D).sum(1)"
 
 
 def test_what_cancels_is_said():
@@ -717,3 +717,18 @@ def test_a_common_number_is_taken_out_where_all_terms_have_it():
     assert plain_form(closed.expr, closed.gradient.derivation.exercise) == (
         "dy[i]·(x[i]·exp(-x[i]² / 2) / √(2·π) + Phi[i])"
     )
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "torch_line"),
+    [
+        ("cross-entropy", "pick", "torch.full((N,), -1 / N)"),
+        ("logsumexp", "e", "ds.expand(K)"),
+        ("kinks:of=amax", "x", "dy[:, None] * (x == y[:, None]) / (x == y[:, None]).sum(1, keepdim=True)"),
+        ("kinks:of=max-of-two", "x", "dy * torch.where(x > t, 1, torch.where(x == t, 1/2, 0))"),
+        ("kinks:of=clamp-both", "r", "dy * ((r >= -1) & (r <= 1))"),
+        ("multiclass-hinge", "margin", "dh * (1 - F.one_hot(y, K)) * (margin > 0)"),
+    ],
+)
+def test_torch_lines_as_people_write_them(address, name, torch_line):
+    assert tutor.load(address).derive().gradient(name).torch == torch_line
