@@ -51,6 +51,7 @@ from tutor.symbolic.indices import (
     fresh,
     freshen,
     name_of,
+    never_negative,
     quantities_in,
     reduce_over,
     rename_bound,
@@ -60,6 +61,7 @@ from tutor.symbolic.indices import (
     substitute,
     tensor,
     total,
+    transform,
     within,
 )
 from tutor.symbolic.operations import MatrixEntry, operation_row
@@ -424,6 +426,19 @@ def _period(slot: Expr, target: Expr, scope: Sequence[Idx]) -> tuple[Idx, Expr, 
     repeat = fresh(Idx(Symbol("k", integer=True), often if isinstance(slot, Mod) else length))
     high, low = (repeat, target) if isinstance(slot, Mod) else (target, repeat)
     return index, high * length + low, repeat
+
+
+def _whole_part(node: Basic) -> Basic | None:
+    """`floor((D*k + i)/D)` is k and `Mod(D*k + i, D)` is i, for i below D."""
+    if not isinstance(node, (floor, Mod)):
+        return None
+    above, length = node.args if isinstance(node, Mod) else fraction(node.args[0])
+    for index in free_indices(above):
+        low = (above - length * index).expand()
+        limits = bounds(low) if index not in free_indices(low) else None
+        if limits is not None and never_negative(limits[0]) and never_negative((length - 1 - limits[1]).expand()):
+            return low if isinstance(node, Mod) else index
+    return None
 
 
 def _digits(slot: Expr, target: Expr, scope: Sequence[Idx]) -> dict[Idx, Expr]:
@@ -830,6 +845,8 @@ class Contribution:
         for path, meeting in zip(self.paths, self.meetings, strict=True):
             upstream = substitute(self._upstream({}), meeting.solved)
             factors = [substitute(f, meeting.solved) for f in path.factors]
+            if meeting.repeats:
+                factors = [transform(f, _whole_part) for f in factors]
             left = [i for i in (*self.scope, *path.entered, *meeting.repeats) if i not in meeting.solved]
             made.append(
                 Term(self.v, upstream, tuple(factors), (*meeting.masks, *meeting.deltas), tuple(left), path.uses)
@@ -886,6 +903,9 @@ class Contribution:
     def contraction_messages(self) -> tuple[Message, ...]:
         if any(m.masks for m in self.meetings):
             return (message("range"),)
+        deltas = [d for d in self.applied.atoms(KroneckerDelta) if all(isinstance(a, Idx) for a in d.args)]
+        if any(not free_indices(d).isdisjoint(self.summed) for d in deltas) and self.contracted.has(KroneckerDelta):
+            return (message("contract"), message("sign-outside"))
         if self.applied.has(KroneckerDelta) and not self.contracted.has(KroneckerDelta):
             return (message("contract"),)
         over = [i for i in self.summed if i not in free_indices(self._upstream(self._places))]
