@@ -75,6 +75,7 @@ FURTHER = [
     ("conv2d:padding=0", "dx = F.conv2d(dy, w.transpose(0, 1), padding=K-1)", "wrong-convention", "wrong way round"),
     ("conv2d", "dx = F.conv2d(dy, w.transpose(0, 1), padding=K-2)", "wrong-convention", "on the way, in dxp: w stands"),
     ("conv2d", "dx = F.conv_transpose2d(dy, w)", "missing-local-derivative", "only a part of it"),
+    ("conv1d", "dx = torch.zeros_like(x)\nfor o in range(O):\n    dx[o:o+K] = dy[o]*w", "missing-path", "writes over"),
     ("conv1d", "dw = np.convolve(x, dy, 'valid')", "wrong-convention", "dy stands the wrong way round"),
     ("attention", "dP = dO @ V.T\nda = P*dP", "missing-path", "s is a constant"),
     ("sgd-step", "dw = 2*(y_pred - y)*x\nw_new = w - eta*dw\nw_second = w_new - eta*dw", "wrong-point",

@@ -282,13 +282,15 @@ def _local_alone(fault: Fault) -> list[Mistake]:
 
 
 def of_repair(found: Repair) -> Iterator[Mistake]:
-    """What a repair alone shows: a sign, a transpose."""
+    """What a repair alone shows: a sign, a transpose, a part written over another."""
     old, new = found.old.replace(" ", ""), found.new.replace(" ", "")
     if old.lstrip("+-") == new.lstrip("+-") and ("-" in (old[:1], new[:1])) and old != new:
         term = found.old.lstrip("+- ")
         params = {"term": term if term.strip("=") else "what is added"}
         if not (term.isdigit() and term in (old, new)):  # `torch.tril(db, -1)`: an argument, no term
             yield Mistake("sign", "the sign of {term} is flipped".format(**params), params)
+    if (old, new) == ("=", "+="):
+        yield Mistake("missing-path", "this writes over what is there already: parts that meet in one place are added")
     for plain, says in ((old, "{name} stands where its transpose belongs"), (new, "{name} is transposed here")):
         if {old, new} == {"", ".T"}:
             yield Mistake("transposed", "one transpose too many" if old else "a transpose is missing")
