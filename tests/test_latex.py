@@ -218,7 +218,7 @@ MEANT = [
     (SOFTMAX, r"dz_{ik} = p_{ik}/s_i/N", "dz[i,k] = p[i,k]/s[i]/N"),
     (SOFTMAX, r"dz_{ik} = 1/N \sum_{k'} p_{ik'}", "dz[i,k] = 1/N*Sum(p[i,k_], k_)"),
     (SOFTMAX, r"dz = \sigma(z) \odot (1 - \sigma(z))", "dz = sigmoid(z)*(1 - sigmoid(z))"),
-    (SOFTMAX, r"dz = \sigma'(z) \odot dp", "dz = (1 - sigmoid(z))*sigmoid(z)*dp"),
+    (SOFTMAX, r"dz = \sigma'(z) \odot dp", "dz = sigmoid(z)*(1 - sigmoid(z))*dp"),
     (SOFTMAX,
      r"dz_{ik} = \begin{cases} (p_{ik}-1)/N & \text{if } y_{ik}=1 \\ p_{ik}/N, & \text{otherwise}\\ \end{cases}",
      "dz[i,k] = where(y[i,k] == 1, (p[i,k] - 1)/N, p[i,k]/N)"),

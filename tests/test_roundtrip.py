@@ -1,4 +1,4 @@
-"""Closed forms as printed are graded correct, and printed torch is torch. (The steps as printed: test_certificate.py.)"""
+"""Closed forms as printed are graded correct; printed torch is torch. (Steps as printed: test_certificate.py.)"""
 
 from __future__ import annotations
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, Any
 
 from tutor.catalogue import Entry, Parameter, entries, find, is_path, load, normal_id, read_entry, split_address
@@ -147,11 +148,20 @@ def proofs(todo: Sequence[str], task: Task, *, jobs: int | None = None) -> Itera
 
 
 def _prepare() -> None:
-    """A process of ours: an interrupt is the parent's to answer, and one thread is enough for small tensors."""
+    """A process of ours: an interrupt is the parent's to answer, and one thread is enough for small tensors.
+
+    It ends with its parent: without that, one whose parent was killed would wait for work for ever.
+    """
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
     torch.set_num_threads(1)
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _check_device(device: str) -> None:

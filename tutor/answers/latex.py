@@ -289,14 +289,14 @@ class _One:
             self.target, shape, factor = self._left()
         except ReadingError as error:
             return [self._unreadable(self._all(), error)]
+        items = self.target.items if isinstance(self.target, lang.Subscript) else ()
         made: list[lang.Statement] = []
-        for n in range(len(line.links)):
-            if n >= MAX_CHAIN:
-                long = ReadingError(
-                    f"more than {MAX_CHAIN} equalities in one chain: begin a new line", line.links[n][0].line or 1
-                )
-                return [*made, self._unreadable([line.links[n][0]], long)]
-            made += self._link(n, shape, factor)
+        with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
+            for n, (sign, _) in enumerate(line.links):
+                if n >= MAX_CHAIN:
+                    says = f"more than {MAX_CHAIN} equalities in one chain: begin a new line"
+                    return [*made, self._unreadable([sign], ReadingError(says, sign.line or 1))]
+                made += self._link(n, shape, factor)
         return made
 
     def _without_equals(self) -> list[lang.Statement]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -114,6 +116,16 @@ class Names:
             return f"{name} has no value yet: give its line first"
         hint = next((f'; did you mean "{k}"?' for k in self.shapes if k.lower() == name.lower()), None)
         return f"{name} is not a name of the exercise and has no value yet{hint or did_you_mean(name, self.shapes)}"
+
+    @contextmanager
+    def binding(self, letters: Iterable[str]) -> Iterator[None]:
+        """Letters that a left side or a sum makes indices, for as long as it goes: `1[k >= i]` is read then."""
+        own = {letter for letter in letters if not self.known(letter)} - self.indices
+        self.indices |= own
+        try:
+            yield
+        finally:
+            self.indices -= own
 
     def define(self, name: str, shape: Shape | None) -> None:
         """A line gave this name a value."""

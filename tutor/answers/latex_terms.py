@@ -257,8 +257,9 @@ class Chain:
         self.position += 1
         limits, mask = Limits(m, below, above, shown).read()
         begun = self.position
-        body = self._body(part, shown, name)
         bound = [limit.items[0].name if isinstance(limit, lang.Sequence) else limit.name for limit in limits]  # type: ignore[attr-defined]
+        with m.names.binding(bound):
+            body = self._body(part, shown, name)
         if name not in ("Sum",):
             self._scope(begun, bound, shown)
         if body.shape != () and not look.has_entries(body.node):
