@@ -14,11 +14,13 @@ from sympy import Abs, KroneckerDelta, Max, Min, Mod, Piecewise, Product, Ration
 
 import tutor
 from tutor.exercise import Exercise
-from tutor.functions import gelu, log1p, relu, silu
+from tutor.functions import clamp, gelu, log1p, relu, silu
 from tutor.numeric.autograd import gradients_by_autograd
 from tutor.numeric.evaluate import compile_program, number
 from tutor.numeric.sample import sample
 from tutor.operations import (
+    AmaxOver,
+    AminOver,
     AveragePool1d,
     Concatenate,
     Convolution1d,
@@ -142,7 +144,7 @@ def test_function_row_spoilt_by_a_thousandth_is_noticed(name, monkeypatch):
         monkeypatch.setitem(
             derive_module._STRUCTURE,
             sympy.Pow,
-            lambda node, q: [p.through(Rational(1001, 1000)) for p in original(node, q)],
+            lambda node, *q: [p.through(Rational(1001, 1000)) for p in original(node, *q)],
         )
     monkeypatch.setitem(functions_module._BY_CLASS, row.sympy, spoilt)
     positive = row.domain(sympy.Symbol("x", real=True)) != sympy.true
@@ -152,11 +154,17 @@ def test_function_row_spoilt_by_a_thousandth_is_noticed(name, monkeypatch):
 def operation_exercise(name: str) -> tuple[Exercise, dict[str, int]]:
     """One exercise per row of the operations table."""
     ex = Exercise("operation")
-    if name in ("MaxOver", "MinOver", "Product", "CumulativeSum", "Flip"):
+    make = {
+        "MaxOver": MaxOver,
+        "MinOver": MinOver,
+        "AmaxOver": AmaxOver,
+        "AminOver": AminOver,
+        "Product": Product,
+    }
+    if name in make or name in ("CumulativeSum", "Flip"):
         n, k = ex.sizes("N K")
         i, j = ex.indices(i=n, j=k)
         x = ex.parameter("x", i, j)
-        make = {"MaxOver": MaxOver, "MinOver": MinOver, "Product": Product}
         if name in make:
             ex.output("o", [i], make[name](x[i, j] ** 2, j) * x[i, 0])
         else:
@@ -219,6 +227,8 @@ def convolution_exercise(name: str) -> tuple[Exercise, dict[str, int]]:
 TORCH = {
     "MaxOver": lambda v: (v["x"] ** 2).max(1).values * v["x"][:, 0],
     "MinOver": lambda v: (v["x"] ** 2).min(1).values * v["x"][:, 0],
+    "AmaxOver": lambda v: (v["x"] ** 2).amax(1) * v["x"][:, 0],
+    "AminOver": lambda v: (v["x"] ** 2).amin(1) * v["x"][:, 0],
     "Product": lambda v: (v["x"] ** 2).prod(1) * v["x"][:, 0],
     "CumulativeSum": lambda v: v["x"].sin().cumsum(1),
     "Flip": lambda v: v["x"].flip(1),
@@ -291,6 +301,7 @@ STRUCTURES = {
     "relu": lambda x: relu(x) ** 2,
     "gelu of silu": lambda x: gelu(silu(x)),
     "log1p": lambda x: log1p(exp(x)),
+    "clamp": lambda x: clamp(x, -1, Rational(1, 2)) * x,
     "another SymPy function": lambda x: sympy.asinh(x),
 }
 
@@ -303,7 +314,7 @@ def test_structural_rule_agrees_with_autograd(name):
 @pytest.mark.parametrize("kind", list(derive_module._STRUCTURE), ids=lambda k: k.__name__)
 def test_structural_rule_spoilt_by_a_thousandth_is_noticed(kind, monkeypatch):
     rule = derive_module._STRUCTURE[kind]
-    spoilt = lambda node, q: [p.through(Rational(1001, 1000)) for p in rule(node, q)]  # noqa: E731
+    spoilt = lambda node, *q: [p.through(Rational(1001, 1000)) for p in rule(node, *q)]  # noqa: E731
     if rule is derive_module._no_paths:
         pytest.skip("nothing flows through an index")
     monkeypatch.setitem(derive_module._STRUCTURE, kind, spoilt)
