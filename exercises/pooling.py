@@ -29,7 +29,7 @@ def exercise(kind: Literal["max", "avg"] = "max", window: Annotated[int, range(2
         "pooling",
         title="Max and average pooling",
         level=6,
-        tags=["convolution", "layer", "kinks"] if kind == "max" else ["convolution", "layer"],
+        tags=["convolution", "pooling", "layer", "kinks"],
         source="CS231n, assignment 2",
         requires=["conv1d"],
         strict_kinks=kind == "max",

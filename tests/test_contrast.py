@@ -41,7 +41,7 @@ def test_numbers_are_those_of_autograd(loss):
 def test_an_exercise_does_not_differ_from_itself(name):
     found = contrast(name, name)
     assert found.rows and all(row.same for row in found.rows)
-    assert "≠" not in str(found).replace("≠ different", "")
+    assert "  ≠  " not in str(found).replace("≠ different", "")
 
 
 def test_added_layers_show_the_size_of_each_gradient():
