@@ -137,6 +137,8 @@ def _rescaled(s: Offers, node: lang.Expression, ratio: float, products: Sequence
     for names in products:
         extent = prod(sizes[n] for n in names)
         for op, left in (("/", ratio / extent), ("*", ratio * extent)):
+            if not isfinite(left):
+                continue
             near = Fraction(left).limit_denominator(12)
             if near and abs(near.numerator) <= 12 and abs(float(near) - left) <= 1e-9 * abs(left):
                 made = _times(1 / near, node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import torch
@@ -188,6 +189,8 @@ def simple(constant: float, sizes: Mapping[str, int]) -> tuple[Fraction, tuple[s
         for name in names:
             extent *= sizes[name]
         for op, number in (("/", constant * extent), ("*", constant / extent)):
+            if not isfinite(number):
+                continue
             near = Fraction(number).limit_denominator(4)
             if near and abs(near.numerator) <= 4 and abs(float(near) - number) <= CLOSE * abs(number):
                 if names and op == "*" and len(names) > 1:

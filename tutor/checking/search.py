@@ -8,6 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -298,7 +299,7 @@ def _jumps(node: lang.Expression) -> bool:
 
 
 def _simple(ratio: float) -> bool:
-    near = Fraction(ratio).limit_denominator(60)
+    near = Fraction(ratio).limit_denominator(60) if isfinite(ratio) else Fraction(0)
     return near != 0 and abs(near.numerator) <= 60 and abs(float(near) - ratio) <= 1e-9 * abs(ratio)
 
 

@@ -30,14 +30,23 @@ from tutor.checking.library import (
 from tutor.shown import shown_shape
 
 
-def each(value: Any, rank: int, what: str) -> tuple[int, ...]:
+def each(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...]:
     """`2` or `(2, 1)`: one whole number for each axis."""
     made = dims(value) if isinstance(value, tuple) else (whole_number(value, what),) * rank
     if isinstance(made, tuple) and len(made) == 1:
         made = made * rank
     if not isinstance(made, tuple) or len(made) != rank:
         raise Refusal(f"{what} is one number, or one for each of {rank} axes")
+    if min(made) < least:
+        raise TorchRefuses(f"{what} is at least {least}", ())
     return made
+
+
+def ranked(x: Tensor, least: int, what: str) -> Tensor:
+    """Refused as torch would, before its axes are taken apart."""
+    if x.ndim < least:
+        raise TorchRefuses(f"{what} takes at least {least} axes, not {shown_shape(x.shape)}", (tuple(x.shape),))
+    return x
 
 
 def surrounded(limits: Limits, x: Tensor, before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
@@ -73,7 +82,7 @@ def correlated(
     steps, apart, around = (
         each(stride, rank, "stride"),
         each(dilation, rank, "dilation"),
-        each(padding, rank, "padding"),
+        each(padding, rank, "padding", 0),
     )
     if x.shape[-rank - 1] != w.shape[1]:
         raise TorchRefuses(f"x has {x.shape[-rank - 1]} channels and w is for {w.shape[1]}", shapes)
@@ -85,7 +94,7 @@ def correlated(
     made = asking_torch(torch.matmul, rows, w.reshape(w.shape[0], -1).T)
     made = made.reshape(parts.shape[0], *(parts.shape[n] for n in places), w.shape[0]).movedim(-1, 1)
     if bias is not None:
-        made = made + real(bias).reshape(1, -1, *(1,) * rank)
+        made = asking_torch(torch.add, made, real(bias).reshape(1, -1, *(1,) * rank))
     return made if x.ndim == rank + 2 else made[0]
 
 
@@ -100,7 +109,7 @@ def transposed(
     if y.shape[-rank - 1] != w.shape[0]:
         raise TorchRefuses(f"y has {y.shape[-rank - 1]} channels and w is for {w.shape[0]}", shapes)
     steps, apart = each(stride, rank, "stride"), each(dilation, rank, "dilation")
-    around, more = each(padding, rank, "padding"), each(output_padding, rank, "output_padding")
+    around, more = each(padding, rank, "padding", 0), each(output_padding, rank, "output_padding", 0)
     batched = y if y.ndim == rank + 2 else y[None]
     long = [s * (n - 1) + 1 for s, n in zip(steps, batched.shape[2:], strict=True)]
     limits.room(*batched.shape[:2], *(max(n, 0) for n in long))
@@ -120,7 +129,10 @@ def sent_to_input(
 ) -> Tensor:
     """The gradient of the input of a convolution: the transposed one, filled up to the input's size."""
     shape, w, dy = shape_of((size,)), real(w), real(dy)
-    steps, around, apart = (each(v, rank, "stride, padding and dilation") for v in (stride, padding, dilation))
+    if w.ndim != rank + 2 or len(shape) < rank or dy.ndim not in (rank + 1, rank + 2):
+        raise TorchRefuses(f"conv{rank}d_input takes sizes, w (F, C, ...) and dy (N, F, ...)", (shape, tuple(w.shape)))
+    steps, apart = (each(v, rank, "stride and dilation") for v in (stride, dilation))
+    around = each(padding, rank, "padding", 0)
     more = tuple(
         n - (s * (o - 1) - 2 * p + d * (k - 1) + 1)
         for n, s, o, p, d, k in zip(shape[-rank:], steps, dy.shape[-rank:], around, apart, w.shape[-rank:], strict=True)
@@ -168,11 +180,8 @@ def _pooled(rank: int) -> None:
     ) -> tuple[Tensor, Any]:
         extents = each(kernel_size, rank, "kernel_size")
         steps = extents if stride is None else each(stride, rank, "stride")
-        around = each(padding, rank, "padding")
-        if x.ndim < rank:
-            raise TorchRefuses(
-                f"pooling takes at least {rank} axes, not {shown_shape(tuple(x.shape))}", (tuple(x.shape),)
-            )
+        around = each(padding, rank, "padding", 0)
+        ranked(x, rank, "pooling")
         if any(around):
             widths = [width for p in reversed(around) for width in (p, p)]
             x = asking_torch(F.pad, x, widths, value=filler)
@@ -195,12 +204,14 @@ def _pooled(rank: int) -> None:
 
     @listed(f"max_unpool{rank}d", method=False)
     def max_unpool(limits, input, indices, kernel_size, stride=None, padding=0, output_size=None):
-        y, places = real(input), array(indices)
-        extents, around = each(kernel_size, rank, "kernel_size"), each(padding, rank, "padding")
+        y, places = ranked(real(input), rank, f"max_unpool{rank}d"), array(indices)
+        extents, around = each(kernel_size, rank, "kernel_size"), each(padding, rank, "padding", 0)
         steps = extents if stride is None else each(stride, rank, "stride")
         size = [s * (n - 1) + k - 2 * p for n, s, k, p in zip(y.shape[-rank:], steps, extents, around, strict=True)]
         if output_size is not None:
             size = list(shape_of((output_size,)))[-rank:]
+        if len(size) != rank or min(size) < 1:
+            raise TorchRefuses(f"output_size has {rank} axes of at least one entry", (tuple(y.shape),))
         if places.is_floating_point() or places.shape != y.shape:
             raise TorchRefuses("the places are those of max_pool with return_indices=True", (tuple(places.shape),))
         lead = y.shape[: y.ndim - rank]
@@ -241,7 +252,7 @@ def _columns(limits, input, kernel_size, dilation=1, padding=0, stride=1):
     x = real(input)
     if x.ndim != 4:
         raise TorchRefuses("F.unfold takes images (N, C, H, W)", (tuple(x.shape),))
-    around = each(padding, 2, "padding")
+    around = each(padding, 2, "padding", 0)
     extents, steps, apart = (each(v, 2, "a window") for v in (kernel_size, stride, dilation))
     parts = windows(surrounded(limits, x, around, around), extents, steps, apart)  # n c o q k l
     limits.room(parts.numel())
@@ -255,9 +266,11 @@ def _folded(limits, input, output_size, kernel_size, dilation=1, padding=0, stri
     if columns.ndim != 3:
         raise TorchRefuses("F.fold takes columns (N, C*K*K, L)", (tuple(columns.shape),))
     size, extents = each(output_size, 2, "output_size"), each(kernel_size, 2, "kernel_size")
-    steps, apart, around = (each(v, 2, "stride, dilation and padding") for v in (stride, dilation, padding))
-    numbers = torch.arange(math.prod(n + 2 * p for n, p in zip(size, around, strict=True)))
-    grid = numbers.reshape(1, 1, *(n + 2 * p for n, p in zip(size, around, strict=True)))
+    steps, apart = (each(v, 2, "stride and dilation") for v in (stride, dilation))
+    around = each(padding, 2, "padding", 0)
+    extended = [n + 2 * p for n, p in zip(size, around, strict=True)]
+    limits.room(math.prod(extents), *extended)
+    grid = torch.arange(math.prod(extended)).reshape(1, 1, *extended)
     places = windows(grid, extents, steps, apart).permute(0, 1, 4, 5, 2, 3).reshape(-1)
     taps = math.prod(extents)
     if columns.shape[1] % taps or places.numel() != taps * columns.shape[2]:
@@ -321,7 +334,7 @@ def _numpy_pad(limits, x, pad_width, mode="constant", constant_values=0):
     pairs = pad_width if isinstance(pad_width, tuple) else (pad_width,)
     if not any(isinstance(p, tuple) for p in pairs):
         pairs = (pairs,)
-    pairs = tuple(each(p, 2, "a width") for p in pairs)
+    pairs = tuple(each(p, 2, "a width", 0) for p in pairs)
     pairs = pairs * x.ndim if len(pairs) == 1 else pairs
     if len(pairs) != x.ndim:
         raise TorchRefuses(f"np.pad takes one pair of widths for each of {x.ndim} axes", (tuple(x.shape),))
