@@ -1314,7 +1314,7 @@ def _index_put(limits, x, indices, values, accumulate=False):
 @listed("inv", "inverse", "pinv", "Inverse", rounds=True)
 def _inv(limits, x):
     x = real(x)
-    limits.work(x.numel() * (x.shape[-1] if x.ndim else 1))
+    limits.work(8 * x.numel() * (x.shape[-1] if x.ndim else 1))  # not as fast as a product
     return asking_torch(torch.linalg.inv, x)
 
 
