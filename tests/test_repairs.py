@@ -60,6 +60,7 @@ SOFTMAX = "dp = -y/(N*p)\nds = -(dp*e).sum(1)/s**2\n"
 # row -> exercise, lines before, the wrong line, column, from, to
 EXAMPLES = {
     "_unminus": (LR, "dy_pred = 2*(y_pred - y)\n", "dw = -dy_pred*x", 6, "-dy_pred", "dy_pred"),
+    "_as_numbers": ("losses:of=hinge", "", "dm = -(m < 1)/N", 8, "m < 1", "(m < 1).double()"),
     "_flipped": (SR, "", "dz = (p + y)/N", 9, "+ y", "- y"),
     "_sides": (LR, "", "dy_pred = 2*(y - y_pred)", 14, "y - y_pred", "y_pred - y"),
     "_negated": (SR, "", "dp = y/(N*p)", 6, "y", "-y"),

@@ -354,6 +354,12 @@ def _comparisons(s: Offers, p: Place) -> Offer:
         yield p.node.operand
 
 
+def _as_numbers(s: Offers, p: Place) -> Offer:
+    """-(z > 0) -> -(z > 0).double(): torch has no minus for masks"""
+    if isinstance(p.parent, lang.Unary) and isinstance(p.node, lang.Binary) and p.node.op in _TURNED:
+        yield method(p.node, "double")
+
+
 def _untransposed(s: Offers, p: Place) -> Offer:
     """a.T -> a"""
     if isinstance(p.node, lang.Attribute) and p.node.name in ("T", "mT"):
@@ -729,6 +735,8 @@ def _put_in(
         return None
     factor, names, over = found
     if op == "+":
+        if isinstance(form, lang.Name) and isinstance(node, lang.Name) and form.name == node.name and not names:
+            return _times(1 + factor, node)  # 2*lam rather than lam + lam
         made = form if not names else binary(form, over, _product(names))
         made = _times(abs(factor), made)
         return binary(node, "-" if factor < 0 else "+", made)
@@ -843,7 +851,8 @@ class Row:
 # smaller is tried earlier
 EDITS: tuple[Row, ...] = (
     Row(_one_hot, 1, 1, 0),
-    Row(_unminus, 1, 1, 20),
+    Row(_as_numbers, 1, 1, 0),
+    Row(_unminus, 1, 1, 1),
     Row(_flipped, 2, 4, 21),
     Row(_sides, 3, 2, 22),
     Row(_negated, 4, 3, 23),
