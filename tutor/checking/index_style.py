@@ -410,6 +410,8 @@ class IndexStyle:
             if isinstance(held, Tensor) and held.ndim:
                 raise self.run.refuse(item, f"{item.name} is a tensor here and no index: take another letter for it")
         value = self.evaluate(item)
+        if value.tensor.dtype == torch.bool:
+            raise self.run.refuse(item, "an index is a whole number, not a mask")
         if value.tensor.is_floating_point():
             whole = value.tensor.round()
             if not bool((whole == value.tensor).all()):

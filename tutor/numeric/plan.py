@@ -81,7 +81,7 @@ class Plan:
             raise UsageError(f"the program does not define {unknown}: it defines {', '.join(self.names)}")
         schedule = self._schedule(None if keep is None else frozenset(keep))
         slots = self._filled(values, sizes)
-        self._fix(schedule, slots, sizes)
+        self._fix(schedule, slots, sizes, values)
         for call, inputs, output, done in schedule.steps:
             slots[output] = call(*[slots[i] for i in inputs])
             for slot in done:
@@ -153,9 +153,15 @@ class Plan:
             self._numbers[key] = [(slot, number(expr, sizes)) for expr, slot in self._constants.items()]
         return self._numbers[key]
 
-    def _fix(self, schedule: Schedule, slots: list[Any], sizes: Mapping[str, int]) -> None:
-        """Index tensors and masks that depend on sizes alone are made once."""
+    def _fix(
+        self, schedule: Schedule, slots: list[Any], sizes: Mapping[str, int], values: Mapping[str, torch.Tensor]
+    ) -> None:
+        """Index tensors and masks that depend on sizes alone are made once, among torch's own tensors."""
         if not schedule.fixed:
+            return
+        if any(type(x) not in (torch.Tensor, torch.nn.Parameter) for x in values.values()):
+            for call, inputs, output in schedule.fixed:  # tensors with many digits live as long as their computation
+                slots[output] = call(*[slots[i] for i in inputs])
             return
         key = (id(schedule), slots[DTYPE], slots[DEVICE], *(sizes.get(n) for n in self._size_names))
         if key not in self._lasting:
