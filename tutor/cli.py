@@ -408,4 +408,6 @@ def run() -> None:
             _let_go(stream)
         except (AttributeError, ValueError):  # there is none
             pass
+    if "multiprocessing.synchronize" in sys.modules:
+        sys.exit(code)  # processes of ours leave something to clear away
     os._exit(code)  # taking torch and SymPy apart, module by module, costs a quarter of a second

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tutor.exercise import Exercise
 
 FARTHEST = 16  # an integer parameter beyond this is not tried: depth=2000
-FEW = 4  # fewer are proved sooner here than in processes that import torch first
+FEW = 8  # fewer are proved sooner here than in processes that import torch first
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,11 @@ class Task:
 def proofs(todo: Sequence[str], task: Task, *, jobs: int | None = None) -> Iterator[Proof]:
     """Prove many, in their order, by as many processes as there are processors; an error stops that one alone."""
     _check_device(task.device)
-    jobs = min(jobs or os.cpu_count() or 1, len(todo))
-    if jobs == 1 or (len(todo) < FEW) or task.device != "cpu":
+    workers = min(jobs or os.cpu_count() or 1, len(todo))
+    if workers <= 1 or (jobs is None and len(todo) < FEW) or task.device != "cpu":
         yield from map(task, todo)
         return
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _prepare)
+    pool, finished = ProcessPoolExecutor(workers, get_context("spawn"), _prepare), False
     try:
         started = [pool.submit(task, address) for address in todo]
         for address, result in zip(todo, started, strict=True):

@@ -12,6 +12,7 @@ from tutor.catalogue import UNREADABLE_LEVEL, spelled
 if TYPE_CHECKING:
     from tutor.catalogue import Entry, Parameter
 
+WIDE = 80
 NEXT = "'tutor show ID' shows one; a family's members are written as ID:name=value,name=value"
 
 
@@ -27,12 +28,21 @@ def table(entries: Sequence[Entry]) -> str:
         for entry in members:
             level = "-" if entry.level == UNREADABLE_LEVEL else str(entry.level)
             lines.append(f"{level:>5}  {entry.id.ljust(wide)}  {entry.title}")
-            lines += [f"{'':>5}  {'':{wide}}    {_parameter(parameter)}" for parameter in entry.parameters]
+            lines += [f"{'':>9}{line}" for parameter in entry.parameters for line in _parameter(parameter)]
     return "\n".join([*lines, "", NEXT])
 
 
-def _parameter(parameter: Parameter) -> str:
-    return f"{parameter.name}={parameter.allowed} (default {spelled(parameter.default)})"
+def _parameter(parameter: Parameter) -> list[str]:
+    """`loss=mse|mae (default mse)`; many choices go on below the first."""
+    head = f"{parameter.name}="
+    made = [head]
+    words = [f"{word}|" for word in parameter.allowed.split("|")]
+    for word in [*words[:-1], words[-1].removesuffix("|"), f" (default {spelled(parameter.default)})"]:
+        if len(made[-1]) + len(word) > WIDE:
+            made.append(" " * len(head))
+            word = word.lstrip()
+        made[-1] += word
+    return made
 
 
 def as_json(entries: Sequence[Entry]) -> str:
