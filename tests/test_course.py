@@ -65,7 +65,8 @@ def test_the_next_exercise_follows_the_furthest_one_begun(tmp_path):
     first, second, third = COURSE.order[:3]
     assert COURSE.after(course.begun(tmp_path)) == first
     (tmp_path / "a.py").write_text(f"# exercise: {second}\ndw = 1\n")
-    (tmp_path / "b.py").write_text("print('not a sheet')\n")
+    (tmp_path / "b.py").mkdir()
+    (tmp_path / "0.py").write_text("print('not a sheet')\n")
     (tmp_path / "c.py").write_bytes(b"\xff\xfe\x00")
     assert course.begun(tmp_path) == {second}
     assert COURSE.after({second}) == third

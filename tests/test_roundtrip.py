@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import sympy
 
 import tutor
 from tutor.proving import addresses
@@ -57,3 +58,29 @@ def test_printed_torch_is_torch(address):
         value = torch.as_tensor(value, dtype=torch.float64)
         assert value.shape == true[gradient.symbol_name].shape, gradient.torch
         assert torch.allclose(value, true[gradient.symbol_name], rtol=1e-6), gradient.torch
+
+
+DIAGONALS = {
+    "turned": lambda x, i, j, n: x[n - 1 - i, i],
+    "halved": lambda x, i, j, n: x[sympy.floor(i / 2), i],
+    "shifted": lambda x, i, j, n: sympy.Piecewise((x[i - 1, i], i >= 1), (0, True)),
+    "plain": lambda x, i, j, n: x[i, i],
+}
+
+
+@pytest.mark.parametrize("name", DIAGONALS)
+def test_an_index_that_stands_twice_has_a_right_torch_form_or_none(name):
+    """`x[N - 1 - i, i]` is no flipped diagonal."""
+    import torch
+
+    ex = tutor.Exercise("diagonal")
+    n = ex.sizes("N")
+    i, j = ex.indices(i=n, j=n)
+    x, w = ex.parameter("x", i, j), ex.parameter("w", i)
+    ex.loss("L", sympy.Sum(w[i] * DIAGONALS[name](x, i, j, n), i))
+    t = ex.sample(seed=1)
+    for gradient in shown(ex):
+        if gradient.torch is not None:
+            names = {"torch": torch, "F": torch.nn.functional, "range": range, **t.sizes, **t.values, **t.after}
+            found = eval(gradient.torch, {"__builtins__": {}}, names)
+            assert torch.allclose(torch.as_tensor(found, dtype=torch.float64), t.after[gradient.symbol_name])

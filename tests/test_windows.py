@@ -125,3 +125,31 @@ def test_they_keep_their_digits():
         made = [ours("conv2d", x, w, padding=1), ours("conv_transpose2d", y, w, stride=2), ours("avg_pool2d", x, 2)]
         found = [[float(v) for v in digits.read(m)] for m in made]
     assert found == [pytest.approx(e.reshape(-1).tolist(), rel=1e-9) for e in expected]
+
+
+@pytest.mark.parametrize(("call", "expected"), [
+    ("np.convolve(x, v, 'same')", [1.0, 3.0, 5.0]),
+    ("np.correlate(x, v, 'same')", [1.0, 3.0, 5.0]),
+    ("np.convolve(x, v)", [1.0, 3.0, 5.0, 3.0]),
+])  # fmt: skip
+def test_numpys_own_mode_same(call, expected):
+    """numpy's values for x = [1, 2, 3] and v = [1, 1]."""
+    from tutor.checking.windows import _convolve, _correlate
+
+    x, v = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+    compute = _convolve if "convolve" in call else _correlate
+    mode = ("same",) if "same" in call else ()
+    assert compute(Limits(), x, v, *mode).tolist() == expected
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ("dx = F.conv_transpose1d(dy[None, None], w[None, None], output_padding=1)[0, 0]", "output_padding is smaller"),
+    ("dx = F.avg_pool1d(x[None, None], 1, padding=3)[0, 0]", "at most half of the window"),
+    ("dx = F.avg_pool1d(x[None, None], 10**9, padding=3*10**8)[0, 0]", "more than 2000000 entries"),
+    ("dx = F.conv_transpose1d(dy[None, None, :0], w[None, None], stride=3)[0, 0]", "nothing to send back"),
+])  # fmt: skip
+def test_a_sheet_is_refused_what_torch_refuses(line, said):
+    import tutor
+
+    [judged] = tutor.check("conv1d", line).lines
+    assert judged.verdict in ("wrong", "unreadable") and said in judged.reason

@@ -1,8 +1,8 @@
 """What an exercise can tell apart, computed: its certificate.
 
-Known mistakes are planted in every gradient, at the sizes and seeds at which sheets are judged: each must change the
-values by far more than the tolerance. The true answer, as it is printed, must earn every point, and an empty sheet
-none. An exercise that hides a mistake is refused, with the reason.
+Known mistakes are planted in every gradient, at three seeds and at both sizes of a sheet's first draws: with each seed
+each must change the values of one of them by far more than the tolerance. The true answer, as it is printed, must earn
+every point, and an empty sheet none. An exercise that hides a mistake is refused, with the reason.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from tutor.symbolic.torch_form import torch_form
 
 SEEDS = (0, 1, 2)
 DRAWS = (0, 1)  # the two sizes at which every sheet is judged
-FAR = 1_000  # times the tolerance: a mistake must show by so much
+LEAST = 1_000 * DOUBLE.relative  # a mistake must show by so much of the values
 NEAR = 1e-11  # what rounding alone leaves
 FORMS = ("torch", "index", "LaTeX")
 
 
 @dataclass(frozen=True)
 class Planted:
-    """One mistake in one gradient; `change` is the largest that it makes at any draw, relative to the values."""
+    """One mistake in one gradient; `change` is what it makes of the values, relative to them."""
 
     quantity: str
     id: str
@@ -47,7 +47,7 @@ class Planted:
 
     @property
     def shows(self) -> bool:
-        return self.change > FAR * DOUBLE.relative
+        return self.change > LEAST
 
     @property
     def what(self) -> str:
@@ -64,6 +64,7 @@ class Certificate(Shown):
     points: float
     told: list[Planted] = field(default_factory=list)
     same: list[Planted] = field(default_factory=list)  # they change no value of this exercise: nothing to tell
+    hidden: list[Planted] = field(default_factory=list)  # mistakes that do not show, or too little: refused
     scores: dict[str, float] = field(default_factory=dict)  # form -> what the true answer earned in it
     empty: float = 0.0
     zeros: list[str] = field(default_factory=list)  # gradients that vanish, if only by cancellation
@@ -108,7 +109,7 @@ class _Trial:
     """One draw: forward values and true gradients, and the same with other gradients in their place."""
 
     def __init__(self, instance: Instance):
-        self.sizes = instance.sizes
+        self.seed, self.sizes = instance.seed, instance.sizes
         self.steps = dict(backward_steps(instance.exercise))
         self.known = {**instance.values, **instance.after}
         self.zeros = self._zeros(instance)
@@ -130,11 +131,11 @@ class _Trial:
                 known[f"d{name}"] = torch.zeros_like(made)
         return found
 
-    def changes(self, exercise: Exercise, q: Quantity, instead: Mapping[str, Tensor] | None = None) -> list[float]:
+    def changes(self, exercise: Exercise, q: Quantity, others: Sequence[str] = ()) -> list[float]:
         """How much every variant changes the values; infinite where the shape is another."""
-        known = {**self.known, **(instead or {})}
+        known = {**self.known, **{name: self.others[name] for name in others}}
         name = f"d{q.name}"
-        true = known[name] if instead is None else self.steps[name].run(known, self.sizes)[name]
+        true = self.steps[name].run(known, self.sizes)[name] if others else known[name]
         seen = Observation(true, known, self.sizes)
         return [_change(scattered(v, x, seen), true) for v, x in spoilt(exercise, q.name).values(known, self.sizes)]
 
@@ -147,44 +148,50 @@ def _change(value: Tensor | None, true: Tensor) -> float:
 
 
 def _plant(made: Certificate, exercise: Exercise, q: Quantity, trials: Sequence[_Trial]) -> None:
-    if all(q.name in trial.zeros for trial in trials):
+    trials = [trial for trial in trials if q.name not in trial.zeros]
+    if not trials:
         made.zeros.append(q.name)
         return
-    largest = [max(changes) for changes in zip(*(t.changes(exercise, q) for t in trials), strict=True)]
-    planted = [
-        Planted(q.name, v.id, v.message, change)
-        for v, change in zip(spoilt(exercise, q.name).variants, largest, strict=True)
-    ]
+    changes = _largest(exercise, q, trials)
+    variants = spoilt(exercise, q.name).variants
+    planted = [Planted(q.name, v.id, v.message, change) for v, change in zip(variants, changes, strict=True)]
     made.told += [p for p in planted if p.shows]
-    made.same += [p for p in planted if not p.shows]
-    for p in planted:
-        if p.change > NEAR and not p.shows:
-            made.refusals.append(
-                f"in d{q.name} the mistake {p.what} changes the values by {p.change:.1g} of their size alone, which "
-                "passes for rounding: change a constant of the exercise"
-            )
-    hidden = [p for n, p in enumerate(planted) if not p.shows and _shows_with_others(exercise, q, n, trials)]
+    near = [p for p in planted if p.change > NEAR and not p.shows]
+    ones = _ones(exercise, q, trials)
+    others = _largest(exercise, q, trials, ones) if ones else [0.0] * len(planted)
+    silent = [(p, other > LEAST) for p, other in zip(planted, others, strict=True) if not p.shows and p not in near]
+    hidden = [p for p, shows in silent if shows]
+    made.same += [p for p, shows in silent if not shows]
+    made.hidden += [*near, *hidden]
+    made.refusals += [
+        f"in d{q.name} the mistake {p.what} changes the values by {p.change:.1g} of their size alone, which passes for "
+        "rounding: change a constant of the exercise"
+        for p in near
+    ]
     if hidden:
         more = f" (and {len(hidden) - 1} more)" if len(hidden) > 1 else ""
         made.refusals.append(
-            f"in d{q.name} the mistake {hidden[0].what}{more} changes nothing, since {_ones(exercise, q, trials)} is 1 "
-            "in every entry: end in an output, whose upstream gradient is random, or let the loss weigh its terms"
+            f"in d{q.name} the mistake {hidden[0].what}{more} changes nothing, since {' and '.join(ones)} is 1 in "
+            "every entry: end in an output, whose upstream gradient is random, or let the loss weigh its terms"
         )
 
 
-def _ones(exercise: Exercise, q: Quantity, trials: Sequence[_Trial]) -> str:
-    """The gradients that this one reads and whose entries are all 1: `ds and dt`."""
+def _largest(exercise: Exercise, q: Quantity, trials: Sequence[_Trial], others: Sequence[str] = ()) -> list[float]:
+    """How much each mistake changes the values: the larger one of a seed's draws, and the least of all seeds.
+
+    `others` are gradients that are given other values, the same for the truth and for the mistake.
+    """
+    by_seed: dict[int, list[list[float]]] = {}
+    for trial in trials:
+        by_seed.setdefault(trial.seed, []).append(trial.changes(exercise, q, others))
+    return [min(seeds) for seeds in zip(*([max(c) for c in zip(*rows, strict=True)] for rows in by_seed.values()),
+                                        strict=True)]  # fmt: skip
+
+
+def _ones(exercise: Exercise, q: Quantity, trials: Sequence[_Trial]) -> list[str]:
+    """The gradients that this one reads and whose entries are all 1."""
     reads = sorted(quantities_in(exercise.derive().gradients[q.name].expr) & set(trials[0].others))
-    return " and ".join(n for n in reads if all(bool((trial.known[n] == 1).all()) for trial in trials))
-
-
-def _shows_with_others(exercise: Exercise, q: Quantity, n: int, trials: Sequence[_Trial]) -> bool:
-    """Whether the n-th mistake would show if gradients of ones were any others."""
-    ones = _ones(exercise, q, trials).split(" and ")
-    if ones == [""]:
-        return False
-    changes = (t.changes(exercise, q, {name: t.others[name] for name in ones})[n] for t in trials[:2])
-    return any(change > FAR * DOUBLE.relative for change in changes)
+    return [name for name in reads if all(bool((trial.known[name] == 1).all()) for trial in trials)]
 
 
 def _sums_over_one(exercise: Exercise) -> Iterator[str]:

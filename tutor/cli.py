@@ -275,7 +275,8 @@ def verify(
                     say(view.rows(proof, todo, certificate) if table else view.detail(proof) + "\n")
     if table:
         say(view.total(done))
-    return max(_code_of(proof.error) if proof.error else RIGHT if proof.agrees else NOT_RIGHT for proof in done)
+    codes = (_code_of(proof.error) if proof.error else RIGHT if proof.agrees else NOT_RIGHT for proof in done)
+    return max(codes, key=_weight, default=RIGHT)
 
 
 @contextmanager
@@ -339,8 +340,8 @@ def _dumped(document: Any) -> str:
 
 
 def _weight(code: int) -> int:
-    """Of several sheets the gravest verdict counts: wrong, then unreadable, undecided, correct."""
-    return (RIGHT, UNDECIDED, UNREADABLE, NOT_RIGHT).index(code)
+    """Of several sheets or exercises the gravest counts: wrong, then what could not be read or found, or decided."""
+    return (RIGHT, UNDECIDED, USAGE, NOT_FOUND, UNREADABLE, NOT_RIGHT).index(code)
 
 
 @app.command()

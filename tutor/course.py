@@ -18,7 +18,9 @@ from tutor.errors import ExerciseError
 FILE = "course.toml"
 MOST_SHEETS = 2_000  # files of a folder that are looked into
 HEAD = 2_000  # bytes of a sheet in which its header is looked for
-_HEADER = re.compile(r"^\s*#\s*exercise\s*:\s*([^\s:]+)", re.MULTILINE | re.IGNORECASE)
+SHEETS = (".py", ".txt", ".md", ".tex", ".ipynb")
+# as `answers.python` reads it; % and <!-- begin it in LaTeX and Markdown, a quotation mark in a notebook's cell
+_HEADER = re.compile(r"^[\s\"]*(?:<!--|#|%)\s*exercise\s*[:：]\s*([\w-]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class Course:
         """The title of an exercise's track; nothing for one that stands in none."""
         return next((track.title for track in self.tracks if id in track.exercises), "")
 
-    def after(self, done: set[str]) -> str | None:
-        """The exercise that follows the furthest one done; None at the end."""
-        reached = max((n for n, id in enumerate(self.order) if id in done), default=-1)
-        return next((id for id in self.order[reached + 1 :] if id not in done), None)
+    def after(self, begun: set[str]) -> str | None:
+        """The exercise that follows the furthest one begun; None at the end."""
+        reached = max((n for n, id in enumerate(self.order) if id in begun), default=-1)
+        return next(iter(self.order[reached + 1 :]), None)
 
 
 def read(folder: Path) -> Course:
@@ -79,10 +81,17 @@ def _tracks(path: Path, document: dict[str, Any]) -> Iterator[Track]:
 def begun(folder: Path) -> set[str]:
     """The exercises of which a sheet lies in a folder, by their headers."""
     found: set[str] = set()
-    try:
-        for path in islice(folder.glob("*.py"), MOST_SHEETS):
+    for path in _files(folder):
+        try:
             with path.open("rb") as file:
                 found.update(_HEADER.findall(file.read(HEAD).decode("utf-8", "replace")))
-    except OSError:  # what cannot be looked at is not begun
-        pass
+        except OSError:  # what cannot be looked at is not begun
+            continue
     return found
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(islice((f for f in folder.iterdir() if f.suffix in SHEETS and f.is_file()), MOST_SHEETS))
+    except OSError:
+        return []

@@ -127,13 +127,16 @@ class Task:
 
 
 def proofs(todo: Sequence[str], task: Task, *, jobs: int | None = None) -> Iterator[Proof]:
-    """Prove many, in their order, by as many processes as there are processors; an error stops that one alone."""
+    """Prove many, in their order, by as many processes as there are processors.
+
+    An error stops that one alone; a process that dies, those that are not done yet.
+    """
     _check_device(task.device)
     workers = min(jobs or os.cpu_count() or 1, len(todo))
     if workers <= 1 or (jobs is None and len(todo) < FEW) or task.device != "cpu":
         yield from map(task, todo)
         return
-    pool, finished = ProcessPoolExecutor(workers, get_context("spawn"), _prepare), False
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare)
     try:
         started = [pool.submit(task, address) for address in todo]
         for address, result in zip(todo, started, strict=True):

@@ -216,6 +216,7 @@ class SheetJudge(Sources):
         made = self.wrong(meaning, how, self.cases(meaning, given, stops), given)
         if made.sentence.id == "elsewhere" and self._has_sizes_as_numbers(segment):
             made.sentence = Sentence("coincides", made.sentence.params)
+            made.mistakes = ()  # that a size stands there as a number says it all
         return made
 
     def _has_sizes_as_numbers(self, segment: Segment) -> bool:

@@ -49,13 +49,15 @@ def ranked(x: Tensor, least: int, what: str) -> Tensor:
     return x
 
 
-def surrounded(limits: Limits, x: Tensor, before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
-    """Zeros around the last axes, or entries cut off where a width is below 0."""
+def surrounded(
+    limits: Limits, x: Tensor, before: tuple[int, ...], after: tuple[int, ...], filler: float = 0.0
+) -> Tensor:
+    """Zeros (or others) around the last axes, or entries cut off where a width is below 0."""
     widths = [width for pair in zip(reversed(before), reversed(after), strict=True) for width in pair]
     if not any(widths):
         return x
     limits.room(*(max(n + a + b, 0) for n, a, b in zip(x.shape[-len(before) :], before, after, strict=True)), x.numel())
-    return asking_torch(F.pad, x, widths)
+    return asking_torch(F.pad, x, widths, value=filler)
 
 
 def windows(x: Tensor, extents: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Tensor:
@@ -112,7 +114,9 @@ def transposed(
     around, more = each(padding, rank, "padding", 0), each(output_padding, rank, "output_padding", 0)
     batched = y if y.ndim == rank + 2 else y[None]
     long = [s * (n - 1) + 1 for s, n in zip(steps, batched.shape[2:], strict=True)]
-    limits.room(*batched.shape[:2], *(max(n, 0) for n in long))
+    if min(long) < 1:
+        raise TorchRefuses("there is nothing to send back: an axis of y has no entries", shapes)
+    limits.room(*batched.shape[:2], *long)
     spread = batched.new_zeros(*batched.shape[:2], *long)
     apart_at: Any = (..., *(slice(None, None, s) for s in steps))
     spread[apart_at] = batched
@@ -163,6 +167,10 @@ def _conv(rank: int) -> None:
 
     @listed(f"conv_transpose{rank}d", method=False, rounds=True)
     def conv_transpose(limits, input, weight, bias=None, stride=1, padding=0, output_padding=0, dilation=1):
+        most = zip(each(output_padding, rank, "output_padding", 0), each(stride, rank, "stride"),
+                   each(dilation, rank, "dilation"), strict=True)  # fmt: skip
+        if any(p >= max(s, d) for p, s, d in most):
+            raise TorchRefuses("output_padding is smaller than the stride or the dilation", ())
         return transposed(limits, input, weight, bias, stride, padding, output_padding, dilation, rank)
 
     @listed(f"conv{rank}d_input", method=False, rounds=True)
@@ -182,9 +190,9 @@ def _pooled(rank: int) -> None:
         steps = extents if stride is None else each(stride, rank, "stride")
         around = each(padding, rank, "padding", 0)
         ranked(x, rank, "pooling")
-        if any(around):
-            widths = [width for p in reversed(around) for width in (p, p)]
-            x = asking_torch(F.pad, x, widths, value=filler)
+        if any(2 * p > k for p, k in zip(around, extents, strict=True)):
+            raise TorchRefuses("the padding is at most half of the window", (tuple(x.shape),))
+        x = surrounded(limits, x, around, around, filler)
         parts = windows(x, extents, steps, (1,) * rank)
         limits.room(parts.numel())
         return parts.reshape(*parts.shape[: parts.ndim - rank], math.prod(extents)), (extents, steps, around)
@@ -305,7 +313,7 @@ def _slid(limits: Limits, a: Tensor, v: Tensor, mode: Any) -> Tensor:
     around = {"full": len(v) - 1, "same": None, "valid": 0}.get(str(mode), 0)
     if str(mode) not in ("full", "same", "valid"):
         raise Refusal("mode is 'full', 'same' or 'valid'")
-    before = (len(v) - 1) // 2 if around is None else around
+    before = len(v) // 2 if around is None else around
     after = len(v) - 1 - before if around is None else around
     limits.work(len(a) * len(v))
     return asking_torch(surrounded(limits, a, (before,), (after,)).unfold, 0, len(v), 1) @ v

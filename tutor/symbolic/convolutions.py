@@ -87,7 +87,8 @@ def _described(moving: Indexed, fixed: Indexed, over: Sequence[Idx]) -> Convolve
     extents = [n for s, n in zip(moving.indices, moving.base.shape, strict=True) if not isinstance(s, Idx)]
     summed = [s.summed for s in axes]
     others = [i for i in fixed.indices if i not in summed]
-    if len(set(fixed.indices)) != len(fixed.indices) or len(set(plain)) != len(plain):
+    alone = [fixed.indices, plain, summed, [s.place for s in axes]]
+    if any(len(set(group)) != len(group) for group in alone):
         return None
     if not set(summed) <= set(fixed.indices) or {s.place for s in axes} & {*plain, *others} or len(axes) > 3:
         return None

@@ -83,6 +83,11 @@ class Piece:
     # the same with every factor lined up to more axes: `dmu[:, None] / D` rather than `(dmu / D)[:, None]`
     across: Callable[[tuple[Idx, ...]], Piece] | None = field(default=None, compare=False)
 
+    def __post_init__(self) -> None:
+        axes = [axis for axis in self.axes if axis is not None]
+        if len(set(axes)) != len(axes):
+            raise NoTorchForm  # an index twice is a diagonal, and no axis of its own
+
     def at(self, tight: int) -> str:
         return self.text if self.holds >= tight else f"({self.text})"
 
@@ -279,7 +284,7 @@ class _Former:
             if index is not None and size(index) == extent and (extent - 1 - index - slot).expand() == 0:
                 slots[place] = index
                 turned.append(index)
-        if not turned:
+        if not turned or any(slots.count(index) > 1 for index in turned):
             return None
         piece = self.indexed(Indexed(node.base, *slots), wanted)
         if not set(turned) <= set(piece.axes):
@@ -408,8 +413,9 @@ class _Former:
             axes = tuple(a for a in wanted if a in sides) or tuple(sides)
             return Piece(f"torch.eye({self.writer.write(size(sides[0]))})", ATOM, axes)
         klass, value = sides
-        if not isinstance(klass, Idx) or isinstance(value, Number):
-            raise NoTorchForm
+        outside = isinstance(value, Add) and within(value, size(klass)) != S.true
+        if not isinstance(klass, Idx) or isinstance(value, Number) or outside:
+            raise NoTorchForm  # one_hot takes no class outside of its axis
         piece = self.form(value, wanted)
         return Piece(f"F.one_hot({piece.text}, {self.writer.write(size(klass))})", ATOM, (*piece.axes, klass))
 
