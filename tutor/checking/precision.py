@@ -35,6 +35,7 @@ DRAWS = 4  # that are looked at with many digits, fewer where a sheet is long
 SAME = DOUBLE.relative
 LEAST = 1e-3  # of what was added up: with SAME, the 1e-12 of every comparison
 MOST_NODES = 1_500  # operations of a sheet that is computed with many digits
+LARGE = 4_000  # entries of all values: one draw has to do
 NODES = 1_000  # of all draws together, if there are several
 
 _ARITHMETIC = ("+", "-", "*", "/", "**", "@")
@@ -204,7 +205,9 @@ class Doubt:
         if weight > MOST_NODES:
             return None
         decided = None
-        for given, true, scale, point in doubtful[: max(1, min(DRAWS, NODES // max(weight, 1)))]:
+        large = any(sum(x.numel() for x in point.values.values()) > LARGE for _, _, _, point in doubtful)
+        draws = 1 if large else max(1, min(DRAWS, NODES // max(weight, 1)))
+        for given, true, scale, point in doubtful[:draws]:
             for digits in DIGITS:
                 run = self._many_digits(point, digits)
                 gap = None if run is None else run.gap(key, scale)
