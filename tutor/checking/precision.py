@@ -206,8 +206,10 @@ class Doubt:
             return None
         decided = None
         large = any(sum(x.numel() for x in point.values.values()) > LARGE for _, _, _, point in doubtful)
-        draws = 1 if large else max(1, min(DRAWS, NODES // max(weight, 1)))
+        draws = DRAWS if large else max(1, min(DRAWS, NODES // max(weight, 1)))
         for given, true, scale, point in doubtful[:draws]:
+            if decided and large:
+                break
             for digits in DIGITS:
                 run = self._many_digits(point, digits)
                 gap = None if run is None else run.gap(key, scale)
