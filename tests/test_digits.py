@@ -29,6 +29,7 @@ OPERATIONS = {
     "comparisons": lambda a, b: torch.where(a > b, a, 0.0) + (a < 0) * b + (a >= b) + torch.sign(b),
     "larger": lambda a, b: torch.maximum(a, b) + torch.minimum(a, b) * 2 + torch.heaviside(a, b),
     "sums": lambda a, b: a.sum() + a.sum(0, keepdim=True) + b.mean(1, keepdim=True) + b.mean() + a.prod(),
+    "numbers": lambda a, b: a[0, 0].sum() + b[0, 0].mean() + a[1, 1].amax() + b[2, 1].max() + a[0, 1].logsumexp(0),
     "spreads": lambda a, b: a.var(0) + a.var(0, unbiased=False) + b.std(1, keepdim=True) + b.norm(),
     "extremes": lambda a, b: a.max() + a.max(1, keepdim=True).values + b.min(0).values + a.amax(0) - b.amin(),
     "winners": lambda a, b: F.one_hot(a.argmax(1), 4) * b + a.max(0).indices,

@@ -273,9 +273,9 @@ def _reduced(function: Callable[[list[Any]], Any]) -> Callable[..., Exact]:
     def compute(digits: ManyDigits, x: Any, dim: Any = None, keepdim: bool = False, **_: Any) -> Exact:
         at = digits.exact(x).at
         dims = list(range(at.ndim)) if dim is None or dim == [] else [dim] if isinstance(dim, int) else list(dim)
-        dims = sorted(d % max(at.ndim, 1) for d in dims)
+        dims = sorted(d % at.ndim for d in dims) if at.ndim else []  # of a number, torch takes axis 0 as none
         kept = [d for d in range(at.ndim) if d not in dims]
-        rows = at.permute(*kept, *dims).reshape(math.prod(at.shape[d] for d in kept), -1).tolist()
+        rows = at.permute([*kept, *dims]).reshape(math.prod(at.shape[d] for d in kept), -1).tolist()
         made = [function([digits.numbers[n] for n in row]) for row in rows]
         shape = [1 if d in dims else extent for d, extent in enumerate(at.shape) if keepdim or d in kept]
         return digits.made(made, shape)
