@@ -1,9 +1,9 @@
 """The language of what people read: gettext catalogues in `tutor/locale`, English where a catalogue has no entry.
 
 Two domains: `tutor`, the sentences of the code, and `exercises`, the statements and hints of exercise files. A sentence
-is marked where it is written, `_("{name} has shape {shape}").format(name=..., shape=...)`, so that Babel finds it; in a
-table that is made at import it is marked with `N_` and translated where it is shown. Formulas, names and ids are never
-translated, and no result depends on the language.
+is marked where it is written, `tr("{name} has shape {shape}", name=..., shape=...)`, so that Babel finds it; in a table
+that is made at import it is marked with `N_` and translated where it is shown. Formulas, names and ids are never
+translated, and no result depends on the language. (`_` would be the usual name for `tr`; here it is a variable unread.)
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tutor.errors import UsageError
 
@@ -67,23 +68,26 @@ def _catalogue(language: str, domain: str) -> _gettext.NullTranslations:
     return _gettext.translation(domain, FOLDER, [language], fallback=True)
 
 
-def _(message: str) -> str:
-    """A sentence of ours in the language in use."""
+def tr(message: str, /, **params: Any) -> str:
+    """A sentence of ours in the language in use, with `params` put in for its `{names}`."""
     language = current()
-    return message if language == ENGLISH else _catalogue(language, "tutor").gettext(message)
+    said = message if language == ENGLISH else _catalogue(language, "tutor").gettext(message)
+    return said.format_map(params) if params else said
+
+
+def ntr(one: str, many: str, number: int, /, **params: Any) -> str:
+    """The sentence for `number` things, with `params` put in; Chinese has one form for all."""
+    language = current()
+    if language == ENGLISH:
+        said = one if number == 1 else many
+    else:
+        said = _catalogue(language, "tutor").ngettext(one, many, number)
+    return said.format_map(params) if params else said
 
 
 def N_(message: str) -> str:
     """Marks a sentence for translation where it is written; it is translated where it is shown."""
     return message
-
-
-def ngettext(one: str, many: str, number: int) -> str:
-    """The sentence for a number of things; Chinese has one form for all."""
-    language = current()
-    if language == ENGLISH:
-        return one if number == 1 else many
-    return _catalogue(language, "tutor").ngettext(one, many, number)
 
 
 def of_exercise(text: str) -> str:
