@@ -214,7 +214,7 @@ def _indexed_forms(s: Offers, slope: Slope) -> Iterator[tuple[lang.Expression, T
         form = part.form(s.exercise, True)
         chosen: list[tuple[str, ...]] = [()]
         for axis, extent in zip(part.axes, pool.axis_sizes(part), strict=True):
-            fit = [label for label in slope.labels if sizes[label] == extent]
+            fit = [label for label in slope.labels if sizes[label] == extents[label] == extent]
             fit.sort(key=lambda label, axis=axis: label != axis.name)  # type: ignore[misc]
             chosen = [(*c, label) for c in chosen for label in fit if label not in c]
         for labels in chosen[:2] if form is not None and value.ndim == len(part.axes) else ():
