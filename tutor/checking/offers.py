@@ -212,17 +212,20 @@ def _indexed_forms(s: Offers, slope: Slope) -> Iterator[tuple[lang.Expression, T
     sizes = {label: s.ranges.get(label, s.index_sizes.get(label)) for label in slope.labels}
     for part, value in s.left_out:
         form = part.form(s.exercise, True)
+        if form is None or value.ndim != len(part.axes):
+            continue
         chosen: list[tuple[str, ...]] = [()]
-        for axis, extent in zip(part.axes, pool.axis_sizes(part), strict=True):
-            fit = [label for label in slope.labels if sizes[label] == extents[label] == extent]
+        for axis, size, extent in zip(part.axes, pool.axis_sizes(part), value.shape, strict=True):
+            # the sheet may have given the place another shape than its indices say
+            fit = [label for label in slope.labels if sizes[label] == size and extents[label] == extent]
             fit.sort(key=lambda label, axis=axis: label != axis.name)  # type: ignore[misc]
             chosen = [(*c, label) for c in chosen for label in fit if label not in c]
-        for labels in chosen[:2] if form is not None and value.ndim == len(part.axes) else ():
+        for labels in chosen[:2]:
             order = [labels.index(label) for label in slope.labels if label in labels]
             view = [extents[label] if label in labels else 1 for label in slope.labels]
             spread = value.permute(order).reshape(view).expand(tuple(slope.value.shape))
             renamed = dict(zip((axis.name for axis in part.axes), labels, strict=True))
-            yield pool.relabelled(form, renamed), spread  # type: ignore[arg-type]
+            yield pool.relabelled(form, renamed), spread
 
 
 def _functions(exercise: Any, meaning: Meaning) -> list[str]:
