@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
 from sympy import Sum, Symbol, exp
@@ -11,7 +12,8 @@ from sympy import Sum, Symbol, exp
 import tutor
 from tutor.checking import interpret
 from tutor.checking.check import check, check_tensors, read_answer
-from tutor.errors import UsageError
+from tutor.checking.sheets import check_sheets
+from tutor.errors import NotFoundError, UsageError
 from tutor.exercise import Exercise
 
 
@@ -663,7 +665,35 @@ def test_a_path_is_a_file_and_a_string_is_text(tmp_path):
 def test_the_sheet_for_the_exercise_is_chosen_from_several():
     text = "# exercise: softmax-regression\ndW = 1\n# exercise: linear-regression\ndw = -8\ndb = -4\n"
     assert check("linear-regression", text).verdict == "correct"
+    assert check("linear-regression", text).notes == (
+        "only the part for linear-regression is judged, not those for softmax-regression",
+    )
     assert "judged as" in check("embedding", "# exercise: mlp\ndE = 1").notes[0]
+    none = check("embedding", text)
+    assert none.verdict == "unreadable" and none.score == 0
+    assert none.lines[0].reason.startswith("the sheet has parts for softmax-regression, linear-regression, and none")
+
+
+@pytest.mark.parametrize("kind", ["python", "markdown", "latex"])
+def test_a_slip_in_one_header_does_not_withhold_the_other_parts(kind):
+    mark, fence = {"python": ("# ", ("", "")), "markdown": ("# ", ("```", "```")), "latex": ("% ", ("", ""))}[kind]
+    right = {"latex": "\\[ dw = -8 \\]"}.get(kind, "dw = -8")
+    text = "\n".join([fence[0], f"{mark}exercise: linear-regression", right, f"{mark}exercise: meks", right, fence[1]])
+    first, second = check_sheets(text, kind=kind)
+    assert (first.exercise, first.lines[0].verdict) == ("linear-regression", "correct")
+    assert (second.exercise, second.verdict, second.score, second.max_score) == ("meks", "unreadable", 0, 0)
+    [line] = second.lines
+    assert text.split("\n")[line.line - 1] == f"{mark}exercise: meks" and 'no exercise "meks"' in line.reason
+    schema = json.loads(Path(interpret.__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(second.to_dict(), schema)
+    with pytest.raises(NotFoundError, match='no exercise "meks"'):
+        check_sheets(f"{mark}exercise: meks\n{right}", kind=kind)
+
+
+def test_a_file_that_cannot_be_read_has_a_report_where_its_exercise_is_known():
+    [report] = check_sheets('{"cells": [}', "linear-regression", "notebook")
+    assert report.verdict == "unreadable" and report.exercise == "linear-regression"
+    assert report.to_dict() == check("linear-regression", '{"cells": [}').to_dict()
 
 
 def test_torch_is_left_as_it_was():

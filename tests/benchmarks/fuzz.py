@@ -124,17 +124,17 @@ def spoilt(written: str) -> Callable[[texts.Words, random.Random], str]:
     return lambda words, dice: texts.mutated(dice.choice(words.right[written]), words, dice)
 
 
-# reading meets every text first, and costs a tenth of judging: two inputs in three are for it alone
+# reading meets every text first, and costs a tenth of judging: five inputs in six are for it alone
 KINDS = [
-    Kind("read: Python and index grammar", 24, lambda w, d: texts.Grammar(w, d).sheet(), reading("python")),
-    Kind("read: right Python spoilt", 16, spoilt("python"), reading("python")),
-    Kind("read: LaTeX grammar", 16, lambda w, d: texts.Latex(w, d).text(), reading("latex")),
-    Kind("read: right LaTeX spoilt", 10, spoilt("latex"), reading("latex")),
-    Kind("read: Markdown", 10, texts.markdown, reading("markdown")),
-    Kind("read: notebooks", 8, texts.random_notebook, reading("notebook")),
-    Kind("read: right notebooks spoilt", 4, spoilt("notebook"), reading("notebook")),
-    Kind("read: hostile", 16, texts.hostile, reading(None)),
-    Kind("read: raw text", 12, texts.raw_text, reading(None)),
+    Kind("read: Python and index grammar", 72, lambda w, d: texts.Grammar(w, d).sheet(), reading("python")),
+    Kind("read: right Python spoilt", 48, spoilt("python"), reading("python")),
+    Kind("read: LaTeX grammar", 48, lambda w, d: texts.Latex(w, d).text(), reading("latex")),
+    Kind("read: right LaTeX spoilt", 30, spoilt("latex"), reading("latex")),
+    Kind("read: Markdown", 30, texts.markdown, reading("markdown")),
+    Kind("read: notebooks", 24, texts.random_notebook, reading("notebook")),
+    Kind("read: right notebooks spoilt", 12, spoilt("notebook"), reading("notebook")),
+    Kind("read: hostile", 48, texts.hostile, reading(None)),
+    Kind("read: raw text", 36, texts.raw_text, reading(None)),
     Kind("judge: raw bytes in a file", 5, a_file, judging_a_file),
     Kind("judge: raw text", 2, texts.raw_text, judging),
     Kind("judge: Python and index grammar", 12, lambda w, d: texts.Grammar(w, d).sheet(), judging),

@@ -116,6 +116,13 @@ class Part:
     read_already: lang.Sheet | None = None
 
     @property
+    def line(self) -> int:
+        """Where it begins in the file."""
+        if self.read_already is not None:
+            return self.read_already.line
+        return self.blocks[0].line + 1 if self.blocks else 1
+
+    @property
     def header(self) -> lang.Unreadable | None:
         """The first header line that cannot be read."""
         if self.read_already is not None:

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from tutor.answers import documents
 from tutor.answers import language as lang
-from tutor.catalogue import split_address
+from tutor.catalogue import load, split_address
 from tutor.checking import mistakes, truth
 from tutor.checking.cells import in_cells
-from tutor.checking.judge import JUDGED, Judge, Judged, Judgement, as_tensor, unreadable, without_finite_truth
+from tutor.checking.judge import JUDGED, TORCH, Judge, Judged, Judgement, as_tensor, unreadable, without_finite_truth
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Meaning, names_of
-from tutor.checking.report import Report, Sentence
+from tutor.checking.report import LineReport, Report, Sentence
 from tutor.checking.truth import Point
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
@@ -40,9 +40,7 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
     `lenient_shapes` forgives axes of size 1; without `repairs` no edit is looked for that makes a wrong line right.
     """
     if isinstance(exercise, (str, Path)):
-        import tutor
-
-        exercise = tutor.load(exercise)
+        exercise = load(exercise)
     if isinstance(exercise, Instance) and isinstance(answer, Mapping):
         return check_tensors(exercise, answer, lenient_shapes=lenient_shapes)
     if not isinstance(exercise, Exercise):
@@ -74,17 +72,29 @@ def check_tensors(instance: Any, tensors: Mapping[str, Any], *, lenient_shapes: 
     return _check_values(exercise, [tensors], [Point(exercise, instance)], seed, lenient_shapes)
 
 
+def unread(exercise: str, why: lang.Unreadable, cells: list[tuple[int, int]], seed: int = 0) -> Report:
+    """The report on a part of a file that cannot be judged at all."""
+    reason = Sentence("unreadable", {"reason": why.reason})
+    line = LineReport(why.line, why.column, why.text, None, "unreadable", reason, start=why.start)
+    report = Report(exercise, seed, TORCH, 0.0, 0.0, lines=(line,))
+    return in_cells(report, cells) if cells else report
+
+
 def read_answer(exercise: Exercise, answer: str | Path, kind: str | None = None) -> lang.Sheet:
     """The sheet for an exercise; what cannot be read at all becomes one unreadable line."""
     try:
         if isinstance(answer, Path):
             answer, kind = documents.read(answer), documents.kind_of(answer)
         parts = documents.parts(answer, kind)
-        sheet = _chosen(exercise, parts).sheet(exercise)
+        part = _chosen(exercise, parts)
+        sheet = part.sheet(exercise)
     except ReadingError as error:
         return lang.Sheet([lang.Unreadable(error.line, error.column, "", 1, error.message)])
     if sheet.exercise and split_address(sheet.exercise)[0] != exercise.name:
         sheet.notes.insert(0, f"the sheet is for {sheet.exercise}, and is judged as {exercise.id}")
+    if len(parts) > 1:
+        others = ", ".join(dict.fromkeys(other.exercise or "no exercise" for other in parts if other is not part))
+        sheet.notes.insert(0, f"only the part for {exercise.id} is judged, not those for {others}")
     return sheet
 
 
@@ -93,10 +103,12 @@ def _chosen(exercise: Exercise, parts: list[documents.Part]) -> documents.Part:
     if len(parts) == 1:
         return parts[0]
     named = [(part.exercise, part) for part in parts if part.exercise]
-    return next(
-        (part for name, part in named if name in (exercise.id, exercise.name)),
-        next((part for name, part in named if split_address(name)[0] == exercise.name), parts[0]),
-    )
+    fitting = [part for name, part in named if name == exercise.id]
+    fitting += [part for name, part in named if split_address(name)[0] == exercise.name]
+    if not fitting:
+        there = ", ".join(dict.fromkeys(name for name, _ in named))
+        raise ReadingError(f"the sheet has parts for {there}, and none for {exercise.id}: give one of its own")
+    return fitting[0]
 
 
 # -- tensors and functions ------------------------------------------------------------
@@ -226,4 +238,4 @@ def _as_function(exercise: Exercise, function: Any) -> Callable[[Any], Mapping[s
     return backward
 
 
-__all__ = ["check", "check_sheet", "check_tensors", "read_answer"]
+__all__ = ["check", "check_sheet", "check_tensors", "read_answer", "unread"]

@@ -23,6 +23,7 @@ JUDGED = ("gradient", "local", "value")
 KINKED = 1e-3  # a step of 1e-7 changes smooth gradients by less, of the largest
 SLACK = 0.02  # of the width between both sides of a kink
 FEW_KINKED = 4
+TORCH = torch.__version__.split("+")[0]
 WHAT = {"gradient": "gradient", "local": "local derivative", "value": "value"}
 
 
@@ -413,7 +414,7 @@ class Judge:
         return Report(
             self.exercise.id,
             self.seed,
-            torch.__version__.split("+")[0],
+            TORCH,
             self._score(lines, asked),
             sum(asked.values()),
             tuple(name for name in asked if not any(j.name == name for j in lines)),

@@ -5,27 +5,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers import documents
+from tutor.answers import language as lang
 from tutor.catalogue import load
-from tutor.errors import ReadingError, UsageError
+from tutor.errors import NotFoundError, ReadingError, TutorError, UsageError
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
+    from tutor.exercise import Exercise
 
 
 def check_sheets(text: str, address: str | None = None, kind: str | None = None, **options: Any) -> list[Report]:
     """A report for the given exercise, or one for each exercise that the sheet's headers name.
 
     `kind` is how the text is written: python, latex, markdown, notebook; None where the text says it itself.
-    `options` are those of `check`.
+    `options` are those of `check`. Of several parts each has its report, also one whose header names no exercise there
+    is: a slip in one part does not withhold what is to be said of the others.
     """
-    exercise = load(address) if address else None
-    parts = documents.parts(text, kind)  # a text too long to be a sheet is refused here
-    exercises = [] if exercise else [load(_named(part)) for part in parts]  # all, before torch is imported
-    from tutor.checking.check import check, read_answer
+    if address:
+        exercise = load(address)  # before torch is imported
+        from tutor.checking.check import check, read_answer
 
-    if exercise:
         return [check(exercise, read_answer(exercise, text, kind), **options)]
-    return [check(found, part.sheet(found), **options) for found, part in zip(exercises, parts, strict=True)]
+    parts = documents.parts(text, kind)
+    found = [_exercise_of(part, alone=len(parts) == 1) for part in parts]
+    rows = [] if any(part.cells for part in parts) else text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [_judged(part, exercise, rows, options) for part, exercise in zip(parts, found, strict=True)]
+
+
+def _exercise_of(part: documents.Part, alone: bool) -> Exercise | TutorError:
+    """What a part is for, or why nobody knows; of a part that stands alone that is raised."""
+    try:
+        return load(_named(part))
+    except (NotFoundError, ReadingError, UsageError) as error:
+        if alone:
+            raise
+        return error
+
+
+def _judged(part: documents.Part, exercise: Exercise | TutorError, rows: list[str], options: dict[str, Any]) -> Report:
+    from tutor.checking.check import check, unread
+
+    if not isinstance(exercise, TutorError):
+        return check(exercise, part.sheet(exercise), **options)
+    named = part.exercise or ""
+    header = rows[part.line - 1] if rows else f"# exercise: {named}"
+    place = lang.Unreadable(part.line, header.find(named) + 1, header, 1, str(exercise))
+    return unread(named, place, part.cells, options.get("seed", 0))
 
 
 def _named(part: documents.Part) -> str:
