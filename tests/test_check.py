@@ -683,11 +683,22 @@ def test_a_slip_in_one_header_does_not_withhold_the_other_parts(kind):
     assert (first.exercise, first.lines[0].verdict) == ("linear-regression", "correct")
     assert (second.exercise, second.verdict, second.score, second.max_score) == ("meks", "unreadable", 0, 0)
     [line] = second.lines
+    assert line.text[line.column - line.start :] == "meks"
     assert text.split("\n")[line.line - 1] == f"{mark}exercise: meks" and 'no exercise "meks"' in line.reason
     schema = json.loads(Path(interpret.__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(second.to_dict(), schema)
     with pytest.raises(NotFoundError, match='no exercise "meks"'):
         check_sheets(f"{mark}exercise: meks\n{right}", kind=kind)
+
+
+def test_a_header_that_names_nothing_is_unreadable_where_it_stands():
+    later = "dw = 4\n# exercise: meks\ndw = 4\n# exercise: ../x.py\ndw = 4\n# exercise: mlp:layers=0\ndw = 4"
+    places = [(r.exercise, r.verdict, r.lines[0].line, r.lines[0].text) for r in check_sheets(later)]
+    assert places == [
+        ("meks", "unreadable", 2, "# exercise: meks"),
+        ("", "unreadable", 4, "# exercise: ../x.py"),
+        ("mlp:layers=0", "unreadable", 6, "# exercise: mlp:layers=0"),
+    ]
 
 
 def test_a_file_that_cannot_be_read_has_a_report_where_its_exercise_is_known():

@@ -84,7 +84,7 @@ def parts(text: str, kind: str | None = None) -> list[Part]:
     """What a file says about each exercise: one part, unless several headers divide it."""
     kind = kind or kind_of_text(text)
     if kind == "python":
-        return [Part(sheet.exercise, read_already=sheet) for sheet in python.read(text)]
+        return [Part(sheet.exercise, read_already=sheet, line=sheet.exercise_line) for sheet in python.read(text)]
     if kind == "notebook":
         return _notebook(text)
     if len(text) > python.MAX_LENGTH:
@@ -114,13 +114,7 @@ class Part:
     blocks: list[Block] = field(default_factory=list)
     cells: list[tuple[int, int]] = field(default_factory=list)
     read_already: lang.Sheet | None = None
-
-    @property
-    def line(self) -> int:
-        """Where it begins in the file."""
-        if self.read_already is not None:
-            return self.read_already.line
-        return self.blocks[0].line + 1 if self.blocks else 1
+    line: int = 0  # where the exercise is named
 
     @property
     def header(self) -> lang.Unreadable | None:
@@ -278,7 +272,7 @@ def _divided(blocks: list[Block], cells: list[tuple[int, int]] | None = None) ->
             named = _lines(block).exercise
             if made[-1].exercise is not None or made[-1].header is not None:
                 made.append(Part(named, cells=cells or []))
-            made[-1].exercise = named
+            made[-1].exercise, made[-1].line = named, block.line + 1
         made[-1].blocks.append(block)
     return made
 

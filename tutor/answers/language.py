@@ -244,6 +244,7 @@ class Sheet:
     statements: list[Statement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     exercise: str | None = None
+    exercise_line: int = 0  # where it is named
     sizes: dict[str, int] = field(default_factory=dict)
     line: int = 1
     sizes_line: int = 0

@@ -301,7 +301,7 @@ class _Reader:
                     )
                     sheet.statements.append(lang.Unreadable(number, 1, line.strip()[:200], 1, reason))
                 else:
-                    sheet.exercise = found["value"]
+                    sheet.exercise, sheet.exercise_line = found["value"], number
             else:
                 self._sizes(number, line, found["value"], sheet)
 

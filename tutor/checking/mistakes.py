@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tutor.checking import spoils
 from tutor.checking.report import Mistake, Repair
-from tutor.exercise import Exercise
+from tutor.exercise import Exercise, Quantity
 from tutor.numeric import compare
 
 MOST_CUT = 8  # quantities of fewer axes on the way that are taken for constants
@@ -312,12 +312,18 @@ def further(
     )
 
 
+def _differentiated(exercise: Exercise, name: str) -> Quantity | None:
+    """q, where a sheet's `name` is dq; None where it is a value after the backward pass, or of the sheet's own."""
+    q = exercise.quantities.get(name[1:]) if name.startswith("d") and name not in exercise.quantities else None
+    return None if q is None or q.kind == "value" else q
+
+
 def _taken_as_constant(
     exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]
 ) -> list[Mistake]:
     """A mean, a variance or a sum on the way that depends on q too, and whose part is not there."""
-    q = exercise.quantities.get(name[1:])
-    if q is None or q.kind == "value" or not q.indices:
+    q = _differentiated(exercise, name)
+    if q is None or not q.indices:
         return []
     reached = {q.name}
     for v in exercise.forward:
@@ -341,8 +347,8 @@ def _taken_as_constant(
 
 def _on_the_way(exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]) -> list[Mistake]:
     """A formula for several steps at once that is what comes out when one gradient on the way is spoilt."""
-    q = exercise.quantities.get(name[1:])
-    if q is None or q.kind == "value" or given[0] is None:
+    q = _differentiated(exercise, name)
+    if q is None or given[0] is None:
         return []
     reached, tried = {q.name}, 0
     for v in exercise.forward:
@@ -372,9 +378,10 @@ def _spoilt_walk(point: Any, candidates: spoils.Spoilt, place: int, name: str) -
 
 def _in_one_line(exercise: Exercise, name: str, given: Sequence[Tensor | None], points: Sequence[Any]) -> list[Mistake]:
     """The closed form with its sums over other axes, or with a factor outside that belongs inside of them."""
-    if len(exercise.forward) > MOST_STEPS or name[1:] not in exercise.quantities or not exercise[name[1:]].indices:
+    q = _differentiated(exercise, name)
+    if q is None or not q.indices or len(exercise.forward) > MOST_STEPS:
         return []
-    found, plan = exercise.cached(("closed, spoilt", name), lambda: _closed_variants(exercise, name[1:]))
+    found, plan = exercise.cached(("closed, spoilt", name), lambda: _closed_variants(exercise, q.name))
     left = list(range(len(found)))
     for value, point in zip(given, points, strict=True):
         if value is None or not left:
@@ -546,7 +553,8 @@ def _upstream(exercise: Exercise, name: str) -> list[str]:
     from tutor.symbolic.derive import derive
     from tutor.symbolic.indices import quantities_in
 
-    gradient = derive(exercise).gradients.get(name[1:])
+    q = _differentiated(exercise, name)
+    gradient = None if q is None else derive(exercise).gradients.get(q.name)
     return [] if gradient is None else sorted(n for n in quantities_in(gradient.expr) if n not in exercise.quantities)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tutor.answers import documents
 from tutor.answers import language as lang
 from tutor.catalogue import load
-from tutor.errors import NotFoundError, ReadingError, TutorError, UsageError
+from tutor.errors import NotFoundError, ReadingError, UsageError
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
@@ -27,30 +27,31 @@ def check_sheets(text: str, address: str | None = None, kind: str | None = None,
 
         return [check(exercise, read_answer(exercise, text, kind), **options)]
     parts = documents.parts(text, kind)
-    found = [_exercise_of(part, alone=len(parts) == 1) for part in parts]
     rows = [] if any(part.cells for part in parts) else text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return [_judged(part, exercise, rows, options) for part, exercise in zip(parts, found, strict=True)]
+    found = [_exercise_of(part, rows, alone=len(parts) == 1) for part in parts]
+    return [_judged(part, exercise, options) for part, exercise in zip(parts, found, strict=True)]
 
 
-def _exercise_of(part: documents.Part, alone: bool) -> Exercise | TutorError:
-    """What a part is for, or why nobody knows; of a part that stands alone that is raised."""
+def _exercise_of(part: documents.Part, rows: list[str], alone: bool) -> Exercise | lang.Unreadable:
+    """What a part is for, or the header that does not say it; of a part that stands alone that is raised."""
     try:
         return load(_named(part))
     except (NotFoundError, ReadingError, UsageError) as error:
         if alone:
             raise
-        return error
+        named = part.exercise
+        if named is None:
+            return part.header or lang.Unreadable(1, 1, "", 1, str(error))
+        header = rows[part.line - 1] if rows else f"# exercise: {named}"
+        return lang.Unreadable(part.line, header.find(named) + 1, header, 1, str(error))
 
 
-def _judged(part: documents.Part, exercise: Exercise | TutorError, rows: list[str], options: dict[str, Any]) -> Report:
+def _judged(part: documents.Part, exercise: Exercise | lang.Unreadable, options: dict[str, Any]) -> Report:
     from tutor.checking.check import check, unread
 
-    if not isinstance(exercise, TutorError):
-        return check(exercise, part.sheet(exercise), **options)
-    named = part.exercise or ""
-    header = rows[part.line - 1] if rows else f"# exercise: {named}"
-    place = lang.Unreadable(part.line, header.find(named) + 1, header, 1, str(exercise))
-    return unread(named, place, part.cells, options.get("seed", 0))
+    if isinstance(exercise, lang.Unreadable):
+        return unread(part.exercise or "", exercise, part.cells, options.get("seed", 0))
+    return check(exercise, part.sheet(exercise), **options)
 
 
 def _named(part: documents.Part) -> str:
