@@ -522,6 +522,7 @@ class Limits:
     def _from_another(self, index: lang.Name, first: lang.Expression, upper: lang.Expression) -> lang.Expression:
         r"""`\sum_{o=i}^{N-1}`, or `\sum_{o=i}^{N}` where people count from 1: from another index on, to the end."""
         m = self.m
+        assert self.above is not None
         if isinstance(upper, lang.Name) and upper.name in m.names.exercise.size_symbols:
             upper = lang.Binary(*m.at(self.above), "-", upper, m.number(self.above, 1))
         return lang.Sequence(*m.at(self.below), (index, first, upper))
