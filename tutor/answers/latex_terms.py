@@ -500,6 +500,8 @@ class Limits:
             index, first = index.items
         assert isinstance(index, lang.Name)
         least = look.constant(first)
+        if least is None and any(isinstance(n, lang.Name) and n.name in m.names.indices for n in lang.walk(first)):
+            return self._from_another(index, first, upper)
         if least not in (0, 1):
             raise m.refuse(
                 self.below, f"{self.shown} begins at 0 or at 1; write a condition for a part of the axis, as j \\ge i"
@@ -516,6 +518,14 @@ class Limits:
         if least == 1 and not (isinstance(upper, lang.Name) and upper.name in m.names.indices):
             upper = lang.Binary(*at, "-", upper, m.number(self.above, 1))
         return lang.Sequence(*m.at(self.below), (index, m.number(self.below, 0), upper))
+
+    def _from_another(self, index: lang.Name, first: lang.Expression, upper: lang.Expression) -> lang.Expression:
+        r"""`\sum_{o=i}^{N-1}`, or `\sum_{o=i}^{N}` where people count from 1: from another index on, to the end."""
+        m = self.m
+        assert self.above is not None
+        if isinstance(upper, lang.Name) and upper.name in m.names.exercise.size_symbols:
+            upper = lang.Binary(*m.at(self.above), "-", upper, m.number(self.above, 1))
+        return lang.Sequence(*m.at(self.below), (index, first, upper))
 
     def _whole(self, index: str, least: float, upper: lang.Expression) -> bool:
         """Whether the limits are the axis' own: 1 to D, or 0 to D-1."""

@@ -925,7 +925,8 @@ def _operator_edits(search: Offers) -> Iterator[Edit]:
     elif isinstance(statement, lang.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]
         name = search.names.read(lang.root(target))
-        if name in search.here.before and not isinstance(target, lang.Sequence):
+        nothing = isinstance(statement.value, lang.Number) and not statement.value.value  # 0 added would undo the line
+        if name in search.here.before and not isinstance(target, lang.Sequence) and not nothing:
             yield Edit(statement.value, statement.value, "+")
             yield Edit(statement.value, statement.value, "-")
 

@@ -652,7 +652,8 @@ def _matmul(limits, x, other):
     return matmul(limits, x, other)
 
 
-@listed("dot", "inner", "vdot", rounds=True, overflows=True)
+@listed("dot", method=False, rounds=True, overflows=True)
+@listed("inner", "vdot", rounds=True, overflows=True)
 def _dot(limits, x, other):
     x, other = real(x), real(other)
     if x.ndim != 1 or other.ndim != 1:
@@ -662,6 +663,8 @@ def _dot(limits, x, other):
     return matmul(limits, x, other)
 
 
+# a method does not say whose it is: `x.T.dot(dz)` is numpy's product, which on two vectors is torch's as well
+@listed("dot", function=False, rounds=True, overflows=True)
 @listed("dot", numpy=True, rounds=True, overflows=True)
 def _numpy_dot(limits, x, other):
     x, other = real(x), real(other)
@@ -803,6 +806,8 @@ def _prepared(op: str, value: Any, other: Any, is_tensor: bool) -> Any:
         return value
     if isinstance(value, tuple):
         return array(value)
+    if isinstance(value, bool):
+        return int(value)  # `(i == j) - p[i, j]`, as with a mask
     if isinstance(value, int) and abs(value) >= 2**62:
         return float(value)
     return value

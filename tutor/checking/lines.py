@@ -70,6 +70,11 @@ class SheetJudge(Sources):
         from tutor.checking.repairs import read_by, repair
 
         found = repair(self, segment, meaning)
+        if failure is None and not judgement.mistakes:
+            name = self.meaning(segment).name if meaning is None else meaning.name
+            judgement.mistakes = tuple(mistakes.gone_on(self.exercise, name, self.values_of(segment), self.points))
+            if judgement.mistakes and found is not None and found.new:
+                return  # only what takes the derivative out again says the same
         if found is not None:
             judgement.repair = found
             if not judgement.mistakes:

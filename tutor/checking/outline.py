@@ -6,6 +6,7 @@ last line; several independent `=` for one quantity are segments of their own.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +26,15 @@ class Meaning:
     by: str = ""  # for a local derivative d<of>_d<by>
 
 
+_LOSSES = ("l", "loss")  # what a loss is called too, where the exercise has no such name
+
+
+def _hatted(name: str) -> str | None:
+    """`y` for `y_hat` and for a y that has its hat on, as a prediction has in books."""
+    letter = unicodedata.normalize("NFD", name)
+    return next((base for hat in ("_hat", "hat", "\u0302") if (base := letter.removesuffix(hat)) != letter), None)
+
+
 class Names:
     """The names of an exercise, and the ways to write its gradients."""
 
@@ -35,7 +45,8 @@ class Names:
         self.losses = [q.name for q in exercise.ends if q.kind == "loss"]
         self.only_values = all(exercise[name].kind == "value" for name in exercise.asked)
         self.ends = [q.name for q in exercise.ends]
-        self._prefixes = ("d", "dL_d", "grad_", *(f"d{loss}_d" for loss in self.losses))
+        losses = dict.fromkeys(("L", *self.losses, *(name for name in _LOSSES if name not in self.quantities)))
+        self._prefixes = ("d", "grad_", *(f"d{loss}_d" for loss in losses), *(f"d{loss}d" for loss in losses))
         self._known: dict[str, Meaning] = {}
 
     def meaning(self, name: str) -> Meaning:
@@ -50,15 +61,21 @@ class Names:
             quantity = self.quantities[name]
             return Meaning(name, "value" if quantity.kind == "value" else "forward", name)
         for prefix in self._prefixes:
-            base = name.removeprefix(prefix)
-            if base != name and base in self.quantities and self.quantities[base].kind != "value":
+            base = self._predicted(name.removeprefix(prefix))
+            if name.startswith(prefix) and base in self.quantities and self.quantities[base].kind != "value":
                 return Meaning(f"d{base}", "gradient", base)
-        if name.startswith("d"):
-            for at in range(1, len(name) - 2):
-                v, u = name[1:at], name[at + 2 :]
-                if name[at : at + 2] == "_d" and self._derives(v, u):
-                    return Meaning(name, "local", v, u)
-        return Meaning(name, "helper")
+        for between in ("_d", "d"):  # `dq_dx`, and `dqdx` as it is on paper
+            for at in range(2, len(name) - 1) if name.startswith("d") else ():
+                v, u = name[1:at], name[at:].removeprefix(between)
+                if name.startswith(between, at) and self._derives(v, u):
+                    return Meaning(f"d{v}_d{u}", "local", v, u)
+        predicted = self._predicted(name)
+        return Meaning(name, "helper") if predicted == name else self.meaning(predicted)
+
+    def _predicted(self, name: str) -> str:
+        """`y_pred` for y_hat, where the exercise has the one and not the other."""
+        predicted = f"{_hatted(name)}_pred"
+        return predicted if name not in self.quantities and predicted in self.quantities else name
 
     def _derives(self, v: str, u: str) -> bool:
         """Whether dv_du is a local derivative; a value hangs on all that its gradients are made of, so its is none."""

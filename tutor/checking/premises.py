@@ -28,7 +28,7 @@ def without_worked_values(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
             if (name := _leaf_of(exercise, statement)) is not None and _is_value(statement, values.get(name))
         ]
         if given:
-            names = ", ".join(statement.text.strip() for statement in given[:6])
+            names = ", ".join(dict.fromkeys(statement.text.strip() for statement in given[:6]))  # `x = 1; y = 2` once
             params = {"line": given[0].line, "given": names}
             kept = [statement for statement in sheet.statements if statement not in given]
             notes = [*sheet.notes, Sentence("worked-values", params).render(NOTES)]

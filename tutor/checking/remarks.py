@@ -64,6 +64,18 @@ def names(judge: SheetRuns) -> None:
                 judge.notes.append(Sentence("typo", {"line": line, "name": segment.name, "meant": close}).render(NOTES))
         elif meaning.kind == "forward" and judge.exercise[meaning.name].kind != "parameter":
             _changed_forward(judge, segment, meaning, line)
+        elif meaning.kind == "forward":
+            _moved(judge, segment, line)
+
+
+def _moved(judge: SheetRuns, moved: Segment, line: int) -> None:
+    """A parameter that takes its step is no mistake, but what reads it after that is another gradient."""
+    for state in judge.states:
+        after = any(u > moved.end and moved.name in judge.outline.units[u].reads for u in state.segment.units)
+        if after and state.judgement is not None and state.judgement.verdict == "wrong":
+            params = {"line": state.segment.statement.line, "name": moved.name, "changed": line}
+            judge.notes.append(Sentence("moved", params).render(NOTES))
+            return
 
 
 def _changed_forward(judge: SheetRuns, segment: Segment, meaning: Meaning, line: int) -> None:

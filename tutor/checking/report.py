@@ -64,6 +64,7 @@ NOTES: dict[str, str] = {
     "aliasing": "line {line}: {changed} and {name} are the same tensor, so this line changes {name} too",
     "typo": 'line {line}: {name} is read as a helper of yours; did you mean "{meant}"?',
     "forward": "line {line}: {name} gets another value here than in the exercise",
+    "moved": "line {line} reads {name} as line {changed} left it: gradients are those before a parameter moves",
     "after": "line {line}: {reason}",
     "many": "there are too many wrong lines to look for the cause of each: mend the first ones, then check again",
 }

@@ -1,4 +1,4 @@
 # exercise: linear-regression
-dy_pred = 2*(yhat - y)
+dy_pred = 2*(guess - y)
 dw = dy_pred*x
 db = dy_pred
