@@ -856,6 +856,8 @@ SCALAR, SOFTMAX, MAKEMORE = "linear-regression", "softmax-regression", "makemore
         (SCALAR, "∂L/∂y_pred = 2*(y_pred - y)\ndw = x*∂L/∂y_pred\ndb = ∂L/∂y_pred", "is read as dL_dy_pred"),
         (SOFTMAX, "dz = (p - y)/N\ndW = x^T @ dz\ndb[k] = Sum(dz[i,k], (i, 1, N))",
          "(i, 1, N) is read as the whole axis"),
+        (SOFTMAX, "dz = (p - y)/N\ndW = x.T @ dz\ndb[k] = Sum(dz[a,k], (a, 1, N))",
+         "(a, 1, N) is read as the whole axis"),
         (SOFTMAX, "dL/dz[i,k] = (p[i,k] - y[i,k])/N\ndW[j,k] = Σ(x[i,j]*dL/dz[i,k], i)\n"
          "db[k] = ∑(dL/dz[i,k], (i, 0, N-1))", "line 1: dL/dz is read as dL_dz"),
         (SOFTMAX, "dz = [p - y]/N\ndW = xᵀ @ dz\ndb := dz.sum(0)", "[ ] around a part"),
@@ -876,6 +878,8 @@ def test_a_line_means_what_it_means_in_its_exercise(exercise, text, note):
         (SCALAR, "dw = dL/dy_pred*x", 1, 6, "dy_pred has no value yet"),
         (SOFTMAX, "db[k] = Sum(p[i,k], (i, 0, N))", 1, 21, "i runs from 0 to N - 1: write i alone"),
         (SOFTMAX, "db[k] = Sum(i*p[i,k], (i, 1, N))", 1, 23, "i runs from 0 to N - 1: write i alone"),
+        (SOFTMAX, "db[k] = Sum(p[a,k], (a, 0, N))", 1, 21, "a runs from 0 to N - 1: write a alone"),
+        (SOFTMAX, "db[k] = Sum(p[a,k], (a, 1, D))", 1, 21, "a runs from 0 to 2: write a alone"),
         (SOFTMAX, "dz = (p_ik - y_ik)/N", 1, 7, r"an entry is written p\[i, k\]"),
         (SOFTMAX, "for i in range(N):\n    dz[i] = p[i]", 2, 5, r"start with dz = torch.zeros_like\(z\)"),
         (SOFTMAX, "dz = [p - y].sums()", 1, 6, "sums"),

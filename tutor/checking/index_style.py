@@ -562,7 +562,7 @@ class IndexStyle:
             raise self.run.refuse(given, f"the limits of {label} cannot depend on {label}")
         if not low.axes and not high.axes:
             if float(low.tensor) < 0 or float(high.tensor) > self.extents[label] - 1:
-                raise self.run.refuse(given, f"{label} runs from 0 to {self.extents[label] - 1}: write (i, 0, N - 1)")
+                raise self.run.refuse(given, f"{label} runs from 0 to {self.extents[label] - 1}: write {label} alone")
             if float(low.tensor) == 0 and float(high.tensor) == self.extents[label] - 1:
                 return
         yield self._combine(given, lambda a, b: a >= b, here, low)
