@@ -882,6 +882,7 @@ def test_a_line_means_what_it_means_in_its_exercise(exercise, text, note):
         (SOFTMAX, "db[k] = Sum(p[a,k], (a, 1, D))", 1, 21, "a runs from 0 to 2: write a alone"),
         (SOFTMAX, "dz = (p_ik - y_ik)/N", 1, 7, r"an entry is written p\[i, k\]"),
         (SOFTMAX, "for i in range(N):\n    dz[i] = p[i]", 2, 5, r"start with dz = torch.zeros_like\(z\)"),
+        (SOFTMAX, "dW[0,k] = Sum(p[i,k], i)", 1, 1, r"dW has no entries yet: start with dW = torch.zeros_like\(W\)"),
         (SOFTMAX, "dz = [p - y].sums()", 1, 6, "sums"),
         (SOFTMAX, "dz[a,b] = p[a,b] - y[a,b]", 1, 15, "b is a tensor here and no index: take another letter"),
         (SOFTMAX, "dz = (P - y)/N", 1, 7, 'did you mean "p"'),

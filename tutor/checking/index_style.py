@@ -123,6 +123,7 @@ class IndexStyle:
 
     def _whole(self, base: lang.Expression) -> Tensor:
         name = self.run.names.read(base)
+        self.run.check_begun(name, base)
         made = self.run.variable(name, base) if name else None
         if not isinstance(made, Tensor):
             raise self.run.refuse(base, "start with torch.zeros_like(...) before single entries are set")
