@@ -19,6 +19,7 @@ from tutor.symbolic.notation import latex_form, sheet_form
 SOFTMAX = tutor.load("softmax-regression")
 NORM = tutor.load("layer-norm")
 MLP = tutor.load("mlp")
+SOLVE = tutor.load("logdet-solve")
 DEEP = tutor.load("mlp:layers=3")
 LINE = tutor.load("linear-regression")
 BATCH = tutor.load("linear-regression-batch")
@@ -227,6 +228,9 @@ MEANT = [
     (SOFTMAX, r"dz_{i,k}\;=\;\frac{p_{i\,k}-y_{i k}}{N}\,.", "dz[i,k] = (p[i,k] - y[i,k])/N"),
     (SOFTMAX, r"\left(\frac{\partial L}{\partial W}\right)_{jk} = \left(x^\top dz\right)_{jk}",
      "dW[j,k] = (x.T @ dz)[j,k]"),
+    (SOLVE, r"db = A^{-T} b", "db = inv(A).T @ b"),
+    (SOLVE, r"db = A^{-\top} b", "db = inv(A).T @ b"),
+    (SOLVE, r"dA = A^{-1\mathrm{T}}/2", "dA = inv(A).T/2"),
     (SOFTMAX, r"\delta = p - y", "delta = p - y"),
     (NORM, r"\frac{\partial L}{\partial \gamma_j} = \sum_i \frac{\partial L}{\partial y_{ij}} \hat x_{ij}",
      "dgamma[j] = Sum(dy[i,j]*xhat[i,j], i)"),

@@ -464,6 +464,9 @@ class Meaning:
         parts = look.parts(above) if isinstance(above, Tree) else above
         if look.transposes(above, bare=value.shape != ()):
             return self._transposed(tree, value)
+        matrix = value.shape is None or len(value.shape) == 2
+        if matrix and look.inverts_transposed(above):
+            return self._transposed(tree, Value(self.call(tree, "inv", value.node), value.shape))
         if isinstance(above, list):
             if len(above) != 1:
                 raise self.refuse(above, "this exponent cannot be read")

@@ -127,9 +127,24 @@ def digits(tree: Tree | None) -> str:
 def transposes(above: Tree | list[Tree], bare: bool = True) -> bool:
     r"""`^\top`, and `^T` above something that has axes."""
     factors = above if isinstance(above, list) else parts(above)
-    if len(factors) != 1 or not isinstance(factors[0], Tree) or len(factors[0].children) != 1:
+    return len(factors) == 1 and _top(factors[0], bare)
+
+
+def inverts_transposed(above: Tree | list[Tree], bare: bool = True) -> bool:
+    r"""`^{-\top}`, `^{-T}`, `^{-1\top}`: the inverse, transposed."""
+    power = None if isinstance(above, list) else only_sum(above)
+    if power is None or len(power.children) != 2 or str(power.children[0]) != "-":
         return False
-    atom = factors[0].children[0]
+    factors = trees(power.children[1])
+    if len(factors) == 2 and unit_of(factors[0], "NUMBER") and str(factors[0].children[0].children[0]) == "1":
+        factors = factors[1:]
+    return len(factors) == 1 and _top(factors[0], bare)
+
+
+def _top(factor: Tree | Token, bare: bool) -> bool:
+    if not isinstance(factor, Tree) or len(factor.children) != 1:
+        return False
+    atom = factor.children[0]
     if leaf(atom, "TOP"):
         return True
     return bare and (leaf(atom, "WORD") or leaf(atom, "ROMAN")) and str(atom.children[0]) == "T"

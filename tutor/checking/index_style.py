@@ -7,7 +7,7 @@ axis at whose position they stand. `Sum` binds its index, and may shadow an oute
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from tutor.checking import library
 from tutor.checking.library import FLOAT
 
 if TYPE_CHECKING:
+    from sympy import Idx
+
     from tutor.checking.interpret import Run
 
 # Sum(f, i), and sum(f, i)
@@ -121,6 +123,7 @@ class IndexStyle:
 
     def _whole(self, base: lang.Expression) -> Tensor:
         name = self.run.names.read(base)
+        self.run.check_begun(name, base)
         made = self.run.variable(name, base) if name else None
         if not isinstance(made, Tensor):
             raise self.run.refuse(base, "start with torch.zeros_like(...) before single entries are set")
@@ -168,7 +171,7 @@ class IndexStyle:
     def _bind(self, base: lang.Expression, items: tuple[lang.Expression, ...], value: lang.Expression) -> None:
         """Find the range of every dummy on the left."""
         name = self.run.names.read(base)
-        shape = self._shape_of(name, len(items)) if name else None
+        shape = self._shape_of(name, items) if name else None
         if shape is not None and len(shape) != len(items):
             raise self.run.refuse(base, self._axes_message(base, len(shape), items))
         for axis, item in enumerate(items):
@@ -205,13 +208,12 @@ class IndexStyle:
             known[label] = None if index is None else _extent(index, self.run.draw.sizes)
         return known[label]
 
-    def _shape_of(self, name: str, axes: int = 0) -> tuple[int, ...] | None:
+    def _shape_of(self, name: str, items: tuple[lang.Expression, ...] = ()) -> tuple[int, ...] | None:
         """The shape of a variable, or what the exercise says a name must have."""
         meaning = self.run.names.meaning(name)
         quantity = self.run.names.quantities.get(meaning.of)
         if quantity is not None and meaning.kind == "local":
-            both = [*quantity.indices, *self.run.names.quantities[meaning.by].indices]
-            own = quantity.indices if axes == len(quantity.indices) else both  # entry by entry, or all of it
+            own = _form_of_local(quantity.indices, self.run.names.quantities[meaning.by].indices, items)
             return tuple(self._exercise_extent(index.name) or 0 for index in own)
         if quantity is not None and meaning.kind in ("gradient", "value", "forward"):
             return tuple(self._exercise_extent(index.name) or 0 for index in quantity.indices)
@@ -561,7 +563,7 @@ class IndexStyle:
             raise self.run.refuse(given, f"the limits of {label} cannot depend on {label}")
         if not low.axes and not high.axes:
             if float(low.tensor) < 0 or float(high.tensor) > self.extents[label] - 1:
-                raise self.run.refuse(given, f"{label} runs from 0 to {self.extents[label] - 1}: write (i, 0, N - 1)")
+                raise self.run.refuse(given, f"{label} runs from 0 to {self.extents[label] - 1}: write {label} alone")
             if float(low.tensor) == 0 and float(high.tensor) == self.extents[label] - 1:
                 return
         yield self._combine(given, lambda a, b: a >= b, here, low)
@@ -685,3 +687,14 @@ def _statement_parts(statement: lang.Statement) -> tuple[lang.Expression, ...]:
 
 def _whole_of(statement: lang.Statement) -> lang.Expression:
     return lang.Name(statement.line, statement.column, 0, "")
+
+
+def _form_of_local(v_axes: Sequence[Idx], u_axes: Sequence[Idx], items: Sequence[lang.Expression]) -> Sequence[Idx]:
+    """The axes of dv_du for as many indices: v's own, entry by entry; u's, where they hold v's; or all of them."""
+    if len(items) == len(v_axes):
+        return v_axes
+    if len(items) != len(u_axes) or not set(v_axes) <= set(u_axes):
+        return [*v_axes, *u_axes]
+    written = [item.name for item in items if isinstance(item, lang.Name)]
+    named = {axis.name: axis for axis in u_axes}
+    return [named[name] for name in written] if set(written) == set(named) else u_axes

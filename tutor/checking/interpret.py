@@ -315,16 +315,20 @@ class Run:
 
     def container(self, target: lang.Subscript) -> Tensor:
         """The tensor whose entries an indexed assignment sets."""
-        name = self.names.read(target.value)
-        if name is not None and name not in self.variables and name not in self.draw.values:
-            meaning = self.names.meaning(name)
-            if meaning.kind == "gradient":
-                start = f"{name} = torch.zeros_like({meaning.of})"
-                raise self.refuse(target, f"{name} has no entries yet: start with {start}")
+        self.check_begun(self.names.read(target.value), target)
         made = self.evaluate(target.value)
         if not isinstance(made, Tensor):
             raise self.refuse(target.value, "only a tensor has entries to set: start with torch.zeros_like(...)")
         return made
+
+    def check_begun(self, name: str | None, at: lang.Expression) -> None:
+        """Refuse single entries of a gradient that has none yet."""
+        if name is None or name in self.variables or name in self.draw.values:
+            return
+        meaning = self.names.meaning(name)
+        if meaning.kind == "gradient":
+            start = f"{name} = torch.zeros_like({meaning.of})"
+            raise self.refuse(at, f"{name} has no entries yet: start with {start}")
 
     def set_item(self, target: lang.Subscript, container: Tensor, index: Any, value: Any) -> None:
         value = library.real(value) if container.dtype is FLOAT else library.array(value)

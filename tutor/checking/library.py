@@ -1123,6 +1123,18 @@ def _split(limits, x, split_size, dim=0):
     return tuple(asking_torch(torch.split, array(x), list(sizes) if isinstance(sizes, tuple) else sizes, dims(dim)))
 
 
+@listed("split", numpy=True)
+def _numpy_split(limits, x, indices_or_sections, dim=0):
+    """A number is that of the parts, which are equal; several numbers are where the parts begin."""
+    given, axis = dims(indices_or_sections), whole_number(dim, "an axis")
+    if isinstance(given, int) and not 1 <= given <= 1000:
+        raise Refusal("between 1 and 1000 parts")
+    made = tuple(asking_torch(torch.tensor_split, array(x), given, axis))
+    if isinstance(given, int) and made[0].shape != made[-1].shape:
+        raise TorchRefuses(f"an axis of {array(x).shape[axis]} entries cannot be divided into {given} equal parts")
+    return made
+
+
 @listed("diag")
 def _diag(limits, x, diagonal=0):
     x = real(x)
@@ -1373,9 +1385,14 @@ def _clone(limits, x):
 # what follows shares the tensor it is given, as torch's own do
 
 
-@listed("detach", "cpu", "numpy", "contiguous", "resolve_conj", function=False, shares=True)
+@listed("detach", "cpu", "numpy", "resolve_conj", function=False, shares=True)
 def _itself(limits, x):
     return x
+
+
+@listed("contiguous", function=False, shares=True)
+def _contiguous(limits, x):
+    return x.contiguous()
 
 
 @listed("double", "float", "requires_grad_", function=False, shares=True)

@@ -151,10 +151,9 @@ class Meant:
             return given
         label, low, high = given.items
         assert isinstance(label, lang.Name)
-        index = self.names.indices.get(label.name)
-        if index is None or not (isinstance(low, lang.Number) and isinstance(high, lang.Name)):
+        if not (isinstance(low, lang.Number) and isinstance(high, lang.Name)):
             return given
-        if low.value not in (0, 1) or high.name != str(size(index)):
+        if low.value not in (0, 1) or self._extents(label.name, call.arguments[0]) != {high.name}:
             return given
         if low.value == 1 and _only_an_index(label.name, call.arguments[0]):
             self.notes.append(
@@ -163,6 +162,20 @@ class Meant:
             return label
         reason = f"{label.name} runs from 0 to {high.name} - 1: write {label.name} alone, as in Sum(..., {label.name})"
         raise ReadingError(reason, given.line, given.column)
+
+    def _extents(self, label: str, body: lang.Expression) -> set[str]:
+        """The size of an index; of a dummy those of the axes at which it stands."""
+        if label in self.names.indices:
+            return {str(size(self.names.indices[label]))}
+        made = set()
+        for node in lang.walk(body):
+            if isinstance(node, lang.Subscript):
+                meaning = self.names.meaning(self.names.read(node.value) or "")
+                quantity = self.names.quantities.get(meaning.of) if meaning.kind != "local" else None
+                axes = quantity.indices if quantity is not None else ()
+                items = zip(node.items, axes, strict=False)
+                made |= {str(size(axis)) for item, axis in items if isinstance(item, lang.Name) and item.name == label}
+        return made
 
 
 def _only_an_index(label: str, body: lang.Expression) -> bool:

@@ -225,7 +225,8 @@ class Point:
     def compact_locals(self, v: str, u: str) -> list[Tensor]:
         """dv/du without axes along which it is diagonal: entry by entry, row by row; its axes are v's, then u's others.
 
-        p[i,k] of z[i,k] has (N, K, N, K) entries in full, and (N, K, K) row by row.
+        p[i,k] of z[i,k] has (N, K, N, K) entries in full, and (N, K, K) row by row. Where v has only axes of u, as
+        var[j] of xc[i,j], it also comes with the axes of u in their order: 2*xc/N.
         """
         if (v, u) not in self._compact:
             self._compact[v, u] = list(self._compact_locals(v, u))
@@ -246,6 +247,8 @@ class Point:
                 diagonal = torch.einsum(f"{left}->{''.join(mine.values())}{rest}", full)
                 if torch.allclose(diagonal.abs().sum(), full.abs().sum(), rtol=1e-9):  # nothing stands off the diagonal
                     yield diagonal
+                    if len(same) == len(v_axes) < len(u_axes):
+                        yield torch.einsum(f"{''.join(mine.values())}{rest}->{''.join(other)}", diagonal)
 
     # -- scales ---------------------------------------------------------------------------------------------
 
