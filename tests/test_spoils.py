@@ -6,22 +6,13 @@ import pytest
 import torch
 
 import tutor
-from tutor.checking.spoils import SPOILS, Observation, explain, spoilt
+from tutor.catalogue import entries
+from tutor.checking.spoils import MOST_NAMED, SPOILS, Observation, explain, spoilt
 from tutor.numeric.programs import backward_plan
 from tutor.numeric.sample import instances
 
-ADDRESSES = [
-    "linear-regression",
-    "linear-regression-batch",
-    "softmax-regression",
-    "mlp:activation=tanh",
-    "mlp",
-    "layer-norm",
-    "attention",
-    "embedding",
-    "deep-chain",
-    "makemore-mlp",
-]
+MEMBERS = ["mlp:activation=tanh", "batch-norm:variance=unbiased", "attention:causal=true,heads=2", "losses:of=huber"]
+ADDRESSES = [*(entry.id for entry in entries()), *MEMBERS]
 
 
 def observed(ex):
@@ -52,11 +43,12 @@ def test_planted_mistakes_are_found(address):
         if ex[q].kind in ("loss", "output"):
             continue
         for variant, seen in planted(ex, q):
-            if not any(bool(o.given.any()) for o in seen):
-                continue  # all zero: says nothing
-            found = explain(ex, q, seen)
-            # several mistakes can give the same values; more than are named may stand before this one
-            assert found, (q, variant.id, variant.message)
+            if all(float(o.given.abs().max()) < 1e-12 for o in seen):
+                continue  # zero but for rounding, whatever the mistake: says nothing
+            named = {mistake.message for mistake in explain(ex, q, seen)}
+            # what explains a line is named first: an extra factor that comes to the same is not, nor a fifth cause
+            left_out = variant.id == "extra-factor" and named or len(named) == MOST_NAMED
+            assert variant.message in named or left_out, (q, variant.id, variant.message, named)
             planted_ids.add(variant.id)
     assert planted_ids
 

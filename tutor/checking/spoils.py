@@ -326,15 +326,15 @@ def _wrong_mask(a: Anatomy) -> Iterator[Variant]:
             tested = next((p for p in condition.args if name_of(p) is not None), None)
             if tested is None:
                 continue
+            says = "the mask on {right} is forgotten"
+            rest = Mul(*(f for f in term.factors if f is not factor))
+            yield a.variant("wrong-mask", says, a.but(n, _with(term, rest)), right=name_of(tested))
             for other in _alike(a, tested):
                 spoilt = Mul(*(f if f is not factor else factor.xreplace({tested: other}) for f in term.factors))
                 says = "the mask is made from {wrong} where {right} belongs"
                 yield a.variant(
                     "wrong-mask", says, a.but(n, _with(term, spoilt)), wrong=name_of(other), right=name_of(tested)
                 )
-            says = "the mask on {right} is forgotten"
-            rest = Mul(*(f for f in term.factors if f is not factor))
-            yield a.variant("wrong-mask", says, a.but(n, _with(term, rest)), right=name_of(tested))
 
 
 def _branches(a: Anatomy) -> Iterator[Variant]:
@@ -642,7 +642,9 @@ def _extra_factor(a: Anatomy) -> Iterator[Variant]:
             yield a.variant("extra-factor", says, whole * entry(other.symbol, places), x=other.name)
     for n, term in enumerate(a.terms):
         for node in sorted(_entries(Mul(term.upstream, *term.factors)), key=str):
-            if name_of(node) in a.exercise.size_symbols:
+            known = a.exercise.quantities.get(name_of(node) or "")
+            inside = known is not None and known.indices and not isinstance(node, Indexed)  # of Inverse(A)
+            if inside or name_of(node) in a.exercise.size_symbols:
                 continue
             body = Mul(node, term.upstream, *term.factors, *term.picks)
             yield a.variant("extra-factor", "the factor {x} stands once too often",
