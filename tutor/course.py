@@ -20,7 +20,8 @@ MOST_SHEETS = 2_000  # files of a folder that are looked into
 HEAD = 2_000  # bytes of a sheet in which its header is looked for
 SHEETS = (".py", ".txt", ".md", ".tex", ".ipynb")
 # as `answers.python` reads it; % and <!-- begin it in LaTeX and Markdown, a quotation mark in a notebook's cell
-_HEADER = re.compile(r"^[\s\"]*(?:<!--|#|%)\s*exercise\s*[:：]\s*([\w-]+)", re.MULTILINE)
+_DRILL = re.compile(r"^\s*#\s*drill\s*[:：]", re.MULTILINE)  # as `desk.drill` writes it
+_HEADER = re.compile(r"^[\s\"]*(?:<!--|#|%)\s*exercise\s*[:：]\s*([\w-]+(?::[\w=.,-]*\w)?)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,24 @@ def _tracks(path: Path, document: dict[str, Any]) -> Iterator[Track]:
         yield Track(title, tuple(ids))
 
 
-def begun(folder: Path) -> set[str]:
-    """The exercises of which a sheet lies in a folder, by their headers."""
-    found: set[str] = set()
+def sheets(folder: Path) -> dict[str, list[str]]:
+    """The sheets of a folder, and the exercises that their headers name (`mlp`, `mlp:layers=4`); drills are none."""
+    found: dict[str, list[str]] = {}
     for path in _files(folder):
         try:
             with path.open("rb") as file:
-                found.update(_HEADER.findall(file.read(HEAD).decode("utf-8", "replace")))
+                head = file.read(HEAD).decode("utf-8", "replace")
         except OSError:  # what cannot be looked at is not begun
             continue
+        named = _HEADER.findall(head)
+        if named and not _DRILL.search(head):
+            found[path.name] = list(dict.fromkeys(named))
     return found
+
+
+def begun(folder: Path) -> set[str]:
+    """The exercises of which a sheet lies in a folder; a family counts as one."""
+    return {address.split(":")[0] for named in sheets(folder).values() for address in named}
 
 
 def _files(folder: Path) -> list[Path]:

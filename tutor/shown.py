@@ -5,7 +5,9 @@ The views read results and know how; a result only says which view is its own. V
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -18,6 +20,11 @@ def has_shape(numbers: Iterable[int]) -> str:
     """`has shape (3, 2)`, or `is a number`."""
     numbers = tuple(numbers)
     return f"has shape {shown_shape(numbers)}" if numbers else "is a number"
+
+
+def quoted(name: str | Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(name))
 
 
 class Shown:
