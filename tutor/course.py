@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tutor.errors import ExerciseError
+from tutor.language import said
 
 FILE = "course.toml"
 MOST_SHEETS = 2_000  # files of a folder that are looked into
@@ -71,10 +72,21 @@ def _tracks(path: Path, document: dict[str, Any]) -> Iterator[Track]:
         fields = track if isinstance(track, dict) else {}
         title, ids = fields.get("title"), fields.get("exercises")
         if not (isinstance(title, str) and isinstance(ids, list) and all(isinstance(id, str) for id in ids)):
-            raise ExerciseError(f'{path}: track {number} needs title = "..." and exercises = ["...", ...]')
+            raise ExerciseError(
+                said(
+                    '{path}: track {number} needs title = "..." and exercises = ["...", ...]', path=path, number=number
+                )
+            )
         for id in ids:
             if id in seen:
-                raise ExerciseError(f'{path}: track {number} names "{id}" a second time: each exercise stands once')
+                raise ExerciseError(
+                    said(
+                        '{path}: track {number} names "{id}" a second time: each exercise stands once',
+                        path=path,
+                        number=number,
+                        id=id,
+                    )
+                )
             seen.add(id)
         yield Track(title, tuple(ids))
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from tutor.language import said
+
 
 def shown_shape(numbers: Iterable[int]) -> str:
     """`(3, 2)`, `(3,)` or `()`, as torch prints shapes; for sizes with names see `symbolic.notation.shape_text`."""
@@ -19,7 +21,7 @@ def shown_shape(numbers: Iterable[int]) -> str:
 def has_shape(numbers: Iterable[int]) -> str:
     """`has shape (3, 2)`, or `is a number`."""
     numbers = tuple(numbers)
-    return f"has shape {shown_shape(numbers)}" if numbers else "is a number"
+    return said("has shape {shape}", shape=shown_shape(numbers)) if numbers else said("is a number")
 
 
 def quoted(name: str | Path) -> str:
