@@ -80,13 +80,24 @@ def blank(exercise: Exercise, command: str = "") -> str:
     lines += [f"# {row}" for row in _program(exercise)]
     lines += [
         "#",
-        "# Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other",
-        f"# gradients may stand in between. Then run {'tutor check on this file.' if not command else 'this:'}",
+        *(f"# {row}" for row in _advice(command)),
         *([f"#     {command}"] if command else []),
         "",
     ]
     lines += [f"{exercise.answer_name(name)} = ..." for name in exercise.asked]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _advice(command: str) -> list[str]:
+    if command:
+        return tr(
+            "Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other\n"
+            "gradients may stand in between. Then run this:"
+        ).split("\n")
+    return tr(
+        "Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other\n"
+        "gradients may stand in between. Then run tutor check on this file."
+    ).split("\n")
 
 
 def _program(exercise: Exercise) -> list[str]:
@@ -99,10 +110,12 @@ def _program(exercise: Exercise) -> list[str]:
         if q.expr is not None
     ]
     upstream = [exercise.gradient_quantity(q) for q in exercise.ends if q.kind == "output"]
-    rows += [(writer.write(q.entry), shape_text(q.shape), "given from above") for q in upstream]
+    rows += [(writer.write(q.entry), shape_text(q.shape), tr("given from above")) for q in upstream]
     wide = min(max(len(row[0]) for row in rows), 70)
     return [f"{formula.ljust(wide)}   {shape}   {domain}".rstrip() for formula, shape, domain in rows]
 
 
 def _domain(q: Quantity) -> str:
-    return "" if q.domain == "real" else f"integers below {q.below}" if q.domain == "index" else q.domain
+    return (
+        "" if q.domain == "real" else tr("integers below {below}", below=q.below) if q.domain == "index" else q.domain
+    )

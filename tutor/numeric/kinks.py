@@ -203,9 +203,9 @@ def torch_takes(node: Basic) -> str:
         return said("follows the branch that the formula says")
     row = function_row(node)
     return said(
-        "takes the slope {slope} for {rpartition}",
+        "takes the slope {slope} for {function}",
         slope=row.slope(S.Zero, row.sympy(S.Zero)),
-        rpartition=row.torch.rpartition(".")[2],
+        function=row.torch.rpartition(".")[2],
     )
 
 

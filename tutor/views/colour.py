@@ -6,23 +6,41 @@ Only the sixteen colours that a terminal's own theme defines are used, so that t
 from __future__ import annotations
 
 import re
+from functools import cache
 
-STYLES = (
-    (r"(?m)^ *(?:✓|ok) correct\b", "green"),
-    (r"(?m)^ *(?:✗|x) wrong\b", "bold red"),
-    (r"(?m)^ *! unreadable\b", "bold red"),
-    (r"(?m)^ *~ follows\b", "yellow"),
-    (r"(?m)^ *\? undecided\b", "yellow"),
-    (r"(?m)^ +\^$", "bold red"),
-    (r"(?m)^[\w:=,.-]+   (?=(?:correct|wrong|incomplete|undecided|unreadable)   )", "bold"),
-    (r"(?m)(?<=   )(?:correct)(?=   [\d.]+ of)", "bold green"),
-    (r"(?m)(?<=   )(?:wrong|unreadable)(?=   [\d.]+ of)", "bold red"),
-    (r"(?m)(?<=   )(?:incomplete|undecided)(?=   [\d.]+ of)", "bold yellow"),
-    (r"(?m)^(?:next|note|missing):", "bold"),
-    (r"(?m)^ +(?:forward|shape|worst|likely|fix|torch|checked)(?= {2,})", "dim"),
-    (r"(?m)^\d+\. \w+", "bold cyan"),
-)  # fmt: skip
-_PATTERNS = [(re.compile(pattern), style) for pattern, style in STYLES]
+from tutor.language import N_, current, speaking, tr
+from tutor.views.report import VERDICTS
+
+_VERDICTS = ("correct", "wrong", "incomplete", "undecided", "unreadable", "follows")
+_LABELS = (N_("forward"), N_("shape"), N_("worst"), N_("likely"), N_("fix"), N_("checked"))
+
+
+def _styles() -> tuple[tuple[str, str], ...]:
+    """The words of the language in use, and how each is shown."""
+    correct, wrong, incomplete, undecided, unreadable, follows = (re.escape(tr(VERDICTS[word])) for word in _VERDICTS)
+    leads = (tr("next: {what}", what=""), tr("note: {note}", note=""), tr("missing: {names}", names=""))
+    lead, label = ("|".join(re.escape(word.strip()) for word in words) for words in (leads, map(tr, _LABELS)))
+    return (
+        (rf"(?m)^ *(?:✓|ok) {correct}\b", "green"),
+        (rf"(?m)^ *(?:✗|x) {wrong}\b", "bold red"),
+        (rf"(?m)^ *! {unreadable}\b", "bold red"),
+        (rf"(?m)^ *~ {follows}\b", "yellow"),
+        (rf"(?m)^ *\? {undecided}\b", "yellow"),
+        (r"(?m)^ +\^$", "bold red"),
+        (rf"(?m)^[\w:=,.-]+   (?=(?:{correct}|{wrong}|{incomplete}|{undecided}|{unreadable})   )", "bold"),
+        (rf"(?m)(?<=   )(?:{correct})(?=   [\d.]+ )", "bold green"),
+        (rf"(?m)(?<=   )(?:{wrong}|{unreadable})(?=   [\d.]+ )", "bold red"),
+        (rf"(?m)(?<=   )(?:{incomplete}|{undecided})(?=   [\d.]+ )", "bold yellow"),
+        (rf"(?m)^(?:{lead})", "bold"),
+        (rf"(?m)^ +(?:{label}|torch)(?= {{2,}})", "dim"),
+        (r"(?m)^\d+\. \w+", "bold cyan"),
+    )
+
+
+@cache
+def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
+    with speaking(language):
+        return [(re.compile(pattern), style) for pattern, style in _styles()]
 
 
 def coloured(text: str) -> str:
@@ -31,7 +49,7 @@ def coloured(text: str) -> str:
     from rich.text import Text
 
     made = Text(text, end="")
-    for pattern, style in _PATTERNS:
+    for pattern, style in _patterns(current()):
         for found in pattern.finditer(text):
             made.stylize(style, *found.span())
     console = Console(force_terminal=True, color_system="standard", width=10_000, highlight=False)

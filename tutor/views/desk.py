@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tutor.language import N_, ntr, of_exercise, tr
 from tutor.shown import quoted
+from tutor.views.plain import columns
 
 if TYPE_CHECKING:
     from tutor.course import Course
@@ -82,13 +83,6 @@ def progress(s: Standing, course: Course) -> str:
         shown = title if columns(title) <= wide else title[: wide - 3] + "..."
         lines.append(f"{shown}{' ' * (wide - columns(shown))}  [{bar}] {done:>2}/{len(ids)}")
     return "\n".join(lines) + "\n\n" + standing(s)
-
-
-def columns(text: str) -> int:
-    """Cells of a terminal that a text takes; a Chinese letter takes two."""
-    from unicodedata import east_asian_width
-
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def beginning(s: Standing) -> str:
