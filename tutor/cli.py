@@ -9,18 +9,19 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from itertools import count
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 
-from tutor import __version__
+from tutor import __version__, language
 from tutor.errors import ExerciseError, NotFoundError, ReadingError, TutorError, UsageError
+from tutor.language import tr
+from tutor.terminal import ascii_only, complain, deliver, let_go, note, progress, say, width
 
 RIGHT, NOT_RIGHT, USAGE, NOT_FOUND, UNREADABLE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 CODES: tuple[tuple[type[TutorError], int], ...] = (
@@ -41,76 +42,33 @@ and tells you the first line of your own derivation that is wrong, and why.
   tutor list                         the exercises
   tutor show linear-regression       one exercise: statement, shapes, forward program
   tutor start linear-regression      a sheet to fill in
-  tutor check linear-regression.py   your sheet, judged line by line
+  tutor check linear-regression.py   your sheet, judged line by line; 'tutor watch' does so at every save
+  tutor hint linear-regression.py    what to look at, where you are stuck
+  tutor drill linear-regression      a derivation with one mistake in it: find it
   tutor derive "(w*x + b - y)**2"    any formula, derived step by step
 
 'tutor --help' lists all commands, 'tutor COMMAND --help' explains one."""
 
 
-# -- output ---------------------------------------------------------------------------------------
-
-
-def say(text: str) -> None:
-    """Write a result to stdout, in letters that it can show and lines that fit; a reader who left is no error."""
-    from tutor.views.plain import fitted, writable
-
-    try:
-        shown = writable(text.removesuffix("\n"), sys.stdout.encoding)
-        sys.stdout.write(fitted(shown, _width()) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _let_go(sys.stdout)
-
-
-def _width() -> int | None:
-    """The terminal's columns; None where the output goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def deliver(document: str) -> None:
-    """Write a document for programs to stdout: UTF-8 whatever the terminal shows, the same bytes everywhere."""
-    buffer = getattr(sys.stdout, "buffer", None)
-    if buffer is None:
-        return say(document)
-    try:
-        sys.stdout.flush()
-        buffer.write((document.removesuffix("\n") + "\n").encode("utf-8", "replace"))
-        buffer.flush()
-    except BrokenPipeError:
-        _let_go(sys.stdout)
-
-
-def note(text: str) -> None:
-    """Progress and notes, on stderr."""
-    from tutor.views.plain import writable
-
-    try:
-        sys.stderr.write(writable(text, sys.stderr.encoding) + "\n")
-        sys.stderr.flush()
-    except OSError:
-        _let_go(sys.stderr)
-
-
-def _let_go(stream: Any) -> None:
-    """Further output, the interpreter's last flush included, goes nowhere."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-    except (OSError, ValueError):
-        pass
-
-
-def complain(text: str) -> None:
-    """`error: ...`, the word in colour where a terminal shows it."""
-    word = click.style("error:", fg="red", bold=True) if _in_colour(sys.stderr) else "error:"
-    note(f"{word} {text}")
-
-
-def _in_colour(stream: Any) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 # -- commands ---------------------------------------------------------------------------------------
+
+
+class ExerciseName(click.ParamType):
+    """An exercise's id, completed by the shell."""
+
+    name = "exercise"
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from tutor.catalogue import entries
+
+        found = [entry for entry in entries() if entry.id.startswith(incomplete)]
+        return [CompletionItem(entry.id, help=entry.title) for entry in found]
+
+
+EXERCISE = ExerciseName()
+SHEET = click.Path(allow_dash=True)  # never looked at here: `documents.read` says what is wrong with it
 
 
 @click.group(
@@ -119,27 +77,21 @@ def _in_colour(stream: Any) -> bool:
     epilog="Exit codes: 0 right or done, 1 not right, 2 usage, 3 not found, 4 unreadable, 5 undecided.",
 )
 @click.version_option(__version__, prog_name="tutor", message="%(prog)s %(version)s")
+@click.option("--ascii", "plain", is_flag=True, help="Nothing but ASCII, for terminals without mathematics.")
+@click.option("--lang", type=click.Choice(language.LANGUAGES), help="The language of what is said; else the locale's.")
 @click.pass_context
-def app(context: click.Context) -> int:
+def app(context: click.Context, plain: bool, lang: str | None) -> int:
     """Derive gradients step by step, verify them against torch.autograd, and check your own derivation."""
+    context.with_resource(language.speaking(lang))
+    token = ascii_only.set(plain)
+    context.call_on_close(lambda: ascii_only.reset(token))
     if context.invoked_subcommand is None:
-        say(f"{WELCOME}\n{_next()}")
+        from tutor.desk.standing import standing
+        from tutor.views import desk
+
+        stand = standing(Path.cwd())
+        say(desk.standing(stand) if stand.begun else f"{WELCOME}\n\n{desk.beginning(stand)}")
     return RIGHT
-
-
-def _next() -> str:
-    """The exercise that follows those begun in this folder."""
-    from pathlib import Path
-
-    from tutor import course
-    from tutor.catalogue import folder
-
-    begun = course.begun(Path.cwd())
-    following = course.read(folder()).after(begun)
-    if following is None:
-        return ""
-    where = "Next in the course, after the sheets in this folder" if begun else "The course begins with"
-    return f"\n{where}: {following}   (tutor start {following})"
 
 
 @app.command()
@@ -167,7 +119,7 @@ def list_(as_json: bool) -> int:
 
 
 @app.command()
-@click.argument("exercise", metavar="ID|FILE")
+@click.argument("exercise", metavar="ID|FILE", type=EXERCISE)
 def show(exercise: str) -> int:
     """An exercise: statement, shapes, program."""
     from tutor.catalogue import load
@@ -178,7 +130,7 @@ def show(exercise: str) -> int:
 
 
 @app.command()
-@click.argument("exercise", metavar="ID|FILE|EXPR")
+@click.argument("exercise", metavar="ID|FILE|EXPR", type=EXERCISE)
 @click.option("--wrt", metavar="NAME", help="Only the gradient of this quantity, and what it needs.")
 @click.option("--closed", is_flag=True, help="Put the steps into one another, down to one formula.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
@@ -200,7 +152,7 @@ def derive(exercise: str, wrt: str | None, closed: bool, form: str, verify: bool
     verification = _verification_for(derivation) if verify and form == "text" else None
     view = import_module(f"tutor.views.{form}")
     if form == "text":
-        say(view.derivation(derivation, verification=verification, closed=closed, width=_width()))
+        say(view.derivation(derivation, verification=verification, closed=closed, width=width()))
     else:
         deliver(view.derivation(derivation, verification=verification, closed=closed))
     return RIGHT if verification is None or verification.agrees else NOT_RIGHT
@@ -221,8 +173,8 @@ def _verification_for(derivation: Any) -> Any:
 
 
 @app.command()
-@click.argument("first", metavar="ID|FILE")
-@click.argument("second", metavar="ID|FILE")
+@click.argument("first", metavar="ID|FILE", type=EXERCISE)
+@click.argument("second", metavar="ID|FILE", type=EXERCISE)
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="The random values where there is no worked example."
 )
@@ -239,7 +191,7 @@ def compare(first: str, second: str, seed: int) -> int:
 
 
 @app.command()
-@click.argument("exercises", metavar="[ID|FILE]...", nargs=-1)
+@click.argument("exercises", metavar="[ID|FILE]...", nargs=-1, type=EXERCISE)
 @click.option("--full/--no-full", default=True, help="Also at the real sizes of exercises that have them.")
 @click.option("--certificate", is_flag=True, help="Also plant every known mistake, and mark the true answer.")
 @click.option("--device", default="cpu", show_default=True, help="Where torch computes: cpu, cuda, ...")
@@ -263,10 +215,10 @@ def verify(
     if table:
         say(view.head(todo, certificate))
     done = []
-    with _progress(len(todo)) as progress:
+    with progress(len(todo)) as shown:
         for proof in proofs(todo, task, jobs=jobs):
             done.append(proof)
-            with progress(f"{proof.address}  {proof.seconds:.1f} s"):
+            with shown(f"{proof.address}  {proof.seconds:.1f} s"):
                 if proof.error is not None:
                     complain(f"{proof.address} is not verified: {proof.error}")
                 if as_json:
@@ -279,33 +231,8 @@ def verify(
     return max(codes, key=_weight, default=RIGHT)
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[str], AbstractContextManager[None]]]:
-    """On stderr a bar where it is a terminal, which makes way for what is printed; else a line for each step."""
-    bar = click.progressbar(length=total, file=sys.stderr, show_pos=True, item_show_func=lambda label: label)
-    numbers = count(1)
-
-    @contextmanager
-    def step(label: str) -> Iterator[None]:
-        if not sys.stderr.isatty():
-            note(f"[{next(numbers)}/{total}] {label}")
-            yield
-            return
-        sys.stderr.write("\r\033[2K")
-        sys.stderr.flush()
-        yield
-        bar.update(1, label)
-
-    if not sys.stderr.isatty():
-        yield step
-        return
-    with bar:
-        bar.render_progress()
-        yield step
-
-
 @app.command()
-@click.argument("sheet", metavar="SHEET|-")
+@click.argument("sheet", metavar="SHEET|-", type=SHEET)
 @click.option("--exercise", metavar="ID|FILE", help="Instead of the '# exercise:' line at the top of the sheet.")
 @click.option("--json", "as_json", is_flag=True, help="The report as data, for graders.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -320,17 +247,21 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_sh
 
     A sheet with several such lines gets a report for each; as JSON they are a list.
     """
-    from tutor.answers import documents
-    from tutor.checking.sheets import check_sheets
+    from tutor.desk.sheets import judged
 
-    kind = documents.kind_of(sheet)
-    reports = check_sheets(documents.read(sheet), exercise, kind, seed=seed, lenient_shapes=lenient_shapes)
+    made = judged(sheet, exercise, seed=seed, lenient_shapes=lenient_shapes)
     if as_json:
-        found = [report.to_dict() for report in reports]
+        found = [report.to_dict() for report in made.reports]
         deliver(_dumped(found[0] if len(found) == 1 else found))
     else:
-        say("\n\n".join(str(report).rstrip("\n") for report in reports))
-    return max((VERDICTS.get(report.verdict, UNDECIDED) for report in reports), key=_weight, default=RIGHT)
+        say(_shown(made.reports))
+    if made.problem:
+        note(tr("note: {problem}", problem=made.problem))
+    return max((VERDICTS.get(report.verdict, UNDECIDED) for report in made.reports), key=_weight, default=RIGHT)
+
+
+def _shown(reports: Sequence[Any]) -> str:
+    return "\n\n".join(str(report).rstrip("\n") for report in reports)
 
 
 def _dumped(document: Any) -> str:
@@ -345,20 +276,162 @@ def _weight(code: int) -> int:
 
 
 @app.command()
-@click.argument("exercise", metavar="ID|FILE")
+@click.argument("exercise", metavar="ID|FILE", type=EXERCISE)
 @click.argument("path", metavar="[PATH|-]", required=False)
-def start(exercise: str, path: str | None) -> int:
+@click.option("--force", is_flag=True, help="Write over a sheet that is there.")
+def start(exercise: str, path: str | None, force: bool) -> int:
     """Write a sheet to fill in.
 
-    Shapes and forward program stand in it as comments, then the names that are asked; - as PATH prints it.
+    Statement, shapes and forward program stand in it as comments, then the names that are asked; - as PATH prints it.
     """
-    from tutor.answers.blank import quoted, sheet_of, write_sheet
+    from tutor.answers.blank import sheet_of, write_sheet
+    from tutor.desk.sheets import begin
+    from tutor.shown import quoted
 
     if path == "-":
         deliver(sheet_of(exercise))
         return RIGHT
-    made = write_sheet(exercise, path)
-    say(f"{made}\n\nfill it in, then:   tutor check {quoted(made.path)}{made.option}")
+    made = write_sheet(exercise, path, force=force)
+    if problem := begin(made.path):
+        note(tr("note: {problem}", problem=problem))
+    say(tr("{path}\n\nfill it in, then:   tutor check {path}{option}", path=quoted(made.path), option=made.option))
+    return RIGHT
+
+
+@app.command()
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path())
+@click.option("--poll", is_flag=True, help="Look at the files again and again, where no events arrive.")
+@click.option("--lenient-shapes", is_flag=True, help="Forgive axes of size 1: (N, 1) for (N,).")
+def watch(folder: str, poll: bool, lenient_shapes: bool) -> int:
+    """Check sheets whenever they are saved.
+
+    Keys: n next sheet, h hint, d derivation (of what is solved, or pressed twice), l list, q quit.
+    """
+    from queue import SimpleQueue
+
+    from tutor.desk import watch as desk_of
+    from tutor.desk.keys import keys
+    from tutor.views import desk as view
+
+    def show(reports: list[Any]) -> None:
+        if sys.stdout.isatty():
+            click.clear()
+        say(_shown(reports))
+
+    queue: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    desk = desk_of.Desk(desk_of.existing(folder), say, show, {"lenient_shapes": lenient_shapes})
+    with suppress(KeyboardInterrupt), desk_of.saves(queue, desk.folder, poll) as polling, keys(queue) as listening:
+        note(desk.opened(polling))
+        desk_of.run(desk, queue, lambda: note("\n" + tr(view.KEYS)) if listening else None)
+    return RIGHT
+
+
+@app.command()
+@click.argument("sheet", metavar="SHEET", type=SHEET)
+@click.option("--exercise", metavar="ID|FILE", type=EXERCISE, help="Instead of the '# exercise:' line of the sheet.")
+@click.option("--level", type=click.IntRange(1), help="This hint, instead of the next one.")
+def hint(sheet: str, exercise: str | None, level: int | None) -> int:
+    """The next hint for where a sheet diverges.
+
+    From where to look, over the rules, to the chain rule written out; asked again, it says more.
+    """
+    from tutor.desk.sheets import hint_for
+
+    say(str(hint_for(sheet, exercise, level)))
+    return RIGHT
+
+
+@app.command("progress")
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path())
+def progress_(folder: str) -> int:
+    """What is solved, track by track."""
+    from tutor import course
+    from tutor.catalogue import folder as exercises
+    from tutor.desk.standing import standing
+    from tutor.views import desk
+
+    say(desk.progress(standing(Path(folder)), course.read(exercises())))
+    return RIGHT
+
+
+@app.command()
+@click.argument("exercise", metavar="[ID]", required=False, type=EXERCISE)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(exercise: str | None, yes: bool) -> int:
+    """Forget the progress in this folder, or that of one exercise. Sheets stay."""
+    from tutor.desk.sheets import forget
+
+    what = exercise or tr("all exercises")
+    if not yes and not click.confirm(tr("Forget the progress with {what}? Your sheets stay.", what=what), err=True):
+        return NOT_RIGHT
+    say(tr("forgotten: {what}", what=forget(exercise) or tr("nothing, there was no progress")))
+    return RIGHT
+
+
+@app.command()
+@click.argument("exercise", metavar="[ID]", required=False, type=EXERCISE)
+@click.argument("path", metavar="[PATH|-]", required=False)
+@click.option("--seed", type=click.IntRange(0), help="Which mistake; the same seed gives the same drill.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def drill(exercise: str | None, path: str | None, seed: int | None, force: bool) -> int:
+    """A derivation with one mistake: find the line, and mend it.
+
+    Name the line in the file and mend it; 'tutor check' says whether both are right. Without ID the drill is about an
+    exercise that is solved here.
+    """
+    from tutor.desk.sheets import write_drill
+    from tutor.shown import quoted
+
+    made = write_drill(exercise, path, seed, force=force)
+    if path == "-":
+        deliver(made.text)
+        return RIGHT
+    say(tr("{path}\n\nfind the wrong line, mend it, then:   tutor check {path}", path=quoted(made.path)))
+    return RIGHT
+
+
+@app.command("help")
+@click.argument("topic", metavar="[TOPIC]", required=False)
+@click.pass_context
+def help_(context: click.Context, topic: str | None) -> int:
+    """Help on a command, or a topic: syntax."""
+    from tutor.desk import topics
+
+    command = app.get_command(context, topic) if topic else app
+    if topic and command is None or topic in topics.TOPICS:
+        say(topics.topic(topic))
+    elif command is not None and context.parent is not None:
+        inner = context.parent if command is app else click.Context(command, parent=context.parent, info_name=topic)
+        say(command.get_help(inner))
+    return RIGHT
+
+
+@app.command()
+def doctor() -> int:
+    """Versions, what is missing, the terminal."""
+    from tutor.desk.doctor import findings
+    from tutor.views import desk
+
+    found = list(findings(Path.cwd()))
+    say(desk.findings(found))
+    return NOT_RIGHT if any(each.well is False for each in found) else RIGHT
+
+
+@app.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """What makes a shell complete commands and ids.
+
+    \b
+        eval "$(tutor completion bash)"        in ~/.bashrc; zsh alike
+        tutor completion fish | source         in ~/.config/fish/config.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise UsageError(tr("this click has no completion for {shell}", shell=shell))
+    deliver(kind(app, {}, "tutor", "_TUTOR_COMPLETE").source())
     return RIGHT
 
 
@@ -388,7 +461,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return _code_of(error)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
-            _let_go(sys.stdout)
+            let_go(sys.stdout)
             complain(f"the output cannot be written: {error.strerror}; make room, or send it elsewhere")
             return UNDECIDED
         if os.environ.get("TUTOR_DEBUG"):
@@ -406,7 +479,7 @@ def run() -> None:
         try:
             stream.flush()
         except OSError:
-            _let_go(stream)
+            let_go(stream)
         except (AttributeError, ValueError):  # there is none
             pass
     if "multiprocessing.synchronize" in sys.modules:

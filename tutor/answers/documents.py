@@ -19,6 +19,7 @@ from tutor.answers import language as lang
 from tutor.answers import python
 from tutor.answers.latex_regions import in_prose, is_latex, regions
 from tutor.errors import NotFoundError, ReadingError
+from tutor.language import first_clause, said
 
 if TYPE_CHECKING:
     from tutor.answers.latex import Reader
@@ -49,16 +50,20 @@ def read(sheet: str | Path) -> str:
             with Path(sheet).open("rb") as file:
                 source = file.read(limit)
     except FileNotFoundError:
-        raise NotFoundError(f"no sheet {sheet}: 'tutor start ID' makes one, and - reads from stdin") from None
+        raise NotFoundError(
+            said("no sheet {sheet}: 'tutor start ID' makes one, and - reads from stdin", sheet=sheet)
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise NotFoundError(f"cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin") from None
+        raise NotFoundError(
+            said("cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin", sheet=sheet, reason=reason)
+        ) from None
     try:
         return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
         column = error.start - source.rfind(b"\n", 0, error.start)
-        raise ReadingError(f"{sheet} is not text in UTF-8: save it as UTF-8", line, column) from None
+        raise ReadingError(said("{sheet} is not text in UTF-8: save it as UTF-8", sheet=sheet), line, column) from None
 
 
 def kind_of(name: str | Path) -> str | None:
@@ -88,7 +93,13 @@ def parts(text: str, kind: str | None = None) -> list[Part]:
     if kind == "notebook":
         return _notebook(text)
     if len(text) > python.MAX_LENGTH:
-        raise ReadingError(f"the text has {len(text)} characters; at most {python.MAX_LENGTH} are read: divide it")
+        raise ReadingError(
+            said(
+                "the text has {count} characters; at most {most} are read: divide it",
+                count=len(text),
+                most=python.MAX_LENGTH,
+            )
+        )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     found = _markdown(text, 0) if kind == "markdown" else _latex(text)
     return _divided(found)
@@ -149,7 +160,7 @@ class _Assembly:
             self.made.statements += statements if cell is None else self._of_interest(statements)
             if len(self.made.statements) > python.MAX_LINES:
                 last = self.made.statements[python.MAX_LINES]
-                raise ReadingError(f"more than {python.MAX_LINES} lines: divide the sheet", last.line)
+                raise ReadingError(said("more than {most} lines: divide the sheet", most=python.MAX_LINES), last.line)
         self._drop_remarks()
         if self.part.blocks:
             self.made.line = self.part.blocks[0].line + 1
@@ -161,7 +172,9 @@ class _Assembly:
         if block.kind == "inline":
             return self._in_prose(block)
         if block.kind == "passed":
-            self.made.notes.append(f"line {block.line + 1}: passed over: {_clean(block.text)[:60]}")
+            self.made.notes.append(
+                said("line {line}: passed over: {text}", line=block.line + 1, text=_clean(block.text)[:60])
+            )
             return []
         read = _lines(block)
         self.made.notes += read.notes
@@ -203,7 +216,14 @@ class _Assembly:
     def _remark(self, block: Block, reason: str) -> None:
         line = block.line + block.text.count("\n", 0, block.start) + 1
         formula = _clean(" ".join(block.text[block.start : block.stop].split()))[:60]
-        self.made.notes.append(f"line {line}: passed over: {formula} (in a sentence; {re.split('[:;] ', reason)[0]})")
+        self.made.notes.append(
+            said(
+                "line {line}: passed over: {formula} (in a sentence; {reason})",
+                line=line,
+                formula=formula,
+                reason=first_clause(reason),
+            )
+        )
 
     def _drop_remarks(self) -> None:
         """A formula in a sentence is a remark where a line of its own gives the same gradient, and none hangs on it."""
@@ -218,7 +238,7 @@ class _Assembly:
             between = statements[n + 1 : own[0]] if own else ()
             if own and (own[0] < n or not any(names & set(_names_read(other)) for other in between)):
                 dropped.append(statement)
-                self._remark(self.inline[id(statement)], "a line of its own gives it")
+                self._remark(self.inline[id(statement)], said("a line of its own gives it"))
         if dropped:
             self.made.statements = [s for s in statements if not any(s is other for other in dropped)]
 
@@ -228,7 +248,9 @@ class _Assembly:
             return statements
         for statement in statements:
             if isinstance(statement, lang.Unreadable):
-                self.made.notes.append(f"line {statement.line}: passed over: {statement.text[:60]}")
+                self.made.notes.append(
+                    said("line {line}: passed over: {text}", line=statement.line, text=statement.text[:60])
+                )
         return [s for s in statements if not isinstance(s, (lang.Unreadable, lang.If))]
 
     def _is_judged(self, name: str) -> bool:
@@ -391,7 +413,9 @@ def _notebook(text: str) -> list[Part]:
     for number, (kind, source) in enumerate(_cells(text), 1):
         length += len(source)
         if length > python.MAX_LENGTH:
-            raise ReadingError(f"the cells have more than {python.MAX_LENGTH} characters: divide the notebook")
+            raise ReadingError(
+                said("the cells have more than {most} characters: divide the notebook", most=python.MAX_LENGTH)
+            )
         source = source.replace("\r\n", "\n").replace("\r", "\n")
         cells.append((line, number))
         if kind == "code":
@@ -416,22 +440,26 @@ def _cells(text: str) -> list[tuple[str, str]]:
     """(kind, source) of the cells of a notebook in format 4."""
     if len(text) > MAX_NOTEBOOK:
         raise ReadingError(
-            f"the notebook has {len(text)} characters; at most {MAX_NOTEBOOK} are read: clear its outputs"
+            said(
+                "the notebook has {count} characters; at most {most} are read: clear its outputs",
+                count=len(text),
+                most=MAX_NOTEBOOK,
+            )
         )
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise ReadingError(
-            "this is not a notebook: its JSON cannot be read; save it again", line, getattr(error, "colno", 1)
+            said("this is not a notebook: its JSON cannot be read; save it again"), line, getattr(error, "colno", 1)
         ) from None
     cells = found.get("cells") if isinstance(found, dict) else None
     if not isinstance(cells, list):
         raise ReadingError(
-            "this is not a notebook in format 4, which has a list of cells: save it with a current Jupyter"
+            said("this is not a notebook in format 4, which has a list of cells: save it with a current Jupyter")
         )
     if len(cells) > MAX_CELLS:
-        raise ReadingError(f"more than {MAX_CELLS} cells: divide the notebook")
+        raise ReadingError(said("more than {most} cells: divide the notebook", most=MAX_CELLS))
     return [_cell(cell, number) for number, cell in enumerate(cells, 1)]
 
 
@@ -440,5 +468,7 @@ def _cell(cell: Any, number: int) -> tuple[str, str]:
     if isinstance(source, list) and all(isinstance(piece, str) for piece in source):
         source = "".join(source)
     if not isinstance(source, str):
-        raise ReadingError(f"cell {number} of the notebook has no text as its source: save it again with Jupyter")
+        raise ReadingError(
+            said("cell {number} of the notebook has no text as its source: save it again with Jupyter", number=number)
+        )
     return str(cell.get("cell_type")), source

@@ -26,6 +26,7 @@ from tutor.checking.report import LineReport, Report, Sentence
 from tutor.checking.truth import Point
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
+from tutor.language import said
 from tutor.numeric.compare import DOUBLE, SINGLE
 from tutor.numeric.kinks import FAR
 from tutor.numeric.sample import Instance, checked_seed
@@ -44,7 +45,7 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
     if isinstance(exercise, Instance) and isinstance(answer, Mapping):
         return check_tensors(exercise, answer, lenient_shapes=lenient_shapes)
     if not isinstance(exercise, Exercise):
-        raise UsageError(f"an exercise is an id, a path or an Exercise, not {type(exercise).__name__}")
+        raise UsageError(said("an exercise is an id, a path or an Exercise, not {name}", name=type(exercise).__name__))
     seed = checked_seed(seed)
     if isinstance(answer, (str, Path)):
         answer = read_answer(exercise, answer)
@@ -54,7 +55,9 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
         return _check_values(exercise, [answer], truth.points(exercise, seed)[:1], seed, lenient_shapes)
     if callable(answer):
         return _check_function(exercise, answer, seed, lenient_shapes)
-    raise UsageError(f"an answer is text, a Path, a dict of tensors or a function, not {type(answer).__name__}")
+    raise UsageError(
+        said("an answer is text, a Path, a dict of tensors or a function, not {name}", name=type(answer).__name__)
+    )
 
 
 def check_sheet(
@@ -91,10 +94,14 @@ def read_answer(exercise: Exercise, answer: str | Path, kind: str | None = None)
     except ReadingError as error:
         return lang.Sheet([lang.Unreadable(error.line, error.column, "", 1, error.message)])
     if sheet.exercise and split_address(sheet.exercise)[0] != exercise.name:
-        sheet.notes.insert(0, f"the sheet is for {sheet.exercise}, and is judged as {exercise.id}")
+        sheet.notes.insert(
+            0, said("the sheet is for {exercise}, and is judged as {id}", exercise=sheet.exercise, id=exercise.id)
+        )
     if len(parts) > 1:
-        others = ", ".join(dict.fromkeys(other.exercise or "no exercise" for other in parts if other is not part))
-        sheet.notes.insert(0, f"only the part for {exercise.id} is judged, not those for {others}")
+        others = ", ".join(dict.fromkeys(other.exercise or "-" for other in parts if other is not part))
+        sheet.notes.insert(
+            0, said("only the part for {id} is judged, not those for {others}", id=exercise.id, others=others)
+        )
     return sheet
 
 
@@ -107,7 +114,9 @@ def _chosen(exercise: Exercise, parts: list[documents.Part]) -> documents.Part:
     fitting += [part for name, part in named if split_address(name)[0] == exercise.name]
     if not fitting:
         there = ", ".join(dict.fromkeys(name for name, _ in named))
-        raise ReadingError(f"the sheet has parts for {there}, and none for {exercise.id}: give one of its own")
+        raise ReadingError(
+            said("the sheet has parts for {there}, and none for {id}: give one of its own", there=there, id=exercise.id)
+        )
     return fitting[0]
 
 
@@ -148,7 +157,7 @@ class ValueJudge(Judge):
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
             return self.without_truth(meaning)
         if any(value is None for value in given):
-            return unreadable(f"{meaning.name} is no real tensor")
+            return unreadable(said("{name} is no real tensor", name=meaning.name))
         how = self.outcome(meaning, given)
         if how == "equal":
             return self._on_kinks(meaning, given[0]) or self.correct(meaning, given)
@@ -188,7 +197,14 @@ def _answers(exercise: Exercise, answer: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in answer.items():
         meaning = names.meaning(str(name))
         if meaning.kind == "helper":
-            raise UsageError(f"{name} is not a gradient of {exercise.id}: it has {', '.join(exercise.quantities)}")
+            raise UsageError(
+                said(
+                    "{name} is not a gradient of {id}: it has {names}",
+                    name=name,
+                    id=exercise.id,
+                    names=", ".join(exercise.quantities),
+                )
+            )
         made[f"d{name}" if meaning.kind == "forward" else meaning.name] = value
     return made
 
@@ -212,7 +228,7 @@ def _check_function(exercise: Exercise, function: Callable[..., Any], seed: int,
     for point in points if kinked is None or kinked in points else [*points, kinked]:
         made = run(point.instance.clone())  # what it changes is its own
         if not isinstance(made, Mapping):
-            raise UsageError(f'the function returns {type(made).__name__}: return {{"W": dW, ...}}')
+            raise UsageError(said('the function returns {name}: return {{"W": dW, ...}}', name=type(made).__name__))
         answers.append(made)
     return _check_values(exercise, answers, points, seed, lenient)
 

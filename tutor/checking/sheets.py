@@ -8,6 +8,7 @@ from tutor.answers import documents
 from tutor.answers import language as lang
 from tutor.catalogue import load
 from tutor.errors import NotFoundError, ReadingError, UsageError
+from tutor.language import said
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
@@ -62,6 +63,8 @@ def _named(part: documents.Part) -> str:
     if header is not None:
         raise ReadingError(header.reason, header.line, header.column)
     raise UsageError(
-        "the sheet does not say which exercise it is for: begin it with a line like '# exercise: linear-regression', "
-        "or give --exercise"
+        said(
+            "the sheet does not say which exercise it is for: begin it with a line like '# exercise: "
+            "linear-regression', or give --exercise"
+        )
     )

@@ -20,6 +20,7 @@ from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Pow,
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.exercise import Exercise, Fact, Quantity
+from tutor.language import said
 from tutor.shown import Shown
 from tutor.symbolic.derive import Gradient, Message, Partial, Step, loss_entry, message, pick_name, unique, use_fact
 from tutor.symbolic.indices import (
@@ -138,8 +139,7 @@ class _Recipe:
             gone = cancelling(put_in) if self.multiply_out else []
             if gone:
                 self._follow("insert", self._settle(transform(put_in, _pulled)), message(rule, name=inner.entry))
-                verb = "cancels" if len(gone) == 1 else "cancel"
-                self._follow("multiply-out", after, message("multiply-out", factors=gone, verb=verb))
+                self._follow("multiply-out", after, message("multiply-out", several=len(gone) > 1, factors=gone))
             else:
                 self._follow("insert", after, message(rule, name=inner.entry))
 
@@ -381,7 +381,7 @@ def derived_facts(exercise: Exercise, expr: Expr) -> list[Fact]:
             value = constant_sum(exercise, node)
             name = node.args[0].base.name
             if value is not None:
-                found.append(Fact(node, value, f"by the definition of {name}", name))
+                found.append(Fact(node, value, said("by the definition of {name}", name=name), name))
 
     transform(expr, visit)
     return found

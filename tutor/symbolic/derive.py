@@ -40,6 +40,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Fact, Quantity
+from tutor.language import N_, said
 from tutor.shown import Shown
 from tutor.symbolic.functions import clamp, clamp_slope, extremum_slope, function_row
 from tutor.symbolic.indices import (
@@ -71,43 +72,48 @@ from tutor.symbolic.rewrite import fold, name_ratios, replace_sums
 
 # id -> the learner's sentence; functions and operations bring their own
 RULES: dict[str, str] = {
-    "gradient": "the gradient of {loss} with respect to {quantity}",
-    "chain": "chain rule: {consumer} uses {quantity}",
-    "chain-sum": "chain rule: every {over} of {consumer} uses {quantity}, so their parts add up",
-    "chain-paths": "chain rule: {consumers} use {quantity}, one term each, added",
-    "local": "the local derivative of {consumer}",
-    "sum": "sum rule",
-    "constant-factor": "constant factor",
-    "product": "product rule",
-    "quotient": "quotient",
-    "power": "power rule with exponent {exponent}",
-    "cancelled": "{numbers} cancel",
-    "exponential": "exponential with base {base}",
-    "sum-over": "a sum is differentiated term by term",
-    "identity": "the derivative of {quantity} itself is 1",
-    "linear": "{quantity} enters {consumer} linearly: what multiplies it is left",
-    "one-term": "of the sum only the term with this {quantity} counts",
-    "gather": "only the entry that the index picks is used",
-    "piecewise": "each branch on its own side",
-    "extremum": "only the winner is passed through",
-    "extremum-shared": "only the winner is passed through; at a tie torch gives each of the two one half",
-    "clamp": "clamp: 1 within the bounds, in torch also on them, else 0",
-    "contract": "only entries with equal indices contribute",
-    "range": "outside of the range there is no term",
-    "solved": "{slot} is {target} for {pairs}, where that is in range",
-    "outside": "{factors} {verb} not depend on {over}",
-    "sign-outside": "constants leave the sum",
-    "multiply": "multiplied together",
+    "gradient": N_("the gradient of {loss} with respect to {quantity}"),
+    "chain": N_("chain rule: {consumer} uses {quantity}"),
+    "chain-sum": N_("chain rule: every {over} of {consumer} uses {quantity}, so their parts add up"),
+    "chain-paths": N_("chain rule: {consumers} use {quantity}, one term each, added"),
+    "local": N_("the local derivative of {consumer}"),
+    "sum": N_("sum rule"),
+    "constant-factor": N_("constant factor"),
+    "product": N_("product rule"),
+    "quotient": N_("quotient"),
+    "power": N_("power rule with exponent {exponent}"),
+    "cancelled": N_("{numbers} cancel"),
+    "exponential": N_("exponential with base {base}"),
+    "sum-over": N_("a sum is differentiated term by term"),
+    "identity": N_("the derivative of {quantity} itself is 1"),
+    "linear": N_("{quantity} enters {consumer} linearly: what multiplies it is left"),
+    "one-term": N_("of the sum only the term with this {quantity} counts"),
+    "gather": N_("only the entry that the index picks is used"),
+    "piecewise": N_("each branch on its own side"),
+    "extremum": N_("only the winner is passed through"),
+    "extremum-shared": N_("only the winner is passed through; at a tie torch gives each of the two one half"),
+    "clamp": N_("clamp: 1 within the bounds, in torch also on them, else 0"),
+    "contract": N_("only entries with equal indices contribute"),
+    "range": N_("outside of the range there is no term"),
+    "solved": N_("{slot} is {target} for {pairs}, where that is in range"),
+    "outside": N_("{factors} does not depend on {over}"),
+    "sign-outside": N_("constants leave the sum"),
+    "multiply": N_("multiplied together"),
     "fact": "{reason}: {left} = {right}",
-    "named": "written with {names}",
-    "ratio": "the ratio has a name",
-    "unused": "nothing that leads to the loss uses {quantity}",
-    "insert": "put in {name}",
-    "insert-closed": "put in the closed form of {name}",
-    "cancel": "{left} is {right}",
-    "meet": "where the delta is not 0, {left} is {right}",
-    "factor": "common factors",
-    "multiply-out": "multiplied out: {factors} {verb}",
+    "named": N_("written with {names}"),
+    "ratio": N_("the ratio has a name"),
+    "unused": N_("nothing that leads to the loss uses {quantity}"),
+    "insert": N_("put in {name}"),
+    "insert-closed": N_("put in the closed form of {name}"),
+    "cancel": N_("{left} is {right}"),
+    "meet": N_("where the delta is not 0, {left} is {right}"),
+    "factor": N_("common factors"),
+    "multiply-out": N_("multiplied out: {factors} cancels"),
+}
+# where several things are spoken of
+SEVERAL: dict[str, str] = {
+    "outside": N_("{factors} do not depend on {over}"),
+    "multiply-out": N_("multiplied out: {factors} cancel"),
 }
 
 
@@ -120,8 +126,8 @@ class Message:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-def message(rule: str, **params: Any) -> Message:
-    return Message(rule, RULES[rule], params)
+def message(rule: str, several: bool = False, **params: Any) -> Message:
+    return Message(rule, SEVERAL[rule] if several else RULES[rule], params)
 
 
 def unique(messages: Iterable[Message]) -> tuple[Message, ...]:
@@ -566,10 +572,10 @@ class Derivation(Shown):
         name = _quantity_of(name, self.exercise)
         if name not in self.gradients:
             quantity = self.exercise[name]  # raises for a name that does not exist
-            why = "holds integers" if quantity.domain == "index" else f"is a {quantity.kind}"
-            raise ExerciseError(
-                f"exercise {self.exercise.name}: there is no gradient with respect to {name}, which {why}"
-            )
+            says = said("there is no gradient with respect to {name}, which is a {kind}", name=name, kind=quantity.kind)
+            if quantity.domain == "index":
+                says = said("there is no gradient with respect to {name}, which holds integers", name=name)
+            raise ExerciseError(said("exercise {name}: {message}", name=self.exercise.name, message=says))
         return self.gradients[name]
 
     @cached_property
@@ -603,7 +609,7 @@ class Derivation(Shown):
 def derive(exercise: Exercise, wrt: str | Sequence[str] | None = None) -> Derivation:
     """All gradients of the exercise; `wrt` narrows what is shown to one quantity and what it needs."""
     if isinstance(exercise, str):
-        raise TypeError(f"derive takes an Exercise: tutor.load({exercise!r}).derive()")
+        raise TypeError(said("derive takes an Exercise: tutor.load({exercise!r}).derive()", exercise=exercise))
     names = list(exercise.asked) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     full = exercise.cached("derivation", lambda: _derive(exercise))
     if wrt is not None:
@@ -915,9 +921,8 @@ class Contribution:
             if not f.is_number and f not in (S.One,) and not free_indices(f) & set(self.summed)
         ]
         if free and self.summed and not over:
-            verb = "does" if len(free) == 1 else "do"
             free = [_nice(self.exercise, f) for f in free]
-            return (message("outside", factors=free, over=list(self.summed), verb=verb),)
+            return (message("outside", several=len(free) > 1, factors=free, over=list(self.summed)),)
         return (message("sign-outside" if self.summed else "multiply"),)
 
     def fold(self, node: Expr) -> Expr:

@@ -33,6 +33,7 @@ from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
 from tutor.errors import ExerciseError
+from tutor.language import nsaid
 
 
 class Tensor(IndexedBase):
@@ -43,10 +44,11 @@ class Tensor(IndexedBase):
         axes = len(self.shape)
         if len(given) != axes:
             shape = ", ".join(str(size) for size in self.shape)
-            raise ExerciseError(
-                f"{self.label} has {axes} {'axis' if axes == 1 else 'axes'} ({shape}) but is indexed with "
-                f"{len(given)}: write one index per axis"
-            )
+            raise ExerciseError(nsaid(
+                "{name} has {axes} axis ({shape}) but is indexed with {count}: write one index per axis",
+                "{name} has {axes} axes ({shape}) but is indexed with {count}: write one index per axis",
+                axes, name=self.name, axes=axes, shape=shape, count=len(given),
+            ))  # fmt: skip
         return Indexed(self, *given, **kwargs)
 
     @property

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from tutor.language import N_, current, tr
 from tutor.symbolic.notation import LatexWriter, shape_text
-from tutor.views.page import JUDGES, Line, Section, closed_lines, formula, page, sentences, verification_rows
+from tutor.views.page import JUDGES, Line, Section, closed_lines, formula, page, sentences, used_by, verification_rows
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -36,7 +37,7 @@ def fragment(body: Sequence[str]) -> str:
 
 def document(title: str, body: Sequence[str]) -> str:
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title></head><body>{fragment(body)}</body></html>\n"
     )
@@ -53,10 +54,9 @@ def _rows(lines: Sequence[Line], writer: LatexWriter) -> str:
 
 
 def _section(s: Section, writer: LatexWriter) -> str:
-    uses = "; ".join(
-        f"{mathml(writer.name(s.gradient.name))} is used by {mathml(formula(v, writer))}" for v in s.consumers
-    )
-    torch = f"<p>torch <code>{escape(s.torch)}</code>, shape <code>{escape(s.shape)}</code></p>" if s.torch else ""
+    uses = tr("; ").join(used_by(mathml(writer.name(s.gradient.name)), mathml(formula(v, writer))) for v in s.consumers)
+    code, shape = (f"<code>{escape(text or '')}</code>" for text in (s.torch, s.shape))
+    torch = f"<p>{tr('torch {code}, shape {shape}', code=code, shape=shape)}</p>" if s.torch else ""
     head = f"<h3>{s.number}. <code>{escape(s.gradient.symbol_name)}</code></h3>"
     return f"{head}<p>{uses}</p>{_rows(s.lines, writer)}{torch}"
 
@@ -77,7 +77,8 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
 
 
 def _closed(g: Gradient, writer: LatexWriter) -> str:
-    return f"<h3>Closed form of <code>{escape(g.symbol_name)}</code></h3>{_rows(closed_lines(g), writer)}"
+    head = tr("Closed form of {name}", name=f"<code>{escape(g.symbol_name)}</code>")
+    return f"<h3>{head}</h3>{_rows(closed_lines(g), writer)}"
 
 
 def closed(c: ClosedForm) -> str:
@@ -103,8 +104,8 @@ def exercise_fragment(ex: Exercise) -> str:
     asked = ", ".join(f"<code>{escape(n if ex[n].kind == 'value' else 'd' + n)}</code>" for n in ex.asked)
     statement = f"<pre>{escape(ex.statement.strip())}</pre>" if ex.statement else ""
     return fragment([
-        f"<h2>{escape(ex.title)}</h2>{statement}<p>Given: {shapes}</p>",
-        f'<div class="steps"><table>{steps}</table></div><p>Asked: {asked}</p>',
+        f"<h2>{escape(ex.title)}</h2>{statement}<p>{tr('Given: {shapes}', shapes=shapes)}</p>",
+        f'<div class="steps"><table>{steps}</table></div><p>{tr("Asked: {names}", names=asked)}</p>',
     ])  # fmt: skip
 
 
@@ -113,13 +114,13 @@ def exercise(ex: Exercise) -> str:
 
 
 def verification_fragment(v: Any) -> str:
-    heads = "".join(f"<th>{h}</th>" for h in ("quantity", *JUDGES, ""))
+    heads = "".join(f"<th>{tr(h)}</th>" for h in (N_("quantity"), *JUDGES, ""))
     rows = []
     for r in verification_rows(v):
-        cells = [f"<code>{escape(r.quantity)}</code>", *r.errors, "ok" if r.agrees else "<b>DIFFERS</b>"]
+        cells = [f"<code>{escape(r.quantity)}</code>", *r.errors, "ok" if r.agrees else f"<b>{tr('DIFFERS')}</b>"]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    notes = "".join(f"<p>{escape(note)}</p>" for note in v.notes)
-    verdict = "agrees" if v.agrees else "DISAGREES"
+    notes = "".join(f"<p>{escape(tr(note))}</p>" for note in v.notes)
+    verdict = tr("agrees") if v.agrees else tr("DISAGREES")
     return fragment(
         [f"<p><b>{escape(v.exercise)}</b>: {verdict}</p><table><tr>{heads}</tr>{''.join(rows)}</table>{notes}"]
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tutor.language import ENGLISH, current, tr
 from tutor.symbolic.notation import LatexWriter, shape_text
-from tutor.views.page import Line, Section, closed_lines, formula, page, sentences
+from tutor.views.page import Line, Section, closed_lines, formula, page, sentences, used_by
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -21,6 +22,7 @@ HEAD = "\n".join((
     r"\allowdisplaybreaks",
     r"\begin{document}",
 ))  # fmt: skip
+CHINESE_HEAD = HEAD.replace("{article}", "{ctexart}").replace("\\usepackage[utf8]{inputenc}\n", "")  # by XeLaTeX
 TAIL = r"\end{document}"
 
 
@@ -31,7 +33,8 @@ def escape(text: str) -> str:
 
 
 def document(title: str, body: Sequence[str]) -> str:
-    return "\n\n".join([HEAD, rf"\section*{{{escape(title)}}}", *body, TAIL]) + "\n"
+    head = HEAD if current() == ENGLISH else CHINESE_HEAD
+    return "\n\n".join([head, rf"\section*{{{escape(title)}}}", *body, TAIL]) + "\n"
 
 
 def math(text: str) -> str:
@@ -49,18 +52,19 @@ def aligned(lines: Sequence[Line], writer: LatexWriter) -> str:
 
 
 def _section(s: Section, writer: LatexWriter) -> str:
-    uses = [rf"${writer.name(s.gradient.name)}$ is used by ${formula(v, writer)}$" for v in s.consumers]
-    parts = [rf"\paragraph{{{s.number}.}} " + "; ".join(uses) + "."]
+    uses = [used_by(math(writer.name(s.gradient.name)), math(formula(v, writer))) for v in s.consumers]
+    parts = [rf"\paragraph{{{s.number}.}} " + tr("; ").join(uses) + tr(".")]
     parts.append("\\begin{align*}\n" + aligned(s.lines, writer) + "\n\\end{align*}")
     if s.torch:
-        parts.append(rf"In torch: \texttt{{{escape(s.torch)}}}, shape {math(escape(s.shape))}.")
+        code = rf"\texttt{{{escape(s.torch)}}}"
+        parts.append(tr("In torch: {code}, shape {shape}.", code=code, shape=math(escape(s.shape))))
     return "\n".join(parts)
 
 
 def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
     content = page(d)
     writer = LatexWriter(d.exercise)
-    body = [escape(content.headline[0].upper() + content.headline[1:]) + "."]
+    body = [escape(content.headline[0].upper() + content.headline[1:]) + tr(".")]
     body += [_section(s, writer) for s in content.sections]
     for q in content.values:
         body.append(rf"\[ {formula(q, writer)} \]")
@@ -71,9 +75,8 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
 
 def _closed(g: Gradient, writer: LatexWriter) -> str:
     lines = aligned(closed_lines(g), writer)
-    return rf"\paragraph{{Closed form of ${writer.gradient_name(g.symbol_name)}$.}}" + (
-        f"\n\\begin{{align*}}\n{lines}\n\\end{{align*}}"
-    )
+    head = tr("Closed form of {name}", name=math(writer.gradient_name(g.symbol_name)))
+    return rf"\paragraph{{{head}{tr('.')}}}" + (f"\n\\begin{{align*}}\n{lines}\n\\end{{align*}}")
 
 
 def closed(c: ClosedForm) -> str:
@@ -91,5 +94,6 @@ def exercise(ex: Exercise) -> str:
         f"${writer.gradient_name('d' + n) if ex[n].kind != 'value' else writer.name(n)}$" for n in ex.asked
     )
     shapes = ", ".join(f"${writer.name(q.name)}$ {math(escape(shape_text(q.shape)))}" for q in ex.leaves)
-    body = [f"Given: {shapes}.", "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}", f"Asked: {asked}."]
+    given, asked = tr("Given: {shapes}", shapes=shapes) + tr("."), tr("Asked: {names}", names=asked) + tr(".")
+    body = [given, "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}", asked]
     return document(ex.title, body)

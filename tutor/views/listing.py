@@ -8,28 +8,31 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tutor.catalogue import UNREADABLE_LEVEL, spelled
+from tutor.language import N_, tr
+from tutor.views.plain import padded
 
 if TYPE_CHECKING:
     from tutor.catalogue import Entry, Parameter
 
 WIDE = 80
-NEXT = "'tutor show ID' shows one; a family's members are written as ID:name=value,name=value"
+NEXT = N_("'tutor show ID' shows one; a family's members are written as ID:name=value,name=value")
 
 
 def table(entries: Sequence[Entry]) -> str:
     """Level, id, title, track by track; below a family its parameters."""
     if not entries:
-        return "no exercises here"
+        return tr("no exercises here")
     wide = max(len(entry.id) for entry in entries)
-    lines = [f"level  {'id'.ljust(wide)}  title"]
+    level, title = tr("level"), tr("title")
+    lines = [f"{padded(level, 5, right=True)}  {'id'.ljust(wide)}  {title}"]
     for track, members in groupby(entries, key=lambda entry: entry.track):
         if track or len(lines) > 1:
-            lines += ["", track or "Others"]
+            lines += ["", track or tr("Others")]
         for entry in members:
             level = "-" if entry.level == UNREADABLE_LEVEL else str(entry.level)
             lines.append(f"{level:>5}  {entry.id.ljust(wide)}  {entry.title}")
             lines += [f"{'':>9}{line}" for parameter in entry.parameters for line in _parameter(parameter)]
-    return "\n".join([*lines, "", NEXT])
+    return "\n".join([*lines, "", tr(NEXT)])
 
 
 def _parameter(parameter: Parameter) -> list[str]:
@@ -37,7 +40,7 @@ def _parameter(parameter: Parameter) -> list[str]:
     head = f"{parameter.name}="
     made = [head]
     words = [f"{word}|" for word in parameter.allowed.split("|")]
-    for word in [*words[:-1], words[-1].removesuffix("|"), f" (default {spelled(parameter.default)})"]:
+    for word in [*words[:-1], words[-1].removesuffix("|"), tr(" (default {value})", value=spelled(parameter.default))]:
         if len(made[-1]) + len(word) > WIDE:
             made.append(" " * len(head))
             word = word.lstrip()

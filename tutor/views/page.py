@@ -12,6 +12,7 @@ from typing import Any
 from sympy import Basic, Expr, Tuple
 
 from tutor.exercise import Exercise, Quantity
+from tutor.language import N_, listed, ntr, tr
 from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, loss_entry
 from tutor.symbolic.indices import quantities_in
 from tutor.symbolic.notation import Writer, shape_text
@@ -72,10 +73,15 @@ def page(derivation: Derivation) -> Page:
 def headline(exercise: Exercise) -> str:
     ends = exercise.ends
     if ends[0].kind == "loss":
-        return f"the gradient of {ends[0].name}, from the loss back to the inputs"
-    several = "s" if len(ends) > 1 else ""
-    names, given = (_listed([f"{d}{q.name}" for q in ends]) for d in ("", "d"))
-    return f"the gradients of a layer with output{several} {names}, given the upstream gradient{several} {given}"
+        return tr("the gradient of {loss}, from the loss back to the inputs", loss=ends[0].name)
+    names, given = (str(listed([f"{d}{q.name}" for q in ends])) for d in ("", "d"))
+    return ntr(
+        "the gradients of a layer with output {names}, given the upstream gradient {given}",
+        "the gradients of a layer with outputs {names}, given the upstream gradients {given}",
+        len(ends),
+        names=names,
+        given=given,
+    )
 
 
 def section(number: int, gradient: Gradient) -> Section:
@@ -110,23 +116,23 @@ def _lines(target: Expr, steps: Sequence[Step], after: Expr, reasons: tuple[Mess
 
 def sentence(message: Message, writer: Writer, math: Callable[[str], str] = str) -> str:
     """A message in words, its formulas written by `writer` and set off by `math` (`$...$` in LaTeX)."""
-    return message.says.format(**{key: _words(value, writer, math) for key, value in message.params.items()})
+    return tr(message.says, **{key: _words(value, writer, math) for key, value in message.params.items()})
 
 
 def sentences(messages: Sequence[Message], writer: Writer, math: Callable[[str], str] = str) -> str:
-    return "; ".join(dict.fromkeys(sentence(m, writer, math) for m in messages))
+    return tr("; ").join(dict.fromkeys(sentence(m, writer, math) for m in messages))
 
 
 def _words(value: Any, writer: Writer, math: Callable[[str], str]) -> str:
     if isinstance(value, (list, tuple)) and not isinstance(value, Tuple):
-        return _listed([_words(v, writer, math) for v in value])
+        return str(listed([_words(v, writer, math) for v in value]))
     if isinstance(value, Basic):
         return math(writer.write(value))
     return math(writer.name(value)) if writer.is_name(value) else str(value)
 
 
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+def used_by(name: str, formula: str) -> str:
+    return tr("{name} is used by {formula}", name=name, formula=formula)
 
 
 def indexed_name(quantity: Quantity, writer: Writer) -> str:
@@ -143,7 +149,7 @@ def formula(quantity: Quantity, writer: Writer) -> str:
 
 # -- verification -------------------------------------------------------------------------------------------
 
-JUDGES = ("autograd", "native torch", "differences")
+JUDGES = ("autograd", N_("native torch"), N_("differences"))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,21 @@ def writable(text: str, encoding: str | None) -> str:
 
 NARROWEST = 60  # columns; a terminal that has fewer breaks lines itself
 _COLUMN = re.compile(r"\s{3,}(?=\S)|\s=\s")
+_UNIT = re.compile(r"[^\s⺀-￯]+|\s+|[⺀-￯]")  # a word, a space, or a letter after which a line may end
+_NEVER_FIRST = "，。：；、？！）」』】》"
+
+
+def columns(text: str) -> int:
+    """Cells of a terminal that a text takes; a Chinese letter takes two."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    """The text with spaces after it, or before it, up to `width` cells."""
+    spaces = " " * (width - columns(text))
+    return spaces + text if right else text + spaces
 
 
 def fitted(text: str, width: int | None) -> str:
@@ -45,14 +60,30 @@ def fitted(text: str, width: int | None) -> str:
 
 
 def _broken(line: str, width: int) -> str:
-    if len(line) <= width:
+    if columns(line) <= width:
         return line
     indent = len(line) - len(line.lstrip())
-    columns = [found.end() for found in _COLUMN.finditer(line) if found.end() <= width // 2]
-    hang = " " * max([indent + 4 if indent + 4 <= width // 2 else indent, *columns])
+    ends = (found.end() for found in _COLUMN.finditer(line))
+    starts = [start for end in ends if (start := columns(line[:end])) <= width // 2]
+    hang = " " * max([indent + 4 if indent + 4 <= width // 2 else indent, *starts])
+    if columns(line) > len(line):
+        return _broken_between_letters(line, width, hang)
     return textwrap.fill(
         line, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
     )
+
+
+def _broken_between_letters(line: str, width: int, hang: str) -> str:
+    """Chinese has no spaces: a line ends after any letter, but a comma or a closing bracket stays where it belongs."""
+    lines, room = [""], width
+    for unit in _UNIT.findall(line):
+        if columns(lines[-1]) + columns(unit) > room and lines[-1].strip() and unit not in _NEVER_FIRST:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("")
+            room = width - len(hang)
+            unit = unit.lstrip()
+        lines[-1] += unit
+    return f"\n{hang}".join(lines)
 
 
 def ascii_only(text: str) -> str:

@@ -1,0 +1,221 @@
+"""What was done in a folder: `.tutor/progress.json`, one small versioned file beside the sheets.
+
+`start`, `hint` and `watch` make it; `check` writes into one that is there, in the sheet's folder or above it. It is
+replaced in one piece, so that a killed process leaves the old one or the new one; two processes take turns. A file that
+cannot be read is kept aside under another name; one of a newer tutor is left as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tutor.errors import UsageError
+from tutor.language import tr
+
+SCHEMA = "tutor.progress/1"
+FOLDER, FILE, LOCK = ".tutor", "progress.json", "lock"
+PATIENCE = 10.0  # seconds that another process is waited for
+
+
+@dataclass
+class Part:
+    """One exercise of a sheet, as it was last judged."""
+
+    exercise: str
+    verdict: str
+    score: float
+    max_score: float
+    place: str = ""  # of the first line to look at
+    quantity: str = ""
+
+
+@dataclass
+class Sheet:
+    """One sheet: the text that was judged (by its hash), the verdicts, and how many hints were given for what."""
+
+    text: str = ""
+    parts: list[Part] = field(default_factory=list)
+    hints: dict[str, int] = field(default_factory=dict)  # `mlp dW1` -> the last level that was shown
+
+    @property
+    def solved(self) -> bool:
+        return bool(self.parts) and all(part.verdict == "correct" for part in self.parts)
+
+
+@dataclass
+class Progress:
+    """Of one folder; sheets by their path from there."""
+
+    folder: Path
+    sheets: dict[str, Sheet] = field(default_factory=dict)
+    solved: dict[str, str] = field(default_factory=dict)  # exercise -> the sheet that solved it
+
+    def sheet(self, path: Path) -> Sheet:
+        """The sheet's record, a new one where there is none."""
+        return self.sheets.setdefault(_key(self.folder, path), Sheet())
+
+    def path_of(self, key: str) -> Path:
+        return self.folder / key
+
+    def changed(self, key: str) -> bool | None:
+        """Whether a sheet is another text than the one judged; None where the file is gone."""
+        try:
+            return _digest(self.path_of(key).read_bytes().removeprefix(BOM_UTF8)) != self.sheets[key].text
+        except OSError:
+            return None
+
+    def record(self, path: Path, text: str, reports: list[Any]) -> None:
+        """What `reports` say of a sheet; what was solved once stays solved."""
+        sheet = self.sheet(path)
+        sheet.text, sheet.parts = _digest(text.encode("utf-8", "surrogatepass")), [_part(report) for report in reports]
+        for part in sheet.parts:
+            if part.verdict == "correct":
+                self.solved.setdefault(part.exercise, _key(self.folder, path))
+
+    def forget(self, exercise: str | None = None) -> None:
+        """Begin again: with one exercise, a family's name for all its members, or with all."""
+        if exercise is None:
+            self.sheets, self.solved = {}, {}
+            return
+        self.solved = {id: by for id, by in self.solved.items() if not _of(id, exercise)}
+        for sheet in self.sheets.values():
+            sheet.parts = [part for part in sheet.parts if not _of(part.exercise, exercise)]
+            sheet.hints = {key: n for key, n in sheet.hints.items() if not _of(key.split(" ")[0], exercise)}
+        self.sheets = {key: sheet for key, sheet in self.sheets.items() if sheet.parts or sheet.hints}
+
+    def to_dict(self) -> dict[str, Any]:
+        sheets = {key: asdict(sheet) for key, sheet in sorted(self.sheets.items())}
+        return {"schema": SCHEMA, "solved": dict(sorted(self.solved.items())), "sheets": sheets}
+
+
+def _of(id: str, exercise: str) -> bool:
+    return id == exercise or id.startswith(f"{exercise}:")
+
+
+def _part(report: Any) -> Part:
+    first = report.first_divergence
+    place, quantity = ("", "") if first is None else (first.named, first.quantity or "")
+    return Part(report.exercise, report.verdict, report.score, report.max_score, place, quantity)
+
+
+def _key(folder: Path, path: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
+
+
+# -- on disk ------------------------------------------------------------------------------------------------
+
+
+def home(path: Path) -> Path | None:
+    """The nearest folder, from the sheet's upwards, in which progress is kept."""
+    here = Path(os.path.abspath(path))
+    return next((folder for folder in (here, *here.parents) if (folder / FOLDER / FILE).is_file()), None)
+
+
+def read(folder: Path) -> Progress:
+    """The progress kept in a folder, empty where there is none; damaged or newer files are refused."""
+    path = folder / FOLDER / FILE
+    try:
+        return _from(folder, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Progress(folder)
+    except OSError as error:
+        raise UsageError(tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error)) from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise Damaged(
+            tr(
+                "{path} is damaged: 'tutor reset' puts it aside and begins again; your sheets stay as they are",
+                path=path,
+            )
+        ) from None
+
+
+class Damaged(UsageError):
+    """A progress file that is none."""
+
+
+def _from(folder: Path, document: Mapping[str, Any]) -> Progress:
+    schema = document["schema"]
+    if schema != SCHEMA:
+        if str(schema).startswith("tutor.progress/"):
+            raise UsageError(
+                tr("{path} is of a newer tutor ({schema}): upgrade this one, or work in another folder",
+                   path=folder / FOLDER / FILE, schema=schema)
+            )  # fmt: skip
+        raise ValueError(schema)
+    sheets = {
+        str(key): Sheet(
+            str(each["text"]),
+            [Part(**part) for part in each["parts"]],
+            {str(name): int(level) for name, level in each["hints"].items()},
+        )
+        for key, each in document["sheets"].items()
+    }
+    return Progress(folder, sheets, {str(id): str(by) for id, by in document["solved"].items()})
+
+
+@contextmanager
+def changing(folder: Path, *, aside: bool = False) -> Iterator[Progress]:
+    """Read, change, write: `with changing(folder) as progress: ...`; no other process comes between.
+
+    With `aside` a damaged file is put aside, and an empty one takes its place.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        (folder / FOLDER).mkdir(exist_ok=True)
+        with FileLock(folder / FOLDER / LOCK, timeout=PATIENCE):
+            try:
+                progress = read(folder)
+            except Damaged:
+                if not aside:
+                    raise
+                _put_aside(folder / FOLDER / FILE)
+                progress = Progress(folder)
+            yield progress
+            _replace(folder / FOLDER / FILE, progress.to_dict())
+    except Timeout:
+        raise UsageError(
+            tr("another tutor keeps {folder} to itself: close it, or delete {lock}",
+               folder=folder, lock=folder / FOLDER / LOCK)
+        ) from None  # fmt: skip
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(tr("progress cannot be kept in {folder}: {reason}", folder=folder, reason=reason)) from None
+
+
+def _put_aside(path: Path) -> None:
+    n = 1
+    while (kept := path.with_name(f"{path.stem}.damaged-{n}{path.suffix}")).exists():
+        n += 1
+    path.rename(kept)
+
+
+def _replace(path: Path, document: dict[str, Any]) -> None:
+    """Written whole beside it, then put in its place."""
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    if path.is_file() and path.read_bytes() == text.encode():
+        return
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

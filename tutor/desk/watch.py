@@ -1,0 +1,236 @@
+"""Sheets checked whenever they are saved, and a few keys. The process stays warm, so that a check takes milliseconds.
+
+Two threads put what happens into one queue, saves and keys; whoever runs the desk takes them out and acts, one at a
+time. It does not go on to another exercise by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from tutor import course
+from tutor.desk import sheets
+from tutor.errors import NotFoundError, TutorError, UsageError
+from tutor.language import tr
+
+if TYPE_CHECKING:
+    from tutor.checking.report import Report
+
+QUIET = 20  # milliseconds without another change: editors write in several steps
+POLLING = 200  # milliseconds, where a file system sends no events
+PROBE, PROBES, PATIENCE = ".tutor-probe", 4, 1.2  # a file that is written to be heard of; how often, and seconds in all
+
+
+@contextmanager
+def saves(queue: SimpleQueue[tuple[str, Any]], folder: Path, poll: bool = False) -> Iterator[bool]:
+    """Put `("saved", path)` into the queue for every sheet of a folder that is written.
+
+    Yields whether the folder is looked at again and again: where that is asked for with `poll`, or where a file system
+    sends no events, which a file written for it tells.
+    """
+    watcher = _Watcher(queue, folder, poll)
+    if not poll and not watcher.hears():
+        watcher.stop()
+        watcher = _Watcher(queue, folder, True)
+    try:
+        yield watcher.poll
+    finally:
+        watcher.stop()
+
+
+class _Watcher:
+    """A thread that waits for changes."""
+
+    def __init__(self, queue: SimpleQueue[tuple[str, Any]], folder: Path, poll: bool):
+        self.queue, self.folder, self.poll = queue, folder, poll
+        self.stopped, self.heard = Event(), Event()
+        self.thread = Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def hears(self) -> bool:
+        """Whether an event arrives for a file that is written; a folder that cannot be written is believed."""
+        probe = self.folder / PROBE
+        for _ in range(PROBES):
+            try:
+                probe.touch()
+                probe.unlink()
+            except OSError:
+                return True
+            if self.heard.wait(PATIENCE / PROBES):
+                return True
+        return not self.thread.is_alive() and self.stopped.is_set()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.thread.join(1)
+
+    def _run(self) -> None:
+        from watchfiles import Change, watch
+
+        try:
+            for changes in watch(self.folder, watch_filter=self._wanted, step=QUIET, debounce=10 * QUIET,
+                                 stop_event=self.stopped, recursive=False, force_polling=self.poll or None,
+                                 poll_delay_ms=POLLING, raise_interrupt=False, rust_timeout=POLLING,
+                                 yield_on_timeout=False):  # fmt: skip
+                for path in sorted({Path(name) for change, name in changes if change != Change.deleted}):
+                    self.queue.put(("saved", path))
+        except Exception as error:  # a folder that is gone: said, and the desk is closed
+            if self.poll or not isinstance(error, OSError) or not self.folder.is_dir():
+                self.queue.put(("lost", f"{type(error).__name__}: {error}"))
+
+    def _wanted(self, _: Any, name: str) -> bool:
+        path = Path(name)
+        if path.name == PROBE:
+            self.heard.set()
+            return False
+        return path.suffix in course.SHEETS and not path.name.startswith((".", "~", "#"))
+
+
+@dataclass
+class Desk:
+    """A folder under watch: the sheet in hand, its last reports, and what each key does.
+
+    `say` shows a text of ours, `show` the reports of a sheet.
+    """
+
+    folder: Path
+    say: Callable[[str], None]
+    show: Callable[[list[Report]], None]
+    options: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    reports: list[Report] = field(default_factory=list)
+    asked: str = ""  # the key that waits to be pressed a second time
+
+    def opened(self, polling: bool) -> str:
+        """What is said when the watch begins; torch is loaded and the latest open sheet is looked at meanwhile."""
+        from tutor.desk.standing import standing
+
+        how = tr(" (looked at again and again: no events arrive here)") if polling else ""
+        stand = standing(self.folder)
+        if stand.open:
+            self.checked(max((self.folder / each.path for each in stand.open), key=_changed))
+        else:
+            import tutor.checking.check  # noqa: F401 - now, and not at the first save
+        return tr("watching {folder}{how}: save a sheet and it is checked", folder=self.folder, how=how)
+
+    def checked(self, path: Path) -> None:
+        """Check a sheet that was saved; what cannot be read is said, and the watch goes on."""
+        if not path.is_file():
+            return
+        self.asked = ""
+        try:
+            made = sheets.judged(str(path), make=True, **self.options)
+        except NotFoundError:  # deleted in the meantime
+            return
+        except TutorError as error:
+            self.path, self.reports = path, []
+            self.say(f"{path.name}: {error}")
+            return
+        self.path, self.reports = path, made.reports
+        self.show(made.reports)
+        if made.problem:
+            self.say(tr("note: {problem}", problem=made.problem))
+
+    def pressed(self, key: str) -> bool:
+        """Do what a key is for; False ends the watch."""
+        before, self.asked = self.asked, ""
+        if key in ("q", "\x04", "\x1b"):
+            return False
+        act = {"n": self.following, "h": self.hint, "d": lambda: self.derive(before == "d"), "l": self.list_,
+               "c": self.again}.get(key)  # fmt: skip
+        if act is not None:
+            try:
+                act()
+            except TutorError as error:
+                self.say(str(error))
+        return True
+
+    @property
+    def current(self) -> Report | None:
+        """The report that the keys are about: of several exercises the first that is not solved."""
+        return next((r for r in self.reports if not r.correct), self.reports[0] if self.reports else None)
+
+    def again(self) -> None:
+        if self.path is not None:
+            self.checked(self.path)
+
+    def following(self) -> None:
+        """The sheet of the next exercise, begun if there is none."""
+        from tutor.answers.blank import write_sheet
+        from tutor.desk.standing import standing
+
+        stand = standing(self.folder)
+        here = None if self.path is None else self.path.name
+        waiting = [each.path for each in stand.open if each.path != here]
+        if waiting:
+            self.path, self.reports = self.folder / waiting[0], []
+            self.say(tr("open {path}: it is waited for", path=waiting[0]))
+        elif stand.following is None:
+            self.say(tr("there is no exercise after this one: the course is done"))
+        else:
+            made = write_sheet(stand.following, str(self.folder))
+            self.path, self.reports = made.path, []
+            self.say(tr("open {path}: it is waited for", path=os.path.relpath(made.path, self.folder)))
+
+    def hint(self) -> None:
+        """The next hint for the sheet in hand."""
+        report = self.current
+        if report is None or self.path is None:
+            self.say(tr("save a sheet first: a hint is about what it says"))
+        else:
+            self.say(str(sheets.next_hint(self.path, report)))
+
+    def derive(self, confirmed: bool) -> None:
+        """The true derivation: after solving, or when asked for twice."""
+        from tutor.catalogue import load
+
+        report = self.current
+        if report is None:
+            self.say(tr("save a sheet first: the derivation is that of its exercise"))
+        elif report.correct or confirmed:
+            self.say(str(load(report.exercise).derive()))
+        else:
+            self.asked = "d"
+            self.say(tr("{exercise} is not solved: press d again to see its derivation all the same",
+                        exercise=report.exercise))  # fmt: skip
+
+    def list_(self) -> None:
+        from tutor.desk.standing import standing
+        from tutor.views import desk
+
+        self.say(desk.standing(standing(self.folder)))
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def existing(folder: str) -> Path:
+    """The folder to watch. Raises NotFoundError where there is none."""
+    if not Path(folder).is_dir():
+        raise NotFoundError(tr("there is no folder {folder}: give the one that your sheets are in", folder=folder))
+    return Path(folder)
+
+
+def run(desk: Desk, queue: SimpleQueue[tuple[str, Any]], ready: Callable[[], None]) -> None:
+    """Act on saves and keys until `q`; `ready` is called after each, where a prompt belongs."""
+    ready()
+    while True:
+        what, value = queue.get()
+        if what == "lost":
+            raise UsageError(tr("{folder} cannot be watched: {reason}", folder=desk.folder, reason=value))
+        if what == "key" and not desk.pressed(value):
+            return
+        if what == "saved":
+            desk.checked(value)
+        ready()
