@@ -74,6 +74,8 @@ class _Recipe:
         self.exercise: Exercise = gradient.derivation.exercise
         self.expr = gradient.expr
         self.steps: list[Step] = []
+        self.kept: set[str] = set()  # gradients that a closed form put in goes by: they are shorter by their names
+        self.met: dict[str, int] = {}  # how often a gradient stood in the expression when it was put in
 
     def run(self) -> ClosedForm | None:
         if not self._insert_all():
@@ -123,13 +125,16 @@ class _Recipe:
         """False when the expression outgrows what a reader can use."""
         gradients = self.gradient.derivation.gradients
         while True:
-            used = quantities_in(self.expr) & self._intermediate
+            used = quantities_in(self.expr) & self._intermediate - self.kept
             name = next((n for n in reversed(list(gradients)) if f"d{n}" in used), None)
             if name is None:
                 return True
             inner = gradients[name]
             short = name in self.exercise.asked  # its closed form is on the page as well
             value = inner.closed if short else inner.expr
+            if short and inner.closed_form.steps:
+                self.kept |= quantities_in(value) & self._intermediate
+            self.met[name] = _count(self.expr, f"d{name}")
             put_in = insert(self.expr, f"d{name}", inner.indices, value)
             after = self._normal(put_in)
             if after is None or leaves(after) > MOST_LEAVES:
@@ -205,7 +210,8 @@ class _Recipe:
             if other.name == self.gradient.name or through or other.expr.is_number or _is_name(other.expr):
                 continue
             after = self._settle(fold(self.expr, other.expr, other.entry, other.indices))
-            if _count(after, other.symbol_name) > 1:
+            # more of them than were put in: `dy*(1 - z)` is also met by chance, where nothing came through dn
+            if 1 < _count(after, other.symbol_name) <= self.met.get(other.name, 0):
                 self._share(other, after)
 
     def _share(self, other: Gradient, named: Expr) -> None:
