@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import product as cartesian
 from typing import Any
 
-from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Pow, S, Sum, exp, floor
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Pow, Product, S, Sum, exp, floor
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.exercise import Exercise, Fact, Quantity
@@ -42,6 +42,7 @@ from tutor.symbolic.rewrite import fold, powers
 MOST_LEAVES = 120  # names, numbers and exponents of one expression
 MOST_READABLE = 40  # a longer closed form is no use to a reader: the later gradients keep their names
 MOST_TERMS = 48  # beyond this, multiplying out helps no reader
+MULTIPLIED_OUT = 0.85  # a form that was multiplied out must be this much shorter than one that was not
 MOST_UNFOLDING = 8  # definitions opened to prove a derived fact
 
 
@@ -57,14 +58,17 @@ class ClosedForm(Shown):
 
 
 def close(gradient: Gradient) -> ClosedForm:
-    """The shorter of two ways: inserted as they stand, or multiplied out and simplified."""
+    """The shorter of two ways: inserted as they stand, or multiplied out and simplified, if that pays."""
     exercise = gradient.derivation.exercise
     plain = _Recipe(gradient, multiply_out=False).run()
     full = _Recipe(gradient, multiply_out=True).run()
     found = [form for form in (plain, full) if form is not None]
     if not found:
         return ClosedForm(gradient, gradient.expr, ())
-    best = min(found, key=lambda form: len(plain_form(form.expr, exercise)))
+    length = {id(form): len(plain_form(form.expr, exercise)) for form in found}
+    if plain is not None:
+        length[id(plain)] *= MULTIPLIED_OUT
+    best = min(found, key=lambda form: length[id(form)])
     return best if leaves(best.expr) <= MOST_READABLE else ClosedForm(gradient, gradient.expr, ())
 
 
@@ -87,6 +91,7 @@ class _Recipe:
         self._name_shared_gradients()
         known = frozenset().union(*(q.expr.atoms(Add) for q in self.exercise.forward if q.expr is not None))
         self._follow("factor", self._settle(factored(self.expr, known)), message("factor"))
+        self._absorb()
         return ClosedForm(self.gradient, self.expr, tuple(self.steps))
 
     def _follow(self, rule: str, after: Expr, *says: Message) -> None:
@@ -130,7 +135,7 @@ class _Recipe:
             if name is None:
                 return True
             inner = gradients[name]
-            short = name in self.exercise.asked  # its closed form is on the page as well
+            short = name in self.exercise.asked or self._nothing(inner)  # its closed form is on the page as well
             value = inner.closed if short else inner.expr
             if short and inner.closed_form.steps:
                 self.kept |= quantities_in(value) & self._intermediate
@@ -143,10 +148,18 @@ class _Recipe:
             gone = cancelling(put_in) if self.multiply_out else []
             if gone:
                 self._follow("insert", self._settle(transform(put_in, _pulled)), message(rule, name=inner.entry))
-                verb = "cancels" if len(gone) == 1 else "cancel"
-                self._follow("multiply-out", after, message("multiply-out", factors=gone, verb=verb))
+                says = message("multiply-out", factors=gone, verb="cancels" if len(gone) == 1 else "cancel")
+                distributed = self._settle(transform(transform(put_in, _distributed), _pulled))
+                self._follow("multiply-out", distributed, says)
+                self._follow("multiply-out", after, message("expand") if distributed != put_in else says)
             else:
                 self._follow("insert", after, message(rule, name=inner.entry))
+
+    def _nothing(self, inner: Gradient) -> bool:
+        """Whether a largest entry that was subtracted, as the softmax does, takes no part in the end."""
+        formula = self.exercise[inner.name].expr
+        picks = isinstance(formula, ExprWithLimits) and not isinstance(formula, (Sum, Product))
+        return picks and bool(inner.closed == 0)
 
     # -- 3 -------------------------------------------------------------------------------------------
 
@@ -203,6 +216,14 @@ class _Recipe:
 
     # -- 5 -------------------------------------------------------------------------------------------
 
+    def _absorb(self) -> None:
+        """`p*(a - b/p)` as `a*p - b`."""
+        gone: list[Expr] = []
+        after = self._settle(transform(self.expr, lambda node: _absorbed(node, gone)))
+        if gone:
+            verb = "cancels" if len(gone) == 1 else "cancel"
+            self._follow("multiply-out", after, message("multiply-out", factors=gone, verb=verb))
+
     def _name_shared_gradients(self) -> None:
         """A gradient that stands in several places keeps its name: `dxhat` for `dy*gamma`."""
         for other in self.gradient.derivation.gradients.values():
@@ -257,6 +278,21 @@ def _met(node: Basic, met: list[Message]) -> Expr | None:
         if leaves(written) < leaves(others):
             met.append(message("meet", left=index, right=place))
             return delta * written
+    return None
+
+
+def _absorbed(node: Basic, gone: list[Expr]) -> Expr | None:
+    """A factor multiplied into a sum that has it below the line, where less is left to read."""
+    if not isinstance(node, Mul):
+        return None
+    for inner in (f for f in node.args if isinstance(f, Add)):
+        below = {p.base for term in inner.args for p in Mul.make_args(term) if isinstance(p, Pow) and p.exp == -1}
+        for base, exponent in (f.as_base_exp() for f in node.args if f is not inner):
+            if base in below and exponent.is_Integer and exponent > 0:
+                written = Mul(*(f for f in node.args if f is not inner)) / base * Add(*(t * base for t in inner.args))
+                if leaves(written) < leaves(node):
+                    gone.append(base)
+                    return written
     return None
 
 
@@ -345,6 +381,16 @@ def cancelling(node: Basic) -> list[Expr]:
     sums = [f for f in node.args if isinstance(f, Add)]
     below = {p.base for f in sums for p in f.atoms(Pow) if p.exp.could_extract_minus_sign()}
     return [f for f in sums if f in below]
+
+
+def _distributed(node: Basic) -> Expr | None:
+    """`p*(1 - p)*(a/(1 - p) - b/p)` as `a*p - b*(1 - p)`: each term of the sum multiplied, nothing opened."""
+    gone = cancelling(node)
+    sums = [f for f in node.args if isinstance(f, Add) and f not in gone] if gone else []
+    if len(sums) != 1:
+        return None
+    others = Mul(*(f for f in node.args if f is not sums[0]))
+    return Add(*(term * others for term in sums[0].args))
 
 
 def solved_product(exercise: Exercise, v: Quantity) -> tuple[Quantity, Expr] | None:

@@ -111,6 +111,9 @@ RULES: dict[str, str] = {
     "meet": "where the delta is not 0, {left} is {right}",
     "factor": "common factors",
     "multiply-out": "multiplied out: {factors} {verb}",
+    "expand": "multiplied out",
+    "nothing-to-insert": "nothing to put in: all of it is known",
+    "too-long": "put into one another, the steps would be too long to read: the later gradients keep their names",
 }
 
 

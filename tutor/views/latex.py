@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tutor.symbolic.notation import LatexWriter, shape_text
-from tutor.views.page import Line, Section, closed_lines, formula, page, sentences
+from tutor.views.page import Line, Section, closed_gradients, closed_lines, formula, page, sentences
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -65,7 +65,7 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
     for q in content.values:
         body.append(rf"\[ {formula(q, writer)} \]")
     if closed:
-        body += [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
+        body += [_closed(g, writer) for g in closed_gradients(d)]
     return document(d.exercise.title, body)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from sympy import Basic, Expr, Tuple
 
 from tutor.exercise import Exercise, Quantity
-from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, loss_entry
-from tutor.symbolic.indices import quantities_in
+from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, loss_entry, message
+from tutor.symbolic.indices import name_of, quantities_in
 from tutor.symbolic.notation import Writer, shape_text
 
 
@@ -90,7 +90,24 @@ def closed_lines(gradient: Gradient) -> tuple[Line, ...]:
     """The lines of a closed form: the asked gradient, then each rewriting."""
     closed = gradient.closed_form
     target = Partial(loss_entry(gradient.derivation.exercise), gradient.derivation.exercise[gradient.name].entry)
-    return _lines(target, closed.steps, closed.expr, ())
+    reads = quantities_in(closed.expr) & {g.symbol_name for g in gradient.derivation.needed}
+    return _lines(target, closed.steps, closed.expr, (message("too-long" if reads else "nothing-to-insert"),))
+
+
+def closed_gradients(derivation: Derivation) -> list[Gradient]:
+    """The gradients whose closed form is shown: those that are asked, each after those that it puts in."""
+    shown: dict[str, Gradient] = {}
+    for name in derivation.wrt:
+        if name not in derivation.gradients:
+            continue
+        gradient = derivation.gradient(name)
+        for step in gradient.closed_form.steps:
+            for told in (m for m in step.messages if m.id == "insert-closed"):
+                inner = derivation.exercise.differentiated(name_of(told.params["name"]) or "")
+                if inner is not None and inner not in derivation.wrt:
+                    shown.setdefault(inner, derivation.gradients[inner])
+        shown.setdefault(name, gradient)
+    return list(shown.values())
 
 
 def _partials(step: Step) -> set[str | None]:
