@@ -60,16 +60,25 @@ class ClosedForm(Shown):
 def close(gradient: Gradient) -> ClosedForm:
     """The shorter of two ways: inserted as they stand, or multiplied out and simplified, if that pays."""
     exercise = gradient.derivation.exercise
+    for name, other in gradient.derivation.gradients.items():  # each finds those before it closed: none goes deep
+        if name == gradient.name:
+            break
+        if name in gradient.derivation.shared:
+            _ = other.closed_form
     plain = _Recipe(gradient, multiply_out=False).run()
     full = _Recipe(gradient, multiply_out=True).run()
     found = [form for form in (plain, full) if form is not None]
     if not found:
         return ClosedForm(gradient, gradient.expr, ())
-    length = {id(form): len(plain_form(form.expr, exercise)) for form in found}
-    if plain is not None:
-        length[id(plain)] *= MULTIPLIED_OUT
-    best = min(found, key=lambda form: length[id(form)])
+    best = found[0] if len(found) == 1 or _better(found[0], found[1], exercise) else found[1]
     return best if leaves(best.expr) <= MOST_READABLE else ClosedForm(gradient, gradient.expr, ())
+
+
+def _better(plain: ClosedForm, full: ClosedForm, exercise: Exercise) -> bool:
+    """Whether the way that multiplies nothing out is to be shown: where both end alike, the one with less to read."""
+    if plain.expr == full.expr:
+        return sum(leaves(s.after) for s in plain.steps) < sum(leaves(s.after) for s in full.steps)
+    return len(plain_form(plain.expr, exercise)) * MULTIPLIED_OUT <= len(plain_form(full.expr, exercise))
 
 
 class _Recipe:
@@ -135,7 +144,8 @@ class _Recipe:
             if name is None:
                 return True
             inner = gradients[name]
-            short = name in self.exercise.asked or self._nothing(inner)  # its closed form is on the page as well
+            # its closed form is on the page as well
+            short = name in self.exercise.asked or name in self.gradient.derivation.shared or self._nothing(inner)
             value = inner.closed if short else inner.expr
             if short and inner.closed_form.steps:
                 self.kept |= quantities_in(value) & self._intermediate

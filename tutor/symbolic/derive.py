@@ -615,6 +615,12 @@ class Derivation(Shown):
         ends = {q.name for q in self.exercise.ends}
         return tuple(g for name, g in self.gradients.items() if name in wanted - ends)
 
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        """Quantities whose gradients several of the needed ones are made of: closed once, they serve all of these."""
+        readers = [quantities_in(g.expr) for g in self.needed]
+        return frozenset(g.name for g in self.needed if sum(g.symbol_name in read for read in readers) > 1)
+
     @property
     def program(self) -> list[tuple[str, tuple[Idx, ...], Expr]]:
         """The backward pass as a straight-line program: run it after the forward one, in order."""

@@ -97,16 +97,18 @@ def closed_lines(gradient: Gradient) -> tuple[Line, ...]:
 def closed_gradients(derivation: Derivation) -> list[Gradient]:
     """The gradients whose closed form is shown: those that are asked, each after those that it puts in."""
     shown: dict[str, Gradient] = {}
-    for name in derivation.wrt:
-        if name not in derivation.gradients:
-            continue
-        gradient = derivation.gradient(name)
-        for step in gradient.closed_form.steps:
-            for told in (m for m in step.messages if m.id == "insert-closed"):
-                inner = derivation.exercise.differentiated(name_of(told.params["name"]) or "")
-                if inner is not None and inner not in derivation.wrt:
-                    shown.setdefault(inner, derivation.gradients[inner])
+
+    def show(name: str) -> None:
+        gradient = derivation.gradients[name]
+        told = [m for step in gradient.closed_form.steps for m in step.messages if m.id == "insert-closed"]
+        for inner in (derivation.exercise.differentiated(name_of(m.params["name"]) or "") for m in told):
+            if inner is not None and inner not in shown and inner not in derivation.wrt:
+                show(inner)
         shown.setdefault(name, gradient)
+
+    for name in derivation.wrt:
+        if name in derivation.gradients:
+            show(name)
     return list(shown.values())
 
 
