@@ -155,6 +155,10 @@ class Partial(Expr):
     is_extended_real = True
 
 
+class Total(Partial):
+    """The gradient by q as a whole, where a local derivative of the loss by q is a part of it."""
+
+
 @dataclass(frozen=True)
 class Step:
     """`before = after` by one rule; `steps` say how, in order."""

@@ -7,7 +7,17 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tutor.symbolic.notation import LatexWriter, shape_text
-from tutor.views.page import JUDGES, Line, Section, closed_gradients, closed_lines, formula, page, sentences, verification_rows
+from tutor.views.page import (
+    JUDGES,
+    Line,
+    Section,
+    closed_gradients,
+    closed_lines,
+    formula,
+    page,
+    sentences,
+    verification_rows,
+)
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise

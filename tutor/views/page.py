@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
 from sympy import Basic, Expr, Tuple
 
 from tutor.exercise import Exercise, Quantity
-from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, loss_entry, message
+from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, Total, loss_entry, message
 from tutor.symbolic.indices import name_of, quantities_in
 from tutor.symbolic.notation import Writer, shape_text
 
@@ -83,7 +84,10 @@ def section(number: int, gradient: Gradient) -> Section:
     step = gradient.step
     names = {s.consumer for s in step.walk()} | _partials(step)
     consumers = tuple(v for v in reversed(exercise.forward) if v.name in names)
-    return Section(number, gradient, consumers, _lines(step.before, step.steps, step.after, step.messages))
+    consumers = tuple(sorted(consumers, key=lambda v: v.kind == "loss"))  # the formulas have the loss's own part last
+    # where the loss uses q directly as well, the whole is told from that part
+    whole = Total(*step.before.args) if any(s.after.has(step.before) for s in step.steps) else step.before
+    return Section(number, gradient, consumers, _lines(whole, step.steps, step.after, step.messages))
 
 
 def closed_lines(gradient: Gradient) -> tuple[Line, ...]:
@@ -127,21 +131,30 @@ def _lines(target: Expr, steps: Sequence[Step], after: Expr, reasons: tuple[Mess
 # -- words ---------------------------------------------------------------------------------------------
 
 
-def sentence(message: Message, writer: Writer, math: Callable[[str], str] = str) -> str:
-    """A message in words, its formulas written by `writer` and set off by `math` (`$...$` in LaTeX)."""
-    return message.says.format(**{key: _words(value, writer, math) for key, value in message.params.items()})
+Spelling = Callable[[str], str]
 
 
-def sentences(messages: Sequence[Message], writer: Writer, math: Callable[[str], str] = str) -> str:
-    return "; ".join(dict.fromkeys(sentence(m, writer, math) for m in messages))
+def sentence(message: Message, writer: Writer, math: Spelling = str, words: Spelling = str) -> str:
+    """A message in words, its formulas written by `writer` and set off by `math` (`$...$` in LaTeX).
+
+    `words` spells all that is no formula: LaTeX has signs of its own.
+    """
+    made = ""
+    for text, name, _, _ in Formatter().parse(message.says):
+        made += words(text) + (_words(message.params[name], writer, math, words) if name else "")
+    return made
 
 
-def _words(value: Any, writer: Writer, math: Callable[[str], str]) -> str:
+def sentences(messages: Sequence[Message], writer: Writer, math: Spelling = str, words: Spelling = str) -> str:
+    return "; ".join(dict.fromkeys(sentence(m, writer, math, words) for m in messages))
+
+
+def _words(value: Any, writer: Writer, math: Spelling, words: Spelling) -> str:
     if isinstance(value, (list, tuple)) and not isinstance(value, Tuple):
-        return _listed([_words(v, writer, math) for v in value])
+        return _listed([_words(v, writer, math, words) for v in value])
     if isinstance(value, Basic):
         return math(writer.write(value))
-    return math(writer.name(value)) if writer.is_name(value) else str(value)
+    return math(writer.name(value)) if writer.is_name(value) else words(str(value))
 
 
 def _listed(parts: Sequence[str]) -> str:
