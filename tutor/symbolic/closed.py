@@ -42,7 +42,7 @@ from tutor.symbolic.rewrite import fold, powers
 MOST_LEAVES = 120  # names, numbers and exponents of one expression
 MOST_READABLE = 40  # a longer closed form is no use to a reader: the later gradients keep their names
 MOST_TERMS = 48  # beyond this, multiplying out helps no reader
-MULTIPLIED_OUT = 0.85  # a form that was multiplied out must be this much shorter than one that was not
+MULTIPLIED_OUT = 0.93  # a form that was multiplied out must be this much shorter than one that was not
 MOST_UNFOLDING = 8  # definitions opened to prove a derived fact
 
 
