@@ -75,6 +75,7 @@ RULES: dict[str, str] = {
     "gradient": N_("the gradient of {loss} with respect to {quantity}"),
     "chain": N_("chain rule: {consumer} uses {quantity}"),
     "chain-sum": N_("chain rule: every {over} of {consumer} uses {quantity}, so their parts add up"),
+    "chain-sum-some": N_("chain rule: any {over} of {consumer} may use {quantity}, so their parts add up"),
     "chain-paths": N_("chain rule: {consumers} use {quantity}, one term each, added"),
     "local": N_("the local derivative of {consumer}"),
     "sum": N_("sum rule"),
@@ -89,7 +90,9 @@ RULES: dict[str, str] = {
     "linear": N_("{quantity} enters {consumer} linearly: what multiplies it is left"),
     "one-term": N_("of the sum only the term with this {quantity} counts"),
     "gather": N_("only the entry that the index picks is used"),
+    "picked": N_("1 where it is this {quantity}, else 0"),
     "piecewise": N_("each branch on its own side"),
+    "masked": N_("where the condition does not hold, {quantity} does not occur"),
     "extremum": N_("only the winner is passed through"),
     "extremum-shared": N_("only the winner is passed through; at a tie torch gives each of the two one half"),
     "clamp": N_("clamp: 1 within the bounds, in torch also on them, else 0"),
@@ -109,6 +112,9 @@ RULES: dict[str, str] = {
     "meet": N_("where the delta is not 0, {left} is {right}"),
     "factor": N_("common factors"),
     "multiply-out": N_("multiplied out: {factors} cancels"),
+    "expand": N_("multiplied out"),
+    "nothing-to-insert": N_("nothing to put in: all of it is known"),
+    "too-long": N_("put into one another, the steps would be too long to read: the later gradients keep their names"),
 }
 # where several things are spoken of
 SEVERAL: dict[str, str] = {
@@ -155,6 +161,10 @@ class Partial(Expr):
     is_extended_real = True
 
 
+class Total(Partial):
+    """The gradient by q as a whole, where a local derivative of the loss by q is a part of it."""
+
+
 @dataclass(frozen=True)
 class Step:
     """`before = after` by one rule; `steps` say how, in order."""
@@ -186,6 +196,7 @@ class Path:
     entered: tuple[Idx, ...] = ()
     messages: tuple[Message, ...] = ()
     uses: int = 1  # occurrences that were added up to this one
+    composed: bool = False  # of several, which have told their cancelled exponents themselves
 
     def through(self, factor: Expr, *messages: Message) -> Path:
         factors = (factor, *self.factors) if factor != 1 else self.factors
@@ -203,7 +214,7 @@ class Path:
         """Exponents of power rules whose product with the other constants is 1: the 2 of r**2/2 is not seen."""
         exponents = [m.params["exponent"] for m in self.messages if m.id == "power"]
         numbers = [e for e in exponents if e.is_number and e not in (S.One, S.NegativeOne)]
-        if not numbers or abs(self.product.as_content_primitive()[0]) != 1:
+        if self.composed or not numbers or abs(self.product.as_content_primitive()[0]) != 1:
             return ()
         other = 1 / Mul(*numbers)
         return (message("cancelled", numbers=[*numbers, *([other] if other != 1 else [])]),)
@@ -274,20 +285,22 @@ def _sum_paths(node: Sum, q: str, strict: bool) -> list[Path]:
 def _piecewise_paths(node: Piecewise, q: str, strict: bool) -> list[Path]:
     """Branches that reach the same entry make one factor, again piecewise."""
     branches = [(paths(value, q, strict), condition) for value, condition in node.args]
+    using = [inner for inner, _ in branches if inner]
+    rule = message("masked", quantity=q) if len(branches) == 2 and len(using) == 1 else message("piecewise")
     plain: dict[tuple[Expr, ...], list[Expr]] = {}
     found = []
     says: list[Message] = []
     for number, (inner, _) in enumerate(branches):
         for path in inner:
-            says += path.messages
+            says += (*path.messages, *path.cancelled)
             if path.entered:
-                found.append(path.through(_branch(node, {number: S.One}), message("piecewise")))
+                found.append(path.through(_branch(node, {number: S.One}), rule))
             else:
                 values = plain.setdefault(path.slots, [S.Zero] * len(branches))
                 values[number] += path.product
     for slots, values in plain.items():
         factor = _branch(node, dict(enumerate(values)))
-        found.append(Path(slots, (factor,), (), (message("piecewise"), *unique(says))))
+        found.append(Path(slots, (factor,), (), (rule, *unique(says)), composed=True))
     return found
 
 
@@ -341,7 +354,7 @@ _STRUCTURE = {
 
 
 def merged(found: Sequence[Path]) -> list[Path]:
-    """Occurrences of the same entry outside any sum are one: their local derivatives add."""
+    """Occurrences of the same entry outside any sum are one: their local derivatives add, what they share in front."""
     groups: dict[Any, list[Path]] = {}
     for number, path in enumerate(found):
         groups.setdefault(path.slots if not path.entered else number, []).append(path)
@@ -350,13 +363,31 @@ def merged(found: Sequence[Path]) -> list[Path]:
         if len(group) == 1
         else Path(
             group[0].slots,
-            (Add(*(p.product for p in group)),),
+            _added([p.factors for p in group]),
             (),
-            unique(m for p in group for m in p.messages),
+            unique(m for p in group for m in (*p.messages, *p.cancelled)),
             len(group),
+            composed=True,
         )
         for group in groups.values()
     ]
+
+
+def _added(products: Sequence[Sequence[Expr]]) -> tuple[Expr, ...]:
+    """`a*b + a*c` as the factors a and b + c; a sign in front goes into a sum that has another: -(a - b) is b - a."""
+    rests = [list(factors) for factors in products]
+    shared = []
+    for factor in products[0]:
+        if all(factor in rest for rest in rests):
+            shared.append(factor)
+            for rest in rests:
+                rest.remove(factor)
+    inner = Add(*(Mul(*rest) for rest in rests))
+    front = Mul(*shared)
+    mixed = len({term.could_extract_minus_sign() for term in Add.make_args(inner)}) > 1
+    if mixed and front.could_extract_minus_sign():
+        return (-front, -inner)
+    return (*shared, inner)
 
 
 # -- contraction: which entries of v meet one entry of q ---------------------------------------------
@@ -594,6 +625,12 @@ class Derivation(Shown):
         ends = {q.name for q in self.exercise.ends}
         return tuple(g for name, g in self.gradients.items() if name in wanted - ends)
 
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        """Quantities whose gradients several of the needed ones are made of: closed once, they serve all of these."""
+        readers = [quantities_in(g.expr) for g in self.needed]
+        return frozenset(g.name for g in self.needed if sum(g.symbol_name in read for read in readers) > 1)
+
     @property
     def program(self) -> list[tuple[str, tuple[Idx, ...], Expr]]:
         """The backward pass as a straight-line program: run it after the forward one, in order."""
@@ -703,10 +740,11 @@ def _phases(exercise: Exercise, q: Quantity, target: Expr, parts: Sequence[Contr
             steps.append(Step(rule, before, after, tuple(messages), q.name, **more))
 
     only = parts[0].v.name if len(parts) == 1 else None
-    follow("chain", Add(*(p.chain for p in parts)), [_chain_message(q, parts)], consumer=only)
+    told = sorted(parts, key=lambda p: p.v.kind == "loss")  # formulas have the loss's own part last
+    follow("chain", Add(*(p.chain for p in parts)), [_chain_message(q, told)], consumer=only)
     local = Add(*(p.applied for p in parts))
     details = tuple(p.local_step for p in parts)
-    follow("local", local, alike([m for p in parts for m in p.messages]), consumer=only, steps=details)
+    follow("local", local, alike([m for p in told for m in p.messages]), consumer=only, steps=details)
     contracted = Add(*(p.contracted for p in parts))
     follow("contract", contracted, [m for p in parts for m in p.contraction_messages])
     folded, names = contracted, []
@@ -734,7 +772,8 @@ def _chain_message(q: Quantity, parts: Sequence[Contribution]) -> Message:
         return message("chain-paths", consumers=[p.v.name for p in parts], quantity=q.name)
     part = parts[0]
     if part.summed:
-        return message("chain-sum", over=list(part.summed), consumer=part.v.name, quantity=q.entry)
+        rule = "chain-sum-some" if part.picks else "chain-sum"
+        return message(rule, over=list(part.summed), consumer=part.v.name, quantity=q.entry)
     return message("chain", consumer=part.v.name, quantity=q.name)
 
 
@@ -786,6 +825,14 @@ class Contribution:
     def summed(self) -> tuple[Idx, ...]:
         """Indices of v that stay under the chain rule's sum, by their nice names."""
         return tuple(self._nice_names[i] for i in self.scope if i not in self.aligned)
+
+    @property
+    def picks(self) -> bool:
+        """Whether only some of the entries of v that are summed over use this entry of q."""
+        return any(
+            m.masks or m.deltas or any(i in m.solved for i in self.scope if i not in self.aligned)
+            for m in self.meetings
+        )
 
     @cached_property
     def _nice_names(self) -> dict[Idx, Idx]:
@@ -871,6 +918,8 @@ class Contribution:
             and self.paths[0].product == 1
             and not any(isinstance(slot, (Indexed, IndexSymbol)) for slot in self.paths[0].slots)
         ):
+            if self.local.has(KroneckerDelta):
+                return (message("picked", quantity=self.q.entry),)
             return (message("identity", quantity=self.q.name),)
         says = unique(m for path in self.paths for m in (*path.messages, *path.cancelled) if m.id not in _SILENT)
         if self._solved:

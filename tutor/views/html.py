@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from tutor.language import N_, current, tr
 from tutor.symbolic.notation import LatexWriter, shape_text
-from tutor.views.page import JUDGES, Line, Section, closed_lines, formula, page, sentences, used_by, verification_rows
+from tutor.views.page import (
+    JUDGES,
+    Line,
+    Section,
+    closed_gradients,
+    closed_lines,
+    formula,
+    page,
+    sentences,
+    used_by,
+    verification_rows,
+)
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -68,7 +79,7 @@ def _derivation(d: Derivation, closed: bool) -> list[str]:
     parts += [_section(s, writer) for s in content.sections]
     parts += [f"<p>{mathml(formula(q, writer))}</p>" for q in content.values]
     if closed:
-        parts += [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
+        parts += [_closed(g, writer) for g in closed_gradients(d)]
     return parts
 
 

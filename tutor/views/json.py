@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tutor.language import for_programs, tr
 from tutor.symbolic.notation import SheetWriter, Writer, shape_text
-from tutor.views.page import closed_lines, page, sentence
+from tutor.views.page import closed_gradients, closed_lines, page, sentence
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise, Quantity
@@ -107,7 +107,7 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
         "values": [_quantity(q, writer) for q in content.values],
     }
     if closed:
-        document["closed"] = [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
+        document["closed"] = [_closed(g, writer) for g in closed_gradients(d)]
     return dumps(document)
 
 

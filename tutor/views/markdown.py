@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 from tutor.language import tr
 from tutor.symbolic.notation import LatexWriter, shape_text
 from tutor.views.latex import aligned, math
-from tutor.views.page import JUDGES, Section, closed_lines, formula, page, used_by, verification_rows
+from tutor.views.page import (
+    JUDGES,
+    Section,
+    closed_gradients,
+    closed_lines,
+    formula,
+    page,
+    used_by,
+    verification_rows,
+)
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -32,7 +41,7 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
     parts += [_section(s, writer) for s in content.sections]
     parts += [f"$$\n{formula(q, writer)}\n$$" for q in content.values]
     if closed:
-        parts += [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
+        parts += [_closed(g, writer) for g in closed_gradients(d)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,6 +11,7 @@ from tutor.views.page import (
     JUDGES,
     Line,
     Section,
+    closed_gradients,
     closed_lines,
     formula,
     indexed_name,
@@ -103,7 +104,7 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False, wi
     if content.values:
         blocks.append(_block(tr("Then"), [(formula(q, writer), shape_text(q.shape)) for q in content.values]))
     if closed:
-        blocks += [_closed(d.gradient(name), writer, limit) for name in d.wrt if name in d.gradients]
+        blocks += [_closed(g, writer, limit) for g in closed_gradients(d)]
     return "\n\n".join(blocks)
 
 
