@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tutor.language import of_exercise
 from tutor.symbolic.notation import LatexWriter, shape_text
 from tutor.views.page import Line, Section, closed_lines, formula, page, sentences
 
@@ -66,7 +67,7 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
         body.append(rf"\[ {formula(q, writer)} \]")
     if closed:
         body += [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
-    return document(d.exercise.title, body)
+    return document(of_exercise(d.exercise.title), body)
 
 
 def _closed(g: Gradient, writer: LatexWriter) -> str:
@@ -92,4 +93,4 @@ def exercise(ex: Exercise) -> str:
     )
     shapes = ", ".join(f"${writer.name(q.name)}$ {math(escape(shape_text(q.shape)))}" for q in ex.leaves)
     body = [f"Given: {shapes}.", "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}", f"Asked: {asked}."]
-    return document(ex.title, body)
+    return document(of_exercise(ex.title), body)

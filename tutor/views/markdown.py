@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tutor.language import of_exercise
 from tutor.symbolic.notation import LatexWriter, shape_text
 from tutor.views.latex import aligned, math
 from tutor.views.page import JUDGES, Section, closed_lines, formula, page, verification_rows
@@ -27,7 +28,7 @@ def _section(s: Section, writer: LatexWriter) -> str:
 def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
     content = page(d)
     writer = LatexWriter(d.exercise)
-    parts = [f"## {d.exercise.title}", content.headline[0].upper() + content.headline[1:] + "."]
+    parts = [f"## {of_exercise(d.exercise.title)}", content.headline[0].upper() + content.headline[1:] + "."]
     parts += [_section(s, writer) for s in content.sections]
     parts += [f"$$\n{formula(q, writer)}\n$$" for q in content.values]
     if closed:
@@ -53,9 +54,9 @@ def exercise(ex: Exercise) -> str:
     rows = [formula(q, writer).replace(" = ", " &= ", 1) for q in ex.forward]
     shapes = ", ".join(f"`{q.name}` {shape_text(q.shape)}" for q in ex.leaves)
     asked = ", ".join(f"`{name if ex[name].kind == 'value' else 'd' + name}`" for name in ex.asked)
-    statement = [ex.statement.strip()] if ex.statement else []
+    statement = [of_exercise(ex.statement.strip())] if ex.statement else []
     return "\n\n".join([
-        f"## {ex.title}", *statement, f"Given: {shapes}.", block(" \\\\\n".join(rows)), f"Asked: {asked}.",
+        f"## {of_exercise(ex.title)}", *statement, f"Given: {shapes}.", block(" \\\\\n".join(rows)), f"Asked: {asked}.",
     ]) + "\n"  # fmt: skip
 
 

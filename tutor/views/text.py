@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tutor.language import of_exercise
 from tutor.symbolic.notation import Writer, shape_text
 from tutor.views.page import (
     JUDGES,
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
     from tutor.symbolic.closed import ClosedForm
     from tutor.symbolic.derive import Derivation, Gradient
 
+STATEMENT = 80  # columns of a statement in a language that has no line breaks of its own
 WIDTH = 110  # reasons that would pass this column go below their line
 
 
 def exercise(ex: Exercise) -> str:
     """Statement, shapes, forward program, what is asked."""
     writer = Writer(ex)
-    parts = [f"{ex.id}   {ex.title}   (level {ex.level})"]
+    parts = [f"{ex.id}   {of_exercise(ex.title)}   (level {ex.level})"]
     if ex.statement:
-        parts.append(ex.statement.strip())
+        parts.append(of_exercise(ex.statement.strip(), STATEMENT))
     parts.append(_block("Given", [_leaf_row(q, writer) for q in ex.leaves if q.kind == "input"]))
     parts.append(_block("Parameters", [_leaf_row(q, writer) for q in ex.leaves if q.kind == "parameter"]))
     parts.append(_block("Forward", [(formula(q, writer), shape_text(q.shape), q.kind) for q in ex.forward]))
