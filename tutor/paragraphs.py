@@ -1,6 +1,6 @@
 """A statement as paragraphs: what is translated as one, and lines of prose where Chinese letters stand among words.
 
-Prose is one line to a translator, however its file breaks it; a block of formulas and a table keep their lines.
+Prose is one line to a translator, however its file breaks it; formulas, tables and lists keep their lines.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def paragraphs(statement: str) -> list[str]:
 
 
 def is_prose(paragraph: str) -> bool:
-    """Not a block of formulas (indented), nor a table."""
-    return not paragraph.startswith(("    ", "|"))
+    """Not a block of formulas (indented), nor a table or a list."""
+    return not paragraph.startswith(("    ", "| ", "* "))
 
 
 def message(paragraph: str) -> str:
