@@ -1,7 +1,7 @@
 """What a learner reads of exercise files, for Babel: titles, statements paragraph by paragraph, hints, tracks.
 
-Files are read and never run. `pybabel extract -F babel-exercises.cfg` uses it; `python tests/test_language_exercises.py`
-brings the catalogues up to date.
+Files are read and never run. `pybabel extract -F babel-exercises.cfg` uses it, and so does
+`python tests/test_language_exercises.py`, which brings the catalogue up to date.
 """
 
 from __future__ import annotations
