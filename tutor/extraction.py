@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from inspect import cleandoc
 from typing import Any, BinaryIO
 
@@ -41,27 +41,18 @@ def _called(call: ast.Call) -> str:
 
 def _docstring(tree: ast.Module) -> Iterator[tuple[int, str]]:
     families = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "exercise"]
-    for node in (tree, *families[-1:]):
-        text = ast.get_docstring(node)
-        if text:
-            yield from ((node.body[0].lineno, message(part)) for part in paragraphs(cleandoc(text)))
-            return
+    node = tree if ast.get_docstring(tree) or not families else families[-1]
+    text = cleandoc(ast.get_docstring(node) or "")
+    yield from ((node.body[0].lineno, message(part)) for part in paragraphs(text))
 
 
 def _texts(value: ast.expr) -> Iterator[tuple[int, str]]:
-    """Every text in a keyword's value, `[one, *more]` and `a if choice else b` included."""
-    for node in _outermost(value):
-        yield from ((node.lineno, message(part)) for part in paragraphs(node.value))
+    """Every text in a keyword's value, `[one, *more]` and `a if choice else b` included.
 
-
-def _outermost(value: ast.expr) -> Sequence[ast.Constant]:
-    """The texts; one with a formatted part cannot be found again in a catalogue.
-
-    Raises ValueError for such a text, with its line.
+    Raises ValueError for one with a formatted part, which could not be found again in a catalogue.
     """
-    found = list(ast.walk(value))
-    formatted = next((node for node in found if isinstance(node, ast.JoinedStr)), None)
-    if formatted is not None:
-        raise ValueError(f"line {formatted.lineno}: {ast.unparse(formatted)}: write each text that can come out of it")
-    return [node for node in found if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-
+    for node in ast.walk(value):
+        if isinstance(node, ast.JoinedStr):
+            raise ValueError(f"line {node.lineno}: {ast.unparse(node)}: write each text that can come out of it")
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from ((node.lineno, message(part)) for part in paragraphs(node.value))
