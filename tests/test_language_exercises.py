@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gettext
 import re
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -116,6 +118,8 @@ CODE = re.compile(r"`[^`]*`")
 INDEXED = re.compile(r"[A-Za-z_]\w*\[[^\]]*\]+")
 SHAPE = re.compile(r"\([A-Z0-9][A-Z0-9*+-]*,(?: [A-Z0-9][A-Z0-9*+-]*)*\)", re.IGNORECASE)
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?(?![\w])")
+CALL = re.compile(r"\w+\(")
+SIGN = re.compile(r"(?<![A-Za-z])[-+*/=<>^|@]+|[-+*/=<>^|@]+(?![A-Za-z])|[+*/=<>^|@]")  # no hyphen
 WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -132,6 +136,8 @@ def parts(text: str) -> dict[str, Counter[str]]:
         "indexed": Counter(INDEXED.findall(rest)),
         "shapes": Counter(SHAPE.findall(rest)),
         "numbers": Counter(NUMBER.findall(rest)),
+        "calls": Counter(CALL.findall(rest)),
+        "signs": Counter(SIGN.findall(rest)),
     }
 
 
@@ -155,9 +161,13 @@ def bare(text: str) -> str:
     return re.sub(r"[\s()（），：；、,.;:]", "", CHINESE.sub("", re.sub(r"(?<=[a-z])-(?=[a-z])", "", text)))
 
 
-def formula(line: str) -> str:
+def first(line: str) -> str:
     """What a line of a block begins with, before a comment or a condition."""
-    return bare(re.split(r" {3,}(?![ =])|, with |, but |，", line.strip())[0])
+    return re.split(r" {3,}(?![ =])|,? with |, but |，", line.strip())[0]
+
+
+def formula(line: str) -> str:
+    return bare(first(line))
 
 
 def inside(short: str, long: str) -> bool:
@@ -180,7 +190,8 @@ def compare_lines(lines: list[str], translated: list[str]) -> None:
     for line, other in zip(map(signed, lines), translated, strict=True):
         assert Counter(CODE.findall(line)) == Counter(CODE.findall(other))
         assert Counter(INDEXED.findall(line)) == Counter(INDEXED.findall(other))
-        said = re.search(r"[a-z]{2,} [a-z]{2,}| is ", line)  # a line with words in it
+        assert Counter(CALL.findall(line)) == Counter(CALL.findall(other)), other
+        said = re.search(r"[a-z]{2,} [a-z]{2,}| is ", first(line))  # a formula with words in it
         assert (
             line.startswith("|") or formula(other) == formula(line) or (said and inside(formula(other), formula(line)))
         )
@@ -273,6 +284,13 @@ def test_data_is_english_unless_a_language_is_asked_for(asked, title, capsys, mo
     assert main([*asked, "list", "--json"]) == 0
     first = json.loads(capsys.readouterr().out)["exercises"][0]
     assert (first["id"], first["title"]) == ("linear-regression", title)
+
+
+def test_the_list_needs_neither_sympy_nor_torch():
+    code = "import sys; from tutor.cli import main; main(['--lang', 'zh', 'list']); "
+    code += "print({'sympy', 'torch'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=ROOT, timeout=60)
+    assert "标量与链式法则" in done.stdout and done.stdout.splitlines()[-1] == "set()", done.stderr
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "html", "latex"])
