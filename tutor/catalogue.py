@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from tutor import language
 from tutor.course import read as read_course
 from tutor.errors import ExerciseError, NotFoundError, TutorError, UsageError, did_you_mean
 from tutor.language import joined, said
@@ -103,9 +104,10 @@ class Entry:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         parameters = [asdict(p) | {"choices": list(p.choices)} for p in self.parameters]
+        title, track, statement = map(language.of_exercise_as_data, (self.title, self.track, self.statement))
         return {
-            "id": self.id, "title": self.title, "level": self.level, "track": self.track, "tags": list(self.tags),
-            "requires": list(self.requires), "source": self.source, "statement": self.statement,
+            "id": self.id, "title": title, "level": self.level, "track": track, "tags": list(self.tags),
+            "requires": list(self.requires), "source": self.source, "statement": statement,
             "parameters": parameters,
         }  # fmt: skip
 

@@ -64,7 +64,7 @@ class ExerciseName(click.ParamType):
         from tutor.catalogue import entries
 
         found = [entry for entry in entries() if entry.id.startswith(incomplete)]
-        return [CompletionItem(entry.id, help=entry.title) for entry in found]
+        return [CompletionItem(entry.id, help=language.of_exercise(entry.title)) for entry in found]
 
 
 EXERCISE = ExerciseName()

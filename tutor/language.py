@@ -200,7 +200,27 @@ def N_(message: str) -> str:
     return message
 
 
-def of_exercise(text: str) -> str:
-    """A title, paragraph or hint of an exercise file in the language in use; as it stands where there is no other."""
+def of_exercise(text: str, width: int | None = None) -> str:
+    """A title, hint or statement of an exercise file in the language in use, each paragraph for itself.
+
+    A paragraph that has no translation stays as it stands. With `width`, translated prose is broken into lines.
+    """
     language = current()
-    return text if language == ENGLISH or not text else _catalogue(language, "exercises").gettext(text)
+    return text if language == ENGLISH or not text else "\n\n".join(_paragraphs(text, language, width))
+
+
+def _paragraphs(text: str, language: str, width: int | None) -> Iterator[str]:
+    from tutor.paragraphs import is_prose, message, paragraphs, wrapped
+
+    catalogue = _catalogue(language, "exercises")
+    for paragraph in paragraphs(text):
+        said = catalogue.gettext(message(paragraph))
+        if said == message(paragraph):
+            yield paragraph
+        else:
+            yield wrapped(said, width) if width and is_prose(paragraph) else said
+
+
+def of_exercise_as_data(text: str) -> str:
+    """The same for programs: English whatever the environment says, unless a language was chosen."""
+    return of_exercise(text) if _chosen.get() else text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tutor.catalogue import is_path, load, split_address
 from tutor.errors import UsageError
-from tutor.language import tr
+from tutor.language import of_exercise, tr
 from tutor.shown import quoted
 from tutor.symbolic.notation import SheetWriter, shape_text
 
@@ -73,10 +73,10 @@ def blank(exercise: Exercise, command: str = "") -> str:
     says with which `command` it is checked.
     """
     lines = [] if command else [f"# exercise: {exercise.id}"]
-    lines += [f"# {exercise.title}", "#"]
+    lines += [f"# {of_exercise(exercise.title)}", "#"]
     if exercise.statement:
         again = tr("The same in the letters of a sheet, with the shapes:")
-        lines += [f"# {row}".rstrip() for row in [*exercise.statement.strip().split("\n"), "", again]]
+        lines += [f"# {row}".rstrip() for row in [*of_exercise(exercise.statement.strip(), 78).split("\n"), "", again]]
     lines += [f"# {row}" for row in _program(exercise)]
     lines += [
         "#",

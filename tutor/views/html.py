@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import N_, current, tr
+from tutor.language import N_, current, of_exercise, tr
 from tutor.symbolic.notation import LatexWriter, shape_text
 from tutor.views.page import (
     JUDGES,
@@ -75,7 +75,7 @@ def _section(s: Section, writer: LatexWriter) -> str:
 def _derivation(d: Derivation, closed: bool) -> list[str]:
     content = page(d)
     writer = LatexWriter(d.exercise)
-    parts = [f"<h2>{escape(d.exercise.title)}</h2><p>{escape(content.headline)}</p>"]
+    parts = [f"<h2>{escape(of_exercise(d.exercise.title))}</h2><p>{escape(content.headline)}</p>"]
     parts += [_section(s, writer) for s in content.sections]
     parts += [f"<p>{mathml(formula(q, writer))}</p>" for q in content.values]
     if closed:
@@ -84,7 +84,7 @@ def _derivation(d: Derivation, closed: bool) -> list[str]:
 
 
 def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
-    return document(d.exercise.title, _derivation(d, closed))
+    return document(of_exercise(d.exercise.title), _derivation(d, closed))
 
 
 def _closed(g: Gradient, writer: LatexWriter) -> str:
@@ -113,15 +113,15 @@ def exercise_fragment(ex: Exercise) -> str:
         for q in ex.forward
     )
     asked = ", ".join(f"<code>{escape(n if ex[n].kind == 'value' else 'd' + n)}</code>" for n in ex.asked)
-    statement = f"<pre>{escape(ex.statement.strip())}</pre>" if ex.statement else ""
+    statement = f"<pre>{escape(of_exercise(ex.statement.strip(), 80))}</pre>" if ex.statement else ""
     return fragment([
-        f"<h2>{escape(ex.title)}</h2>{statement}<p>{tr('Given: {shapes}', shapes=shapes)}</p>",
+        f"<h2>{escape(of_exercise(ex.title))}</h2>{statement}<p>{tr('Given: {shapes}', shapes=shapes)}</p>",
         f'<div class="steps"><table>{steps}</table></div><p>{tr("Asked: {names}", names=asked)}</p>',
     ])  # fmt: skip
 
 
 def exercise(ex: Exercise) -> str:
-    return document(ex.title, [exercise_fragment(ex)])
+    return document(of_exercise(ex.title), [exercise_fragment(ex)])
 
 
 def verification_fragment(v: Any) -> str:

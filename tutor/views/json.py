@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import for_programs, tr
+from tutor.language import for_programs, of_exercise_as_data, tr
 from tutor.symbolic.notation import SheetWriter, Writer, shape_text
 from tutor.views.page import closed_gradients, closed_lines, page, sentence
 
@@ -34,11 +34,11 @@ def exercise(ex: Exercise) -> str:
     return dumps({
         "schema": "tutor.exercise/1",
         "id": ex.id,
-        "title": ex.title,
+        "title": of_exercise_as_data(ex.title),
         "level": ex.level,
         "tags": list(ex.tags),
         "requires": list(ex.requires),
-        "statement": ex.statement,
+        "statement": of_exercise_as_data(ex.statement),
         "quantities": [_quantity(q, writer) for q in ex],
         "asked": ex.asked,
     })  # fmt: skip

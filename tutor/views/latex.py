@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Add, Expr
 
-from tutor.language import ENGLISH, current, tr
+from tutor.language import ENGLISH, current, of_exercise, tr
 from tutor.symbolic.notation import PRODUCT, LatexWriter, Writer, common_number, shape_text
 from tutor.views.page import Line, Section, closed_gradients, closed_lines, formula, page, sentences, used_by
 
@@ -115,7 +115,7 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
         body.append(rf"\[ {formula(q, writer)} \]")
     if closed:
         body += [_closed(g, writer) for g in closed_gradients(d)]
-    return document(d.exercise.title, body)
+    return document(of_exercise(d.exercise.title), body)
 
 
 def _closed(g: Gradient, writer: LatexWriter) -> str:
@@ -141,4 +141,4 @@ def exercise(ex: Exercise) -> str:
     shapes = ", ".join(f"${writer.name(q.name)}$ {math(escape(shape_text(q.shape)))}" for q in ex.leaves)
     given, asked = tr("Given: {shapes}", shapes=shapes) + tr("."), tr("Asked: {names}", names=asked) + tr(".")
     body = [given, "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}", asked]
-    return document(ex.title, body)
+    return document(of_exercise(ex.title), body)

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tutor.catalogue import UNREADABLE_LEVEL, spelled
-from tutor.language import N_, tr
+from tutor.language import N_, of_exercise, tr
 from tutor.views.plain import padded
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def table(entries: Sequence[Entry]) -> str:
     lines = [f"{padded(level, 5, right=True)}  {'id'.ljust(wide)}  {title}"]
     for track, members in groupby(entries, key=lambda entry: entry.track):
         if track or len(lines) > 1:
-            lines += ["", track or tr("Others")]
+            lines += ["", of_exercise(track) or tr("Others")]
         for entry in members:
             level = "-" if entry.level == UNREADABLE_LEVEL else str(entry.level)
-            lines.append(f"{level:>5}  {entry.id.ljust(wide)}  {entry.title}")
+            lines.append(f"{level:>5}  {entry.id.ljust(wide)}  {of_exercise(entry.title)}")
             lines += [f"{'':>9}{line}" for parameter in entry.parameters for line in _parameter(parameter)]
     return "\n".join([*lines, "", tr(NEXT)])
 

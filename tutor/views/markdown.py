@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import tr
+from tutor.language import of_exercise, tr
 from tutor.symbolic.notation import LatexWriter, shape_text
 from tutor.views.latex import aligned, math
 from tutor.views.page import (
@@ -37,7 +37,7 @@ def _section(s: Section, writer: LatexWriter) -> str:
 def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
     content = page(d)
     writer = LatexWriter(d.exercise)
-    parts = [f"## {d.exercise.title}", content.headline[0].upper() + content.headline[1:] + tr(".")]
+    parts = [f"## {of_exercise(d.exercise.title)}", content.headline[0].upper() + content.headline[1:] + tr(".")]
     parts += [_section(s, writer) for s in content.sections]
     parts += [f"$$\n{formula(q, writer)}\n$$" for q in content.values]
     if closed:
@@ -63,9 +63,10 @@ def exercise(ex: Exercise) -> str:
     rows = [formula(q, writer).replace(" = ", " &= ", 1) for q in ex.forward]
     shapes = ", ".join(f"`{q.name}` {shape_text(q.shape)}" for q in ex.leaves)
     asked = ", ".join(f"`{name if ex[name].kind == 'value' else 'd' + name}`" for name in ex.asked)
-    statement = [ex.statement.strip()] if ex.statement else []
+    statement = [of_exercise(ex.statement.strip())] if ex.statement else []
     return "\n\n".join([
-        f"## {ex.title}", *statement, tr("Given: {shapes}", shapes=shapes) + tr("."), block(" \\\\\n".join(rows)),
+        f"## {of_exercise(ex.title)}", *statement, tr("Given: {shapes}", shapes=shapes) + tr("."),
+        block(" \\\\\n".join(rows)),
         tr("Asked: {names}", names=asked) + tr("."),
     ]) + "\n"  # fmt: skip
 

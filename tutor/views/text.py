@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import N_, ntr, tr
+from tutor.language import N_, ntr, of_exercise, tr
 from tutor.symbolic.notation import Writer, shape_text
 from tutor.views.page import (
     JUDGES,
@@ -36,15 +36,16 @@ DOMAINS = {
     "index": N_("integers from 0 to {below} - 1"),
     "mask": N_("mask"),
 }
+STATEMENT = 80  # columns of a statement in a language that has no line breaks of its own
 WIDTH = 110  # reasons that would pass this column go below their line
 
 
 def exercise(ex: Exercise) -> str:
     """Statement, shapes, forward program, what is asked."""
     writer = Writer(ex)
-    parts = [tr("{id}   {title}   (level {level})", id=ex.id, title=ex.title, level=ex.level)]
+    parts = [tr("{id}   {title}   (level {level})", id=ex.id, title=of_exercise(ex.title), level=ex.level)]
     if ex.statement:
-        parts.append(ex.statement.strip())
+        parts.append(of_exercise(ex.statement.strip(), STATEMENT))
     parts.append(_block(tr("Given"), [_leaf_row(q, writer) for q in ex.leaves if q.kind == "input"]))
     parts.append(_block(tr("Parameters"), [_leaf_row(q, writer) for q in ex.leaves if q.kind == "parameter"]))
     parts.append(
