@@ -170,7 +170,7 @@ def _entry_or_complaint(path: Path) -> Entry:
     try:
         return read_entry(path)
     except TutorError as error:
-        complaint = said("cannot be read: {error}", error=error)
+        complaint = said("cannot be read: {error}", error=error.says)
         return Entry(_id_of(path), complaint, UNREADABLE_LEVEL, (), (), "", path, complaint)
 
 
@@ -509,7 +509,7 @@ def load(address: str | Path) -> Exercise:
     try:
         exercise.validate()
     except TutorError as error:
-        raise ExerciseError(f"{entry.path}: {error}") from error
+        raise ExerciseError(joined([str(entry.path), error.says], ": ")) from error
     return exercise
 
 

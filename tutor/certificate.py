@@ -52,7 +52,7 @@ class Planted:
 
     @property
     def what(self) -> str:
-        return f'{self.id} ("{self.message}")'
+        return said('{id} ("{message}")', id=self.id, message=self.message)
 
 
 @dataclass
@@ -256,7 +256,7 @@ def _mark(made: Certificate, exercise: Exercise) -> None:
             text = "\n".join(answer(exercise, form))
             report = check(exercise, latex.read(text, exercise) if form == "LaTeX" else text, repairs=False)
         except TutorError as error:
-            made.refusals.append(said("the true answer as {form} is not marked: {error}", form=form, error=error))
+            made.refusals.append(said("the true answer as {form} is not marked: {error}", form=form, error=error.says))
             continue
         made.scores[form] = report.score
         made.refusals += [

@@ -15,7 +15,7 @@ import torch
 from sympy import Basic, Expr
 from torch import Tensor
 
-from tutor.errors import ExerciseError, UsageError
+from tutor.errors import ExerciseError, TutorError, UsageError
 from tutor.exercise import Exercise, Quantity
 from tutor.language import said
 from tutor.numeric.evaluate import Plan, Trace, compile_program
@@ -127,7 +127,7 @@ def reference(exercise: Exercise, instance: Instance) -> Reference | None:
                     "exercise {name}: its reference fails: {name2}: {error}",
                     name=exercise.name,
                     name2=type(error).__name__,
-                    error=error,
+                    error=error.says if isinstance(error, TutorError) else error,
                 )
             ) from error
         values = _named(exercise, given)

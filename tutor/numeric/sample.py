@@ -162,7 +162,7 @@ def checked_sizes(exercise: Exercise, sizes: Mapping[str, int] | None, draw: int
     for name, extent in (sizes or {}).items():
         if name not in exercise.size_symbols:
             hint = did_you_mean(name, exercise.size_symbols)
-            known = ", ".join(exercise.size_symbols) or "none"
+            known = ", ".join(exercise.size_symbols) or said("none")
             raise UsageError(
                 said(
                     "exercise {name} has no size {name2}{hint}: it has {known}",
@@ -173,7 +173,9 @@ def checked_sizes(exercise: Exercise, sizes: Mapping[str, int] | None, draw: int
                 )
             )
         if isinstance(extent, bool) or not isinstance(extent, int) or extent < 1:
-            raise UsageError(f"{name}={extent!r} is not a size: give a whole number from 1 up")
+            raise UsageError(
+                said("{name}={extent!r} is not a size: give a whole number from 1 up", name=name, extent=extent)
+            )
     complete = sizes is not None and set(sizes) == set(exercise.size_symbols)
     made = dict(sizes or {}) if complete else {**default_sizes(exercise, draw), **(sizes or {})}
     short = min(_axes(exercise, made), default=1)
@@ -536,14 +538,14 @@ def _narrow(q: Quantity) -> str:
     """The function of its formula that is not defined everywhere."""
     for part in q.expr.atoms(Function, Pow) if q.expr is not None else ():
         if isinstance(part, Pow) and not part.exp.is_Integer and not part.args[0].is_number:
-            return "sqrt" if abs(part.exp) == S.Half else "a power"
+            return "sqrt" if abs(part.exp) == S.Half else said("a power")
         if isinstance(part, Function) and not isinstance(part, Piecewise):
             try:
                 if function_row(part).domain(part.args[0]) != S.true:
                     return type(part).__name__
             except ExerciseError:
                 continue
-    return f"the formula of {q.name}"
+    return said("the formula of {name}", name=q.name)
 
 
 def instances(
