@@ -314,9 +314,9 @@ def _parameter(path: Path, argument: ast.arg, default: ast.expr | None) -> Param
     if value is None:
         raise ExerciseError(
             said(
-                "{where} has the default {unparse}: write a plain number, bool or text",
+                "{where} has the default {written}: write a plain number, bool or text",
                 where=where,
-                unparse=ast.unparse(default),
+                written=ast.unparse(default),
             )
         )
     form = _annotation(argument.annotation)
@@ -446,8 +446,8 @@ def family_values(entry: Entry, given: str | None) -> dict[str, Any]:
         if not equals or not name:
             raise UsageError(
                 said(
-                    '"{strip}" is not a parameter: write {example}. {has}',
-                    strip=part.strip(),
+                    '"{part}" is not a parameter: write {example}. {has}',
+                    part=part.strip(),
                     example=_example(entry),
                     has=has,
                 )

@@ -177,7 +177,7 @@ def _plant(made: Certificate, exercise: Exercise, q: Quantity, trials: Sequence[
         for p in near
     ]
     if hidden:
-        more = said(" (and {value} more)", value=len(hidden) - 1) if len(hidden) > 1 else ""
+        more = said(" (and {count} more)", count=len(hidden) - 1) if len(hidden) > 1 else ""
         made.refusals.append(
             said(
                 "in d{name} the mistake {what}{more} changes nothing, since {names} is 1 in every entry: "
@@ -261,10 +261,10 @@ def _mark(made: Certificate, exercise: Exercise) -> None:
         made.scores[form] = report.score
         made.refusals += [
             said(
-                "the true answer as {form} is {verdict}: {strip}   {reason}",
+                "the true answer as {form} is {verdict}: {line}   {reason}",
                 form=form,
                 verdict=line.verdict,
-                strip=line.text.strip(),
+                line=line.text.strip(),
                 reason=line.reason,
             )
             for line in report.lines

@@ -555,12 +555,12 @@ class Exercise(Shown):
                 if index.is_number and extent.is_number and not 0 <= index < extent:
                     raise self._error(
                         said(
-                            "{name} uses {node}: axis {position} of {name2} ends at {value}",
+                            "{name} uses {node}: axis {position} of {name2} ends at {last}",
                             name=name,
                             node=node,
                             position=position,
                             name2=quantity.name,
-                            value=extent - 1,
+                            last=extent - 1,
                         )
                     )
             return

@@ -624,9 +624,9 @@ class IndexStyle:
                 raise self.run.refuse(
                     given,
                     said(
-                        "{label} runs from 0 to {value}: write (i, 0, N - 1)",
+                        "{label} runs from 0 to {last}: write (i, 0, N - 1)",
                         label=label,
-                        value=self.extents[label] - 1,
+                        last=self.extents[label] - 1,
                     ),
                 )
             if float(low.tensor) == 0 and float(high.tensor) == self.extents[label] - 1:

@@ -732,10 +732,10 @@ def _einsum(limits, equation, *operands):
     if len(terms) != len(tensors):
         raise TorchRefuses(
             said(
-                "'{equation}' describes {count} tensors and gets {count2}",
+                "'{equation}' describes {count} tensors and gets {given}",
                 equation=equation,
                 count=len(terms),
-                count2=len(tensors),
+                given=len(tensors),
             )
         )
     for term, value in zip(terms, tensors, strict=True):

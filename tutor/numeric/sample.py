@@ -518,10 +518,10 @@ def sample(
         assert culprit is not None
         raise UndecidedError(
             said(
-                "exercise {name}: no finite point in the domain of {narrow}: {name2} was not finite in "
+                "exercise {name}: no finite point in the domain of {where}: {name2} was not finite in "
                 "{tries} draws; give its inputs a domain such as positive",
                 name=exercise.name,
-                narrow=_narrow(culprit),
+                where=_narrow(culprit),
                 name2=culprit.name,
                 tries=TRIES,
             )
@@ -675,11 +675,11 @@ def _given(exercise: Exercise, q: Quantity, value: Any) -> Tensor:
         axes = f"{len(q.indices)} {'axis' if len(q.indices) == 1 else 'axes'}"
         raise UsageError(
             said(
-                "exercise {name}: {name2} has {axes}, but the value's shape is {tuple}",
+                "exercise {name}: {name2} has {axes}, but the value's shape is {given}",
                 name=exercise.name,
                 name2=q.name,
                 axes=axes,
-                tuple=tuple(x.shape),
+                given=tuple(x.shape),
             )
         )
     if q.domain != "index":
