@@ -55,6 +55,7 @@ def refresh() -> None:
     """Put what the commands print now into README."""
     import tempfile
 
+    os.environ["TUTOR_LANG"] = "en"
     with tempfile.TemporaryDirectory() as place:
 
         def renew(found: re.Match[str]) -> str:
