@@ -9,15 +9,18 @@ import sys
 from gettext import GNUTranslations
 
 import pytest
+import test_answers as reading
+import test_latex as reading_latex
 import translations
 from test_cases import CASES, _rounded
 
 import tutor
 from tutor import language
+from tutor.answers.language import Unreadable
 from tutor.catalogue import entries
 from tutor.checking.sheets import check_sheets
 from tutor.errors import TutorError
-from tutor.language import Said, joined, listed, nsaid, said, speaking, tr
+from tutor.language import Said, joined, listed, nsaid, plain, said, speaking, tr
 from tutor.views import html, latex, markdown, text
 from tutor.views.colour import coloured
 from tutor.views.plain import columns, fitted, padded
@@ -200,6 +203,43 @@ def test_errors_of_reading_are_chinese(line, chinese):
     assert not english_in(str(report), line)
     assert CHINESE.search(str(report.lines[0].reason))
     assert not CHINESE.search(report.to_dict()["lines"][0]["reason"])
+
+
+def rows(test):
+    """What another test is parametrized with."""
+    (mark,) = [mark for mark in test.pytestmark if mark.name == "parametrize"]
+    return mark.args[1]
+
+
+def reasons():
+    """What the readers and the interpreter say of the texts that their tests refuse."""
+    for test in (reading.test_what_is_refused_has_a_place_and_says_what_is_allowed,
+                 reading.test_what_people_write_is_refused_with_the_right_spelling):  # fmt: skip
+        for line, *_ in rows(test):
+            yield from ((line, reason) for *_, reason in reading.refusals(line))
+    for test in (reading.test_what_the_language_has_not_is_refused_before_it_costs,
+                 reading.test_what_torch_refuses_is_told_apart):  # fmt: skip
+        for line, *_ in rows(test):
+            yield from ((line, failure.reason) for failure in reading.run(line).failures.values())
+    for exercise, line, *_ in reading_latex.REFUSED:
+        for statement in reading_latex.statements(line, exercise):
+            if isinstance(statement, Unreadable):
+                yield line, statement.reason
+
+
+def test_every_reason_of_a_refusal_is_chinese(chinese):
+    wrong, count = [], 0
+    for line, reason in reasons():
+        shown = re.sub("（U[+].*?）", "", str(reason))  # names of Unicode
+        count += 1
+        if (
+            not isinstance(reason, Said)
+            or not CHINESE.search(shown)
+            or CHINESE.search(plain(reason))
+            or ENGLISH.search(shown)
+        ):
+            wrong.append((line, shown))
+    assert count > 200 and not wrong
 
 
 @pytest.mark.parametrize("address", "mes mlp:layers=40 mlp:depth=2 no/such/file.py softmax-regression:a=1".split())

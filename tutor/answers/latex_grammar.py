@@ -486,7 +486,7 @@ def _greek_letter(character: str) -> str | None:
 
 def _strange(character: str) -> str:
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
-    name = unicodedata.name(character, said("a control character")).lower()
+    name = unicodedata.name(character, "").lower() or said("a control character")
     return said("the character {shown} ({name}) is not part of an answer in LaTeX", shown=shown, name=name)
 
 

@@ -240,7 +240,7 @@ class _Scanner:
         if made.error:
             return
         if control := _CONTROL.search(line):
-            name = unicodedata.name(control[0], said("a control character")).lower()
+            name = unicodedata.name(control[0], "").lower() or said("a control character")
             made.error = (
                 row,
                 control.start(),
