@@ -56,6 +56,7 @@ def refresh() -> None:
     """Put what the commands print now into README."""
     import tempfile
 
+    os.environ["TUTOR_LANG"] = "en"
     with tempfile.TemporaryDirectory() as place:
 
         def renew(found: re.Match[str]) -> str:
@@ -159,11 +160,8 @@ def installed(tmp_path_factory) -> Path:
 
 def test_the_installed_package_has_everything(installed):
     shipped = {p.relative_to(installed).as_posix() for p in installed.rglob("*") if p.is_file()}
-    here = {
-        p.relative_to(ROOT).as_posix()
-        for p in (ROOT / "tutor").rglob("*")
-        if p.suffix in (".py", ".json", ".typed", ".po", ".mo")
-    }
+    kinds = (".py", ".json", ".typed", ".po", ".mo")
+    here = {p.relative_to(ROOT).as_posix() for p in (ROOT / "tutor").rglob("*") if p.suffix in kinds}
     here |= {f"tutor/exercises/{p.name}" for p in (ROOT / "exercises").iterdir() if p.suffix in (".py", ".toml")}
     assert shipped == here
 

@@ -4,6 +4,7 @@ What is new is left empty in `tutor/locale/zh/LC_MESSAGES/tutor.po`; write it th
 compiles it. What is said no longer is dropped.
 """
 
+import ast
 from io import BytesIO
 from pathlib import Path
 
@@ -24,10 +25,19 @@ def path(language: str, ending: str = "po") -> Path:
     return PACKAGE / "locale" / language / "LC_MESSAGES" / f"tutor.{ending}"
 
 
+def marked(file, keywords, comment_tags, options):
+    """Babel's own extractor reads tokens, and misses what stands inside an f-string or another call."""
+    for node in ast.walk(ast.parse(file.read())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in keywords:
+            given = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
+            if given and isinstance(given[0], str):
+                yield node.lineno, node.func.id, given, []
+
+
 def extracted() -> Catalog:
     """Every sentence that is marked in the package."""
     catalogue = Catalog(charset="utf-8")
-    found = extract_from_dir(PACKAGE, [("**.py", "python")], keywords=KEYWORDS)
+    found = extract_from_dir(PACKAGE, [("**.py", marked)], keywords=KEYWORDS)
     for file, _line, message, _comments, _context in sorted(found, key=lambda each: (each[0], each[1])):
         catalogue.add(message, None, [(file, 0)])
     return catalogue

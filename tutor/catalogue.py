@@ -172,7 +172,7 @@ def _entry_or_complaint(path: Path) -> Entry:
     try:
         return read_entry(path)
     except TutorError as error:
-        complaint = said("cannot be read: {error}", error=error)
+        complaint = said("cannot be read: {error}", error=error.says)
         return Entry(_id_of(path), complaint, UNREADABLE_LEVEL, (), (), "", path, complaint)
 
 
@@ -316,9 +316,9 @@ def _parameter(path: Path, argument: ast.arg, default: ast.expr | None) -> Param
     if value is None:
         raise ExerciseError(
             said(
-                "{where} has the default {unparse}: write a plain number, bool or text",
+                "{where} has the default {written}: write a plain number, bool or text",
                 where=where,
-                unparse=ast.unparse(default),
+                written=ast.unparse(default),
             )
         )
     form = _annotation(argument.annotation)
@@ -448,8 +448,8 @@ def family_values(entry: Entry, given: str | None) -> dict[str, Any]:
         if not equals or not name:
             raise UsageError(
                 said(
-                    '"{strip}" is not a parameter: write {example}. {has}',
-                    strip=part.strip(),
+                    '"{part}" is not a parameter: write {example}. {has}',
+                    part=part.strip(),
                     example=_example(entry),
                     has=has,
                 )
@@ -511,7 +511,7 @@ def load(address: str | Path) -> Exercise:
     try:
         exercise.validate()
     except TutorError as error:
-        raise ExerciseError(f"{entry.path}: {error}") from error
+        raise ExerciseError(joined([str(entry.path), error.says], ": ")) from error
     return exercise
 
 

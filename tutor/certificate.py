@@ -52,7 +52,7 @@ class Planted:
 
     @property
     def what(self) -> str:
-        return f'{self.id} ("{self.message}")'
+        return said('{id} ("{message}")', id=self.id, message=self.message)
 
 
 @dataclass
@@ -177,7 +177,7 @@ def _plant(made: Certificate, exercise: Exercise, q: Quantity, trials: Sequence[
         for p in near
     ]
     if hidden:
-        more = said(" (and {value} more)", value=len(hidden) - 1) if len(hidden) > 1 else ""
+        more = said(" (and {count} more)", count=len(hidden) - 1) if len(hidden) > 1 else ""
         made.refusals.append(
             said(
                 "in d{name} the mistake {what}{more} changes nothing, since {names} is 1 in every entry: "
@@ -256,15 +256,15 @@ def _mark(made: Certificate, exercise: Exercise) -> None:
             text = "\n".join(answer(exercise, form))
             report = check(exercise, latex.read(text, exercise) if form == "LaTeX" else text, repairs=False)
         except TutorError as error:
-            made.refusals.append(said("the true answer as {form} is not marked: {error}", form=form, error=error))
+            made.refusals.append(said("the true answer as {form} is not marked: {error}", form=form, error=error.says))
             continue
         made.scores[form] = report.score
         made.refusals += [
             said(
-                "the true answer as {form} is {verdict}: {strip}   {reason}",
+                "the true answer as {form} is {verdict}: {line}   {reason}",
                 form=form,
                 verdict=line.verdict,
-                strip=line.text.strip(),
+                line=line.text.strip(),
                 reason=line.reason,
             )
             for line in report.lines

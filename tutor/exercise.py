@@ -30,7 +30,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.logic.boolalg import BooleanFunction
 
 from tutor.errors import ExerciseError, NotFoundError, did_you_mean
-from tutor.language import said
+from tutor.language import joined, said
 from tutor.shown import Shown
 from tutor.symbolic.functions import clamp, function_row
 from tutor.symbolic.indices import (
@@ -194,7 +194,7 @@ class Exercise(Shown):
                         "declare {names} with exercise.sizes(...) first",
                         name=name,
                         extent=extent,
-                        names=", ".join(sorted(foreign)) or "it",
+                        names=", ".join(sorted(foreign)) or said("it"),
                     )
                 )
             made.append(self.index_symbols.setdefault(name, Idx(Symbol(name, integer=True), extent)))
@@ -242,10 +242,12 @@ class Exercise(Shown):
 
     def _kind_of(self, name: str) -> str:
         if name in self.size_symbols:
-            return "a size"
+            return said("a size")
         if name in self.index_symbols:
             return said("an index")
-        return f"a quantity ({self.quantities[name].kind})" if name in self.quantities else ""
+        if name in self.quantities:
+            return said("a quantity ({kind})", kind=self.quantities[name].kind)
+        return ""
 
     # -- quantities ----------------------------------------------------------------------------
 
@@ -553,12 +555,12 @@ class Exercise(Shown):
                 if index.is_number and extent.is_number and not 0 <= index < extent:
                     raise self._error(
                         said(
-                            "{name} uses {node}: axis {position} of {name2} ends at {value}",
+                            "{name} uses {node}: axis {position} of {name2} ends at {last}",
                             name=name,
                             node=node,
                             position=position,
                             name2=quantity.name,
-                            value=extent - 1,
+                            last=extent - 1,
                         )
                     )
             return
@@ -590,7 +592,7 @@ class Exercise(Shown):
         try:
             function_row(node)
         except ExerciseError as error:
-            raise self._error(f"{name}: {error}") from None
+            raise self._error(joined([name, error.says], ": ")) from None
 
     def _quantity_of(self, name: str) -> Quantity:
         if name in self.quantities:

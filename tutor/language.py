@@ -118,8 +118,12 @@ class Said(str):
 
     def __new__(cls, message: str, params: Mapping[str, Any], many: str | None = None, number: int = 1) -> Said:
         template = message if many is None or number == 1 else many
-        english = template.format_map({name: plain(value) for name, value in params.items()}) if params else template
-        self = str.__new__(cls, english)
+        values = params
+        for value in params.values():
+            if isinstance(value, Said):
+                values = {name: plain(value) for name, value in params.items()}
+                break
+        self = str.__new__(cls, template.format_map(values) if params else template)
         self.message, self.params, self.many, self.number = message, params, many, number
         return self
 

@@ -190,7 +190,7 @@ def _pieces(tokens: list[Token]) -> list[_Piece]:
     divider, depth_ = "ROW", 0
     for token in _without_words(tokens):
         depth_ += (token.type in _OPENING) - (token.type in _CLOSING)
-        if token.type == "ERROR" and "never closed" in token:
+        if token.type == "ERROR" and "never closed" in token.value:
             depth_ = 0
         if depth_ <= 0 and token.type in _DIVIDERS:
             if current:
@@ -316,7 +316,7 @@ class _One:
         """A formula that gives nothing a value is passed over where it is commentary, else refused."""
         first = self.line.left[0]
         error = next((t for t in self.line.left if t.type == "ERROR"), None)
-        reason, at = (str(error), error) if error is not None else (_LEFT, first)
+        reason, at = (error.value, error) if error is not None else (_LEFT, first)
         return [self._unreadable(self.line.left, ReadingError(reason, at.line or 1, at.column or 1))]
 
     def _all(self) -> list[Token]:

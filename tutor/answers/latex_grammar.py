@@ -486,7 +486,7 @@ def _greek_letter(character: str) -> str | None:
 
 def _strange(character: str) -> str:
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
-    name = unicodedata.name(character, said("a control character")).lower()
+    name = unicodedata.name(character, "").lower() or said("a control character")
     return said("the character {shown} ({name}) is not part of an answer in LaTeX", shown=shown, name=name)
 
 
@@ -551,7 +551,7 @@ def parse(tokens: list[Token]) -> Tree:
     """The tree of one side of an equation; `ReadingError` where it is none."""
     for token in tokens:
         if token.type == "ERROR":
-            raise ReadingError(str(token), token.line or 1, token.column or 1)
+            raise ReadingError(token.value, token.line or 1, token.column or 1)
         if token.type not in _NAMED:
             raise ReadingError(
                 _EXPECTED.get(token.type, said("{token} is not part of a formula", token=token)),

@@ -240,11 +240,11 @@ class _Scanner:
         if made.error:
             return
         if control := _CONTROL.search(line):
-            name = unicodedata.name(control[0], said("a control character")).lower()
+            name = unicodedata.name(control[0], "").lower() or said("a control character")
             made.error = (
                 row,
                 control.start(),
-                said("an invisible character (U+{ord:04X}, {name}): delete it", ord=ord(control[0]), name=name),
+                said("an invisible character (U+{code:04X}, {name}): delete it", code=ord(control[0]), name=name),
             )
         elif digits := _DIGITS.search(line):
             made.error = (row, digits.start(), said("a number of more than {most} digits", most=MAX_DIGITS))
@@ -526,7 +526,7 @@ def _explain(code: str, row: int, column: int) -> str:
         name = unicodedata.name(here[0], "unknown").lower()
         advice = _CHARACTERS.get(here[0], said("write letters, digits and + - * / ** @"))
         return said(
-            "the character {here} ({name}) is not part of an answer: {advice}", here=here[0], name=name, advice=advice
+            "the character {sign} ({name}) is not part of an answer: {advice}", sign=here[0], name=name, advice=advice
         )
     return said("this cannot be read: a line is name = formula, with * for every product")
 
@@ -692,9 +692,9 @@ class _Converter:
             raise self.refuse(
                 node,
                 said(
-                    "== compares: write {left} = {comparators}",
+                    "== compares: write {left} = {right}",
                     left=self._half(value.left),
-                    comparators=self._half(value.comparators[0]),
+                    right=self._half(value.comparators[0]),
                 ),
             )
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("Eq", "Equality"):
@@ -912,7 +912,7 @@ class _Converter:
                 )
             if given.arg == "out":
                 call = f"{_dotted(node.func)}(...)"
-                written = said("write {half} = {call}", half=self._half(given.value), call=call)
+                written = said("write {name} = {call}", name=self._half(given.value), call=call)
                 raise self.refuse(given, said("out= is not part of an answer: {written}", written=written))
         named = tuple((given.arg or "", self.expression(given.value)) for given in node.keywords)
         arguments = tuple(self.expression(given) for given in node.args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import torch
@@ -368,7 +369,7 @@ class Judge:
         """`own`: the factor is that to what the learner's earlier lines lead to, not to the truth."""
         if fault.ratios is None or fault.factor is None:
             return {}
-        causes = joined([m.cause for m in found if m.id in ("factor", "sign")], said(" and "))
+        causes = reduce(_both, (m.cause for m in found if m.id in ("factor", "sign")), "")
         alone, caused = ("own-ratio-alone", "own-ratio") if own else ("ratio-alone", "ratio")
         params = {"ratio": fault.factor.text, "what": what, "causes": causes}
         return {"ratio": fault.ratios[0], "sentence": Sentence(caused if causes else alone, params)}
@@ -455,6 +456,10 @@ class Judge:
                 reached.add(name)
                 todo += [j for j in lines if j.name == name]
         return bool(reached & {origin.name, origin.helper} - {""})
+
+
+def _both(cause: str, other: str) -> str:
+    return said("{cause} and {other}", cause=cause, other=other) if cause else other
 
 
 def other_shape(meaning: Meaning, given: Tensor, true: Tensor) -> Sentence:

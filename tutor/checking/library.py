@@ -248,7 +248,7 @@ def shape_of(values: tuple[Any, ...]) -> tuple[int, ...]:
     """`view(2, 3)` and `view((2, 3))`"""
     if len(values) == 1 and isinstance(values[0], tuple):
         values = values[0]
-    return tuple(whole_number(v, "a size") for v in values)
+    return tuple(whole_number(v, said("a size")) for v in values)
 
 
 # -- the table ------------------------------------------------------------------------------------
@@ -735,10 +735,10 @@ def _einsum(limits, equation, *operands):
     if len(terms) != len(tensors):
         raise TorchRefuses(
             said(
-                "'{equation}' describes {count} tensors and gets {count2}",
+                "'{equation}' describes {count} tensors and gets {given}",
                 equation=equation,
                 count=len(terms),
-                count2=len(tensors),
+                given=len(tensors),
             )
         )
     for term, value in zip(terms, tensors, strict=True):
@@ -1285,8 +1285,8 @@ def _empty(limits, *shape, dtype=None, device=None):
 
 @listed("eye", "identity", method=False, makes=True)
 def _eye(limits, n, m=None, dtype=None, device=None):
-    rows = whole_number(n, "a size")
-    columns = rows if m is None else whole_number(m, "a size")
+    rows = whole_number(n, said("a size"))
+    columns = rows if m is None else whole_number(m, said("a size"))
     limits.room(rows, columns)
     return asking_torch(torch.eye, rows, columns, dtype=FLOAT)
 

@@ -156,7 +156,7 @@ def sent_to_input(
         raise TorchRefuses(
             said("conv{rank}d_input takes sizes, w (F, C, ...) and dy (N, F, ...)", rank=rank), (shape, tuple(w.shape))
         )
-    steps, apart = (each(v, rank, "stride and dilation") for v in (stride, dilation))
+    steps, apart = (each(v, rank, said("stride and dilation")) for v in (stride, dilation))
     around = each(padding, rank, "padding", 0)
     more = tuple(
         n - (s * (o - 1) - 2 * p + d * (k - 1) + 1)
@@ -285,7 +285,7 @@ def _columns(limits, input, kernel_size, dilation=1, padding=0, stride=1):
     if x.ndim != 4:
         raise TorchRefuses(said("F.unfold takes images (N, C, H, W)"), (tuple(x.shape),))
     around = each(padding, 2, "padding", 0)
-    extents, steps, apart = (each(v, 2, "a window") for v in (kernel_size, stride, dilation))
+    extents, steps, apart = (each(v, 2, said("a window")) for v in (kernel_size, stride, dilation))
     parts = windows(surrounded(limits, x, around, around), extents, steps, apart)  # n c o q k l
     limits.room(parts.numel())
     return parts.permute(0, 1, 4, 5, 2, 3).flatten(4).flatten(1, 3)
@@ -298,7 +298,7 @@ def _folded(limits, input, output_size, kernel_size, dilation=1, padding=0, stri
     if columns.ndim != 3:
         raise TorchRefuses(said("F.fold takes columns (N, C*K*K, L)"), (tuple(columns.shape),))
     size, extents = each(output_size, 2, "output_size"), each(kernel_size, 2, "kernel_size")
-    steps, apart = (each(v, 2, "stride and dilation") for v in (stride, dilation))
+    steps, apart = (each(v, 2, said("stride and dilation")) for v in (stride, dilation))
     around = each(padding, 2, "padding", 0)
     extended = [n + 2 * p for n, p in zip(size, around, strict=True)]
     limits.room(math.prod(extents), *extended)
@@ -368,7 +368,7 @@ def _numpy_pad(limits, x, pad_width, mode="constant", constant_values=0):
     pairs = pad_width if isinstance(pad_width, tuple) else (pad_width,)
     if not any(isinstance(p, tuple) for p in pairs):
         pairs = (pairs,)
-    pairs = tuple(each(p, 2, "a width", 0) for p in pairs)
+    pairs = tuple(each(p, 2, said("a width"), 0) for p in pairs)
     pairs = pairs * x.ndim if len(pairs) == 1 else pairs
     if len(pairs) != x.ndim:
         raise TorchRefuses(

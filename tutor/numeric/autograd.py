@@ -15,7 +15,7 @@ import torch
 from sympy import Basic, Expr
 from torch import Tensor
 
-from tutor.errors import ExerciseError, UsageError
+from tutor.errors import ExerciseError, TutorError, UsageError
 from tutor.exercise import Exercise, Quantity
 from tutor.language import said
 from tutor.numeric.evaluate import Plan, Trace, compile_program
@@ -127,7 +127,7 @@ def reference(exercise: Exercise, instance: Instance) -> Reference | None:
                     "exercise {name}: its reference fails: {name2}: {error}",
                     name=exercise.name,
                     name2=type(error).__name__,
-                    error=error,
+                    error=error.says if isinstance(error, TutorError) else error,
                 )
             ) from error
         values = _named(exercise, given)
@@ -194,10 +194,10 @@ def _check_shapes(exercise: Exercise, values: Mapping[str, Tensor], instance: In
         if tuple(value.shape) != ours:
             raise ExerciseError(
                 said(
-                    "exercise {name}: {name2} has shape {tuple} in its reference, but {ours} here",
+                    "exercise {name}: {name2} has shape {theirs} in its reference, but {ours} here",
                     name=exercise.name,
                     name2=name,
-                    tuple=tuple(value.shape),
+                    theirs=tuple(value.shape),
                     ours=ours,
                 )
             )
@@ -515,7 +515,8 @@ class _Trial:
         tried = self.varied + self.at_kinks + self.not_finite
         if tried < self.entries:
             yield said(
-                "finite differences at {value:.2g} % of the entries, chosen at random", value=100 * tried / self.entries
+                "finite differences at {percent:.2g} % of the entries, chosen at random",
+                percent=100 * tried / self.entries,
             )
         if self.at_kinks:
             yield said("finite differences passed over {at_kinks} entries next to a kink", at_kinks=self.at_kinks)

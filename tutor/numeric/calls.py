@@ -65,11 +65,11 @@ def _inside(entry: str, axis: int) -> Callable[..., Any]:
         if not guard or bool((((index < 0) | (index >= extent)) & guard[0]).any()):
             raise ExerciseError(
                 said(
-                    "{entry} leaves axis {value}, which ends at {value2}: its index runs from {low} to "
+                    "{entry} leaves axis {axis}, which ends at {end}: its index runs from {low} to "
                     "{high}; guard it with Piecewise((..., condition), (0, True))",
                     entry=entry,
-                    value=axis + 1,
-                    value2=extent - 1,
+                    axis=axis + 1,
+                    end=extent - 1,
                     low=low,
                     high=high,
                 )
@@ -85,10 +85,10 @@ def _select(entry: str, axis: int, dim: int) -> Callable[..., Any]:
             if not guard or bool(guard[0].any()):
                 raise ExerciseError(
                     said(
-                        "{entry} leaves axis {value}, which ends at {value2}: the index is {at}",
+                        "{entry} leaves axis {axis}, which ends at {end}: the index is {at}",
                         entry=entry,
-                        value=axis + 1,
-                        value2=extent - 1,
+                        axis=axis + 1,
+                        end=extent - 1,
                         at=at,
                     )
                 )
@@ -104,11 +104,11 @@ def _strided(entry: str, axis: int, dim: int) -> Callable[..., Any]:
         if start < 0 or last >= extent:
             raise ExerciseError(
                 said(
-                    "{entry} leaves axis {value}, which ends at {value2}: its index runs from {start} to "
+                    "{entry} leaves axis {axis}, which ends at {end}: its index runs from {start} to "
                     "{last}; guard it with Piecewise((..., condition), (0, True))",
                     entry=entry,
-                    value=axis + 1,
-                    value2=extent - 1,
+                    axis=axis + 1,
+                    end=extent - 1,
                     start=start,
                     last=last,
                 )

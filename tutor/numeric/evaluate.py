@@ -55,7 +55,7 @@ from sympy.core.relational import Relational
 from sympy.functions.special.gamma_functions import polygamma
 
 from tutor.errors import ExerciseError
-from tutor.language import said
+from tutor.language import joined, said
 from tutor.numeric.calls import elementwise
 from tutor.numeric.constants import COMPARE, is_size, number
 from tutor.numeric.plan import DEVICE, DTYPE, Input, Instruction, Plan, Trace
@@ -914,7 +914,7 @@ def compile_program(definitions: Iterable[Definition], *, distinct: bool = False
         try:
             builder.define(name, tuple(indices), sympy.sympify(expr))
         except ExerciseError as error:
-            raise ExerciseError(f"{name}: {error}") from None
+            raise ExerciseError(joined([name, error.says], ": ")) from None
     return Plan(builder.results, builder.inputs, builder.constants, builder.instructions, builder.slots)
 
 

@@ -150,9 +150,9 @@ class Plan:
             if tuple(x.shape) != shape:
                 raise UsageError(
                     said(
-                        "{name} has shape {tuple}, but its axes have sizes {shape}",
+                        "{name} has shape {given}, but its axes have sizes {shape}",
                         name=each.name,
-                        tuple=tuple(x.shape),
+                        given=tuple(x.shape),
                         shape=shape,
                     )
                 )

@@ -162,7 +162,7 @@ def checked_sizes(exercise: Exercise, sizes: Mapping[str, int] | None, draw: int
     for name, extent in (sizes or {}).items():
         if name not in exercise.size_symbols:
             hint = did_you_mean(name, exercise.size_symbols)
-            known = ", ".join(exercise.size_symbols) or "none"
+            known = ", ".join(exercise.size_symbols) or said("none")
             raise UsageError(
                 said(
                     "exercise {name} has no size {name2}{hint}: it has {known}",
@@ -173,7 +173,9 @@ def checked_sizes(exercise: Exercise, sizes: Mapping[str, int] | None, draw: int
                 )
             )
         if isinstance(extent, bool) or not isinstance(extent, int) or extent < 1:
-            raise UsageError(f"{name}={extent!r} is not a size: give a whole number from 1 up")
+            raise UsageError(
+                said("{name}={extent!r} is not a size: give a whole number from 1 up", name=name, extent=extent)
+            )
     complete = sizes is not None and set(sizes) == set(exercise.size_symbols)
     made = dict(sizes or {}) if complete else {**default_sizes(exercise, draw), **(sizes or {})}
     short = min(_axes(exercise, made), default=1)
@@ -516,10 +518,10 @@ def sample(
         assert culprit is not None
         raise UndecidedError(
             said(
-                "exercise {name}: no finite point in the domain of {narrow}: {name2} was not finite in "
+                "exercise {name}: no finite point in the domain of {where}: {name2} was not finite in "
                 "{tries} draws; give its inputs a domain such as positive",
                 name=exercise.name,
-                narrow=_narrow(culprit),
+                where=_narrow(culprit),
                 name2=culprit.name,
                 tries=TRIES,
             )
@@ -536,14 +538,14 @@ def _narrow(q: Quantity) -> str:
     """The function of its formula that is not defined everywhere."""
     for part in q.expr.atoms(Function, Pow) if q.expr is not None else ():
         if isinstance(part, Pow) and not part.exp.is_Integer and not part.args[0].is_number:
-            return "sqrt" if abs(part.exp) == S.Half else "a power"
+            return "sqrt" if abs(part.exp) == S.Half else said("a power")
         if isinstance(part, Function) and not isinstance(part, Piecewise):
             try:
                 if function_row(part).domain(part.args[0]) != S.true:
                     return type(part).__name__
             except ExerciseError:
                 continue
-    return f"the formula of {q.name}"
+    return said("the formula of {name}", name=q.name)
 
 
 def instances(
@@ -673,11 +675,11 @@ def _given(exercise: Exercise, q: Quantity, value: Any) -> Tensor:
         axes = f"{len(q.indices)} {'axis' if len(q.indices) == 1 else 'axes'}"
         raise UsageError(
             said(
-                "exercise {name}: {name2} has {axes}, but the value's shape is {tuple}",
+                "exercise {name}: {name2} has {axes}, but the value's shape is {given}",
                 name=exercise.name,
                 name2=q.name,
                 axes=axes,
-                tuple=tuple(x.shape),
+                given=tuple(x.shape),
             )
         )
     if q.domain != "index":

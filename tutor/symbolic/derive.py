@@ -102,7 +102,7 @@ RULES: dict[str, str] = {
     "outside": N_("{factors} does not depend on {over}"),
     "sign-outside": N_("constants leave the sum"),
     "multiply": N_("multiplied together"),
-    "fact": "{reason}: {left} = {right}",
+    "fact": N_("{reason}: {left} = {right}"),
     "named": N_("written with {names}"),
     "ratio": N_("the ratio has a name"),
     "unused": N_("nothing that leads to the loss uses {quantity}"),

@@ -106,7 +106,8 @@ class clamp(Function):
     def __new__(cls, x, low=-sympy.oo, high=sympy.oo, **options):
         low, high = sympy.sympify(low), sympy.sympify(high)
         if not (low.is_number and high.is_number and low < high):
-            raise ExerciseError(f"clamp({x}, {low}, {high}) needs two numbers, the lower one first")
+            written = f"clamp({x}, {low}, {high})"
+            raise ExerciseError(said("{written} needs two numbers, the lower one first", written=written))
         return super().__new__(cls, x, low, high, **options)
 
     @classmethod

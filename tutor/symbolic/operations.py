@@ -244,10 +244,10 @@ def Reshape(array, shape):
         if len(indices) != len(shape):
             raise ExerciseError(
                 said(
-                    "Reshape to {tuple} needs {count} indices, not {count2}",
-                    tuple=tuple(shape),
+                    "Reshape to {shape} needs {count} indices, not {given}",
+                    shape=tuple(shape),
                     count=len(shape),
-                    count2=len(indices),
+                    given=len(indices),
                 )
             )
         old, new = list(array.shape), list(shape)

@@ -44,7 +44,7 @@ def _shown(r: Any) -> Any:
 
 def _divergence(line: Any) -> list[str]:
     """The learner's own text with a caret, then the details."""
-    place = f"{line.place}:  " if line.line else ""
+    place = f"{line.place}{tr(':')}  " if line.line else ""
     indent = " " * columns(place)
     made = [f"{place}{line.text}", indent + " " * _caret(line) + "^"] if place else []
     rows = _details(line)
