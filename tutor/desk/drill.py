@@ -143,7 +143,9 @@ def _with(report: Report, made: Drill, said: str) -> Report:
         found = tr("the drill: line {line}, {name}, was wrong, as you said", line=made.line, name=made.quantity)
         return replace(report, notes=(*report.notes, found))
     if said == _BLANK:
-        note = tr("the drill: name the line first, as '# wrong line: 12' or '# wrong line: dW'; then the lines are judged")
+        note = tr(
+            "the drill: name the line first, as '# wrong line: 12' or '# wrong line: dW'; then the lines are judged"
+        )
     else:
         note = tr("the drill: {said} was right as it was handed out: look again", said=said)
     return replace(report, score=0, missing=(tr("the wrong line"),), lines=(), notes=(note,))
