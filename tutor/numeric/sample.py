@@ -406,7 +406,9 @@ class Instance:
         return "\n".join([repr(self), *_table(self)])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
+        from tutor.views import notebook
+
+        return {"text/plain": str(self), "text/html": notebook.instance(self)}
 
 
 def _table(instance: Instance) -> list[str]:
