@@ -7,8 +7,10 @@ shown, differ in a line where a line differs, and need no trust; run a cell, and
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,7 @@ def executed(made: Any) -> Any:
     """The notebook with its outputs, in the forms that are stored; an error in a cell is raised."""
     from nbclient import NotebookClient
 
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums in one order: the same digits on every machine
     NotebookClient(made, timeout=600, kernel_name=KERNEL["name"], resources={"metadata": {"path": str(HERE)}}).execute()
     made.metadata["language_info"] = {"name": "python"}
     for cell in made.cells:
@@ -82,9 +85,9 @@ def main() -> None:
 
     for source in sources():
         for language in LANGUAGES:
-            target = path(source, language)
-            print(target.name, flush=True)
+            target, began = path(source, language), time.monotonic()
             nbformat.write(executed(notebook(source, language)), target)
+            print(f"{target.name}   {time.monotonic() - began:.0f} s, {target.stat().st_size} bytes", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 The HTML needs nothing from elsewhere and runs nothing. Its look, light and dark, comes with it in a style element. Where
 a frontend strips that and the MathML (JupyterLab, in a notebook that is not trusted), what was typeset stays hidden and the
-plain text is shown instead: `hidden` is undone by the style alone.
+plain text is shown instead: that it is not displayed is undone by the style alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ IN_THE_DARK = ('[data-jp-theme-light="false"]', ".vscode-dark", ".vscode-high-co
 STYLE = """
 .tutor.nb { LIGHT; font-family: system-ui, "Noto Sans CJK SC", sans-serif; line-height: 1.5; }
 DARKNESS { DARK; }
-.tutor.nb > .typeset[hidden] { display: block; } .tutor.nb > .plain { display: none; }
+.tutor.nb > .typeset { display: block !important; } .tutor.nb > .plain { display: none; }
 .tutor.nb h3 { font-size: 1.25em; margin: 0.2em 0 0.5em; } .tutor.nb h4 { font-size: 1.05em; margin: 1em 0 0.2em; }
 .tutor.nb p { margin: 0.4em 0; }
 .tutor.nb table { border-collapse: collapse; border: none; margin: 0.3em 0; font-size: 1em; table-layout: auto; }
@@ -87,16 +87,20 @@ def framed(parts: Iterable[str], plain: str) -> str:
     """What is typeset, with its look, and the plain text for where that look is stripped."""
     body = "".join(parts)
     fallback = f'<pre class="plain">{escape(plain)}</pre>'
-    return f'<div class="tutor nb"><style>{STYLE}</style><div class="typeset" hidden>{body}</div>{fallback}</div>'
+    typeset = f'<div class="typeset" hidden="hidden" style="display: none">{body}</div>'
+    return f'<div class="tutor nb"><style>{STYLE}</style>{typeset}{fallback}</div>'
 
 
 # -- pieces ------------------------------------------------------------------------------------------------------
 
 
+def _inline(source: str) -> str:
+    return html.mathml(source).replace(_NAMESPACE, "")
+
+
 def _math(source: str) -> str:
     """In display style, with the indices of a sum below it."""
-    source = _LARGE.sub(r"\\\1\\limits_", source)
-    return html.mathml(r"\displaystyle " + source).replace(_NAMESPACE, "")
+    return _inline(r"\displaystyle " + _LARGE.sub(r"\\\1\\limits_", source))
 
 
 def _code(text: object) -> str:
@@ -124,7 +128,7 @@ def _steps(lines: Sequence[Line], writer: LatexWriter) -> str:
         (
             _math(writer.write(line.left)) if line.left is not None else "",
             _math("= " + writer.write(line.right)),
-            sentences(line.reasons, writer, html.mathml),
+            sentences(line.reasons, writer, _inline),
         )
         for line in lines
     )
@@ -133,7 +137,7 @@ def _steps(lines: Sequence[Line], writer: LatexWriter) -> str:
 def _torch(name: str, form: str | None, shape: str = "") -> str:
     if form is None:
         return ""
-    shape = f', {tr("shape {shape}", shape=_code(shape))}' if shape else ""
+    shape = f", {tr('shape {shape}', shape=_code(shape))}" if shape else ""
     return f'<p class="why">torch {_code(f"{name} = {form}")}{shape}</p>'
 
 
@@ -149,9 +153,9 @@ def exercise(ex: Exercise) -> list[str]:
     return [
         f"<h3>{_said(of_exercise(ex.title))}</h3>",
         statement(ex),
-        f'<h4>{_said(tr("Given"))}</h4>{_table(rows)}',
-        f'<h4>{_said(tr("Forward program"))}</h4>{_table(steps)}',
-        f'<p>{_said(tr("Asked:"))} {asked}</p>',
+        f"<h4>{_said(tr('Given'))}</h4>{_table(rows)}",
+        f"<h4>{_said(tr('Forward program'))}</h4>{_table(steps)}",
+        f"<p>{_said(tr('Asked:'))} {asked}</p>",
         _graph(ex),
     ]
 
@@ -181,7 +185,7 @@ def _graph(ex: Exercise) -> str:
     drawn = html.FRAGMENTS.get(made.shown_as)
     if drawn is None:
         return ""
-    return f'<details><summary>{_said(tr("The computation graph"))}</summary>{drawn(made)}</details>'
+    return f"<details><summary>{_said(tr('The computation graph'))}</summary>{drawn(made)}</details>"
 
 
 def derivation(d: Any) -> list[str]:
@@ -190,7 +194,7 @@ def derivation(d: Any) -> list[str]:
     parts = [f"<h3>{_said(of_exercise(d.exercise.title))}</h3><p>{_said(content.headline)}</p>"]
     for s in content.sections:
         used = [
-            f"{html.mathml(writer.name(s.gradient.name))} {_said(tr('is used by'))} {html.mathml(formula(v, writer))}"
+            f"{_inline(writer.name(s.gradient.name))} {_said(tr('is used by'))} {_inline(formula(v, writer))}"
             for v in s.consumers
         ]
         parts.append(f"<h4>{s.number}. {_code(s.gradient.symbol_name)}</h4><p>{'; '.join(used)}</p>")
