@@ -1,7 +1,7 @@
 """One source, two languages: `python notebooks/build.py` writes every notebook anew, executed.
 
-A source in `notebooks/source` is Markdown: `<!-- en -->` and `<!-- zh -->` begin a text cell in that language, a fence of
-`python` is a code cell of both. Outputs are stored as plain text and pictures: they read well wherever a notebook is
+A source in `notebooks/source` is Markdown: `<!-- en -->` and `<!-- zh -->` begin a text cell in that language, a fence
+of `python` is a code cell of both. Outputs are stored as plain text and pictures: they read well wherever a notebook is
 shown, differ in a line where a line differs, and need no trust; run a cell, and it shows typeset mathematics.
 """
 

@@ -1,8 +1,8 @@
 """How results show themselves in a notebook: full plain text, beside HTML with MathML.
 
-The HTML needs nothing from elsewhere and runs nothing. Its look, light and dark, comes with it in a style element. Where
-a frontend strips that and the MathML (JupyterLab, in a notebook that is not trusted), what was typeset stays hidden and the
-plain text is shown instead: that it is not displayed is undone by the style alone.
+The HTML needs nothing from elsewhere and runs nothing. Its look, light and dark, comes with it in a style element. Some
+frontends strip that and the MathML (JupyterLab, in a notebook that is not trusted): then the plain text is shown and
+what was typeset is not, since only the style displays it.
 """
 
 from __future__ import annotations
