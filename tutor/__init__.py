@@ -60,6 +60,13 @@ __all__ = [
 ]
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext tutor`: the cell magic `%%derive ID` (see `tutor.notebook`)."""
+    from tutor.notebook import register
+
+    register(shell)
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'tutor' has no attribute {name!r}")

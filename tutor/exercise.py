@@ -818,6 +818,7 @@ class Exercise(Shown):
 
     def check(self, answer: Any, **options: Any) -> Any:
         """Judge a learner's derivation: see `tutor.check`."""
+        __tracebackhide__ = True
         import tutor
 
         return tutor.check(self, answer, **options)
@@ -827,6 +828,18 @@ class Exercise(Shown):
         import tutor
 
         return tutor.sample(self, seed, **options)
+
+    def at(self, **values: Any) -> Any:
+        """Given values and the forward pass; without any, the worked example: see `tutor.numeric.sample`."""
+        from tutor.numeric.sample import at
+
+        return at(self, values)
+
+    def show(self, t: Any = None) -> Any:
+        """The values of the forward pass, step by step, at the instance `t`: see `tutor.numeric.forward`."""
+        from tutor.numeric.forward import forward
+
+        return forward(self, self.sample() if t is None else t)
 
     def __repr__(self) -> str:
         return f"Exercise({self.id!r})"

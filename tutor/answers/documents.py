@@ -38,6 +38,7 @@ _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
 _GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
+_DERIVE = re.compile(r"\s*%%derive\b[ \t]*(?P<id>[^\s-]\S*)?[^\n]*")  # tutor/notebook.py
 
 
 def read(sheet: str | Path) -> str:
@@ -408,6 +409,7 @@ def _fenced(text: str, line: int, language: str, start: int, stop: int, cell: in
 def _notebook(text: str) -> list[Part]:
     """Code cells are Python, Markdown cells give their blocks; outputs do not count."""
     blocks: list[Block] = []
+    derived: list[list[Block]] = []
     cells: list[tuple[int, int]] = []
     line = length = 0
     for number, (kind, source) in enumerate(_cells(text), 1):
@@ -418,12 +420,37 @@ def _notebook(text: str) -> list[Part]:
             )
         source = source.replace("\r\n", "\n").replace("\r", "\n")
         cells.append((line, number))
-        if kind == "code":
+        if kind == "code" and (magic := _DERIVE.match(source)):
+            derived.append(_derive_cell(source, magic, line, number))
+        elif kind == "code":
             blocks += _code_cell(source, line, number)
         elif kind == "markdown":
             blocks += _markdown(source, line, number)
         line += source.count("\n") + 1
-    return _divided(blocks, cells)
+    made = _divided(blocks, cells)
+    return _with_derived(made, [part for each in derived for part in _divided(each, cells)]) if derived else made
+
+
+def _derive_cell(source: str, magic: re.Match[str], line: int, number: int) -> list[Block]:
+    """A sheet of its own; the magic's line is its header."""
+    rest = "\n" * source.count("\n", 0, magic.end()) + source[magic.end() :]
+    named = magic["id"]
+    header = [Block("header", f"# exercise: {named}", line, cell=number)] if named else []
+    return [*header, *_with_headers(Block("python", rest, line, cell=number))]
+
+
+def _with_derived(others: list[Part], derived: list[Part]) -> list[Part]:
+    """Where a notebook has such cells, they are its sheet; of several tries at one exercise the last counts."""
+    made = [part for part in others if part.exercise is not None or part.header is not None]
+    last = {part.exercise: part for part in derived}
+    for part in derived:
+        final = last[part.exercise]
+        if part is final or part.exercise is None:
+            made.append(part)
+        elif part.blocks:
+            text = said("an earlier try at {exercise}", exercise=part.exercise)
+            final.blocks.append(Block("passed", text, part.blocks[0].line, cell=part.blocks[0].cell))
+    return made
 
 
 def _code_cell(source: str, line: int, number: int) -> list[Block]:

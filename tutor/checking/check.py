@@ -18,6 +18,7 @@ from tutor.answers import language as lang
 from tutor.catalogue import load, split_address
 from tutor.checking import mistakes, truth
 from tutor.checking.cells import in_cells
+from tutor.checking.functions import answers_of
 from tutor.checking.judge import JUDGED, TORCH, Judge, Judged, Judgement, as_tensor, unreadable, without_finite_truth
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
@@ -40,6 +41,7 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
     Tensors by name are those at the first draw of the seed; `check(t, {"dz": dz})` takes them at the instance t.
     `lenient_shapes` forgives axes of size 1; without `repairs` no edit is looked for that makes a wrong line right.
     """
+    __tracebackhide__ = True  # what a learner's function raises is shown without our frames
     if isinstance(exercise, (str, Path)):
         exercise = load(exercise)
     if isinstance(exercise, Instance) and isinstance(answer, Mapping):
@@ -205,12 +207,24 @@ def _answers(exercise: Exercise, answer: Mapping[str, Any]) -> dict[str, Any]:
                     names=", ".join(exercise.quantities),
                 )
             )
-        made[f"d{name}" if meaning.kind == "forward" else meaning.name] = value
+        made[f"d{name}" if meaning.kind == "forward" else meaning.name] = _as_torch(value)
     return made
 
 
 def _detached(value: Any) -> Tensor | None:
     return as_tensor(value.detach().cpu() if isinstance(value, Tensor) else value)
+
+
+def _as_torch(value: Any) -> Any:
+    """numpy's arrays, nested lists and the like as tensors of their own precision; anything else as it is."""
+    if isinstance(value, (Tensor, bool, int, float)) or not (isinstance(value, list) or hasattr(value, "__array__")):
+        return value
+    try:
+        if isinstance(value, list):
+            return torch.tensor(value, dtype=torch.float64)
+        return torch.as_tensor(value.copy())  # a copy has no negative strides, which torch refuses
+    except (TypeError, ValueError, RuntimeError):
+        return value
 
 
 def _check_values(
@@ -221,37 +235,12 @@ def _check_values(
 
 def _check_function(exercise: Exercise, function: Callable[..., Any], seed: int, lenient: bool) -> Report:
     """A function of the instance that returns {"W": dW, ...}; trusted code, run here."""
+    __tracebackhide__ = True
     points = truth.points(exercise, seed)
-    run = _as_function(exercise, function)
-    answers = []
     kinked = points.kinked
-    for point in points if kinked is None or kinked in points else [*points, kinked]:
-        made = run(point.instance.clone())  # what it changes is its own
-        if not isinstance(made, Mapping):
-            raise UsageError(said('the function returns {name}: return {{"W": dW, ...}}', name=type(made).__name__))
-        answers.append(made)
+    judged = points if kinked is None or kinked in points else [*points, kinked]
+    answers = answers_of(exercise, function, (point.instance for point in judged))
     return _check_values(exercise, answers, points, seed, lenient)
-
-
-def _as_function(exercise: Exercise, function: Any) -> Callable[[Any], Mapping[str, Any]]:
-    """`torch.autograd.Function` classes are applied to the leaves, in the order of their definition."""
-    if not (isinstance(function, type) and issubclass(function, torch.autograd.Function)):
-        return function
-
-    def backward(t: Any) -> dict[str, Any]:
-        with torch.enable_grad():
-            leaves = {
-                q.name: t[q.name].detach().clone().requires_grad_(q.differentiable and t[q.name].is_floating_point())
-                for q in exercise.leaves
-            }
-            made = function.apply(*leaves.values())
-            outputs = made if isinstance(made, tuple) else (made,)
-            upstream = [None if q.kind == "loss" else t[f"d{q.name}"] for q in exercise.ends]
-            wanted = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
-            found = torch.autograd.grad(outputs, tuple(wanted.values()), upstream, allow_unused=True)
-        return {name: torch.zeros_like(wanted[name]) if g is None else g for name, g in zip(wanted, found, strict=True)}
-
-    return backward
 
 
 __all__ = ["check", "check_sheet", "check_tensors", "read_answer", "unread"]

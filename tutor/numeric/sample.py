@@ -359,14 +359,15 @@ class Instance:
         self.seed, self.draw = seed, draw
         self.kink_margin = kink_margin
         self._after: dict[str, Tensor] | None = None
+        self._lent: dict[str, Tensor] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name in self.values:
-            return self.values[name]
+            return self._copy(name, self.values)
         if name in self.sizes:
             return self.sizes[name]
         if name in self.exercise.quantities:  # a value from after the backward pass
-            return self.after[name]
+            return self._copy(name, self.after)
         known = [*self.values, *self.sizes]
         raise NotFoundError(
             said(
@@ -377,6 +378,12 @@ class Instance:
                 names=", ".join(known),
             )
         )
+
+    def _copy(self, name: str, values: Mapping[str, Tensor]) -> Tensor:
+        """The reader's own, the same at every access: what is done to it in place changes nothing that is judged."""
+        if name not in self._lent:
+            self._lent[name] = values[name].clone()
+        return self._lent[name]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or "values" not in self.__dict__:
@@ -433,7 +440,9 @@ class Instance:
         return "\n".join([repr(self), *_table(self)])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
+        from tutor.views import notebook
+
+        return {"text/plain": str(self), "text/html": notebook.instance(self)}
 
 
 def _table(instance: Instance) -> list[str]:
@@ -650,6 +659,14 @@ def worked_instance(exercise: Exercise, values: Mapping[str, Any]) -> Instance:
         complete = _complete(exercise, made, sizes)
         _check_facts(exercise, complete, sizes)
         return Instance(exercise, sizes, complete, kink_margin=margin(exercise, complete, sizes))
+
+
+def at(exercise: Exercise, values: Mapping[str, Any]) -> Instance:
+    """An instance with the values given; without any, the exercise's worked example."""
+    if not values and not exercise.instances:
+        names = ", ".join(f"{q.name}=..." for q in exercise.leaves)
+        raise UsageError(said("{exercise} has no worked example: give at({names})", exercise=exercise.id, names=names))
+    return worked_instance(exercise, values or exercise.instances[0])
 
 
 def worked(exercise: Exercise, number: int = 0) -> Instance:

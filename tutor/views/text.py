@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tutor.language import N_, ntr, of_exercise, tr
+from tutor.shown import shown_shape
 from tutor.symbolic.notation import Writer, shape_text
+from tutor.views import numbers
 from tutor.views.page import (
     JUDGES,
     Line,
@@ -224,3 +226,27 @@ def contrast(c: Any) -> str:
     from tutor.views.contrast import contrast as view
 
     return view(c)
+
+
+def forward(f: Any) -> str:
+    """The values of a forward pass: what is given, then every step with its formula."""
+    writer = Writer(f.exercise)
+    sizes = ", ".join(f"{name}={extent}" for name, extent in f.instance.sizes.items())
+    blocks = [f"{f.exercise.id}   {tr('the forward pass in numbers')}{f'   {sizes}' if sizes else ''}"]
+    given = [(_valued(indexed_name(q, writer), q, value), value.dim()) for q, value in f.given]
+    scalars = [text for text, axes in given if not axes]
+    blocks += ["\n".join(scalars)] * bool(scalars) + [text for text, axes in given if axes]
+    blocks += [_valued(f"{n}. {formula(q, writer)}", q, value) for n, (q, value) in enumerate(f.steps, 1)]
+    return "\n\n".join(blocks)
+
+
+def _valued(head: str, q: Any, value: Any) -> str:
+    if value.dim() == 0:
+        return f"{head} = {numbers.number(value.item())}"
+    lines = [f"{head}        {tr('shape {shape}', shape=shape_text(q.shape))} = {shown_shape(value.shape)}"]
+    for label, rows in numbers.slices(value):
+        indent = "    " if not label else f"    {label}  "
+        lines += [
+            (indent if n == 0 else " " * len(indent)) + row for n, row in enumerate(numbers.aligned(rows) or [""])
+        ]
+    return "\n".join(line.rstrip() for line in lines)
