@@ -12,6 +12,7 @@ from typing import Any
 from sympy import Basic, Expr, Tuple
 
 from tutor.exercise import Exercise, Quantity
+from tutor.pictures.graph import consumers
 from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, loss_entry
 from tutor.symbolic.indices import quantities_in
 from tutor.symbolic.notation import Writer, shape_text
@@ -79,11 +80,8 @@ def headline(exercise: Exercise) -> str:
 
 
 def section(number: int, gradient: Gradient) -> Section:
-    exercise = gradient.derivation.exercise
     step = gradient.step
-    names = {s.consumer for s in step.walk()} | _partials(step)
-    consumers = tuple(v for v in reversed(exercise.forward) if v.name in names)
-    return Section(number, gradient, consumers, _lines(step.before, step.steps, step.after, step.messages))
+    return Section(number, gradient, consumers(gradient), _lines(step.before, step.steps, step.after, step.messages))
 
 
 def closed_lines(gradient: Gradient) -> tuple[Line, ...]:
@@ -91,11 +89,6 @@ def closed_lines(gradient: Gradient) -> tuple[Line, ...]:
     closed = gradient.closed_form
     target = Partial(loss_entry(gradient.derivation.exercise), gradient.derivation.exercise[gradient.name].entry)
     return _lines(target, closed.steps, closed.expr, ())
-
-
-def _partials(step: Step) -> set[str | None]:
-    return {str(p.args[0].base.label) if p.args[0].args else p.args[0].name
-            for s in step.walk() for p in s.after.atoms(Partial)}  # fmt: skip
 
 
 def _lines(target: Expr, steps: Sequence[Step], after: Expr, reasons: tuple[Message, ...]) -> tuple[Line, ...]:

@@ -195,3 +195,9 @@ def contrast(c: Any) -> str:
     from tutor.views.contrast import contrast as view
 
     return view(c)
+
+
+def graph(g: Any) -> str:
+    from tutor.views.graph import text as view
+
+    return view(g)
