@@ -19,6 +19,7 @@ NAME, SHAPE, SMALL = 14, 11, 12  # font sizes
 HEIGHT, LEAST = 42, 58  # of a box; its least width
 ASIDE, AHEAD = 22, 34  # gaps between boxes of a layer, and between layers
 PORT, PAIR = 13, 4  # between two edges at a box; from the middle to each of a pair
+HEAD = 7  # how far a line stays away from the tip of its arrow
 PAGE = 680  # what goes further than this is drawn from left to right, if that is narrower
 ROUNDS = 500  # of reducing crossings
 MARGIN = 14
@@ -88,8 +89,7 @@ class _Place:
     extent: float
     pull: float  # where its neighbours are
     box: _Box | None = None
-    points: list[tuple[float, float]] = field(default_factory=list)
-    at: int = 0
+    points: list[tuple[float, float]] = field(default_factory=list)  # of the wire
 
 
 class _Drawing:
@@ -123,11 +123,11 @@ class _Drawing:
             for place, x in zip(row, _apart([p.x * pitch for p in row], row, self._gap), strict=True):
                 place.x = x
         for place in (place for row in rows for place in row):
-            point = self._turned(place.x, ahead[place.layer])
+            start, stop = ahead[place.layer]
             if place.box is not None:
-                place.box.x, place.box.y = point
-            else:
-                place.points[place.at] = point
+                place.box.x, place.box.y = self._turned(place.x, (start + stop) / 2)
+            else:  # straight past the boxes of its layer
+                place.points += [self._turned(place.x, start), self._turned(place.x, stop)]
         self._shift()
         self._connect()
         self.width, self.height = self._extent()
@@ -140,9 +140,9 @@ class _Drawing:
             beside = [layout[n][0] for n in self._beside(name)]
             made[round(layer)].append(_Place(x, round(layer), extent, sum(beside) / max(len(beside), 1), box))
         for wire, route in zip(self.wires, layout.edge_routing, strict=True):
-            wire.points = [(0.0, 0.0)] * len(route)
-            for at, (x, layer) in enumerate(route):
-                made[round(layer)].append(_Place(x, round(layer), 2 * PAIR, x, None, wire.points, at))
+            wire.points = []
+            for x, layer in route:
+                made[round(layer)].append(_Place(x, round(layer), 2 * PAIR, x, None, wire.points))
         return [sorted(row, key=lambda place: (place.x, place.pull)) for row in made]
 
     def _beside(self, name: str) -> list[int]:
@@ -159,20 +159,20 @@ class _Drawing:
             count = max(sum(name == wire.ends[end] for wire in self.wires) for end in (0, 1))
             box.height = HEIGHT if self.down else max(HEIGHT, min(count, 5) * PORT + 8)
 
-    def _ahead(self) -> list[float]:
-        """The middle of each layer, along the flow."""
+    def _ahead(self) -> list[tuple[float, float]]:
+        """Where each layer begins and ends, along the flow."""
         layers: list[float] = [0.0] * (max(self.layers.values(), default=0) + 1)
         for name, box in self.nodes.items():
             at = self.layers[name]
             layers[at] = max(layers[at], box.height if self.down else box.width)
         made, edge = [], 0.0
         for extent in layers:
-            made.append(edge + extent / 2)
+            made.append((edge, edge + extent))
             edge += extent + AHEAD + (0 if self.down else 16)
         return made
 
     def _breadth_sideways(self) -> float:
-        widths = defaultdict(float)
+        widths: dict[int, float] = defaultdict(float)
         for name, box in self.nodes.items():
             widths[self.layers[name]] = max(widths[self.layers[name]], box.width)
         return sum(widths.values()) + AHEAD * len(widths)
@@ -233,20 +233,14 @@ class _Drawing:
         return [self._edge(wire, edge) for wire in self.wires for edge in wire.edges]
 
     def _edge(self, wire: _Wire, edge: Edge) -> str:
-        aside = 0 if len(wire.edges) == 1 else -PAIR if edge.flow == "forward" else PAIR
+        aside = 0.0 if len(wire.edges) == 1 else -PAIR if edge.flow == "forward" else PAIR
         dx, dy = (aside, 0) if self.down else (0, aside)
         points = [(x + dx, y + dy) for x, y in wire.points]
         ahead = edge.flow == "forward"
         said = _said(edge)
         look = edge.flow + (" diverges" if edge.diverges else "")
-        path = element("path", d=_path(self._shortened(points, ahead), self.down, aside), class_=look)
+        path = element("path", d=_path(points, self.down, aside, ahead), class_=look)
         return element("g", element("title", plain(said)), path, self._tip(points, ahead, look))
-
-    def _shortened(self, points: list[tuple[float, float]], ahead: bool) -> list[tuple[float, float]]:
-        """A line ends where its arrowhead begins."""
-        (x, y), back = (points[-1] if ahead else points[0]), -7 if ahead else 7
-        end = (x, y + back) if self.down else (x + back, y)
-        return [*points[:-1], end] if ahead else [end, *points[1:]]
 
     def _tip(self, points: list[tuple[float, float]], ahead: bool, look: str) -> str:
         """Filled forward, open backward."""
@@ -341,17 +335,18 @@ def _apart(wished: list[float], row: list[_Place], gap: Callable[[_Place, _Place
     return [mean + before for mean, before in zip(means, room, strict=False)]
 
 
-def _path(points: list[tuple[float, float]], down: bool, aside: float) -> str:
-    """Smooth through all points, along the flow at each of them; two edges of a pair turn one after the other."""
+def _path(points: list[tuple[float, float]], down: bool, aside: float, ahead: bool) -> str:
+    """Smooth through all points, along the flow at each of them; two edges of a pair turn one after the other.
+
+    The line stays inside of its arrowhead: forward that is at its end, backward at its beginning.
+    """
     turned = points if down else [(y, x) for x, y in points]
     (x, y), *rest = turned
-    made = [("M", (x, y))]
-    for a, b in rest:
-        if abs(a - x) < 0.5:
-            made.append(("L", (a, b)))
-        else:
-            half = (y + b) / 2 - (aside if a > x else -aside) * 1.2
-            made.append(("C", (x, half, a, half, a, b)))
+    made: list[tuple[str, tuple[float, ...]]] = [("M", (x, y + (0 if ahead else HEAD)))]
+    for number, (a, b) in enumerate(rest, 1):
+        half = (y + b) / 2 - (aside if a > x else -aside) * 1.2
+        end = b - (HEAD if ahead and number == len(rest) else 0)
+        made.append(("L", (a, end)) if abs(a - x) < 0.5 else ("C", (x, half, a, half, a, end)))
         x, y = a, b
     return "".join(sign + _numbers(part, down) for sign, part in made)
 
@@ -368,7 +363,7 @@ def _box(box: _Box) -> str:
     size = {"width": box.width, "height": box.height}
     parts = [
         element("title", plain(_told(node))),
-        element("rect", x=left, y=top, rx=box.height / 2 if given else 5, **size, class_=look),
+        element("rect", x=left, y=top, rx=HEIGHT / 2 if given else 5, **size, class_=look),
     ]
     if node.kind in ("loss", "output"):
         size = {"width": box.width - 8, "height": box.height - 8}
@@ -431,7 +426,8 @@ def _flowed(entries: list[tuple[str, str]], width: float) -> list[list[tuple[str
 
 def _sample(kind: str, x: float, y: float) -> str:
     if kind == "forward":
-        head = element("path", d=f"M{x + 24:.1f} {y - 4:.1f}L{x + 32:.1f} {y:.1f}L{x + 24:.1f} {y + 4:.1f}Z", class_="head")
+        tip = f"M{x + 24:.1f} {y - 4:.1f}L{x + 32:.1f} {y:.1f}L{x + 24:.1f} {y + 4:.1f}Z"
+        head = element("path", d=tip, class_="head")
         return element("path", d=f"M{x:.1f} {y:.1f}H{x + 25:.1f}", class_="forward") + head
     if kind == "backward":
         tip = f"M{x + 8:.1f} {y - 4:.1f}L{x:.1f} {y:.1f}L{x + 8:.1f} {y + 4:.1f}"
