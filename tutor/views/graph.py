@@ -6,6 +6,7 @@ Forward edges are solid, backward arrows dashed, and the place where a sheet div
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tutor.language import ntr, tr
@@ -145,3 +146,12 @@ def mermaid(g: Graph) -> str:
         lines.append(f"  linkStyle {','.join(wrong)} stroke:#b3261e,stroke-width:3px")
     lines += [f"  style {ids[n.name]} stroke:#b3261e,stroke-width:3px" for n in g.nodes if n.diverges]
     return "\n".join(lines) + "\n"
+
+
+def _svg(g: Graph) -> str:
+    from tutor.views.drawing import svg
+
+    return svg(g)
+
+
+FORMS: dict[str, Callable[[Graph], str]] = {"text": text, "svg": _svg, "dot": dot, "mermaid": mermaid}
