@@ -49,7 +49,7 @@ def text(line: Any) -> str:
 
 
 def title(line: Any) -> str:
-    return tr("{name}   |yours - true| of each entry, at most {most}", name=line.quantity, most=_figure(line.heat))
+    return tr("{name}: |yours - true| of each entry, at most {most}", name=line.quantity, most=_figure(line.heat))
 
 
 def _figure(heat: Heat) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from html import escape
@@ -41,6 +42,8 @@ body { margin: 0; background: var(--paper); color: var(--ink); }
 .tutor :not(pre) > code { background: var(--ground); border-radius: 4px; padding: 0.1em 0.3em; }
 .tutor pre { background: var(--ground); border: 1px solid var(--edge); border-radius: 6px; padding: 0.6em 0.8em;
   white-space: pre-wrap; }
+.tutor .statement pre { white-space: pre; overflow-x: auto; font-size: 0.9em; }
+.tutor .statement th, .tutor .statement td { vertical-align: top; }
 .tutor math { font-size: 1.1em; }
 .tutor summary { cursor: pointer; color: var(--back); font-weight: 600; padding: 0.4em 0; }
 .tutor :focus-visible { outline: 3px solid var(--back); outline-offset: 2px; }
@@ -48,6 +51,8 @@ body { margin: 0; background: var(--paper); color: var(--ink); }
 @media (max-width: 44rem) {
   .tutor .steps td { display: block; padding: 0.1em 0; }
   .tutor .steps tr { display: block; padding: 0.4em 0; border-bottom: 1px solid var(--edge); }
+  .tutor .program tr { display: flex; flex-wrap: wrap; gap: 0 1em; align-items: center; }
+  .tutor .program td:first-child { flex: 0 0 100%; }
   .tutor .steps .why:empty, .tutor .steps td:empty { display: none; }
 }
 @media print {
@@ -70,6 +75,11 @@ def mathml(latex: str) -> str:
     return convert(latex).replace(_NAMESPACE, "")
 
 
+def displayed(latex: str) -> str:
+    """As on a line of its own: large sums, their indices below them."""
+    return mathml(r"\displaystyle " + re.sub(r"\\(sum|prod)(?=[_^])", r"\\\1\\limits", latex))
+
+
 def fragment(body: Sequence[str]) -> str:
     return f'<div class="tutor"><style>{STYLE}</style>{"".join(body)}</div>'
 
@@ -88,8 +98,8 @@ def document(title: str, body: Sequence[str], style: str = "") -> str:
 def _rows(lines: Sequence[Line], writer: LatexWriter) -> str:
     rows = []
     for line in lines:
-        left = mathml(r"\displaystyle " + writer.write(line.left)) if line.left is not None else ""
-        right = mathml(r"\displaystyle = " + writer.write(line.right))
+        left = displayed(writer.write(line.left)) if line.left is not None else ""
+        right = displayed("= " + writer.write(line.right))
         reason = sentences(line.reasons, writer, mathml)
         rows.append(f'<tr><td>{left}</td><td>{right}</td><td class="why">{reason}</td></tr>')
     return f'<div class="steps"><table>{"".join(rows)}</table></div>'
@@ -139,10 +149,14 @@ def program(ex: Exercise) -> str:
     rows = [(writer.write(q.entry), q, tr(q.kind) if q.domain == "real" else _domain(q)) for q in ex.leaves]
     rows += [(formula(q, writer), q, "") for q in ex.forward]
     cells = "".join(
-        f"<tr><td>{mathml(said)}</td><td><code>{escape(shape_text(q.shape))}</code></td><td>{escape(kind)}</td></tr>"
+        f"<tr><td>{displayed(said)}</td><td>{_shape(q)}</td><td>{escape(kind)}</td></tr>"
         for said, q, kind in rows
     )
-    return f'<div class="steps"><table>{cells}</table></div>'
+    return f'<div class="steps program"><table>{cells}</table></div>'
+
+
+def _shape(q: Any) -> str:
+    return f"<code>{escape(shape_text(q.shape))}</code>" if q.shape else escape(tr("a number"))
 
 
 def _domain(q: Any) -> str:

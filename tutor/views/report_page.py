@@ -12,7 +12,7 @@ from tutor.shown import shown_shape
 from tutor.symbolic.notation import LatexWriter
 from tutor.views import drawing, heat
 from tutor.views import graph as graph_view
-from tutor.views.html import document, mathml, program, statement, steps
+from tutor.views.html import displayed, document, program, statement, steps
 from tutor.views.page import formula
 from tutor.views.report import MARKS
 from tutor.views.svg import plain
@@ -36,7 +36,8 @@ STYLE = (
 .tutor .summary { font-size: 1.1rem; }
 .tutor .sheet { width: 100%; }
 .tutor .sheet td, .tutor .sheet th { vertical-align: top; padding: 0.15em 0.6em 0.15em 0; }
-.tutor .sheet .number { color: var(--soft); text-align: right; width: 2ch; font-family: ui-monospace, monospace; }
+.tutor .sheet thead th { white-space: nowrap; }
+.tutor .sheet .number { color: var(--soft); text-align: right; width: 3ch; font-family: ui-monospace, monospace; }
 .tutor .sheet td > code { background: none; padding: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .tutor .sheet .said { width: 42%; }
 .tutor .sheet .here { background: var(--blush); box-shadow: inset 4px 0 var(--bad); }
@@ -47,11 +48,14 @@ STYLE = (
 .tutor .card h2 { border: none; margin-top: 0.6em; }
 .tutor .card dt { font-weight: 600; margin-top: 0.6em; } .tutor .card dd { margin: 0; }
 .tutor .numbers td, .tutor .numbers th { font-variant-numeric: tabular-nums; padding-right: 1.2em; }
+.tutor .beside { display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: start; }
+.tutor .beside > * { min-width: 0; } .tutor .beside figure { max-width: 24em; }
 .tutor figure { margin: 1em 0; } .tutor figcaption { color: var(--soft); font-size: 0.9em; }
 .tutor figure svg { display: block; height: auto; width: 100%; }
 .tutor footer { margin-top: 3em; border-top: 1px solid var(--edge); color: var(--soft); font-size: 0.85em; }
 @media (max-width: 44rem) {
-  .tutor .sheet tr { display: grid; grid-template-columns: 3ch 1fr; border-bottom: 1px solid var(--edge); }
+  .tutor .sheet tr { display: grid; grid-template-columns: 3ch 1fr; column-gap: 0.7em;
+    border-bottom: 1px solid var(--edge); }
   .tutor .sheet thead { display: none; }
   .tutor .sheet .said { grid-column: 2; width: auto; } .tutor .sheet .said:empty { display: none; }
 }
@@ -67,7 +71,7 @@ def report_page(p: ReportPage) -> str:
         title = p.name or tr("Report")
     body = [f"<h1>{plain(title)}</h1>"]
     for number, part in enumerate(p.parts):
-        body += _part(part, f"p{number}", p.name, alone=len(p.parts) == 1)
+        body += _part(part, f"p{number}", p.name, alone=len(p.parts) == 1)  # the key makes ids differ
     torch = p.parts[0].report.torch
     made = tr("derivation tutor {version}, torch {torch}", version=__version__, torch=torch)
     return document(tr("Report: {title}", title=title), [*body, f"<footer><p>{plain(made)}</p></footer>"], STYLE)
@@ -124,12 +128,12 @@ def _explained(part: Part, line: LineReport, key: str) -> str:
         rows.append((tr("fix"), _fix(line.repair)))
     if line is part.looked_at and part.uses:
         writer = LatexWriter(part.exercise)
-        formulas = (f'<div class="scroll">{mathml(formula(q, writer))}</div>' for q in part.uses)
+        formulas = (f'<div class="scroll">{displayed(formula(q, writer))}</div>' for q in part.uses)
         rows.append((tr("where it is used in the forward program"), "".join(formulas)))
     if line.expected_shape is not None:
         rows.append((tr("shape"), _shapes(line)))
     parts.append("<dl>" + "".join(f"<dt>{plain(word)}</dt><dd>{said}</dd>" for word, said in rows if said) + "</dl>")
-    return "".join([*parts, _numbers(line), _heat(line, key)])
+    return "".join([*parts, f'<div class="beside">{_numbers(line)}{_heat(line, key)}</div>'])
 
 
 def _code(name: str | None) -> str:
