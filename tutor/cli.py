@@ -302,15 +302,15 @@ def report(
     return max((VERDICTS.get(part.report.verdict, UNDECIDED) for part in made.parts), key=_weight, default=RIGHT)
 
 
-def _handed_over(content: str, output: str | None) -> None:
+def _handed_over(content: str | bytes, output: str | None) -> None:
     """To the file, whose name is then said, or to stdout."""
     from tutor.pictures.files import save
 
-    if output is None:
-        deliver(content)
-    else:
+    if output is not None:
         save(output, content)
-        note(output)
+        note(tr("written: {path}", path=output))
+    elif isinstance(content, str):
+        deliver(content)
 
 
 @app.command()
@@ -334,6 +334,32 @@ def graph(exercise: str, output: str | None, form: str | None) -> int:
         say(shown)
     else:
         _handed_over(shown, output)
+    return RIGHT
+
+
+@app.command()
+@click.argument("exercise", metavar="ID|FILE", type=EXERCISE)
+@click.option("--answer", "sheet", metavar="SHEET|-", type=SHEET, required=True, help="The sheet with your gradients.")
+@click.option("--steps", type=int, default=100, show_default=True)
+@click.option("--rate", type=float, help="The learning rate; else the largest with which the true gradients go down.")
+@click.option("--seed", type=int, help="Start at random values; else at the worked example, if there is one.")
+@click.option("-o", "--output", metavar="FILE", help="The curves as .svg or .png (with matplotlib), beside the text.")
+def train(exercise: str, sheet: str, steps: int, rate: float | None, seed: int | None, output: str | None) -> int:
+    """Train with your gradients, and with autograd's.
+
+    Gradient descent from one point, twice: where the two losses part, the gradients differ. The sheet is read at every
+    step and never executed.
+    """
+    from tutor.pictures.files import CURVES, form_of
+
+    form = form_of(output, None, CURVES, "")
+    from tutor.pictures.training import train_sheet
+    from tutor.views.curves import drawn
+
+    made = train_sheet(exercise, sheet, steps=steps, rate=rate, seed=seed)
+    say(str(made))
+    if output is not None:
+        _handed_over(drawn(made, form), output)
     return RIGHT
 
 

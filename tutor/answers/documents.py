@@ -71,7 +71,7 @@ class Row:
 
 
 def rows(text: str, kind: str | None = None) -> list[list[Row]]:
-    """The lines of a file, a list for each part that an `exercise:` header begins; a notebook's are its cells' lines."""
+    """The lines of a file, a list for each part that an `exercise:` header begins; a notebook's are of its cells."""
     made: list[list[Row]] = [[]]
     named = False
     for row in _rows(text, kind or kind_of_text(text)):

@@ -201,3 +201,14 @@ def graph(g: Any) -> str:
     from tutor.views.graph import text as view
 
     return view(g)
+
+
+def training(t: Any) -> str:
+    from tutor.views.curves import training as view
+
+    return view(t)
+
+
+def report_page(p: Any) -> str:
+    """A page is for a browser; in text it is its reports."""
+    return "\n\n".join(report(part.report) for part in p.parts)
