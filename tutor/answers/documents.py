@@ -67,6 +67,36 @@ def read(sheet: str | Path) -> str:
         raise ReadingError(said("{sheet} is not text in UTF-8: save it as UTF-8", sheet=sheet), line, column) from None
 
 
+@dataclass(frozen=True)
+class Row:
+    """A line of a file as it stands there; `cell` is the notebook's in which it counts."""
+
+    number: int
+    text: str
+    cell: int | None = None
+
+
+def rows(text: str, kind: str | None = None) -> list[list[Row]]:
+    """The lines of a file, a list for each part that an `exercise:` header begins; a notebook's are of its cells."""
+    made: list[list[Row]] = [[]]
+    named = False
+    for row in _rows(text, kind or kind_of_text(text)):
+        header = _HEADER.match(row.text)
+        if header and header["key"] == "exercise":
+            if named:
+                made.append([])
+            named = True
+        made[-1].append(row)
+    return made
+
+
+def _rows(text: str, kind: str) -> Iterator[Row]:
+    cells = [(None, text)] if kind != "notebook" else [(n, source) for n, (_, source) in enumerate(_cells(text), 1)]
+    for cell, source in cells:
+        plain = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+        yield from (Row(number, line, cell) for number, line in enumerate(plain.split("\n"), 1))
+
+
 def kind_of(name: str | Path) -> str | None:
     """How a file of that name is written; None where its text has to say."""
     return SUFFIXES.get(Path(name).suffix.lower())

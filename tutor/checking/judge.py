@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tutor.checking import library, mistakes
 from tutor.checking.outline import Meaning, names_of
-from tutor.checking.report import Entry, LineReport, Mistake, Repair, Report, Sentence
+from tutor.checking.report import Entry, Heat, LineReport, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, Points
 from tutor.exercise import Exercise
 from tutor.language import joined, said
@@ -91,6 +91,7 @@ class Judged:
             figures.update(max_abs_error=absolute, max_rel_error=relative)
             if j.verdict == "wrong" and relative > compare.DOUBLE.relative:
                 figures["worst"] = tuple(Entry(*found) for found in compare.worst(j.given, j.true))
+                figures["heat"] = heat(j.given, j.true)
         return LineReport(
             self.line, self.column, self.text, self.name or None, j.verdict, j.sentence,
             ratio=j.ratio, mistakes=j.mistakes, repair=j.repair, forward=self.forward, start=self.start, **figures,
@@ -456,6 +457,15 @@ class Judge:
                 reached.add(name)
                 todo += [j for j in lines if j.name == name]
         return bool(reached & {origin.name, origin.helper} - {""})
+
+
+def heat(given: Tensor, true: Tensor) -> Heat | None:
+    """Where a tensor is off; a number has no picture, nor has what is right at the draw that is shown."""
+    if given.ndim == 0 or not given.numel():
+        return None
+    panels, block = compare.heat(given, true)
+    made = Heat(tuple(given.shape), tuple(tuple(map(tuple, panel)) for panel in panels.tolist()), block)
+    return made if any(made.gaps) else None
 
 
 def _both(cause: str, other: str) -> str:

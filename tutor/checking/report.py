@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any
+from math import ceil, isfinite, prod
+from typing import Any, ClassVar
 
 from tutor.language import N_, Said, for_programs, joined, listed, said, tr
 from tutor.shown import Shown
@@ -154,8 +154,50 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Heat:
+    """|learner - true| of a tensor: matrices of its last two axes, 0 where the entry is right.
+
+    `block` is how many entries a cell stands for, by its largest, and `shape` the tensor's own.
+    """
+
+    shape: tuple[int, ...]
+    panels: tuple[tuple[tuple[float, ...], ...], ...]
+    block: tuple[int, int] = (1, 1)
+
+    LEVELS: ClassVar[int] = 4
+
+    @property
+    def gaps(self) -> list[float]:
+        return [gap for panel in self.panels for row in panel for gap in row]
+
+    @property
+    def largest(self) -> float:
+        """Of the entries that are finite."""
+        return max((gap for gap in self.gaps if isfinite(gap)), default=0.0)
+
+    def level(self, gap: float) -> int:
+        """0 for right, then quarters of the largest, and one more for what is not finite."""
+        if not isfinite(gap):
+            return self.LEVELS + 1
+        return min(ceil(self.LEVELS * gap / self.largest), self.LEVELS) if gap else 0
+
+    def index(self, panel: int, row: int, column: int) -> tuple[int, ...]:
+        """Of a cell's first entry in the tensor."""
+        outer: list[int] = []
+        for extent in reversed(self.shape[:-2]):
+            panel, at = divmod(panel, extent)
+            outer.insert(0, at)
+        return (*outer, *(row * self.block[0], column * self.block[1])[-len(self.shape) :])
+
+    @property
+    def left_out(self) -> int:
+        """Matrices that are not shown."""
+        return prod(self.shape[:-2]) - len(self.panels)
+
+
+@dataclass(frozen=True)
 class LineReport:
-    """One judged line. Beyond the JSON: the worst entries, and the forward line it belongs to."""
+    """One judged line. Beyond the JSON: the worst entries, all that are off, the forward line it belongs to."""
 
     line: int
     column: int
@@ -171,6 +213,7 @@ class LineReport:
     mistakes: tuple[Mistake, ...] = ()
     repair: Repair | None = None
     worst: tuple[Entry, ...] = ()
+    heat: Heat | None = None  # of a wrong tensor
     forward: str = ""
     start: int = 0  # the column at which `text` begins
     cell: int | None = None  # of a notebook, in which `line` counts

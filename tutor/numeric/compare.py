@@ -119,6 +119,24 @@ def worst(given: Tensor, true: Tensor, count: int = 3) -> list[tuple[tuple[int, 
     return found
 
 
+MOST_CELLS, MOST_PANELS = 32, 6  # of a heat map: to a side, and of matrices side by side
+
+
+def heat(given: Tensor, true: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """|given - true| as matrices (P, R, C), 0 where it is nothing but rounding, and how many entries a cell stands for.
+
+    A vector is one row. What is too large is shown by the largest entry of each block; further matrices are left out.
+    """
+    gap = torch.where(DOUBLE.close(given, true, None), 0.0, (given - true).abs())
+    gap = torch.where(torch.isnan(gap), torch.inf, gap)
+    rows, columns = ([1, 1, *given.shape])[-2:]
+    panels = gap.reshape(-1, rows, columns)[:MOST_PANELS]
+    block = -(-rows // MOST_CELLS), -(-columns // MOST_CELLS)
+    if block != (1, 1):
+        panels = torch.nn.functional.max_pool2d(panels[:, None], block, ceil_mode=True)[:, 0]
+    return panels, block
+
+
 def unravelled(place: int, shape: Sequence[int]) -> tuple[int, ...]:
     """The index of an entry of the flat tensor."""
     index: list[int] = []

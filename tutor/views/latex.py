@@ -21,15 +21,21 @@ HEAD = "\n".join((
     r"\usepackage[utf8]{inputenc}",
     r"\usepackage{amsmath,amssymb}",
     r"\usepackage[margin=2.5cm]{geometry}",
+    r"\usepackage{graphicx}",
     r"\allowdisplaybreaks",
     r"\setlength{\mathindent}{1.5em}",
+    r"\newsavebox{\wide}",
+    r"% a formula that would leave the page is made smaller: #1 is the room there is",
+    r"\newcommand{\fitted}[2]{\sbox{\wide}{$\displaystyle #2$}%",
+    r"  \ifdim\wd\wide>#1\linewidth\resizebox{#1\linewidth}{!}{\usebox{\wide}}\else\usebox{\wide}\fi}",
     r"\begin{document}",
+    r"\raggedright",
 ))  # fmt: skip
 CHINESE_HEAD = HEAD.replace("{article}", "{ctexart}").replace("\\usepackage[utf8]{inputenc}\n", "")  # by XeLaTeX
 TAIL = r"\end{document}"
-
-
 WIDTH = 88  # letters of the text form that fit beside one another on the page
+LONG = 66  # letters of a formula that may be too wide for the page
+ROOM = 0.78  # of the page, beside a left side
 
 
 def escape(text: str) -> str:
@@ -59,6 +65,8 @@ def aligned(lines: Sequence[Line], writer: LatexWriter, page: bool = False) -> s
     for line, (length, reason_length) in zip(lines, lengths, strict=True):
         left = writer.write(line.left) if line.left is not None else ""
         first, *more = _broken(line.right, writer) if page and length > WIDTH else [writer.write(line.right)]
+        if page and length > LONG:
+            first, *more = (_fitted(part) for part in (first, *more))
         reason = sentences(line.reasons, writer, math, escape)
         beside = not page or (not more and max(length, column) + reason_length <= WIDTH)
         rows.append(f"{left} &= {first}" + (rf" &&{gap} \text{{{reason}}}" if reason and beside else ""))
@@ -66,6 +74,10 @@ def aligned(lines: Sequence[Line], writer: LatexWriter, page: bool = False) -> s
         if reason and not beside:
             rows.append(rf" &\quad \rlap{{\parbox[t]{{0.75\linewidth}}{{\raggedright {reason}}}}}")
     return " \\\\\n".join(rows)
+
+
+def _fitted(formula: str, room: float = ROOM) -> str:
+    return rf"\fitted{{{room}}}{{{formula}}}"
 
 
 def _length(line: Line, writer: LatexWriter) -> tuple[int, int]:
@@ -109,10 +121,10 @@ def _section(s: Section, writer: LatexWriter) -> str:
 def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
     content = page(d)
     writer = LatexWriter(d.exercise)
-    body = [escape(content.headline[0].upper() + content.headline[1:]) + tr(".")]
+    body = [*_program(d.exercise, writer), escape(content.headline[0].upper() + content.headline[1:]) + tr(".")]
     body += [_section(s, writer) for s in content.sections]
     for q in content.values:
-        body.append(rf"\[ {formula(q, writer)} \]")
+        body.append(rf"\[ {_fitted(formula(q, writer), 1)} \]")
     if closed:
         body += [_closed(g, writer) for g in closed_gradients(d)]
     return document(of_exercise(d.exercise.title), body)
@@ -134,11 +146,17 @@ def gradient(g: Gradient) -> str:
 
 def exercise(ex: Exercise) -> str:
     writer = LatexWriter(ex)
-    rows = [formula(q, writer).replace(" = ", " &= ", 1) for q in ex.forward]
     asked = ", ".join(
         f"${writer.gradient_name('d' + n) if ex[n].kind != 'value' else writer.name(n)}$" for n in ex.asked
     )
-    shapes = ", ".join(f"${writer.name(q.name)}$ {math(escape(shape_text(q.shape)))}" for q in ex.leaves)
-    given, asked = tr("Given: {shapes}", shapes=shapes) + tr("."), tr("Asked: {names}", names=asked) + tr(".")
-    body = [given, "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}", asked]
-    return document(of_exercise(ex.title), body)
+    return document(of_exercise(ex.title), [*_program(ex, writer), tr("Asked: {names}", names=asked) + tr(".")])
+
+
+def _program(ex: Exercise, writer: LatexWriter) -> list[str]:
+    """What is given, with shapes, and the forward program."""
+    rows = [f"{writer.write(q.entry)} &= {_fitted(writer.write(q.expr), 0.85)}" for q in ex.forward]
+    shapes = ", ".join(
+        f"${writer.name(q.name)}$" + (f" {math(escape(shape_text(q.shape)))}" if q.shape else "") for q in ex.leaves
+    )
+    given = tr("Given: {shapes}", shapes=shapes) + tr(".")
+    return [given, "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"]

@@ -37,7 +37,8 @@ def _section(s: Section, writer: LatexWriter) -> str:
 def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
     content = page(d)
     writer = LatexWriter(d.exercise)
-    parts = [f"## {of_exercise(d.exercise.title)}", content.headline[0].upper() + content.headline[1:] + tr(".")]
+    parts = [f"## {of_exercise(d.exercise.title)}", *_program(d.exercise, writer)]
+    parts.append(content.headline[0].upper() + content.headline[1:] + tr("."))
     parts += [_section(s, writer) for s in content.sections]
     parts += [f"$$\n{formula(q, writer)}\n$$" for q in content.values]
     if closed:
@@ -59,16 +60,21 @@ def gradient(g: Gradient) -> str:
 
 
 def exercise(ex: Exercise) -> str:
-    writer = LatexWriter(ex)
+    asked = ", ".join(f"`{ex.answer_name(name)}`" for name in ex.asked)
+    return (
+        "\n\n".join(
+            [f"## {of_exercise(ex.title)}", *_program(ex, LatexWriter(ex)), tr("Asked: {names}", names=asked) + tr(".")]
+        )
+        + "\n"
+    )
+
+
+def _program(ex: Exercise, writer: LatexWriter) -> list[str]:
+    """The statement, what is given, with shapes, and the forward program."""
     rows = [formula(q, writer).replace(" = ", " &= ", 1) for q in ex.forward]
-    shapes = ", ".join(f"`{q.name}` {shape_text(q.shape)}" for q in ex.leaves)
-    asked = ", ".join(f"`{name if ex[name].kind == 'value' else 'd' + name}`" for name in ex.asked)
-    statement = [of_exercise(ex.statement.strip())] if ex.statement else []
-    return "\n\n".join([
-        f"## {of_exercise(ex.title)}", *statement, tr("Given: {shapes}", shapes=shapes) + tr("."),
-        block(" \\\\\n".join(rows)),
-        tr("Asked: {names}", names=asked) + tr("."),
-    ]) + "\n"  # fmt: skip
+    shapes = ", ".join(f"`{q.name}`" + (f" {shape_text(q.shape)}" if q.shape else "") for q in ex.leaves)
+    statement = [of_exercise(ex.statement.strip())] if ex.statement.strip() else []
+    return [*statement, tr("Given: {shapes}", shapes=shapes) + tr("."), block(" \\\\\n".join(rows))]
 
 
 def verification(v: Any) -> str:

@@ -14,6 +14,7 @@ from sympy import Basic, Expr, Tuple
 
 from tutor.exercise import Exercise, Quantity
 from tutor.language import N_, listed, ntr, tr
+from tutor.pictures.graph import consumers
 from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, Total, loss_entry, message
 from tutor.symbolic.indices import name_of, quantities_in
 from tutor.symbolic.notation import Writer, shape_text
@@ -86,14 +87,12 @@ def headline(exercise: Exercise) -> str:
 
 
 def section(number: int, gradient: Gradient) -> Section:
-    exercise = gradient.derivation.exercise
     step = gradient.step
-    names = {s.consumer for s in step.walk()} | _partials(step)
-    consumers = tuple(v for v in reversed(exercise.forward) if v.name in names)
-    consumers = tuple(sorted(consumers, key=lambda v: v.kind == "loss"))  # the formulas have the loss's own part last
+    # the formulas have the loss's own part last
+    users = tuple(sorted(consumers(gradient), key=lambda v: v.kind == "loss"))
     # where the loss uses q directly as well, the whole is told from that part
     whole = Total(*step.before.args) if any(s.after.has(step.before) for s in step.steps) else step.before
-    return Section(number, gradient, consumers, _lines(whole, step.steps, step.after, step.messages))
+    return Section(number, gradient, users, _lines(whole, step.steps, step.after, step.messages))
 
 
 def closed_lines(gradient: Gradient) -> tuple[Line, ...]:
@@ -120,11 +119,6 @@ def closed_gradients(derivation: Derivation) -> list[Gradient]:
         if name in derivation.gradients:
             show(name)
     return list(shown.values())
-
-
-def _partials(step: Step) -> set[str | None]:
-    return {str(p.args[0].base.label) if p.args[0].args else p.args[0].name
-            for s in step.walk() for p in s.after.atoms(Partial)}  # fmt: skip
 
 
 def _lines(target: Expr, steps: Sequence[Step], after: Expr, reasons: tuple[Message, ...]) -> tuple[Line, ...]:

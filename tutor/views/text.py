@@ -250,3 +250,20 @@ def _valued(head: str, q: Any, value: Any) -> str:
             (indent if n == 0 else " " * len(indent)) + row for n, row in enumerate(numbers.aligned(rows) or [""])
         ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def graph(g: Any) -> str:
+    from tutor.views.graph import text as view
+
+    return view(g)
+
+
+def training(t: Any) -> str:
+    from tutor.views.curves import training as view
+
+    return view(t)
+
+
+def report_page(p: Any) -> str:
+    """A page is for a browser; in text it is its reports."""
+    return "\n\n".join(report(part.report) for part in p.parts)
