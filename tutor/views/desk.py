@@ -84,13 +84,6 @@ def progress(s: Standing, course: Course) -> str:
     return "\n".join(lines) + "\n\n" + standing(s)
 
 
-def columns(text: str) -> int:
-    """Cells of a terminal that a text takes; a Chinese letter takes two."""
-    from unicodedata import east_asian_width
-
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
 def beginning(s: Standing) -> str:
     """The last line of the welcome."""
     return tr("The course begins with: {following}   (tutor start {following})", following=s.following)
