@@ -36,20 +36,24 @@ def write_sheet(address: str, path: str | None = None, *, force: bool = False) -
     target = Path(path) if path else Path(name)
     if target.is_dir():
         target = target / name
+    taken = tr("{target} exists and is left as it is: give another path, 'tutor start {address} PATH', or --force",
+               target=target, address=address)  # fmt: skip
+    write_new(target, blank(exercise, _command(address, target) if by_file else ""), taken, force=force)
+    return Written(target, f" --exercise {quoted(address)}" if by_file else "")
+
+
+def write_new(target: Path, text: str, taken: str, *, force: bool = False) -> None:
+    """Write a file that is not there yet, or with `force` over one that is; `taken` says that there is one."""
     try:
         with target.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(blank(exercise, _command(address, target) if by_file else ""))
+            file.write(text)
     except FileExistsError:
-        raise UsageError(
-            tr("{target} exists and is left as it is: give another path, 'tutor start {address} PATH', or --force",
-               target=target, address=address)
-        ) from None  # fmt: skip
+        raise UsageError(taken) from None
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
             tr("cannot write {target}: {reason}; give another path", target=target, reason=reason)
         ) from None
-    return Written(target, f" --exercise {quoted(address)}" if by_file else "")
 
 
 def sheet_of(address: str) -> str:

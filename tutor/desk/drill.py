@@ -1,8 +1,8 @@
 """A drill: the backward pass of an exercise with one planted mistake. The learner names the line and mends it.
 
-A drill is its exercise, its seed and its notation: nothing is hidden in a file, since it is made again to be graded. The
-mistake is a row of the mistake table (`checking/spoils.py`), written as the other lines are, and the judge has called
-that line wrong, and no other, before it is handed out.
+A drill is its exercise, its seed and its notation: nothing is hidden in a file, since it is made again to be graded.
+The mistake is a row of the mistake table (`checking/spoils.py`), written as the other lines are, and the judge has
+called that line wrong, and no other, before it is handed out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tutor.errors import TutorError, UsageError
+from tutor.errors import UsageError
 from tutor.language import tr
 
 if TYPE_CHECKING:
@@ -172,9 +172,7 @@ def _readable(exercise: Exercise, expr: Any, indices: Any) -> tuple[Any, Any]:
     return rename_bound(expr, lambda i, taken: pick_name(exercise, i, taken)), tuple(names.values())
 
 
-def _spoilt(
-    exercise: Exercise, lines: dict[str, str], dice: Random, notation: str
-) -> Iterator[tuple[str, str, str]]:
+def _spoilt(exercise: Exercise, lines: dict[str, str], dice: Random, notation: str) -> Iterator[tuple[str, str, str]]:
     """What can be planted: (`dW`, the mistake's id, the line), in the order of the dice, each kind in turn."""
     from tutor.checking.spoils import spoilt
 

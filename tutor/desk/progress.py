@@ -58,6 +58,7 @@ class Progress:
     folder: Path
     sheets: dict[str, Sheet] = field(default_factory=dict)
     solved: dict[str, str] = field(default_factory=dict)  # exercise -> the sheet that solved it
+    put_aside: bool = False  # whether a damaged file lay in its place
 
     def sheet(self, path: Path) -> Sheet:
         """The sheet's record, a new one where there is none."""
@@ -168,9 +169,10 @@ def _from(folder: Path, document: Mapping[str, Any]) -> Progress:
 
 def _read_part(part: Mapping[str, Any]) -> Part:
     """Fields that are not known are passed over; a missing or unsound one makes the file a damaged one."""
-    words = (_text(part[name]) for name in ("exercise", "verdict"))
-    numbers = (_finite(part[name]) for name in ("score", "max_score"))
-    return Part(*words, *numbers, *(_text(part.get(name, "")) for name in ("place", "quantity")))
+    return Part(
+        _text(part["exercise"]), _text(part["verdict"]), _finite(part["score"]), _finite(part["max_score"]),
+        _text(part.get("place", "")), _text(part.get("quantity", "")),
+    )  # fmt: skip
 
 
 def _text(value: Any) -> str:
@@ -239,7 +241,7 @@ def _read_or_aside(folder: Path, aside: bool) -> Progress:
         if not aside:
             raise
         _put_aside(folder / FOLDER / FILE)
-        return Progress(folder)
+        return Progress(folder, put_aside=True)
 
 
 def _put_aside(path: Path) -> None:
