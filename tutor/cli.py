@@ -154,7 +154,7 @@ def show(exercise: str) -> int:
     from tutor.catalogue import load
     from tutor.views import text
 
-    say(text.exercise(load(exercise)))
+    say(text.exercise(load(exercise), width()))
     return RIGHT
 
 
@@ -218,7 +218,7 @@ def compare(first: str, second: str, seed: int) -> int:
         from tutor.views import contrast as view
 
         found = contrast(left, right, seed=seed)
-    say(view.contrast(found))
+    say(view.contrast(found, width()))
     return RIGHT
 
 
@@ -280,6 +280,8 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_sh
     A sheet with several such lines gets a report for each; as JSON they are a list.
     """
     from tutor.desk.sheets import judged
+    from tutor.desk.standing import standing
+    from tutor.views import desk
 
     with patience(tr("loading torch and checking")) if sheet != "-" else nullcontext():
         made = judged(sheet, exercise, seed=seed, lenient_shapes=lenient_shapes)
@@ -290,6 +292,8 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_sh
         say(_shown(made.reports))
     if made.problem:
         note(tr("note: {problem}", problem=made.problem))
+    elif made.kept and all(report.correct for report in made.reports):
+        note("\n" + desk.following(standing(Path(sheet).parent)))
     return max((VERDICTS.get(report.verdict, UNDECIDED) for report in made.reports), key=_weight, default=RIGHT)
 
 
@@ -327,7 +331,7 @@ def start(exercise: str, path: str | None, force: bool) -> int:
     made = write_sheet(exercise, path, force=force)
     if problem := begin(made.path):
         note(tr("note: {problem}", problem=problem))
-    say(tr("{path}\n\nfill it in, then:   tutor check {path}{option}", path=quoted(made.path), option=made.option))
+    say(tr("{path}\n\nfill it in, then:\n\n  tutor check {path}{option}", path=quoted(made.path), option=made.option))
     return RIGHT
 
 
@@ -389,7 +393,7 @@ def progress_(folder: str) -> int:
     from tutor.desk.standing import standing
     from tutor.views import desk
 
-    say(desk.progress(standing(Path(folder)), course.read(exercises())))
+    say(desk.progress(standing(Path(folder)), course.read(exercises()), width()))
     return RIGHT
 
 
@@ -429,8 +433,9 @@ def drill(exercise: str | None, path: str | None, seed: int | None, notation: st
     if path == "-":
         deliver(made.text)
         return RIGHT
-    say(tr("{path}\n\nname the wrong line, mend it, then:   tutor check {path}{option}", path=quoted(made.path),
-           option=made.option))  # fmt: skip
+    said = tr("{path}\n\nname its wrong line, mend it, then:\n\n  tutor check {path}{option}", path=quoted(made.path),
+              option=made.option)  # fmt: skip
+    say(said)
     return RIGHT
 
 

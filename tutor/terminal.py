@@ -35,9 +35,9 @@ def say(text: str) -> None:
         let_go(sys.stdout)
 
 
-def width() -> int | None:
-    """The terminal's columns; None where the output goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def width(stream: Any = None) -> int | None:
+    """The terminal's columns; None where the output (stdout's, unless another is asked for) goes elsewhere."""
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
 
 
 def deliver(document: str) -> None:
@@ -58,8 +58,7 @@ def note(text: str) -> None:
     from tutor.views.plain import fitted, writable
 
     try:
-        wide = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-        sys.stderr.write(fitted(writable(text, encoding_of(sys.stderr)), wide) + "\n")
+        sys.stderr.write(fitted(writable(text, encoding_of(sys.stderr)), width(sys.stderr)) + "\n")
         sys.stderr.flush()
     except OSError:
         let_go(sys.stderr)

@@ -12,9 +12,12 @@ from tutor.errors import UsageError
 from tutor.language import tr
 from tutor.shown import quoted
 from tutor.symbolic.notation import SheetWriter, shape_text
+from tutor.views.plain import refilled
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise, Quantity
+
+WIDTH = 76  # of the statement in a sheet
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,14 @@ def blank(exercise: Exercise, command: str = "") -> str:
     lines += [f"# {exercise.title}", "#"]
     if exercise.statement:
         again = tr("The same in the letters of a sheet, with the shapes:")
-        lines += [f"# {row}".rstrip() for row in [*exercise.statement.strip().split("\n"), "", again]]
+        statement = refilled(exercise.statement.strip(), WIDTH)
+        lines += [f"# {row}".rstrip() for row in [*statement.split("\n"), "", again]]
     lines += [f"# {row}" for row in _program(exercise)]
     lines += [
         "#",
-        "# Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other",
-        f"# gradients may stand in between. Then run {'tutor check on this file.' if not command else 'this:'}",
+        "# Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or",
+        "# with indices; lines for other gradients may stand in between. Then run",
+        f"# {'tutor check on this file.' if not command else 'this:'}",
         *([f"#     {command}"] if command else []),
         "",
     ]

@@ -17,7 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tutor.errors import UsageError
-from tutor.language import tr
+from tutor.language import N_, tr
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
@@ -26,6 +26,27 @@ if TYPE_CHECKING:
 LARGEST_SEED = 10**6
 TRIES = 40  # mistakes that are tried before an exercise is given up
 NOTATIONS = ("torch", "index")
+KINDS = {  # the ids of the mistake table, in words that do not name a line
+    "transposed": N_("a matrix that should be transposed, or should not"),
+    "wrong-axis": N_("a sum over another axis than the one that was broadcast"),
+    "missing-sum": N_("a sum that is missing"),
+    "sign": N_("a sign"),
+    "factor": N_("a constant factor"),
+    "extra-factor": N_("a factor that does not belong there"),
+    "wrong-convention": N_("a convention: mean or sum, biased or not, row or column"),
+    "missing-path": N_("a use of the quantity that is not counted"),
+    "wrong-point": N_("a derivative taken at another point: before the function instead of behind it, or the reverse"),
+    "wrong-mask": N_("a mask made from another tensor"),
+    "missing-gradient": N_("a forward value where its gradient belongs"),
+    "extra-gradient": N_("a gradient where the forward value belongs"),
+    "diagonal-only": N_("entry by entry, where the step couples entries"),
+    "missing-local-derivative": N_("a local derivative that is forgotten"),
+    "missing-upstream": N_("a local derivative alone, without what comes from above"),
+    "wrong-power": N_("a power"),
+    "product-rule": N_("a product of derivatives, where the product rule belongs"),
+    "missing-scatter": N_("repeated indices whose parts are not added up"),
+    "stale-value": N_("a value from another step"),
+}
 _BLANK = "..."
 _DRILL = re.compile(r"^\s*#\s*drill\s*[:：]", re.MULTILINE)
 # `# drill: seed 3, torch, 7-1a2b3c`: which of the tries was planted, and a digest of the lines as handed out
@@ -98,9 +119,9 @@ def _head(exercise: Exercise, own: str, made: str) -> list[str]:
     rows = (
         exercise.title,
         "",
-        tr("One of the lines below is wrong. Name it in place of the dots, by its number or as in dW, and mend it."),
-        tr("'{command}' with this file says whether both are right; '{show}' has the forward program.",
-           command=command, show=show),
+        tr("One of the lines below is wrong. Name it in place of the dots, by its number"),
+        tr("or by what it gives, and mend it. '{command}' on this file says whether both", command=command),
+        tr("are right; '{show}' has the forward program.", show=show),
     )  # fmt: skip
     header = [] if own else [f"# exercise: {exercise.id}"]
     return [*header, f"# drill: {made}", *(f"# {row}".rstrip() for row in rows), f"# wrong line: {_BLANK}", ""]
@@ -262,8 +283,8 @@ def _graded(report: Report, made: Drill, said: str) -> Report:
 
 def ladder(made: Drill) -> list[str]:
     """Hints for who looks for the line: the kind of mistake, then ever fewer lines."""
-    found = [tr("the mistake is one of the kind {mistake}; each line follows from those above it, so look at one line "
-                "at a time, given those", mistake=made.mistake)]  # fmt: skip
+    kind = tr(KINDS[made.mistake]) if made.mistake in KINDS else made.mistake
+    found = [tr("the mistake is of this kind: {kind}; take one line at a time, given those above it", kind=kind)]
     first, last = made.lines
     while last - first > 1:
         middle = (first + last) // 2

@@ -46,11 +46,12 @@ class Ladder:
     exercise: str
     quantity: str
     rungs: tuple[str, ...]
+    name: str = ""  # under which progress keeps the level, where that is not the quantity
 
     @property
     def key(self) -> str:
         """Under which progress keeps the level."""
-        return f"{self.exercise} {self.quantity}"
+        return f"{self.exercise} {self.name or self.quantity}"
 
     def rung(self, level: int) -> Hint:
         """One level; beyond the top the last one."""

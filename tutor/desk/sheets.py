@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judged:
-    """One report for each exercise of the sheet; `problem` says why progress was not kept where it should be."""
+    """One report for each exercise of the sheet; whether it was recorded, or why not where it should be."""
 
     reports: list[Report]
     text: str
+    kept: bool = False
     problem: str = ""
 
 
@@ -42,19 +43,15 @@ def judged(sheet: str, exercise: str | None = None, *, make: bool = False, **opt
     text = documents.read(sheet)
     reports = check_sheets(text, exercise, documents.kind_of(sheet), **options)
     reports = drill.graded(text, reports, exercise)
-    return Judged(reports, text, "" if sheet == "-" else _kept(Path(sheet), text, reports, make))
-
-
-def _kept(path: Path, text: str, reports: list[Report], make: bool) -> str:
-    folder = progress_of.home(path.parent) or (path.parent if make else None)
+    folder = None if sheet == "-" else progress_of.home(Path(sheet).parent) or (Path(sheet).parent if make else None)
     if folder is None or drill.is_drill(text):  # a drill that is done is no exercise that is solved
-        return ""
+        return Judged(reports, text)
     try:
         with progress_of.changing(folder) as progress:
-            progress.record(path, text, reports)
+            progress.record(Path(sheet), text, reports)
     except UsageError as error:
-        return str(error)
-    return ""
+        return Judged(reports, text, problem=str(error))
+    return Judged(reports, text, kept=True)
 
 
 def begin(sheet: Path) -> str:
@@ -126,7 +123,7 @@ def _ladder(report: Report, text: str, address: str) -> Ladder | None:
 
     made = drill.made_again(text, address) if drill.is_drill(text) else None
     if made is not None and not drill.named(report, made, drill.said_in(text)):
-        return hints.Ladder(report.exercise, f"drill-{made.seed}", tuple(drill.ladder(made)))
+        return hints.Ladder(report.exercise, tr("the wrong line"), tuple(drill.ladder(made)), f"drill-{made.seed}")
     exercise = load(address)
     quantity = hints.stuck_at(exercise, report)
     return None if quantity is None else hints.Ladder(report.exercise, quantity, hints.ladder(exercise, quantity))

@@ -15,28 +15,30 @@ if TYPE_CHECKING:
     from tutor.desk.sheets import Given
     from tutor.desk.standing import Open, Standing
 
-BAR, NARROW = 20, 60  # cells of a bar, and of the narrowest terminal
+BAR, NARROW, WIDE = 20, 60, 80  # cells of a bar, of the narrowest terminal, and where there is none
 MOST = 10  # open sheets that are shown
 KEYS = N_("n next   h hint   d derivation   l list   q quit")
 WELCOME = N_("""\
-A tutor for gradients: it derives them step by step, checks them against torch.autograd,
-and tells you the first line of your own derivation that is wrong, and why.
+A tutor for gradients: it derives them step by step, checks them against
+torch.autograd, and names the first line of your derivation that is wrong.
 
-  tutor demo                         the whole of it on one example, in a minute
+  tutor demo                         all of it on one example
   tutor list                         the exercises
-  tutor show linear-regression       one exercise: statement, shapes, forward program
+  tutor show linear-regression       one exercise
   tutor start linear-regression      a sheet to fill in
-  tutor check linear-regression.py   your sheet, judged line by line; 'tutor watch' does so at every save
-  tutor hint linear-regression.py    what to look at, where you are stuck
-  tutor drill linear-regression      a derivation with one mistake in it: find it
-  tutor derive "(w*x + b - y)**2"    any formula, derived step by step
+  tutor check linear-regression.py   your sheet, line by line
+  tutor watch                        the same at every save
+  tutor hint linear-regression.py    what to look at next
+  tutor drill linear-regression      find one planted mistake
+  tutor derive "(w*x + b - y)**2"    any formula, step by step
 
-'tutor --help' lists all commands, 'tutor COMMAND --help' explains one; 'tutor help syntax' is about sheets.""")
+'tutor --help' lists all commands, 'tutor COMMAND --help' explains one;
+'tutor help syntax' says what a sheet may contain.""")
 
 
 def beginning(s: Standing) -> str:
     """For who begins: what there is, and the first thing to type."""
-    return f"{tr(WELCOME)}\n\n{tr('The course begins with {id}.', id=s.following)}\n\n{_next(s)}"
+    return f"{tr(WELCOME)}\n\n{tr('The course begins with {id}.', id=s.following)}\n\n{following(s)}"
 
 
 def standing(s: Standing, keys: bool = False) -> str:
@@ -49,11 +51,11 @@ def standing(s: Standing, keys: bool = False) -> str:
     if s.problem:
         blocks.append(tr("note: {problem}", problem=s.problem))
     if not keys:
-        blocks.append(_next(s))
+        blocks.append(following(s))
     return "\n\n".join(blocks)
 
 
-def _next(s: Standing) -> str:
+def following(s: Standing) -> str:
     """What to type, and where help is, for what is wrong already."""
     if s.command is None:
         return tr("The course is done.")
@@ -104,12 +106,12 @@ def _no_hint(report: Report) -> str:
     return tr("the sheet cannot be judged yet: {reason}", reason=reason)
 
 
-def progress(s: Standing, course: Course) -> str:
-    """A bar for each track, then what is open."""
+def progress(s: Standing, course: Course, width: int | None = None) -> str:
+    """A bar for each track, then what is open; `width` is the terminal's."""
     rows = [(of_exercise(track.title), track.exercises) for track in course.tracks]
     if not rows:
         return standing(s)
-    wide = min(max(columns(title) for title, _ in rows), NARROW - BAR - 12)
+    wide = min(max(columns(title) for title, _ in rows), max(width or WIDE, NARROW) - BAR - 12)
     lines = []
     for title, ids in rows:
         done = sum(id in s.solved for id in ids)

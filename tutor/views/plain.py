@@ -25,6 +25,7 @@ def writable(text: str, encoding: str | None) -> str:
 
 
 NARROWEST = 60  # columns; a terminal that has fewer breaks lines itself
+_NO_PROSE = re.compile(r"\s|[-*+>|#`~]|\d+\.|$")
 _COLUMN = re.compile(r"\s{3,}(?=\S)|\s=\s")
 # what stays together: a word; a Chinese letter, which needs no space beside it, with the sign that ends its clause
 _WIDE, _CLOSING = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60", "，。；：、）」』》！？…"
@@ -89,6 +90,15 @@ def wrapped(before: str, text: str, width: int, hang: int | None = None) -> list
             row, space = further, ""
         row, fresh = row + space + word, False
     return [*made, row]
+
+
+def refilled(text: str, width: int) -> str:
+    """Markdown with its paragraphs filled anew; tables, lists, quotes and code stay as they are."""
+    made: list[str] = []
+    for lines in (block.split("\n") for block in text.split("\n\n")):
+        prose = not any(_NO_PROSE.match(line) for line in lines)
+        made.append("\n".join(wrapped("", " ".join(lines), width, 0) if prose else lines))
+    return "\n\n".join(made)
 
 
 def ascii_only(text: str) -> str:

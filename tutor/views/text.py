@@ -17,6 +17,7 @@ from tutor.views.page import (
     sentences,
     verification_rows,
 )
+from tutor.views.plain import NARROWEST, refilled
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 WIDTH = 110  # reasons that would pass this column go below their line
 
 
-def exercise(ex: Exercise) -> str:
-    """Statement, shapes, forward program, what is asked."""
+def exercise(ex: Exercise, width: int | None = None) -> str:
+    """Statement, shapes, forward program, what is asked; `width` is the terminal's."""
     writer = Writer(ex)
     parts = [f"{ex.id}   {ex.title}   (level {ex.level})"]
     if ex.statement:
-        parts.append(ex.statement.strip())
+        statement = ex.statement.strip()
+        parts.append(statement if width is None else refilled(statement, min(max(width, NARROWEST), WIDTH)))
     parts.append(_block("Given", [_leaf_row(q, writer) for q in ex.leaves if q.kind == "input"]))
     parts.append(_block("Parameters", [_leaf_row(q, writer) for q in ex.leaves if q.kind == "parameter"]))
     parts.append(_block("Forward", [(formula(q, writer), shape_text(q.shape), q.kind) for q in ex.forward]))
