@@ -59,7 +59,7 @@ SHEET = click.Path(allow_dash=True)  # never looked at here: `documents.read` sa
 
 
 def _speak(context: click.Context, _: click.Parameter, lang: str | None) -> None:
-    if lang is not None:
+    if lang is not None and not ascii_only.get():
         context.with_resource(language.speaking(lang))
 
 
@@ -473,8 +473,10 @@ def completion(shell: str) -> int:
     """What makes a shell complete commands and ids.
 
     \b
-        eval "$(tutor completion bash)"        in ~/.bashrc; zsh alike
-        tutor completion fish | source         in ~/.config/fish/config.fish
+    in ~/.bashrc (in ~/.zshrc with zsh):
+        eval "$(tutor completion bash)"
+    in ~/.config/fish/config.fish:
+        tutor completion fish | source
     """
     from click.shell_completion import get_completion_class
 

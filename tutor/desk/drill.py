@@ -55,7 +55,7 @@ _HEADER = re.compile(
     re.MULTILINE,
 )
 _SAID = re.compile(r"^[ \t]*#[ \t]*wrong line[ \t]*[:：][ \t]*(\S.*?)?[ \t]*$", re.MULTILINE)
-_NUMBER = re.compile(r"(?:line|row|第)?\s*(\d{1,6})(?![\w.])(?!\s*(?:,|;|/|-|or|and)\s*\d)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:line|row|第)?\s*(\d{1,6})(?!\w|\.\d)(?!\s*(?:,|;|/|-|or|and)\s*\d)", re.IGNORECASE)
 _INDEXED = re.compile(r"\bSum\(|^\s*d\w+\[[^\W\d]\w*(?:\s*,\s*[^\W\d]\w*)*\]\s*=", re.MULTILINE)
 
 

@@ -88,10 +88,13 @@ class Progress:
             self.sheets, self.solved = {}, {}
             return
         self.solved = {id: by for id, by in self.solved.items() if not _of(id, exercise)}
-        for sheet in self.sheets.values():
-            sheet.parts = [part for part in sheet.parts if not _of(part.exercise, exercise)]
-            sheet.hints = {key: n for key, n in sheet.hints.items() if not _of(key.split(" ")[0], exercise)}
-        self.sheets = {key: sheet for key, sheet in self.sheets.items() if sheet.parts or sheet.hints}
+        for key, sheet in list(self.sheets.items()):
+            parts = [part for part in sheet.parts if not _of(part.exercise, exercise)]
+            hints = {name: n for name, n in sheet.hints.items() if not _of(name.split(" ")[0], exercise)}
+            if (parts, hints) != (sheet.parts, sheet.hints):
+                self.sheets[key] = Sheet(sheet.text, parts, hints)
+                if not parts and not hints:
+                    del self.sheets[key]
 
     def to_dict(self) -> dict[str, Any]:
         sheets = {key: asdict(sheet) for key, sheet in sorted(self.sheets.items())}
@@ -134,6 +137,8 @@ def read(folder: Path) -> Progress:
         return Progress(folder)
     except OSError as error:
         raise UsageError(tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error)) from None
+    except UsageError:  # of a newer tutor
+        raise
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         raise Damaged(
             tr(

@@ -73,6 +73,8 @@ def fitted(text: str, width: int | None) -> str:
 def _broken(line: str, width: int) -> str:
     if columns(line) <= width:
         return line
+    if not line.strip("=") or not line.strip("-"):  # the line below a heading
+        return line[:width]
     indent = len(line) - len(line.lstrip())
     ends = (columns(line[: found.end()]) for found in _COLUMN.finditer(line))
     hang = max([indent + 4 if indent + 4 <= width // 2 else indent, *(end for end in ends if end <= width // 2)])
