@@ -112,6 +112,7 @@ class Desk:
     path: Path | None = None
     made: sheets.Judged | None = None
     asked: str = ""  # the key that waits to be pressed a second time
+    written: Path | None = None  # a sheet of our own making, whose saving was not heard of yet
 
     def open(self) -> None:
         """Judge the sheet that was worked on last; without one load what a first save would wait for."""
@@ -131,6 +132,9 @@ class Desk:
 
     def saved(self, path: Path) -> None:
         """Check a sheet and show its reports; what cannot be read is said, and the watch goes on."""
+        ours, self.written = self.written, None
+        if ours is not None and ours.name == path.name:  # the sheet that `n` wrote
+            return
         if self._judge(path) and self.made is not None:
             self.show(self.made.reports)
             if self.made.problem:
@@ -187,7 +191,7 @@ class Desk:
         if waiting:
             path = self.folder / next((name for name in waiting if name > here), waiting[0])
         elif stand.following is not None:
-            path = write_sheet(stand.following, str(self.folder)).path
+            path = self.written = write_sheet(stand.following, str(self.folder)).path
         elif stand.open:
             return self.say(tr("{sheet} is the last one that is open", sheet=here))
         else:
