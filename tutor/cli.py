@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import click
 from tutor import __version__, language
 from tutor.errors import ExerciseError, NotFoundError, ReadingError, TutorError, UsageError
 from tutor.language import tr
-from tutor.terminal import ascii_only, complain, deliver, let_go, note, progress, say, width
+from tutor.terminal import ascii_only, clear, complain, deliver, let_go, note, patience, progress, say, width
 
 RIGHT, NOT_RIGHT, USAGE, NOT_FOUND, UNREADABLE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 CODES: tuple[tuple[type[TutorError], int], ...] = (
@@ -34,27 +34,13 @@ CODES: tuple[tuple[type[TutorError], int], ...] = (
 VERDICTS = {"correct": RIGHT, "wrong": NOT_RIGHT, "incomplete": NOT_RIGHT, "unreadable": UNREADABLE}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)  # no place for what is printed
 FORMATS = ("text", "latex", "markdown", "json", "html")
-WELCOME = """\
-A tutor for gradients: it derives them step by step, checks them against torch.autograd,
-and tells you the first line of your own derivation that is wrong, and why.
-
-  tutor demo                         the whole of it on one example, in a minute
-  tutor list                         the exercises
-  tutor show linear-regression       one exercise: statement, shapes, forward program
-  tutor start linear-regression      a sheet to fill in
-  tutor check linear-regression.py   your sheet, judged line by line; 'tutor watch' does so at every save
-  tutor hint linear-regression.py    what to look at, where you are stuck
-  tutor drill linear-regression      a derivation with one mistake in it: find it
-  tutor derive "(w*x + b - y)**2"    any formula, derived step by step
-
-'tutor --help' lists all commands, 'tutor COMMAND --help' explains one."""
 
 
 # -- commands ---------------------------------------------------------------------------------------
 
 
 class ExerciseName(click.ParamType):
-    """An exercise's id, completed by the shell."""
+    """An exercise's id, or a file's path, completed by the shell."""
 
     name = "exercise"
 
@@ -64,33 +50,68 @@ class ExerciseName(click.ParamType):
         from tutor.catalogue import entries
 
         found = [entry for entry in entries() if entry.id.startswith(incomplete)]
-        return [CompletionItem(entry.id, help=language.of_exercise(entry.title)) for entry in found]
+        ids = [CompletionItem(entry.id, help=language.of_exercise(entry.title)) for entry in found]
+        return ids or [CompletionItem(incomplete, type="file")]
 
 
 EXERCISE = ExerciseName()
 SHEET = click.Path(allow_dash=True)  # never looked at here: `documents.read` says what is wrong with it
 
 
+def _speak(context: click.Context, _: click.Parameter, lang: str | None) -> None:
+    if lang is not None and not ascii_only.get():
+        context.with_resource(language.speaking(lang))
+
+
+def _write_ascii(context: click.Context, _: click.Parameter, plain: bool) -> None:
+    """ASCII has no other letters, so what is said is English then."""
+    if plain:
+        token = ascii_only.set(True)
+        context.call_on_close(lambda: ascii_only.reset(token))
+        context.with_resource(language.speaking(language.ENGLISH))
+
+
+class Command(click.Command):
+    """One of ours: `--ascii` and `--lang` are understood behind its name as well as before it."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.params += _everywhere(hidden=True)
+
+
+def _everywhere(hidden: bool = False) -> list[click.Parameter]:
+    return [
+        click.Option(["--lang"], type=click.Choice(language.LANGUAGES), expose_value=False, hidden=hidden,
+                     callback=_speak, help="The language of what is said; else the locale's."),
+        click.Option(["--ascii"], is_flag=True, expose_value=False, hidden=hidden, callback=_write_ascii,
+                     help="Nothing but ASCII, for terminals without mathematics."),
+    ]  # fmt: skip
+
+
+class Commands(click.Group):
+    command_class = Command
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.params += _everywhere()
+
+
 @click.group(
+    cls=Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 right or done, 1 not right, 2 usage, 3 not found, 4 unreadable, 5 undecided.",
 )
 @click.version_option(__version__, prog_name="tutor", message="%(prog)s %(version)s")
-@click.option("--ascii", "plain", is_flag=True, help="Nothing but ASCII, for terminals without mathematics.")
-@click.option("--lang", type=click.Choice(language.LANGUAGES), help="The language of what is said; else the locale's.")
 @click.pass_context
-def app(context: click.Context, plain: bool, lang: str | None) -> int:
+def app(context: click.Context) -> int:
     """Derive gradients step by step, verify them against torch.autograd, and check your own derivation."""
-    context.with_resource(language.speaking(lang))
-    token = ascii_only.set(plain)
-    context.call_on_close(lambda: ascii_only.reset(token))
     if context.invoked_subcommand is None:
         from tutor.desk.standing import standing
         from tutor.views import desk
 
         stand = standing(Path.cwd())
-        say(desk.standing(stand) if stand.begun else f"{WELCOME}\n\n{desk.beginning(stand)}")
+        say(desk.standing(stand) if stand.begun else desk.beginning(stand))
     return RIGHT
 
 
@@ -107,14 +128,22 @@ def demo() -> int:
 @app.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As data, for programs.")
 def list_(as_json: bool) -> int:
-    """The exercises, in course order."""
+    """The exercises, in course order.
+
+    What is solved or open in this folder is marked.
+    """
     from tutor.catalogue import entries
+    from tutor.desk.standing import standing
     from tutor.views import listing
 
+    found, stand = entries(), standing(Path.cwd())
+    states = {entry.id: stand.state(entry.id) for entry in found}
     if as_json:
-        deliver(listing.as_json(entries()))
+        deliver(listing.as_json(found, states))
     else:
-        say(listing.table(entries()))
+        say(listing.table(found, states, width()))
+    if stand.problem:
+        note(tr("note: {problem}", problem=stand.problem))
     return RIGHT
 
 
@@ -125,7 +154,7 @@ def show(exercise: str) -> int:
     from tutor.catalogue import load
     from tutor.views import text
 
-    say(text.exercise(load(exercise)))
+    say(text.exercise(load(exercise), width()))
     return RIGHT
 
 
@@ -163,7 +192,8 @@ def _verification_for(derivation: Any) -> Any:
     import tutor
 
     try:
-        found = tutor.verify(derivation.exercise, seeds=(0,))
+        with patience(tr("loading torch and verifying")):
+            found = tutor.verify(derivation.exercise, seeds=(0,))
     except TutorError as error:
         note(f"note: not verified: {error}")
         return None
@@ -183,10 +213,12 @@ def compare(first: str, second: str, seed: int) -> int:
     from tutor.catalogue import load
 
     left, right = load(first), load(second)  # before torch is imported
-    from tutor.numeric.contrast import contrast
-    from tutor.views import contrast as view
+    with patience(tr("loading torch and comparing")):
+        from tutor.numeric.contrast import contrast
+        from tutor.views import contrast as view
 
-    say(view.contrast(contrast(left, right, seed=seed)))
+        found = contrast(left, right, seed=seed)
+    say(view.contrast(found, width()))
     return RIGHT
 
 
@@ -249,8 +281,11 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_sh
     A sheet with several such lines gets a report for each; as JSON they are a list.
     """
     from tutor.desk.sheets import judged
+    from tutor.desk.standing import standing
+    from tutor.views import desk
 
-    made = judged(sheet, exercise, seed=seed, lenient_shapes=lenient_shapes)
+    with patience(tr("loading torch and checking")) if sheet != "-" else nullcontext():
+        made = judged(sheet, exercise, seed=seed, lenient_shapes=lenient_shapes)
     if as_json:
         found = [report.to_dict() for report in made.reports]
         deliver(_dumped(found[0] if len(found) == 1 else found))
@@ -258,6 +293,8 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_sh
         say(_shown(made.reports, heat))
     if made.problem:
         note(tr("note: {problem}", problem=made.problem))
+    elif made.kept and all(report.correct for report in made.reports):
+        note("\n" + desk.following(standing(Path(sheet).parent)))
     return max((VERDICTS.get(report.verdict, UNDECIDED) for report in made.reports), key=_weight, default=RIGHT)
 
 
@@ -382,7 +419,7 @@ def start(exercise: str, path: str | None, force: bool) -> int:
     made = write_sheet(exercise, path, force=force)
     if problem := begin(made.path):
         note(tr("note: {problem}", problem=problem))
-    say(tr("{path}\n\nfill it in, then:   tutor check {path}{option}", path=quoted(made.path), option=made.option))
+    say(tr("{path}\n\nfill it in, then:\n\n  tutor check {path}{option}", path=quoted(made.path), option=made.option))
     return RIGHT
 
 
@@ -401,16 +438,20 @@ def watch(folder: str, poll: bool, lenient_shapes: bool) -> int:
     from tutor.desk.keys import keys
     from tutor.views import desk as view
 
-    def show(reports: list[Any]) -> None:
-        if sys.stdout.isatty():
-            click.clear()
+    def show(reports: Sequence[Any]) -> None:
+        clear()
         say(_shown(reports))
 
+    def ready() -> None:
+        if listening:
+            note("\n" + tr(view.KEYS))
+
     queue: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-    desk = desk_of.Desk(desk_of.existing(folder), say, show, {"lenient_shapes": lenient_shapes})
-    with suppress(KeyboardInterrupt), desk_of.saves(queue, desk.folder, poll) as polling, keys(queue) as listening:
+    desk = desk_of.Desk(desk_of.existing(folder), say, show, patience, {"lenient_shapes": lenient_shapes})
+    with desk_of.saves(queue, desk.folder, poll) as polling, keys(queue) as listening:
+        desk.open()
         note(desk.opened(polling))
-        desk_of.run(desk, queue, lambda: note("\n" + tr(view.KEYS)) if listening else None)
+        desk_of.run(desk, queue, ready)
     return RIGHT
 
 
@@ -425,7 +466,9 @@ def hint(sheet: str, exercise: str | None, level: int | None) -> int:
     """
     from tutor.desk.sheets import hint_for
 
-    say(str(hint_for(sheet, exercise, level)))
+    with patience(tr("loading torch and checking")):
+        given = hint_for(sheet, exercise, level)
+    say(str(given))
     return RIGHT
 
 
@@ -438,7 +481,7 @@ def progress_(folder: str) -> int:
     from tutor.desk.standing import standing
     from tutor.views import desk
 
-    say(desk.progress(standing(Path(folder)), course.read(exercises())))
+    say(desk.progress(standing(Path(folder)), course.read(exercises()), width()))
     return RIGHT
 
 
@@ -450,18 +493,21 @@ def reset(exercise: str | None, yes: bool) -> int:
     from tutor.desk.sheets import forget
 
     what = exercise or tr("all exercises")
+    if not yes and not sys.stdin.isatty():
+        raise UsageError(tr("nothing is asked without a terminal: give --yes"))
     if not yes and not click.confirm(tr("Forget the progress with {what}? Your sheets stay.", what=what), err=True):
         return NOT_RIGHT
-    say(tr("forgotten: {what}", what=forget(exercise) or tr("nothing, there was no progress")))
+    say(tr("forgotten: {what}", what=what) if forget(exercise) else tr("there was nothing to forget"))
     return RIGHT
 
 
 @app.command()
-@click.argument("exercise", metavar="[ID]", required=False, type=EXERCISE)
+@click.argument("exercise", metavar="[ID|FILE]", required=False, type=EXERCISE)
 @click.argument("path", metavar="[PATH|-]", required=False)
 @click.option("--seed", type=click.IntRange(0), help="Which mistake; the same seed gives the same drill.")
+@click.option("--notation", type=click.Choice(["torch", "index"]), help="Instead of the one in which your sheets are.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def drill(exercise: str | None, path: str | None, seed: int | None, force: bool) -> int:
+def drill(exercise: str | None, path: str | None, seed: int | None, notation: str | None, force: bool) -> int:
     """A derivation with one mistake: find the line, and mend it.
 
     Name the line in the file and mend it; 'tutor check' says whether both are right. Without ID the drill is about an
@@ -470,11 +516,14 @@ def drill(exercise: str | None, path: str | None, seed: int | None, force: bool)
     from tutor.desk.sheets import write_drill
     from tutor.shown import quoted
 
-    made = write_drill(exercise, path, seed, force=force)
+    with patience(tr("planting a mistake")):
+        made = write_drill(exercise, path, seed, notation, force=force)
     if path == "-":
         deliver(made.text)
         return RIGHT
-    say(tr("{path}\n\nfind the wrong line, mend it, then:   tutor check {path}", path=quoted(made.path)))
+    said = tr("{path}\n\nname its wrong line, mend it, then:\n\n  tutor check {path}{option}", path=quoted(made.path),
+              option=made.option)  # fmt: skip
+    say(said)
     return RIGHT
 
 
@@ -486,11 +535,11 @@ def help_(context: click.Context, topic: str | None) -> int:
     from tutor.desk import topics
 
     command = app.get_command(context, topic) if topic else app
-    if topic and command is None or topic in topics.TOPICS:
-        say(topics.topic(topic))
-    elif command is not None and context.parent is not None:
-        inner = context.parent if command is app else click.Context(command, parent=context.parent, info_name=topic)
-        say(command.get_help(inner))
+    if topic in topics.TOPICS or command is None:
+        say(topics.topic(topic or "", app.commands))
+    else:
+        above = context.find_root()
+        say(command.get_help(above if command is app else click.Context(command, parent=above, info_name=topic)))
     return RIGHT
 
 
@@ -500,7 +549,8 @@ def doctor() -> int:
     from tutor.desk.doctor import findings
     from tutor.views import desk
 
-    found = list(findings(Path.cwd()))
+    with patience(tr("looking")):
+        found = list(findings(Path.cwd()))
     say(desk.findings(found))
     return NOT_RIGHT if any(each.well is False for each in found) else RIGHT
 
@@ -511,8 +561,10 @@ def completion(shell: str) -> int:
     """What makes a shell complete commands and ids.
 
     \b
-        eval "$(tutor completion bash)"        in ~/.bashrc; zsh alike
-        tutor completion fish | source         in ~/.config/fish/config.fish
+    in ~/.bashrc (in ~/.zshrc with zsh):
+        eval "$(tutor completion bash)"
+    in ~/.config/fish/config.fish:
+        tutor completion fish | source
     """
     from click.shell_completion import get_completion_class
 

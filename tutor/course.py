@@ -20,9 +20,10 @@ FILE = "course.toml"
 MOST_SHEETS = 2_000  # files of a folder that are looked into
 HEAD = 2_000  # bytes of a sheet in which its header is looked for
 SHEETS = (".py", ".txt", ".md", ".tex", ".ipynb")
-# as `answers.python` reads it; % and <!-- begin it in LaTeX and Markdown, a quotation mark in a notebook's cell
 _DRILL = re.compile(r"^\s*#\s*drill\s*[:：]", re.MULTILINE)  # as `desk.drill` writes it
-_HEADER = re.compile(r"^[\s\"]*(?:<!--|#|%)\s*exercise\s*[:：]\s*([\w-]+(?::[\w=.,-]*\w)?)", re.MULTILINE)
+# as `answers.python` reads it; % and <!-- begin it in LaTeX and Markdown, a quotation mark in a notebook's cell; four
+# spaces before it make it an example in Markdown
+_HEADER = re.compile(r"^(?:[ \t]{0,3}|\s*\")(?:<!--|#|%)\s*exercise\s*[:：]\s*([\w-]+(?::[\w=.,-]*\w)?)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,17 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
-from itertools import count
+from itertools import count, cycle
+from threading import Event, Thread
 from typing import Any
 
 import click
 
 ascii_only: ContextVar[bool] = ContextVar("ascii_only", default=False)
+PATIENCE, TURN = 1.0, 0.1  # seconds without a word; of one look of the sign that something is going on
+CLEAR_LINE = "\r\033[2K"
 
 
 def say(text: str) -> None:
@@ -32,9 +35,9 @@ def say(text: str) -> None:
         let_go(sys.stdout)
 
 
-def width() -> int | None:
-    """The terminal's columns; None where the output goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def width(stream: Any = None) -> int | None:
+    """The terminal's columns; None where the output (stdout's, unless another is asked for) goes elsewhere."""
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
 
 
 def deliver(document: str) -> None:
@@ -52,10 +55,10 @@ def deliver(document: str) -> None:
 
 def note(text: str) -> None:
     """Progress and notes, on stderr."""
-    from tutor.views.plain import writable
+    from tutor.views.plain import fitted, writable
 
     try:
-        sys.stderr.write(writable(text, encoding_of(sys.stderr)) + "\n")
+        sys.stderr.write(fitted(writable(text, encoding_of(sys.stderr)), width(sys.stderr)) + "\n")
         sys.stderr.flush()
     except OSError:
         let_go(sys.stderr)
@@ -77,12 +80,62 @@ def let_go(stream: Any) -> None:
 
 def complain(text: str) -> None:
     """`error: ...`, the word in colour where a terminal shows it."""
-    word = click.style("error:", fg="red", bold=True) if in_colour(sys.stderr) else "error:"
-    note(f"{word} {text}")
+    if not in_colour(sys.stderr):
+        return note(f"error: {text}")
+    sys.stderr.write(click.style("error:", fg="red", bold=True))
+    note(f" {text}")
 
 
 def in_colour(stream: Any) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return moves(stream) and not os.environ.get("NO_COLOR")
+
+
+def moves(stream: Any) -> bool:
+    """Whether it is a terminal that does more than print letters."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def clear() -> None:
+    """An empty screen, what was on it left above; a line where a terminal cannot."""
+    if moves(sys.stdout):
+        sys.stdout.write("\033[H\033[2J")
+    elif sys.stdout.isatty():
+        sys.stdout.write("\n")
+
+
+@contextmanager
+def patience(said: str) -> Iterator[None]:
+    """A sign on stderr's terminal that something is going on, once it takes over a second; gone when it is done."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = Event()
+    sign = Thread(target=_turning, args=(said, done), daemon=True)
+    sign.start()
+    try:
+        yield
+    finally:
+        done.set()
+        sign.join()
+
+
+def _turning(said: str, done: Event) -> None:
+    from tutor.views.plain import writable
+
+    if done.wait(PATIENCE):
+        return
+    said = writable(said, encoding_of(sys.stderr))
+    with suppress(OSError, ValueError):
+        if not moves(sys.stderr):
+            sys.stderr.write(f"{said} ...\n")
+            return
+        for look in cycle("|/-\\"):
+            sys.stderr.write(f"\r{look} {said} ...")
+            sys.stderr.flush()
+            if done.wait(TURN):
+                break
+        sys.stderr.write(CLEAR_LINE)
+        sys.stderr.flush()
 
 
 @contextmanager
@@ -93,16 +146,16 @@ def progress(total: int) -> Iterator[Callable[[str], AbstractContextManager[None
 
     @contextmanager
     def step(label: str) -> Iterator[None]:
-        if not sys.stderr.isatty():
+        if not moves(sys.stderr):
             note(f"[{next(numbers)}/{total}] {label}")
             yield
             return
-        sys.stderr.write("\r\033[2K")
+        sys.stderr.write(CLEAR_LINE)
         sys.stderr.flush()
         yield
         bar.update(1, label)
 
-    if not sys.stderr.isatty():
+    if not moves(sys.stderr):
         yield step
         return
     with bar:

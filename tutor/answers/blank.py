@@ -12,9 +12,12 @@ from tutor.errors import UsageError
 from tutor.language import of_exercise, tr
 from tutor.shown import quoted
 from tutor.symbolic.notation import SheetWriter, shape_text
+from tutor.views.plain import refilled
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise, Quantity
+
+WIDTH = 76  # of the statement in a sheet
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,24 @@ def write_sheet(address: str, path: str | None = None, *, force: bool = False) -
     target = Path(path) if path else Path(name)
     if target.is_dir():
         target = target / name
+    taken = tr("{target} exists and is left as it is: give another path, 'tutor start {address} PATH', or --force",
+               target=target, address=address)  # fmt: skip
+    write_new(target, blank(exercise, _command(address, target) if by_file else ""), taken, force=force)
+    return Written(target, f" --exercise {quoted(address)}" if by_file else "")
+
+
+def write_new(target: Path, text: str, taken: str, *, force: bool = False) -> None:
+    """Write a file that is not there yet, or with `force` over one that is; `taken` says that there is one."""
     try:
         with target.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(blank(exercise, _command(address, target) if by_file else ""))
+            file.write(text)
     except FileExistsError:
-        raise UsageError(
-            tr("{target} exists and is left as it is: give another path, 'tutor start {address} PATH', or --force",
-               target=target, address=address)
-        ) from None  # fmt: skip
+        raise UsageError(taken) from None
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
             tr("cannot write {target}: {reason}; give another path", target=target, reason=reason)
         ) from None
-    return Written(target, f" --exercise {quoted(address)}" if by_file else "")
 
 
 def sheet_of(address: str) -> str:
@@ -76,11 +83,12 @@ def blank(exercise: Exercise, command: str = "") -> str:
     lines += [f"# {of_exercise(exercise.title)}", "#"]
     if exercise.statement:
         again = tr("The same in the letters of a sheet, with the shapes:")
-        lines += [f"# {row}".rstrip() for row in [*of_exercise(exercise.statement.strip(), 78).split("\n"), "", again]]
+        statement = refilled(of_exercise(exercise.statement.strip()), WIDTH)
+        lines += [f"# {row}".rstrip() for row in [*statement.split("\n"), "", again]]
     lines += [f"# {row}" for row in _program(exercise)]
     lines += [
         "#",
-        *(f"# {row}" for row in _advice(command)),
+        *(f"# {row}" for row in refilled(_advice(command), WIDTH).split("\n")),
         *([f"#     {command}"] if command else []),
         "",
     ]
@@ -88,16 +96,16 @@ def blank(exercise: Exercise, command: str = "") -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _advice(command: str) -> list[str]:
+def _advice(command: str) -> str:
     if command:
         return tr(
-            "Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other\n"
+            "Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other "
             "gradients may stand in between. Then run this:"
-        ).split("\n")
+        )
     return tr(
-        "Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other\n"
+        "Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other "
         "gradients may stand in between. Then run tutor check on this file."
-    ).split("\n")
+    )
 
 
 def _program(exercise: Exercise) -> list[str]:

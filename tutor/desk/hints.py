@@ -38,10 +38,25 @@ class Hint:
     of: int
     text: str
 
+
+@dataclass(frozen=True)
+class Ladder:
+    """All hints for one place of a sheet, gentlest first."""
+
+    exercise: str
+    quantity: str
+    rungs: tuple[str, ...]
+    name: str = ""  # under which progress keeps the level, where that is not the quantity
+
     @property
     def key(self) -> str:
         """Under which progress keeps the level."""
-        return f"{self.exercise} {self.quantity}"
+        return f"{self.exercise} {self.name or self.quantity}"
+
+    def rung(self, level: int) -> Hint:
+        """One level; beyond the top the last one."""
+        at = max(1, min(level, len(self.rungs)))
+        return Hint(self.exercise, self.quantity, at, len(self.rungs), self.rungs[at - 1])
 
 
 def stuck_at(exercise: Exercise, report: Any) -> str | None:
@@ -61,20 +76,13 @@ def stuck_at(exercise: Exercise, report: Any) -> str | None:
     return left[0] if left else exercise.answer_name(gradients[0])
 
 
-def ladder(exercise: Exercise, quantity: str) -> list[str]:
-    """All hints for a quantity of a sheet, `dW` or `w_new`, gentlest first."""
+def ladder(exercise: Exercise, quantity: str) -> tuple[str, ...]:
+    """The hints for a quantity of a sheet, `dW` or `w_new`; there is at least one."""
     name = quantity.removeprefix("d")
     gradients = exercise.derive().gradients
-    if name in gradients and quantity != name:
-        return list(dict.fromkeys(_of_gradient(exercise, gradients[name])))
-    return list(dict.fromkeys(_of_other(exercise, quantity)))
-
-
-def hint(exercise: Exercise, quantity: str, level: int) -> Hint:
-    """One level of the ladder; beyond its top the last one."""
-    rungs = ladder(exercise, quantity)
-    at = max(1, min(level, len(rungs)))
-    return Hint(exercise.id, quantity, at, len(rungs), rungs[at - 1])
+    of = _of_gradient(exercise, gradients[name]) if name in gradients and quantity != name else None
+    found = dict.fromkeys(of or _of_other(exercise, quantity))
+    return tuple(found) or (tr("compare {quantity} with the forward program, one step at a time", quantity=quantity),)
 
 
 def _of_gradient(exercise: Exercise, gradient: Gradient) -> Iterator[str]:

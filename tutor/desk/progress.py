@@ -1,8 +1,8 @@
 """What was done in a folder: `.tutor/progress.json`, one small versioned file beside the sheets.
 
 `start`, `hint` and `watch` make it; `check` writes into one that is there, in the sheet's folder or above it. It is
-replaced in one piece, so that a killed process leaves the old one or the new one; two processes take turns. A file that
-cannot be read is kept aside under another name; one of a newer tutor is left as it is.
+replaced in one piece, so that a killed process leaves the old one or the new one; two processes take turns. A damaged
+file is left as it is until `reset` puts it aside under another name; one of a newer tutor is never touched.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Progress:
     folder: Path
     sheets: dict[str, Sheet] = field(default_factory=dict)
     solved: dict[str, str] = field(default_factory=dict)  # exercise -> the sheet that solved it
+    put_aside: bool = False  # whether a damaged file lay in its place
 
     def sheet(self, path: Path) -> Sheet:
         """The sheet's record, a new one where there is none."""
@@ -87,10 +88,13 @@ class Progress:
             self.sheets, self.solved = {}, {}
             return
         self.solved = {id: by for id, by in self.solved.items() if not _of(id, exercise)}
-        for sheet in self.sheets.values():
-            sheet.parts = [part for part in sheet.parts if not _of(part.exercise, exercise)]
-            sheet.hints = {key: n for key, n in sheet.hints.items() if not _of(key.split(" ")[0], exercise)}
-        self.sheets = {key: sheet for key, sheet in self.sheets.items() if sheet.parts or sheet.hints}
+        for key, sheet in list(self.sheets.items()):
+            parts = [part for part in sheet.parts if not _of(part.exercise, exercise)]
+            hints = {name: n for name, n in sheet.hints.items() if not _of(name.split(" ")[0], exercise)}
+            if (parts, hints) != (sheet.parts, sheet.hints):
+                self.sheets[key] = Sheet(sheet.text, parts, hints)
+                if not parts and not hints:
+                    del self.sheets[key]
 
     def to_dict(self) -> dict[str, Any]:
         sheets = {key: asdict(sheet) for key, sheet in sorted(self.sheets.items())}
@@ -128,12 +132,14 @@ def read(folder: Path) -> Progress:
     """The progress kept in a folder, empty where there is none; damaged or newer files are refused."""
     path = folder / FOLDER / FILE
     try:
-        return _from(folder, json.loads(path.read_text(encoding="utf-8")))
+        return _from(folder, json.loads(path.read_bytes().decode("utf-8", "surrogatepass")))
     except FileNotFoundError:
         return Progress(folder)
     except OSError as error:
         raise UsageError(tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error)) from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except UsageError:  # of a newer tutor
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         raise Damaged(
             tr(
                 "{path} is damaged: 'tutor reset' puts it aside and begins again; your sheets stay as they are",
@@ -156,44 +162,91 @@ def _from(folder: Path, document: Mapping[str, Any]) -> Progress:
             )  # fmt: skip
         raise ValueError(schema)
     sheets = {
-        str(key): Sheet(
-            str(each["text"]),
-            [Part(**part) for part in each["parts"]],
-            {str(name): int(level) for name, level in each["hints"].items()},
+        key: Sheet(
+            _text(each["text"]),
+            [_read_part(part) for part in each["parts"]],
+            {name: _whole(level) for name, level in each["hints"].items()},
         )
         for key, each in document["sheets"].items()
     }
-    return Progress(folder, sheets, {str(id): str(by) for id, by in document["solved"].items()})
+    return Progress(folder, sheets, {id: _text(by) for id, by in document["solved"].items()})
+
+
+def _read_part(part: Mapping[str, Any]) -> Part:
+    """Fields that are not known are passed over; a missing or unsound one makes the file a damaged one."""
+    return Part(
+        _text(part["exercise"]), _text(part["verdict"]), _finite(part["score"]), _finite(part["max_score"]),
+        _text(part.get("place", "")), _text(part.get("quantity", "")),
+    )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(value)
+    return value
+
+
+def _finite(value: Any) -> float:
+    if type(value) not in (int, float) or not isfinite(value):
+        raise TypeError(value)
+    return float(value)
 
 
 @contextmanager
 def changing(folder: Path, *, aside: bool = False) -> Iterator[Progress]:
     """Read, change, write: `with changing(folder) as progress: ...`; no other process comes between.
 
-    With `aside` a damaged file is put aside, and an empty one takes its place.
+    With `aside` a damaged file is put aside, and an empty one takes its place. Raises UsageError where progress cannot
+    be kept, and then nothing is changed.
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
+
+    lock = folder / FOLDER / LOCK
+    with _refusals(folder):
+        lock.parent.mkdir(exist_ok=True)
+        held = FileLock(lock, timeout=PATIENCE)
+        held.acquire()
+    try:
+        with _refusals(folder):
+            progress = _read_or_aside(folder, aside)
+        yield progress
+        with _refusals(folder):
+            _replace(folder / FOLDER / FILE, progress.to_dict())
+    finally:
+        held.release()
+
+
+@contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    """What a file system refuses, in our words."""
+    from filelock import Timeout
 
     try:
-        (folder / FOLDER).mkdir(exist_ok=True)
-        with FileLock(folder / FOLDER / LOCK, timeout=PATIENCE):
-            try:
-                progress = read(folder)
-            except Damaged:
-                if not aside:
-                    raise
-                _put_aside(folder / FOLDER / FILE)
-                progress = Progress(folder)
-            yield progress
-            _replace(folder / FOLDER / FILE, progress.to_dict())
+        yield
     except Timeout:
         raise UsageError(
             tr("another tutor keeps {folder} to itself: close it, or delete {lock}",
                folder=folder, lock=folder / FOLDER / LOCK)
         ) from None  # fmt: skip
-    except OSError as error:
-        reason = error.strerror or error
+    except (OSError, NotImplementedError) as error:  # a file system without locks is not implemented
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(tr("progress cannot be kept in {folder}: {reason}", folder=folder, reason=reason)) from None
+
+
+def _read_or_aside(folder: Path, aside: bool) -> Progress:
+    try:
+        return read(folder)
+    except Damaged:
+        if not aside:
+            raise
+        _put_aside(folder / FOLDER / FILE)
+        return Progress(folder, put_aside=True)
 
 
 def _put_aside(path: Path) -> None:
@@ -204,18 +257,18 @@ def _put_aside(path: Path) -> None:
 
 
 def _replace(path: Path, document: dict[str, Any]) -> None:
-    """Written whole beside it, then put in its place."""
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    if path.is_file() and path.read_bytes() == text.encode():
+    """Written whole beside it, then put in its place. The lock is held: what a killed process left is written over."""
+    text = (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+    if path.is_file() and path.read_bytes() == text:
         return
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}-", suffix=".tmp")
+    beside = path.with_name(f"{path.name}.new")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        with beside.open("wb") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        beside.replace(path)
     except BaseException:
         with suppress(OSError):
-            Path(name).unlink()
+            beside.unlink()
         raise

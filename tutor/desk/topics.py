@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tutor.errors import NotFoundError, did_you_mean
 from tutor.language import N_, tr
 
@@ -25,7 +27,7 @@ SYNTAX = (
 def syntax() -> str:
     """What a sheet may contain, by example."""
     rows = [(tr(what), example) for what, example in SYNTAX]
-    from tutor.views.desk import columns
+    from tutor.views.plain import columns
 
     wide = max(columns(what) for what, _ in rows)
     head = tr("A sheet is text: the exercise, then a line for each thing you derive. It is never executed.")
@@ -43,11 +45,12 @@ def syntax() -> str:
 TOPICS = {"syntax": syntax}
 
 
-def topic(name: str) -> str:
-    """The text of a topic. Raises NotFoundError, naming the topics there are."""
+def topic(name: str, commands: Iterable[str] = ()) -> str:
+    """The text of a topic. Raises NotFoundError, naming what there is, `commands` included."""
     if name not in TOPICS:
+        there = [*TOPICS, *commands]
         raise NotFoundError(
-            tr('there is no help on "{name}"{hint}: there is {topics}', name=name, hint=did_you_mean(name, TOPICS),
-               topics=", ".join(TOPICS))
+            tr('there is no help on "{name}"{hint}: there is {topics}', name=name, hint=did_you_mean(name, there),
+               topics=", ".join(there))
         )  # fmt: skip
     return TOPICS[name]()

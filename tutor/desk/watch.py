@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 QUIET = 20  # milliseconds without another change: editors write in several steps
 POLLING = 200  # milliseconds, where a file system sends no events
+LOOK = 1000  # milliseconds between two looks at whether the folder is still there
 PROBE, PROBES, PATIENCE = ".tutor-probe", 4, 1.2  # a file that is written to be heard of; how often, and seconds in all
 
 
@@ -62,10 +63,10 @@ class _Watcher:
                 probe.touch()
                 probe.unlink()
             except OSError:
-                return True
+                return self.thread.is_alive()
             if self.heard.wait(PATIENCE / PROBES):
                 return True
-        return not self.thread.is_alive() and self.stopped.is_set()
+        return False
 
     def stop(self) -> None:
         self.stopped.set()
@@ -77,12 +78,15 @@ class _Watcher:
         try:
             for changes in watch(self.folder, watch_filter=self._wanted, step=QUIET, debounce=10 * QUIET,
                                  stop_event=self.stopped, recursive=False, force_polling=self.poll or None,
-                                 poll_delay_ms=POLLING, raise_interrupt=False, rust_timeout=POLLING,
-                                 yield_on_timeout=False):  # fmt: skip
+                                 poll_delay_ms=POLLING, raise_interrupt=False, rust_timeout=LOOK,
+                                 yield_on_timeout=True):  # fmt: skip
                 for path in sorted({Path(name) for change, name in changes if change != Change.deleted}):
                     self.queue.put(("saved", path))
-        except Exception as error:  # a folder that is gone: said, and the desk is closed
-            if self.poll or not isinstance(error, OSError) or not self.folder.is_dir():
+                if not self.folder.is_dir():
+                    self.queue.put(("lost", tr("it is gone")))
+                    return
+        except Exception as error:
+            if self.poll or not self.folder.is_dir():  # else it is looked at again and again instead
                 self.queue.put(("lost", f"{type(error).__name__}: {error}"))
 
     def _wanted(self, _: Any, name: str) -> bool:
@@ -97,51 +101,65 @@ class _Watcher:
 class Desk:
     """A folder under watch: the sheet in hand, its last reports, and what each key does.
 
-    `say` shows a text of ours, `show` the reports of a sheet.
+    `say` shows a text of ours, `show` the reports of a sheet; `busy` is what takes a while.
     """
 
     folder: Path
     say: Callable[[str], None]
     show: Callable[[list[Report]], None]
+    busy: Callable[[str], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
     options: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
-    reports: list[Report] = field(default_factory=list)
+    made: sheets.Judged | None = None
     asked: str = ""  # the key that waits to be pressed a second time
+    written: Path | None = None  # a sheet of our own making, whose saving was not heard of yet
 
-    def opened(self, polling: bool) -> str:
-        """What is said when the watch begins; torch is loaded and the latest open sheet is looked at meanwhile."""
+    def open(self) -> None:
+        """Judge the sheet that was worked on last; without one load what a first save would wait for."""
         from tutor.desk.standing import standing
 
-        how = tr(" (looked at again and again: no events arrive here)") if polling else ""
         stand = standing(self.folder)
         if stand.open:
-            self.checked(max((self.folder / each.path for each in stand.open), key=_changed))
+            self.saved(self.folder / stand.open[0].path)
         else:
-            import tutor.checking.check  # noqa: F401 - now, and not at the first save
+            with self.busy(tr("loading torch")):
+                import tutor.checking.check  # noqa: F401 - now, and not at the first save
+
+    def opened(self, polling: bool) -> str:
+        """What is said when the watch begins."""
+        how = tr(" (looked at again and again: no events arrive here)") if polling else ""
         return tr("watching {folder}{how}: save a sheet and it is checked", folder=self.folder, how=how)
 
-    def checked(self, path: Path) -> None:
-        """Check a sheet that was saved; what cannot be read is said, and the watch goes on."""
+    def saved(self, path: Path) -> None:
+        """Check a sheet and show its reports; what cannot be read is said, and the watch goes on."""
+        ours, self.written = self.written, None
+        if ours is not None and ours.name == path.name:  # the sheet that `n` wrote
+            return
+        if self._judge(path) and self.made is not None:
+            self.show(self.made.reports)
+            if self.made.problem:
+                self.say(tr("note: {problem}", problem=self.made.problem))
+
+    def _judge(self, path: Path) -> bool:
+        """Take a sheet in hand and judge it; whether there is something to show."""
         if not path.is_file():
-            return
-        self.asked = ""
+            return False
+        self.path, self.made, self.asked = path, None, ""
         try:
-            made = sheets.judged(str(path), make=True, **self.options)
-        except NotFoundError:  # deleted in the meantime
-            return
+            with self.busy(tr("checking {sheet}", sheet=path.name)):
+                self.made = sheets.judged(str(path), make=True, **self.options)
+        except NotFoundError as error:  # an exercise of another name; or the sheet was deleted in the meantime
+            if path.is_file():
+                self.say(f"{path.name}: {error}")
         except TutorError as error:
-            self.path, self.reports = path, []
             self.say(f"{path.name}: {error}")
-            return
-        self.path, self.reports = path, made.reports
-        self.show(made.reports)
-        if made.problem:
-            self.say(tr("note: {problem}", problem=made.problem))
+        return self.made is not None
 
     def pressed(self, key: str) -> bool:
         """Do what a key is for; False ends the watch."""
         before, self.asked = self.asked, ""
-        if key in ("q", "\x04", "\x1b"):
+        key = key.lower()
+        if key in ("q", "\x04"):
             return False
         act = {"n": self.following, "h": self.hint, "d": lambda: self.derive(before == "d"), "l": self.list_,
                "c": self.again}.get(key)  # fmt: skip
@@ -155,37 +173,42 @@ class Desk:
     @property
     def current(self) -> Report | None:
         """The report that the keys are about: of several exercises the first that is not solved."""
-        return next((r for r in self.reports if not r.correct), self.reports[0] if self.reports else None)
+        reports = self.made.reports if self.made is not None else []
+        return next((report for report in reports if not report.correct), next(iter(reports), None))
 
     def again(self) -> None:
         if self.path is not None:
-            self.checked(self.path)
+            self.saved(self.path)
 
     def following(self) -> None:
-        """The sheet of the next exercise, begun if there is none."""
+        """The open sheet after this one, in turn; where none is open, a sheet for the next exercise is written."""
         from tutor.answers.blank import write_sheet
         from tutor.desk.standing import standing
 
         stand = standing(self.folder)
-        here = None if self.path is None else self.path.name
-        waiting = [each.path for each in stand.open if each.path != here]
+        here = "" if self.path is None else self.path.name
+        waiting = sorted({each.path for each in stand.open if each.path != here})
         if waiting:
-            self.path, self.reports = self.folder / waiting[0], []
-            self.say(tr("open {path}: it is waited for", path=waiting[0]))
-        elif stand.following is None:
-            self.say(tr("there is no exercise after this one: the course is done"))
+            path = self.folder / next((name for name in waiting if name > here), waiting[0])
+        elif stand.following is not None:
+            path = self.written = write_sheet(stand.following, str(self.folder)).path
+        elif stand.open:
+            return self.say(tr("{sheet} is the last one that is open", sheet=here))
         else:
-            made = write_sheet(stand.following, str(self.folder))
-            self.path, self.reports = made.path, []
-            self.say(tr("open {path}: it is waited for", path=os.path.relpath(made.path, self.folder)))
+            return self.say(tr("there is no exercise after this one: the course is done"))
+        if self._judge(path):
+            report = self.current
+            self.say(tr("next: {sheet}: edit and save it", sheet=os.path.relpath(path)) if report is None else
+                     tr("next: {sheet}, {exercise}: edit and save it", sheet=os.path.relpath(path),
+                        exercise=report.exercise))  # fmt: skip
 
     def hint(self) -> None:
         """The next hint for the sheet in hand."""
         report = self.current
-        if report is None or self.path is None:
+        if report is None or self.path is None or self.made is None:
             self.say(tr("save a sheet first: a hint is about what it says"))
         else:
-            self.say(str(sheets.next_hint(self.path, report)))
+            self.say(str(sheets.next_hint(self.path, report, self.made.text)))
 
     def derive(self, confirmed: bool) -> None:
         """The true derivation: after solving, or when asked for twice."""
@@ -205,14 +228,7 @@ class Desk:
         from tutor.desk.standing import standing
         from tutor.views import desk
 
-        self.say(desk.standing(standing(self.folder)))
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
+        self.say(desk.standing(standing(self.folder), keys=True))
 
 
 def existing(folder: str) -> Path:
@@ -232,5 +248,5 @@ def run(desk: Desk, queue: SimpleQueue[tuple[str, Any]], ready: Callable[[], Non
         if what == "key" and not desk.pressed(value):
             return
         if what == "saved":
-            desk.checked(value)
+            desk.saved(value)
         ready()

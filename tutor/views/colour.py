@@ -1,6 +1,7 @@
 """Colours laid over plain text as a terminal shows it. They say nothing that the words do not say.
 
-Only the sixteen colours that a terminal's own theme defines are used, so that they are readable on light and dark.
+Of the colours that a terminal's own theme defines only green, red and magenta are used: they are readable on light
+and on dark, which yellow, cyan and blue are not.
 """
 
 from __future__ import annotations
@@ -18,22 +19,29 @@ _LABELS = (N_("forward"), N_("shape"), N_("worst"), N_("likely"), N_("fix"), N_(
 def _styles() -> tuple[tuple[str, str], ...]:
     """The words of the language in use, and how each is shown."""
     correct, wrong, incomplete, undecided, unreadable, follows = (re.escape(tr(VERDICTS[word])) for word in _VERDICTS)
-    leads = (tr("next: {what}", what=""), tr("note: {note}", note=""), tr("missing: {names}", names=""))
+    leads = (
+        tr("next: {what}", what=""),
+        tr("stuck:  tutor hint {sheet}", sheet="").partition("tutor")[0],
+        tr("note: {note}", note=""),
+        tr("missing: {names}", names=""),
+    )
     lead, label = ("|".join(re.escape(word.strip()) for word in words) for words in (leads, map(tr, _LABELS)))
     return (
         (rf"(?m)^ *(?:✓|ok) {correct}\b", "green"),
         (rf"(?m)^ *(?:✗|x) {wrong}\b", "bold red"),
         (rf"(?m)^ *! {unreadable}\b", "bold red"),
-        (rf"(?m)^ *~ {follows}\b", "yellow"),
-        (rf"(?m)^ *\? {undecided}\b", "yellow"),
+        (rf"(?m)^ *[~?] (?:{follows}|{undecided})\b", "magenta"),
         (r"(?m)^ +\^$", "bold red"),
         (rf"(?m)^[\w:=,.-]+   (?=(?:{correct}|{wrong}|{incomplete}|{undecided}|{unreadable})   )", "bold"),
         (rf"(?m)(?<=   )(?:{correct})(?=   [\d.]+ )", "bold green"),
         (rf"(?m)(?<=   )(?:{wrong}|{unreadable})(?=   [\d.]+ )", "bold red"),
-        (rf"(?m)(?<=   )(?:{incomplete}|{undecided})(?=   [\d.]+ )", "bold yellow"),
+        (rf"(?m)(?<=   )(?:{incomplete}|{undecided})(?=   [\d.]+ )", "bold magenta"),
         (rf"(?m)^(?:{lead})", "bold"),
         (rf"(?m)^ +(?:{label}|torch)(?= {{2,}})", "dim"),
-        (r"(?m)^\d+\. \w+", "bold cyan"),
+        (r"(?m)^\d+\. \w+", "bold"),
+        (rf"(?m)^ +\S+  {re.escape(tr('done'))}(?=  )", "green"),
+        (rf"(?m)^ +\S+  {re.escape(tr('open'))}(?=  )", "magenta"),
+        (r"(?m)^(?:✗|x) .*$", "red"),
     )
 
 
@@ -45,6 +53,8 @@ def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
 
 def coloured(text: str) -> str:
     """The text with the escape sequences of its colours; without them it is the same text, letter by letter."""
+    if not any(pattern.search(text) for pattern, _ in _patterns(current())):
+        return text
     from rich.console import Console
     from rich.text import Text
 

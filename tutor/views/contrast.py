@@ -1,4 +1,4 @@
-"""Two exercises side by side, as plain text of at most 100 columns."""
+"""Two exercises side by side, as plain text of at most 100 columns, less where the terminal has fewer."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ HEADS = {
 }
 
 
-def contrast(c: Contrast) -> str:
+def contrast(c: Contrast, width: int | None = None) -> str:
     """Where the forward programs differ, every gradient with its numbers, and what that amounts to."""
     wide = max(len(row.name) for row in c.rows)
-    blocks = ["\n".join(_columns("", c.left.id, "", c.right.id, wide)), _point(c)]
+    column = max(16, min(40, (min(width or WIDTH, WIDTH) - wide - 9) // 2))
+    blocks = ["\n".join(_columns("", c.left.id, "", c.right.id, wide, column)), _point(c)]
     for kind, head in HEADS.items():
         rows = [row for row in c.rows if row.kind == kind and (kind != "forward" or not row.same_formula)]
         if rows:
-            blocks.append("\n".join([tr(head) + tr(":"), *(line for row in rows for line in _row(row, wide))]))
+            blocks.append("\n".join([tr(head) + tr(":"), *(line for row in rows for line in _row(row, wide, column))]))
     blocks += [_summary(c), *map(tr, c.notes)]
     return "\n\n".join(block for block in blocks if block)
 
@@ -39,15 +40,15 @@ def _point(c: Contrast) -> str:
     return tr("at random values (seed {seed}), equal wherever both use one name;   = same, ≠ different", seed=c.seed)
 
 
-def _row(row: Row, wide: int) -> list[str]:
+def _row(row: Row, wide: int, column: int) -> list[str]:
     """The formulas, and below them the numbers, each with its mark."""
     marks = ["", ""]
     if row.shared:
         marks = ["=" if same else "≠" for same in (row.same_formula, row.same_value)]
     formulas = ["-" if side is None else side.formula for side in (row.left, row.right)]
     numbers = [_number(side) for side in (row.left, row.right)]
-    return _columns(row.name, formulas[0], marks[0], formulas[1], wide) + _columns(
-        "", numbers[0], marks[1], numbers[1], wide
+    return _columns(row.name, formulas[0], marks[0], formulas[1], wide, column) + _columns(
+        "", numbers[0], marks[1], numbers[1], wide, column
     )
 
 
@@ -60,8 +61,7 @@ def _number(side: Side | None) -> str:
               shape=shown_shape(side.shape))  # fmt: skip
 
 
-def _columns(name: str, left: str, mark: str, right: str, wide: int) -> list[str]:
-    column = max(16, min(40, (WIDTH - wide - 9) // 2))
+def _columns(name: str, left: str, mark: str, right: str, wide: int, column: int) -> list[str]:
     lefts, rights = (textwrap.wrap(text, column, subsequent_indent="  ") or [""] for text in (left, right))
     lines = []
     for n in range(max(len(lefts), len(rights))):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import textwrap
 import unicodedata
+
+from tutor import paragraphs
 
 # D, so that a local derivative Dp/Ds is not read as our gradient dp
 _LETTERS = {
@@ -28,21 +29,33 @@ def writable(text: str, encoding: str | None) -> str:
 
 NARROWEST = 60  # columns; a terminal that has fewer breaks lines itself
 _COLUMN = re.compile(r"\s{3,}(?=\S)|\s=\s")
-_UNIT = re.compile(r"[^\s⺀-￯]+|\s+|[⺀-￯]")  # a word, a space, or a letter after which a line may end
-_NEVER_FIRST = "，。：；、？！）」』】》"
+# what stays together: a word; a Chinese letter, which needs no space beside it, with the sign that ends its clause
+_WIDE, _CLOSING = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60", "，。；：、）」』》！？…"
+_WORDS = re.compile(rf"(\s*)([{_WIDE}][{_CLOSING}]*|[^\s{_WIDE}]+[{_CLOSING}]*)")
 
 
 def columns(text: str) -> int:
     """Cells of a terminal that a text takes; a Chinese letter takes two."""
-    if text.isascii():
-        return len(text)
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+    return len(text) if text.isascii() else sum(_cells(letter) for letter in text)
+
+
+def _cells(letter: str) -> int:
+    return 0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def padded(text: str, width: int, right: bool = False) -> str:
     """The text with spaces after it, or before it, up to `width` cells."""
     spaces = " " * (width - columns(text))
     return spaces + text if right else text + spaces
+
+
+def cut(text: str, width: int) -> str:
+    """The text in at most so many cells, with dots where some of it is left out."""
+    if columns(text) <= width:
+        return text
+    while columns(text) > width - 3:
+        text = text[:-1]
+    return text.rstrip() + "..."
 
 
 def fitted(text: str, width: int | None) -> str:
@@ -63,28 +76,32 @@ def fitted(text: str, width: int | None) -> str:
 def _broken(line: str, width: int) -> str:
     if columns(line) <= width:
         return line
+    if not line.strip("=") or not line.strip("-"):  # the line below a heading
+        return line[:width]
     indent = len(line) - len(line.lstrip())
-    ends = (found.end() for found in _COLUMN.finditer(line))
-    starts = [start for end in ends if (start := columns(line[:end])) <= width // 2]
-    hang = " " * max([indent + 4 if indent + 4 <= width // 2 else indent, *starts])
-    if columns(line) > len(line):
-        return _broken_between_letters(line, width, hang)
-    return textwrap.fill(
-        line, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
-    )
+    ends = (columns(line[: found.end()]) for found in _COLUMN.finditer(line))
+    hang = max([indent + 4 if indent + 4 <= width // 2 else indent, *(end for end in ends if end <= width // 2)])
+    return "\n".join(wrapped(line[:indent], line[indent:], width, hang))
 
 
-def _broken_between_letters(line: str, width: int, hang: str) -> str:
-    """Chinese has no spaces: a line ends after any letter, but a comma or a closing bracket stays where it belongs."""
-    lines, room = [""], width
-    for unit in _UNIT.findall(line):
-        if columns(lines[-1]) + columns(unit) > room and lines[-1].strip() and unit not in _NEVER_FIRST:
-            lines[-1] = lines[-1].rstrip()
-            lines.append("")
-            room = width - len(hang)
-            unit = unit.lstrip()
-        lines[-1] += unit
-    return f"\n{hang}".join(lines)
+def wrapped(before: str, text: str, width: int, hang: int | None = None) -> list[str]:
+    """The lines of `before` and a text that goes on below itself, or at the column `hang`."""
+    made, row = [], before
+    further = " " * (columns(before) if hang is None else hang)
+    fresh = True
+    for space, word in _WORDS.findall(text):
+        if not fresh and columns(row + space + word) > width:
+            made.append(row)
+            row, space = further, ""
+        row, fresh = row + space + word, False
+    return [*made, row]
+
+
+def refilled(text: str, width: int) -> str:
+    """Markdown with its paragraphs filled anew; tables, lists and formulas stay as they are."""
+    filled = (paragraphs.wrapped(paragraphs.message(p), width) if paragraphs.is_prose(p) else p
+              for p in paragraphs.paragraphs(text))  # fmt: skip
+    return "\n\n".join(filled)
 
 
 def ascii_only(text: str) -> str:

@@ -22,7 +22,7 @@ from tutor.views.page import (
     used_by,
     verification_rows,
 )
-from tutor.views.plain import columns, padded
+from tutor.views.plain import NARROWEST, columns, padded, refilled
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -42,12 +42,14 @@ STATEMENT = 80  # columns of a statement in a language that has no line breaks o
 WIDTH = 110  # reasons that would pass this column go below their line
 
 
-def exercise(ex: Exercise) -> str:
-    """Statement, shapes, forward program, what is asked."""
+def exercise(ex: Exercise, width: int | None = None) -> str:
+    """Statement, shapes, forward program, what is asked; `width` is the terminal's."""
     writer = Writer(ex)
     parts = [tr("{id}   {title}   (level {level})", id=ex.id, title=of_exercise(ex.title), level=ex.level)]
     if ex.statement:
-        parts.append(of_exercise(ex.statement.strip(), STATEMENT))
+        most = STATEMENT if width is None else min(max(width, NARROWEST), WIDTH)
+        statement = of_exercise(ex.statement.strip(), most)
+        parts.append(statement if width is None else refilled(statement, most))
     parts.append(_block(tr("Given"), [_leaf_row(q, writer) for q in ex.leaves if q.kind == "input"]))
     parts.append(_block(tr("Parameters"), [_leaf_row(q, writer) for q in ex.leaves if q.kind == "parameter"]))
     parts.append(
