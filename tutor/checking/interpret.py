@@ -317,6 +317,9 @@ class Run:
     def _storable(self, target: lang.Expression, value: Any) -> Any:
         if isinstance(value, range):
             return self._library(target, library.array, value)
+        name = self.names.read(target)
+        if isinstance(value, Pair) and name is not None and self.names.meaning(name).kind == "helper":
+            return value
         raise self.refuse(target, said("{kind} cannot be given a name", kind=library.kind_of(value)))
 
     def _too_long(self, node: lang.Expression) -> Any:
