@@ -30,7 +30,7 @@ from tutor.views.drawing import _Drawing
 from tutor.views.drawing import svg as drawn
 
 IDS = [entry.id for entry in entries()]
-MEMBERS = ["mlp:layers=8", "attention:heads=2", "attention:causal=true", "rnn:length=6", "image-classifier:layers=3"]
+MEMBERS = ["mlp:layers=8", "attention:heads=2", "attention:causal=true", "rnn:steps=6", "image-classifier:layers=3"]
 FEW = ["linear-regression", "softmax-regression", "mlp", "attention", "makemore-mlp", "layer-norm", "embedding"]
 MOST_BYTES = 300_000
 SVG = "{http://www.w3.org/2000/svg}"
