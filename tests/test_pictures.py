@@ -477,7 +477,7 @@ def test_training_does_what_the_sheet_says():
 def test_what_diverges_is_said():
     made = train("linear-regression", "dw = 2*(y_pred - y)*x\ndb = dw/x", steps=500, rate=10.0)
     step = made.true.lost
-    assert step is not None and 99.0 ** (2 * step) * 4 > 1e307 and not math.isfinite(made.true.end)
+    assert step is not None and 2 * step * math.log10(99) + math.log10(4) > 307 and not math.isfinite(made.true.end)
     assert f"not a finite number from step {step} on" in str(made) and "smaller --rate, such as 1" in str(made)
     uphill = train("linear-regression", "dw = -20*(y_pred - y)*x\ndb = dw/x", steps=500)
     assert uphill.yours.lost is not None and uphill.true.lost is None
@@ -610,7 +610,8 @@ def test_statements_are_markdown_without_html():
     assert "<td>" in html.statement(exercise) and "<pre>" in html.statement(exercise)
     exercise.statement = f"{HOSTILE}\n\n[a](javascript:alert(1)) ![b](http://example.org/x.png)"
     tags = Tags(html.statement(exercise))
-    assert not tags.named("script", "img") and not tags.named("a")
+    assert not tags.named("script", "img")
+    assert [a["href"] for _, a in tags.named("a")] == ["http://example.org/x.png"], "to follow, not fetched"
 
 
 COMPILED = ["softmax-regression", "makemore-mlp", "cosine-similarity", "lstm-cell", "conv2d", "sgd-step", "kinks"]

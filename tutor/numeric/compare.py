@@ -127,8 +127,9 @@ def heat(given: Tensor, true: Tensor) -> tuple[Tensor, tuple[int, int]]:
 
     A vector is one row. What is too large is shown by the largest entry of each block; further matrices are left out.
     """
-    gap = torch.where(DOUBLE.close(given, true, None), 0.0, (given - true).abs())
-    gap = torch.where(torch.isnan(gap), torch.inf, gap)
+    gap = (given - true).abs()
+    right = DOUBLE.close(given, true, None) & torch.isfinite(gap)
+    gap = torch.where(right, 0.0, torch.where(torch.isnan(gap), torch.inf, gap))
     rows, columns = ([1, 1, *given.shape])[-2:]
     block = -(-rows // MOST_CELLS), -(-columns // MOST_CELLS)
     cells = -(-rows // block[0]) * -(-columns // block[1])

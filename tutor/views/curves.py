@@ -170,9 +170,9 @@ def drawn(t: Training, form: str) -> bytes:
         figure = figure_of(figsize=(7, 4.4), layout="constrained")
         axes = figure.subplots()
         scale = _Scale([*t.yours.losses, *t.true.losses], t.true.losses)
-        axes.plot(_shown(t.true.losses), color="#0a58a8", linestyle="--", linewidth=2.2, label=tr("autograd"))
+        axes.plot(_shown(t.true.losses, scale), color="#0a58a8", linestyle="--", linewidth=2.2, label=tr("autograd"))
         label = f"{tr('yours')}: {course(t.yours)}"
-        axes.plot(_shown(t.yours.losses), color="#b3261e", linewidth=1.6, marker="o", markersize=3, label=label,
+        axes.plot(_shown(t.yours.losses, scale), color="#b3261e", linewidth=1.6, marker="o", markersize=3, label=label,
                   markevery=max(t.steps // 25, 1))  # fmt: skip
         if scale.logarithmic:
             axes.set_yscale("log")
@@ -190,8 +190,9 @@ def drawn(t: Training, form: str) -> bytes:
     return target.getvalue()
 
 
-def _shown(losses: Sequence[float]) -> list[float]:
-    return [loss if math.isfinite(loss) else math.nan for loss in losses]
+def _shown(losses: Sequence[float], scale: _Scale) -> list[float]:
+    """A loss beyond the picture leaves it at the top."""
+    return [min(loss, 10 * scale.limits[1]) if math.isfinite(loss) else math.nan for loss in losses]
 
 
 def _matplotlib() -> tuple[Any, Any]:
