@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 60, 14  # letters
 YOURS, TRUE, BOTH = "o", ".", "*"
 BEYOND = 100.0  # times the largest loss of autograd's: what rises further leaves the picture
+BOTTOMLESS = 1e6  # times where it began, below zero
 DECADES = 10  # that a logarithmic picture reaches down at most
 WIDE_SPREAD = 30.0  # largest by least loss, from which on the picture is logarithmic
 COURSES = {
@@ -89,6 +90,8 @@ def _notes(t: Training) -> str:
         made.append(
             tr("the learning rate is the largest of 1, 0.3, 0.1, ... with which autograd's loss only goes down")
         )
+    if t.true.end < -BOTTOMLESS * max(abs(t.true.start), 1.0):
+        made.append(tr("this loss goes down without end: it is made for derivatives, not for training"))
     if t.targets:
         names = ", ".join(t.targets)
         made.append(tr("a layer has no loss: {names} is trained towards its values at another draw", names=names))
