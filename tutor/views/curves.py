@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 60, 14  # letters
 YOURS, TRUE, BOTH = "o", ".", "*"
 BEYOND = 100.0  # times the largest loss of autograd's: what rises further leaves the picture
+BOTTOMLESS = 1e6  # times where it began, below zero
 DECADES = 10  # that a logarithmic picture reaches down at most
 WIDE_SPREAD = 30.0  # largest by least loss, from which on the picture is logarithmic
 COURSES = {
@@ -89,6 +90,8 @@ def _notes(t: Training) -> str:
         made.append(
             tr("the learning rate is the largest of 1, 0.3, 0.1, ... with which autograd's loss only goes down")
         )
+    if t.true.end < -BOTTOMLESS * max(abs(t.true.start), 1.0):
+        made.append(tr("this loss goes down without end: it is made for derivatives, not for training"))
     if t.targets:
         names = ", ".join(t.targets)
         made.append(tr("a layer has no loss: {names} is trained towards its values at another draw", names=names))
@@ -170,9 +173,9 @@ def drawn(t: Training, form: str) -> bytes:
         figure = figure_of(figsize=(7, 4.4), layout="constrained")
         axes = figure.subplots()
         scale = _Scale([*t.yours.losses, *t.true.losses], t.true.losses)
-        axes.plot(_shown(t.true.losses), color="#0a58a8", linestyle="--", linewidth=2.2, label=tr("autograd"))
+        axes.plot(_shown(t.true.losses, scale), color="#0a58a8", linestyle="--", linewidth=2.2, label=tr("autograd"))
         label = f"{tr('yours')}: {course(t.yours)}"
-        axes.plot(_shown(t.yours.losses), color="#b3261e", linewidth=1.6, marker="o", markersize=3, label=label,
+        axes.plot(_shown(t.yours.losses, scale), color="#b3261e", linewidth=1.6, marker="o", markersize=3, label=label,
                   markevery=max(t.steps // 25, 1))  # fmt: skip
         if scale.logarithmic:
             axes.set_yscale("log")
@@ -190,8 +193,9 @@ def drawn(t: Training, form: str) -> bytes:
     return target.getvalue()
 
 
-def _shown(losses: Sequence[float]) -> list[float]:
-    return [loss if math.isfinite(loss) else math.nan for loss in losses]
+def _shown(losses: Sequence[float], scale: _Scale) -> list[float]:
+    """A loss beyond the picture leaves it at the top."""
+    return [min(loss, 10 * scale.limits[1]) if math.isfinite(loss) else math.nan for loss in losses]
 
 
 def _matplotlib() -> tuple[Any, Any]:

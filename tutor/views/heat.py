@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MARKS = ".░▒▓█!"  # right, quarters of the largest error, not finite
 CELL, GAP, MARGIN, EDGE = 22, 18, 8, 30  # pixels: a cell, between matrices, around; where the numbers stand
+HEAD = 16  # above a matrix
+TOLD = 200  # cells up to which each tells its entry to a pointer that rests on it
 FEWEST = 3  # cells: below that a picture says no more than the worst entries do
 
 LOOK = "tutor-heat"
@@ -99,7 +101,7 @@ def svg(line: Any, key: str = "heat", alone: bool = True) -> str:
             y += 16
         body += _panel(line, number, panel, y)
         width = max(width, 2 * MARGIN + EDGE + CELL * len(panel[0]))
-        y += 16 + CELL * len(panel) + GAP
+        y += HEAD + CELL * len(panel) + GAP
     if alone:
         body.insert(0, element("rect", width="100%", height="100%", style="fill:var(--paper)"))
     look = (colours(f".{LOOK}") if alone else "") + STYLE
@@ -121,31 +123,36 @@ def _entry(line: Any, index: tuple[int, ...]) -> str:
 
 
 def _panel(line: Any, number: int, panel: Any, top: float) -> list[str]:
+    """Numbers at the edges, the grid as one path, then what is in the cells."""
     heat = line.heat
     left = MARGIN + (EDGE if len(heat.shape) > 1 else 0)
-    made = []
-    for c in range(len(panel[0])):
+    rows, columns = len(panel), len(panel[0])
+    made = [_grid(left, top + HEAD, rows, columns)]
+    for c in range(columns):
         made.append(element("text", str(c * heat.block[1]), x=left + CELL * (c + 0.5), y=top + 11))
+    for r in range(rows) if len(heat.shape) > 1 else ():
+        made.append(element("text", str(r * heat.block[0]), x=MARGIN + EDGE / 2, y=top + HEAD + CELL * (r + 0.5) + 4))
     for r, row in enumerate(panel):
-        y = top + 16 + CELL * r
-        if len(heat.shape) > 1:
-            made.append(element("text", str(r * heat.block[0]), x=MARGIN + EDGE / 2, y=y + CELL / 2 + 4))
         for c, gap in enumerate(row):
-            said = element("title", plain(f"{_entry(line, heat.index(number, r, c))}: {gap:.3g}"))
-            made.append(element("g", said, *_cell(heat, gap, left + CELL * c, y)))
+            told = f"{_entry(line, heat.index(number, r, c))}: {gap:.3g}" if len(heat.gaps) <= TOLD else ""
+            made.append(_cell(heat, gap, left + CELL * (c + 0.5), top + HEAD + CELL * (r + 0.5), told))
     return made
 
 
-def _cell(heat: Heat, gap: float, x: float, y: float) -> list[str]:
-    made = [element("rect", x=x, y=y, width=CELL, height=CELL, class_="cell")]
-    across, down = x + CELL / 2, y + CELL / 2
+def _grid(left: float, top: float, rows: int, columns: int) -> str:
+    lines = [f"M{left} {top + CELL * r:g}h{CELL * columns}" for r in range(rows + 1)]
+    lines += [f"M{left + CELL * c} {top:g}v{CELL * rows}" for c in range(columns + 1)]
+    size = {"x": left, "y": top, "width": CELL * columns, "height": CELL * rows}
+    return element("rect", **size, class_="cell") + element("path", d="".join(lines), class_="cell")
+
+
+def _cell(heat: Heat, gap: float, x: float, y: float, told: str) -> str:
+    """A square around the middle of the cell, or a dot."""
+    inner = (element("title", plain(told)),) if told else ()
     level = heat.level(gap)
     if level == 0:
-        return [*made, element("circle", cx=across, cy=down, r=1.5, class_="dot")]
+        return element("circle", *inner, cx=x, cy=y, r=1.5, class_="dot")
     share = 1.0 if level > heat.LEVELS else (gap / heat.largest) ** 0.5
     side = 4 + (CELL - 6) * share
-    square = {"x": across - side / 2, "y": down - side / 2, "width": side, "height": side}
-    made.append(element("rect", **square, class_="off"))
-    if level > heat.LEVELS:
-        made.append(element("text", MARKS[-1], x=across, y=down + 4, class_="sign"))
-    return made
+    made = element("rect", *inner, x=x - side / 2, y=y - side / 2, width=side, height=side, class_="off")
+    return made + (element("text", MARKS[-1], x=x, y=y + 4, class_="sign") if level > heat.LEVELS else "")

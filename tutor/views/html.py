@@ -70,6 +70,7 @@ body { margin: 0; background: var(--paper); color: var(--ink); }
   .tutor h1, .tutor h2, .tutor h3, .tutor summary { break-after: avoid; }
   .tutor tr, .tutor figure, .tutor pre, .tutor .card { break-inside: avoid; }
   .tutor .steps, .tutor .scroll { overflow: visible; }
+  .tutor .steps math { font-size: 0.9em; }
   .tutor details:not([open]) { display: none; }
 }
 """

@@ -133,7 +133,8 @@ def _explained(part: Part, line: LineReport, key: str) -> str:
     if line.expected_shape is not None:
         rows.append((tr("shape"), _shapes(line)))
     parts.append("<dl>" + "".join(f"<dt>{plain(word)}</dt><dd>{said}</dd>" for word, said in rows if said) + "</dl>")
-    return "".join([*parts, f'<div class="beside">{_numbers(line)}{_heat(line, key)}</div>'])
+    drawn = _heat(line, key) if line is part.looked_at else ""  # one picture is enough: a page has to stay small
+    return "".join([*parts, f'<div class="beside">{_numbers(line)}{drawn}</div>'])
 
 
 def _code(name: str | None) -> str:

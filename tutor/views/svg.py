@@ -10,7 +10,7 @@ from unicodedata import east_asian_width
 # one set of colours for pages and pictures; text on its ground has a contrast of 4.5 or more in both
 LIGHT = {
     "ink": "#1f2328", "soft": "#57606a", "paper": "#ffffff", "ground": "#f6f8fa", "edge": "#d0d7de",
-    "back": "#0a58a8", "good": "#1a7f37", "bad": "#b3261e", "warn": "#8a5a00", "blush": "#ffebe9",
+    "back": "#0a58a8", "good": "#17722f", "bad": "#b3261e", "warn": "#8a5a00", "blush": "#ffebe9",
 }  # fmt: skip
 DARK = {
     "ink": "#e6edf3", "soft": "#9da7b3", "paper": "#0d1117", "ground": "#161b22", "edge": "#3d444d",
