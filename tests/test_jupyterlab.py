@@ -119,7 +119,8 @@ def wait(browser, question):
 
 def run_all(browser):
     """Run every cell, as the menu does."""
-    wait(browser, "return !!window.jupyterapp && !document.querySelector('.jp-Spinner')")
+    kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+    wait(browser, f"return {kernel}?.status == 'idle'")  # before that, cells count as run without being run
     browser.execute_script("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     wait(
         browser,

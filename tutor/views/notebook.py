@@ -13,7 +13,7 @@ from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import of_exercise, tr
+from tutor.language import N_, of_exercise, tr
 from tutor.shown import shown_shape
 from tutor.symbolic.notation import LatexWriter, shape_text
 from tutor.views import html, latex, numbers
@@ -66,6 +66,12 @@ STYLE = STYLE.replace("LIGHT", LIGHT).replace("DARKNESS", ", ".join(f"{at} .tuto
 STYLE = STYLE.replace("DARK", DARK)
 _NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'  # HTML needs none
 _LARGE = re.compile(r"\\(sum|prod)_")
+# words that reach `tr` as a verdict, a kind or a domain
+WORDS = (
+    N_("correct"), N_("follows"), N_("wrong"), N_("undecided"), N_("unreadable"), N_("incomplete"),
+    N_("input"), N_("parameter"), N_("step"), N_("loss"), N_("output"), N_("value"), N_("upstream"),
+    N_("positive"), N_("fraction"), N_("probability"), N_("one-hot"), N_("index"), N_("mask"),
+)  # fmt: skip
 TONES = {"correct": "good", "follows": "warn", "undecided": "soft", "incomplete": "warn"}  # the rest is bad
 
 
