@@ -140,7 +140,7 @@ def picture(browser, name):
     Path(folder).mkdir(parents=True, exist_ok=True)
     width = browser.get_window_size()["width"]
     tall = browser.execute_script(
-        "return document.querySelector('.jp-WindowedPanel-viewport, .jp-Notebook').scrollHeight"
+        "return Math.max(...[...document.querySelectorAll('.jp-Notebook, .jp-Notebook *')].map(e => e.scrollHeight))"
     )
     browser.set_window_size(width, min(int(tall) + 200, 9000))
     time.sleep(2)
