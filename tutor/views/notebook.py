@@ -43,7 +43,8 @@ DARKNESS { DARK; }
 .tutor.nb .why { color: var(--soft); font-size: 0.92em; }
 .tutor.nb code, .tutor.nb pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 0.92em; }
 .tutor.nb :not(pre) > code { background: var(--ground); border-radius: 4px; padding: 0.1em 0.3em; }
-.tutor.nb pre { background: var(--ground); border-radius: 6px; padding: 0.6em 0.8em; overflow-x: auto; }
+.tutor.nb pre { background: var(--ground); border-radius: 6px; padding: 0.6em 0.8em; overflow-x: auto;
+  white-space: pre; word-break: normal; }
 .tutor.nb pre code { background: none; padding: 0; font-size: 1em; }
 .tutor.nb .numbers td { padding: 0 0 0 1.2em; text-align: right; font-variant-numeric: tabular-nums;
   font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 0.88em; }
@@ -59,7 +60,7 @@ DARKNESS { DARK; }
 @media (max-width: 44rem) {
   .tutor.nb .flow tr { display: flex; flex-wrap: wrap; align-items: center; padding: 0.2em 0; }
   .tutor.nb .flow td { padding: 0.1em 0.6em 0.1em 0; } .tutor.nb .flow .why { flex-basis: 100%; }
-  .tutor.nb .flow td:empty { display: none; } .tutor.nb .flow td:first-child { padding-left: 0.6em; }
+  .tutor.nb .flow td:empty { display: none; } .tutor.nb .lines td { padding-left: 0.6em; }
 }
 """
 STYLE = STYLE.replace("LIGHT", LIGHT).replace("DARKNESS", ", ".join(f"{at} .tutor.nb" for at in IN_THE_DARK))
