@@ -13,7 +13,7 @@ from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import of_exercise, tr
+from tutor.language import N_, of_exercise, tr
 from tutor.shown import shown_shape
 from tutor.symbolic.notation import LatexWriter, shape_text
 from tutor.views import html, latex, numbers
@@ -43,7 +43,8 @@ DARKNESS { DARK; }
 .tutor.nb .why { color: var(--soft); font-size: 0.92em; }
 .tutor.nb code, .tutor.nb pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 0.92em; }
 .tutor.nb :not(pre) > code { background: var(--ground); border-radius: 4px; padding: 0.1em 0.3em; }
-.tutor.nb pre { background: var(--ground); border-radius: 6px; padding: 0.6em 0.8em; overflow-x: auto; }
+.tutor.nb pre { background: var(--ground); border-radius: 6px; padding: 0.6em 0.8em; overflow-x: auto;
+  white-space: pre; word-break: normal; }
 .tutor.nb pre code { background: none; padding: 0; font-size: 1em; }
 .tutor.nb .numbers td { padding: 0 0 0 1.2em; text-align: right; font-variant-numeric: tabular-nums;
   font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 0.88em; }
@@ -59,13 +60,19 @@ DARKNESS { DARK; }
 @media (max-width: 44rem) {
   .tutor.nb .flow tr { display: flex; flex-wrap: wrap; align-items: center; padding: 0.2em 0; }
   .tutor.nb .flow td { padding: 0.1em 0.6em 0.1em 0; } .tutor.nb .flow .why { flex-basis: 100%; }
-  .tutor.nb .flow td:empty { display: none; } .tutor.nb .flow td:first-child { padding-left: 0.6em; }
+  .tutor.nb .flow td:empty { display: none; } .tutor.nb .lines td { padding-left: 0.6em; }
 }
 """
 STYLE = STYLE.replace("LIGHT", LIGHT).replace("DARKNESS", ", ".join(f"{at} .tutor.nb" for at in IN_THE_DARK))
 STYLE = STYLE.replace("DARK", DARK)
 _NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'  # HTML needs none
 _LARGE = re.compile(r"\\(sum|prod)_")
+# words that reach `tr` as a verdict, a kind or a domain
+WORDS = (
+    N_("correct"), N_("follows"), N_("wrong"), N_("undecided"), N_("unreadable"), N_("incomplete"),
+    N_("input"), N_("parameter"), N_("step"), N_("loss"), N_("output"), N_("value"), N_("upstream"),
+    N_("positive"), N_("fraction"), N_("probability"), N_("one-hot"), N_("index"), N_("mask"),
+)  # fmt: skip
 TONES = {"correct": "good", "follows": "warn", "undecided": "soft", "incomplete": "warn"}  # the rest is bad
 
 
