@@ -205,6 +205,21 @@ def test_errors_of_reading_are_chinese(line, chinese):
     assert not CHINESE.search(report.to_dict()["lines"][0]["reason"])
 
 
+def test_a_notebook_is_spoken_of_by_its_cells(tmp_path, chinese):
+    code = ["# exercise: softmax-regression\nprint(3)\ndz = p - y", "dW = x.T @ dz"]
+    cells = [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": c} for c in code]
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}), encoding="utf-8")
+    shown = str(tutor.check("softmax-regression", path))
+    for words in (
+        "单元格 1，第 3 行",
+        "以第 1 号单元格第 3 行的 dz 为前提",
+        "注：第 1 号单元格第 2 行：已跳过：print(3)",
+    ):
+        assert words in shown
+    assert not english_in(shown)
+
+
 def rows(test):
     """What another test is parametrized with."""
     (mark,) = [mark for mark in test.pytestmark if mark.name == "parametrize"]
