@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers import documents
@@ -10,13 +11,18 @@ from tutor.errors import ReadingError, UsageError
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
+    from tutor.exercise import Exercise
 
 
-def check_sheets(text: str, address: str | None = None, kind: str | None = None, **options: Any) -> list[Report]:
+def check_sheets(
+    text: str, address: str | None = None, kind: str | None = None, *, load: Callable[[str], Exercise] = load,
+    **options: Any,
+) -> list[Report]:  # fmt: skip
     """A report for the given exercise, or one for each exercise that the sheet's headers name.
 
     `kind` is how the text is written: python, latex, markdown, notebook; None where the text says it itself.
-    `options` are those of `check`.
+    `load` may give exercises that were used before, with all that was computed for them; `options` are those of
+    `check`.
     """
     exercise = load(address) if address else None
     parts = documents.parts(text, kind)  # a text too long to be a sheet is refused here
