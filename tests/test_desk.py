@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ from tutor.desk import doctor, drill, hints, sheets, topics
 from tutor.desk import progress as progress_of
 from tutor.desk.standing import standing
 from tutor.errors import NotFoundError, UsageError
-from tutor.symbolic import indices
 from tutor.symbolic.notation import Writer, sheet_form
 from tutor.views import desk as view
 
@@ -350,7 +348,6 @@ def test_hints_say_more_each_time_and_begin_anew_elsewhere(run, here):
     assert "line 2: dw" in shown[0] and "says more" in shown[0] and "last hint" in shown[-1]
     (here / "s.py").write_text(RIGHT.replace("db = 2*", "db = "))
     assert "line 3: db   (hint 1" in run("hint", "s.py")[1]
-    assert "dw   (hint 2" in run("hint", "s.py", "--level", "2")[1] or True
     (here / "s.py").write_text(WRONG)
     assert "hint 4 of 4" in run("hint", "s.py")[1], "what was said once stays said"
 
@@ -426,7 +423,6 @@ def test_a_drill_is_the_same_in_another_process_and_later():
         for n in ("0", "7907")
     ]
     assert found[0].stdout == found[1].stdout != ""
-    assert next(indices._serial) >= 0
 
 
 def test_other_seeds_give_other_mistakes():
@@ -535,8 +531,6 @@ def test_every_kind_of_planted_mistake_has_words():
 
 # -- help, the doctor -------------------------------------------------------------------------------------------
 
-LETTERS = "dz p y N dW x db z s dh h o do dn n r y_pred dx dxhat istd dmu D dE t demb K dw".split()
-
 
 def test_the_examples_of_syntax_are_read_as_they_stand():
     from tutor.answers import language, python
@@ -591,6 +585,5 @@ def test_a_topic_that_does_not_exist():
         topics.topic("x")
 
 
-def test_two_commands_may_not_disturb_one_another(here):
-    with chdir(here):
-        assert sheets.forget(None) is False
+def test_there_is_nothing_to_forget_where_nothing_was_kept(here):
+    assert sheets.forget(None) is False

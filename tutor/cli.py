@@ -442,12 +442,15 @@ def watch(folder: str, poll: bool, lenient_shapes: bool) -> int:
         clear()
         say(_shown(reports))
 
+    def tell(text: str) -> None:
+        say(f"\n{text}")
+
     def ready() -> None:
         if listening:
             note("\n" + tr(view.KEYS))
 
     queue: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-    desk = desk_of.Desk(desk_of.existing(folder), say, show, patience, {"lenient_shapes": lenient_shapes})
+    desk = desk_of.Desk(desk_of.existing(folder), tell, show, patience, width, {"lenient_shapes": lenient_shapes})
     with desk_of.saves(queue, desk.folder, poll) as polling, keys(queue) as listening:
         desk.open()
         note(desk.opened(polling))

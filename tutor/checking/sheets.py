@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers import documents
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
     from tutor.exercise import Exercise
 
 
-def check_sheets(text: str, address: str | None = None, kind: str | None = None, **options: Any) -> list[Report]:
+def check_sheets(
+    text: str, address: str | None = None, kind: str | None = None, *, load: Callable[[str], Exercise] = load,
+    **options: Any,
+) -> list[Report]:  # fmt: skip
     """A report for the given exercise, or one for each exercise that the sheet's headers name.
 
     `kind` is how the text is written: python, latex, markdown, notebook; None where the text says it itself.
-    `options` are those of `check`. Of several parts each has its report, also one whose header names no exercise there
-    is: a slip in one part does not withhold what is to be said of the others.
+    `load` may give exercises that were used before, with all that was computed for them; `options` are those of
+    `check`. Of several parts each has its report, also one whose header names no exercise there is: a slip in one part
+    does not withhold what is to be said of the others.
     """
     if address:
         exercise = load(address)  # before torch is imported
@@ -29,11 +34,13 @@ def check_sheets(text: str, address: str | None = None, kind: str | None = None,
         return [check(exercise, read_answer(exercise, text, kind), **options)]
     parts = documents.parts(text, kind)
     rows = [] if any(part.cells for part in parts) else text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    found = [_exercise_of(part, rows, alone=len(parts) == 1) for part in parts]
+    found = [_exercise_of(part, rows, load, alone=len(parts) == 1) for part in parts]
     return [_judged(part, exercise, options) for part, exercise in zip(parts, found, strict=True)]
 
 
-def _exercise_of(part: documents.Part, rows: list[str], alone: bool) -> Exercise | lang.Unreadable:
+def _exercise_of(
+    part: documents.Part, rows: list[str], load: Callable[[str], Exercise], alone: bool
+) -> Exercise | lang.Unreadable:
     """What a part is for, or the header that does not say it; of a part that stands alone that is raised."""
     try:
         return load(_named(part))

@@ -161,11 +161,15 @@ def _candidates(exercise: Exercise, seed: int, notation: str) -> Iterator[_Plant
 
 
 def _lines(exercise: Exercise, notation: str) -> dict[str, str]:
-    """The true backward pass, line by line, by what each gives; with indices where torch has no short way."""
+    """The true backward pass and the values after it, line by line, by what each gives.
+
+    With indices where torch has no short way.
+    """
+    given = [(g.symbol_name, g.expr, g.indices) for g in exercise.derive().needed]
+    given += [(q.name, q.expr, q.indices) for q in exercise.values]
     return {
-        g.symbol_name: _line(exercise, g.symbol_name, g.expr, g.indices, notation)
-        or _line(exercise, g.symbol_name, g.expr, g.indices, "index")
-        for g in exercise.derive().needed
+        name: _line(exercise, name, expr, indices, notation) or _line(exercise, name, expr, indices, "index")
+        for name, expr, indices in given
     }
 
 
@@ -198,7 +202,7 @@ def _spoilt(exercise: Exercise, lines: dict[str, str], dice: Random, notation: s
     from tutor.checking.spoils import spoilt
 
     found: dict[str, list[tuple[str, Any]]] = {}
-    for name in lines:
+    for name in (g.symbol_name for g in exercise.derive().needed):
         for variant in spoilt(exercise, name[1:]).variants:
             found.setdefault(variant.id, []).append((name, variant))
     kinds = list(found)

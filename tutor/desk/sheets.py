@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tutor import course
 from tutor.answers import documents
 from tutor.answers.blank import write_new
-from tutor.catalogue import entries, is_path, load, split_address
+from tutor.catalogue import entries, find, is_path, load, split_address
 from tutor.desk import drill
 from tutor.desk import progress as progress_of
 from tutor.errors import TutorError, UsageError
@@ -21,6 +22,18 @@ from tutor.shown import quoted
 if TYPE_CHECKING:
     from tutor.checking.report import Report
     from tutor.desk.hints import Hint, Ladder
+    from tutor.exercise import Exercise
+
+
+def loaded(address: str) -> Exercise:
+    """An exercise, loaded anew if its file has changed; its derivation and draws are kept with it."""
+    name = split_address(address)[0]
+    return load(address) if is_path(name) else _loaded(address, find(name).path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _loaded(address: str, _: int) -> Exercise:
+    return load(address)
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,7 @@ def judged(sheet: str, exercise: str | None = None, *, make: bool = False, **opt
     from tutor.checking.sheets import check_sheets
 
     text = documents.read(sheet)
-    reports = check_sheets(text, exercise, documents.kind_of(sheet), **options)
+    reports = check_sheets(text, exercise, documents.kind_of(sheet), load=loaded, **options)
     reports = drill.graded(text, reports, exercise)
     folder = None if sheet == "-" else progress_of.home(Path(sheet).parent) or (Path(sheet).parent if make else None)
     if folder is None or drill.is_drill(text):  # a drill that is done is no exercise that is solved
@@ -124,7 +137,7 @@ def _ladder(report: Report, text: str, address: str) -> Ladder | None:
     made = drill.made_again(text, address) if drill.is_drill(text) else None
     if made is not None and not drill.named(report, made, drill.said_in(text)):
         return hints.Ladder(report.exercise, tr("the wrong line"), tuple(drill.ladder(made)), f"drill-{made.seed}")
-    exercise = load(address)
+    exercise = loaded(address)
     quantity = hints.stuck_at(exercise, report)
     return None if quantity is None else hints.Ladder(report.exercise, quantity, hints.ladder(exercise, quantity))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -52,6 +52,7 @@ class _Watcher:
     def __init__(self, queue: SimpleQueue[tuple[str, Any]], folder: Path, poll: bool):
         self.queue, self.folder, self.poll = queue, folder, poll
         self.stopped, self.heard = Event(), Event()
+        self.seen = self._states() if poll else {}
         self.thread = Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -73,14 +74,9 @@ class _Watcher:
         self.thread.join(1)
 
     def _run(self) -> None:
-        from watchfiles import Change, watch
-
         try:
-            for changes in watch(self.folder, watch_filter=self._wanted, step=QUIET, debounce=10 * QUIET,
-                                 stop_event=self.stopped, recursive=False, force_polling=self.poll or None,
-                                 poll_delay_ms=POLLING, raise_interrupt=False, rust_timeout=LOOK,
-                                 yield_on_timeout=True):  # fmt: skip
-                for path in sorted({Path(name) for change, name in changes if change != Change.deleted}):
+            for paths in self._looked() if self.poll else self._events():
+                for path in sorted(paths):
                     self.queue.put(("saved", path))
                 if not self.folder.is_dir():
                     self.queue.put(("lost", tr("it is gone")))
@@ -88,6 +84,33 @@ class _Watcher:
         except Exception as error:
             if self.poll or not self.folder.is_dir():  # else it is looked at again and again instead
                 self.queue.put(("lost", f"{type(error).__name__}: {error}"))
+
+    def _events(self) -> Iterator[set[Path]]:
+        """What the file system tells."""
+        from watchfiles import Change, watch
+
+        for changes in watch(self.folder, watch_filter=self._wanted, step=QUIET, debounce=10 * QUIET,
+                             stop_event=self.stopped, recursive=False, raise_interrupt=False, rust_timeout=LOOK,
+                             yield_on_timeout=True):  # fmt: skip
+            yield {Path(name) for change, name in changes if change != Change.deleted}
+
+    def _looked(self) -> Iterator[set[Path]]:
+        """What is another file than at the last look, or of another time or length.
+
+        The polling of watchfiles compares whole seconds, so that of two saves in one second it misses the second.
+        """
+        while not self.stopped.wait(POLLING / 1000):
+            before, self.seen = self.seen, self._states()
+            yield {path for path, state in self.seen.items() if before.get(path) != state}
+
+    def _states(self) -> dict[Path, tuple[int, ...]]:
+        found: dict[Path, tuple[int, ...]] = {}
+        for each in os.scandir(self.folder):
+            if self._wanted(None, each.path):
+                with suppress(OSError):  # gone since
+                    state = each.stat()
+                    found[Path(each.path)] = (state.st_mtime_ns, state.st_size, state.st_ino)
+        return found
 
     def _wanted(self, _: Any, name: str) -> bool:
         path = Path(name)
@@ -101,14 +124,16 @@ class _Watcher:
 class Desk:
     """A folder under watch: the sheet in hand, its last reports, and what each key does.
 
-    `say` shows a text of ours, `show` the reports of a sheet; `busy` is what takes a while.
+    `say` shows a text of ours, `show` the reports of a sheet; `busy` is what takes a while, `width` the terminal's.
     """
 
     folder: Path
     say: Callable[[str], None]
     show: Callable[[list[Report]], None]
     busy: Callable[[str], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
+    width: Callable[[], int | None] = field(default=lambda: None)
     options: dict[str, Any] = field(default_factory=dict)
+    told: int = 0  # how often something was shown
     path: Path | None = None
     made: sheets.Judged | None = None
     asked: str = ""  # the key that waits to be pressed a second time
@@ -128,7 +153,7 @@ class Desk:
     def opened(self, polling: bool) -> str:
         """What is said when the watch begins."""
         how = tr(" (looked at again and again: no events arrive here)") if polling else ""
-        return tr("watching {folder}{how}: save a sheet and it is checked", folder=self.folder, how=how)
+        return tr("watching {folder}{how}: save a sheet and it is checked", folder=self.folder.resolve(), how=how)
 
     def saved(self, path: Path) -> None:
         """Check a sheet and show its reports; what cannot be read is said, and the watch goes on."""
@@ -136,9 +161,14 @@ class Desk:
         if ours is not None and ours.name == path.name:  # the sheet that `n` wrote
             return
         if self._judge(path) and self.made is not None:
+            self.told += 1
             self.show(self.made.reports)
             if self.made.problem:
-                self.say(tr("note: {problem}", problem=self.made.problem))
+                self._tell(tr("note: {problem}", problem=self.made.problem))
+
+    def _tell(self, text: str) -> None:
+        self.told += 1
+        self.say(text)
 
     def _judge(self, path: Path) -> bool:
         """Take a sheet in hand and judge it; whether there is something to show."""
@@ -150,10 +180,14 @@ class Desk:
                 self.made = sheets.judged(str(path), make=True, **self.options)
         except NotFoundError as error:  # an exercise of another name; or the sheet was deleted in the meantime
             if path.is_file():
-                self.say(f"{path.name}: {error}")
+                self._tell(f"{path.name}: {error}")
         except TutorError as error:
-            self.say(f"{path.name}: {error}")
+            self._tell(f"{path.name}: {error}")
         return self.made is not None
+
+    def fault(self, error: Exception) -> None:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        self._tell(tr("this is our fault, not yours: {error}\nplease report it; TUTOR_DEBUG=1 shows where", error=said))
 
     def pressed(self, key: str) -> bool:
         """Do what a key is for; False ends the watch."""
@@ -167,7 +201,7 @@ class Desk:
             try:
                 act()
             except TutorError as error:
-                self.say(str(error))
+                self._tell(str(error))
         return True
 
     @property
@@ -193,12 +227,12 @@ class Desk:
         elif stand.following is not None:
             path = self.written = write_sheet(stand.following, str(self.folder)).path
         elif stand.open:
-            return self.say(tr("{sheet} is the last one that is open", sheet=here))
+            return self._tell(tr("{sheet} is the last one that is open", sheet=here))
         else:
-            return self.say(tr("there is no exercise after this one: the course is done"))
+            return self._tell(tr("there is no exercise after this one: the course is done"))
         if self._judge(path):
             report = self.current
-            self.say(tr("next: {sheet}: edit and save it", sheet=os.path.relpath(path)) if report is None else
+            self._tell(tr("next: {sheet}: edit and save it", sheet=os.path.relpath(path)) if report is None else
                      tr("next: {sheet}, {exercise}: edit and save it", sheet=os.path.relpath(path),
                         exercise=report.exercise))  # fmt: skip
 
@@ -206,29 +240,30 @@ class Desk:
         """The next hint for the sheet in hand."""
         report = self.current
         if report is None or self.path is None or self.made is None:
-            self.say(tr("save a sheet first: a hint is about what it says"))
+            self._tell(tr("save a sheet first: a hint is about what it says"))
         else:
-            self.say(str(sheets.next_hint(self.path, report, self.made.text)))
+            self._tell(str(sheets.next_hint(self.path, report, self.made.text)))
 
     def derive(self, confirmed: bool) -> None:
         """The true derivation: after solving, or when asked for twice."""
         from tutor.catalogue import load
+        from tutor.views import text
 
         report = self.current
         if report is None:
-            self.say(tr("save a sheet first: the derivation is that of its exercise"))
+            self._tell(tr("save a sheet first: the derivation is that of its exercise"))
         elif report.correct or confirmed:
-            self.say(str(load(report.exercise).derive()))
+            self._tell(text.derivation(load(report.exercise).derive(), width=self.width()))
         else:
             self.asked = "d"
-            self.say(tr("{exercise} is not solved: press d again to see its derivation all the same",
+            self._tell(tr("{exercise} is not solved: press d again to see its derivation all the same",
                         exercise=report.exercise))  # fmt: skip
 
     def list_(self) -> None:
         from tutor.desk.standing import standing
         from tutor.views import desk
 
-        self.say(desk.standing(standing(self.folder), keys=True))
+        self._tell(desk.standing(standing(self.folder), keys=True))
 
 
 def existing(folder: str) -> Path:
@@ -239,14 +274,21 @@ def existing(folder: str) -> Path:
 
 
 def run(desk: Desk, queue: SimpleQueue[tuple[str, Any]], ready: Callable[[], None]) -> None:
-    """Act on saves and keys until `q`; `ready` is called after each, where a prompt belongs."""
-    ready()
+    """Act on saves and keys until `q`; `ready` is called where something was shown and a prompt belongs."""
+    told = -1
     while True:
+        if told != desk.told:
+            ready()
+        told = desk.told
         what, value = queue.get()
         if what == "lost":
             raise UsageError(tr("{folder} cannot be watched: {reason}", folder=desk.folder, reason=value))
-        if what == "key" and not desk.pressed(value):
-            return
-        if what == "saved":
-            desk.saved(value)
-        ready()
+        try:
+            if what == "key" and not desk.pressed(value):
+                return
+            if what == "saved":
+                desk.saved(value)
+        except Exception as error:  # a fault of ours ends one check and not the watch
+            if os.environ.get("TUTOR_DEBUG"):
+                raise
+            desk.fault(error)
