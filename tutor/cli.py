@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import click
 
 from tutor import __version__, language
 from tutor.errors import ExerciseError, NotFoundError, ReadingError, TutorError, UsageError
-from tutor.language import tr
+from tutor.language import said, tr
 from tutor.terminal import ascii_only, clear, complain, deliver, let_go, note, patience, progress, say, width
 
 RIGHT, NOT_RIGHT, USAGE, NOT_FOUND, UNREADABLE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -60,15 +61,14 @@ SHEET = click.Path(allow_dash=True)  # never looked at here: `documents.read` sa
 
 def _speak(context: click.Context, _: click.Parameter, lang: str | None) -> None:
     if lang is not None and not ascii_only.get():
-        context.with_resource(language.speaking(lang))
+        language.use(lang)
 
 
 def _write_ascii(context: click.Context, _: click.Parameter, plain: bool) -> None:
     """ASCII has no other letters, so what is said is English then."""
     if plain:
-        token = ascii_only.set(True)
-        context.call_on_close(lambda: ascii_only.reset(token))
-        context.with_resource(language.speaking(language.ENGLISH))
+        ascii_only.set(True)
+        language.use(language.ENGLISH)
 
 
 class Command(click.Command):
@@ -195,10 +195,10 @@ def _verification_for(derivation: Any) -> Any:
         with patience(tr("loading torch and verifying")):
             found = tutor.verify(derivation.exercise, seeds=(0,))
     except TutorError as error:
-        note(f"note: not verified: {error}")
+        note(tr("note: not verified: {reason}", reason=error))
         return None
     if not found.agrees:
-        note(f"note: {found.exercise} disagrees with a judge: 'tutor verify' shows where")
+        note(tr("note: {exercise} disagrees with a judge: 'tutor verify' shows where", exercise=found.exercise))
     return found
 
 
@@ -252,7 +252,7 @@ def verify(
             done.append(proof)
             with shown(f"{proof.address}  {proof.seconds:.1f} s"):
                 if proof.error is not None:
-                    complain(f"{proof.address} is not verified: {proof.error}")
+                    complain(tr("{exercise} is not verified: {reason}", exercise=proof.address, reason=proof.error))
                 if as_json:
                     deliver(view.data(proof))
                 elif proof.error is None:
@@ -497,7 +497,7 @@ def reset(exercise: str | None, yes: bool) -> int:
 
     what = exercise or tr("all exercises")
     if not yes and not sys.stdin.isatty():
-        raise UsageError(tr("nothing is asked without a terminal: give --yes"))
+        raise UsageError(said("nothing is asked without a terminal: give --yes"))
     if not yes and not click.confirm(tr("Forget the progress with {what}? Your sheets stay.", what=what), err=True):
         return NOT_RIGHT
     say(tr("forgotten: {what}", what=what) if forget(exercise) else tr("there was nothing to forget"))
@@ -573,7 +573,7 @@ def completion(shell: str) -> int:
 
     kind = get_completion_class(shell)
     if kind is None:
-        raise UsageError(tr("this click has no completion for {shell}", shell=shell))
+        raise UsageError(said("this click has no completion for {shell}", shell=shell))
     deliver(kind(app, {}, "tutor", "_TUTOR_COMPLETE").source())
     return RIGHT
 
@@ -589,6 +589,10 @@ def _code_of(error: BaseException | None) -> int:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `args` default to the command line's."""
+    return copy_context().run(_main, args)  # `--lang` and `--ascii` hold until the last word, and no longer
+
+
+def _main(args: Sequence[str] | None) -> int:
     try:
         return app.main(args=None if args is None else list(args), prog_name="tutor", standalone_mode=False) or RIGHT
     except click.exceptions.Exit as error:
@@ -597,7 +601,7 @@ def main(args: Sequence[str] | None = None) -> int:
         error.show(sys.stderr)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        note("interrupted")
+        note(tr("interrupted"))
         return INTERRUPTED
     except TutorError as error:
         complain(str(error))
@@ -605,12 +609,17 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             let_go(sys.stdout)
-            complain(f"the output cannot be written: {error.strerror}; make room, or send it elsewhere")
+            complain(
+                tr("the output cannot be written: {reason}; make room, or send it elsewhere", reason=error.strerror)
+            )
             return UNDECIDED
         if os.environ.get("TUTOR_DEBUG"):
             traceback.print_exc()
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        complain(f"this is our fault, not yours: {said}\nplease report it with the command; TUTOR_DEBUG=1 shows where")
+        complain(
+            tr("this is our fault, not yours: {said}\nplease report it with the command; TUTOR_DEBUG=1 shows where",
+               said=said)
+        )  # fmt: skip
         return UNDECIDED
 
 

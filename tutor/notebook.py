@@ -16,7 +16,7 @@ from IPython.display import display
 
 from tutor.errors import TutorError, UsageError
 from tutor.exercise import Exercise
-from tutor.language import tr
+from tutor.language import said
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -68,10 +68,10 @@ def _judged(options: Any, cell: str, variables: Mapping[str, Any]) -> list[Repor
     from tutor.checking.sheets import check_sheets
 
     if not cell.strip():
-        raise UsageError(tr("the cell is empty: below {magic} stand lines like dz = p - y", magic=MAGIC))
+        raise UsageError(said("the cell is empty: below {magic} stand lines like dz = p - y", magic=MAGIC))
     if options.exercise is None and not re.search(r"exercise\s*[:：]", cell):
         raise UsageError(
-            tr("name the exercise: '{magic} linear-regression', or begin the cell with '# exercise: ID'", magic=MAGIC)
+            said("name the exercise: '{magic} linear-regression', or begin the cell with '# exercise: ID'", magic=MAGIC)
         )
     cell = "\n" + cell  # lines are counted from the top of the cell, where the magic stands
     how = {"seed": options.seed, "lenient_shapes": options.lenient_shapes}

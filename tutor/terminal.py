@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from tutor.language import tr
+
 ascii_only: ContextVar[bool] = ContextVar("ascii_only", default=False)
 PATIENCE, TURN = 1.0, 0.1  # seconds without a word; of one look of the sign that something is going on
 CLEAR_LINE = "\r\033[2K"
@@ -81,9 +83,9 @@ def let_go(stream: Any) -> None:
 def complain(text: str) -> None:
     """`error: ...`, the word in colour where a terminal shows it."""
     if not in_colour(sys.stderr):
-        return note(f"error: {text}")
-    sys.stderr.write(click.style("error:", fg="red", bold=True))
-    note(f" {text}")
+        return note(tr("error: ") + text)
+    sys.stderr.write(click.style(tr("error: "), fg="red", bold=True))
+    note(text)
 
 
 def in_colour(stream: Any) -> bool:

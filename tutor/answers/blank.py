@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tutor.catalogue import is_path, load, split_address
 from tutor.errors import UsageError
-from tutor.language import of_exercise, tr
+from tutor.language import of_exercise, said, tr
 from tutor.shown import quoted
 from tutor.symbolic.notation import SheetWriter, shape_text
 from tutor.views.plain import refilled
@@ -39,7 +39,7 @@ def write_sheet(address: str, path: str | None = None, *, force: bool = False) -
     target = Path(path) if path else Path(name)
     if target.is_dir():
         target = target / name
-    taken = tr("{target} exists and is left as it is: give another path, 'tutor start {address} PATH', or --force",
+    taken = said("{target} exists and is left as it is: give another path, 'tutor start {address} PATH', or --force",
                target=target, address=address)  # fmt: skip
     write_new(target, blank(exercise, _command(address, target) if by_file else ""), taken, force=force)
     return Written(target, f" --exercise {quoted(address)}" if by_file else "")
@@ -55,7 +55,7 @@ def write_new(target: Path, text: str, taken: str, *, force: bool = False) -> No
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
-            tr("cannot write {target}: {reason}; give another path", target=target, reason=reason)
+            said("cannot write {target}: {reason}; give another path", target=target, reason=reason)
         ) from None
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tutor.errors import UsageError
 from tutor.exercise import Exercise
-from tutor.language import tr
+from tutor.language import said, tr
 from tutor.numeric.sample import Instance
 
 Answer = Mapping[str, Any]
@@ -40,7 +40,7 @@ def _run(run: Callable[[Instance], Any], function: Any, instance: Instance) -> A
         error.add_note(_whose(error, function, instance))
         raise
     if not isinstance(made, Mapping):
-        raise UsageError(tr('the function returns {kind}: return {{"W": dW, ...}}', kind=type(made).__name__))
+        raise UsageError(said('the function returns {kind}: return {{"W": dW, ...}}', kind=type(made).__name__))
     return made
 
 
@@ -76,7 +76,7 @@ def _of_instance(function: Callable[..., Any]) -> Callable[[Instance], Any]:
     except TypeError:
         name = getattr(function, "__name__", type(function).__name__)
         raise UsageError(
-            tr("{name} is called with one argument, the values t: write def {name}(t)", name=name)
+            said("{name} is called with one argument, the values t: write def {name}(t)", name=name)
         ) from None
     except ValueError:  # a built-in without a signature
         pass

@@ -293,7 +293,7 @@ class Report(Shown):
     def next(self) -> Sentence:
         """What to do now."""
         verdict = id = self.verdict
-        params: dict[str, Any] = {"missing": ", ".join(self.missing)}
+        params: dict[str, Any] = {"missing": joined(self.missing)}
         unreadable = {line.named: line for line in self.lines if line.verdict == "unreadable"}
         concerned = next((line for line in self.lines if line.verdict == verdict), None)
         if concerned is not None:
@@ -339,7 +339,7 @@ class Report(Shown):
             "score": self.score,
             "max_score": self.max_score,
             "first_divergence": None if first is None else _divergence(first),
-            "missing": list(self.missing),
+            "missing": [tr(name) for name in self.missing],
             "lines": [line.to_dict() for line in self.lines],
             "notes": [tr(note) for note in self.notes],
         }

@@ -49,9 +49,9 @@ def _exercise_of(
             raise
         named = part.exercise
         if named is None:
-            return part.header or lang.Unreadable(1, 1, "", 1, str(error))
+            return part.header or lang.Unreadable(1, 1, "", 1, error.says)
         header = rows[part.line - 1] if rows else f"# exercise: {named}"
-        return lang.Unreadable(part.line, header.find(named) + 1, header, 1, str(error))
+        return lang.Unreadable(part.line, header.find(named) + 1, header, 1, error.says)
 
 
 def _judged(part: documents.Part, exercise: Exercise | lang.Unreadable, options: dict[str, Any]) -> Report:

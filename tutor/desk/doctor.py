@@ -21,8 +21,10 @@ DISTRIBUTION = "derivation-tutor"
 NEEDED = {  # as setup.cfg says, for a checkout that is not installed
     "click": "8.1",
     "filelock": "3.12",
+    "igraph": "1.0",
     "latex2mathml": "3.77",
     "lark": "1.1.9",
+    "markdown-it-py": "3",
     "rich": "13.7",
     "sympy": "1.13",
     "torch": "2.5",

@@ -17,7 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tutor.errors import UsageError
-from tutor.language import N_, tr
+from tutor.language import N_, said, tr
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
@@ -96,7 +96,7 @@ def drill(address: str, seed: int = 0, notation: str = NOTATIONS[0]) -> Drill:
     from tutor.catalogue import load
 
     if not 0 <= seed <= LARGEST_SEED:
-        raise UsageError(tr("a drill's seed is a number from 0 to {most}", most=LARGEST_SEED))
+        raise UsageError(said("a drill's seed is a number from 0 to {most}", most=LARGEST_SEED))
     return _written(load(address), address, seed, notation, _planted(address, seed, notation))
 
 
@@ -148,7 +148,7 @@ def _planted(address: str, seed: int, notation: str) -> _Planted:
         if [(line.quantity, line.verdict) for line in wrong] == [(planted.quantity, "wrong")]:
             return planted
     raise UsageError(
-        tr("{exercise} has no line in which a mistake can be planted: drill another", exercise=exercise.id)
+        said("{exercise} has no line in which a mistake can be planted: drill another", exercise=exercise.id)
     )
 
 
@@ -250,7 +250,7 @@ def graded(text: str, reports: list[Report], address: str | None = None) -> list
         return reports
     made = made_again(text, address or reports[0].exercise)
     if made is None:
-        note = tr("the drill: no drill of this tutor has that header, so the lines are judged alone")
+        note = said("the drill: no drill of this tutor has that header, so the lines are judged alone")
         return [replace(reports[0], notes=(*reports[0].notes, note))]
     return [_graded(reports[0], made, said_in(text))]
 
@@ -258,41 +258,45 @@ def graded(text: str, reports: list[Report], address: str | None = None) -> list
 def said_in(text: str) -> str:
     """What stands after `# wrong line:`; nothing for the dots."""
     found = _SAID.search(text)
-    said = (found[1] or "") if found else ""
-    return "" if said in (_BLANK, "…") else said
+    stated = (found[1] or "") if found else ""
+    return "" if stated in (_BLANK, "…") else stated
 
 
-def named(report: Report, made: Drill, said: str) -> bool:
+def named(report: Report, made: Drill, stated: str) -> bool:
     """Whether the wrong line was named: what it gives, or its number, as handed out or as it stands now."""
-    name = re.match(r"[^\W\d]\w*", said)
+    name = re.match(r"[^\W\d]\w*", stated)
     if name and re.sub(r"^(?:d[^\W\d]\w*_d|grad_)", "d", name[0]) in (made.quantity, made.quantity[1:]):
         return True
-    number = _NUMBER.match(said)
+    number = _NUMBER.match(stated)
     places = {made.line, *(line.line for line in report.lines if line.quantity == made.quantity)}
     return number is not None and int(number[1]) in places
 
 
-def _graded(report: Report, made: Drill, said: str) -> Report:
+def _graded(report: Report, made: Drill, stated: str) -> Report:
     """Until the line is named the verdicts are kept back: they would name it."""
-    if said and named(report, made, said):
-        found = tr("the drill: line {line}, {name}, was wrong, as you said", line=made.line, name=made.quantity)
+    if stated and named(report, made, stated):
+        found = said("the drill: line {line}, {name}, was wrong, as you said", line=made.line, name=made.quantity)
         return replace(report, notes=(*report.notes, found))
-    if said:
-        note = tr("the drill: {said} was right as it was handed out: look again", said=said)
+    if stated:
+        note = said("the drill: {said} was right as it was handed out: look again", said=stated)
     else:
-        note = tr("the drill: name the line, as in '# wrong line: 12' or '# wrong line: dW': then the lines are judged")
+        note = said(
+            "the drill: name the line, as in '# wrong line: 12' or '# wrong line: dW': then the lines are judged"
+        )
     unreadable = tuple(line for line in report.lines if line.verdict == "unreadable")
-    return replace(report, score=0, missing=(tr("the wrong line"),), lines=unreadable, notes=(note,))
+    return replace(report, score=0, missing=(said("the wrong line"),), lines=unreadable, notes=(note,))
 
 
 def ladder(made: Drill) -> list[str]:
     """Hints for who looks for the line: the kind of mistake, then ever fewer lines."""
-    kind = tr(KINDS[made.mistake]) if made.mistake in KINDS else made.mistake
-    found = [tr("the mistake is of this kind: {kind}; take one line at a time, given those above it", kind=kind)]
+    kind = said(KINDS[made.mistake]) if made.mistake in KINDS else made.mistake
+    found: list[str] = [
+        said("the mistake is of this kind: {kind}; take one line at a time, given those above it", kind=kind)
+    ]
     first, last = made.lines
     while last - first > 1:
         middle = (first + last) // 2
         first, last = (first, middle) if made.line <= middle else (middle + 1, last)
         if last > first:
-            found.append(tr("it is one of the lines {first} to {last}", first=first, last=last))
+            found.append(said("it is one of the lines {first} to {last}", first=first, last=last))
     return found

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tutor.errors import UsageError
-from tutor.language import tr
+from tutor.language import said
 
 SCHEMA = "tutor.progress/1"
 FOLDER, FILE, LOCK = ".tutor", "progress.json", "lock"
@@ -136,12 +136,12 @@ def read(folder: Path) -> Progress:
     except FileNotFoundError:
         return Progress(folder)
     except OSError as error:
-        raise UsageError(tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error)) from None
+        raise UsageError(said("{path} cannot be read: {reason}", path=path, reason=error.strerror or error)) from None
     except UsageError:  # of a newer tutor
         raise
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         raise Damaged(
-            tr(
+            said(
                 "{path} is damaged: 'tutor reset' puts it aside and begins again; your sheets stay as they are",
                 path=path,
             )
@@ -157,7 +157,7 @@ def _from(folder: Path, document: Mapping[str, Any]) -> Progress:
     if schema != SCHEMA:
         if str(schema).startswith("tutor.progress/"):
             raise UsageError(
-                tr("{path} is of a newer tutor ({schema}): upgrade this one, or work in another folder",
+                said("{path} is of a newer tutor ({schema}): upgrade this one, or work in another folder",
                    path=folder / FOLDER / FILE, schema=schema)
             )  # fmt: skip
         raise ValueError(schema)
@@ -231,12 +231,12 @@ def _refusals(folder: Path) -> Iterator[None]:
         yield
     except Timeout:
         raise UsageError(
-            tr("another tutor keeps {folder} to itself: close it, or delete {lock}",
+            said("another tutor keeps {folder} to itself: close it, or delete {lock}",
                folder=folder, lock=folder / FOLDER / LOCK)
         ) from None  # fmt: skip
     except (OSError, NotImplementedError) as error:  # a file system without locks is not implemented
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(tr("progress cannot be kept in {folder}: {reason}", folder=folder, reason=reason)) from None
+        raise UsageError(said("progress cannot be kept in {folder}: {reason}", folder=folder, reason=reason)) from None
 
 
 def _read_or_aside(folder: Path, aside: bool) -> Progress:

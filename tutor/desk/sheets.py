@@ -16,7 +16,7 @@ from tutor.catalogue import entries, find, is_path, load, split_address
 from tutor.desk import drill
 from tutor.desk import progress as progress_of
 from tutor.errors import TutorError, UsageError
-from tutor.language import tr
+from tutor.language import said
 from tutor.shown import quoted
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Given:
 def hint_for(sheet: str, exercise: str | None = None, level: int | None = None) -> Given:
     """The next hint for where a sheet diverges: it is judged, and the hint remembered."""
     if sheet == "-":
-        raise UsageError(tr("a hint is for a file: what was said before is kept beside it"))
+        raise UsageError(said("a hint is for a file: what was said before is kept beside it"))
     made = judged(sheet, exercise, make=True)
     stuck = next((report for report in made.reports if not report.correct), made.reports[0])
     return next_hint(Path(sheet), stuck, made.text, exercise, level)
@@ -136,7 +136,7 @@ def _ladder(report: Report, text: str, address: str) -> Ladder | None:
 
     made = drill.made_again(text, address) if drill.is_drill(text) else None
     if made is not None and not drill.named(report, made, drill.said_in(text)):
-        return hints.Ladder(report.exercise, tr("the wrong line"), tuple(drill.ladder(made)), f"drill-{made.seed}")
+        return hints.Ladder(report.exercise, said("the wrong line"), tuple(drill.ladder(made)), f"drill-{made.seed}")
     exercise = loaded(address)
     quantity = hints.stuck_at(exercise, report)
     return None if quantity is None else hints.Ladder(report.exercise, quantity, hints.ladder(exercise, quantity))
@@ -170,7 +170,7 @@ def write_drill(
     target = Path(path or name)
     target = target / name if target.is_dir() else target
     if path != "-":
-        write_new(target, made.text, tr("{target} exists and is left as it is: give another path, or --force",
+        write_new(target, made.text, said("{target} exists and is left as it is: give another path, or --force",
                                         target=target), force=force)  # fmt: skip
     own = is_path(split_address(address)[0])
     return WrittenDrill(target, made.text, f" --exercise {quoted(address)}" if own else "")
@@ -205,5 +205,5 @@ def _solved_here() -> str:
     known = {entry.id for entry in entries()}
     solved = [] if folder is None else [id for id in progress_of.read(folder).solved if id.split(":")[0] in known]
     if not solved:
-        raise UsageError(tr("no exercise is solved here: name one, as in 'tutor drill linear-regression'"))
+        raise UsageError(said("no exercise is solved here: name one, as in 'tutor drill linear-regression'"))
     return SystemRandom().choice(sorted(solved))

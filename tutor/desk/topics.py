@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tutor.errors import NotFoundError, did_you_mean
-from tutor.language import N_, tr
+from tutor.language import N_, said, tr
 
 SYNTAX = (
     (N_("a gradient, in torch's spelling"), "dz = (p - y) / N"),
@@ -50,7 +50,7 @@ def topic(name: str, commands: Iterable[str] = ()) -> str:
     if name not in TOPICS:
         there = [*TOPICS, *commands]
         raise NotFoundError(
-            tr('there is no help on "{name}"{hint}: there is {topics}', name=name, hint=did_you_mean(name, there),
+            said('there is no help on "{name}"{hint}: there is {topics}', name=name, hint=did_you_mean(name, there),
                topics=", ".join(there))
         )  # fmt: skip
     return TOPICS[name]()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tutor import course
 from tutor.desk import sheets
 from tutor.errors import NotFoundError, TutorError, UsageError
-from tutor.language import tr
+from tutor.language import said, tr
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
@@ -79,7 +79,7 @@ class _Watcher:
                 for path in sorted(paths):
                     self.queue.put(("saved", path))
                 if not self.folder.is_dir():
-                    self.queue.put(("lost", tr("it is gone")))
+                    self.queue.put(("lost", said("it is gone")))
                     return
         except Exception as error:
             if self.poll or not self.folder.is_dir():  # else it is looked at again and again instead
@@ -269,7 +269,7 @@ class Desk:
 def existing(folder: str) -> Path:
     """The folder to watch. Raises NotFoundError where there is none."""
     if not Path(folder).is_dir():
-        raise NotFoundError(tr("there is no folder {folder}: give the one that your sheets are in", folder=folder))
+        raise NotFoundError(said("there is no folder {folder}: give the one that your sheets are in", folder=folder))
     return Path(folder)
 
 
@@ -282,7 +282,7 @@ def run(desk: Desk, queue: SimpleQueue[tuple[str, Any]], ready: Callable[[], Non
         told = desk.told
         what, value = queue.get()
         if what == "lost":
-            raise UsageError(tr("{folder} cannot be watched: {reason}", folder=desk.folder, reason=value))
+            raise UsageError(said("{folder} cannot be watched: {reason}", folder=desk.folder, reason=value))
         try:
             if what == "key" and not desk.pressed(value):
                 return

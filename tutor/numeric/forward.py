@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tutor.errors import UsageError
 from tutor.exercise import Exercise, Quantity
-from tutor.language import tr
+from tutor.language import said
 from tutor.numeric.sample import Instance
 from tutor.shown import Shown
 
@@ -39,9 +39,11 @@ class Forward(Shown):
 
 def forward(exercise: Exercise, t: Any) -> Forward:
     if not isinstance(t, Instance):
-        raise UsageError(tr("show takes values of the exercise, as t = ex.sample() gives, not {kind}", kind=_kind(t)))
+        raise UsageError(said("show takes values of the exercise, as t = ex.sample() gives, not {kind}", kind=_kind(t)))
     if t.exercise.id != exercise.id:
-        raise UsageError(tr("t holds values of {other}, not of {exercise}", other=t.exercise.id, exercise=exercise.id))
+        raise UsageError(
+            said("t holds values of {other}, not of {exercise}", other=t.exercise.id, exercise=exercise.id)
+        )
     return Forward(exercise, t)
 
 

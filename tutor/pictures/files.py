@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tutor.errors import UsageError
-from tutor.language import tr
+from tutor.language import said
 
 GRAPHS = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "text"}
 CURVES = {".svg": "svg", ".png": "png"}
@@ -22,7 +22,7 @@ def form_of(path: str | None, form: str | None, suffixes: Mapping[str, str], def
     if found is None:
         known = ", ".join(suffixes)
         raise UsageError(
-            tr("{path} does not say which form it should have: end it with {known}", path=path, known=known)
+            said("{path} does not say which form it should have: end it with {known}", path=path, known=known)
         )
     return found
 
@@ -34,4 +34,4 @@ def save(path: str, content: str | bytes) -> None:
         Path(path).write_bytes(data)
     except OSError as error:
         reason = error.strerror or error
-        raise UsageError(tr("cannot write {path}: {reason}; give another path", path=path, reason=reason)) from None
+        raise UsageError(said("cannot write {path}: {reason}; give another path", path=path, reason=reason)) from None

@@ -26,7 +26,7 @@ from tutor.checking.premises import with_sizes_checked, without_worked_values
 from tutor.checking.truth import Point
 from tutor.errors import UsageError
 from tutor.exercise import Exercise, Quantity
-from tutor.language import tr
+from tutor.language import joined, said
 from tutor.numeric.autograd import gradients_by_autograd
 from tutor.numeric.programs import forward_plan
 from tutor.numeric.sample import Instance, checked_seed, sample, worked_instance
@@ -145,9 +145,9 @@ def train_sheet(exercise: str, path: str, **options: Any) -> Training:
 
 def _checked(steps: int, rate: float | None) -> tuple[int, float | None]:
     if not 1 <= steps <= MOST_STEPS:
-        raise UsageError(tr("{steps} steps: give a number from 1 to {most}", steps=steps, most=MOST_STEPS))
+        raise UsageError(said("{steps} steps: give a number from 1 to {most}", steps=steps, most=MOST_STEPS))
     if rate is not None and not (rate > 0 and math.isfinite(rate)):
-        raise UsageError(tr("{rate} is no learning rate: give a positive number", rate=rate))
+        raise UsageError(said("{rate} is no learning rate: give a positive number", rate=rate))
     return steps, rate
 
 
@@ -189,25 +189,26 @@ class _Own:
 def _trained(exercise: Exercise, own: _Own, start: Instance) -> tuple[list[str], list[str]]:
     """The parameters (else what is asked) that the sheet has a gradient for, and what is to be said of the others."""
     found = own.gradients(start)
-    trained, notes = [], []
+    trained: list[str] = []
+    notes: list[str] = []
     for q in _candidates(exercise):
         value, true = found.get(q.name), start.values[q.name]
         if value is None:
-            notes.append(tr("{name} stays as it is: the sheet has no d{name}", name=q.name))
+            notes.append(said("{name} stays as it is: the sheet has no d{name}", name=q.name))
         elif isinstance(value, str):
-            notes.append(tr("{name} stays as it is: d{name} has no value ({reason})", name=q.name, reason=value))
+            notes.append(said("{name} stays as it is: d{name} has no value ({reason})", name=q.name, reason=value))
         elif value.shape != true.shape:
             shapes = {"given": has_shape(value.shape), "shape": has_shape(true.shape)}
-            notes.append(tr("{name} stays as it is: d{name} {given}, but {name} {shape}", name=q.name, **shapes))
+            notes.append(said("{name} stays as it is: d{name} {given}, but {name} {shape}", name=q.name, **shapes))
         else:
             trained.append(q.name)
             if own.is_number(q.name):
-                notes.append(tr("d{name} is a number on the sheet: it is the same at every step", name=q.name))
+                notes.append(said("d{name} is a number on the sheet: it is the same at every step", name=q.name))
     if not trained:
-        names = ", ".join(f"d{q.name}" for q in _candidates(exercise)) or tr("none here")
-        reasons = "; ".join(notes) or tr("it is asked for no gradient of a parameter or an input")
+        names = ", ".join(f"d{q.name}" for q in _candidates(exercise)) or said("none here")
+        reasons = joined(notes, said("; ")) or said("it is asked for no gradient of a parameter or an input")
         raise UsageError(
-            tr("nothing to train {exercise} with: {reasons}. Needed: {names}", exercise=exercise.id, reasons=reasons,
+            said("nothing to train {exercise} with: {reasons}. Needed: {names}", exercise=exercise.id, reasons=reasons,
                names=names)
         )  # fmt: skip
     return trained, notes

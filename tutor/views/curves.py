@@ -8,7 +8,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from tutor.errors import UsageError
-from tutor.language import N_, ntr, tr
+from tutor.language import N_, ntr, said, tr
+from tutor.views.plain import columns, padded
 
 if TYPE_CHECKING:
     from tutor.pictures.training import Curve, Training
@@ -42,9 +43,9 @@ def head(t: Training) -> str:
 
 def _courses(t: Training) -> list[str]:
     names = tr("yours"), tr("autograd")
-    wide = max(map(len, names))
+    wide = max(map(columns, names))
     return [
-        f"  {mark} {name.ljust(wide)}   {_number(curve.start)} -> {_number(curve.end)}   {course(curve)}"
+        f"  {mark} {padded(name, wide)}   {_number(curve.start)} -> {_number(curve.end)}   {course(curve)}"
         for mark, name, curve in zip((YOURS, TRUE), names, (t.yours, t.true), strict=True)
     ]
 
@@ -174,7 +175,7 @@ def drawn(t: Training, form: str) -> bytes:
         axes = figure.subplots()
         scale = _Scale([*t.yours.losses, *t.true.losses], t.true.losses)
         axes.plot(_shown(t.true.losses, scale), color="#0a58a8", linestyle="--", linewidth=2.2, label=tr("autograd"))
-        label = f"{tr('yours')}: {course(t.yours)}"
+        label = f"{tr('yours')}{tr(': ')}{course(t.yours)}"
         axes.plot(_shown(t.yours.losses, scale), color="#b3261e", linewidth=1.6, marker="o", markersize=3, label=label,
                   markevery=max(t.steps // 25, 1))  # fmt: skip
         if scale.logarithmic:
@@ -204,7 +205,7 @@ def _matplotlib() -> tuple[Any, Any]:
         from matplotlib.figure import Figure
     except ImportError:
         raise UsageError(
-            tr("a picture of the curves needs matplotlib: pip install 'derivation-tutor[plot]'; without -o they are "
+            said("a picture of the curves needs matplotlib: pip install 'derivation-tutor[plot]'; without -o they are "
                "drawn in letters")
         ) from None  # fmt: skip
     known = set(font_manager.fontManager.get_font_names())

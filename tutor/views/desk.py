@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import N_, ntr, of_exercise, tr
+from tutor.language import N_, joined, ntr, of_exercise, said, tr
 from tutor.shown import quoted
 from tutor.views.plain import columns, cut, padded
 
@@ -59,10 +60,10 @@ def following(s: Standing) -> str:
     """What to type, and where help is, for what is wrong already."""
     if s.command is None:
         return tr("The course is done.")
-    said = tr("next:   {command}", command=s.command)
+    what = tr("next:   {command}", command=s.command)
     if s.open and s.open[0].verdict:
-        said += "\n" + tr("stuck:  tutor hint {sheet}", sheet=quoted(s.open[0].path))
-    return said
+        what += "\n" + tr("stuck:  tutor hint {sheet}", sheet=quoted(s.open[0].path))
+    return what
 
 
 def _open(sheets: Sequence[Open]) -> list[str]:
@@ -79,7 +80,16 @@ def _detail(each: Open) -> str:
     if not each.verdict:
         return ""
     points = tr("{score:g} of {most:g} points", score=each.score, most=each.max_score)
-    return tr("{points}, look at {place}", points=points, place=each.place) if each.place else points
+    return tr("{points}, look at {place}", points=points, place=_place(each.place)) if each.place else points
+
+
+def _place(kept: str) -> str:
+    """`line 3`, as progress keeps it, in the language in use."""
+    found = re.fullmatch(r"line (\d+)(?: of cell (\d+))?", kept)
+    if found is None:
+        return kept
+    line, cell = found.groups()
+    return tr("line {number}", number=line) if cell is None else tr("line {line} of cell {cell}", line=line, cell=cell)
 
 
 def hint(given: Given) -> str:
@@ -92,7 +102,7 @@ def hint(given: Given) -> str:
     head = tr("{sheet}, {at}   (hint {level} of {of})", sheet=given.sheet, at=at, level=found.level, of=found.of)
     more = tr("next: try it; 'tutor hint {sheet}' says more", sheet=quoted(given.sheet))
     last = tr("this was the last hint; 'tutor derive {exercise}' shows the derivation", exercise=report.exercise)
-    blocks = [head, found.text, more if found.level < found.of else last]
+    blocks = [head, str(found.text), more if found.level < found.of else last]
     if given.problem:
         blocks.append(tr("note: {problem}", problem=given.problem))
     return "\n\n".join(blocks)
@@ -102,7 +112,7 @@ def _no_hint(report: Report) -> str:
     if report.correct:
         return tr("{exercise} is solved: it needs no hint", exercise=report.exercise)
     line = next((line for line in report.lines if line.verdict in ("unreadable", "undecided")), None)
-    reason = "; ".join(report.notes) if line is None else f"{line.named}: {line.reason}"
+    reason = joined(report.notes, said("; ")) if line is None else f"{line.named}{tr(': ')}{line.reason}"
     return tr("the sheet cannot be judged yet: {reason}", reason=reason)
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from tutor.language import tr
-from tutor.views.graph import MARK, divergence, sentences, title
+from tutor.views.graph import MARK, divergence, sentence, sentences, title
 from tutor.views.svg import breadth, colours, element, picture, plain
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def svg(g: Graph, key: str = "graph", alone: bool = True) -> str:
         drawn.height,
         body,
         title=title(g),
-        desc=". ".join(sentences(g)) + ".",
+        desc=" ".join(map(sentence, sentences(g))),
         key=key,
         style=(colours(f".{LOOK}") if alone else "") + STYLE,
         look=LOOK,

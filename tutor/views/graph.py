@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tutor.language import ntr, tr
+from tutor.views.plain import columns, padded
 
 if TYPE_CHECKING:
     from tutor.pictures.graph import Edge, Graph, Node
@@ -38,6 +39,11 @@ def sentences(g: Graph) -> list[str]:
     if divergence(g):
         said.append(divergence(g))
     return said
+
+
+def sentence(text: str) -> str:
+    """With its full stop."""
+    return tr("{sentence}.", sentence=text)
 
 
 def divergence(g: Graph) -> str:
@@ -70,8 +76,8 @@ def text(g: Graph) -> str:
     for node in g.nodes:
         back = _gradients(g, g.into(node.name, "backward"))
         rows.append((_plain_name(node), node.shape, ", ".join(g.into(node.name)), ", ".join(back)))
-    widths = [max(len(row[c]) for row in rows) for c in range(4)]
-    lines = ["   ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths = [max(columns(row[c]) for row in rows) for c in range(4)]
+    lines = ["   ".join(padded(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     below = [f"\n{part}" for part in (divergence(g), left_out(g)) if part]
     return "\n".join([f"{g.exercise}   {g.title}", "", *(f"  {line}" for line in lines), *below])
 

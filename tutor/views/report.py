@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from tutor.language import N_, tr
+from tutor.language import N_, joined, tr
 from tutor.shown import shown_shape
 from tutor.views.plain import columns, padded
 
@@ -111,7 +111,7 @@ def _points(r: Any) -> str:
 
 
 def _missing(r: Any) -> str:
-    return tr("missing: {names}", names=", ".join(r.missing))
+    return tr("missing: {names}", names=joined(r.missing))
 
 
 def _quantities(lines: Any) -> list[str]:

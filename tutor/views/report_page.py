@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tutor import __version__, language
 from tutor.checking.report import NEXT
-from tutor.language import N_, tr
+from tutor.language import N_, joined, tr
 from tutor.shown import shown_shape
 from tutor.symbolic.notation import LatexWriter
 from tutor.views import drawing, heat
@@ -159,10 +159,11 @@ def _column(line: LineReport) -> int | None:
 
 
 def _fix(repair: Repair) -> str:
+    place = plain(f"{repair.place}{tr(': ')}")
     old, new = f"<code>{plain(repair.old)}</code>", f"<code>{plain(repair.new)}</code>"
     if not repair.new:
         return f"{plain(tr('{place}: leave out', place=repair.place))} {old}"
-    return f"{plain(repair.place)}: {old} → {new}" if repair.old else f"{plain(repair.place)}: {new}"
+    return f"{place}{old} → {new}" if repair.old else f"{place}{new}"
 
 
 def _shapes(line: LineReport) -> str:
@@ -197,7 +198,7 @@ def _heat(line: LineReport, key: str) -> str:
         return ""
     drawn = heat.svg(line, f"{key}-heat-{line.line}-{line.column}", alone=False)
     said = " ".join([tr("A square grows with the error; a dot is a right entry."), *heat.notes(line.heat)])
-    return _figure(drawn, f"{heat.title(line)}. {said}")
+    return _figure(drawn, f"{graph_view.sentence(heat.title(line))} {said}")
 
 
 def _figure(drawn: str, caption: str) -> str:
@@ -225,7 +226,7 @@ def _sheet(part: Part, name: str) -> list[str]:
             cell = judged.row.cell
             rows.append(f'<tr><th scope="rowgroup" colspan="3">{plain(tr("cell {number}", number=cell))}</th></tr>')
         rows.append(_line(part, judged))
-    title = tr("Your lines") + (f": {name}" if name else "")
+    title = tr("Your lines") + (f"{tr(': ')}{name}" if name else "")
     table = f'<table class="sheet"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return [f"<h2>{plain(title)}</h2>", table]
 
@@ -255,7 +256,7 @@ def _others(part: Part, key: str) -> list[str]:
 
 
 def _notes(r: Report) -> list[str]:
-    made = [tr("missing: {names}", names=", ".join(r.missing))] if r.missing else []
+    made = [tr("missing: {names}", names=joined(r.missing))] if r.missing else []
     made += [tr("note: {note}", note=note) for note in r.notes]
     return [f"<ul>{''.join(f'<li>{plain(said)}</li>' for said in made)}</ul>"] if made else []
 
@@ -271,7 +272,7 @@ def _graph(part: Part, key: str) -> list[str]:
     words = "".join(f"<li>{plain(text)}</li>" for text in graph_view.sentences(g))
     return [
         f"<h2>{plain(tr('Computation graph'))}</h2>",
-        _figure(drawn, " ".join([caption, *(f"{text[0].upper()}{text[1:]}." for text in said)])),
+        _figure(drawn, " ".join([caption, *(graph_view.sentence(f"{text[0].upper()}{text[1:]}") for text in said)])),
         f"<details><summary>{plain(tr('The graph in words'))}</summary><ul>{words}</ul></details>",
     ]
 

@@ -48,7 +48,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 def plain(text: str) -> str:
     """A text inside an element: escaped, and rid of what no XML may contain."""
-    return escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text))
+    return escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(text)))  # a kept sentence says itself
 
 
 def picture(
