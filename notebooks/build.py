@@ -18,6 +18,9 @@ HERE = Path(__file__).parent
 LANGUAGES = ("en", "zh")
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 _PART = re.compile(r"^<!-- (en|zh) -->\n|^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+_BREAK = re.compile(
+    r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef])\n(?=[\u2018-\u201d\u4e00-\u9fff])"
+)  # shown as a space
 KEPT = ("text/plain", "image/png")  # of an output's forms
 
 
@@ -28,7 +31,7 @@ def cells(source: str, language: str) -> list[tuple[str, str]]:
     for part, after in zip(parts, [*parts[1:], None], strict=True):
         text = source[part.end() : after.start() if after else len(source)].strip()
         if part[1] == language:
-            made.append(("markdown", text))
+            made.append(("markdown", _BREAK.sub("", text)))
         elif part[1] is None:
             assert not text, f"text belongs to a language: {text[:60]!r}"
             made.append(("code", part[2].rstrip("\n").replace("LANG", language)))
