@@ -189,11 +189,11 @@ def test_json_of_the_command_line(tmp_path):
 @pytest.mark.parametrize("id", [entry.id for entry in entries()])
 def test_derivations_are_chinese(id, chinese):
     derivation = tutor.load(id).derive()
-    titled = derivation.exercise.title
     assert not english_in(text.derivation(derivation))
     for view in (latex, markdown):
-        shown = re.sub(r"\$[^$]*\$|\\(?:begin|end|section|use\w+|document\w+)\S*", "", view.derivation(derivation))
-        assert not english_in(shown, titled), view.__name__
+        shown = re.sub(r"(?m)^(?:\\section|## ).*$", "", view.derivation(derivation))  # the title is the exercise's
+        shown = re.sub(r"\$[^$]*\$|\\(?:begin|end|use\w+|document\w+)\S*", "", shown)
+        assert not english_in(shown), view.__name__
     assert "用于" in html.derivation(derivation) or not derivation.exercise.forward
 
 
