@@ -328,7 +328,7 @@ def gone_on(exercise: Exercise, name: str, given: Sequence[Tensor | None], point
         known = [point.gradients.get(f"d{before}") for point in points]
         if all(true is not None and _close(value, true) for value, true in zip(given, known, strict=True)):
             params = {"before": before, "q": q.name}
-            says = "this is d{before}: the derivative of {q} by {before} is in it already, so it is no longer d{q}"
+            says = N_("this is d{before}: the derivative of {q} by {before} is in it already, so it is no longer d{q}")
             return [Mistake("extra-factor", said(says, **params), params)]
     return []
 

@@ -25,7 +25,7 @@ HEAD = "\n".join((
     r"\allowdisplaybreaks",
     r"\setlength{\mathindent}{1.5em}",
     r"\newsavebox{\wide}",
-    r"% a formula that would leave the page is made smaller: #1 is the room there is",
+    # a formula that would leave the page is made smaller: #1 is the room there is
     r"\newcommand{\fitted}[2]{\sbox{\wide}{$\displaystyle #2$}%",
     r"  \ifdim\wd\wide>#1\linewidth\resizebox{#1\linewidth}{!}{\usebox{\wide}}\else\usebox{\wide}\fi}",
     r"\begin{document}",
