@@ -135,7 +135,7 @@ def find(name: str) -> Entry:
     """The catalogue's entry of that id, without family parameters."""
     known = {entry.id: entry for entry in entries()}
     if name not in known:
-        hint = _nearest(_short(name).lower(), known) or ";"
+        hint = _nearest(_short(name).lower(), known) or said(";")
         here = re.fullmatch(r"[\w-]+", name) and os.path.isfile(f"{name}.py")
         beside = said(' the file {name}.py is here: to use it, write "{name}.py";', name=name) if here else ""
         if not here and os.path.isfile(name):
@@ -455,7 +455,7 @@ def family_values(entry: Entry, given: str | None) -> dict[str, Any]:
                 )
             )
         if name not in known:
-            hint = did_you_mean(name, known) or ";"
+            hint = did_you_mean(name, known) or said(";")
             raise UsageError(
                 said('{id} has no parameter "{name}"{hint} {has}', id=entry.id, name=name, hint=hint, has=has)
             )

@@ -17,7 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tutor.errors import UsageError
-from tutor.language import N_, said, tr
+from tutor.language import N_, of_exercise, said, tr
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
@@ -117,7 +117,7 @@ def _head(exercise: Exercise, own: str, made: str) -> list[str]:
     command = f"tutor check --exercise {quoted(own)}" if own else "tutor check"
     show = f"tutor show {quoted(own or exercise.id)}"
     rows = (
-        exercise.title,
+        of_exercise(exercise.title),
         "",
         tr("One of the lines below is wrong. Name it in place of the dots, by its number"),
         tr("or by what it gives, and mend it. '{command}' on this file says whether both", command=command),

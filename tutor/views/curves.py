@@ -38,7 +38,7 @@ def training(t: Training) -> str:
 def head(t: Training) -> str:
     steps = ntr("{steps} step of gradient descent", "{steps} steps of gradient descent", t.steps, steps=t.steps)
     rate = tr("learning rate {rate}", rate=f"{t.rate:g}")
-    return f"{t.exercise}   {steps}, {rate}"
+    return f"{t.exercise}   {tr('{steps}, {rate}', steps=steps, rate=rate)}"
 
 
 def _courses(t: Training) -> list[str]:

@@ -98,7 +98,7 @@ def hint(given: Given) -> str:
     if found is None:
         return _no_hint(report)
     line = report.first_divergence
-    at = found.quantity if line is None or not line.line else f"{line.named}: {found.quantity}"
+    at = found.quantity if line is None or not line.line else f"{line.named}{tr(': ')}{found.quantity}"
     head = tr("{sheet}, {at}   (hint {level} of {of})", sheet=given.sheet, at=at, level=found.level, of=found.of)
     more = tr("next: try it; 'tutor hint {sheet}' says more", sheet=quoted(given.sheet))
     last = tr("this was the last hint; 'tutor derive {exercise}' shows the derivation", exercise=report.exercise)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tutor.language import ntr, tr
+from tutor.language import ntr, of_exercise, tr
 from tutor.views.plain import columns, padded
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def text(g: Graph) -> str:
     widths = [max(columns(row[c]) for row in rows) for c in range(4)]
     lines = ["   ".join(padded(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     below = [f"\n{part}" for part in (divergence(g), left_out(g)) if part]
-    return "\n".join([f"{g.exercise}   {g.title}", "", *(f"  {line}" for line in lines), *below])
+    return "\n".join([f"{g.exercise}   {of_exercise(g.title)}", "", *(f"  {line}" for line in lines), *below])
 
 
 def _plain_name(node: Node) -> str:

@@ -48,7 +48,7 @@ def _parameter(parameter: Parameter, most: int) -> list[str]:
     head = f"{parameter.name}="
     made = [head]
     default = tr("(default {value})", value=spelled(parameter.default))
-    words = [f"{word}|" for word in parameter.allowed.split("|")]
+    words = [f"{word}|" for word in str(parameter.allowed).split("|")]
     for word in [*words[:-1], words[-1].removesuffix("|"), f" {default}"]:
         if len(made[-1]) + columns(word) > most:
             made.append(" " * len(head))

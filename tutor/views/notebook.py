@@ -204,7 +204,7 @@ def derivation(d: Any) -> list[str]:
             f"{_inline(writer.name(s.gradient.name))} {_said(tr('is used by'))} {_inline(formula(v, writer))}"
             for v in s.consumers
         ]
-        parts.append(f"<h4>{s.number}. {_code(s.gradient.symbol_name)}</h4><p>{'; '.join(used)}</p>")
+        parts.append(f"<h4>{s.number}. {_code(s.gradient.symbol_name)}</h4><p>{tr('; ').join(used)}</p>")
         parts.append(_steps(s.lines, writer) + _torch(s.gradient.symbol_name, s.gradient.torch, s.shape))
     return [*parts, *(f"<p>{_math(formula(q, writer))}</p>" for q in content.values)]
 
