@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tutor import __version__, language
@@ -26,6 +27,8 @@ WORDS = {
     "correct": N_("correct"), "wrong": N_("wrong"), "follows": N_("follows"), "undecided": N_("undecided"),
     "unreadable": N_("unreadable"), "incomplete": N_("incomplete"),
 }  # fmt: skip
+
+MOST_ASIDE = 6  # lines of comments that stand as they are
 
 STYLE = (
     drawing.STYLE
@@ -220,15 +223,33 @@ def _sheet(part: Part, name: str) -> list[str]:
         return []
     heads = (tr("line"), tr("the sheet"), tr("verdict"))
     head = "".join(f'<th scope="col">{plain(word)}</th>' for word in heads)
-    rows, cell = [], None
-    for judged in part.lines:
-        if judged.row.cell != cell:
-            cell = judged.row.cell
+    rows = []
+    for cell, lines in groupby(part.lines, key=lambda judged: judged.row.cell):
+        if cell is not None:
             rows.append(f'<tr><th scope="rowgroup" colspan="3">{plain(tr("cell {number}", number=cell))}</th></tr>')
-        rows.append(_line(part, judged))
+        for aside, group in groupby(lines, key=_is_aside):
+            run = list(group)
+            rows += [_folded(run)] if aside and len(run) > MOST_ASIDE else [_line(part, judged) for judged in run]
     title = tr("Your lines") + (f"{tr(': ')}{name}" if name else "")
     table = f'<table class="sheet"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return [f"<h2>{plain(title)}</h2>", table]
+
+
+def _is_aside(judged: Judged) -> bool:
+    """A comment or an empty line, of which nothing is said."""
+    text = judged.row.text.strip()
+    return not judged.verdicts and (not text or text.startswith("#"))
+
+
+def _folded(run: Sequence[Judged]) -> str:
+    """Many comments in one row, to be unfolded: what `tutor start` writes is read once."""
+    first, last = run[0].row.number, run[-1].row.number
+    text = plain("\n".join(judged.row.text for judged in run))
+    said = plain(tr("comments, lines {first} to {last}", first=first, last=last))
+    return (
+        f'<tr><td class="number">{first}</td><td colspan="2"><details><summary>{said}</summary><pre>{text}</pre>'
+        "</details></td></tr>"
+    )
 
 
 def _line(part: Part, judged: Judged) -> str:
