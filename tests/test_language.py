@@ -19,6 +19,7 @@ from tutor import language
 from tutor.answers.language import Unreadable
 from tutor.catalogue import entries
 from tutor.checking.sheets import check_sheets
+from tutor.cli import main
 from tutor.errors import TutorError
 from tutor.language import Said, joined, listed, nsaid, plain, said, speaking, tr
 from tutor.views import html, latex, markdown, text
@@ -264,6 +265,33 @@ def test_errors_of_the_catalogue_are_chinese(address, chinese):
     assert CHINESE.search(str(caught.value)) and not english_in(str(caught.value))
     with speaking("en"):
         assert not CHINESE.search(str(caught.value))
+
+
+DESK = (  # the sheet of the learner is sheet.py; the exit code
+    ("", 0), ("list", 0), ("help syntax", 0), ("start mse", 0), ("check sheet.py --heat", 1), ("hint sheet.py", 0),
+    ("progress", 0), ("graph softmax-regression", 0), ("report sheet.py", 1), ("train mse --answer sheet.py", 2),
+    ("train softmax-regression --answer sheet.py --steps 3", 0), ("drill linear-regression - --seed 3", 0),
+    ("show mes", 3), ("graph mse -o mse.doc", 2), ("help nothing", 3), ("watch nowhere", 3), ("reset", 2),
+)  # fmt: skip
+# markup, headers, and commands to be typed
+QUIET = re.compile(
+    r"<style.*?</style>|<[^>]*>|(?m:# (?:exercise|drill|wrong line):.*$)"
+    r"|tutor [\w.-]+(?: [\w./:=\"(*+-]+)*|有 syntax.*",
+    re.DOTALL,
+)
+
+
+@pytest.mark.parametrize(("command", "code"), DESK)
+def test_the_desk_speaks_the_language_that_is_asked_for(command, code, tmp_path, monkeypatch, capfd):
+    """To the last word: an error is shown when the command is over."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUTOR_LANG", "en")
+    (tmp_path / "sheet.py").write_text(SAMPLE, encoding="utf-8")
+    assert main(["--lang", "zh", *command.split()]) == code
+    done = capfd.readouterr()
+    shown = done.out + done.err
+    assert CHINESE.search(shown) and not english_in(QUIET.sub(" ", shown), SAMPLE)
+    assert language.current() == "en"
 
 
 # -- in the cells of a terminal ---------------------------------------------------------------------------------
