@@ -15,7 +15,8 @@ import pytest
 
 from tutor import cli, terminal
 from tutor.catalogue import entries, load
-from tutor.views.plain import columns, cut, fitted, padded, refilled
+from tutor.paragraphs import refilled
+from tutor.views.plain import columns, cut, fitted, padded
 
 ROOT = Path(__file__).resolve().parent.parent
 IDS = [entry.id for entry in entries()]

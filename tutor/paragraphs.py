@@ -35,6 +35,12 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(_lines(text, width))
 
 
+def refilled(text: str, width: int) -> str:
+    """Markdown with its paragraphs filled anew; tables, lists and formulas stay as they are."""
+    filled = (wrapped(message(part), width) if is_prose(part) else part for part in paragraphs(text))
+    return "\n\n".join(filled)
+
+
 def _lines(text: str, width: int) -> Iterator[str]:
     line = ""
     for found in _PIECE.finditer(text):

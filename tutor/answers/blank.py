@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from tutor.catalogue import is_path, load, split_address
 from tutor.errors import UsageError
 from tutor.language import of_exercise, said, tr
+from tutor.paragraphs import refilled
 from tutor.shown import quoted
 from tutor.symbolic.notation import SheetWriter, shape_text
-from tutor.views.plain import refilled
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise, Quantity

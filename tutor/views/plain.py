@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from tutor import paragraphs
-
 # D, so that a local derivative Dp/Ds is not read as our gradient dp
 _LETTERS = {
     "∂": "D", "√": "sqrt", "·": "*", "×": "x", "−": "-", "–": "-", "—": "--", "…": "...", "≤": "<=", "≥": ">=",
@@ -95,13 +93,6 @@ def wrapped(before: str, text: str, width: int, hang: int | None = None) -> list
             row, space = further, ""
         row, fresh = row + space + word, False
     return [*made, row]
-
-
-def refilled(text: str, width: int) -> str:
-    """Markdown with its paragraphs filled anew; tables, lists and formulas stay as they are."""
-    filled = (paragraphs.wrapped(paragraphs.message(p), width) if paragraphs.is_prose(p) else p
-              for p in paragraphs.paragraphs(text))  # fmt: skip
-    return "\n\n".join(filled)
 
 
 def ascii_only(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tutor.language import N_, ntr, of_exercise, tr
+from tutor.paragraphs import refilled
 from tutor.shown import shown_shape
 from tutor.symbolic.notation import Writer, shape_text
 from tutor.views import numbers
@@ -22,7 +23,7 @@ from tutor.views.page import (
     used_by,
     verification_rows,
 )
-from tutor.views.plain import NARROWEST, columns, padded, refilled
+from tutor.views.plain import NARROWEST, columns, padded
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
