@@ -22,7 +22,7 @@ def paragraphs(statement: str) -> list[str]:
 
 def is_prose(paragraph: str) -> bool:
     """Not a block of formulas (indented), nor a table or a list."""
-    return not paragraph.startswith(("    ", "| ", "* "))
+    return not paragraph.startswith(("    ", "| ", "* ", "- "))
 
 
 def message(paragraph: str) -> str:
