@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -147,10 +148,17 @@ def screen(monkeypatch):
     return made
 
 
+def shown_within(shown: Callable[[], object], seconds: float = 20) -> None:
+    """Waits, and not for ever."""
+    until = time.monotonic() + seconds
+    while not shown():
+        assert time.monotonic() < until, "nothing was shown"
+        time.sleep(0.01)
+
+
 def test_what_takes_long_shows_a_sign_that_goes_away(screen):
     with terminal.patience("loading torch"):
-        while "\\" not in screen.getvalue():
-            time.sleep(0.01)
+        shown_within(lambda: "\\" in screen.getvalue())
     assert "| loading torch ..." in screen.getvalue() and screen.getvalue().endswith(terminal.CLEAR_LINE)
 
 
@@ -163,8 +171,7 @@ def test_what_is_quick_shows_nothing(screen, monkeypatch):
 
 def test_an_error_takes_the_sign_away_too(screen):
     with pytest.raises(KeyboardInterrupt), terminal.patience("loading torch"):
-        while not screen.getvalue():
-            time.sleep(0.01)
+        shown_within(screen.getvalue)
         raise KeyboardInterrupt
     assert screen.getvalue().endswith(terminal.CLEAR_LINE)
 
@@ -172,8 +179,7 @@ def test_an_error_takes_the_sign_away_too(screen):
 def test_a_terminal_that_only_prints_gets_one_line(screen, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     with terminal.patience("loading torch"):
-        while not screen.getvalue():
-            time.sleep(0.01)
+        shown_within(screen.getvalue)
     assert screen.getvalue() == "loading torch ...\n"
 
 
