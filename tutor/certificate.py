@@ -20,7 +20,6 @@ from tutor.checking.check import check
 from tutor.checking.spoils import Observation, scattered, spoilt
 from tutor.errors import TutorError
 from tutor.exercise import Exercise, Quantity
-from tutor.language import joined, said
 from tutor.numeric.autograd import differentiable, gradients_by_reference, scales, vanishes
 from tutor.numeric.compare import DOUBLE
 from tutor.numeric.programs import backward_steps
@@ -52,7 +51,7 @@ class Planted:
 
     @property
     def what(self) -> str:
-        return said('{id} ("{message}")', id=self.id, message=self.message)
+        return f'{self.id} ("{self.message}")'
 
 
 @dataclass
@@ -96,9 +95,7 @@ def certify(exercise: Exercise) -> Certificate:
         _plant(made, exercise, q, trials)
     _mark(made, exercise)
     if set(exercise.asked) <= set(made.zeros):
-        made.refusals.append(
-            said("every gradient that is asked is exactly zero: no wrong factor shows; ask for another")
-        )
+        made.refusals.append("every gradient that is asked is exactly zero: no wrong factor shows; ask for another")
     made.refusals += _sums_over_one(exercise)
     for values in exercise.failures:
         _break(made, exercise, values)
@@ -167,26 +164,15 @@ def _plant(made: Certificate, exercise: Exercise, q: Quantity, trials: Sequence[
     made.same += [p for p, shows in silent if not shows]
     made.hidden += [*near, *hidden]
     made.refusals += [
-        said(
-            "in d{name} the mistake {what} changes the values by {change:.1g} of their size alone, "
-            "which passes for rounding: change a constant of the exercise",
-            name=q.name,
-            what=p.what,
-            change=p.change,
-        )
+        f"in d{q.name} the mistake {p.what} changes the values by {p.change:.1g} of their size alone, which passes for "
+        "rounding: change a constant of the exercise"
         for p in near
     ]
     if hidden:
-        more = said(" (and {count} more)", count=len(hidden) - 1) if len(hidden) > 1 else ""
+        more = f" (and {len(hidden) - 1} more)" if len(hidden) > 1 else ""
         made.refusals.append(
-            said(
-                "in d{name} the mistake {what}{more} changes nothing, since {names} is 1 in every entry: "
-                "end in an output, whose upstream gradient is random, or let the loss weigh its terms",
-                name=q.name,
-                what=hidden[0].what,
-                more=more,
-                names=joined(ones, said(" and ")),
-            )
+            f"in d{q.name} the mistake {hidden[0].what}{more} changes nothing, since {' and '.join(ones)} is 1 in "
+            "every entry: end in an output, whose upstream gradient is random, or let the loss weigh its terms"
         )
 
 
@@ -215,11 +201,7 @@ def _sums_over_one(exercise: Exercise) -> Iterator[str]:
     for q in exercise.forward:
         for node in sorted(q.expr.atoms(Sum) if q.expr is not None else (), key=str):
             for index in (limit[0] for limit in node.limits if size(limit[0]) == 1):
-                yield said(
-                    "{name} sums over {index}, which has one entry: a forgotten sum does not show; give it a size",
-                    name=q.name,
-                    index=index,
-                )
+                yield f"{q.name} sums over {index}, which has one entry: a forgotten sum does not show; give it a size"
 
 
 # -- what the true answer earns --------------------------------------------------------------------------------
@@ -237,7 +219,7 @@ def answer(exercise: Exercise, form: str) -> list[str]:
 def _torch_line(exercise: Exercise, entry: Any, name: str, indices: Any, expr: Any) -> str:
     form = torch_form(expr, indices, exercise)
     if form is None:
-        raise TutorError(said("{name} has no torch form", name=name))
+        raise TutorError(f"{name} has no torch form")
     return f"{name} = {form}"
 
 
@@ -256,32 +238,19 @@ def _mark(made: Certificate, exercise: Exercise) -> None:
             text = "\n".join(answer(exercise, form))
             report = check(exercise, latex.read(text, exercise) if form == "LaTeX" else text, repairs=False)
         except TutorError as error:
-            made.refusals.append(said("the true answer as {form} is not marked: {error}", form=form, error=error.says))
+            made.refusals.append(f"the true answer as {form} is not marked: {error}")
             continue
         made.scores[form] = report.score
         made.refusals += [
-            said(
-                "the true answer as {form} is {verdict}: {line}   {reason}",
-                form=form,
-                verdict=line.verdict,
-                line=line.text.strip(),
-                reason=line.reason,
-            )
+            f"the true answer as {form} is {line.verdict}: {line.text.strip()}   {line.reason}"
             for line in report.lines
             if line.verdict != "correct"
         ]
         if report.score != made.points:
-            made.refusals.append(
-                said(
-                    "the true answer as {form} earns {score:g} of {points:g} points",
-                    form=form,
-                    score=report.score,
-                    points=made.points,
-                )
-            )
+            made.refusals.append(f"the true answer as {form} earns {report.score:g} of {made.points:g} points")
     made.empty = check(exercise, "").score
     if made.empty:
-        made.refusals.append(said("an empty sheet earns {empty:g} points", empty=made.empty))
+        made.refusals.append(f"an empty sheet earns {made.empty:g} points")
 
 
 # -- where a delicate form breaks --------------------------------------------------------------------------------
@@ -295,16 +264,8 @@ def _break(made: Certificate, exercise: Exercise, values: Mapping[str, Any]) -> 
     theirs = [f"d{n}" for n, x in gradients_by_reference(exercise, instance).items() if n in exercise.quantities
               and exercise[n].is_leaf and not bool(torch.isfinite(x).all())]  # fmt: skip
     if not ours:
-        made.refusals.append(said("it says that it fails at {where}, but every gradient is finite there", where=where))
+        made.refusals.append(f"it says that it fails at {where}, but every gradient is finite there")
     elif theirs:
-        made.refusals.append(
-            said("at {where} the reference fails too: {names} is not finite", where=where, names=", ".join(theirs))
-        )
+        made.refusals.append(f"at {where} the reference fails too: {', '.join(theirs)} is not finite")
     else:
-        made.breaks.append(
-            said(
-                "at {where} {names} is not finite in this form, and in the reference it is",
-                where=where,
-                names=", ".join(ours),
-            )
-        )
+        made.breaks.append(f"at {where} {', '.join(ours)} is not finite in this form, and in the reference it is")

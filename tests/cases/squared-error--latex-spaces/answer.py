@@ -1,2 +1,0 @@
-# exercise: squared-error
-dw = 2 \, x \, (p - y)

@@ -1,1 +1,0 @@
-"""The learner's desk: sheets in a folder, what was solved, hints, drills, and checking on every save."""
