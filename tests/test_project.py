@@ -24,6 +24,7 @@ from tutor.catalogue import entries, folder
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+CHINESE = ROOT / "README.zh.md"  # the same page, with the same fences
 FENCE = re.compile(r"<!-- (\w+)(?:: (.*?))? -->\n```(\w*)\n(.*?)```", re.DOTALL)
 PART = re.compile(r'(.*), from "(.*)" until "(.*)"')
 
@@ -55,6 +56,7 @@ def refresh() -> None:
     """Put what the commands print now into README."""
     import tempfile
 
+    os.environ["TUTOR_LANG"] = "en"
     with tempfile.TemporaryDirectory() as place:
 
         def renew(found: re.Match[str]) -> str:
@@ -62,7 +64,8 @@ def refresh() -> None:
                 return found[0]
             return f"<!-- prints: {found[2]} -->\n```text\n{printed(found[2], Path(place))}```"
 
-        README.write_text(FENCE.sub(renew, README.read_text(encoding="utf-8")), encoding="utf-8")
+        for page in (README, CHINESE):
+            page.write_text(FENCE.sub(renew, page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 # -- README ---------------------------------------------------------------------------------------------
@@ -104,8 +107,23 @@ def test_readme_lists_every_command():
     assert listed == set(app.commands)
 
 
+def test_readme_is_the_same_page_in_chinese():
+    """Its sections, its fences, its tables' first columns, and everything in code."""
+    english, chinese = (page.read_text(encoding="utf-8") for page in (README, CHINESE))
+    assert FENCE.findall(chinese) == FENCE.findall(english), (
+        "python tests/test_project.py writes both pages' output anew"
+    )
+    english, chinese = (FENCE.sub("", text) for text in (english, chinese))
+    assert re.findall(r"^#+ ", chinese, re.MULTILINE) == re.findall(r"^#+ ", english, re.MULTILINE)
+    assert re.findall(r"^\| (`.*?`|\d+) \|", chinese, re.M) == re.findall(r"^\| (`.*?`|\d+) \|", english, re.M)
+    assert sorted(re.findall(r"`[^`\n]+`", chinese)) == sorted(re.findall(r"`[^`\n]+`", english))
+    assert "(README.zh.md)" in english and "(README.md)" in chinese
+    for paragraph in re.split(r"\n\s*\n", chinese):
+        assert not paragraph or re.search(r"[\u4e00-\u9fff]", paragraph) or "[English]" in paragraph, paragraph
+
+
 def test_links_lead_somewhere():
-    for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+    for page in ("README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         for target in re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text(encoding="utf-8")):
             assert (ROOT / target).exists(), f"{page}: {target}"
 
@@ -142,9 +160,8 @@ def installed(tmp_path_factory) -> Path:
 
 def test_the_installed_package_has_everything(installed):
     shipped = {p.relative_to(installed).as_posix() for p in installed.rglob("*") if p.is_file()}
-    here = {
-        p.relative_to(ROOT).as_posix() for p in (ROOT / "tutor").rglob("*") if p.suffix in (".py", ".json", ".typed")
-    }
+    kinds = (".py", ".json", ".typed", ".po", ".mo")
+    here = {p.relative_to(ROOT).as_posix() for p in (ROOT / "tutor").rglob("*") if p.suffix in kinds}
     here |= {f"tutor/exercises/{p.name}" for p in (ROOT / "exercises").iterdir() if p.suffix in (".py", ".toml")}
     assert shipped == here
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tutor.numeric.autograd import verify
     from tutor.numeric.contrast import contrast as compare
     from tutor.numeric.sample import sample
+    from tutor.pictures.graph import graph
+    from tutor.pictures.training import train
     from tutor.symbolic.derive import derive
 
 __version__ = "0.1.0"
@@ -39,8 +41,10 @@ _HOME = {
     "compare": "tutor.numeric.contrast:contrast",
     "derive": "tutor.symbolic.derive:derive",
     "entries": "tutor.catalogue:entries",
+    "graph": "tutor.pictures.graph:graph",
     "load": "tutor.catalogue:load",
     "sample": "tutor.numeric.sample:sample",
+    "train": "tutor.pictures.training:train",
     "verify": "tutor.numeric.autograd:verify",
 }
 
@@ -54,10 +58,19 @@ __all__ = [
     "compare",
     "derive",
     "entries",
+    "graph",
     "load",
     "sample",
+    "train",
     "verify",
 ]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext tutor`: the cell magic `%%derive ID` (see `tutor.notebook`)."""
+    from tutor.notebook import register
+
+    register(shell)
 
 
 def __getattr__(name: str) -> Any:

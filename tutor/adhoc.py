@@ -27,6 +27,7 @@ from tutor.answers.python import read
 from tutor.catalogue import entries, is_path, load, split_address
 from tutor.errors import ReadingError, TutorError, did_you_mean
 from tutor.exercise import Exercise
+from tutor.language import joined, nsaid, said
 from tutor.symbolic.functions import FUNCTIONS
 from tutor.symbolic.indices import Tensor, entry, free_indices, quantities_in, reduce_over
 
@@ -35,7 +36,9 @@ MAX_EXPONENT = 1_000
 MAX_BITS = 4_000  # of a number that powers of numbers make
 _LETTERS = ("F", "nn", "sp")  # names of modules that a formula may use for a number
 _ID = re.compile(r"\w+(-\w+)*(:[\w=,.+-]*)?")
-_MALFORMED = "this cannot be read: something is missing or left over here; a product needs its *, a bracket its partner"
+_MALFORMED = said(
+    "this cannot be read: something is missing or left over here; a product needs its *, a bracket its partner"
+)
 _CONSTANTS = {"pi": pi, "π": pi}
 _RELATIONS = {"<": Lt, "<=": Le, ">": Gt, ">=": Ge, "==": Eq, "!=": Ne}
 
@@ -69,12 +72,22 @@ class FormulaError(ReadingError):
 
     def __str__(self) -> str:
         if not self.text.strip():
-            return self.message
+            return str(self.message)
+        return str(self.says)
+
+    @property
+    def says(self) -> str:
         lines = self.text.splitlines() or [""]
         shown = lines[min(self.line, len(lines)) - 1].expandtabs(1)
         start = max(0, min(self.column - 41, len(shown) - 80))
         caret = " " * (self.column - 1 - start) + "^"
-        return f"the formula, column {self.column}: {self.message}\n    {shown[start : start + 80]}\n    {caret}"
+        return said(
+            "the formula, column {column}: {message}\n    {shown}\n    {caret}",
+            column=self.column,
+            message=self.message,
+            shown=shown[start : start + 80],
+            caret=caret,
+        )
 
 
 def adhoc(text: str) -> Exercise:
@@ -108,9 +121,15 @@ class _Definition:
 
 def _statements(text: str) -> list[_Definition]:
     if not text.strip():
-        raise ReadingError('an empty formula: write one, as in tutor derive "(w*x + b - y)**2" --wrt w')
+        raise ReadingError(said('an empty formula: write one, as in tutor derive "(w*x + b - y)**2" --wrt w'))
     if len(text) > MAX_LENGTH:
-        raise ReadingError(f"a formula of {len(text)} characters; at most {MAX_LENGTH}: write an exercise file instead")
+        raise ReadingError(
+            said(
+                "a formula of {count} characters; at most {most}: write an exercise file instead",
+                count=len(text),
+                most=MAX_LENGTH,
+            )
+        )
     _refuse_keywords(text)
     named = re.search(r"(?<![=<>!])=(?!=)", re.sub(r"\([^()]*\)", lambda m: "_" * len(m[0]), text)) is not None
     prefix = "" if named else "L = "
@@ -118,13 +137,13 @@ def _statements(text: str) -> list[_Definition]:
     sheet, *others = read(prefix + body.strip())
     shift = len(prefix) - (len(text) - len(text.lstrip()))
     if others or any("passed over" in note for note in sheet.notes):
-        raise ReadingError("write one formula, or steps as name = formula, the loss last")
+        raise ReadingError(said("write one formula, or steps as name = formula, the loss last"))
     for statement in sheet.statements:
         if isinstance(statement, lang.Unreadable):
             raise ReadingError(statement.reason, statement.line, max(statement.column - shift, 1))
     made = [_definition(s, shift) for s in sheet.statements]
     if not made:
-        raise ReadingError('there is no formula in it: write one, as in "(w*x + b - y)**2"')
+        raise ReadingError(said('there is no formula in it: write one, as in "(w*x + b - y)**2"'))
     return made
 
 
@@ -134,12 +153,16 @@ def _refuse_keywords(text: str) -> None:
         if keyword.iskeyword(word):
             line = text.count("\n", 0, found.start()) + 1
             column = found.start() - text.rfind("\n", 0, found.start())
-            raise ReadingError(f"{word} is a keyword of Python: use another name, such as {word[:3]}_", line, column)
+            raise ReadingError(
+                said("{word} is a keyword of Python: use another name, such as {other}_", word=word, other=word[:3]),
+                line,
+                column,
+            )
 
 
 def _definition(statement: lang.Statement, shift: int) -> _Definition:
     if not isinstance(statement, lang.Assign) or len(statement.targets) != 1:
-        raise ReadingError("write a formula, or steps as name = formula", statement.line, 1)
+        raise ReadingError(said("write a formula, or steps as name = formula"), statement.line, 1)
     target = statement.targets[0]
     for node in lang.walk(statement.value):
         node.column -= shift
@@ -149,7 +172,7 @@ def _definition(statement: lang.Statement, shift: int) -> _Definition:
         names = [item.name for item in target.items if isinstance(item, lang.Name)]
         if len(names) == len(target.items):
             return _Definition(target.value.name, tuple(names), statement.value)
-    raise ReadingError("the left side is a name, as z or z[i, j]", statement.line, 1)
+    raise ReadingError(said("the left side is a name, as z or z[i, j]"), statement.line, 1)
 
 
 # -- axes: which index runs over which axis of which array ------------------------------------------------
@@ -215,19 +238,21 @@ class _Builder:
 
     def _join(self, array: lang.Subscript) -> None:
         if not isinstance(array.value, lang.Name):
-            raise _refusal(array, "only an array has indices: x[i]")
+            raise _refusal(array, said("only an array has indices: x[i]"))
         for position, item in enumerate(array.items):
             if isinstance(item, lang.Name):
                 self.axes.join(("index", item.name), (array.value.name, position))
             elif not isinstance(item, lang.Number):
                 raise _refusal(
-                    item, "an index here is a plain name or a number: x[i, 0]; for more write an exercise file"
+                    item, said("an index here is a plain name or a number: x[i, 0]; for more write an exercise file")
                 )
 
     def _make_indices(self, labels: Sequence[str]) -> None:
         for label in labels:
             if label in self.symbols:
-                raise ReadingError(f"{label} is an index and also a number: give one of them another name")
+                raise ReadingError(
+                    said("{label} is an index and also a number: give one of them another name", label=label)
+                )
             key = self.axes.find(("index", label))
             known = [i for i in self.indices if self.axes.find(("index", i)) == key]
             extent = self.exercise.size_symbols[self.indices[known[0]].upper.free_symbols.pop().name] if known else None
@@ -240,7 +265,7 @@ class _Builder:
         for name in [*wanted, label.upper(), *(f"N{m}" for m in range(1, 99))]:
             if name != label and name not in self.exercise.size_symbols and name not in self.symbols:
                 return name
-        raise ReadingError("too many indices: write an exercise file instead")
+        raise ReadingError(said("too many indices: write an exercise file instead"))
 
     def _array(self, node: lang.Subscript) -> None:
         assert isinstance(node.value, lang.Name)
@@ -248,13 +273,22 @@ class _Builder:
         if name in self.symbols:
             wanted = len(getattr(self.symbols[name], "shape", ()))
             if wanted != len(node.items):
-                raise _refusal(node, f"{name} has {wanted} {'index' if wanted == 1 else 'indices'} elsewhere")
+                raise _refusal(
+                    node,
+                    said(
+                        "{name} has {wanted} elsewhere",
+                        name=name,
+                        wanted=nsaid("{count} index", "{count} indices", wanted, count=wanted),
+                    ),
+                )
             return
         if any(not isinstance(item, lang.Name) for item in node.items):
-            raise _refusal(node, f"use {name} with a plain index first, as {name}[i], so that its size has a name")
+            raise _refusal(
+                node, said("use {name} with a plain index first, as {name}[i], so that its size has a name", name=name)
+            )
         names = [item.name for item in node.items if isinstance(item, lang.Name)]
         if len(set(names)) != len(names):
-            raise _refusal(node, f"{name} has one index twice: for a diagonal write an exercise file")
+            raise _refusal(node, said("{name} has one index twice: for a diagonal write an exercise file", name=name))
         self.symbols[name] = self._guard(node, lambda: self.exercise.parameter(name, *(self.indices[n] for n in names)))
 
     def _scalar(self, node: lang.Name) -> None:
@@ -262,7 +296,7 @@ class _Builder:
         if name in self.symbols or name in _CONSTANTS or name in self.exercise.size_symbols:
             return
         if name in lang.MODULES and name not in _LETTERS:
-            raise _refusal(node, f"{name} alone is nothing here: write a function, as {name}.exp(x)")
+            raise _refusal(node, said("{name} alone is nothing here: write a function, as {name}.exp(x)", name=name))
         self.symbols[name] = self._guard(node, lambda: self.exercise.parameter(name))
 
     def _guard(self, node: lang.Expression, make: Callable[[], Any]) -> Any:
@@ -270,7 +304,7 @@ class _Builder:
         try:
             return make()
         except TutorError as error:
-            raise _refusal(node, str(error).removeprefix("exercise formula: ")) from None
+            raise _refusal(node, getattr(error, "objection", "") or error.says) from None
 
     # -- definitions --
 
@@ -286,7 +320,10 @@ class _Builder:
         expr = self.value(definition.value)
         name = definition.name
         if definition.indices:
-            raise _refusal(definition.value, f"the last line is the loss, a scalar: sum over {definition.indices[0]}")
+            raise _refusal(
+                definition.value,
+                said("the last line is the loss, a scalar: sum over {indices}", indices=definition.indices[0]),
+            )
         if name == "L" and "L" in self.symbols:
             name = self._free("loss")
         self._guard(definition.value, lambda: self.exercise.loss(name, expr))
@@ -300,8 +337,10 @@ class _Builder:
         lost = [q.name for q in self.exercise if q.kind == "parameter" and q.name not in reads]
         kept = [q.name for q in self.exercise if q.kind == "parameter" and q.name in reads]
         if not kept:
-            raise ReadingError(f"nothing is left to differentiate: {' and '.join(lost) or 'the formula'} "
-                               f"{'cancels' if lost else 'is a number'}")  # fmt: skip
+            if lost:
+                names = joined(lost, said(" and "))
+                raise ReadingError(said("nothing is left to differentiate: {names} cancels", names=names))
+            raise ReadingError(said("nothing is left to differentiate: the formula is a number"))
         if lost:
             for name in lost:
                 self.exercise.quantities[name] = replace(self.exercise.quantities[name], kind="input")
@@ -329,7 +368,9 @@ class _Builder:
     def value(self, node: lang.Expression) -> Expr:
         made = _VALUES.get(type(node), _no_value)(self, node)
         if made.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity, S.ImaginaryUnit):
-            raise _refusal(node, "this has no real value: look for a division by zero or the root of a negative number")
+            raise _refusal(
+                node, said("this has no real value: look for a division by zero or the root of a negative number")
+            )
         return made
 
     def number(self, node: lang.Number) -> Expr:
@@ -340,21 +381,27 @@ class _Builder:
     def name(self, node: lang.Name) -> Expr:
         if node.name in self.indices:
             raise _refusal(
-                node, f"{node.name} is an index: it stands in brackets, or after a comma in Sum(..., {node.name})"
+                node,
+                said("{name} is an index: it stands in brackets, or after a comma in Sum(..., {name})", name=node.name),
             )
         if node.name in self.exercise.size_symbols:
             return self.exercise.size_symbols[node.name]
         found = _CONSTANTS.get(node.name) if node.name not in self.symbols else self.symbols[node.name]
         if isinstance(found, Tensor):
             raise _refusal(
-                node, f"{node.name} is an array here: write {node.name}[{', '.join('ijk'[: len(found.shape)])}]"
+                node,
+                said(
+                    "{name} is an array here: write {name}[{names}]",
+                    name=node.name,
+                    names=", ".join("ijk"[: len(found.shape)]),
+                ),
             )
         assert found is not None
         return found
 
     def unary(self, node: lang.Unary) -> Expr:
         if node.op == "~":
-            raise _refusal(node, "~ belongs to masks: write 1 - mask")
+            raise _refusal(node, said("~ belongs to masks: write 1 - mask"))
         value = self.value(node.operand)
         return -value if node.op == "-" else value
 
@@ -363,11 +410,13 @@ class _Builder:
             return self.power(node)
         make = _ARITHMETIC.get(node.op)
         if make is None:
-            advice = "for matrices write Sum(A[i,j]*B[j,k], j)" if node.op == "@" else "it is + - * / ** here"
-            raise _refusal(node, f"{node.op} is not part of a formula: {advice}")
+            advice = (
+                said("for matrices write Sum(A[i,j]*B[j,k], j)") if node.op == "@" else said("it is + - * / ** here")
+            )
+            raise _refusal(node, said("{op} is not part of a formula: {advice}", op=node.op, advice=advice))
         left, right = self.value(node.left), self.value(node.right)
         if node.op == "/" and right == 0:
-            raise _refusal(node.right, "this is 0: nothing is divided by it")
+            raise _refusal(node.right, said("this is 0: nothing is divided by it"))
         if node.op == "/" and right.is_Add:  # one over something: a power, as good to name as any other
             right = self.inner(right)
         return make(left, right)
@@ -377,14 +426,14 @@ class _Builder:
         if exponent.is_number:
             self._small(node, base, exponent)
         elif base.is_number and base.is_positive is not True:
-            raise _refusal(node.left, "a power with a varying exponent needs a positive base")
+            raise _refusal(node.left, said("a power with a varying exponent needs a positive base"))
         return self.inner(base) ** self.inner(exponent)
 
     def _small(self, node: lang.Binary, base: Expr, exponent: Expr) -> None:
         if abs(exponent) > MAX_EXPONENT:
-            raise _refusal(node.right, f"an exponent beyond {MAX_EXPONENT}: use a smaller one")
+            raise _refusal(node.right, said("an exponent beyond {most}: use a smaller one", most=MAX_EXPONENT))
         if base.is_Rational and max(abs(base.p), base.q).bit_length() * abs(exponent) > MAX_BITS:
-            raise _refusal(node, "a number with too many digits: use a smaller exponent")
+            raise _refusal(node, said("a number with too many digits: use a smaller exponent"))
 
     def subscript(self, node: lang.Subscript) -> Expr:
         assert isinstance(node.value, lang.Name)
@@ -396,16 +445,23 @@ class _Builder:
     def call(self, node: lang.Call) -> Expr:
         name = self.function_name(node.function)
         if node.named:
-            raise _refusal(node, f"{name} takes plain arguments here")
+            raise _refusal(node, said("{name} takes plain arguments here", name=name))
         if name in _SPECIAL:
             return _SPECIAL[name](self, node, name)
         function = _FUNCTIONS.get(name)
         if function is None:
             known = sorted({*_FUNCTIONS, *_SPECIAL})
             hint = did_you_mean(name, known)
-            product = f"; for a product write {name}*(...)" if name in self.symbols or len(name) == 1 else ""
+            product = (
+                said("; for a product write {name}*(...)", name=name) if name in self.symbols or len(name) == 1 else ""
+            )
             raise _refusal(
-                node, f"{name} is not a function of the table{product or hint or ': ' + ', '.join(FUNCTIONS)}"
+                node,
+                said(
+                    "{name} is not a function of the table{product}",
+                    name=name,
+                    product=product or hint or ": " + ", ".join(FUNCTIONS),
+                ),
             )
         (argument,) = self.arguments(node, name, 1)
         return function(self.inner(argument))
@@ -417,19 +473,21 @@ class _Builder:
         if isinstance(node, lang.Attribute) and lang.is_module(node):
             return node.name
         name = node.name if isinstance(node, lang.Attribute) else "f"
-        raise _refusal(node, f"only functions are called: write {name}(x), not x.{name}()")
+        raise _refusal(node, said("only functions are called: write {name}(x), not x.{name}()", name=name))
 
     def arguments(self, node: lang.Call, name: str, least: int, most: int | None = None) -> list[Expr]:
         most = most or least
         if not least <= len(node.arguments) <= most:
-            count = str(least) if least == most else f"{least} to {most}"
-            raise _refusal(node, f"{name} takes {count} argument{'' if most == 1 else 's'}, not {len(node.arguments)}")
+            count = str(least) if least == most else said("{least} to {most}", least=least, most=most)
+            takes = nsaid("{name} takes {count} argument, not {given}", "{name} takes {count} arguments, not {given}",
+                          most, name=name, count=count, given=len(node.arguments))  # fmt: skip
+            raise _refusal(node, takes)
         return [self.value(a) for a in node.arguments]
 
     def summed(self, node: lang.Call, name: str) -> Expr:
         over = [a for a in node.arguments[1:] if isinstance(a, lang.Name)]  # over the whole axis: without limits
         if not over or len(over) != len(node.arguments) - 1:
-            raise _refusal(node, "a sum names its index: Sum(x[i]*w[i], i)")
+            raise _refusal(node, said("a sum names its index: Sum(x[i]*w[i], i)"))
         body = self.value(node.arguments[0])
         return reduce_over(Sum, body, [self.indices[i.name] for i in over])
 
@@ -439,10 +497,10 @@ class _Builder:
 
     def where(self, node: lang.Call, name: str) -> Expr:
         if len(node.arguments) != 3:
-            raise _refusal(node, "where takes three arguments: where(x > 0, a, b)")
+            raise _refusal(node, said("where takes three arguments: where(x > 0, a, b)"))
         condition, *values = node.arguments
         if not isinstance(condition, lang.Binary) or condition.op not in _RELATIONS:
-            raise _refusal(condition, "the condition compares two things: x > 0")
+            raise _refusal(condition, said("the condition compares two things: x > 0"))
         holds = _RELATIONS[condition.op](self.value(condition.left), self.value(condition.right))
         yes, no = map(self.value, values)
         return Piecewise((yes, holds), (no, True))
@@ -450,13 +508,13 @@ class _Builder:
     def rational(self, node: lang.Call, name: str) -> Expr:
         p, q = self.arguments(node, name, 2)
         if not (p.is_Integer and q.is_Integer and q != 0):
-            raise _refusal(node, "Rational takes two whole numbers: Rational(1, 2)")
+            raise _refusal(node, said("Rational takes two whole numbers: Rational(1, 2)"))
         return Rational(p, q)
 
     def delta(self, node: lang.Call, name: str) -> Expr:
         given = node.arguments
         if len(given) != 2 or not all(isinstance(a, lang.Name) and a.name in self.indices for a in given):
-            raise _refusal(node, "KroneckerDelta takes two indices: KroneckerDelta(i, j)")
+            raise _refusal(node, said("KroneckerDelta takes two indices: KroneckerDelta(i, j)"))
         return KroneckerDelta(*(self.indices[a.name] for a in given))  # type: ignore[attr-defined]
 
 
@@ -472,7 +530,9 @@ def _is_plain(expr: Expr) -> bool:
 
 
 def _no_value(builder: _Builder, node: lang.Expression) -> Expr:
-    raise _refusal(node, "this is not part of a formula: write names, numbers, + - * / ** and functions such as exp(x)")
+    raise _refusal(
+        node, said("this is not part of a formula: write names, numbers, + - * / ** and functions such as exp(x)")
+    )
 
 
 def _refusal(node: lang.Expression, reason: str) -> ReadingError:

@@ -22,8 +22,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from tutor import language
 from tutor.course import read as read_course
 from tutor.errors import ExerciseError, NotFoundError, TutorError, UsageError, did_you_mean
+from tutor.language import joined, said
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -43,7 +45,13 @@ class Parameter:
     high: int | None = None  # inclusive
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.allowed}, default {spelled(self.default)}"
+        return str(self.says)
+
+    @property
+    def says(self) -> str:
+        return said(
+            "{name}: {allowed}, default {default}", name=self.name, allowed=self.allowed, default=spelled(self.default)
+        )
 
     @property
     def allowed(self) -> str:
@@ -52,7 +60,11 @@ class Parameter:
             return "|".join(map(spelled, self.choices))
         if self.kind == "bool":
             return "true|false"
-        return self.kind if self.low is None else f"{self.kind}, {self.low} to {self.high}"
+        return (
+            self.kind
+            if self.low is None
+            else said("{kind}, {low} to {high}", kind=self.kind, low=self.low, high=self.high)
+        )
 
     def accepts(self, value: Any) -> bool:
         """Whether a value is of the right type and within bounds."""
@@ -92,9 +104,10 @@ class Entry:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         parameters = [asdict(p) | {"choices": list(p.choices)} for p in self.parameters]
+        title, track, statement = map(language.of_exercise_as_data, (self.title, self.track, self.statement))
         return {
-            "id": self.id, "title": self.title, "level": self.level, "track": self.track, "tags": list(self.tags),
-            "requires": list(self.requires), "source": self.source, "statement": self.statement,
+            "id": self.id, "title": title, "level": self.level, "track": track, "tags": list(self.tags),
+            "requires": list(self.requires), "source": self.source, "statement": statement,
             "parameters": parameters,
         }  # fmt: skip
 
@@ -122,18 +135,25 @@ def find(name: str) -> Entry:
     """The catalogue's entry of that id, without family parameters."""
     known = {entry.id: entry for entry in entries()}
     if name not in known:
-        hint = _nearest(_short(name).lower(), known) or ";"
+        hint = _nearest(_short(name).lower(), known) or said(";")
         here = re.fullmatch(r"[\w-]+", name) and os.path.isfile(f"{name}.py")
-        beside = f' the file {name}.py is here: to use it, write "{name}.py";' if here else ""
+        beside = said(' the file {name}.py is here: to use it, write "{name}.py";', name=name) if here else ""
         if not here and os.path.isfile(name):
-            beside = f" the file {_short(name)} is here, but exercise files end in .py;"
-        raise NotFoundError(f"no exercise \"{_short(name)}\"{hint}{beside} 'tutor list' shows all")
+            beside = said(" the file {name} is here, but exercise files end in .py;", name=_short(name))
+        raise NotFoundError(
+            said(
+                "no exercise \"{name}\"{hint}{beside} 'tutor list' shows all",
+                name=_short(name),
+                hint=hint,
+                beside=beside,
+            )
+        )
     return known[name]
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     """By likeness, or else the first that contains it: "softmax" means softmax-regression."""
-    containing = [f'; did you mean "{id}"?' for id in known if name and name in id]
+    containing = [said('; did you mean "{id}"?', id=id) for id in known if name and name in id]
     return did_you_mean(name, known) or next(iter(containing), "")
 
 
@@ -152,7 +172,7 @@ def _entry_or_complaint(path: Path) -> Entry:
     try:
         return read_entry(path)
     except TutorError as error:
-        complaint = f"cannot be read: {error}"
+        complaint = said("cannot be read: {error}", error=error.says)
         return Entry(_id_of(path), complaint, UNREADABLE_LEVEL, (), (), "", path, complaint)
 
 
@@ -161,9 +181,13 @@ def _id_of(path: Path) -> str:
 
 
 def _no_file(path: str | Path, error: OSError) -> NotFoundError:
-    reason = "there is no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
+    reason = said("there is no such file") if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
     return NotFoundError(
-        f"cannot open {_short(str(path), 200)}: {reason}; give the path of an exercise file, or an id from 'tutor list'"
+        said(
+            "cannot open {path}: {reason}; give the path of an exercise file, or an id from 'tutor list'",
+            path=_short(str(path), 200),
+            reason=reason,
+        )
     )
 
 
@@ -209,12 +233,12 @@ def _parse(path: Path, source: bytes) -> ast.Module:
 def _syntax_error(path: Path, error: BaseException) -> ExerciseError:
     line = getattr(error, "lineno", None)
     text = (getattr(error, "text", None) or "").strip()
-    message = getattr(error, "msg", None) or str(error) or "nested too deeply to be read"
+    message = getattr(error, "msg", None) or str(error) or said("nested too deeply to be read")
     return ExerciseError(f"{_place(path, line)}: {message}" + (f": {text}" if text else ""))
 
 
 def _place(path: Path, line: int | None) -> str:
-    return f"{path}, line {line}" if line else str(path)
+    return said("{path}, line {line}", path=path, line=line) if line else str(path)
 
 
 def _exercise_call(tree: ast.Module) -> ast.Call | None:
@@ -271,7 +295,9 @@ def _parameters(path: Path, tree: ast.Module) -> tuple[Parameter, ...]:
         return ()
     arguments = family.args
     if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
-        raise ExerciseError(f"{_place(path, family.lineno)}: a family has named parameters only, each with a default")
+        raise ExerciseError(
+            said("{place}: a family has named parameters only, each with a default", place=_place(path, family.lineno))
+        )
     plain = [None] * (len(arguments.args) - len(arguments.defaults))
     pairs = [
         *zip(arguments.args, [*plain, *arguments.defaults], strict=True),
@@ -281,21 +307,38 @@ def _parameters(path: Path, tree: ast.Module) -> tuple[Parameter, ...]:
 
 
 def _parameter(path: Path, argument: ast.arg, default: ast.expr | None) -> Parameter:
-    where = f"{_place(path, argument.lineno)}: the parameter {argument.arg}"
+    where = said("{place}: the parameter {arg}", place=_place(path, argument.lineno), arg=argument.arg)
     if default is None:
-        raise ExerciseError(f"{where} has no default: give it one, so that the family loads without parameters")
+        raise ExerciseError(
+            said("{where} has no default: give it one, so that the family loads without parameters", where=where)
+        )
     value = _literal(default)
     if value is None:
-        raise ExerciseError(f"{where} has the default {ast.unparse(default)}: write a plain number, bool or text")
+        raise ExerciseError(
+            said(
+                "{where} has the default {written}: write a plain number, bool or text",
+                where=where,
+                written=ast.unparse(default),
+            )
+        )
     form = _annotation(argument.annotation)
     if form is None:
         written = ast.unparse(argument.annotation) if argument.annotation else "none"
-        raise ExerciseError(f"{where} has the type {written}: write {_FORMS}")
+        raise ExerciseError(
+            said("{where} has the type {written}: write {forms}", where=where, written=written, forms=_FORMS)
+        )
     made = Parameter(argument.arg, default=value, **form)
     if made.kind == "float" and type(value) is int:  # `rate: float = 1` is how one writes it
         made = Parameter(argument.arg, default=float(value), **form)
     if not made.accepts(made.default):
-        raise ExerciseError(f"{where} has the default {value!r}, which is not {made.allowed}")
+        raise ExerciseError(
+            said(
+                "{where} has the default {value!r}, which is not {allowed}",
+                where=where,
+                value=value,
+                allowed=made.allowed,
+            )
+        )
     return made
 
 
@@ -397,25 +440,45 @@ def family_values(entry: Entry, given: str | None) -> dict[str, Any]:
     if given is None:
         return values
     if not entry.parameters:
-        raise UsageError(f'{entry.id} has no parameters: write "{entry.id}" without ":{given}"')
+        raise UsageError(said('{id} has no parameters: write "{id}" without ":{given}"', id=entry.id, given=given))
     known, seen = {p.name: p for p in entry.parameters}, set()
-    has = f"{entry.id} has " + "; ".join(map(str, entry.parameters))
+    has = said("{id} has {parameters}", id=entry.id, parameters=joined([p.says for p in entry.parameters], "; "))
     for part in given.split(","):
         name, equals, text = (piece.strip() for piece in part.partition("="))
         if not equals or not name:
-            raise UsageError(f'"{part.strip()}" is not a parameter: write {_example(entry)}. {has}')
+            raise UsageError(
+                said(
+                    '"{part}" is not a parameter: write {example}. {has}',
+                    part=part.strip(),
+                    example=_example(entry),
+                    has=has,
+                )
+            )
         if name not in known:
-            hint = did_you_mean(name, known) or ";"
-            raise UsageError(f'{entry.id} has no parameter "{name}"{hint} {has}')
+            hint = did_you_mean(name, known) or said(";")
+            raise UsageError(
+                said('{id} has no parameter "{name}"{hint} {has}', id=entry.id, name=name, hint=hint, has=has)
+            )
         if name in seen:
-            raise UsageError(f'"{entry.id}:{given}" gives {name} twice: give it once')
+            raise UsageError(
+                said('"{id}:{given}" gives {name} twice: give it once', id=entry.id, given=given, name=name)
+            )
         seen.add(name)
         try:
             values[name] = known[name].read(text)
         except ValueError:
             hint = did_you_mean(text, map(spelled, known[name].choices)).removeprefix("; ")
             hint = f" {hint}" if hint else ""
-            raise UsageError(f"{name}={_short(text)} is not {known[name].allowed}.{hint} {has}") from None
+            raise UsageError(
+                said(
+                    "{name}={text} is not {allowed}.{hint} {has}",
+                    name=name,
+                    text=_short(text),
+                    allowed=known[name].allowed,
+                    hint=hint,
+                    has=has,
+                )
+            ) from None
     return values
 
 
@@ -448,18 +511,18 @@ def load(address: str | Path) -> Exercise:
     try:
         exercise.validate()
     except TutorError as error:
-        raise ExerciseError(f"{entry.path}: {error}") from error
+        raise ExerciseError(joined([str(entry.path), error.says], ": ")) from error
     return exercise
 
 
 def _existing(name: str) -> Path:
     path = os.path.expanduser(name)  # os.path answers False where pathlib raises, as for a name that is too long
     if os.path.isdir(path):
-        raise NotFoundError(f"{Path(path)} is a folder: give the path of one exercise file in it")
+        raise NotFoundError(said("{path} is a folder: give the path of one exercise file in it", path=Path(path)))
     if not os.path.exists(path):
         raise _no_file(path, FileNotFoundError())
     if not path.endswith(".py"):
-        raise NotFoundError(f"{_short(path, 200)} is no exercise file: its name would end in .py")
+        raise NotFoundError(said("{path} is no exercise file: its name would end in .py", path=_short(path, 200)))
     return Path(path)
 
 
@@ -482,16 +545,23 @@ def _run(path: Path, values: dict[str, Any]) -> Exercise:
     if isinstance(made, Exercise):
         return made
     if is_family:
-        raise ExerciseError(f"{path}: exercise(...) returns {_what(made)}: end it with `return exercise`")
+        raise ExerciseError(
+            said("{path}: exercise(...) returns {what}: end it with `return exercise`", path=path, what=_what(made))
+        )
     if "exercise" not in vars(module):
         raise ExerciseError(
-            f'{path} defines no "exercise": write exercise = Exercise("name", ...), or a family def exercise(...)'
+            said(
+                '{path} defines no "exercise": write exercise = Exercise("name", ...), or a family def exercise(...)',
+                path=path,
+            )
         )
-    raise ExerciseError(f'{path}: "exercise" is {_what(made)}: write exercise = Exercise("name", ...)')
+    raise ExerciseError(
+        said('{path}: "exercise" is {what}: write exercise = Exercise("name", ...)', path=path, what=_what(made))
+    )
 
 
 def _what(value: Any) -> str:
-    return "None" if value is None else f"a value of type {type(value).__name__}"
+    return "None" if value is None else said("a value of type {name}", name=type(value).__name__)
 
 
 @contextmanager
@@ -508,9 +578,9 @@ def _said(error: BaseException) -> str:
     """SymPy's own words where they say nothing of what to do."""
     found = re.match(r"specify dummy variables for (.*)", str(error), re.DOTALL)
     if found:
-        return f"Sum({_short(found[1])}) names no index to sum over: write Sum({_short(found[1])}, i)"
+        return said("Sum({found}) names no index to sum over: write Sum({found}, i)", found=_short(found[1]))
     if str(error).startswith("Sum requires values for lower and upper bounds"):
-        return "a Sum names no index to sum over: write Sum(x[i], i)"
+        return said("a Sum names no index to sum over: write Sum(x[i], i)")
     return f"{type(error).__name__}: {error}"
 
 
@@ -523,5 +593,5 @@ def _placing_errors(path: Path) -> Iterator[None]:
         if isinstance(error, SyntaxError) and error.filename == str(path):
             raise _syntax_error(path, error) from None
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        said = str(error) if isinstance(error, TutorError) else _said(error)
-        raise ExerciseError(f"{_place(path, lines[-1] if lines else None)}: {said}") from error
+        says = error.says if isinstance(error, TutorError) else _said(error)
+        raise ExerciseError(joined([_place(path, lines[-1] if lines else None), says], ": ")) from error

@@ -20,6 +20,7 @@ from tutor.checking.check import check
 from tutor.checking.spoils import Observation, scattered, spoilt
 from tutor.errors import TutorError
 from tutor.exercise import Exercise, Quantity
+from tutor.language import joined, said
 from tutor.numeric.autograd import differentiable, gradients_by_reference, scales, vanishes
 from tutor.numeric.compare import DOUBLE
 from tutor.numeric.programs import backward_steps
@@ -51,7 +52,7 @@ class Planted:
 
     @property
     def what(self) -> str:
-        return f'{self.id} ("{self.message}")'
+        return said('{id} ("{message}")', id=self.id, message=self.message)
 
 
 @dataclass
@@ -95,7 +96,9 @@ def certify(exercise: Exercise) -> Certificate:
         _plant(made, exercise, q, trials)
     _mark(made, exercise)
     if set(exercise.asked) <= set(made.zeros):
-        made.refusals.append("every gradient that is asked is exactly zero: no wrong factor shows; ask for another")
+        made.refusals.append(
+            said("every gradient that is asked is exactly zero: no wrong factor shows; ask for another")
+        )
     made.refusals += _sums_over_one(exercise)
     for values in exercise.failures:
         _break(made, exercise, values)
@@ -164,15 +167,26 @@ def _plant(made: Certificate, exercise: Exercise, q: Quantity, trials: Sequence[
     made.same += [p for p, shows in silent if not shows]
     made.hidden += [*near, *hidden]
     made.refusals += [
-        f"in d{q.name} the mistake {p.what} changes the values by {p.change:.1g} of their size alone, which passes for "
-        "rounding: change a constant of the exercise"
+        said(
+            "in d{name} the mistake {what} changes the values by {change:.1g} of their size alone, "
+            "which passes for rounding: change a constant of the exercise",
+            name=q.name,
+            what=p.what,
+            change=p.change,
+        )
         for p in near
     ]
     if hidden:
-        more = f" (and {len(hidden) - 1} more)" if len(hidden) > 1 else ""
+        more = said(" (and {count} more)", count=len(hidden) - 1) if len(hidden) > 1 else ""
         made.refusals.append(
-            f"in d{q.name} the mistake {hidden[0].what}{more} changes nothing, since {' and '.join(ones)} is 1 in "
-            "every entry: end in an output, whose upstream gradient is random, or let the loss weigh its terms"
+            said(
+                "in d{name} the mistake {what}{more} changes nothing, since {names} is 1 in every entry: "
+                "end in an output, whose upstream gradient is random, or let the loss weigh its terms",
+                name=q.name,
+                what=hidden[0].what,
+                more=more,
+                names=joined(ones, said(" and ")),
+            )
         )
 
 
@@ -201,7 +215,11 @@ def _sums_over_one(exercise: Exercise) -> Iterator[str]:
     for q in exercise.forward:
         for node in sorted(q.expr.atoms(Sum) if q.expr is not None else (), key=str):
             for index in (limit[0] for limit in node.limits if size(limit[0]) == 1):
-                yield f"{q.name} sums over {index}, which has one entry: a forgotten sum does not show; give it a size"
+                yield said(
+                    "{name} sums over {index}, which has one entry: a forgotten sum does not show; give it a size",
+                    name=q.name,
+                    index=index,
+                )
 
 
 # -- what the true answer earns --------------------------------------------------------------------------------
@@ -219,7 +237,7 @@ def answer(exercise: Exercise, form: str) -> list[str]:
 def _torch_line(exercise: Exercise, entry: Any, name: str, indices: Any, expr: Any) -> str:
     form = torch_form(expr, indices, exercise)
     if form is None:
-        raise TutorError(f"{name} has no torch form")
+        raise TutorError(said("{name} has no torch form", name=name))
     return f"{name} = {form}"
 
 
@@ -238,19 +256,32 @@ def _mark(made: Certificate, exercise: Exercise) -> None:
             text = "\n".join(answer(exercise, form))
             report = check(exercise, latex.read(text, exercise) if form == "LaTeX" else text, repairs=False)
         except TutorError as error:
-            made.refusals.append(f"the true answer as {form} is not marked: {error}")
+            made.refusals.append(said("the true answer as {form} is not marked: {error}", form=form, error=error.says))
             continue
         made.scores[form] = report.score
         made.refusals += [
-            f"the true answer as {form} is {line.verdict}: {line.text.strip()}   {line.reason}"
+            said(
+                "the true answer as {form} is {verdict}: {line}   {reason}",
+                form=form,
+                verdict=line.verdict,
+                line=line.text.strip(),
+                reason=line.reason,
+            )
             for line in report.lines
             if line.verdict != "correct"
         ]
         if report.score != made.points:
-            made.refusals.append(f"the true answer as {form} earns {report.score:g} of {made.points:g} points")
+            made.refusals.append(
+                said(
+                    "the true answer as {form} earns {score:g} of {points:g} points",
+                    form=form,
+                    score=report.score,
+                    points=made.points,
+                )
+            )
     made.empty = check(exercise, "").score
     if made.empty:
-        made.refusals.append(f"an empty sheet earns {made.empty:g} points")
+        made.refusals.append(said("an empty sheet earns {empty:g} points", empty=made.empty))
 
 
 # -- where a delicate form breaks --------------------------------------------------------------------------------
@@ -264,8 +295,16 @@ def _break(made: Certificate, exercise: Exercise, values: Mapping[str, Any]) -> 
     theirs = [f"d{n}" for n, x in gradients_by_reference(exercise, instance).items() if n in exercise.quantities
               and exercise[n].is_leaf and not bool(torch.isfinite(x).all())]  # fmt: skip
     if not ours:
-        made.refusals.append(f"it says that it fails at {where}, but every gradient is finite there")
+        made.refusals.append(said("it says that it fails at {where}, but every gradient is finite there", where=where))
     elif theirs:
-        made.refusals.append(f"at {where} the reference fails too: {', '.join(theirs)} is not finite")
+        made.refusals.append(
+            said("at {where} the reference fails too: {names} is not finite", where=where, names=", ".join(theirs))
+        )
     else:
-        made.breaks.append(f"at {where} {', '.join(ours)} is not finite in this form, and in the reference it is")
+        made.breaks.append(
+            said(
+                "at {where} {names} is not finite in this form, and in the reference it is",
+                where=where,
+                names=", ".join(ours),
+            )
+        )

@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from tutor.errors import ExerciseError
+from tutor.language import said
 
 FILE = "course.toml"
 MOST_SHEETS = 2_000  # files of a folder that are looked into
 HEAD = 2_000  # bytes of a sheet in which its header is looked for
 SHEETS = (".py", ".txt", ".md", ".tex", ".ipynb")
-# as `answers.python` reads it; % and <!-- begin it in LaTeX and Markdown, a quotation mark in a notebook's cell
-_HEADER = re.compile(r"^[\s\"]*(?:<!--|#|%)\s*exercise\s*[:：]\s*([\w-]+)", re.MULTILINE)
+_DRILL = re.compile(r"^\s*#\s*drill\s*[:：]", re.MULTILINE)  # as `desk.drill` writes it
+# as `answers.python` reads it; % and <!-- begin it in LaTeX and Markdown, a quotation mark in a notebook's cell; four
+# spaces before it make it an example in Markdown
+_HEADER = re.compile(r"^(?:[ \t]{0,3}|\s*\")(?:<!--|#|%)\s*exercise\s*[:：]\s*([\w-]+(?::[\w=.,-]*\w)?)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,24 +73,43 @@ def _tracks(path: Path, document: dict[str, Any]) -> Iterator[Track]:
         fields = track if isinstance(track, dict) else {}
         title, ids = fields.get("title"), fields.get("exercises")
         if not (isinstance(title, str) and isinstance(ids, list) and all(isinstance(id, str) for id in ids)):
-            raise ExerciseError(f'{path}: track {number} needs title = "..." and exercises = ["...", ...]')
+            raise ExerciseError(
+                said(
+                    '{path}: track {number} needs title = "..." and exercises = ["...", ...]', path=path, number=number
+                )
+            )
         for id in ids:
             if id in seen:
-                raise ExerciseError(f'{path}: track {number} names "{id}" a second time: each exercise stands once')
+                raise ExerciseError(
+                    said(
+                        '{path}: track {number} names "{id}" a second time: each exercise stands once',
+                        path=path,
+                        number=number,
+                        id=id,
+                    )
+                )
             seen.add(id)
         yield Track(title, tuple(ids))
 
 
-def begun(folder: Path) -> set[str]:
-    """The exercises of which a sheet lies in a folder, by their headers."""
-    found: set[str] = set()
+def sheets(folder: Path) -> dict[str, list[str]]:
+    """The sheets of a folder, and the exercises that their headers name (`mlp`, `mlp:layers=4`); drills are none."""
+    found: dict[str, list[str]] = {}
     for path in _files(folder):
         try:
             with path.open("rb") as file:
-                found.update(_HEADER.findall(file.read(HEAD).decode("utf-8", "replace")))
+                head = file.read(HEAD).decode("utf-8", "replace")
         except OSError:  # what cannot be looked at is not begun
             continue
+        named = _HEADER.findall(head)
+        if named and not _DRILL.search(head):
+            found[path.name] = list(dict.fromkeys(named))
     return found
+
+
+def begun(folder: Path) -> set[str]:
+    """The exercises of which a sheet lies in a folder; a family counts as one."""
+    return {address.split(":")[0] for named in sheets(folder).values() for address in named}
 
 
 def _files(folder: Path) -> list[Path]:

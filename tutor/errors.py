@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from tutor.language import said
 
-class TutorError(Exception):
+
+class Saying(Exception):
+    """An error with a sentence, which is said in the language in use when it is shown."""
+
+    @property
+    def says(self) -> str:
+        """The sentence as it was kept: to be put into another."""
+        return self.args[0] if self.args else ""
+
+
+class TutorError(Saying):
     """The base of every error the tutor raises on purpose."""
 
 
 class ExerciseError(TutorError):
-    """An exercise's definition is not sound."""
+    """An exercise's definition is not sound; `objection` is what is said of it, without its name."""
+
+    objection: str = ""
 
 
 class NotFoundError(TutorError, LookupError):
@@ -30,7 +43,11 @@ class ReadingError(TutorError):
         self.message, self.line, self.column = message, line, column
 
     def __str__(self) -> str:
-        return f"line {self.line}, column {self.column}: {self.message}"
+        return str(self.says)
+
+    @property
+    def says(self) -> str:
+        return said("line {line}, column {column}: {message}", line=self.line, column=self.column, message=self.message)
 
 
 class UndecidedError(TutorError):
@@ -42,4 +59,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = list(known)
     same = [other for other in known if other.lower() == name.lower()]  # P for p
     close = same or get_close_matches(name, known, n=1, cutoff=0.6)
-    return f'; did you mean "{close[0]}"?' if close else ""
+    return said('; did you mean "{name}"?', name=close[0]) if close else ""

@@ -30,6 +30,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.logic.boolalg import BooleanFunction
 
 from tutor.errors import ExerciseError, NotFoundError, did_you_mean
+from tutor.language import joined, said
 from tutor.shown import Shown
 from tutor.symbolic.functions import clamp, function_row
 from tutor.symbolic.indices import (
@@ -172,7 +173,7 @@ class Exercise(Shown):
             self._claim(name, "size")
             made.append(self.size_symbols.setdefault(name, Symbol(name, integer=True, positive=True)))
         if not made:
-            raise self._error('sizes("") names none: write exercise.sizes("N D")')
+            raise self._error(said('sizes("") names none: write exercise.sizes("N D")'))
         return made[0] if len(made) == 1 else tuple(made)
 
     def indices(self, **ranges: Any) -> Any:
@@ -182,40 +183,71 @@ class Exercise(Shown):
             self._claim(name, "index")
             extent = sympify(extent)
             if extent.is_positive is False:
-                raise self._error(f"index {name}={extent}: an axis has at least one entry")
+                raise self._error(
+                    said("index {name}={extent}: an axis has at least one entry", name=name, extent=extent)
+                )
             foreign = {s.name for s in extent.free_symbols} - set(self.size_symbols)
             if foreign or not extent.is_integer:
                 raise self._error(
-                    f"index {name}={extent}: an index runs over a size, a number, or an expression of sizes; "
-                    f"declare {', '.join(sorted(foreign)) or 'it'} with exercise.sizes(...) first"
+                    said(
+                        "index {name}={extent}: an index runs over a size, a number, or an expression of sizes; "
+                        "declare {names} with exercise.sizes(...) first",
+                        name=name,
+                        extent=extent,
+                        names=", ".join(sorted(foreign)) or said("it"),
+                    )
                 )
             made.append(self.index_symbols.setdefault(name, Idx(Symbol(name, integer=True), extent)))
         if not made:
-            raise self._error("indices() names none: write exercise.indices(i=N)")
+            raise self._error(said("indices() names none: write exercise.indices(i=N)"))
         return made[0] if len(made) == 1 else tuple(made)
 
     def _claim(self, name: str, what: str) -> None:
         if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
-            raise self._error(f"{what} {name!r} is not a plain name: letters, digits and _, and no Python keyword")
+            raise self._error(
+                said(
+                    "{what} {name!r} is not a plain name: letters, digits and _, and no Python keyword",
+                    what=what,
+                    name=name,
+                )
+            )
         taken = self._kind_of(name)
         if taken:
-            raise self._error(f"{name} is already {taken}: sizes, indices and quantities share one namespace")
+            raise self._error(
+                said(
+                    "{name} is already {taken}: sizes, indices and quantities share one namespace",
+                    name=name,
+                    taken=taken,
+                )
+            )
         for prefix in ("dL_d", "grad_", "d"):
             base = name.removeprefix(prefix)
             if base != name and base in self.quantities:
-                raise self._error(f"{name} is reserved for the gradient with respect to {base}: choose another name")
+                raise self._error(
+                    said(
+                        "{name} is reserved for the gradient with respect to {base}: choose another name",
+                        name=name,
+                        base=base,
+                    )
+                )
             clash = prefix + name
             if what not in ("size", "index") and self._kind_of(clash):
                 raise self._error(
-                    f"{clash} is taken, but would be the gradient with respect to {name}: rename one of them"
+                    said(
+                        "{clash} is taken, but would be the gradient with respect to {name}: rename one of them",
+                        clash=clash,
+                        name=name,
+                    )
                 )
 
     def _kind_of(self, name: str) -> str:
         if name in self.size_symbols:
-            return "a size"
+            return said("a size")
         if name in self.index_symbols:
-            return "an index"
-        return f"a quantity ({self.quantities[name].kind})" if name in self.quantities else ""
+            return said("an index")
+        if name in self.quantities:
+            return said("a quantity ({kind})", kind=self.quantities[name].kind)
+        return ""
 
     # -- quantities ----------------------------------------------------------------------------
 
@@ -234,13 +266,15 @@ class Exercise(Shown):
     def loss(self, name: str, expr: Any) -> Any:
         """The scalar that is differentiated; there is one."""
         if any(q.kind in ("loss", "output") for q in self.quantities.values()):
-            raise self._error(f"{name} is a second end of the program: an exercise has one loss, or outputs")
+            raise self._error(
+                said("{name} is a second end of the program: an exercise has one loss, or outputs", name=name)
+            )
         return self._define(name, "loss", (), expr)
 
     def output(self, name: str, indices: Any, expr: Any) -> Any:
         """An output of a layer: its upstream gradient `d<name>` becomes an input."""
         if any(q.kind == "loss" for q in self.quantities.values()):
-            raise self._error(f"{name} is an output, but the exercise has a loss: it has either")
+            raise self._error(said("{name} is an output, but the exercise has a loss: it has either", name=name))
         return self._define(name, "output", indices, expr)
 
     def value(self, name: str, indices: Any, expr: Any) -> Any:
@@ -269,17 +303,33 @@ class Exercise(Shown):
         self._claim(name, kind)
         if domain not in DOMAINS:
             known = ", ".join(DOMAINS)
-            raise self._error(f'{name} has the unknown domain "{domain}"{did_you_mean(domain, DOMAINS)} known: {known}')
+            raise self._error(
+                said(
+                    '{name} has the unknown domain "{domain}"{hint} known: {known}',
+                    name=name,
+                    domain=domain,
+                    hint=did_you_mean(domain, DOMAINS),
+                    known=known,
+                )
+            )
         if (domain == "index") != (below is not None):
-            raise self._error(f'{name}: domain="index" goes with below=V, the size that its values stay under')
+            raise self._error(
+                said('{name}: domain="index" goes with below=V, the size that its values stay under', name=name)
+            )
         if domain in SUMS_TO_ONE and not indices:
-            raise self._error(f'{name}: domain="{domain}" is about the last axis, and a scalar has none')
+            raise self._error(
+                said(
+                    '{name}: domain="{domain}" is about the last axis, and a scalar has none', name=name, domain=domain
+                )
+            )
         axes = self._axes(name, indices)
         made = Quantity(name, kind, axes, domain=domain, below=None if below is None else sympify(below))
         self._add(made)
         if domain in SUMS_TO_ONE:
-            says = "are one-hot" if domain == "one-hot" else "are probabilities"
-            self.facts.append(Fact(Sum(made.entry, axes[-1]), S.One, f"the rows of {name} {says}", name))
+            says = said("are one-hot") if domain == "one-hot" else said("are probabilities")
+            self.facts.append(
+                Fact(Sum(made.entry, axes[-1]), S.One, said("the rows of {name} {says}", name=name, says=says), name)
+            )
         return made.symbol
 
     def _define(self, name: str, kind: str, indices: Any, expr: Any) -> Any:
@@ -309,7 +359,7 @@ class Exercise(Shown):
         for name in [*names, *(f"{stem}{n}" for n in range(1, 100))]:
             if name not in used and name not in reserved:
                 return Idx(Symbol(name, integer=True), size(index))
-        raise self._error(f"no free name for another index over {size(index)}")
+        raise self._error(said("no free name for another index over {index}", index=size(index)))
 
     def _add(self, quantity: Quantity) -> None:
         self.quantities[quantity.name] = quantity
@@ -318,23 +368,50 @@ class Exercise(Shown):
     def _axes(self, name: str, indices: tuple[Any, ...]) -> tuple[Idx, ...]:
         for index in indices:
             if not isinstance(index, Idx) or self.index_symbols.get(index.name) != index:
-                raise self._error(f"{name}: {index} is not an index of the exercise; make it with exercise.indices")
+                raise self._error(
+                    said(
+                        "{name}: {index} is not an index of the exercise; make it with exercise.indices",
+                        name=name,
+                        index=index,
+                    )
+                )
         twice = next((index for n, index in enumerate(indices) if index in indices[:n]), None)
         if twice is not None:
-            raise self._error(f"{name} has the index {twice} twice: give each axis an index of its own")
+            raise self._error(
+                said("{name} has the index {twice} twice: give each axis an index of its own", name=name, twice=twice)
+            )
         return tuple(indices)
 
     def _formula(self, name: str, expr: Any) -> Expr:
         if isinstance(expr, (str, bool)) or expr is None:
-            raise self._error(f"{name} = {expr!r} is not a formula: write SymPy expressions, without quotes")
+            raise self._error(
+                said(
+                    "{name} = {expr!r} is not a formula: write SymPy expressions, without quotes", name=name, expr=expr
+                )
+            )
         if isinstance(expr, Tensor):
             wanted = ", ".join("ijklmn"[: len(expr.shape)])
-            raise self._error(f"{name} uses {expr.name} without indices: write {expr.name}[{wanted}]")
+            raise self._error(
+                said(
+                    "{name} uses {name2} without indices: write {name2}[{wanted}]",
+                    name=name,
+                    name2=expr.name,
+                    wanted=wanted,
+                )
+            )
         expr = sympify(expr)
         if not isinstance(expr, Expr):
-            raise self._error(f"{name} = {expr} is not a formula but {type(expr).__name__}")
+            raise self._error(
+                said("{name} = {expr} is not a formula but {name2}", name=name, expr=expr, name2=type(expr).__name__)
+            )
         if expr.has(S.NaN, S.ComplexInfinity, S.ImaginaryUnit):
-            raise self._error(f"{name} = {expr} is not a real number: look for a division by zero or the root of -1")
+            raise self._error(
+                said(
+                    "{name} = {expr} is not a real number: look for a division by zero or the root of -1",
+                    name=name,
+                    expr=expr,
+                )
+            )
         return expr
 
     def _check_formula(self, name: str, kind: str, axes: tuple[Idx, ...], expr: Expr) -> None:
@@ -343,20 +420,38 @@ class Exercise(Shown):
             if kind == "value" and used.startswith("d") and used[1:] in self.quantities:
                 continue
             if used == name:
-                raise self._error(f"{name} is used in its own definition: give the new value a name of its own")
+                raise self._error(
+                    said("{name} is used in its own definition: give the new value a name of its own", name=name)
+                )
             if used not in self.size_symbols and used not in self.quantities:
                 known = [*self.size_symbols, *self.quantities]
                 raise self._error(
-                    f"{name} uses {used}, which is not defined yet{did_you_mean(used, known)}: "
-                    "define inputs, parameters and earlier steps first"
+                    said(
+                        "{name} uses {used}, which is not defined yet{hint}: define inputs, parameters and "
+                        "earlier steps first",
+                        name=name,
+                        used=used,
+                        hint=did_you_mean(used, known),
+                    )
                 )
             used_kind = self.quantities[used].kind if used in self.quantities else ""
             if used_kind == "value" and kind != "value":
-                raise self._error(f"{name} uses {used}, a value from after the backward pass: only values may")
+                raise self._error(
+                    said(
+                        "{name} uses {used}, a value from after the backward pass: only values may",
+                        name=name,
+                        used=used,
+                    )
+                )
             if used_kind in ("loss", "output") and kind != "value":
                 raise self._error(
-                    f"{name} uses the {used_kind} {used}: keep the {used_kind} for the end; name the shared part "
-                    f"with exercise.step and let {used} and {name} both use it"
+                    said(
+                        "{name} uses the {used_kind} {used}: keep the {used_kind} for the end; name the shared "
+                        "part with exercise.step and let {used} and {name} both use it",
+                        name=name,
+                        used_kind=used_kind,
+                        used=used,
+                    )
                 )
         self._check_indices(name, kind, axes, expr)
         self._check_axes(name, expr, guarded=False)
@@ -367,12 +462,23 @@ class Exercise(Shown):
             index = limit[0]
             if not isinstance(index, Idx):
                 raise self._error(
-                    f"{name} sums over {index}, which is not an index: make one with exercise.indices({index}=...)"
+                    said(
+                        "{name} sums over {index}, which is not an index: make one with exercise.indices({index}=...)",
+                        name=name,
+                        index=index,
+                    )
                 )
             if tuple(limit[1:]) not in ((), (index.lower, index.upper)):
                 raise self._error(
-                    f"{name} sums {index} from {limit[1]} to {limit[-1]}, but its axis goes from 0 to {index.upper}: "
-                    f"write Sum(..., {index}), with a Piecewise inside for a part of the axis"
+                    said(
+                        "{name} sums {index} from {limit} to {limit2}, but its axis goes from 0 to {upper}: "
+                        "write Sum(..., {index}), with a Piecewise inside for a part of the axis",
+                        name=name,
+                        index=index,
+                        limit=limit[1],
+                        limit2=limit[-1],
+                        upper=index.upper,
+                    )
                 )
 
     def _check_indices(self, name: str, kind: str, axes: tuple[Idx, ...], expr: Expr) -> None:
@@ -381,18 +487,42 @@ class Exercise(Shown):
             bound = {limit[0] for part in expr.atoms(ExprWithLimits) for limit in part.limits}
             if index in bound and expr.has(Piecewise):
                 raise self._error(
-                    f"{index} has left its sum in {name}: SymPy's Sum takes a Piecewise out of a sum inside it; "
-                    "name the inner sum with exercise.step"
+                    said(
+                        "{index} has left its sum in {name}: SymPy's Sum takes a Piecewise out of a sum inside "
+                        "it; name the inner sum with exercise.step",
+                        index=index,
+                        name=name,
+                    )
                 )
             if kind == "loss":
-                raise self._error(f"the loss {name} is not a scalar: {index} is free in it; sum or average over it")
-            where = f"among the indices of {name}[{', '.join(map(str, axes))}]" if axes else f"in the scalar {name}"
-            raise self._error(f"{index} is free on the right but not {where}: sum over {index}, or add it on the left")
+                raise self._error(
+                    said(
+                        "the loss {name} is not a scalar: {index} is free in it; sum or average over it",
+                        name=name,
+                        index=index,
+                    )
+                )
+            where = (
+                said("among the indices of {name}[{names}]", name=name, names=", ".join(map(str, axes)))
+                if axes
+                else said("in the scalar {name}", name=name)
+            )
+            raise self._error(
+                said(
+                    "{index} is free on the right but not {where}: sum over {index}, or add it on the left",
+                    index=index,
+                    where=where,
+                )
+            )
         for index in axes:
             if index not in free and size(index) != 1:
                 raise self._error(
-                    f"{index} is an index of {name} but does not occur on the right: drop it, and let what uses {name} "
-                    f"broadcast over {index}"
+                    said(
+                        "{index} is an index of {name} but does not occur on the right: drop it, and let what "
+                        "uses {name} broadcast over {index}",
+                        index=index,
+                        name=name,
+                    )
                 )
 
     def _check_axes(self, name: str, node: Basic, guarded: bool) -> None:
@@ -409,11 +539,30 @@ class Exercise(Shown):
                 self._check_axes(name, index, guarded)
                 if isinstance(index, Idx) and size(index) != extent and not guarded:
                     raise self._error(
-                        f"{name} uses {node}, but axis {position} of {quantity.name} has size {extent} and {index} "
-                        f"runs over {size(index)}: {quantity.name} is indexed [{', '.join(map(str, quantity.indices))}]"
+                        said(
+                            "{name} uses {node}, but axis {position} of {name2} has size {extent} and {index} runs "
+                            "over {index2}: {name2} is indexed [{names}]",
+                            name=name,
+                            node=node,
+                            position=position,
+                            name2=quantity.name,
+                            extent=extent,
+                            index=index,
+                            index2=size(index),
+                            names=", ".join(map(str, quantity.indices)),
+                        )
                     )
                 if index.is_number and extent.is_number and not 0 <= index < extent:
-                    raise self._error(f"{name} uses {node}: axis {position} of {quantity.name} ends at {extent - 1}")
+                    raise self._error(
+                        said(
+                            "{name} uses {node}: axis {position} of {name2} ends at {last}",
+                            name=name,
+                            node=node,
+                            position=position,
+                            name2=quantity.name,
+                            last=extent - 1,
+                        )
+                    )
             return
         if isinstance(node, ExprWithLimits):
             self._check_axes(name, node.args[0], guarded)
@@ -431,15 +580,19 @@ class Exercise(Shown):
         known = self.size_symbols.get(called)
         if used != (self._quantity_of(called).symbol if known is None else known):
             raise self._error(
-                f"{name} uses another {called} than the exercise's own: use the object that exercise.input, "
-                "parameter, step or sizes returned"
+                said(
+                    "{name} uses another {called} than the exercise's own: use the object that "
+                    "exercise.input, parameter, step or sizes returned",
+                    name=name,
+                    called=called,
+                )
             )
 
     def _check_function(self, name: str, node: Expr) -> None:
         try:
             function_row(node)
         except ExerciseError as error:
-            raise self._error(f"{name}: {error}") from None
+            raise self._error(joined([name, error.says], ": ")) from None
 
     def _quantity_of(self, name: str) -> Quantity:
         if name in self.quantities:
@@ -457,16 +610,20 @@ class Exercise(Shown):
         names = [n for n in quantities_in(left) if n in self.quantities]
         for used in quantities_in(left) | quantities_in(right):
             if used not in self.quantities and used not in self.size_symbols:
-                raise self._error(f"the fact {left} = {right} uses {used}, which is not defined")
+                raise self._error(
+                    said(
+                        "the fact {left} = {right} uses {used}, which is not defined", left=left, right=right, used=used
+                    )
+                )
         if not names:
-            raise self._error(f"the fact {left} = {right} is about no quantity")
+            raise self._error(said("the fact {left} = {right} is about no quantity", left=left, right=right))
         self.facts.append(Fact(left, right, reason, sorted(names)[0]))
         self._cache.clear()
 
     def ask(self, *names: str) -> None:
         """What a learner must give; default: every parameter. Values are asked by their own name."""
         if not names:
-            raise self._error('ask() names nothing: write exercise.ask("W", "b")')
+            raise self._error(said('ask() names nothing: write exercise.ask("W", "b")'))
         self._asked = {name: 1.0 for name in names}
         self._cache.clear()
 
@@ -494,9 +651,17 @@ class Exercise(Shown):
         for name, extent in sizes.items():
             if name not in self.size_symbols:
                 hint = did_you_mean(name, self.size_symbols)
-                raise self._error(f"example({name}={extent}): {name} is not a size{hint}")
+                raise self._error(
+                    said("example({name}={extent}): {name} is not a size{hint}", name=name, extent=extent, hint=hint)
+                )
             if not isinstance(extent, int) or extent < 2:
-                raise self._error(f"example({name}={extent}): size 1 hides missing sums; use a whole number from 2 up")
+                raise self._error(
+                    said(
+                        "example({name}={extent}): size 1 hides missing sums; use a whole number from 2 up",
+                        name=name,
+                        extent=extent,
+                    )
+                )
         self.example_sizes.update(sizes)
         self._cache.clear()
 
@@ -504,9 +669,15 @@ class Exercise(Shown):
         """Sizes of the real thing, verified beside the small ones: `exercise.full_size(N=1, D=784)`."""
         for name in (*sizes, *self.size_symbols):
             if name not in self.size_symbols:
-                raise self._error(f"full_size({name}=...): {name} is not a size{did_you_mean(name, self.size_symbols)}")
+                raise self._error(
+                    said(
+                        "full_size({name}=...): {name} is not a size{hint}",
+                        name=name,
+                        hint=did_you_mean(name, self.size_symbols),
+                    )
+                )
             if not isinstance(sizes.get(name), int) or sizes[name] < 1:
-                raise self._error(f"full_size(...) needs a whole number from 1 up for {name}")
+                raise self._error(said("full_size(...) needs a whole number from 1 up for {name}", name=name))
         self.full_sizes.append(sizes)
 
     def reference(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -519,19 +690,36 @@ class Exercise(Shown):
     def validate(self) -> None:
         """Raise `ExerciseError` if the program as a whole is not sound."""
         if not self.ends:
-            raise self._error("there is no loss and no output: end with exercise.loss(...) or exercise.output(...)")
+            raise self._error(
+                said("there is no loss and no output: end with exercise.loss(...) or exercise.output(...)")
+            )
         used = frozenset().union(*(q.reads for q in self.quantities.values()))
         for q in self.quantities.values():
             if q.kind == "parameter" and q.name not in used:
-                raise self._error(f"the parameter {q.name} is not used by any step: use it or remove it")
+                raise self._error(
+                    said("the parameter {name} is not used by any step: use it or remove it", name=q.name)
+                )
         for name in self.asked:
             if self._known(name).domain == "index":
-                raise self._error(f"{name} is asked but holds integers, which have no gradient: ask for another")
+                raise self._error(
+                    said("{name} is asked but holds integers, which have no gradient: ask for another", name=name)
+                )
         for name in self._points:
             if name not in self.asked:
-                raise self._error(f"points({name}=...): {name} is not asked; asked are {', '.join(self.asked)}")
+                raise self._error(
+                    said(
+                        "points({name}=...): {name} is not asked; asked are {names}",
+                        name=name,
+                        names=", ".join(self.asked),
+                    )
+                )
         if len(set(self.example_sizes.values())) != len(self.example_sizes):
-            raise self._error(f"example sizes {self.example_sizes} repeat: equal sizes hide a transposed matrix")
+            raise self._error(
+                said(
+                    "example sizes {example_sizes} repeat: equal sizes hide a transposed matrix",
+                    example_sizes=self.example_sizes,
+                )
+            )
         for called, given in (("instance", self.instances), ("fails_at", self.failures)):
             for values in given:
                 self._check_given(called, values)
@@ -539,10 +727,16 @@ class Exercise(Shown):
     def _check_given(self, called: str, values: Mapping[str, Any]) -> None:
         for name in values:
             if not self._known(name).is_leaf:
-                raise self._error(f"{called}({name}=...): only inputs and parameters are given, {name} is computed")
+                raise self._error(
+                    said(
+                        "{called}({name}=...): only inputs and parameters are given, {name} is computed",
+                        called=called,
+                        name=name,
+                    )
+                )
         missing = [q.name for q in self.quantities.values() if q.is_leaf and q.name not in values]
         if missing:
-            raise self._error(f"{called}(...) gives no value for {', '.join(missing)}")
+            raise self._error(said("{called}(...) gives no value for {names}", called=called, names=", ".join(missing)))
 
     @property
     def ends(self) -> list[Quantity]:
@@ -578,8 +772,13 @@ class Exercise(Shown):
     def _known(self, name: str) -> Quantity:
         if name not in self.quantities:
             raise NotFoundError(
-                f'exercise {self.name} has no quantity "{name}"{did_you_mean(name, self.quantities)}: '
-                f"it has {', '.join(self.quantities)}"
+                said(
+                    'exercise {name} has no quantity "{name2}"{hint}: it has {names}',
+                    name=self.name,
+                    name2=name,
+                    hint=did_you_mean(name, self.quantities),
+                    names=", ".join(self.quantities),
+                )
             )
         return self.quantities[name]
 
@@ -599,7 +798,9 @@ class Exercise(Shown):
         return self._cache[key]
 
     def _error(self, message: str) -> ExerciseError:
-        return ExerciseError(f"exercise {self.name}: {message}")
+        error = ExerciseError(said("exercise {name}: {message}", name=self.name, message=message))
+        error.objection = message
+        return error
 
     # -- through the public face (imported late: the engine does not know it) --------------------------
 
@@ -617,6 +818,7 @@ class Exercise(Shown):
 
     def check(self, answer: Any, **options: Any) -> Any:
         """Judge a learner's derivation: see `tutor.check`."""
+        __tracebackhide__ = True
         import tutor
 
         return tutor.check(self, answer, **options)
@@ -626,6 +828,18 @@ class Exercise(Shown):
         import tutor
 
         return tutor.sample(self, seed, **options)
+
+    def at(self, **values: Any) -> Any:
+        """Given values and the forward pass; without any, the worked example: see `tutor.numeric.sample`."""
+        from tutor.numeric.sample import at
+
+        return at(self, values)
+
+    def show(self, t: Any = None) -> Any:
+        """The values of the forward pass, step by step, at the instance `t`: see `tutor.numeric.forward`."""
+        from tutor.numeric.forward import forward
+
+        return forward(self, self.sample() if t is None else t)
 
     def __repr__(self) -> str:
         return f"Exercise({self.id!r})"

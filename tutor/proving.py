@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tutor.catalogue import Entry, Parameter, entries, find, is_path, load, normal_id, read_entry, split_address
 from tutor.errors import TutorError, UsageError
+from tutor.language import said
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -144,7 +145,7 @@ def proofs(todo: Sequence[str], task: Task, *, jobs: int | None = None) -> Itera
                 yield result.result()
             except BrokenProcessPool:
                 yield Proof(
-                    address, error=TutorError("a process of ours died, perhaps for want of memory: try --jobs 1")
+                    address, error=TutorError(said("a process of ours died, perhaps for want of memory: try --jobs 1"))
                 )
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -175,4 +176,6 @@ def _check_device(device: str) -> None:
         torch.zeros((), device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).split("\n")[0].split(" device type at start")[0][:160]
-        raise UsageError(f"torch has no device {device!r} here ({reason}): use cpu") from None
+        raise UsageError(
+            said("torch has no device {device!r} here ({reason}): use cpu", device=device, reason=reason)
+        ) from None

@@ -5,8 +5,12 @@ The views read results and know how; a result only says which view is its own. V
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
+
+from tutor.language import said
 
 
 def shown_shape(numbers: Iterable[int]) -> str:
@@ -17,7 +21,12 @@ def shown_shape(numbers: Iterable[int]) -> str:
 def has_shape(numbers: Iterable[int]) -> str:
     """`has shape (3, 2)`, or `is a number`."""
     numbers = tuple(numbers)
-    return f"has shape {shown_shape(numbers)}" if numbers else "is a number"
+    return said("has shape {shape}", shape=shown_shape(numbers)) if numbers else said("is a number")
+
+
+def quoted(name: str | Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(name))
 
 
 class Shown:

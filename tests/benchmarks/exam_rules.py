@@ -486,7 +486,8 @@ def masks(s: Scene, n: ast.Compare) -> Iterator[Expr]:
             yield method(n, "double")
             yield method(n, "float")
             yield call("torch.where", n, 1.0, 0.0)
-            yield op(op(call("torch.sign", op(n.left, "-", n.comparators[0])), "+", 1), "/", 2)
+            if not s.where.exercise.strict_kinks:  # 1/2 on the kink, where a strict exercise takes torch's choice alone
+                yield op(op(call("torch.sign", op(n.left, "-", n.comparators[0])), "+", 1), "/", 2)
 
 
 @rule(ast.BinOp, "torch")

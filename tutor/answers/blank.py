@@ -1,19 +1,23 @@
-"""A sheet to fill in: the exercise's shapes and forward program as comments, then the names that are asked."""
+"""A sheet to fill in: statement, shapes and forward program as comments, then the names that are asked."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tutor.catalogue import is_path, load, split_address
 from tutor.errors import UsageError
+from tutor.language import of_exercise, said, tr
+from tutor.paragraphs import refilled
+from tutor.shown import quoted
 from tutor.symbolic.notation import SheetWriter, shape_text
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise, Quantity
+
+WIDTH = 76  # of the statement in a sheet
 
 
 @dataclass(frozen=True)
@@ -27,24 +31,32 @@ class Written:
         return str(self.path)
 
 
-def write_sheet(address: str, path: str | None = None) -> Written:
-    """Write the sheet of an exercise to `path`, a file or a folder; an existing file is never overwritten."""
+def write_sheet(address: str, path: str | None = None, *, force: bool = False) -> Written:
+    """Write the sheet of an exercise to `path`, a file or a folder; an existing file is overwritten by `force` only."""
     exercise = load(address)
     by_file = is_path(split_address(address)[0])
     name = re.sub(r"[^\w.-]+", "-", exercise.id) + ".answer.py" if by_file else f"{_stem(exercise.id)}.py"
     target = Path(path) if path else Path(name)
     if target.is_dir():
         target = target / name
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(blank(exercise, _command(address, target) if by_file else ""))
-    except FileExistsError:
-        raise UsageError(
-            f"{target} exists and is left as it is: give another path, 'tutor start {address} PATH'"
-        ) from None
-    except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror or error}; give another path") from None
+    taken = said("{target} exists and is left as it is: give another path, 'tutor start {address} PATH', or --force",
+               target=target, address=address)  # fmt: skip
+    write_new(target, blank(exercise, _command(address, target) if by_file else ""), taken, force=force)
     return Written(target, f" --exercise {quoted(address)}" if by_file else "")
+
+
+def write_new(target: Path, text: str, taken: str, *, force: bool = False) -> None:
+    """Write a file that is not there yet, or with `force` over one that is; `taken` says that there is one."""
+    try:
+        with target.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(taken) from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(
+            said("cannot write {target}: {reason}; give another path", target=target, reason=reason)
+        ) from None
 
 
 def sheet_of(address: str) -> str:
@@ -61,11 +73,6 @@ def _stem(identity: str) -> str:
     return re.sub(r"[^\w.-]+", "-", identity).replace("=", "-")
 
 
-def quoted(name: str | Path) -> str:
-    """A path as a shell takes it."""
-    return shlex.quote(str(name))
-
-
 def blank(exercise: Exercise, command: str = "") -> str:
     """The text of the sheet.
 
@@ -73,17 +80,32 @@ def blank(exercise: Exercise, command: str = "") -> str:
     says with which `command` it is checked.
     """
     lines = [] if command else [f"# exercise: {exercise.id}"]
-    lines += [f"# {exercise.title}", "#"]
+    lines += [f"# {of_exercise(exercise.title)}", "#"]
+    if exercise.statement:
+        again = tr("The same in the letters of a sheet, with the shapes:")
+        statement = refilled(of_exercise(exercise.statement.strip()), WIDTH)
+        lines += [f"# {row}".rstrip() for row in [*statement.split("\n"), "", again]]
     lines += [f"# {row}" for row in _program(exercise)]
     lines += [
         "#",
-        "# Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other",
-        f"# gradients may stand in between. Then run {'tutor check on this file.' if not command else 'this:'}",
+        *(f"# {row}" for row in refilled(_advice(command), WIDTH).split("\n")),
         *([f"#     {command}"] if command else []),
         "",
     ]
     lines += [f"{exercise.answer_name(name)} = ..." for name in exercise.asked]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _advice(command: str) -> str:
+    if command:
+        return tr(
+            "Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other "
+            "gradients may stand in between. Then run this:"
+        )
+    return tr(
+        "Put your formulas in place of the dots, in torch's spelling (x.T @ dz) or with indices; lines for other "
+        "gradients may stand in between. Then run tutor check on this file."
+    )
 
 
 def _program(exercise: Exercise) -> list[str]:
@@ -96,10 +118,12 @@ def _program(exercise: Exercise) -> list[str]:
         if q.expr is not None
     ]
     upstream = [exercise.gradient_quantity(q) for q in exercise.ends if q.kind == "output"]
-    rows += [(writer.write(q.entry), shape_text(q.shape), "given from above") for q in upstream]
+    rows += [(writer.write(q.entry), shape_text(q.shape), tr("given from above")) for q in upstream]
     wide = min(max(len(row[0]) for row in rows), 70)
     return [f"{formula.ljust(wide)}   {shape}   {domain}".rstrip() for formula, shape, domain in rows]
 
 
 def _domain(q: Quantity) -> str:
-    return "" if q.domain == "real" else f"integers below {q.below}" if q.domain == "index" else q.domain
+    return (
+        "" if q.domain == "real" else tr("integers below {below}", below=q.below) if q.domain == "index" else q.domain
+    )

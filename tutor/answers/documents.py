@@ -19,6 +19,7 @@ from tutor.answers import language as lang
 from tutor.answers import python
 from tutor.answers.latex_regions import in_prose, is_latex, regions
 from tutor.errors import NotFoundError, ReadingError
+from tutor.language import first_clause, said
 
 if TYPE_CHECKING:
     from tutor.answers.latex import Reader
@@ -37,6 +38,7 @@ _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
 _GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
+_DERIVE = re.compile(r"\s*%%derive\b[ \t]*(?P<id>[^\s-]\S*)?[^\n]*")  # tutor/notebook.py
 
 
 def read(sheet: str | Path) -> str:
@@ -49,16 +51,50 @@ def read(sheet: str | Path) -> str:
             with Path(sheet).open("rb") as file:
                 source = file.read(limit)
     except FileNotFoundError:
-        raise NotFoundError(f"no sheet {sheet}: 'tutor start ID' makes one, and - reads from stdin") from None
+        raise NotFoundError(
+            said("no sheet {sheet}: 'tutor start ID' makes one, and - reads from stdin", sheet=sheet)
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise NotFoundError(f"cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin") from None
+        raise NotFoundError(
+            said("cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin", sheet=sheet, reason=reason)
+        ) from None
     try:
         return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
         column = error.start - source.rfind(b"\n", 0, error.start)
-        raise ReadingError(f"{sheet} is not text in UTF-8: save it as UTF-8", line, column) from None
+        raise ReadingError(said("{sheet} is not text in UTF-8: save it as UTF-8", sheet=sheet), line, column) from None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a file as it stands there; `cell` is the notebook's in which it counts."""
+
+    number: int
+    text: str
+    cell: int | None = None
+
+
+def rows(text: str, kind: str | None = None) -> list[list[Row]]:
+    """The lines of a file, a list for each part that an `exercise:` header begins; a notebook's are of its cells."""
+    made: list[list[Row]] = [[]]
+    named = False
+    for row in _rows(text, kind or kind_of_text(text)):
+        header = _HEADER.match(row.text)
+        if header and header["key"] == "exercise":
+            if named:
+                made.append([])
+            named = True
+        made[-1].append(row)
+    return made
+
+
+def _rows(text: str, kind: str) -> Iterator[Row]:
+    cells = [(None, text)] if kind != "notebook" else [(n, source) for n, (_, source) in enumerate(_cells(text), 1)]
+    for cell, source in cells:
+        plain = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+        yield from (Row(number, line, cell) for number, line in enumerate(plain.split("\n"), 1))
 
 
 def kind_of(name: str | Path) -> str | None:
@@ -88,7 +124,13 @@ def parts(text: str, kind: str | None = None) -> list[Part]:
     if kind == "notebook":
         return _notebook(text)
     if len(text) > python.MAX_LENGTH:
-        raise ReadingError(f"the text has {len(text)} characters; at most {python.MAX_LENGTH} are read: divide it")
+        raise ReadingError(
+            said(
+                "the text has {count} characters; at most {most} are read: divide it",
+                count=len(text),
+                most=python.MAX_LENGTH,
+            )
+        )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     found = _markdown(text, 0) if kind == "markdown" else _latex(text)
     return _divided(found)
@@ -149,7 +191,7 @@ class _Assembly:
             self.made.statements += statements if cell is None else self._of_interest(statements)
             if len(self.made.statements) > python.MAX_LINES:
                 last = self.made.statements[python.MAX_LINES]
-                raise ReadingError(f"more than {python.MAX_LINES} lines: divide the sheet", last.line)
+                raise ReadingError(said("more than {most} lines: divide the sheet", most=python.MAX_LINES), last.line)
         self._drop_remarks()
         if self.part.blocks:
             self.made.line = self.part.blocks[0].line + 1
@@ -161,7 +203,9 @@ class _Assembly:
         if block.kind == "inline":
             return self._in_prose(block)
         if block.kind == "passed":
-            self.made.notes.append(f"line {block.line + 1}: passed over: {_clean(block.text)[:60]}")
+            self.made.notes.append(
+                said("line {line}: passed over: {text}", line=block.line + 1, text=_clean(block.text)[:60])
+            )
             return []
         read = _lines(block)
         self.made.notes += read.notes
@@ -203,7 +247,14 @@ class _Assembly:
     def _remark(self, block: Block, reason: str) -> None:
         line = block.line + block.text.count("\n", 0, block.start) + 1
         formula = _clean(" ".join(block.text[block.start : block.stop].split()))[:60]
-        self.made.notes.append(f"line {line}: passed over: {formula} (in a sentence; {re.split('[:;] ', reason)[0]})")
+        self.made.notes.append(
+            said(
+                "line {line}: passed over: {formula} (in a sentence; {reason})",
+                line=line,
+                formula=formula,
+                reason=first_clause(reason),
+            )
+        )
 
     def _drop_remarks(self) -> None:
         """A formula in a sentence is a remark where a line of its own gives the same gradient, and none hangs on it."""
@@ -218,7 +269,7 @@ class _Assembly:
             between = statements[n + 1 : own[0]] if own else ()
             if own and (own[0] < n or not any(names & set(_names_read(other)) for other in between)):
                 dropped.append(statement)
-                self._remark(self.inline[id(statement)], "a line of its own gives it")
+                self._remark(self.inline[id(statement)], said("a line of its own gives it"))
         if dropped:
             self.made.statements = [s for s in statements if not any(s is other for other in dropped)]
 
@@ -228,7 +279,9 @@ class _Assembly:
             return statements
         for statement in statements:
             if isinstance(statement, lang.Unreadable):
-                self.made.notes.append(f"line {statement.line}: passed over: {statement.text[:60]}")
+                self.made.notes.append(
+                    said("line {line}: passed over: {text}", line=statement.line, text=statement.text[:60])
+                )
         return [s for s in statements if not isinstance(s, (lang.Unreadable, lang.If))]
 
     def _is_judged(self, name: str) -> bool:
@@ -386,20 +439,48 @@ def _fenced(text: str, line: int, language: str, start: int, stop: int, cell: in
 def _notebook(text: str) -> list[Part]:
     """Code cells are Python, Markdown cells give their blocks; outputs do not count."""
     blocks: list[Block] = []
+    derived: list[list[Block]] = []
     cells: list[tuple[int, int]] = []
     line = length = 0
     for number, (kind, source) in enumerate(_cells(text), 1):
         length += len(source)
         if length > python.MAX_LENGTH:
-            raise ReadingError(f"the cells have more than {python.MAX_LENGTH} characters: divide the notebook")
+            raise ReadingError(
+                said("the cells have more than {most} characters: divide the notebook", most=python.MAX_LENGTH)
+            )
         source = source.replace("\r\n", "\n").replace("\r", "\n")
         cells.append((line, number))
-        if kind == "code":
+        if kind == "code" and (magic := _DERIVE.match(source)):
+            derived.append(_derive_cell(source, magic, line, number))
+        elif kind == "code":
             blocks += _code_cell(source, line, number)
         elif kind == "markdown":
             blocks += _markdown(source, line, number)
         line += source.count("\n") + 1
-    return _divided(blocks, cells)
+    made = _divided(blocks, cells)
+    return _with_derived(made, [part for each in derived for part in _divided(each, cells)]) if derived else made
+
+
+def _derive_cell(source: str, magic: re.Match[str], line: int, number: int) -> list[Block]:
+    """A sheet of its own; the magic's line is its header."""
+    rest = "\n" * source.count("\n", 0, magic.end()) + source[magic.end() :]
+    named = magic["id"]
+    header = [Block("header", f"# exercise: {named}", line, cell=number)] if named else []
+    return [*header, *_with_headers(Block("python", rest, line, cell=number))]
+
+
+def _with_derived(others: list[Part], derived: list[Part]) -> list[Part]:
+    """Where a notebook has such cells, they are its sheet; of several tries at one exercise the last counts."""
+    made = [part for part in others if part.exercise is not None or part.header is not None]
+    last = {part.exercise: part for part in derived}
+    for part in derived:
+        final = last[part.exercise]
+        if part is final or part.exercise is None:
+            made.append(part)
+        elif part.blocks:
+            text = said("an earlier try at {exercise}", exercise=part.exercise)
+            final.blocks.append(Block("passed", text, part.blocks[0].line, cell=part.blocks[0].cell))
+    return made
 
 
 def _code_cell(source: str, line: int, number: int) -> list[Block]:
@@ -416,22 +497,26 @@ def _cells(text: str) -> list[tuple[str, str]]:
     """(kind, source) of the cells of a notebook in format 4."""
     if len(text) > MAX_NOTEBOOK:
         raise ReadingError(
-            f"the notebook has {len(text)} characters; at most {MAX_NOTEBOOK} are read: clear its outputs"
+            said(
+                "the notebook has {count} characters; at most {most} are read: clear its outputs",
+                count=len(text),
+                most=MAX_NOTEBOOK,
+            )
         )
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise ReadingError(
-            "this is not a notebook: its JSON cannot be read; save it again", line, getattr(error, "colno", 1)
+            said("this is not a notebook: its JSON cannot be read; save it again"), line, getattr(error, "colno", 1)
         ) from None
     cells = found.get("cells") if isinstance(found, dict) else None
     if not isinstance(cells, list):
         raise ReadingError(
-            "this is not a notebook in format 4, which has a list of cells: save it with a current Jupyter"
+            said("this is not a notebook in format 4, which has a list of cells: save it with a current Jupyter")
         )
     if len(cells) > MAX_CELLS:
-        raise ReadingError(f"more than {MAX_CELLS} cells: divide the notebook")
+        raise ReadingError(said("more than {most} cells: divide the notebook", most=MAX_CELLS))
     return [_cell(cell, number) for number, cell in enumerate(cells, 1)]
 
 
@@ -440,5 +525,7 @@ def _cell(cell: Any, number: int) -> tuple[str, str]:
     if isinstance(source, list) and all(isinstance(piece, str) for piece in source):
         source = "".join(source)
     if not isinstance(source, str):
-        raise ReadingError(f"cell {number} of the notebook has no text as its source: save it again with Jupyter")
+        raise ReadingError(
+            said("cell {number} of the notebook has no text as its source: save it again with Jupyter", number=number)
+        )
     return str(cell.get("cell_type")), source

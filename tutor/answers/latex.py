@@ -22,6 +22,7 @@ from tutor.answers.latex_regions import regions
 from tutor.answers.latex_trees import depth
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
 from tutor.errors import ReadingError
+from tutor.language import said
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -30,7 +31,10 @@ MAX_CHAIN = 200  # equalities in one chain
 _OPENING = ("LPAR", "LBRACKET", "LBRACE", "LSET", "LBAR", "LNORM", "LFLOOR", "CASES")
 _CLOSING = ("RPAR", "RBRACKET", "RBRACE", "RSET", "RBAR", "RNORM", "RFLOOR", "ENDCASES")
 _DIVIDERS = ("ROW", "NEWLINE", "SEPARATOR", "QUAD", "COMMA", "AMP", "TEXT", "DOT", "FORALL")
-_LEFT = r"a line is name = formula, as \frac{\partial L}{\partial W} = x^\top \frac{\partial L}{\partial z}"
+_LEFT = said(
+    r"a line is name = formula, as \frac{\partial L}{\partial W} = x^\top \frac{\partial "
+    r"L}{\partial z}"
+)
 
 
 def read(text: str, exercise: Exercise) -> lang.Sheet:
@@ -77,7 +81,13 @@ class Reader:
     def text(self, text: str) -> list[lang.Statement]:
         """A whole text, with or without prose around its mathematics."""
         if len(text) > MAX_LENGTH:
-            raise ReadingError(f"the text has {len(text)} characters; at most {MAX_LENGTH} are read: divide it")
+            raise ReadingError(
+                said(
+                    "the text has {count} characters; at most {most} are read: divide it",
+                    count=len(text),
+                    most=MAX_LENGTH,
+                )
+            )
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         made: list[lang.Statement] = []
         for start, stop in regions(text):
@@ -96,7 +106,8 @@ class Reader:
             self.lines += 1
             if self.lines > MAX_LINES:
                 raise ReadingError(
-                    f"more than {MAX_LINES} lines: divide the sheet", row.left[0].line or 1 if row.left else 1
+                    said("more than {most} lines: divide the sheet", most=MAX_LINES),
+                    row.left[0].line or 1 if row.left else 1,
                 )
             made += _One(self, tokenizer, row).statements()
         return made
@@ -121,14 +132,14 @@ class Reader:
         if isinstance(statement, lang.Unreadable):
             return statement.reason
         if not isinstance(statement, lang.Assign):
-            return "it gives nothing a value"
+            return said("it gives nothing a value")
         name = lang.variable(lang.root(statement.targets[0])) or ""
         if not self.names.is_gradient(name):
-            return f"{name} is no gradient of the exercise"
+            return said("{name} is no gradient of the exercise", name=name)
         if isinstance(statement.value, lang.Number) and statement.value.value == 0:
-            return "0 alone is read as a case that is discussed"
+            return said("0 alone is read as a case that is discussed")
         missing = self.missing(statement.value)
-        return f"{missing} has no line of its own before" if missing else ""
+        return said("{missing} has no line of its own before", missing=missing) if missing else ""
 
     def missing(self, node: lang.Expression) -> str:
         """A gradient or local derivative that is read and was not given."""
@@ -179,7 +190,7 @@ def _pieces(tokens: list[Token]) -> list[_Piece]:
     divider, depth_ = "ROW", 0
     for token in _without_words(tokens):
         depth_ += (token.type in _OPENING) - (token.type in _CLOSING)
-        if token.type == "ERROR" and "never closed" in token:
+        if token.type == "ERROR" and "never closed" in token.value:
             depth_ = 0
         if depth_ <= 0 and token.type in _DIVIDERS:
             if current:
@@ -235,7 +246,9 @@ def _extend(line: _Line, piece: _Piece) -> None:
 def _misplaced(piece: _Piece) -> Token:
     first = piece.tokens[0]
     reason = (
-        "a full stop ends a formula" if piece.divider == "DOT" else "a comma ends a formula, or divides two of them"
+        said("a full stop ends a formula")
+        if piece.divider == "DOT"
+        else said("a comma ends a formula, or divides two of them")
     )
     return Token(
         "ERROR", reason, start_pos=first.start_pos, line=first.line, column=first.column, end_pos=first.end_pos
@@ -294,7 +307,7 @@ class _One:
         with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
             for n, (sign, _) in enumerate(line.links):
                 if n >= MAX_CHAIN:
-                    says = f"more than {MAX_CHAIN} equalities in one chain: begin a new line"
+                    says = said("more than {most} equalities in one chain: begin a new line", most=MAX_CHAIN)
                     return [*made, self._unreadable([sign], ReadingError(says, sign.line or 1))]
                 made += self._link(n, shape, factor)
         return made
@@ -303,7 +316,7 @@ class _One:
         """A formula that gives nothing a value is passed over where it is commentary, else refused."""
         first = self.line.left[0]
         error = next((t for t in self.line.left if t.type == "ERROR"), None)
-        reason, at = (str(error), error) if error is not None else (_LEFT, first)
+        reason, at = (error.value, error) if error is not None else (_LEFT, first)
         return [self._unreadable(self.line.left, ReadingError(reason, at.line or 1, at.column or 1))]
 
     def _all(self) -> list[Token]:
@@ -326,7 +339,7 @@ class _One:
         first, last = tokens[0], tokens[-1]
         if (last.end_pos or 0) - (first.start_pos or 0) > MAX_LINE:
             raise ReadingError(
-                f"a line of more than {MAX_LINE} characters: use a helper of your own",
+                said("a line of more than {most} characters: use a helper of your own", most=MAX_LINE),
                 first.line or 1,
                 first.column or 1,
             )
@@ -335,7 +348,7 @@ class _One:
     def _left(self) -> tuple[lang.Expression, object, lang.Expression | None]:
         if not self.line.left:
             sign = self.line.links[0][0]
-            raise ReadingError(f"nothing stands on the left: {_LEFT}", sign.line or 1, sign.column or 1)
+            raise ReadingError(said("nothing stands on the left: {left}", left=_LEFT), sign.line or 1, sign.column or 1)
         tree = parse(self._checked(self.line.left))
         meaning = self._meaning(left=True)
         value = meaning.side(tree)
@@ -347,8 +360,8 @@ class _One:
             or base.name in ("pi", "inf")
         ):
             bare = re.search(r"_[A-Za-z]{2}", self._shown(self.line.left))
-            hint = "; more than one letter below stands in braces, x_{ik}" if bare else ""
-            raise meaning.refuse(tree, rf"on the left stands one name: {_LEFT}{hint}")
+            hint = said("; more than one letter below stands in braces, x_{ik}") if bare else ""
+            raise meaning.refuse(tree, said("on the left stands one name: {left}{hint}", left=_LEFT, hint=hint))
         node, factor = self._diagonal(node)
         return node, value.shape, factor
 
@@ -382,7 +395,7 @@ class _One:
             return [self._unreadable(whole, error)]
         missing = self.reader.missing(value.node)
         if missing and n + 1 < len(self.line.links):
-            return self._passed(sign, f"{missing} has no line of its own before")
+            return self._passed(sign, said("{missing} has no line of its own before", missing=missing))
         assert self.target is not None
         node = value.node
         if factor is not None:
@@ -393,13 +406,17 @@ class _One:
     def _right(self, meaning: Meaning, whole: list[Token], tokens: list[Token]) -> Value:
         self._checked(whole)
         if not tokens:
-            raise ReadingError("nothing stands on the right", whole[-1].line or 1, whole[-1].column or 1)
+            raise ReadingError(said("nothing stands on the right"), whole[-1].line or 1, whole[-1].column or 1)
         tree = parse(tokens)
         value = meaning.side(tree)
         if value.ones:
-            raise meaning.refuse(tree, r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
+            raise meaning.refuse(
+                tree, said(r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
+            )
         if depth(value.node) > MAX_DEPTH:
-            raise meaning.refuse(tree, f"more than {MAX_DEPTH} operations inside each other: use a helper of your own")
+            raise meaning.refuse(
+                tree, said("more than {most} operations inside each other: use a helper of your own", most=MAX_DEPTH)
+            )
         self._check_sums(meaning, tree, value.node)
         return value
 
@@ -413,8 +430,10 @@ class _One:
             if stray is not None and name not in self.names.shapes:
                 line, column = stray.line, stray.column
                 shown = rf"\sum_{{{name}}}"
-                raise ReadingError(f"{name} stands outside its sum: {shown} ends before the next + or -; "
-                                   rf"write {shown} \left(a + b\right) if both belong to it", line, column)  # fmt: skip
+                raise ReadingError(said(
+"{name} stands outside its sum: {shown} ends before the next + or -; write {shown} "
+"\\left(a + b\\right) if both belong to it"
+, name=name, shown=shown), line, column)  # fmt: skip
 
     def _define(self, value: Value) -> None:
         assert self.target is not None
@@ -425,7 +444,9 @@ class _One:
         self.names.define(name, shape)
 
     def _passed(self, sign: Token, reason: str) -> list[lang.Statement]:
-        self.reader.said.append(f"line {sign.line}: passed over, since the chain goes on: {reason}")
+        self.reader.said.append(
+            said("line {line}: passed over, since the chain goes on: {reason}", line=sign.line, reason=reason)
+        )
         return []
 
     # -- the learner's text --

@@ -17,6 +17,7 @@ from lark.lexer import Lexer
 
 from tutor.answers.python import MAX_DIGITS, MAX_LINE, MAX_NESTING
 from tutor.errors import ReadingError, did_you_mean
+from tutor.language import said
 
 MAX_TREE = 400  # levels of a tree: what MAX_NESTING brackets can need
 MAX_WORD = 40  # letters in a row
@@ -184,9 +185,9 @@ class Tokenizer:
     def _too_long(self, begun: int, at: int, stop: int) -> int:
         """Skip to the end of a line that is too long, or to the end of a text that is."""
         if len(self.tokens) > self.most:
-            raise ReadingError(f"more than {MAX_TOKENS} symbols: divide the text", *self.place(at))
+            raise ReadingError(said("more than {most} symbols: divide the text", most=MAX_TOKENS), *self.place(at))
         self._unclosed(at)
-        self._error(begun, f"a line of more than {MAX_LINE} characters: use a helper of your own")
+        self._error(begun, said("a line of more than {most} characters: use a helper of your own", most=MAX_LINE))
         self.divided += 1
         end = re.compile(r"\n|\\\\").search(self.text, at, stop)
         return end.start() if end else stop
@@ -224,7 +225,10 @@ class Tokenizer:
             begins = found[0].startswith("\\begin")
             self._bracket("CASES" if begins else "ENDCASES", *found.span())
         elif name not in _INSIDE:
-            self._error(found.start(), f"the environment {name} is not part of an answer: write aligned, or cases")
+            self._error(
+                found.start(),
+                said("the environment {name} is not part of an answer: write aligned, or cases", name=name),
+            )
         elif name.startswith("aligna") or name == "alignedat":
             return self._after_argument(found.end(), stop) if found[0].startswith("\\begin") else found.end()
         return found.end()
@@ -232,10 +236,10 @@ class Tokenizer:
     def _number(self, found: re.Match[str], stop: int) -> int:
         text = found[0][:1] if self.want else found[0]
         if not self.want and (scientific := _SCIENTIFIC.match(self.text, found.end(), stop)):
-            self._error(found.start(), "a power of ten is written 10^{-5}")
+            self._error(found.start(), said("a power of ten is written 10^{-5}"))
             return scientific.end()
         if text == ".":  # of x^.5 LaTeX raises the point alone
-            self._error(found.start(), "a number stands in braces: ^{.5}")
+            self._error(found.start(), said("a number stands in braces: ^{.5}"))
             return found.end()
         last = self.tokens[-1] if self.tokens else None
         if last is not None and last.type == "WORD" and last.end_pos == found.start() and self.known(f"{last}{text}"):
@@ -243,7 +247,7 @@ class Tokenizer:
             self._add("WORD", f"{last}{text}", last.start_pos or 0, found.start() + len(text), wants=False)
             return found.start() + len(text)
         if len(text) > MAX_DIGITS:
-            self._error(found.start(), f"a number of more than {MAX_DIGITS} digits")
+            self._error(found.start(), said("a number of more than {most} digits", most=MAX_DIGITS))
             return found.end()
         self._add("NUMBER", text, found.start(), found.start() + len(text))
         return found.start() + len(text)
@@ -251,7 +255,7 @@ class Tokenizer:
     def _word(self, found: re.Match[str], stop: int) -> int:
         text = found[0][:1] if self.want else found[0]
         if len(text) > MAX_WORD:
-            self._error(found.start(), f"more than {MAX_WORD} letters in a row: put the factors apart")
+            self._error(found.start(), said("more than {most} letters in a row: put the factors apart", most=MAX_WORD))
             return found.end()
         self._add("WORD", text.replace("\\_", "_"), found.start(), found.start() + len(text))
         return found.start() + len(text)
@@ -301,7 +305,11 @@ class Tokenizer:
         if name in COMMANDS:
             self._plain(*COMMANDS[name], at, end)
         else:
-            bare = f"{name} is a name and has no backslash" if self.known(name) and len(name) > 1 else _unknown(name)
+            bare = (
+                said("{name} is a name and has no backslash", name=name)
+                if self.known(name) and len(name) > 1
+                else _unknown(name)
+            )
             self._error(at, bare)
         return end
 
@@ -317,10 +325,12 @@ class Tokenizer:
         if kind in ("BAR", "NORM"):
             kind = {"BAR": ("RBAR", "LBAR"), "NORM": ("RNORM", "LNORM")}[kind][left]
         if found[0].startswith("."):
-            self._error(found.start(), rf"\{name}. leaves a bracket open on one side: write both")
+            self._error(found.start(), said(r"\{name}. leaves a bracket open on one side: write both", name=name))
             return found.start() + 1
         if kind not in _OPENS and kind not in _CLOSES:
-            self._error(found.start(), rf"\{name} is followed by a bracket: ( [ \{{ | or its closing one")
+            self._error(
+                found.start(), said(r"\{name} is followed by a bracket: ( [ \{{ | or its closing one", name=name)
+            )
             return found.start() if name in ("left", "right") else end
         self._bracket(kind, found.start(), found.end())
         return found.end()
@@ -373,7 +383,7 @@ class Tokenizer:
                 for piece in re.finditer(r"\$([^$]*)\$", content):
                     self._scan(inner + piece.start(1), inner + piece.end(1))
             else:
-                self._error(at, f"{word[:20]} is not a name: write letters, digits and \\_")
+                self._error(at, said("{word} is not a name: write letters, digits and \\_", word=word[:20]))
         elif text_command and not self._in_script() and len(word) > 1 and not self.known(word.replace("\\_", "_")):
             self._add("TEXT", word, at, after)
         else:
@@ -393,7 +403,14 @@ class Tokenizer:
         if word == "1" or (name in ("mathbb", "mathds") and word == "I"):
             self._add("ONE", word, at, found.end())
         elif name in ("mathbb", "mathds"):
-            self._error(at, rf"\{name}{{{word}}} is not part of an answer: only the indicator \mathbb{{1}} is")
+            self._error(
+                at,
+                said(
+                    r"\{name}{{{word}}} is not part of an answer: only the indicator \mathbb{{1}} is",
+                    name=name,
+                    word=word,
+                ),
+            )
         else:
             self._add("ROMAN", word.replace("\\_", "_"), at, found.end())
         return found.end()
@@ -410,7 +427,7 @@ class Tokenizer:
         elif self.stack and kind == "EQUALS":
             self._add("REL", "==", at, end)
         elif kind == "SUB" and self.text.startswith("_", end):
-            self._error(at, "two subscripts at one place: write x_{ik}")
+            self._error(at, said("two subscripts at one place: write x_{ik}"))
         else:
             self._add(kind, value, at, end)
 
@@ -420,7 +437,7 @@ class Tokenizer:
     def _bracket(self, kind: str, at: int, end: int) -> None:
         if kind in _OPENS:
             if len(self.stack) >= MAX_NESTING:
-                self._error(at, f"more than {MAX_NESTING} brackets inside each other")
+                self._error(at, said("more than {most} brackets inside each other", most=MAX_NESTING))
                 return
             self._add(kind, "", at, end, wants=False)
             self.stack.append((kind, max(self.want - 1, 0), at))
@@ -430,7 +447,7 @@ class Tokenizer:
             self.boxes.pop()
             return
         if not self.stack or self.stack[-1][0] != _CLOSES[kind]:
-            self._error(at, f"{_SIGNS[kind]} closes nothing")
+            self._error(at, said("{signs} closes nothing", signs=_SIGNS[kind]))
             return
         if kind == "ENDCASES" and self.tokens[-1].type == "ROW":
             self.tokens.pop()
@@ -452,7 +469,7 @@ class Tokenizer:
     def _unclosed(self, at: int) -> None:
         if self.stack:
             kind, _, opened = self.stack[-1]
-            self._error(opened, f"{_SIGNS[kind]} is never closed")
+            self._error(opened, said("{signs} is never closed", signs=_SIGNS[kind]))
         self.stack.clear()
         self.boxes.clear()
         self.want = 0
@@ -469,19 +486,27 @@ def _greek_letter(character: str) -> str | None:
 
 def _strange(character: str) -> str:
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
-    name = unicodedata.name(character, "a control character").lower()
-    return f"the character {shown} ({name}) is not part of an answer in LaTeX"
+    name = unicodedata.name(character, "").lower() or said("a control character")
+    return said("the character {shown} ({name}) is not part of an answer in LaTeX", shown=shown, name=name)
 
 
 def _unknown(name: str) -> str:
     if not name:
-        return r"\ stands alone"
+        return said(r"\ stands alone")
     if name in _DANGEROUS:
-        return rf"\{name} is not part of an answer: nothing is run or defined here, write the formula itself"
+        return said(
+            r"\{name} is not part of an answer: nothing is run or defined here, write the formula "
+            "itself",
+            name=name,
+        )
     if name in ("over", "choose", "atop"):
-        return rf"\{name} is not part of an answer: write \frac{{a}}{{b}}"
+        return said(r"\{name} is not part of an answer: write \frac{{a}}{{b}}", name=name)
     known = [*COMMANDS, *_ROMAN, *_STYLES]
-    return rf"\{name} is not part of an answer{did_you_mean(name, known)}; write macros of your own out"
+    return said(
+        r"\{name} is not part of an answer{hint}; write macros of your own out",
+        name=name,
+        hint=did_you_mean(name, known),
+    )
 
 
 # -- tokens -> tree ----------------------------------------------------------------------------------------
@@ -504,21 +529,21 @@ def _parser() -> Lark:
 
 
 _EXPECTED = {
-    "OP": "an operator without anything on its left: write a \\cdot b",
-    "REL": "a comparison stands inside \\mathbb{1}[...] or cases only",
-    "EQUALS": "a second = here: divide the line",
-    "RBRACE": "nothing stands before }",
-    "RPAR": "nothing stands before )",
-    "RBRACKET": "nothing stands before ]",
-    "AMP": "& stands between the columns of aligned and cases only",
-    "COMMA": "a comma stands between indices, or the arguments of \\max, only",
-    "TEXT": "words stand before or after a formula, not inside it",
-    "DOTS": "\\dots is not part of an answer: write a \\sum with its index",
-    "SUB": "nothing stands before _",
-    "SUP": "nothing stands before ^",
-    "OTHERWISE": "otherwise stands in cases only",
-    "FORALL": "a set is not part of an answer: write a condition under the sum, as j \\ne i",
-    "NOT": "a negation is not part of an answer: write the opposite comparison",
+    "OP": said("an operator without anything on its left: write a \\cdot b"),
+    "REL": said("a comparison stands inside \\mathbb{1}[...] or cases only"),
+    "EQUALS": said("a second = here: divide the line"),
+    "RBRACE": said("nothing stands before }"),
+    "RPAR": said("nothing stands before )"),
+    "RBRACKET": said("nothing stands before ]"),
+    "AMP": said("& stands between the columns of aligned and cases only"),
+    "COMMA": said("a comma stands between indices, or the arguments of \\max, only"),
+    "TEXT": said("words stand before or after a formula, not inside it"),
+    "DOTS": said("\\dots is not part of an answer: write a \\sum with its index"),
+    "SUB": said("nothing stands before _"),
+    "SUP": said("nothing stands before ^"),
+    "OTHERWISE": said("otherwise stands in cases only"),
+    "FORALL": said("a set is not part of an answer: write a condition under the sum, as j \\ne i"),
+    "NOT": said("a negation is not part of an answer: write the opposite comparison"),
 }
 
 
@@ -526,10 +551,12 @@ def parse(tokens: list[Token]) -> Tree:
     """The tree of one side of an equation; `ReadingError` where it is none."""
     for token in tokens:
         if token.type == "ERROR":
-            raise ReadingError(str(token), token.line or 1, token.column or 1)
+            raise ReadingError(token.value, token.line or 1, token.column or 1)
         if token.type not in _NAMED:
             raise ReadingError(
-                _EXPECTED.get(token.type, f"{token} is not part of a formula"), token.line or 1, token.column or 1
+                _EXPECTED.get(token.type, said("{token} is not part of a formula", token=token)),
+                token.line or 1,
+                token.column or 1,
             )
     try:
         tree = _parser().parse(tokens)
@@ -537,9 +564,9 @@ def parse(tokens: list[Token]) -> Tree:
         found = getattr(error, "token", None)
         if found is None or found.type == "$END":
             last = tokens[-1] if tokens else Token("WORD", "", line=1, column=1)
-            raise ReadingError("the formula ends too early", last.line or 1, last.column or 1) from None
+            raise ReadingError(said("the formula ends too early"), last.line or 1, last.column or 1) from None
         reason = _EXPECTED.get(
-            found.type, "this cannot be read here: a side is a formula such as \\frac{1}{N} (p_{ik} - y_{ik})"
+            found.type, said("this cannot be read here: a side is a formula such as \\frac{1}{N} (p_{ik} - y_{ik})")
         )
         raise ReadingError(reason, found.line or 1, found.column or 1) from None
     _check_depth(tree)
@@ -553,4 +580,4 @@ def _check_depth(tree: Tree) -> None:
         if not level:
             return
     token = next(tree.scan_values(lambda value: True))
-    raise ReadingError("too many things inside each other: use a helper of your own", token.line, token.column)
+    raise ReadingError(said("too many things inside each other: use a helper of your own"), token.line, token.column)

@@ -18,6 +18,7 @@ from tutor.answers.latex_names import ACCENTS, GREEK, MAX_INSIDE, ONES, OPERATIO
 from tutor.answers.latex_terms import Chain
 from tutor.answers.python import MAX_DEPTH, MAX_DIGITS
 from tutor.errors import ReadingError
+from tutor.language import joined, nsaid, said
 
 
 class Meaning:
@@ -48,7 +49,13 @@ class Meaning:
     def two_ways(self, tree: Any, what: str, readings: Iterable[str], write: str = "") -> ReadingError:
         shown = list(dict.fromkeys(readings))
         return self.refuse(
-            tree, f"{what} can be read as {' or as '.join(shown[:3])}: {write or 'write the one that is meant'}"
+            tree,
+            said(
+                "{what} can be read as {readings}: {write}",
+                what=what,
+                readings=joined(shown[:3], said(" or as ")),
+                write=write or said("write the one that is meant"),
+            ),
         )
 
     def name(self, tree: Any, name: str) -> lang.Name:
@@ -65,7 +72,9 @@ class Meaning:
     def side(self, tree: Tree) -> Value:
         """A whole side: one formula."""
         if len(look.trees(tree)) > 1:
-            raise self.refuse(look.trees(tree)[1], "a comma stands between indices, or the arguments of \\max, only")
+            raise self.refuse(
+                look.trees(tree)[1], said("a comma stands between indices, or the arguments of \\max, only")
+            )
         return self.either(look.trees(tree)[0])
 
     def either(self, tree: Tree) -> Value:
@@ -146,8 +155,10 @@ class Meaning:
         if left.shape is not None and right.shape is not None:
             long, short = sorted((left.shape, right.shape), key=len, reverse=True)
             if len(short) == 1 and len(long) == 2 and short[0] == long[0] != long[1]:
-                which = f"an axis ({short[0]},) beside ({', '.join(long)})"
-                raise self.refuse(tree, f"a row or a column is not told apart here: {which}; write the indices")
+                which = said("an axis ({short},) beside ({names})", short=short[0], names=", ".join(long))
+                raise self.refuse(
+                    tree, said("a row or a column is not told apart here: {which}; write the indices", which=which)
+                )
             shape = long
         return Value(lang.Binary(*self.at(tree), op, left.node, right.node), shape, left.row and right.row)
 
@@ -157,7 +168,7 @@ class Meaning:
         """A factor that stands for itself."""
         self.depth += 1
         if self.depth > MAX_INSIDE:
-            raise self.refuse(tree, "too many things inside each other: use a helper of your own")
+            raise self.refuse(tree, said("too many things inside each other: use a helper of your own"))
         made = self._unit(tree)
         self.depth -= 1
         return made
@@ -168,7 +179,7 @@ class Meaning:
         if bases is not None:
             return self._named(tree, bases, atom, below, above, primes)
         if primes:
-            raise self.refuse(tree, "a prime stands at a function, as \\sigma'(z), or at an index, as k'")
+            raise self.refuse(tree, said("a prime stands at a function, as \\sigma'(z), or at an index, as k'"))
         if atom.data == "leaf" and look.token_of(atom).type == "NUMBER":
             return self._numeral(tree, atom, below, above)
         return self.scripted(tree, self.atom(atom), below, above)
@@ -181,7 +192,7 @@ class Meaning:
     def indexed(self, tree: Tree, value: Value, below: Tree) -> Value:
         r"""`\left(A^\top B\right)_{ij}`"""
         if value.shape == ():
-            raise self.refuse(below, "one number has no indices")
+            raise self.refuse(below, said("one number has no indices"))
         items = self.index_nodes(self.sub_items(below), None if value.shape is None else len(value.shape))[0]
         return Value(lang.Subscript(*self.at(tree), value.node, tuple(items)), ())
 
@@ -195,7 +206,7 @@ class Meaning:
             above.pop(0)
             primes += 1
         if len(below) > 1 or len(above) > 1:
-            raise self.refuse(more[-1], "two scripts at one place: put them into one pair of braces, x_{ik}")
+            raise self.refuse(more[-1], said("two scripts at one place: put them into one pair of braces, x_{ik}"))
         return atom, below[0] if below else None, above[0] if above else None, primes
 
     def spellings(self, atom: Tree) -> list[str] | None:
@@ -221,14 +232,17 @@ class Meaning:
         made = [name for name in made if not name.endswith("pred") or "_pred" in name]
         known = [name for name in made if self.names.known(name) or self.names.known(f"d{name}")]
         if known and known[0].endswith("_pred"):
-            note = f"{inner[0]} with a hat is read as {known[0]}"
+            note = said("{inner} with a hat is read as {known}", inner=inner[0], known=known[0])
             if note not in self.names.notes:
                 self.names.notes.append(note)
         if not known and accent == "bar" and any(self.names.known(base) for base in inner):
-            readings = (f"the gradient \\partial L/\\partial {inner[0]}", f"the mean of {inner[0]}")
-            raise self.two_ways(atom, f"\\bar {inner[0]}", readings)
+            readings = (
+                said("the gradient \\partial L/\\partial {inner}", inner=inner[0]),
+                said("the mean of {inner}", inner=inner[0]),
+            )
+            raise self.two_ways(atom, said("\\bar {inner}", inner=inner[0]), readings)
         if not known and accent == "dot":
-            raise self.refuse(atom, "a dot above a name is not part of an answer")
+            raise self.refuse(atom, said("a dot above a name is not part of an answer"))
         return known or made[:1]
 
     # -- names --
@@ -241,7 +255,7 @@ class Meaning:
         if primes:
             if all(not self.names.known(base) for base in bases) and below is None and above is None:
                 return Value(self.name(tree, bases[0] + "'" * primes))
-            raise self.refuse(tree, "a prime stands at a function, as \\sigma'(z), or at an index, as k'")
+            raise self.refuse(tree, said("a prime stands at a function, as \\sigma'(z), or at an index, as k'"))
         special = self._special(tree, bases, below, above)
         if special is not None:
             return special
@@ -279,13 +293,15 @@ class Meaning:
         if isinstance(exponent.node, lang.Number) and not shape:
             return None
         raise self.two_ways(
-            tree, "e^{...}", (r"the exponential function, \exp(...)", "a power of the exercise's e, (e)^{...}")
+            tree,
+            "e^{...}",
+            (said(r"the exponential function, \exp(...)"), said("a power of the exercise's e, (e)^{...}")),
         )
 
     def inner(self, tree: Tree) -> Value:
         """What stands in braces, or a single small thing."""
         if tree.data == "empty":
-            raise self.refuse(tree, "nothing stands in these braces")
+            raise self.refuse(tree, said("nothing stands in these braces"))
         if tree.data == "brace":
             return self.side(look.trees(tree)[0])
         return self.unit(look.as_unit(tree))
@@ -312,13 +328,25 @@ class Meaning:
         return chosen
 
     def _counted(self, tree: Any) -> ReadingError:
-        return self.two_ways(tree, "an index that is a number", ("counted from 0", "counted from 1"), "write a letter")
+        return self.two_ways(
+            tree,
+            said("an index that is a number"),
+            (said("counted from 0"), said("counted from 1")),
+            said("write a letter"),
+        )
 
     def _misfit(self, found: Found) -> str:
         shape, count = self.names.shapes[found.name] or (), len(found.items)
-        have = f"{len(shape)} {'axis' if len(shape) == 1 else 'axes'}" if shape else "no axes"
-        more = "; more than one letter below stands in braces, x_{ik}" if count == 1 != len(shape) else ""
-        return f"{found.name} has {have}, and {count} {'index' if count == 1 else 'indices'} here{more}"
+        n = len(shape)
+        have = nsaid("{count} axis", "{count} axes", n, count=n) if shape else said("no axes")
+        more = said("; more than one letter below stands in braces, x_{ik}") if count == 1 != len(shape) else ""
+        return said(
+            "{name} has {have}, and {given} here{more}",
+            name=found.name,
+            have=have,
+            given=nsaid("{count} index", "{count} indices", count, count=count),
+            more=more,
+        )
 
     def _divisions(self, word: str) -> Iterator[tuple[list[str], str]]:
         """The word as one name, or as known names in front of a last one: `xy` is x times y."""
@@ -388,7 +416,10 @@ class Meaning:
             if gradient is not None and all(f is gradient or f.before[:1] == ["d"] for f in distinct.values()):
                 return gradient  # in an answer d<name> is the gradient, also where d is a size
             raise self.two_ways(
-                tree, "this", distinct, r"write \frac{\partial L}{\partial ...} for a gradient, \cdot between factors"
+                tree,
+                said("this"),
+                distinct,
+                said(r"write \frac{\partial L}{\partial ...} for a gradient, \cdot between factors"),
             )
         return found[0]
 
@@ -398,8 +429,12 @@ class Meaning:
         if layer is not None and self.names.known(base):
             raise self.refuse(
                 tree,
-                f"{base}^{{({layer})}} would be called {base}{layer} here, and the exercise has none; "
-                f"for a power write {base}^{layer}",
+                said(
+                    "{base}^{{({layer})}} would be called {base}{layer} here, and the exercise has none; for "
+                    "a power write {base}^{layer}",
+                    base=base,
+                    layer=layer,
+                ),
             )
         items = self.sub_items(below) if below is not None else []
         name = base + (layer or "")
@@ -423,9 +458,12 @@ class Meaning:
         elif found.name not in self.names.shapes:
             shape = () if found.name in self.names.indices else None
             if shape == () and not (self.comparing or self.left or self.indexing):
-                readings = ("the number of an entry counted from 0", "counted from 1")
+                readings = (said("the number of an entry counted from 0"), said("counted from 1"))
                 raise self.two_ways(
-                    tree, f"the index {found.name} as a factor", readings, "write it out in torch's spelling"
+                    tree,
+                    said("the index {name} as a factor", name=found.name),
+                    readings,
+                    said("write it out in torch's spelling"),
                 )
         value = Value(node, shape)
         if found.above is not None:
@@ -469,11 +507,13 @@ class Meaning:
             return self._transposed(tree, Value(self.call(tree, "inv", value.node), value.shape))
         if isinstance(above, list):
             if len(above) != 1:
-                raise self.refuse(above, "this exponent cannot be read")
+                raise self.refuse(above, said("this exponent cannot be read"))
             exponent = self.unit(above[0])
         elif parts and isinstance(parts[0], Token):
             if str(parts[0]) != "odot" or len(parts) < 2:
-                raise self.refuse(above, f"^{{{OPERATION.get(str(parts[0]), parts[0])}}} is not part of an answer")
+                raise self.refuse(
+                    above, said("^{{{sign}}} is not part of an answer", sign=OPERATION.get(str(parts[0]), parts[0]))
+                )
             exponent = Chain(self, parts[1:]).value()  # A^{\odot 2}
             return Value(lang.Binary(*self.at(tree), "**", value.node, exponent.node), value.shape, value.row)
         else:
@@ -484,7 +524,7 @@ class Meaning:
         if value.shape == ():
             if not isinstance(value.node, lang.Subscript):
                 return value  # a number is its own transpose
-            raise self.refuse(tree, "one entry has no transpose: leave the indices out, or the \\top")
+            raise self.refuse(tree, said("one entry has no transpose: leave the indices out, or the \\top"))
         if value.ones or (value.shape is not None and len(value.shape) == 1):
             return Value(value.node, value.shape, not value.row, value.ones)
         shape = None if value.shape is None else value.shape[::-1]
@@ -496,14 +536,17 @@ class Meaning:
             if number == -1:
                 return Value(self.call(tree, "inv", value.node), value.shape)
             if value.shape[0] == value.shape[1] or number is None:
-                readings = ("a product of matrices", "a power of each entry")
-                raise self.two_ways(tree, "a power of a whole matrix", readings, r"write A A, or A \odot A")
+                readings = (said("a product of matrices"), said("a power of each entry"))
+                raise self.two_ways(tree, said("a power of a whole matrix"), readings, said(r"write A A, or A \odot A"))
         if value.shape is None and look.constant(exponent.node) == -1:
             raise self.two_ways(
-                tree, "^{-1}", ("an inverse matrix", "one over each entry"), r"write \frac{1}{...}, or the indices"
+                tree,
+                "^{-1}",
+                (said("an inverse matrix"), said("one over each entry")),
+                said(r"write \frac{1}{...}, or the indices"),
             )
         if exponent.shape not in ((), None):
-            raise self.refuse(tree, "an exponent is one number")
+            raise self.refuse(tree, said("an exponent is one number"))
         return Value(lang.Binary(*self.at(tree), "**", value.node, exponent.node), value.shape, value.row)
 
     # -- indices --
@@ -599,7 +642,9 @@ class Meaning:
             return self.built(tree, self._only(tree, base, below, above))
         digits = look.digits(below)
         if below is not None and not digits:
-            raise self.refuse(below, f"{base} is an index: below it stands a number at most, as i_{{1}}")
+            raise self.refuse(
+                below, said("{base} is an index: below it stands a number at most, as i_{{1}}", base=base)
+            )
         value = Value(self.name(tree, base + (digits or "") + "'" * primes))
         return self.raised(tree, value, above) if above is not None else value
 
@@ -612,7 +657,7 @@ class Meaning:
     def atom(self, atom: Tree) -> Value:
         method: Callable[[Tree], Value] | None = getattr(self, f"_{atom.data}", None)
         if method is None:
-            raise self.refuse(atom, "this cannot be read here")
+            raise self.refuse(atom, said("this cannot be read here"))
         return method(atom)
 
     def _leaf(self, atom: Tree) -> Value:
@@ -621,24 +666,24 @@ class Meaning:
             return Value(self.name(atom, str(token)))
         if token.type == "ONE":
             return Value(self.number(atom, 1), None, ones=True)
-        said = {
-            "TOP": "^\\top stands above a matrix",
-            "PARTIAL": "\\partial stands in a derivative: \\frac{\\partial L}{\\partial W}",
-            "NABLA": "\\nabla says of what, and with respect to what: \\nabla_W L",
-            "BIG": f"\\{'sum' if str(token) == 'Sum' else 'prod'} stands before what it runs over",
-            "FUNCTION": f"\\{token} stands before its argument",
-            "PRIMED": "\\prime stands above an index or a function",
+        reasons = {
+            "TOP": said("^\\top stands above a matrix"),
+            "PARTIAL": said("\\partial stands in a derivative: \\frac{\\partial L}{\\partial W}"),
+            "NABLA": said("\\nabla says of what, and with respect to what: \\nabla_W L"),
+            "BIG": said("\\{big} stands before what it runs over", big="sum" if str(token) == "Sum" else "prod"),
+            "FUNCTION": said("\\{token} stands before its argument", token=token),
+            "PRIMED": said("\\prime stands above an index or a function"),
         }
-        raise self.refuse(atom, said.get(token.type, "this cannot be read here"))
+        raise self.refuse(atom, reasons.get(token.type, said("this cannot be read here")))
 
     def _numeral(self, tree: Tree, atom: Tree, below: Tree | None, above: Tree | None) -> Value:
         text = str(atom.children[0])
         if below is not None:
             if text == "1" and above is None and look.is_relation(below):
                 return self.indicator(tree, look.trees(below)[0])
-            raise self.refuse(below, "a number has no indices")
+            raise self.refuse(below, said("a number has no indices"))
         if len(text) > MAX_DIGITS:
-            raise self.refuse(atom, f"a number of more than {MAX_DIGITS} digits")
+            raise self.refuse(atom, said("a number of more than {most} digits", most=MAX_DIGITS))
         value = Value(lang.Number(*self.at(atom), int(text) if text.isdigit() else float(text), text))
         return self.raised(tree, value, above) if above is not None else value
 
@@ -659,13 +704,13 @@ class Meaning:
         return Value(lang.Binary(*self.at(atom), "**", value.node, power), value.shape, value.row)
 
     def _accent(self, atom: Tree) -> Value:
-        raise self.refuse(atom, "a hat, a bar or a tilde stands above a name")
+        raise self.refuse(atom, said("a hat, a bar or a tilde stands above a name"))
 
     def _brace(self, atom: Tree) -> Value:
         return self.side(look.trees(atom)[0])
 
     def _empty(self, atom: Tree) -> Value:
-        raise self.refuse(atom, "nothing stands in these braces")
+        raise self.refuse(atom, said("nothing stands in these braces"))
 
     def _group(self, atom: Tree) -> Value:
         return self.side(look.trees(atom)[0])
@@ -682,14 +727,17 @@ class Meaning:
         value = self.side(look.trees(atom)[0])
         if value.shape is not None and len(value.shape) == 2:
             raise self.two_ways(
-                atom, "|A| of a matrix", ("its determinant", "the absolute value of each entry"), "write the indices"
+                atom,
+                said("|A| of a matrix"),
+                (said("its determinant"), said("the absolute value of each entry")),
+                said("write the indices"),
             )
         return Value(self.call(atom, "abs", value.node), value.shape, value.row)
 
     def _norm(self, atom: Tree) -> Value:
         value = self.side(look.trees(atom)[0])
         if value.shape is None or len(value.shape) != 1:
-            raise self.refuse(atom, r"\| \| is the length of a vector: write \sqrt{\sum_i x_i^2}")
+            raise self.refuse(atom, said(r"\| \| is the length of a vector: write \sqrt{\sum_i x_i^2}"))
         square = lang.Binary(*self.at(atom), "*", value.node, value.node)
         total = lang.Call(*self.at(atom), lang.Attribute(*self.at(atom), square, "sum"), (), ())
         return Value(self.call(atom, "sqrt", total), ())
@@ -713,7 +761,7 @@ class Meaning:
                 made = value.node
                 continue
             if not look.is_relation(condition):
-                raise self.refuse(condition, "a case has its condition on the right: & \\text{if } z > 0")
+                raise self.refuse(condition, said("a case has its condition on the right: & \\text{if } z > 0"))
             made = self.call(row, "where", self.side(condition.children[0]).node, value.node, made)
         return Value(made, shape)
 
@@ -732,7 +780,7 @@ class Meaning:
             return None
         if above is None:
             if top and look.unit_of(top[0], "PARTIAL"):
-                raise self.refuse(tree, r"\frac{\partial}{\partial W} L: write \frac{\partial L}{\partial W}")
+                raise self.refuse(tree, said(r"\frac{\partial}{\partial W} L: write \frac{\partial L}{\partial W}"))
             return None
         wrt = self._quantity(below)
         name = self._bare(above)
@@ -747,11 +795,11 @@ class Meaning:
         first = parts[0]
         if look.unit_of(first, "PARTIAL"):
             if len(first.children) > 1:
-                raise self.refuse(first, "only first derivatives are part of an answer")
+                raise self.refuse(first, said("only first derivatives are part of an answer"))
             if len(parts) != 2:
                 if len(parts) == 1:
                     return None
-                raise self.refuse(parts, r"after \partial stands one name: give a product a name of its own")
+                raise self.refuse(parts, said(r"after \partial stands one name: give a product a name of its own"))
             return parts[1]
         atom = first.children[0]
         if not (look.leaf(atom, "WORD") or look.leaf(atom, "ROMAN")):
@@ -781,10 +829,10 @@ class Meaning:
         atom, below, above, primes = self.scripts(unit)
         bases = self.spellings(atom)
         if bases is None or primes:
-            raise self.refuse(unit, r"after \partial stands a name, as \partial z_{ik}")
+            raise self.refuse(unit, said(r"after \partial stands a name, as \partial z_{ik}"))
         found = self.resolve(unit, bases, False, below, above)
         if found.above is not None:
-            raise self.refuse(unit, r"after \partial stands a name without an exponent; a transpose goes outside")
+            raise self.refuse(unit, said(r"after \partial stands a name without an exponent; a transpose goes outside"))
         return found
 
     def _gradient(self, tree: Any, wrt: Found) -> Value:
@@ -801,7 +849,11 @@ class Meaning:
             loss = self.names.losses[0] if self.names.losses else "L"
             raise self.refuse(
                 tree,
-                f"{of.name} is neither the loss {loss} nor a step of the exercise: its derivative is not known here",
+                said(
+                    "{name} is neither the loss {loss} nor a step of the exercise: its derivative is not known here",
+                    name=of.name,
+                    loss=loss,
+                ),
             )
         name = f"d{of.name}_d{wrt.name}"
         self.names.locals.add(name)
@@ -811,7 +863,9 @@ class Meaning:
             return Value(node, () if whole == ((), ()) else None)
         for part in (of, wrt):
             if len(part.items) != len(self.names.shapes[part.name] or ()):
-                raise self.refuse(tree, f"{part.name} stands without its indices here: give all of them, or none")
+                raise self.refuse(
+                    tree, said("{name} stands without its indices here: give all of them, or none", name=part.name)
+                )
         same = [look.text(a) for a in of.items] == [look.text(b) for b in wrt.items]
         items = of.items if same else [*of.items, *wrt.items]
         return Value(lang.Subscript(*self.at(tree), node, tuple(items)), ())
@@ -836,7 +890,10 @@ class Meaning:
         if left.shape is None or right.shape is None:
             raise self.refuse(
                 tree,
-                r"what stands side by side here is not known to be numbers or matrices: write \odot or the indices",
+                said(
+                    r"what stands side by side here is not known to be numbers or matrices: write \odot or "
+                    "the indices"
+                ),
             )
         kinds = (len(left.shape), left.row), (len(right.shape), right.row)
         at = self.at(tree)
@@ -846,17 +903,21 @@ class Meaning:
                 return Value(matmul, ())
             if not left.row and right.row:
                 return Value(self.call(tree, "outer", left.node, right.node), (left.shape[0], right.shape[0]))
-            inner, outer = r"an inner product, a^\top b", r"an outer product, a b^\top"
-            entrywise = r"a product entry by entry, a \odot b"
-            raise self.two_ways(tree, "two vectors side by side", (inner, outer, entrywise))
+            inner, outer = said(r"an inner product, a^\top b"), said(r"an outer product, a b^\top")
+            entrywise = said(r"a product entry by entry, a \odot b")
+            raise self.two_ways(tree, said("two vectors side by side"), (inner, outer, entrywise))
         if left.shape == right.shape and len(left.shape) == 2 and left.shape[0] != left.shape[1]:
             raise self.refuse(
                 tree,
-                f"two matrices of shape ({', '.join(left.shape)}) have no matrix product; entry by entry it is \\odot",
+                said(
+                    "two matrices of shape ({names}) have no matrix product; entry by entry it is \\odot",
+                    names=", ".join(left.shape),
+                ),
             )
         if kinds[1] == (1, True) or kinds[0] == (1, False):
             raise self.refuse(
-                tree, "a vector and a matrix in this order have no product: write \\odot, a transpose, or the indices"
+                tree,
+                said("a vector and a matrix in this order have no product: write \\odot, a transpose, or the indices"),
             )
         if len(left.shape) == 2 and len(right.shape) == 2:
             return Value(matmul, (left.shape[0], right.shape[1]))
@@ -864,7 +925,7 @@ class Meaning:
             return Value(matmul, left.shape[:1])
         if len(left.shape) == 1 and len(right.shape) == 2:
             return Value(matmul, right.shape[1:], row=True)
-        raise self.refuse(tree, "tensors with more than two axes have no matrix product: write the indices")
+        raise self.refuse(tree, said("tensors with more than two axes have no matrix product: write the indices"))
 
     def _with_ones(self, tree: Any, left: Value, right: Value) -> Value:
         r"""`\mathbf{1}^\top A` adds up the rows of A, `A \mathbf{1}` its columns; the ones hold their factor."""
@@ -896,13 +957,13 @@ class Meaning:
         if op == "otimes":
             if left.shape and right.shape and len(left.shape) == len(right.shape) == 1:
                 return Value(self.call(tree, "outer", left.node, right.node), left.shape + right.shape)
-            raise self.refuse(tree, r"\otimes stands between two vectors; entry by entry it is \odot")
+            raise self.refuse(tree, said(r"\otimes stands between two vectors; entry by entry it is \odot"))
         if left.shape == () or right.shape == ():
             return self._times(tree, left, right)
         if op == "dot" and left.shape and right.shape and len(left.shape) == len(right.shape) == 1:
             return Value(lang.Binary(*self.at(tree), "@", left.node, right.node), ())
-        readings = (r"a matrix product, A B", r"a product entry by entry, A \odot B")
-        raise self.two_ways(tree, f"{OPERATION[op]} between whole tensors", readings)
+        readings = (said("a matrix product, A B"), said(r"a product entry by entry, A \odot B"))
+        raise self.two_ways(tree, said("{operation} between whole tensors", operation=OPERATION[op]), readings)
 
     def divided(self, tree: Any, left: Value, right: Value) -> Value:
         return self.entrywise(tree, "/", left, right)

@@ -13,6 +13,7 @@ from tutor.answers import language as lang
 from tutor.answers.latex_trees import text
 from tutor.answers.python import MAX_DEPTH
 from tutor.errors import did_you_mean
+from tutor.language import said
 from tutor.symbolic.functions import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ CALLED = {
     "logistic": "sigmoid", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "logsoftmax": "log_softmax",
     "softmax": "softmax", "log_softmax": "log_softmax", "argmax": "argmax", "argmin": "argmin",
 }  # fmt: skip
-TOO_MANY = f"more than {MAX_DEPTH} operations inside each other: use a helper of your own"
-ONES = r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}"
+TOO_MANY = said("more than {most} operations inside each other: use a helper of your own", most=MAX_DEPTH)
+ONES = said(r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
 OPERATION = {
     "dot": r"\cdot",
     "times": r"\times",
@@ -113,9 +114,13 @@ class Names:
     def unknown(self, name: str) -> str:
         """Why a name cannot be read, and which one may be meant."""
         if self.exercise.differentiated(name) or name in self.locals:
-            return f"{name} has no value yet: give its line first"
-        hint = next((f'; did you mean "{k}"?' for k in self.shapes if k.lower() == name.lower()), None)
-        return f"{name} is not a name of the exercise and has no value yet{hint or did_you_mean(name, self.shapes)}"
+            return said("{name} has no value yet: give its line first", name=name)
+        hint = next((said('; did you mean "{k}"?', k=k) for k in self.shapes if k.lower() == name.lower()), None)
+        return said(
+            "{name} is not a name of the exercise and has no value yet{hint}",
+            name=name,
+            hint=hint or did_you_mean(name, self.shapes),
+        )
 
     @contextmanager
     def binding(self, letters: Iterable[str]) -> Iterator[None]:

@@ -13,7 +13,9 @@ _REGION = re.compile(
 )
 _BULLET = re.compile(r"[ \t]*(?:[-*+]|\d+[.)]|\\item)?[ \t]*")
 _ALONE_AFTER = re.compile(r"[ \t]*[.,;]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$)")
-_EVIDENT = re.compile(r"\\[A-Za-z]{2}|[_^]\{|^[ \t]*\$", re.MULTILINE)  # a command, a braced script, a $ first
+_EVIDENT = re.compile(
+    r"\\[A-Za-z]{2}|\\[,;:!]|[_^]\{|^[ \t]*\$", re.MULTILINE
+)  # a command, a space, a braced script, $ first
 _QUOTED = re.compile(r"#[^\n]*|(\"\"\"|\'\'\')(?:.*?\1|.*)", re.DOTALL)
 
 

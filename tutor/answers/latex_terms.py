@@ -12,6 +12,7 @@ from tutor.answers import latex_trees as look
 from tutor.answers.latex_names import CALLED, MAX_INSIDE, REDUCTIONS, SEVERAL, TOO_MANY, WHOLE, Value
 from tutor.answers.python import MAX_DEPTH
 from tutor.errors import ReadingError
+from tutor.language import said
 from tutor.symbolic.functions import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Chain:
         m = self.m
         m.depth += 1
         if m.depth > MAX_INSIDE:
-            raise m.refuse(self.parts, "too many things inside each other: use a helper of your own")
+            raise m.refuse(self.parts, said("too many things inside each other: use a helper of your own"))
         made = self._value()
         m.depth -= 1
         return made
@@ -43,13 +44,14 @@ class Chain:
         while self.position < len(self.parts):
             op = self._operator()
             if made is None and op is not None:
-                raise self.m.refuse(self.parts[self.position - 1], "an operator without anything on its left")
+                raise self.m.refuse(self.parts[self.position - 1], said("an operator without anything on its left"))
             if self.position >= len(self.parts):
                 raise self.m.refuse(
-                    self.parts[-1], "an operator without anything on its right; a sign after it stands in parentheses"
+                    self.parts[-1],
+                    said("an operator without anything on its right; a sign after it stands in parentheses"),
                 )
             if isinstance(self.parts[self.position], Token):
-                raise self.m.refuse(self.parts[self.position], "two operators stand side by side")
+                raise self.m.refuse(self.parts[self.position], said("two operators stand side by side"))
             begun = self.position
             negative = self.minus == begun
             factor = self.factor()
@@ -68,7 +70,7 @@ class Chain:
                 factor = self._side_by_side(begun, factor)
                 made = self.m.operated(self.parts[start : self.position], op, made, factor)
         if made is None:
-            raise ReadingError("nothing stands here")
+            raise ReadingError(said("nothing stands here"))
         return made
 
     def _side_by_side(self, begun: int, made: Value) -> Value:
@@ -93,10 +95,10 @@ class Chain:
             if isinstance(before, Tree) and any(
                 s.data == "above" and look.leaf(s.children[-1], "NUMBER") for s in before.children[1:]
             ):
-                raise self.m.refuse(part, "more than one digit above stands in braces: write x^{10}")
+                raise self.m.refuse(part, said("more than one digit above stands in braces: write x^{10}"))
             if look.unit_of(before, "NUMBER") or look.unit_of(before, "WORD"):
                 raise self.m.refuse(
-                    part, "a number after a name is a product, an index or a power: write 2x, x_{2} or x^2"
+                    part, said("a number after a name is a product, an index or a power: write 2x, x_{2} or x^2")
                 )
 
     def _after_slash(self, begun: int) -> None:
@@ -106,7 +108,9 @@ class Chain:
         after, below = self.parts[self.position], self.parts[begun]
         if look.big(after) or (isinstance(below, Tree) and below.children[0].data == "group"):
             return
-        raise self.m.two_ways(after, "a / b c", ("(a / b) c", "a / (b c)"), r"write \frac{a}{b} c, or parentheses")
+        raise self.m.two_ways(
+            after, "a / b c", ("(a / b) c", "a / (b c)"), said(r"write \frac{a}{b} c, or parentheses")
+        )
 
     def rest(self) -> list[Any]:
         made = self.parts[self.position :]
@@ -156,13 +160,15 @@ class Chain:
                 self.position += 5
                 return made
         loss = self.m.names.losses[0] if self.m.names.losses else "L"
-        raise self.m.refuse(parts[start], rf"\partial stands in a derivative: \frac{{\partial {loss}}}{{\partial W}}")
+        raise self.m.refuse(
+            parts[start], said(r"\partial stands in a derivative: \frac{{\partial {loss}}}{{\partial W}}", loss=loss)
+        )
 
     def _nabla(self) -> Value:
         m, part = self.m, self.parts[self.position]
         _, below, above, primes = m.scripts(part)
         loss = m.names.losses[0] if m.names.losses else "L"
-        usage = rf"a gradient is written \nabla_W {loss}"
+        usage = said(r"a gradient is written \nabla_W {loss}", loss=loss)
         self.position += 1
         following = self._next()
         if (
@@ -233,8 +239,9 @@ class Chain:
         found = m.resolve(unit, ["d" + b for b in bases], False, below_, above)
         beside = look.end_of(part) == look.start_of(unit)
         if m.names.is_value("d") and not upright and not m.left and not beside and not m.spaced(look.start_of(unit)):
-            raise m.two_ways([part, unit], f"d {bases[0]}", (f"the gradient {found.name}", f"d times {bases[0]}"),
-                             r"write \frac{\partial L}{\partial ...}, or d \cdot ...")  # fmt: skip
+            readings = (said("the gradient {name}", name=found.name), said("d times {base}", base=bases[0]))
+            raise m.two_ways([part, unit], f"d {bases[0]}", readings,
+                             said(r"write \frac{\partial L}{\partial ...}, or d \cdot ..."))  # fmt: skip
         if m.names.is_value("d") and not upright and m.spaced(look.start_of(unit)):
             return None
         self.position += 2
@@ -253,7 +260,7 @@ class Chain:
         _, below, above, primes = m.scripts(part)
         shown = {"Sum": r"\sum", "Product": r"\prod"}.get(name, rf"\{name}")
         if below is None or primes:
-            raise m.refuse(part, f"{shown} names the index it runs over: {shown}_{{k}}")
+            raise m.refuse(part, said("{shown} names the index it runs over: {shown}_{{k}}", shown=shown))
         self.position += 1
         limits, mask = Limits(m, below, above, shown).read()
         begun = self.position
@@ -263,19 +270,21 @@ class Chain:
         if name not in ("Sum",):
             self._scope(begun, bound, shown)
         if body.shape != () and not look.has_entries(body.node):
-            raise m.refuse(self.parts[begun:], f"after {shown} stand single entries: give every name its indices")
+            raise m.refuse(
+                self.parts[begun:], said("after {shown} stand single entries: give every name its indices", shown=shown)
+            )
         node = body.node
         if mask is not None:
             neutral = {"Sum": 0, "Product": 1}.get(name)
             if neutral is None:
-                raise m.refuse(below, f"{shown} runs over a whole axis here: {shown}_{{k}}")
+                raise m.refuse(below, said("{shown} runs over a whole axis here: {shown}_{{k}}", shown=shown))
             node = m.call(part, "where", mask, node, m.number(part, neutral))
         return Value(m.call(self.parts[begun - 1 :], REDUCTIONS[name], node, *limits))
 
     def _body(self, part: Tree, shown: str, name: str) -> Value:
         rest = self.rest()
         if not rest:
-            raise self.m.refuse(part, f"nothing stands after {shown}")
+            raise self.m.refuse(part, said("nothing stands after {shown}", shown=shown))
         minus = None if self.minus is None else self.minus - (len(self.parts) - len(rest))
         self.minus = None
         return Chain(self.m, rest, minus).value()
@@ -288,7 +297,10 @@ class Chain:
                 letters = {c for token in factor.scan_values(_is_word) for c in str(token)}
                 if not letters & set("".join(bound)):
                     raise self.m.two_ways(
-                        factor, f"what stands after {shown}", ("inside it", "outside it"), "write parentheses"
+                        factor,
+                        said("what stands after {shown}", shown=shown),
+                        (said("inside it"), said("outside it")),
+                        said("write parentheses"),
                     )
 
     # -- functions --
@@ -304,7 +316,7 @@ class Chain:
             part = self.parts[self.position]
             called = text == "sigma" and (self._group_follows() or any(s.data == "prime" for s in part.children[1:]))
             if called and m.names.known("sigma"):
-                raise m.two_ways(part, r"\sigma(...)", ("the sigmoid function", "a product with sigma"),
+                raise m.two_ways(part, r"\sigma(...)", (said("the sigmoid function"), said("a product with sigma")),
                                  r"write \operatorname{sigmoid}(...), or \cdot")  # fmt: skip
             return "sigmoid" if called else None
         if token.type in ("ROMAN", "WORD") and not m.names.known(text):
@@ -325,22 +337,32 @@ class Chain:
         m = self.m
         _, below, above, primes = m.scripts(part)
         if below is not None:
-            raise m.refuse(below, f"{name} has no subscript here: of logarithms there is the natural one, \\log")
+            raise m.refuse(
+                below, said("{name} has no subscript here: of logarithms there is the natural one, \\log", name=name)
+            )
         if _constant_of(above, m) == -1:
-            raise m.two_ways(part, f"{name}^{{-1}}", ("its inverse function", f"one over {name}"), "write it out")
+            raise m.two_ways(
+                part,
+                f"{name}^{{-1}}",
+                (said("its inverse function"), said("one over {name}", name=name)),
+                said("write it out"),
+            )
         self.position += 1
         arguments, scripts = self._arguments(part, name)
         if name in SEVERAL:
             if len(arguments) < 2:
                 raise m.refuse(
-                    part, f"\\{name} compares two things, \\{name}(0, z), or runs over an index, \\{name}_k z_k"
+                    part,
+                    said(
+                        "\\{name} compares two things, \\{name}(0, z), or runs over an index, \\{name}_k z_k", name=name
+                    ),
                 )
             node: lang.Expression = m.call(part, SEVERAL[name], *(a.node for a in arguments))
             shape = max((a.shape for a in arguments if a.shape is not None), key=len, default=None)
             value = Value(node, shape)
         else:
             if len(arguments) != 1:
-                raise m.refuse(part, f"{name} takes one argument")
+                raise m.refuse(part, said("{name} takes one argument", name=name))
             value = self._applied(part, CALLED.get(name.lower(), name), arguments[0], primes)
         if above is not None:
             value = m.raised(part, value, above)
@@ -354,11 +376,13 @@ class Chain:
             return self._slope(part, name, argument, primes)
         if name == "det":
             if argument.shape is None or len(argument.shape) != 2:
-                raise m.refuse(part, "\\det takes a whole matrix by its name: \\det A")
+                raise m.refuse(part, said("\\det takes a whole matrix by its name: \\det A"))
             return Value(m.call(part, name, argument.node), ())
         if name in WHOLE:
             if argument.shape == ():
-                raise m.refuse(part, f"{name} takes a whole vector or matrix: \\operatorname{{{name}}}(z)_{{ik}}")
+                raise m.refuse(
+                    part, said("{name} takes a whole vector or matrix: \\operatorname{{{name}}}(z)_{{ik}}", name=name)
+                )
             last = lang.Unary(*m.at(part), "-", m.number(part, 1))
             return Value(m.call(part, name, argument.node, last), argument.shape, argument.row)
         spelled = {"Abs": "abs"}.get(name, name)
@@ -368,14 +392,14 @@ class Chain:
         r"""`\sigma'(z)`, from the table of functions."""
         m = self.m
         if primes > 1 or name not in FUNCTIONS:
-            raise m.refuse(part, "a prime is the first derivative of a function such as \\sigma or \\tanh")
+            raise m.refuse(part, said("a prime is the first derivative of a function such as \\sigma or \\tanh"))
         return Value(_slope(name, argument.node, m.at(part)), argument.shape, argument.row)
 
     def _arguments(self, part: Tree, name: str) -> tuple[list[Value], list[tuple[Tree | None, Tree | None]]]:
         """The arguments, and the scripts of their parentheses, which belong to the value."""
         m, following = self.m, self._next()
         if following is None or isinstance(following, Token):
-            raise m.refuse(part, f"{name} has no argument: write {name}(z)")
+            raise m.refuse(part, said("{name} has no argument: write {name}(z)", name=name))
         atom = following.children[0]
         if atom.data in ("group", "bracket", "set", "brace") or (atom.data == "bars" and name == "log"):
             self.position += 1
@@ -404,9 +428,9 @@ class Chain:
             return value
         shown = f"\\{name} a"
         if isinstance(after, Tree):
-            raise m.two_ways(after, f"{shown} b", (f"({shown}) b", f"\\{name}(a b)"), "write parentheses")
+            raise m.two_ways(after, f"{shown} b", (f"({shown}) b", f"\\{name}(a b)"), said("write parentheses"))
         if str(after) == "/":
-            raise m.two_ways(after, f"{shown} / b", (f"({shown}) / b", f"\\{name}(a / b)"), "write parentheses")
+            raise m.two_ways(after, f"{shown} / b", (f"({shown}) / b", f"\\{name}(a / b)"), said("write parentheses"))
         return value
 
     def _is_function(self, part: Any) -> bool:
@@ -457,13 +481,15 @@ class Limits:
             if condition is not None:
                 mask = condition if mask is None else lang.Binary(*m.at(item), "&", mask, condition)
         if not bound or not all(isinstance(b, (lang.Name, lang.Sequence)) for b in bound):
-            raise m.refuse(self.below, f"{self.shown} names the index it runs over: {self.shown}_{{k}}")
+            raise m.refuse(self.below, said("{shown} names the index it runs over: {shown}_{{k}}", shown=self.shown))
         if self.above is not None:
             if len(bound) != 1 or mask is not None:
-                raise m.refuse(self.above, f"an upper limit belongs to one index: {self.shown}_{{j=1}}^{{D}}")
+                raise m.refuse(
+                    self.above, said("an upper limit belongs to one index: {shown}_{{j=1}}^{{D}}", shown=self.shown)
+                )
             bound = [self._limited(bound[0])]
         elif isinstance(bound[0], lang.Sequence):
-            raise m.refuse(self.below, f"the upper limit is missing: {self.shown}_{{j=1}}^{{D}}")
+            raise m.refuse(self.below, said("the upper limit is missing: {shown}_{{j=1}}^{{D}}", shown=self.shown))
         return bound, mask
 
     def _condition(
@@ -475,7 +501,9 @@ class Limits:
         sums = look.trees(relation)
         signs = [str(t) for t in relation.children if isinstance(t, Token)]
         if len(look.trees(item)) != 1 or len(sums) != 2:
-            raise m.refuse(item, f"under {self.shown} stands an index, j=1, or one condition such as j \\ne i")
+            raise m.refuse(
+                item, said("under {shown} stands an index, j=1, or one condition such as j \\ne i", shown=self.shown)
+            )
         m.indexing += 1
         left, right = (m.sum(s).node for s in sums)
         m.indexing -= 1
@@ -485,7 +513,7 @@ class Limits:
         ):
             return None, mask
         if not isinstance(left, lang.Name):
-            raise m.refuse(item, f"under {self.shown} the index stands first: j=1, j \\ne i")
+            raise m.refuse(item, said("under {shown} the index stands first: j=1, j \\ne i", shown=self.shown))
         return (lang.Sequence(*m.at(item), (left, right)), None) if signs == ["=="] else (left, mask)
 
     def _limited(self, index: lang.Expression) -> lang.Expression:
@@ -504,7 +532,11 @@ class Limits:
             return self._from_another(index, first, upper)
         if least not in (0, 1):
             raise m.refuse(
-                self.below, f"{self.shown} begins at 0 or at 1; write a condition for a part of the axis, as j \\ge i"
+                self.below,
+                said(
+                    "{shown} begins at 0 or at 1; write a condition for a part of the axis, as j \\ge i",
+                    shown=self.shown,
+                ),
             )
         if isinstance(upper, lang.Name) and upper.name not in m.names.indices and not m.names.known(upper.name):
             raise m.refuse(self.above, m.names.unknown(upper.name))
@@ -512,8 +544,13 @@ class Limits:
         if whole:
             return index
         if least == 1 and isinstance(upper, lang.Binary) and upper.op == "-":
-            readings = ("counted from 0, without the first", "counted from 1, without the last")
-            raise m.two_ways(self.above, "these limits", readings, f"write a condition, as {self.shown}_{{j < i}}")
+            readings = (said("counted from 0, without the first"), said("counted from 1, without the last"))
+            raise m.two_ways(
+                self.above,
+                said("these limits"),
+                readings,
+                said("write a condition, as {shown}_{{j < i}}", shown=self.shown),
+            )
         at = m.at(self.above)
         if least == 1 and not (isinstance(upper, lang.Name) and upper.name in m.names.indices):
             upper = lang.Binary(*at, "-", upper, m.number(self.above, 1))

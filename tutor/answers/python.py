@@ -18,6 +18,7 @@ from typing import Any
 from tutor.answers import language as lang
 from tutor.answers.touched import changes, in_place, touched
 from tutor.errors import ReadingError
+from tutor.language import nsaid, said
 
 MAX_LENGTH = 100_000  # characters in a file
 MAX_LINE = 4_000  # characters in one line, continued ones joined
@@ -100,11 +101,15 @@ class _Line:
 def read(text: str) -> list[lang.Sheet]:
     """The sheets of a file: one, unless several `# exercise:` headers divide it."""
     if len(text) > MAX_LENGTH:
-        raise ReadingError(f"the text has {len(text)} characters; at most {MAX_LENGTH} are read: divide it")
+        raise ReadingError(
+            said(
+                "the text has {count} characters; at most {most} are read: divide it", count=len(text), most=MAX_LENGTH
+            )
+        )
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     sheets = [_Reader().sheet(lines[start:stop], start) for start, stop in _divide(lines)]
     if sum(len(sheet.statements) for sheet in sheets) > MAX_LINES:
-        raise ReadingError(f"more than {MAX_LINES} lines: divide the sheet")
+        raise ReadingError(said("more than {most} lines: divide the sheet", most=MAX_LINES))
     return sheets
 
 
@@ -147,7 +152,11 @@ class _Scanner:
                 break  # a new statement: the bracket was forgotten
             length += len(line)
             if length > MAX_LINE:
-                made.error = (row, 0, f"a line of more than {MAX_LINE} characters: use helper variables")
+                made.error = (
+                    row,
+                    0,
+                    said("a line of more than {most} characters: use helper variables", most=MAX_LINE),
+                )
                 made.spans = row + 1
                 made.raw = self.lines[start][:80].strip() + " ..."
                 return made
@@ -164,7 +173,7 @@ class _Scanner:
                 return made
         if open_at:
             bracket, row, column = open_at[-1]
-            made.error = (row, column, f"{bracket} is never closed")
+            made.error = (row, column, said("{bracket} is never closed", bracket=bracket))
         made.spans = 1
         made.code, made.raw = pieces[0].rstrip(), self.lines[start].strip()
         return made
@@ -186,19 +195,23 @@ class _Scanner:
             if mark in "([{":
                 open_at.append((mark, row, at))
                 if len(open_at) > MAX_NESTING:
-                    made.error = made.error or (row, at, f"more than {MAX_NESTING} brackets inside each other")
+                    made.error = made.error or (
+                        row,
+                        at,
+                        said("more than {most} brackets inside each other", most=MAX_NESTING),
+                    )
                     open_at.clear()
                     break
             elif mark in _CLOSES:
                 if not open_at or open_at.pop()[0] != _CLOSES[mark]:
-                    made.error = made.error or (row, at, f"{mark} closes nothing")
+                    made.error = made.error or (row, at, said("{mark} closes nothing", mark=mark))
                     open_at.clear()
                     break
             elif mark == "\\":
                 if not line[at + 1 :].strip():
                     self._limits(line[:at], row, made)
                     return line[:at] + "\\", comment_at, made.error is None
-                made.error = made.error or (row, at, "\\ is not part of an answer")
+                made.error = made.error or (row, at, said("\\ is not part of an answer"))
                 break
             else:
                 position = self._string(line, row, at, made)
@@ -210,16 +223,16 @@ class _Scanner:
     def _string(self, line: str, row: int, at: int, made: _Line) -> int:
         quote = line[at]
         if quote == "'" and at and _PRIMED.match(line, at - 1, at):
-            made.error = (row, at, "' is not part of an answer: the transpose is written x.T")
+            made.error = (row, at, said("' is not part of an answer: the transpose is written x.T"))
             return len(line)
         if line.startswith(quote * 3, at):
-            made.error = (row, at, "no strings in an answer; comments begin with #")
+            made.error = (row, at, said("no strings in an answer; comments begin with #"))
             return len(line)
         end = line.find(quote, at + 1)
         while end > 0 and line[end - 1] == "\\":
             end = line.find(quote, end + 1)
         if end < 0:
-            made.error = (row, at, f"{quote} is never closed")
+            made.error = (row, at, said("{quote} is never closed", quote=quote))
             return len(line)
         return end + 1
 
@@ -227,10 +240,14 @@ class _Scanner:
         if made.error:
             return
         if control := _CONTROL.search(line):
-            name = unicodedata.name(control[0], "a control character").lower()
-            made.error = (row, control.start(), f"an invisible character (U+{ord(control[0]):04X}, {name}): delete it")
+            name = unicodedata.name(control[0], "").lower() or said("a control character")
+            made.error = (
+                row,
+                control.start(),
+                said("an invisible character (U+{code:04X}, {name}): delete it", code=ord(control[0]), name=name),
+            )
         elif digits := _DIGITS.search(line):
-            made.error = (row, digits.start(), f"a number of more than {MAX_DIGITS} digits")
+            made.error = (row, digits.start(), said("a number of more than {most} digits", most=MAX_DIGITS))
         elif "'" not in line and '"' not in line and (glued := _GLUED.search(line)):
             made.error = (row, glued.start(2), _unglued(glued[1], glued[2]))
 
@@ -262,15 +279,22 @@ class _Scanner:
 
     def notes(self) -> list[str]:
         return [
-            f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:5]))}: {sign} is read as {meant}"
+            nsaid(
+                "line {lines}: {sign} is read as {meant}",
+                "lines {lines}: {sign} is read as {meant}",
+                len(numbers),
+                lines=", ".join(map(str, numbers[:5])),
+                sign=sign,
+                meant=meant,
+            )
             for (sign, meant), numbers in self.meant.items()
         ]
 
 
 def _unglued(number: str, name: str) -> str:
     if number == "0" and name[0] in "xXoObB":
-        return "numbers are written in decimal"
-    return f"{number}{name} is not a product here: write {number}*{name}"
+        return said("numbers are written in decimal")
+    return said("{number}{name} is not a product here: write {number}*{name}", number=number, name=name)
 
 
 # -- from logical lines to statements -----------------------------------------------------------------
@@ -284,7 +308,7 @@ class _Reader:
         self.notes = sheet.notes
         logical = list(islice(scanner.logical(), MAX_READ + 1))
         if len(logical) > MAX_READ:
-            raise ReadingError(f"more than {MAX_READ} lines: divide the sheet", logical[-1].number)
+            raise ReadingError(said("more than {most} lines: divide the sheet", most=MAX_READ), logical[-1].number)
         sheet.statements += self._block(logical, 0)
         sheet.notes[:0] = scanner.notes()
         return sheet
@@ -296,7 +320,7 @@ class _Reader:
                 continue
             if found["key"] == "exercise":
                 if not _ID.fullmatch(found["value"]):
-                    reason = (
+                    reason = said(
                         "an exercise is named by its id, as '# exercise: mlp:layers=3'; a file is given by --exercise"
                     )
                     sheet.statements.append(lang.Unreadable(number, 1, line.strip()[:200], 1, reason))
@@ -310,7 +334,7 @@ class _Reader:
         while position < len(given):
             found = _SIZE.match(given, position)
             if not found or not 1 <= int(found[2]) <= MAX_SIZE:
-                reason = f"sizes are written as '# sizes: N=32, K=10', each from 1 to {MAX_SIZE}"
+                reason = said("sizes are written as '# sizes: N=32, K=10', each from 1 to {most}", most=MAX_SIZE)
                 column = line.find(given) + position + 1
                 sheet.statements.append(lang.Unreadable(number, column, line.strip()[:200], 1, reason))
                 return
@@ -380,7 +404,7 @@ class _Reader:
         if not line.code.endswith(":"):
             return converter.statements(parsed.body)
         if not body:
-            raise ReadingError("the lines of a block stand below it, further to the right", *line.place(0, 0))
+            raise ReadingError(said("the lines of a block stand below it, further to the right"), *line.place(0, 0))
         return self._block(body, depth + 1)
 
     def _branched(self, branches: list[tuple[_Line, list[_Line]]], depth: int) -> list[lang.Statement]:
@@ -396,7 +420,7 @@ class _Reader:
             raise ReadingError(reason, *line.place(row, column))
         last = line.code.startswith("else")
         if last and others:
-            raise ReadingError("nothing goes on after else", *others[0][0].place(0, 0))
+            raise ReadingError(said("nothing goes on after else"), *others[0][0].place(0, 0))
         code = re.sub("^else", "if 1", re.sub("^elif", "if  ", line.code))  # as long, so that columns stay
         parsed = _opened(line, code, depth)
         converter = _Converter(line, self.notes)
@@ -438,7 +462,7 @@ def _end_of_block(lines: list[_Line], position: int, indent: int) -> int:
 def _opened(line: _Line, code: str, depth: int) -> Any:
     """The head of a block, with what stands on its own line."""
     if depth >= MAX_BLOCKS:
-        raise ReadingError(f"more than {MAX_BLOCKS} blocks inside each other", *line.place(0, 0))
+        raise ReadingError(said("more than {most} blocks inside each other", most=MAX_BLOCKS), *line.place(0, 0))
     return _parse(line, code if not code.endswith(":") else code + " pass")[0]
 
 
@@ -446,14 +470,18 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
     """Python's own parser on one line; what it refuses is a `ReadingError`."""
     if _PASSED.match(code) and not code.startswith(("import", "from")):
         if changes(code):
-            raise ReadingError("what is passed over changes nothing: give this a line of its own", *line.place(0, 0))
+            raise ReadingError(
+                said("what is passed over changes nothing: give this a line of its own"), *line.place(0, 0)
+            )
         code = "pass"
     if word := re.match(r"(else|elif|try|except|finally)\b", code):
-        raise ReadingError(f"{word[0]} is not part of an answer: write name = formula", *line.place(0, 0))
+        raise ReadingError(
+            said("{word} is not part of an answer: write name = formula", word=word[0]), *line.place(0, 0)
+        )
     if escaped := _ESCAPE.search(code):
         row = code.count("\n", 0, escaped.start())
         column = escaped.start() - code.rfind("\n", 0, escaped.start()) - 1
-        raise ReadingError("\\ is not part of an answer", *line.place(row, column))
+        raise ReadingError(said("\\ is not part of an answer"), *line.place(row, column))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice on `1if x` is not ours
@@ -467,7 +495,7 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
                 raise ReadingError(chained[1], *line.place(n, chained[0])) from None
         raise ReadingError(_explain(code, row, column), *line.place(row, column)) from None
     except (ValueError, MemoryError, RecursionError, OverflowError):
-        raise ReadingError("this line cannot be read: write name = formula", *line.place(0, 0)) from None
+        raise ReadingError(said("this line cannot be read: write name = formula"), *line.place(0, 0)) from None
 
 
 _ITEM = r"[^\W\d][\w.]*(?:\[[^\[\]]*\])?|\d+\.?\d*"
@@ -476,14 +504,14 @@ _SIDE_BY_SIDE = re.compile(
 )
 _BIG_SUM = re.compile(r"(?:[Σ∑]|sum|Sum)_?\{?([^\W\d_]*)\}?")
 _CHARACTERS = {
-    "∂": "the gradient of the loss with respect to z is called dz",
-    "∇": "the gradient of the loss with respect to z is called dz",
-    "∑": "a sum is written Sum(x[i, k], i), or x.sum(0)",
-    "√": "a root is written sqrt(x)",
-    "∞": "write inf",
-    "⊙": "the product entry by entry is written *",
-    "∘": "the product entry by entry is written *",
-    "⊗": "the outer product is written torch.outer(a, b)",
+    "∂": said("the gradient of the loss with respect to z is called dz"),
+    "∇": said("the gradient of the loss with respect to z is called dz"),
+    "∑": said("a sum is written Sum(x[i, k], i), or x.sum(0)"),
+    "√": said("a root is written sqrt(x)"),
+    "∞": said("write inf"),
+    "⊙": said("the product entry by entry is written *"),
+    "∘": said("the product entry by entry is written *"),
+    "⊗": said("the outer product is written torch.outer(a, b)"),
 }
 
 
@@ -493,12 +521,14 @@ def _explain(code: str, row: int, column: int) -> str:
     here = lines[row][column:] if row < len(lines) else ""
     first = re.match(r"\w+", here)
     if first and keyword.iskeyword(first[0]):
-        return f"{first[0]} is not part of an answer: write name = formula"
+        return said("{first} is not part of an answer: write name = formula", first=first[0])
     if here and ord(here[0]) > 127 and not here[0].isidentifier():
         name = unicodedata.name(here[0], "unknown").lower()
-        advice = _CHARACTERS.get(here[0], "write letters, digits and + - * / ** @")
-        return f"the character {here[0]} ({name}) is not part of an answer: {advice}"
-    return "this cannot be read: a line is name = formula, with * for every product"
+        advice = _CHARACTERS.get(here[0], said("write letters, digits and + - * / ** @"))
+        return said(
+            "the character {sign} ({name}) is not part of an answer: {advice}", sign=here[0], name=name, advice=advice
+        )
+    return said("this cannot be read: a line is name = formula, with * for every product")
 
 
 _EQUALS = re.compile(r"[()\[\]{}]|(?<![=<>!+\-*/@%&|^:])=(?!=)")
@@ -517,7 +547,11 @@ def _chained(line: str) -> tuple[int, str] | None:
             shown, left = part.strip(), line[: ends[0]].strip()
             shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
             at = start + 1 + len(part) - len(part.lstrip())
-            return at, f"{shown} is a formula and is given no value: write a line {left} = ... for each formula"
+            return at, said(
+                "{shown} is a formula and is given no value: write a line {left} = ... for each formula",
+                shown=shown,
+                left=left,
+            )
     return None
 
 
@@ -528,15 +562,23 @@ def _sum_or_product(line: str) -> tuple[int, str] | None:
         if keyword.iskeyword(left) or keyword.iskeyword(right):
             continue
         if big := _BIG_SUM.fullmatch(left):
-            return found.start("left"), f"a sum is written Sum({right}, {big[1] or 'i'}), with its index last"
+            return found.start("left"), said(
+                "a sum is written Sum({right}, {big}), with its index last", right=right, big=big[1] or "i"
+            )
         if big := re.fullmatch(r"[Σ∑]_?(\w*)", right):
-            return found.start("right"), f"a sum is written Sum(x[i, k], {big[1] or 'i'}), with its index last"
+            return found.start("right"), said(
+                "a sum is written Sum(x[i, k], {big}), with its index last", big=big[1] or "i"
+            )
         at = found.start("right")
         if left[0] in ")]" or (left[0] == "(" and re.search(r"\w\s*$", line[: found.start("left")])):
-            return at, "an operator is missing between two things: write a*b, not a b"
+            return at, said("an operator is missing between two things: write a*b, not a b")
         if not re.match(r"[\d.]+$", left) and (left.endswith(".T") or "." in right):
-            return at, f"an operator is missing between two things: write {left} @ {right} or {left}*{right}"
-        return at, f"an operator is missing between two things: write {left}*{right}"
+            return at, said(
+                "an operator is missing between two things: write {left} @ {right} or {left}*{right}",
+                left=left,
+                right=right,
+            )
+        return at, said("an operator is missing between two things: write {left}*{right}", left=left, right=right)
     return None
 
 
@@ -548,30 +590,30 @@ _OPERATORS: dict[type, str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.USub: "-", ast.UAdd: "+", ast.Invert: "~",
 }  # fmt: skip
 _REFUSED: dict[type, str] = {
-    ast.Lambda: "lambda is not part of an answer: write the formula itself",
-    ast.ListComp: "a comprehension is not part of an answer: write a for loop over range(...)",
-    ast.SetComp: "a comprehension is not part of an answer: write a for loop over range(...)",
-    ast.DictComp: "a comprehension is not part of an answer: write a for loop over range(...)",
-    ast.GeneratorExp: "a comprehension is not part of an answer: write a for loop over range(...)",
-    ast.IfExp: "if ... else is not part of an answer: write torch.where(condition, a, b)",
-    ast.BoolOp: "and, or are not part of an answer: write (a) & (b), (a) | (b)",
-    ast.NamedExpr: ":= is not part of an answer: give the helper a line of its own",
-    ast.JoinedStr: "no strings in an answer",
-    ast.Dict: "{...} is not part of an answer: parts of a formula are held together by ( )",
-    ast.Set: "{...} is not part of an answer: parts of a formula are held together by ( )",
-    ast.Starred: "* before an argument is not part of an answer: write the arguments out",
-    ast.Await: "await is not part of an answer",
-    ast.Yield: "yield is not part of an answer",
-    ast.YieldFrom: "yield is not part of an answer",
-    ast.If: "if is not part of an answer: write torch.where(condition, a, b), or a mask",
-    ast.While: "while is not part of an answer: write for i in range(n)",
-    ast.FunctionDef: "def is not part of an answer: write the lines of its body",
-    ast.AsyncFunctionDef: "def is not part of an answer: write the lines of its body",
-    ast.ClassDef: "class is not part of an answer: write the lines themselves",
-    ast.Delete: "del is not part of an answer: leave the line out",
-    ast.Return: "return is not part of an answer: leave the line out",
+    ast.Lambda: said("lambda is not part of an answer: write the formula itself"),
+    ast.ListComp: said("a comprehension is not part of an answer: write a for loop over range(...)"),
+    ast.SetComp: said("a comprehension is not part of an answer: write a for loop over range(...)"),
+    ast.DictComp: said("a comprehension is not part of an answer: write a for loop over range(...)"),
+    ast.GeneratorExp: said("a comprehension is not part of an answer: write a for loop over range(...)"),
+    ast.IfExp: said("if ... else is not part of an answer: write torch.where(condition, a, b)"),
+    ast.BoolOp: said("and, or are not part of an answer: write (a) & (b), (a) | (b)"),
+    ast.NamedExpr: said(":= is not part of an answer: give the helper a line of its own"),
+    ast.JoinedStr: said("no strings in an answer"),
+    ast.Dict: said("{...} is not part of an answer: parts of a formula are held together by ( )"),
+    ast.Set: said("{...} is not part of an answer: parts of a formula are held together by ( )"),
+    ast.Starred: said("* before an argument is not part of an answer: write the arguments out"),
+    ast.Await: said("await is not part of an answer"),
+    ast.Yield: said("yield is not part of an answer"),
+    ast.YieldFrom: said("yield is not part of an answer"),
+    ast.If: said("if is not part of an answer: write torch.where(condition, a, b), or a mask"),
+    ast.While: said("while is not part of an answer: write for i in range(n)"),
+    ast.FunctionDef: said("def is not part of an answer: write the lines of its body"),
+    ast.AsyncFunctionDef: said("def is not part of an answer: write the lines of its body"),
+    ast.ClassDef: said("class is not part of an answer: write the lines themselves"),
+    ast.Delete: said("del is not part of an answer: leave the line out"),
+    ast.Return: said("return is not part of an answer: leave the line out"),
 }  # fmt: skip
-_ALLOWED = "write name = formula, with names, numbers, + - * / ** @, and functions such as torch.exp"
+_ALLOWED = said("write name = formula, with names, numbers, + - * / ** @, and functions such as torch.exp")
 
 
 class _Converter:
@@ -605,7 +647,9 @@ class _Converter:
     def statement(self, node: ast.stmt) -> lang.Statement | None:
         kind = getattr(self, f"_{type(node).__name__.lower()}", None) if type(node) in _STATEMENTS else None
         if kind is None:
-            raise self.refuse(node, _REFUSED.get(type(node), f"this is not part of an answer: {_ALLOWED}"))
+            raise self.refuse(
+                node, _REFUSED.get(type(node), said("this is not part of an answer: {allowed}", allowed=_ALLOWED))
+            )
         return kind(node)
 
     def _start(self, node: ast.stmt) -> tuple[int, int, str, int]:
@@ -614,17 +658,21 @@ class _Converter:
     def _assign(self, node: ast.Assign) -> lang.Statement | None:
         blank = isinstance(node.value, ast.Constant) and node.value.value in (None, ...)
         if blank and not isinstance(node.targets[0], ast.Attribute):  # w.grad = None zeroes a gradient
-            self.notes.append(f"line {self.source.number}: still to be given: {self.source.raw[:60]}")
+            self.notes.append(
+                said("line {line}: still to be given: {raw}", line=self.source.number, raw=self.source.raw[:60])
+            )
             return None
         if len(node.targets) > MAX_TARGETS:
-            raise self.refuse(node, f"more than {MAX_TARGETS} names for one value: give them lines of their own")
+            raise self.refuse(
+                node, said("more than {most} names for one value: give them lines of their own", most=MAX_TARGETS)
+            )
         targets = tuple(self.target(target) for target in node.targets)
         return lang.Assign(*self._start(node), targets, self.expression(node.value))
 
     def _augassign(self, node: ast.AugAssign) -> lang.Statement:
         op = _OPERATORS.get(type(node.op))
         if op not in ("+", "-", "*", "/", "**", "@"):
-            raise self.refuse(node, "only += -= *= /= **= @= change a value in place")
+            raise self.refuse(node, said("only += -= *= /= **= @= change a value in place"))
         return lang.Update(*self._start(node), op, self.target(node.target), self.expression(node.value))
 
     def _expr(self, node: ast.Expr) -> lang.Statement | None:
@@ -639,14 +687,21 @@ class _Converter:
                 assert isinstance(call, lang.Call)
                 return lang.Effect(*self._start(node), call)
             if in_place(name):
-                raise self.refuse(node, f"{name} changes a tensor on the way: write name = formula")
+                raise self.refuse(node, said("{name} changes a tensor on the way: write name = formula", name=name))
         if isinstance(value, ast.Compare) and isinstance(value.ops[0], ast.Eq):
-            raise self.refuse(node, f"== compares: write {self._half(value.left)} = {self._half(value.comparators[0])}")
+            raise self.refuse(
+                node,
+                said(
+                    "== compares: write {left} = {right}",
+                    left=self._half(value.left),
+                    right=self._half(value.comparators[0]),
+                ),
+            )
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("Eq", "Equality"):
             sides = " = ".join(map(self._half, value.args)) if len(value.args) == 2 else "name = formula"
-            raise self.refuse(node, f"a line is name = formula: write {sides}")
+            raise self.refuse(node, said("a line is name = formula: write {sides}", sides=sides))
         self.expression(value)  # what is passed over is in the language all the same
-        self._pass(node, " (an answer is written name = formula)" if isinstance(value, ast.BinOp) else "")
+        self._pass(node, said(" (an answer is written name = formula)") if isinstance(value, ast.BinOp) else "")
         return None
 
     def _half(self, node: ast.expr) -> str:
@@ -658,23 +713,37 @@ class _Converter:
         """`db: dz.sum(0)`, `db: float = 3`"""
         right = self._half(node.value or node.annotation)
         raise self.refuse(
-            node, f": gives a type, and is not part of an answer: write {self._half(node.target)} = {right}"
+            node,
+            said(
+                ": gives a type, and is not part of an answer: write {target} = {right}",
+                target=self._half(node.target),
+                right=right,
+            ),
         )
 
     def _import(self, node: ast.Import) -> None:
         for module in node.names:
             if module.name.split(".")[0] not in _MODULES:
-                raise self.refuse(node, f"import {module.name} is not part of an answer; torch needs no import")
+                raise self.refuse(
+                    node, said("import {name} is not part of an answer; torch needs no import", name=module.name)
+                )
         self._pass(node)
 
     def _importfrom(self, node: ast.ImportFrom) -> None:
         if (node.module or "").split(".")[0] not in _MODULES or node.level:
-            raise self.refuse(node, "this import is not part of an answer; torch needs no import")
+            raise self.refuse(node, said("this import is not part of an answer; torch needs no import"))
         self._pass(node)
 
     def _pass(self, node: ast.stmt, advice: str = "") -> None:
         if self.source.raw != "pass":
-            self.notes.append(f"line {self.source.number}: passed over: {self.source.raw[:60]}{advice}")
+            self.notes.append(
+                said(
+                    "line {line}: passed over: {text}{advice}",
+                    line=self.source.number,
+                    text=self.source.raw[:60],
+                    advice=advice,
+                )
+            )
 
     def header(self, node: ast.stmt) -> lang.Loop | None:
         """A loop without its body; None for `with torch.no_grad():`, whose body stands for itself."""
@@ -683,11 +752,13 @@ class _Converter:
                 written = _dotted(node.items[0].context_expr)
                 if written in ("torch.no_grad", "torch.inference_mode", "no_grad"):
                     return None
-            raise self.refuse(node, "only with torch.no_grad(): is part of an answer")
+            raise self.refuse(node, said("only with torch.no_grad(): is part of an answer"))
         if not isinstance(node, ast.For):
-            raise self.refuse(node, _REFUSED.get(type(node), f"this is not part of an answer: {_ALLOWED}"))
+            raise self.refuse(
+                node, _REFUSED.get(type(node), said("this is not part of an answer: {allowed}", allowed=_ALLOWED))
+            )
         if node.orelse:
-            raise self.refuse(node, "a loop is written as for i in range(n):")
+            raise self.refuse(node, said("a loop is written as for i in range(n):"))
         if isinstance(node.target, ast.Name) and isinstance(node.iter, ast.Call) and _dotted(node.iter) != "zip":
             return lang.Loop(*self._start(node), node.target.id, self.expression(node.iter), [])
         return self._over_rows(node)
@@ -703,7 +774,7 @@ class _Converter:
         label = f"row {self.source.number}"  # no name that a learner can write
         if self._calls(rows, "enumerate") and len(rows.args) == 1:  # type: ignore[attr-defined]
             if not (isinstance(target, ast.Tuple) and len(target.elts) == 2 and isinstance(target.elts[0], ast.Name)):
-                raise self.refuse(node, "write for i, v in enumerate(x):")
+                raise self.refuse(node, said("write for i, v in enumerate(x):"))
             label, target, rows = target.elts[0].id, target.elts[1], rows.args[0]  # type: ignore[attr-defined]
         made = list(self._rows(node, target, rows, label))
         at = self.at(node.iter)
@@ -723,12 +794,12 @@ class _Converter:
         if self._calls(rows, "zip"):
             tensors = rows.args  # type: ignore[attr-defined]
             if not isinstance(target, ast.Tuple) or len(target.elts) != len(tensors) or not tensors:
-                raise self.refuse(node, "zip(a, b) gives as many names as it has tensors")
+                raise self.refuse(node, said("zip(a, b) gives as many names as it has tensors"))
             for name, tensor in zip(target.elts, tensors, strict=True):
                 yield from self._rows(node, name, tensor, label)
             return
         if not isinstance(target, ast.Name) or self._calls(rows, "enumerate"):
-            raise self.refuse(node, "a loop is written as for i in range(n):")
+            raise self.refuse(node, said("a loop is written as for i in range(n):"))
         yield self.expression(target), self.expression(rows)
 
     def _calls(self, node: ast.expr, name: str) -> bool:
@@ -742,7 +813,9 @@ class _Converter:
             if isinstance(owner, lang.Attribute):
                 changed += [lang.variable(part) for part in lang.walk(statement.call)]  # type: ignore[attr-defined]
             if name := next((name for name in changed if name in rows), None):
-                raise self.refuse(node, f"the loop changes {name}, a row of a tensor: write x[i] for it")
+                raise self.refuse(
+                    node, said("the loop changes {name}, a row of a tensor: write x[i] for it", name=name)
+                )
 
     def target(self, node: ast.expr) -> lang.Expression:
         made = self.expression(node)
@@ -752,7 +825,7 @@ class _Converter:
             if isinstance(base, lang.Attribute) and isinstance(base.value, lang.Name):
                 base = base.value
             if not isinstance(base, lang.Name) or (len(names) > 1 and not isinstance(part, lang.Name)):
-                raise self.refuse(node, "the left side is a name, as dW, W.grad or dW[i, j]")
+                raise self.refuse(node, said("the left side is a name, as dW, W.grad or dW[i, j]"))
         return made
 
     # -- expressions --
@@ -760,10 +833,14 @@ class _Converter:
     def expression(self, node: ast.expr) -> lang.Expression:
         convert = _CONVERT.get(type(node))
         if convert is None:
-            raise self.refuse(node, _REFUSED.get(type(node), f"this is not part of an answer: {_ALLOWED}"))
+            raise self.refuse(
+                node, _REFUSED.get(type(node), said("this is not part of an answer: {allowed}", allowed=_ALLOWED))
+            )
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.refuse(node, f"more than {MAX_DEPTH} operations inside each other: use a helper variable")
+            raise self.refuse(
+                node, said("more than {most} operations inside each other: use a helper variable", most=MAX_DEPTH)
+            )
         made = convert(self, node)
         self.depth -= 1
         return made
@@ -779,7 +856,7 @@ class _Converter:
             return lang.Number(*self.at(node), value, self._text(node))
         if isinstance(value, str):
             return lang.Text(*self.at(node), value)
-        raise self.refuse(node, "only finite real numbers are part of an answer")
+        raise self.refuse(node, said("only finite real numbers are part of an answer"))
 
     def _text(self, node: ast.Constant) -> str:
         row = self.rows[node.lineno - 1]
@@ -787,19 +864,19 @@ class _Converter:
 
     def name(self, node: ast.Name) -> lang.Expression:
         if node.id.startswith("__"):
-            raise self.refuse(node, f"{node.id} is not part of an answer")
+            raise self.refuse(node, said("{id} is not part of an answer", id=node.id))
         return lang.Name(*self.at(node), node.id)
 
     def unary(self, node: ast.UnaryOp) -> lang.Expression:
         op = _OPERATORS.get(type(node.op))
         if op is None:
-            raise self.refuse(node, "not is not part of an answer: write ~mask")
+            raise self.refuse(node, said("not is not part of an answer: write ~mask"))
         return lang.Unary(*self.at(node), op, self.operand(node.operand))
 
     def operand(self, node: ast.expr) -> lang.Expression:
         """`[p - y]/N`: a list has no arithmetic, so the brackets around one formula are parentheses."""
         if isinstance(node, ast.List) and len(node.elts) == 1 and not isinstance(node.elts[0], _LISTABLE):
-            note = f"line {self.place(node)[0]}: [ ] around a part of a formula is read as ( )"
+            note = said("line {line}: [ ] around a part of a formula is read as ( )", line=self.place(node)[0])
             if note not in self.notes:
                 self.notes.append(note)
             return self.operand(node.elts[0])
@@ -808,7 +885,7 @@ class _Converter:
     def binary(self, node: ast.BinOp) -> lang.Expression:
         op = _OPERATORS.get(type(node.op))
         if op is None:
-            raise self.refuse(node, "this operator is not part of an answer: use + - * / ** @")
+            raise self.refuse(node, said("this operator is not part of an answer: use + - * / ** @"))
         shapes = op == "+" and all(isinstance(side, (ast.List, ast.Tuple)) for side in (node.left, node.right))
         side = self.expression if shapes else self.operand  # [N*D] + [K] is a shape
         return lang.Binary(*self.at(node), op, side(node.left), side(node.right))
@@ -816,24 +893,27 @@ class _Converter:
     def compare(self, node: ast.Compare) -> lang.Expression:
         op = _OPERATORS.get(type(node.ops[0]))
         if len(node.ops) > 1 or op is None:
-            raise self.refuse(node, "compare two things at a time: (a < b) & (b < c)")
+            raise self.refuse(node, said("compare two things at a time: (a < b) & (b < c)"))
         return lang.Binary(*self.at(node), op, self.expression(node.left), self.expression(node.comparators[0]))
 
     def call(self, node: ast.Call) -> lang.Expression:
         if isinstance(node.func, ast.Constant):
             text = self._text(node.func)
-            raise self.refuse(node, f"{text}(...) is not a product here: write {text}*(...)")
+            raise self.refuse(node, said("{text}(...) is not a product here: write {text}*(...)", text=text))
         if not isinstance(node.func, (ast.Name, ast.Attribute)):
-            raise self.refuse(node, "only a named function is called; a product needs its *: (a)*(b)")
+            raise self.refuse(node, said("only a named function is called; a product needs its *: (a)*(b)"))
         for given in node.keywords:
             if given.arg is None:
-                raise self.refuse(node, "** before an argument is not part of an answer: write the arguments out")
+                raise self.refuse(node, said("** before an argument is not part of an answer: write the arguments out"))
             if given.arg == "inplace" and getattr(given.value, "value", True):
-                raise self.refuse(given, f"inplace= is not part of an answer: write name = {_dotted(node.func)}(...)")
+                raise self.refuse(
+                    given,
+                    said("inplace= is not part of an answer: write name = {dotted}(...)", dotted=_dotted(node.func)),
+                )
             if given.arg == "out":
                 call = f"{_dotted(node.func)}(...)"
-                written = f"write {self._half(given.value)} = {call}"
-                raise self.refuse(given, f"out= is not part of an answer: {written}")
+                written = said("write {name} = {call}", name=self._half(given.value), call=call)
+                raise self.refuse(given, said("out= is not part of an answer: {written}", written=written))
         named = tuple((given.arg or "", self.expression(given.value)) for given in node.keywords)
         arguments = tuple(self.expression(given) for given in node.args)
         if isinstance(node.func, ast.Name) and node.func.id in _RELATIONS and len(arguments) == 2 and not named:
@@ -842,7 +922,7 @@ class _Converter:
 
     def attribute(self, node: ast.Attribute) -> lang.Expression:
         if node.attr.startswith("_"):
-            raise self.refuse(node, f".{node.attr} is not part of an answer")
+            raise self.refuse(node, said(".{attr} is not part of an answer", attr=node.attr))
         return lang.Attribute(*self.at(node), self.operand(node.value), node.attr)
 
     def subscript(self, node: ast.Subscript) -> lang.Expression:

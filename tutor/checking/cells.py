@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from tutor.checking.report import LineReport, Report, Sentence
+from tutor.language import Said, joined, said
 
-_LINES = re.compile(r"\b(lines? )(\d+(?:, \d+)*)\b")
+_NUMBERS = re.compile(r"[1-9]\d*(?:, \d+)*")
 
 
 def in_cells(report: Report, cells: list[tuple[int, int]]) -> Report:
@@ -25,7 +26,7 @@ def in_cells(report: Report, cells: list[tuple[int, int]]) -> Report:
         return line - before, number
 
     lines = tuple(_line(line, place) for line in report.lines)
-    return replace(report, lines=lines, notes=tuple(_note(note, place) for note in report.notes))
+    return replace(report, lines=lines, notes=tuple(_words(note, place) for note in report.notes))
 
 
 Place = Callable[[int], tuple[int, int]]
@@ -44,27 +45,21 @@ def _line(report: LineReport, place: Place) -> LineReport:
     return replace(report, line=line, cell=cell, sentence=sentence, mistakes=mistakes, repair=repair)
 
 
-def _params(params: Any, place: Place) -> dict[str, Any]:
-    """`line` as words: 2 of cell 3."""
-    made = dict(params)
-    if isinstance(made.get("line"), int) and made["line"]:
-        made["line"] = _shown(made["line"], place)
-    return made
+def _params(params: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """`line` and `lines` as words, 2 of cell 3, in what is said inside as well; what is quoted stays as it is."""
+    return {name: _param(name, value, place) for name, value in params.items()}
 
 
-def _note(text: str, place: Place) -> str:
-    """What a note quotes of the learner's text stays as it is."""
-    said, mark, quoted = text.partition("passed over: ")
-    return _words(said, place) + mark + quoted
+def _param(name: str, value: Any, place: Place) -> Any:
+    if name in ("line", "lines") and (numbers := _NUMBERS.fullmatch(str(value))):
+        return joined([_shown(int(number), place) for number in numbers[0].split(", ")])
+    return _words(value, place) if isinstance(value, Said) else value
 
 
 def _words(text: str, place: Place) -> str:
-    def shown(found: re.Match[str]) -> str:
-        return found[1] + ", ".join(_shown(int(number), place) for number in found[2].split(", "))
-
-    return _LINES.sub(shown, text)
+    return Said(text.message, _params(text.params, place), text.many, text.number) if isinstance(text, Said) else text
 
 
 def _shown(line: int, place: Place) -> str:
     within, cell = place(line)
-    return f"{within} of cell {cell}"
+    return said("{within} of cell {cell}", within=within, cell=cell)

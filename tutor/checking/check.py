@@ -18,6 +18,7 @@ from tutor.answers import language as lang
 from tutor.catalogue import load, split_address
 from tutor.checking import mistakes, truth
 from tutor.checking.cells import in_cells
+from tutor.checking.functions import answers_of
 from tutor.checking.judge import JUDGED, TORCH, Judge, Judged, Judgement, as_tensor, unreadable, without_finite_truth
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
@@ -26,6 +27,7 @@ from tutor.checking.report import LineReport, Report, Sentence
 from tutor.checking.truth import Point
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
+from tutor.language import said
 from tutor.numeric.compare import DOUBLE, SINGLE
 from tutor.numeric.kinks import FAR
 from tutor.numeric.sample import Instance, checked_seed
@@ -39,12 +41,13 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
     Tensors by name are those at the first draw of the seed; `check(t, {"dz": dz})` takes them at the instance t.
     `lenient_shapes` forgives axes of size 1; without `repairs` no edit is looked for that makes a wrong line right.
     """
+    __tracebackhide__ = True  # what a learner's function raises is shown without our frames
     if isinstance(exercise, (str, Path)):
         exercise = load(exercise)
     if isinstance(exercise, Instance) and isinstance(answer, Mapping):
         return check_tensors(exercise, answer, lenient_shapes=lenient_shapes)
     if not isinstance(exercise, Exercise):
-        raise UsageError(f"an exercise is an id, a path or an Exercise, not {type(exercise).__name__}")
+        raise UsageError(said("an exercise is an id, a path or an Exercise, not {name}", name=type(exercise).__name__))
     seed = checked_seed(seed)
     if isinstance(answer, (str, Path)):
         answer = read_answer(exercise, answer)
@@ -54,7 +57,9 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
         return _check_values(exercise, [answer], truth.points(exercise, seed)[:1], seed, lenient_shapes)
     if callable(answer):
         return _check_function(exercise, answer, seed, lenient_shapes)
-    raise UsageError(f"an answer is text, a Path, a dict of tensors or a function, not {type(answer).__name__}")
+    raise UsageError(
+        said("an answer is text, a Path, a dict of tensors or a function, not {name}", name=type(answer).__name__)
+    )
 
 
 def check_sheet(
@@ -91,10 +96,14 @@ def read_answer(exercise: Exercise, answer: str | Path, kind: str | None = None)
     except ReadingError as error:
         return lang.Sheet([lang.Unreadable(error.line, error.column, "", 1, error.message)])
     if sheet.exercise and split_address(sheet.exercise)[0] != exercise.name:
-        sheet.notes.insert(0, f"the sheet is for {sheet.exercise}, and is judged as {exercise.id}")
+        sheet.notes.insert(
+            0, said("the sheet is for {exercise}, and is judged as {id}", exercise=sheet.exercise, id=exercise.id)
+        )
     if len(parts) > 1:
-        others = ", ".join(dict.fromkeys(other.exercise or "no exercise" for other in parts if other is not part))
-        sheet.notes.insert(0, f"only the part for {exercise.id} is judged, not those for {others}")
+        others = ", ".join(dict.fromkeys(other.exercise or "-" for other in parts if other is not part))
+        sheet.notes.insert(
+            0, said("only the part for {id} is judged, not those for {others}", id=exercise.id, others=others)
+        )
     return sheet
 
 
@@ -107,7 +116,9 @@ def _chosen(exercise: Exercise, parts: list[documents.Part]) -> documents.Part:
     fitting += [part for name, part in named if split_address(name)[0] == exercise.name]
     if not fitting:
         there = ", ".join(dict.fromkeys(name for name, _ in named))
-        raise ReadingError(f"the sheet has parts for {there}, and none for {exercise.id}: give one of its own")
+        raise ReadingError(
+            said("the sheet has parts for {there}, and none for {id}: give one of its own", there=there, id=exercise.id)
+        )
     return fitting[0]
 
 
@@ -148,7 +159,7 @@ class ValueJudge(Judge):
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
             return self.without_truth(meaning)
         if any(value is None for value in given):
-            return unreadable(f"{meaning.name} is no real tensor")
+            return unreadable(said("{name} is no real tensor", name=meaning.name))
         how = self.outcome(meaning, given)
         if how == "equal":
             return self._on_kinks(meaning, given[0]) or self.correct(meaning, given)
@@ -188,13 +199,32 @@ def _answers(exercise: Exercise, answer: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in answer.items():
         meaning = names.meaning(str(name))
         if meaning.kind == "helper":
-            raise UsageError(f"{name} is not a gradient of {exercise.id}: it has {', '.join(exercise.quantities)}")
-        made[f"d{name}" if meaning.kind == "forward" else meaning.name] = value
+            raise UsageError(
+                said(
+                    "{name} is not a gradient of {id}: it has {names}",
+                    name=name,
+                    id=exercise.id,
+                    names=", ".join(exercise.quantities),
+                )
+            )
+        made[f"d{name}" if meaning.kind == "forward" else meaning.name] = _as_torch(value)
     return made
 
 
 def _detached(value: Any) -> Tensor | None:
     return as_tensor(value.detach().cpu() if isinstance(value, Tensor) else value)
+
+
+def _as_torch(value: Any) -> Any:
+    """numpy's arrays, nested lists and the like as tensors of their own precision; anything else as it is."""
+    if isinstance(value, (Tensor, bool, int, float)) or not (isinstance(value, list) or hasattr(value, "__array__")):
+        return value
+    try:
+        if isinstance(value, list):
+            return torch.tensor(value, dtype=torch.float64)
+        return torch.as_tensor(value.copy())  # a copy has no negative strides, which torch refuses
+    except (TypeError, ValueError, RuntimeError):
+        return value
 
 
 def _check_values(
@@ -205,37 +235,12 @@ def _check_values(
 
 def _check_function(exercise: Exercise, function: Callable[..., Any], seed: int, lenient: bool) -> Report:
     """A function of the instance that returns {"W": dW, ...}; trusted code, run here."""
+    __tracebackhide__ = True
     points = truth.points(exercise, seed)
-    run = _as_function(exercise, function)
-    answers = []
     kinked = points.kinked
-    for point in points if kinked is None or kinked in points else [*points, kinked]:
-        made = run(point.instance.clone())  # what it changes is its own
-        if not isinstance(made, Mapping):
-            raise UsageError(f'the function returns {type(made).__name__}: return {{"W": dW, ...}}')
-        answers.append(made)
+    judged = points if kinked is None or kinked in points else [*points, kinked]
+    answers = answers_of(exercise, function, (point.instance for point in judged))
     return _check_values(exercise, answers, points, seed, lenient)
-
-
-def _as_function(exercise: Exercise, function: Any) -> Callable[[Any], Mapping[str, Any]]:
-    """`torch.autograd.Function` classes are applied to the leaves, in the order of their definition."""
-    if not (isinstance(function, type) and issubclass(function, torch.autograd.Function)):
-        return function
-
-    def backward(t: Any) -> dict[str, Any]:
-        with torch.enable_grad():
-            leaves = {
-                q.name: t[q.name].detach().clone().requires_grad_(q.differentiable and t[q.name].is_floating_point())
-                for q in exercise.leaves
-            }
-            made = function.apply(*leaves.values())
-            outputs = made if isinstance(made, tuple) else (made,)
-            upstream = [None if q.kind == "loss" else t[f"d{q.name}"] for q in exercise.ends]
-            wanted = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
-            found = torch.autograd.grad(outputs, tuple(wanted.values()), upstream, allow_unused=True)
-        return {name: torch.zeros_like(wanted[name]) if g is None else g for name, g in zip(wanted, found, strict=True)}
-
-    return backward
 
 
 __all__ = ["check", "check_sheet", "check_tensors", "read_answer", "unread"]

@@ -17,6 +17,7 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.checking import library
 from tutor.checking.library import FLOAT
+from tutor.language import nsaid, said
 
 if TYPE_CHECKING:
     from sympy import Idx
@@ -54,13 +55,13 @@ class IndexStyle:
         statement = self.statement
         if isinstance(statement, lang.Assign):
             if len(statement.targets) != 1 or isinstance(statement.targets[0], lang.Sequence):
-                raise self.run.refuse(statement.targets[0], "with indices, one name is given on a line")
+                raise self.run.refuse(statement.targets[0], said("with indices, one name is given on a line"))
             self._define(statement.targets[0], statement.value)
         elif isinstance(statement, lang.Update):
             self._update(statement)
         else:
             assert isinstance(statement, lang.Effect)
-            raise self.run.refuse(statement.call, "an in-place call takes whole tensors, without indices")
+            raise self.run.refuse(statement.call, said("an in-place call takes whole tensors, without indices"))
 
     def _define(self, target: lang.Expression, value: lang.Expression) -> None:
         if not isinstance(target, lang.Subscript):
@@ -73,7 +74,7 @@ class IndexStyle:
         made = self._entry(value, labels)
         name = self.run.names.read(base)
         if name is None:
-            raise self.run.refuse(target, "the left side is a name with indices, as dz[i, k]")
+            raise self.run.refuse(target, said("the left side is a name with indices, as dz[i, k]"))
         plain = [isinstance(item, lang.Name) and item.name in self.extents for item in items]
         if all(plain) and len(labels) == len(items):
             self.run.store(base, self._spread(made, labels))
@@ -100,7 +101,7 @@ class IndexStyle:
         if not isinstance(target, lang.Subscript):
             name = self.run.names.read(target)
             if name is None:
-                raise self.run.refuse(target, "the left side is a name, as dW or dW[i, j]")
+                raise self.run.refuse(target, said("the left side is a name, as dW or dW[i, j]"))
             before = self.run.variable(name, target)
             made = self._spread(self._entry(statement.value, ()), ())
             self.run.store_again(name, self.run._changed(statement, before, made))
@@ -126,7 +127,7 @@ class IndexStyle:
         self.run.check_begun(name, base)
         made = self.run.variable(name, base) if name else None
         if not isinstance(made, Tensor):
-            raise self.run.refuse(base, "start with torch.zeros_like(...) before single entries are set")
+            raise self.run.refuse(base, said("start with torch.zeros_like(...) before single entries are set"))
         return made
 
     def _place(self, container: Tensor, items: tuple[lang.Expression, ...], labels: tuple[str, ...], at: Any) -> Any:
@@ -137,7 +138,9 @@ class IndexStyle:
         for item, extent in zip(items, container.shape, strict=True):
             grid = self._aligned(self._index_value(item), labels)
             if grid.numel() and (int(grid.min()) < 0 or int(grid.max()) >= extent):
-                raise self.run.refuse(item, f"this index leaves its axis, which has {extent} entries")
+                raise self.run.refuse(
+                    item, said("this index leaves its axis, which has {extent} entries", extent=extent)
+                )
             grids.append(grid)
         return tuple(grids)
 
@@ -148,7 +151,10 @@ class IndexStyle:
             if axis not in labels and axis not in self.hidden:
                 left = f"[{', '.join(labels)}]" if labels else "side"
                 raise self.run.refuse(
-                    value, f"{axis} is free on the right, but not on the left {left}: sum over {axis}"
+                    value,
+                    said(
+                        "{axis} is free on the right, but not on the left {left}: sum over {axis}", axis=axis, left=left
+                    ),
                 )
         return made
 
@@ -181,14 +187,21 @@ class IndexStyle:
                 own = self._exercise_extent(label)
                 here = shape[axis] if shape is not None and isinstance(item, lang.Name) else None
                 if own is not None and here is not None and own != here:
-                    raise self.run.refuse(item, f"{label} runs over {own} values, but this axis has {here}")
+                    raise self.run.refuse(
+                        item,
+                        said(
+                            "{label} runs over {own} values, but this axis has {here}", label=label, own=own, here=here
+                        ),
+                    )
                 found = own if own is not None else here
                 if found is None:
                     found = self._inferred(label, value)
                 if found is None:
                     found = self._inferred(label, lang.Sequence(0, 0, 0, items))
                 if found is None:
-                    raise self.run.refuse(item, f"the range of {label} is not clear: use it as an index of something")
+                    raise self.run.refuse(
+                        item, said("the range of {label} is not clear: use it as an index of something", label=label)
+                    )
                 self.extents[label] = found
 
     def _is_value(self, name: str) -> bool:
@@ -296,17 +309,22 @@ class IndexStyle:
                 return Named(library.real(self.run.evaluate(node)), ())
             if self._exercise_extent(node.name) is not None or self._looks_free(node.name):
                 raise self.run.refuse(
-                    node, f"{node.name} is free on the right: sum over {node.name}, or add it on the left"
+                    node, said("{name} is free on the right: sum over {name}, or add it on the left", name=node.name)
                 )
         value = self.run.evaluate(node)
         if isinstance(value, (int, float)):
             return Named(library.real(value), ())
         if not isinstance(value, Tensor):
-            raise self.run.refuse(node, f"{library.kind_of(value)} is not a number")
+            raise self.run.refuse(node, said("{kind} is not a number", kind=library.kind_of(value)))
         if value.ndim and not self.hidden:
-            what = node.name if isinstance(node, lang.Name) else "this"
+            what = node.name if isinstance(node, lang.Name) else said("this")
             raise self.run.refuse(
-                node, f"{what} has {value.ndim} {'axis' if value.ndim == 1 else 'axes'}: give it an index for each"
+                node,
+                said(
+                    "{what} has {have}: give it an index for each",
+                    what=what,
+                    have=nsaid("{count} axis", "{count} axes", value.ndim, count=value.ndim),
+                ),
             )
         return Named(library.real(value), self.hidden if value.ndim else ())
 
@@ -320,7 +338,7 @@ class IndexStyle:
 
     def _binary(self, node: lang.Binary) -> Named:
         if node.op == "@":
-            raise self.run.refuse(node, "@ is for whole matrices: with indices, write Sum(a[i, j]*b[j, k], j)")
+            raise self.run.refuse(node, said("@ is for whole matrices: with indices, write Sum(a[i, j]*b[j, k], j)"))
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         if node.op not in "&|":  # a bracket, as (z[i] > 0), is 0 or 1
             left, right = _valued(left), _valued(right)
@@ -339,7 +357,7 @@ class IndexStyle:
         tensors = [self._aligned(value, axes) for value in values]
         made = self.run._library(node, function, *tensors)
         if made.ndim != len(axes):
-            raise self.run.refuse(node, "this is not for single entries: write Sum(...) or MaxOver(x[i, k], k)")
+            raise self.run.refuse(node, said("this is not for single entries: write Sum(...) or MaxOver(x[i, k], k)"))
         return Named(made, axes)
 
     def _aligned(self, value: Named, axes: tuple[str, ...]) -> Tensor:
@@ -365,7 +383,13 @@ class IndexStyle:
             for item, label, extent in zip(items, labels, shape, strict=True):
                 if self.extents[label] != extent:
                     raise self.run.refuse(
-                        item, f"{label} runs over {self.extents[label]} values, but this axis has {extent}"
+                        item,
+                        said(
+                            "{label} runs over {extents} values, but this axis has {extent}",
+                            label=label,
+                            extents=self.extents[label],
+                            extent=extent,
+                        ),
                     )
             if len(set(labels)) == len(labels):
                 return Named(array, (*self.hidden, *labels))
@@ -385,7 +409,15 @@ class IndexStyle:
         for item, extent in zip(items, array.shape[len(self.hidden) :], strict=True):
             if isinstance(item, lang.Name) and self.extents.get(item.name, extent) != extent:
                 runs = self.extents[item.name]
-                raise self.run.refuse(item, f"{item.name} runs over {runs} values, but this axis has {extent}")
+                raise self.run.refuse(
+                    item,
+                    said(
+                        "{name} runs over {runs} values, but this axis has {extent}",
+                        name=item.name,
+                        runs=runs,
+                        extent=extent,
+                    ),
+                )
             places.append(self._index_value(item))
         axes = (*self.hidden, *dict.fromkeys(a for place in places for a in place.axes if a not in self.hidden))
         self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
@@ -396,7 +428,9 @@ class IndexStyle:
             good = (grid >= 0) & (grid < extent)
             if not bool(good.all()):
                 if not isinstance(item, lang.Binary) or set(place.axes) <= {*self.hidden}:
-                    raise self.run.refuse(item, f"this index leaves its axis, which has {extent} entries")
+                    raise self.run.refuse(
+                        item, said("this index leaves its axis, which has {extent} entries", extent=extent)
+                    )
                 inside = good if inside is None else inside & good
                 grid = grid.clamp(0, extent - 1)
             grids.append(grid)
@@ -406,31 +440,43 @@ class IndexStyle:
     def _index_value(self, item: lang.Expression) -> Named:
         """An index as whole numbers."""
         if isinstance(item, lang.Slice) or (isinstance(item, lang.Constant) and not isinstance(item.value, int)):
-            raise self.run.refuse(item, "with indices, every axis has an index of its own")
+            raise self.run.refuse(item, said("with indices, every axis has an index of its own"))
         if isinstance(item, lang.Name) and item.name not in self.extents and self._is_value(item.name):
             held = self.run.variable(self.run.names.meaning(item.name).name, item)
             if isinstance(held, Tensor) and held.ndim:
-                raise self.run.refuse(item, f"{item.name} is a tensor here and no index: take another letter for it")
+                raise self.run.refuse(
+                    item, said("{name} is a tensor here and no index: take another letter for it", name=item.name)
+                )
         value = self.evaluate(item)
         if value.tensor.dtype == torch.bool:
-            raise self.run.refuse(item, "an index is a whole number, not a mask")
+            raise self.run.refuse(item, said("an index is a whole number, not a mask"))
         if value.tensor.is_floating_point():
             whole = value.tensor.round()
             if not bool((whole == value.tensor).all()):
-                other = f": {item.name} has a value, use another letter" if isinstance(item, lang.Name) else ""
-                raise self.run.refuse(item, f"an index is a whole number{other}")
+                other = (
+                    said(": {name} has a value, use another letter", name=item.name)
+                    if isinstance(item, lang.Name)
+                    else ""
+                )
+                raise self.run.refuse(item, said("an index is a whole number{other}", other=other))
             value = Named(whole.to(torch.int64), value.axes)
         return value
 
     def _axes_message(self, base: lang.Expression, axes: int, items: tuple[lang.Expression, ...]) -> str:
         base = lang.root(base)
-        name = base.name if isinstance(base, (lang.Name, lang.Attribute)) else "this"
-        have = f"{axes} {'axis' if axes == 1 else 'axes'}"
+        name = base.name if isinstance(base, (lang.Name, lang.Attribute)) else said("this")
+        have = nsaid("{count} axis", "{count} axes", axes, count=axes)
         unknown = [
             n for item in items for n in _names(item) if not self._is_value(n) and n not in self.run.names.indices
         ]
-        more = f"; {unknown[0]} has no value" if unknown and len(unknown[0]) > 1 else ""
-        return f"{name} has {have}, and {len(items)} {'index' if len(items) == 1 else 'indices'} here{more}"
+        more = said("; {unknown} has no value", unknown=unknown[0]) if unknown and len(unknown[0]) > 1 else ""
+        return said(
+            "{name} has {have}, and {given} here{more}",
+            name=name,
+            have=have,
+            given=nsaid("{count} index", "{count} indices", len(items), count=len(items)),
+            more=more,
+        )
 
     # -- calls --
 
@@ -448,7 +494,11 @@ class IndexStyle:
             return self._function(node, entry)
         if self._has_labels(node):
             raise self.run.refuse(
-                node, f"{name or 'this'} is not for single entries: write Sum(...), or a function such as exp(z[i, k])"
+                node,
+                said(
+                    "{name} is not for single entries: write Sum(...), or a function such as exp(z[i, k])",
+                    name=name or said("this"),
+                ),
             )
         return self._plain(node)
 
@@ -456,7 +506,11 @@ class IndexStyle:
         values = [self.evaluate(argument) for argument in node.arguments]
         if not (entry.elementwise or entry.broadcasts):
             raise self.run.refuse(
-                node, f"{entry.name} is not for single entries: write Sum(...), or a function such as exp(z[i, k])"
+                node,
+                said(
+                    "{name} is not for single entries: write Sum(...), or a function such as exp(z[i, k])",
+                    name=entry.name,
+                ),
             )
         return self._combine(node, lambda *given: library.call(entry, self.run.limits, list(given), {}, False), *values)
 
@@ -477,12 +531,12 @@ class IndexStyle:
 
     def _reduced(self, node: lang.Call, row: library.IndexRow) -> Named:
         if not node.arguments or node.named:
-            raise self.run.refuse(node, "a sum is written Sum(x[i, k], k)")
+            raise self.run.refuse(node, said("a sum is written Sum(x[i, k], k)"))
         body, limits = node.arguments[0], node.arguments[1:]
         bound = self._bound_by(node)
         if len(bound) != len(limits) or len(set(bound)) != len(bound) or not bound:
             wrong = next((a for a in limits if not isinstance(a, (lang.Name, lang.Sequence))), node)
-            raise self.run.refuse(wrong, "a sum names the indices it runs over: Sum(x[i, k], k)")
+            raise self.run.refuse(wrong, said("a sum names the indices it runs over: Sum(x[i, k], k)"))
         outer = dict(self.extents)
         for label, given in zip(bound, limits, strict=True):
             self.extents[label] = self._range(label, body, given)
@@ -503,7 +557,9 @@ class IndexStyle:
                 found = int(self.run._within(given, lambda: library.finite(last.tensor))) + 1
                 self.run._within(given, lambda: self.run.limits.room(found))
         if found is None:
-            raise self.run.refuse(given, f"the range of {label} is not clear: use it as an index of something")
+            raise self.run.refuse(
+                given, said("the range of {label} is not clear: use it as an index of something", label=label)
+            )
         return found
 
     def _masked(
@@ -534,13 +590,15 @@ class IndexStyle:
         if how == "sum" and times != 1:
             tensor = tensor * times
         if how == "mean" and masks:
-            raise self.run.refuse(body, "a mean has no limits: write Sum(...)/n")
+            raise self.run.refuse(body, said("a mean has no limits: write Sum(...)/n"))
         return Named(tensor, axes)
 
     def _argument(self, body: lang.Expression, value: Named, bound: list[str], how: str) -> Named:
         """The first place of the largest or smallest value."""
         if len(bound) != 1:
-            raise self.run.refuse(body, f"{'ArgMaxOver' if how == 'argmax' else 'ArgMinOver'} runs over one index")
+            raise self.run.refuse(
+                body, said("{name} runs over one index", name="ArgMaxOver" if how == "argmax" else "ArgMinOver")
+            )
         if bound[0] not in value.axes:
             return Named(torch.zeros((), dtype=FLOAT), ())
         dim = value.axes.index(bound[0])
@@ -554,16 +612,21 @@ class IndexStyle:
         if len(given.items) == 1:
             return
         if len(given.items) != 3:
-            raise self.run.refuse(given, "the limits of a sum are written (i, 0, N - 1)")
+            raise self.run.refuse(given, said("the limits of a sum are written (i, 0, N - 1)"))
         here = Named(torch.arange(self.extents[label], dtype=FLOAT), (label,))
         low, high = self.evaluate(given.items[1]), self.evaluate(given.items[2])
         if DRAWS in low.axes + high.axes:
-            raise self.run.refuse(given, "limits that differ from draw to draw")  # each draw is computed by itself
+            raise self.run.refuse(
+                given, said("limits that differ from draw to draw")
+            )  # each draw is computed by itself
         if label in low.axes + high.axes:
-            raise self.run.refuse(given, f"the limits of {label} cannot depend on {label}")
+            raise self.run.refuse(given, said("the limits of {label} cannot depend on {label}", label=label))
         if not low.axes and not high.axes:
             if float(low.tensor) < 0 or float(high.tensor) > self.extents[label] - 1:
-                raise self.run.refuse(given, f"{label} runs from 0 to {self.extents[label] - 1}: write {label} alone")
+                last = self.extents[label] - 1
+                raise self.run.refuse(
+                    given, said("{label} runs from 0 to {last}: write {label} alone", label=label, last=last)
+                )
             if float(low.tensor) == 0 and float(high.tensor) == self.extents[label] - 1:
                 return
         yield self._combine(given, lambda a, b: a >= b, here, low)
@@ -601,7 +664,7 @@ class IndexStyle:
 
     def _delta(self, node: lang.Call) -> Named:
         if len(node.arguments) != 2 or node.named:
-            raise self.run.refuse(node, "a delta is written KroneckerDelta(i, k)")
+            raise self.run.refuse(node, said("a delta is written KroneckerDelta(i, k)"))
         left, right = (self.evaluate(argument) for argument in node.arguments)
         return self._combine(node, lambda a, b: (a == b).to(FLOAT), left, right)
 
@@ -609,14 +672,14 @@ class IndexStyle:
         made: Named | None = None
         for branch in reversed(node.arguments):
             if not isinstance(branch, lang.Sequence) or len(branch.items) != 2 or node.named:
-                raise self.run.refuse(node, "cases are written Piecewise((a, x > 0), (b, True))")
+                raise self.run.refuse(node, said("cases are written Piecewise((a, x > 0), (b, True))"))
             value, condition = self.evaluate(branch.items[0]), self.evaluate(branch.items[1])
             other = made or Named(torch.tensor(torch.nan, dtype=FLOAT), ())
             made = self._combine(
                 branch, lambda c, a, b: torch.where(c != 0, a.to(FLOAT), b.to(FLOAT)), condition, value, other
             )
         if made is None:
-            raise self.run.refuse(node, "cases are written Piecewise((a, x > 0), (b, True))")
+            raise self.run.refuse(node, said("cases are written Piecewise((a, x > 0), (b, True))"))
         return made
 
 

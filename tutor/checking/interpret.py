@@ -20,6 +20,7 @@ from tutor.checking.library import FLOAT, Kind, Limits, Pair, Refusal, TorchRefu
 from tutor.checking.outline import Outline, Unit, elementwise
 from tutor.checking.report import Repair
 from tutor.errors import ReadingError, did_you_mean
+from tutor.language import said
 
 MOST_HINTS = 20
 STRICT = False  # tests set it: our own bugs are raised
@@ -173,27 +174,29 @@ class Run:
         except ReadingError as error:
             return Failure("unreadable", error.message, error.line, error.column)
         except Refusal as error:
-            return Failure("unreadable", str(error), statement.line, statement.column)
+            return Failure("unreadable", error.says, statement.line, statement.column)
         except Located as at:
             return Failure(
                 "torch",
-                refusals.in_words(str(at.error), at.error.shapes, at.node, statement),
+                refusals.in_words(at.error.says, at.error.shapes, at.node, statement),
                 at.node.line,
                 at.node.column,
                 shapes=at.error.shapes,
                 repair=at.repair,
             )
         except TorchRefuses as error:
-            return Failure("torch", str(error), statement.line, statement.column, shapes=error.shapes)
+            return Failure("torch", error.says, statement.line, statement.column, shapes=error.shapes)
         except Reads as read:
             return Failure("reads", read.cause.reason, read.cause.line, read.cause.column, read.name)
         except library.Cut as error:
-            return Failure("cut", str(error), statement.line, statement.column)
+            return Failure("cut", error.says, statement.line, statement.column)
         except Exception as error:
             if STRICT:
                 raise
             # our own bug is ours: undecided, never wrong
-            return Failure("fault", f"our own fault ({type(error).__name__})", statement.line, statement.column)
+            return Failure(
+                "fault", said("our own fault ({name})", name=type(error).__name__), statement.line, statement.column
+            )
         return None
 
     def _lose_aliases(self, unit: Unit, failure: Failure) -> None:
@@ -239,7 +242,7 @@ class Run:
     def loop(self, statement: lang.Loop) -> None:
         over = self.evaluate(statement.over)
         if not isinstance(over, range):
-            raise self.refuse(statement.over, "a loop runs over range(n)")
+            raise self.refuse(statement.over, said("a loop runs over range(n)"))
         self._within(statement.over, lambda: self.limits.round(len(over[: library.MAX_LOOP + 1])))
         outer = self.variables.get(statement.variable)
         for value in over:
@@ -256,7 +259,7 @@ class Run:
         if isinstance(value, Tensor) and value.numel() == 1:
             value = self._torch(statement.over, bool, value)
         if not isinstance(value, (bool, int, float)):
-            reason = "a condition is one yes or no: write torch.where(condition, a, b), or a mask"
+            reason = said("a condition is one yes or no: write torch.where(condition, a, b), or a mask")
             raise self.refuse(statement.over, reason)
         taken, other = (statement.body, statement.other) if value else (statement.other, statement.body)
         for inner in taken:
@@ -280,7 +283,10 @@ class Run:
             value = tuple(value)
         if not isinstance(value, tuple) or len(value) != len(target.items):
             raise self.refuse(
-                target, f"there are {len(target.items)} names on the left, but not as many values on the right"
+                target,
+                said(
+                    "there are {count} names on the left, but not as many values on the right", count=len(target.items)
+                ),
             )
         for part, item in zip(target.items, value, strict=True):
             self.store(part, item)
@@ -293,12 +299,15 @@ class Run:
             return
         name = self.names.read(target)
         if name is None:
-            raise self.refuse(target, "the left side is a name, as dW, W.grad or dW[i, j]")
+            raise self.refuse(target, said("the left side is a name, as dW, W.grad or dW[i, j]"))
         if name in self.names.sizes:
             held = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
             if isinstance(held, (int, float)) and held == self.draw.sizes[name]:  # N = x.shape[0]
                 return
-            raise self.refuse(target, f"{name} is a size of the exercise; to pin it, write '# sizes: {name}=32' on top")
+            raise self.refuse(
+                target,
+                said("{name} is a size of the exercise; to pin it, write '# sizes: {name}=32' on top", name=name),
+            )
         if isinstance(target, lang.Attribute) and target.name == "data":
             value = library.real(value)
         if isinstance(value, (range, slice, str, Kind, Pair)):
@@ -308,17 +317,20 @@ class Run:
     def _storable(self, target: lang.Expression, value: Any) -> Any:
         if isinstance(value, range):
             return self._library(target, library.array, value)
-        raise self.refuse(target, f"{library.kind_of(value)} cannot be given a name")
+        name = self.names.read(target)
+        if isinstance(value, Pair) and name is not None and self.names.meaning(name).kind == "helper":
+            return value
+        raise self.refuse(target, said("{kind} cannot be given a name", kind=library.kind_of(value)))
 
     def _too_long(self, node: lang.Expression) -> Any:
-        raise self.refuse(node, f"a range of more than {library.MAX_LOOP} numbers")
+        raise self.refuse(node, said("a range of more than {most} numbers", most=library.MAX_LOOP))
 
     def container(self, target: lang.Subscript) -> Tensor:
         """The tensor whose entries an indexed assignment sets."""
         self.check_begun(self.names.read(target.value), target)
         made = self.evaluate(target.value)
         if not isinstance(made, Tensor):
-            raise self.refuse(target.value, "only a tensor has entries to set: start with torch.zeros_like(...)")
+            raise self.refuse(target.value, said("only a tensor has entries to set: start with torch.zeros_like(...)"))
         return made
 
     def check_begun(self, name: str | None, at: lang.Expression) -> None:
@@ -328,7 +340,7 @@ class Run:
         meaning = self.names.meaning(name)
         if meaning.kind == "gradient":
             start = f"{name} = torch.zeros_like({meaning.of})"
-            raise self.refuse(at, f"{name} has no entries yet: start with {start}")
+            raise self.refuse(at, said("{name} has no entries yet: start with {start}", name=name, start=start))
 
     def set_item(self, target: lang.Subscript, container: Tensor, index: Any, value: Any) -> None:
         value = library.real(value) if container.dtype is FLOAT else library.array(value)
@@ -348,7 +360,7 @@ class Run:
             return
         name = self.names.read(target)
         if name is None:
-            raise self.refuse(target, "the left side is a name, as dW, W.grad or dW[i, j]")
+            raise self.refuse(target, said("the left side is a name, as dW, W.grad or dW[i, j]"))
         before = self.variable(name, target)
         self.store_again(name, self._changed(statement, before, self.evaluate(statement.value)))
 
@@ -395,18 +407,32 @@ class Run:
     def unknown(self, name: str, node: lang.Expression) -> ReadingError:
         meaning = self.names.meaning(name)
         if meaning.kind != "helper":
-            return self.refuse(node, f"{name} has no value yet: give its line first")
+            return self.refuse(node, said("{name} has no value yet: give its line first", name=name))
         if name in self.names.indices:
-            return self.refuse(node, f"{name} is an index: use it inside brackets, as in x[{name}]")
+            return self.refuse(node, said("{name} is an index: use it inside brackets, as in x[{name}]", name=name))
         if name in library.FUNCTION:
-            return self.refuse(node, f"{name} is a function: write {name}(...)")
+            return self.refuse(node, said("{name} is a function: write {name}(...)", name=name))
         base, _, indices = name.rpartition("_")
         known_base = self.names.meaning(base).kind != "helper" or base in self.variables
         if base and known_base and all(letter in self.names.indices for letter in indices):
-            return self.refuse(node, f"{name} is not a name here: an entry is written {base}[{', '.join(indices)}]")
+            return self.refuse(
+                node,
+                said(
+                    "{name} is not a name here: an entry is written {base}[{names}]",
+                    name=name,
+                    base=base,
+                    names=", ".join(indices),
+                ),
+            )
         hint = self.hint(name, [*self.names.quantities, *self.names.sizes, *self.variables][:200])
-        few = "" if hint or len(self.names.quantities) > 12 else f"; it has {', '.join(self.names.quantities)}"
-        return self.refuse(node, f"{name} is not a name of the exercise and has no value yet{hint or few}")
+        few = (
+            ""
+            if hint or len(self.names.quantities) > 12
+            else said("; it has {names}", names=", ".join(self.names.quantities))
+        )
+        return self.refuse(
+            node, said("{name} is not a name of the exercise and has no value yet{hint}", name=name, hint=hint or few)
+        )
 
     def hint(self, name: str, known: Iterable[str]) -> str:
         """A close name; a guess costs more than a line, and all draws have the same."""
@@ -425,14 +451,14 @@ class Run:
         try:
             return work()
         except Refusal as error:
-            raise self.refuse(node, str(error)) from None
+            raise self.refuse(node, error.says) from None
 
     def _library(self, node: lang.Expression, function: Any, *args: Any) -> Any:
         """A call of our own table: its refusals get their place."""
         try:
             return function(*args)
         except Refusal as error:
-            raise self.refuse(node, str(error)) from None
+            raise self.refuse(node, error.says) from None
         except TorchRefuses as error:
             raise Located(error, node) from None
 
@@ -462,7 +488,7 @@ class Run:
         return node.value
 
     def text(self, node: lang.Text) -> Any:
-        raise self.refuse(node, "no strings in an answer")
+        raise self.refuse(node, said("no strings in an answer"))
 
     def name(self, node: lang.Name) -> Any:
         value = self.variables.get(node.name)
@@ -481,7 +507,7 @@ class Run:
             return self._library(node, library.negative, value) if node.op == "-" else value
         if isinstance(value, (int, float)) and node.op != "~":
             return -value if node.op == "-" else +value
-        raise self.refuse(node, f"{library.kind_of(value)} has no {node.op}")
+        raise self.refuse(node, said("{kind} has no {op}", kind=library.kind_of(value), op=node.op))
 
     def binary(self, node: lang.Binary) -> Any:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
@@ -490,7 +516,7 @@ class Run:
                 return library.matmul(self.limits, left, right)
             return library.elementwise(self.limits, node.op, left, right)
         except Refusal as error:
-            raise self.refuse(node, str(error)) from None
+            raise self.refuse(node, error.says) from None
         except TorchRefuses as error:
             raise Located(error, node, _repair(node, left, right)) from None
 
@@ -513,20 +539,22 @@ class Run:
         if isinstance(value, (tuple, range)):
             return self._from_tuple(node, value)
         if not isinstance(value, Tensor):
-            raise self.refuse(node, f"{library.kind_of(value)} has no entries")
+            raise self.refuse(node, said("{kind} has no entries", kind=library.kind_of(value)))
         value, index = self._turned(node, value, self.index(node, value))
         self._within(node, lambda: self.limits.room(_selected(value, index)))
         return self._torch(node, value.__getitem__, index)
 
     def _from_tuple(self, node: lang.Subscript, value: Any) -> Any:
         if len(node.items) != 1:
-            raise self.refuse(node, "one index is expected here")
+            raise self.refuse(node, said("one index is expected here"))
         item = self.evaluate(node.items[0])
         if isinstance(item, slice):
             return value[item]
-        at = self._within(node, lambda: library.whole_number(item, "an index"))
+        at = self._within(node, lambda: library.whole_number(item, said("an index")))
         if not -len(value) <= at < len(value):
-            raise Located(TorchRefuses(f"index {at} is out of range: there are {len(value)}"), node)
+            raise Located(
+                TorchRefuses(said("index {at} is out of range: there are {count}", at=at, count=len(value))), node
+            )
         return value[at]
 
     def index(self, node: lang.Subscript, container: Tensor) -> Any:
@@ -540,7 +568,7 @@ class Run:
             return value
         if isinstance(value, (range, tuple)):
             return self._library(item, library.array, value)
-        raise self.refuse(item, f"{library.kind_of(value)} is not an index")
+        raise self.refuse(item, said("{kind} is not an index", kind=library.kind_of(value)))
 
     def _turned(self, node: lang.Subscript, value: Tensor, index: Any) -> tuple[Tensor, Any]:
         """numpy's `[::-1]`, which torch lacks."""
@@ -551,10 +579,10 @@ class Run:
         for i in items:
             if isinstance(i, slice) and (i.step or 1) < 0:
                 if (i.start, i.stop, i.step) != (None, None, -1) or axis >= value.ndim:
-                    raise self.refuse(node, "a slice with a negative step is written [::-1]")
+                    raise self.refuse(node, said("a slice with a negative step is written [::-1]"))
                 value, i = value.flip(axis), slice(None)
             if i is Ellipsis or (isinstance(i, Tensor) and i.ndim != 0):
-                raise self.refuse(node, "[::-1] stands with plain slices only: write .flip(dim)")
+                raise self.refuse(node, said("[::-1] stands with plain slices only: write .flip(dim)"))
             axis += i is not None
             kept.append(i)
         return value, tuple(kept)
@@ -575,9 +603,9 @@ class Run:
         getter = _ATTRIBUTES.get(node.name)
         if getter is None or not isinstance(value, Tensor):
             if isinstance(value, Tensor) and node.name in library.METHOD:
-                raise self.refuse(node, f".{node.name} is a function: write .{node.name}()")
+                raise self.refuse(node, said(".{name} is a function: write .{name}()", name=node.name))
             close = self.hint(node.name, (*_ATTRIBUTES, *library.METHOD))
-            raise self.refuse(node, f".{node.name} is not part of an answer{close}")
+            raise self.refuse(node, said(".{name} is not part of an answer{close}", name=node.name, close=close))
         return self._torch(node, getter, value)
 
     def module_path(self, node: lang.Expression) -> tuple[str, ...] | None:
@@ -600,7 +628,7 @@ class Run:
                 return _CONSTANTS[path[1]]
             if path[1] in _KINDS:
                 return _KINDS[path[1]]
-        raise self.refuse(node, f"{'.'.join(path)} is not part of an answer")
+        raise self.refuse(node, said("{names} is not part of an answer", names=".".join(path)))
 
     def call(self, node: lang.Call) -> Any:
         function = node.function
@@ -617,11 +645,11 @@ class Run:
     def _module_function(self, node: lang.Call, path: tuple[str, ...]) -> Any:
         name, numpy = path[-1], path[0] in ("np", "numpy")
         if path[1:-1] not in _SUBMODULES:
-            raise self.refuse(node, f"{'.'.join(path)} is not part of an answer")
+            raise self.refuse(node, said("{names} is not part of an answer", names=".".join(path)))
         if numpy and path[1:] == ("add", "at"):
             arguments = [self.evaluate(given) for given in node.arguments]
             if len(arguments) != 3 or not isinstance(arguments[0], Tensor):
-                raise self.refuse(node, "np.add.at is written np.add.at(dC, ix, values)")
+                raise self.refuse(node, said("np.add.at is written np.add.at(dC, ix, values)"))
             return self._library(node, library.add_at, self.limits, *arguments)
         entry = library.NUMPY.get(name) if numpy else None
         entry = entry or library.FUNCTION.get(".".join(path[-2:])) or library.FUNCTION.get(name)
@@ -630,9 +658,13 @@ class Run:
     def _function(self, node: lang.Call, entry: library.Entry | None, name: str, numpy: bool) -> Any:
         if entry is None:
             if isinstance(node.function, lang.Name) and self.outline.valued(name):
-                raise self.refuse(node, f"{name} is not a function; a product needs its *: {name}*(...)")
+                raise self.refuse(
+                    node, said("{name} is not a function; a product needs its *: {name}*(...)", name=name)
+                )
             close = self.hint(name.split(".")[-1], (n for n in library.FUNCTION if not n.endswith("_")))
-            raise self.refuse(node, f"{name}(...) is not a function of the language{close}")
+            raise self.refuse(
+                node, said("{name}(...) is not a function of the language{close}", name=name, close=close)
+            )
         arguments = [self.argument(given) for given in node.arguments]
         named = {key: self.argument(value) for key, value in node.named}
         return self._library(node, library.call, entry, self.limits, arguments, named, numpy)
@@ -645,11 +677,13 @@ class Run:
         entry = library.METHOD.get(function.name)
         if entry is None:
             close = self.hint(function.name, library.METHOD)
-            raise self.refuse(node, f".{function.name}(...) is not part of an answer{close}")
+            raise self.refuse(
+                node, said(".{name}(...) is not part of an answer{close}", name=function.name, close=close)
+            )
         if isinstance(owner, (int, float)) and not isinstance(owner, bool):
             owner = library.real(owner)
         if not isinstance(owner, Tensor):
-            raise self.refuse(node, f"{library.kind_of(owner)} has no .{function.name}()")
+            raise self.refuse(node, said("{kind} has no .{name}()", kind=library.kind_of(owner), name=function.name))
         arguments = [owner, *(self.argument(given) for given in node.arguments)]
         named = {key: self.argument(value) for key, value in node.named}
         # of a tensor `x.var(axis=0)` may be either's: numpy's, unless the sheet speaks torch
@@ -670,9 +704,9 @@ class Run:
 
 
 def _range(run: Run, node: lang.Call, *given: Any) -> range:
-    ends = [run._within(node, lambda g=g: library.whole_number(g, "an end of a range")) for g in given]
+    ends = [run._within(node, lambda g=g: library.whole_number(g, said("an end of a range"))) for g in given]
     if len(ends) == 3 and ends[2] == 0:
-        raise run.refuse(node, "the step of a range is not 0")
+        raise run.refuse(node, said("the step of a range is not 0"))
     return range(*ends)
 
 
@@ -711,14 +745,14 @@ def _sum(run: Run, node: lang.Call, value: Any) -> Any:
 
 # name -> function, its most arguments, usage; abs, max, min, float and pow are in the function table
 _BUILTINS: dict[str, tuple[Callable[..., Any], int, str]] = {
-    "range": (_range, 3, "range takes one to three whole numbers"),
-    "len": (_len, 1, "len takes a tensor with axes"),
-    lang.COMMON_LENGTH: (_common_length, 8, "a loop runs over range(n), or over the rows of tensors"),
-    "reversed": (_reversed, 1, "reversed takes a range"),
-    "int": (_int, 1, "int takes one argument here"),
-    "list": (_tuple, 1, "list takes one argument here"),
-    "tuple": (_tuple, 1, "tuple takes one argument here"),
-    "sum": (_sum, 1, "write x.sum(dim), or Sum(x[i, k], k) with indices"),
+    "range": (_range, 3, said("range takes one to three whole numbers")),
+    "len": (_len, 1, said("len takes a tensor with axes")),
+    lang.COMMON_LENGTH: (_common_length, 8, said("a loop runs over range(n), or over the rows of tensors")),
+    "reversed": (_reversed, 1, said("reversed takes a range")),
+    "int": (_int, 1, said("int takes one argument here")),
+    "list": (_tuple, 1, said("list takes one argument here")),
+    "tuple": (_tuple, 1, said("tuple takes one argument here")),
+    "sum": (_sum, 1, said("write x.sum(dim), or Sum(x[i, k], k) with indices")),
 }
 
 

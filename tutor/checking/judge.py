@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import torch
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from tutor.checking import library, mistakes
 from tutor.checking.outline import Meaning, names_of
-from tutor.checking.report import Entry, LineReport, Mistake, Repair, Report, Sentence
+from tutor.checking.report import Entry, Heat, LineReport, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, Points
 from tutor.exercise import Exercise
+from tutor.language import joined, said
 from tutor.numeric import compare
 from tutor.numeric.compare import DOUBLE, Tolerance
 from tutor.shown import has_shape, shown_shape
@@ -24,7 +26,7 @@ KINKED = 1e-3  # a step of 1e-7 changes smooth gradients by less, of the largest
 SLACK = 0.02  # of the width between both sides of a kink
 FEW_KINKED = 4
 TORCH = torch.__version__.split("+")[0]
-WHAT = {"gradient": "gradient", "local": "local derivative", "value": "value"}
+WHAT = {"gradient": said("gradient"), "local": said("local derivative"), "value": said("value")}
 
 
 @dataclass
@@ -89,6 +91,7 @@ class Judged:
             figures.update(max_abs_error=absolute, max_rel_error=relative)
             if j.verdict == "wrong" and relative > compare.DOUBLE.relative:
                 figures["worst"] = tuple(Entry(*found) for found in compare.worst(j.given, j.true))
+                figures["heat"] = heat(j.given, j.true)
         return LineReport(
             self.line, self.column, self.text, self.name or None, j.verdict, j.sentence,
             ratio=j.ratio, mistakes=j.mistakes, repair=j.repair, forward=self.forward, start=self.start, **figures,
@@ -233,9 +236,12 @@ class Judge:
         near = [k for k in found if meaning.of in self.exercise[k.quantity].reads]
         near = near or [k for k in found if k.quantity in self._after(meaning.of)] or found
         write = Writer(self.exercise).write
-        places = [f"(a tie in {write(k.node)})" if k.tie else " = ".join(map(write, k.sides)) for k in near[:2]]
-        zero = " and ".join(places)
-        takes = "; ".join(dict.fromkeys(torch_takes(k.node) for k in near[:2]))
+        places = [
+            said("(a tie in {node})", node=write(k.node)) if k.tie else " = ".join(map(write, k.sides))
+            for k in near[:2]
+        ]
+        zero = joined(places, said(" and "))
+        takes = joined(list(dict.fromkeys(torch_takes(k.node) for k in near[:2])), said("; "))
         sentence = Sentence(id, {"what": WHAT[meaning.kind], "zero": zero, "takes": takes})
         return Judgement(verdict, sentence, given, true, mistakes=(sentence.as_mistake("kink"),))
 
@@ -336,7 +342,9 @@ class Judge:
         found = mistakes.find(fault)
         if first is not None and self.same(meaning, first, self.points[0]) == "equal":
             sizes = ", ".join(f"{name}={extent}" for name, extent in self.points[0].sizes.items())
-            where = f"{sizes}, and not in general" if sizes else "some values, and not in general"
+            where = (
+                said("{sizes}, and not in general", sizes=sizes) if sizes else said("some values, and not in general")
+            )
             base = replace(base, sentence=Sentence("elsewhere", {"what": what, "sizes": sizes, "where": where}))
         own = true is not None and bool(cases) and not torch.equal(cases[0].true, true)
         return replace(base, mistakes=tuple(found), **self.ratio_of(fault, found, what, own))
@@ -362,7 +370,7 @@ class Judge:
         """`own`: the factor is that to what the learner's earlier lines lead to, not to the truth."""
         if fault.ratios is None or fault.factor is None:
             return {}
-        causes = " and ".join(m.message.removeprefix("and ") for m in found if m.id in ("factor", "sign"))
+        causes = reduce(_both, (m.cause for m in found if m.id in ("factor", "sign")), "")
         alone, caused = ("own-ratio-alone", "own-ratio") if own else ("ratio-alone", "ratio")
         params = {"ratio": fault.factor.text, "what": what, "causes": causes}
         return {"ratio": fault.ratios[0], "sentence": Sentence(caused if causes else alone, params)}
@@ -378,8 +386,10 @@ class Judge:
             if not self._close(meaning, reshaped, case.true, point):
                 return
         if cases:
+            shape = shown_shape(cases[0].true.shape)
             yield Mistake(
-                "wrong-shape", f"the values are right; give {meaning.name} the shape {shown_shape(cases[0].true.shape)}"
+                "wrong-shape",
+                said("the values are right; give {name} the shape {shape}", name=meaning.name, shape=shape),
             )
 
     # -- the whole ------------------------------------------------------------
@@ -447,6 +457,19 @@ class Judge:
                 reached.add(name)
                 todo += [j for j in lines if j.name == name]
         return bool(reached & {origin.name, origin.helper} - {""})
+
+
+def heat(given: Tensor, true: Tensor) -> Heat | None:
+    """Where a tensor is off; a number has no picture, nor has what is right at the draw that is shown."""
+    if given.ndim == 0 or not given.numel():
+        return None
+    panels, block = compare.heat(given, true)
+    made = Heat(tuple(given.shape), tuple(tuple(map(tuple, panel)) for panel in panels.tolist()), block)
+    return made if any(made.gaps) else None
+
+
+def _both(cause: str, other: str) -> str:
+    return said("{cause} and {other}", cause=cause, other=other) if cause else other
 
 
 def other_shape(meaning: Meaning, given: Tensor, true: Tensor) -> Sentence:

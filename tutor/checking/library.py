@@ -22,6 +22,8 @@ import torch.nn.functional as F
 from sympy import Symbol
 from torch import Tensor
 
+from tutor.errors import Saying
+from tutor.language import joined, said
 from tutor.shown import shown_shape
 from tutor.symbolic.functions import FUNCTIONS
 
@@ -35,11 +37,11 @@ DEADLINE = 5.0  # seconds for one run, the last guard
 FLOAT = torch.float64
 
 
-class Refusal(Exception):
+class Refusal(Saying):
     """Not in the language; the interpreter adds line and column."""
 
 
-class TorchRefuses(Exception):
+class TorchRefuses(Saying):
     """In the language, but torch has no value for it: shapes, or an index out of range."""
 
     def __init__(self, message: str, shapes: tuple[tuple[int, ...], ...] = ()):
@@ -47,7 +49,7 @@ class TorchRefuses(Exception):
         self.shapes = shapes
 
 
-class Cut(Exception):
+class Cut(Saying):
     """The last guard stopped the work: undecided, never wrong."""
 
 
@@ -64,14 +66,14 @@ class Limits:
         if self.steps > self.checked + 500:
             self.checked = self.steps
             if self.steps > MAX_STEPS:
-                raise Refusal(f"more than {MAX_STEPS} operations in one sheet")
+                raise Refusal(said("more than {most} operations in one sheet", most=MAX_STEPS))
             if time.monotonic() > self.until:
-                raise Cut(f"stopped after {DEADLINE:.0f} s")
+                raise Cut(said("stopped after {deadline:.0f} s", deadline=DEADLINE))
 
     def round(self, count: int) -> None:
         self.rounds += count
         if self.rounds > MAX_LOOP:
-            raise Refusal(f"more than {MAX_LOOP} rounds in loops")
+            raise Refusal(said("more than {most} rounds in loops", most=MAX_LOOP))
 
     def room(self, *extents: int) -> None:
         """Refuse a tensor that would be too large, before it is made."""
@@ -79,17 +81,17 @@ class Limits:
         for extent in extents:
             entries *= max(int(extent), 0)
             if entries > MAX_TENSOR:
-                raise Refusal(f"a tensor of more than {MAX_TENSOR} entries")
+                raise Refusal(said("a tensor of more than {most} entries", most=MAX_TENSOR))
         self.entries += entries
         if self.entries > MAX_ENTRIES:
-            raise Refusal(f"more than {MAX_ENTRIES} entries computed in one sheet")
+            raise Refusal(said("more than {most} entries computed in one sheet", most=MAX_ENTRIES))
 
     def work(self, multiplications: int) -> None:
         if multiplications > MAX_WORK:
-            raise Refusal(f"more than {MAX_WORK} multiplications in one product")
+            raise Refusal(said("more than {most} multiplications in one product", most=MAX_WORK))
         self.entries += multiplications // 64
         if self.entries > MAX_ENTRIES:
-            raise Refusal(f"more than {MAX_ENTRIES} entries computed in one sheet")
+            raise Refusal(said("more than {most} entries computed in one sheet", most=MAX_ENTRIES))
 
 
 def asking_torch(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -130,7 +132,7 @@ def real(value: Any) -> Tensor:
         return torch.tensor(value, dtype=FLOAT)
     if isinstance(value, tuple):
         return array(value).to(FLOAT)
-    raise Refusal(f"{kind_of(value)} is not a tensor")
+    raise Refusal(said("{kind} is not a tensor", kind=kind_of(value)))
 
 
 WEIGHT = 16  # entries of a tensor cost as much as one of a list in a list
@@ -140,7 +142,7 @@ MAX_LISTS = 8  # lists in lists
 def leaves(value: Any, depth: int = 1) -> int:
     """How many numbers a list of lists holds: `a = [a, a]` in a loop doubles them each time."""
     if depth > MAX_LISTS:
-        raise Refusal(f"more than {MAX_LISTS} lists inside each other")
+        raise Refusal(said("more than {most} lists inside each other", most=MAX_LISTS))
     return sum(leaves(item, depth + 1) for item in value) if isinstance(value, tuple) else 1
 
 
@@ -150,7 +152,7 @@ def array(value: Any) -> Tensor:
         return value
     if isinstance(value, range):
         if len(value) > MAX_LOOP:
-            raise Refusal(f"a range of more than {MAX_LOOP} numbers")
+            raise Refusal(said("a range of more than {most} numbers", most=MAX_LOOP))
         return torch.tensor(list(value), dtype=torch.int64)
     if isinstance(value, tuple):
         if not value:
@@ -159,7 +161,7 @@ def array(value: Any) -> Tensor:
             return torch.tensor(value, dtype=torch.int64)
         rows = [array(item) for item in value]
         if any(row.shape != rows[0].shape for row in rows):
-            raise TorchRefuses("the rows of a list differ in shape", tuple(tuple(r.shape) for r in rows[:2]))
+            raise TorchRefuses(said("the rows of a list differ in shape"), tuple(tuple(r.shape) for r in rows[:2]))
         if len({row.dtype for row in rows}) > 1:
             rows = [row.to(FLOAT) for row in rows]
         return torch.stack(rows)
@@ -169,51 +171,67 @@ def array(value: Any) -> Tensor:
         return torch.tensor(value, dtype=torch.int64 if abs(value) < 2**62 else FLOAT)
     if isinstance(value, float):
         return torch.tensor(value, dtype=FLOAT)
-    raise Refusal(f"{kind_of(value)} is not a tensor")
+    raise Refusal(said("{kind} is not a tensor", kind=kind_of(value)))
 
 
 _KINDS: dict[type, str] = {
-    str: "a string", Pair: "a pair: take one of the two, as in .values,", slice: "a slice", Kind: "a type",
-    tuple: "a list", range: "a range", bool: "True or False", int: "a number", float: "a number", Tensor: "a tensor",
-}  # fmt: skip
+    str: said("a string"),
+    Pair: said("a pair: take one of the two, as in .values,"),
+    slice: said("a slice"),
+    Kind: said("a type"),
+    tuple: said("a list"),
+    range: said("a range"),
+    bool: said("True or False"),
+    int: said("a number"),
+    float: said("a number"),
+    Tensor: said("a tensor"),
+}
+_THIS, AXIS = said("this"), said("an axis")
 
 
 def kind_of(value: Any) -> str:
     if value is None:
         return "None"
-    return _KINDS.get(type(value), "this")
+    return _KINDS.get(type(value), _THIS)
 
 
-def whole_number(value: Any, what: str = "this") -> int:
+def whole_number(value: Any, what: str = _THIS) -> int:
     """An axis, a size or an index as an int; anything else is refused."""
     if isinstance(value, Tensor) and value.ndim == 0 and not value.is_floating_point():
         value = value.item()
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        raise Refusal(f"{what} must be a whole number: {value} is none, write {int(value)}, or // for /")
+        raise Refusal(
+            said(
+                "{what} must be a whole number: {value} is none, write {whole}, or // for /",
+                what=what,
+                value=value,
+                whole=int(value),
+            )
+        )
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Refusal(f"{what} must be a whole number")
+        raise Refusal(said("{what} must be a whole number", what=what))
     return value
 
 
 def dims(value: Any) -> Any:
     """An axis, or a tuple of axes."""
     if isinstance(value, tuple):
-        return tuple(whole_number(v, "an axis") for v in value)
-    return whole_number(value, "an axis")
+        return tuple(whole_number(v, AXIS) for v in value)
+    return whole_number(value, AXIS)
 
 
 def flag(value: Any) -> bool:
     """True or False, as `keepdim` takes them."""
     if isinstance(value, (bool, int)):
         return bool(value)
-    raise Refusal("True or False is expected here")
+    raise Refusal(said("True or False is expected here"))
 
 
 def finite(value: Any) -> float:
     """One real number that is not infinite."""
     made = scalar(value)
     if not math.isfinite(made):
-        raise Refusal("a finite number is expected here")
+        raise Refusal(said("a finite number is expected here"))
     return made
 
 
@@ -222,7 +240,7 @@ def scalar(value: Any) -> float:
     if isinstance(value, Tensor) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, (int, float)):
-        raise Refusal("one number is expected here")
+        raise Refusal(said("one number is expected here"))
     return float(value)
 
 
@@ -230,7 +248,7 @@ def shape_of(values: tuple[Any, ...]) -> tuple[int, ...]:
     """`view(2, 3)` and `view((2, 3))`"""
     if len(values) == 1 and isinstance(values[0], tuple):
         values = values[0]
-    return tuple(whole_number(v, "a size") for v in values)
+    return tuple(whole_number(v, said("a size")) for v in values)
 
 
 # -- the table ------------------------------------------------------------------------------------
@@ -341,7 +359,7 @@ def listed(
 def _put(table: dict[str, Entry], name: str, entry: Entry) -> None:
     """One row to a name: a second one would silently take the place of the first."""
     if name in table:
-        raise ValueError(f"{name} is listed twice")
+        raise ValueError(said("{name} is listed twice", name=name))
     table[name] = entry
 
 
@@ -506,7 +524,14 @@ def _spread(limits: Limits, x: Any, dim: Any, keepdim: Any, correction: int, roo
     asking_torch(torch.sum, x, axes)  # refuses an axis that x does not have
     entries = math.prod(x.shape[a] for a in (axes if isinstance(axes, tuple) else (axes,)) if -x.ndim <= a < x.ndim)
     if entries <= correction:
-        raise TorchRefuses(f"a variance of {entries} values, divided by {entries} - {correction}", (tuple(x.shape),))
+        raise TorchRefuses(
+            said(
+                "a variance of {entries} values, divided by {entries} - {correction}",
+                entries=entries,
+                correction=correction,
+            ),
+            (tuple(x.shape),),
+        )
     made = asking_torch(torch.var, x, dim=axes, correction=correction, keepdim=flag(keepdim))
     return made.sqrt() if root else made
 
@@ -589,7 +614,9 @@ def _norm(limits, x, p=2, dim=None, keepdim=False):
 def _linalg_norm(limits, x, ord=None, dim=None, keepdim=False):
     x = real(x)
     if ord is not None and dim is None and x.ndim == 2:
-        raise Refusal("of a matrix this is another norm than that of its entries: write torch.linalg.vector_norm(x)")
+        raise Refusal(
+            said("of a matrix this is another norm than that of its entries: write torch.linalg.vector_norm(x)")
+        )
     return _norm(limits, x, 2 if ord is None else ord, dim, keepdim)
 
 
@@ -631,7 +658,7 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     a, b = real(a), real(b)
     if a.ndim == 0 or b.ndim == 0:
         raise TorchRefuses(
-            "@ multiplies vectors and matrices; a number is multiplied with *", (tuple(a.shape), tuple(b.shape))
+            said("@ multiplies vectors and matrices; a number is multiplied with *"), (tuple(a.shape), tuple(b.shape))
         )
     limits.work(a.numel() * (b.shape[-1] if b.ndim > 1 else 1) * (math.prod(b.shape[:-2]) if a.ndim <= 2 else 1))
     if a.ndim > 2 or b.ndim > 2:
@@ -640,7 +667,13 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
     if a.shape[-1] != inner:
         raise TorchRefuses(
-            f"{shown_shape(a.shape)} @ {shown_shape(b.shape)}: the inner sizes {a.shape[-1]} and {inner} differ",
+            said(
+                "{left} @ {right}: the inner sizes {inner} and {outer} differ",
+                left=shown_shape(a.shape),
+                right=shown_shape(b.shape),
+                inner=a.shape[-1],
+                outer=inner,
+            ),
             (tuple(a.shape), tuple(b.shape)),
         )
     limits.room((a.numel() // max(a.shape[-1], 1)) * (b.numel() // max(inner, 1)) if a.ndim <= 2 and b.ndim <= 2 else 1)
@@ -658,8 +691,8 @@ def _dot(limits, x, other):
     x, other = real(x), real(other)
     if x.ndim != 1 or other.ndim != 1:
         shapes = tuple(x.shape), tuple(other.shape)
-        shown = " and ".join(map(shown_shape, shapes))
-        raise TorchRefuses(f"torch.dot takes two vectors, not {shown}: write a @ b", shapes)
+        shown = joined([shown_shape(s) for s in shapes], said(" and "))
+        raise TorchRefuses(said("torch.dot takes two vectors, not {shown}: write a @ b", shown=shown), shapes)
     return matmul(limits, x, other)
 
 
@@ -693,23 +726,39 @@ def _kron(limits, x, other):
 @listed("einsum", method=False, rounds=True, overflows=True)
 def _einsum(limits, equation, *operands):
     if not isinstance(equation, str) or not all(c.isalpha() and c.isascii() or c in ",-> " for c in equation):
-        raise Refusal("einsum is written as torch.einsum('ij,jk->ik', a, b)")
+        raise Refusal(said("einsum is written as torch.einsum('ij,jk->ik', a, b)"))
     if len(operands) == 1 and isinstance(operands[0], tuple):
         operands = operands[0]
     tensors = [real(o) for o in operands]
     extents: dict[str, int] = {}
     terms, out = _described(equation)
     if len(terms) != len(tensors):
-        raise TorchRefuses(f"'{equation}' describes {len(terms)} tensors and gets {len(tensors)}")
+        raise TorchRefuses(
+            said(
+                "'{equation}' describes {count} tensors and gets {given}",
+                equation=equation,
+                count=len(terms),
+                given=len(tensors),
+            )
+        )
     for term, value in zip(terms, tensors, strict=True):
         if len(term) != value.ndim:
             shape = tuple(value.shape)
-            raise TorchRefuses(f"'{term}' has {len(term)} letters for a tensor of shape {shown_shape(shape)}", (shape,))
+            raise TorchRefuses(
+                said(
+                    "'{term}' has {count} letters for a tensor of shape {shape}",
+                    term=term,
+                    count=len(term),
+                    shape=shown_shape(shape),
+                ),
+                (shape,),
+            )
         for letter, extent in zip(term, value.shape, strict=True):
             before = extents.setdefault(letter, extent)
             if before != extent and 1 not in (before, extent):
-                raise TorchRefuses(f"{letter} of '{equation}' has the sizes {before} and {extent}",
-                                   tuple(tuple(t.shape) for t in tensors))  # fmt: skip
+                says = said("{letter} of '{equation}' has the sizes {before} and {extent}", letter=letter,
+                            equation=equation, before=before, extent=extent)  # fmt: skip
+                raise TorchRefuses(says, tuple(tuple(t.shape) for t in tensors))
             extents[letter] = max(before, extent)  # an axis of size 1 is broadcast
     limits.work(math.prod(extents.values()))
     for done in range(2, len(terms) + 1):  # torch multiplies from left to right
@@ -738,7 +787,7 @@ def _contracted(value: Any) -> Any:
     if not isinstance(value, tuple):
         return whole_number(value, "dims")
     if len(value) != 2:
-        raise Refusal("dims is a number of axes, or those of both: ([1], [0])")
+        raise Refusal(said("dims is a number of axes, or those of both: ([1], [0])"))
     return tuple([dims_] if isinstance(dims_, int) else list(dims_) for dims_ in map(dims, value))
 
 
@@ -751,7 +800,7 @@ OPERATOR: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 _ARITHMETIC = ("+", "-", "*", "/", "**")
 _LOGICAL = ("&", "|")
-_NO_MINUS = "masks have no - in torch: write ~mask, or (mask).double()"
+_NO_MINUS = said("masks have no - in torch: write ~mask, or (mask).double()")
 _COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 
 
@@ -773,7 +822,7 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
     else:
         for value in (a, b):
             if not isinstance(value, (Tensor, int, float)):
-                raise Refusal(f"{kind_of(value)} has no {op}")
+                raise Refusal(said("{kind} has no {op}", kind=kind_of(value), op=op))
         limits.room(a.numel() if a_tensor else b.numel())
     try:
         return OPERATOR[op](a, b)
@@ -791,7 +840,9 @@ def _refused(op: str, a: Any, b: Any, error: Exception) -> TorchRefuses:
         try:
             torch.broadcast_tensors(a, b)
         except RuntimeError:
-            return TorchRefuses(f"the shapes {shapes[0]} and {shapes[1]} do not broadcast", shapes)
+            return TorchRefuses(
+                said("the shapes {shapes} and {shapes2} do not broadcast", shapes=shapes[0], shapes2=shapes[1]), shapes
+            )
     return TorchRefuses(str(error).split("\n")[0][:200])
 
 
@@ -819,17 +870,17 @@ def _plain(op: str, a: Any, b: Any) -> Any:
         return a + b  # shapes
     for value in (a, b):
         if not isinstance(value, (int, float)):
-            raise Refusal(f"{kind_of(value)} has no {op}")
+            raise Refusal(said("{kind} has no {op}", kind=kind_of(value), op=op))
     if op == "**":
         return _power(a, b)
     if op in _LOGICAL and not (isinstance(a, bool) and isinstance(b, bool)):
-        raise Refusal(f"{op} combines masks: (a > 0) {op} (b > 0)")
+        raise Refusal(said("{op} combines masks: (a > 0) {op} (b > 0)", op=op))
     try:
         made = OPERATOR[op](a, b)
     except ZeroDivisionError:
-        raise Refusal("division by zero") from None
+        raise Refusal(said("division by zero")) from None
     except OverflowError:
-        raise Refusal("a number beyond 1e308") from None
+        raise Refusal(said("a number beyond 1e308")) from None
     return made if isinstance(made, bool) else _small(made)
 
 
@@ -837,7 +888,7 @@ def _small(value: Any) -> Any:
     if isinstance(value, int) and abs(value) >= 2**63:
         value = float(value)
     if isinstance(value, float) and math.isinf(value):
-        raise Refusal("a number beyond 1e308")
+        raise Refusal(said("a number beyond 1e308"))
     return value
 
 
@@ -847,11 +898,11 @@ def _power(a: Any, b: Any) -> Any:
     try:
         made = float(a) ** float(b)
     except ZeroDivisionError:
-        raise Refusal("division by zero") from None
+        raise Refusal(said("division by zero")) from None
     except OverflowError:
-        raise Refusal("a number beyond 1e308") from None
+        raise Refusal(said("a number beyond 1e308")) from None
     if isinstance(made, complex):
-        raise Refusal("a root of a negative number")
+        raise Refusal(said("a root of a negative number"))
     return _small(made)
 
 
@@ -902,7 +953,7 @@ def _logical_not(limits, x):
 def _where(limits, condition, x, other):
     condition = array(condition)
     if condition.dtype is not torch.bool:
-        raise TorchRefuses("the condition of torch.where is a mask, as (z > 0)", (tuple(condition.shape),))
+        raise TorchRefuses(said("the condition of torch.where is a mask, as (z > 0)"), (tuple(condition.shape),))
     x, other = real(x), real(other)
     broadcast_room(limits, x, other)
     broadcast_room(limits, x, condition)
@@ -991,7 +1042,7 @@ def _squeeze(limits, x, *dim):
 
 @listed("unsqueeze", "expand_dims", shares=True)
 def _unsqueeze(limits, x, dim):
-    return asking_torch(torch.unsqueeze, array(x), whole_number(dim, "an axis"))
+    return asking_torch(torch.unsqueeze, array(x), whole_number(dim, AXIS))
 
 
 @listed("transpose", "swapaxes", "swapdims", shares=True, sized=True)
@@ -1056,7 +1107,7 @@ def _tile(limits, x, *repeats):
 
 @listed("repeat_interleave")
 def _repeat_interleave(limits, x, repeats, dim=None):
-    x, count = array(x), whole_number(repeats, "the number of repeats")
+    x, count = array(x), whole_number(repeats, said("the number of repeats"))
     limits.room(x.numel(), abs(count))
     return asking_torch(torch.repeat_interleave, x, count, dim=None if dim is None else dims(dim))
 
@@ -1080,10 +1131,10 @@ def _roll(limits, x, shifts, dim=None):
 
 def _joined(limits: Limits, tensors: Any, dim: Any, function: Callable[..., Any]) -> Tensor:
     if not isinstance(tensors, tuple):
-        raise Refusal("the tensors to join are given as a list: torch.cat([a, b], 1)")
+        raise Refusal(said("the tensors to join are given as a list: torch.cat([a, b], 1)"))
     values = [real(t) for t in tensors]
     limits.room(sum(v.numel() for v in values))
-    return asking_torch(function, values, dim=whole_number(dim, "an axis"))
+    return asking_torch(function, values, dim=whole_number(dim, AXIS))
 
 
 @listed("cat", "concatenate", "concat", method=False)
@@ -1109,17 +1160,17 @@ def _hstack(limits, tensors):
 @listed("chunk")
 def _chunk(limits, x, chunks, dim=0):
     x = array(x)
-    count = whole_number(chunks, "the number of parts")
+    count = whole_number(chunks, said("the number of parts"))
     if not 1 <= count <= 1000:
-        raise Refusal("between 1 and 1000 parts")
-    return tuple(asking_torch(torch.chunk, x, count, whole_number(dim, "an axis")))
+        raise Refusal(said("between 1 and 1000 parts"))
+    return tuple(asking_torch(torch.chunk, x, count, whole_number(dim, AXIS)))
 
 
 @listed("split")
 def _split(limits, x, split_size, dim=0):
     sizes = dims(split_size)
     if isinstance(sizes, int) and sizes < 1:
-        raise Refusal("a part has at least one entry")
+        raise Refusal(said("a part has at least one entry"))
     return tuple(asking_torch(torch.split, array(x), list(sizes) if isinstance(sizes, tuple) else sizes, dims(dim)))
 
 
@@ -1128,10 +1179,15 @@ def _numpy_split(limits, x, indices_or_sections, dim=0):
     """A number is that of the parts, which are equal; several numbers are where the parts begin."""
     given, axis = dims(indices_or_sections), whole_number(dim, "an axis")
     if isinstance(given, int) and not 1 <= given <= 1000:
-        raise Refusal("between 1 and 1000 parts")
+        raise Refusal(said("between 1 and 1000 parts"))
     made = tuple(asking_torch(torch.tensor_split, array(x), given, axis))
     if isinstance(given, int) and made[0].shape != made[-1].shape:
-        raise TorchRefuses(f"an axis of {array(x).shape[axis]} entries cannot be divided into {given} equal parts")
+        entries = array(x).shape[axis]
+        raise TorchRefuses(
+            said(
+                "an axis of {entries} entries cannot be divided into {given} equal parts", entries=entries, given=given
+            )
+        )
     return made
 
 
@@ -1224,13 +1280,13 @@ def _full_like(limits, x, fill_value, dtype=None, device=None):
 
 @listed("empty_like", "empty", method=False)
 def _empty(limits, *shape, dtype=None, device=None):
-    raise Refusal("an empty tensor has no values: write zeros")
+    raise Refusal(said("an empty tensor has no values: write zeros"))
 
 
 @listed("eye", "identity", method=False, makes=True)
 def _eye(limits, n, m=None, dtype=None, device=None):
-    rows = whole_number(n, "a size")
-    columns = rows if m is None else whole_number(m, "a size")
+    rows = whole_number(n, said("a size"))
+    columns = rows if m is None else whole_number(m, said("a size"))
     limits.room(rows, columns)
     return asking_torch(torch.eye, rows, columns, dtype=FLOAT)
 
@@ -1238,10 +1294,10 @@ def _eye(limits, n, m=None, dtype=None, device=None):
 @listed("arange", method=False, makes=True)
 def _arange(limits, *ends, dtype=None, device=None):
     if not 1 <= len(ends) <= 3 or not all(isinstance(e, (int, float)) for e in ends):
-        raise Refusal("arange takes numbers: arange(n)")
+        raise Refusal(said("arange takes numbers: arange(n)"))
     start, stop, step = (0, ends[0], 1) if len(ends) == 1 else (*ends, 1)[:3]
     if step == 0:
-        raise Refusal("arange needs a step that is not 0")
+        raise Refusal(said("arange needs a step that is not 0"))
     limits.room(int(min(max((stop - start) / step, 0), MAX_TENSOR + 1)) + 1)
     whole = all(isinstance(e, int) for e in ends)
     return asking_torch(torch.arange, start, stop, step, dtype=torch.int64 if whole else FLOAT)
@@ -1262,7 +1318,7 @@ def _number(limits, x, dtype=None):
 def _one_hot(limits, x, num_classes=-1):
     x = array(x)
     if x.is_floating_point():
-        raise TorchRefuses("one_hot takes whole numbers", (tuple(x.shape),))
+        raise TorchRefuses(said("one_hot takes whole numbers"), (tuple(x.shape),))
     classes = whole_number(num_classes, "num_classes")
     limits.room(x.numel(), max(classes, 1) if classes >= 0 else (int(x.max()) + 1 if x.numel() else 1))
     return asking_torch(F.one_hot, x, classes).to(FLOAT)
@@ -1275,7 +1331,7 @@ def _one_hot(limits, x, num_classes=-1):
 def _gather(limits, x, dim, index):
     index, dim = (dim, index) if isinstance(dim, Tensor) else (index, dim)
     limits.room(array(index).numel())
-    return asking_torch(torch.gather, array(x), whole_number(dim, "an axis"), array(index))
+    return asking_torch(torch.gather, array(x), whole_number(dim, AXIS), array(index))
 
 
 @listed("index_select")
@@ -1304,7 +1360,7 @@ def _scattered(name: str) -> Callable[..., Any]:
         x = real(x)
         limits.room(x.numel())
         values = real(source) * scalar(alpha)
-        return asking_torch(getattr(torch, name), x, whole_number(dim, "an axis"), array(index), values)
+        return asking_torch(getattr(torch, name), x, whole_number(dim, AXIS), array(index), values)
 
     return run
 
@@ -1427,7 +1483,7 @@ def _item(limits, x):
 
 @listed("size", function=False)
 def _size(limits, x, dim=None):
-    return tuple(x.shape) if dim is None else asking_torch(x.size, whole_number(dim, "an axis"))
+    return tuple(x.shape) if dim is None else asking_torch(x.size, whole_number(dim, AXIS))
 
 
 @listed("numel", "nelement")
@@ -1461,12 +1517,12 @@ def in_place(limits: Limits, op: str, x: Tensor, other: Any) -> Tensor:
     if x.dtype is FLOAT:
         other = real(other)
     elif isinstance(other, float) or op == "/" or (isinstance(other, Tensor) and other.is_floating_point()):
-        raise TorchRefuses("a tensor of whole numbers cannot take fractions in place: start from .float()")
+        raise TorchRefuses(said("a tensor of whole numbers cannot take fractions in place: start from .float()"))
     shapes = (tuple(x.shape), tuple(other.shape) if isinstance(other, Tensor) else ())
     try:
         return getattr(x, _IN_PLACE[op])(other)
     except RuntimeError as error:
-        grown = f"the shapes {shapes[0]} and {shapes[1]} do not fit in place"
+        grown = said("the shapes {shapes} and {shapes2} do not fit in place", shapes=shapes[0], shapes2=shapes[1])
         raise TorchRefuses(
             grown if "shape" in str(error) or "size" in str(error) else str(error)[:200], shapes
         ) from None
@@ -1528,26 +1584,26 @@ def _index_copy_(limits, x, dim, index, source):
 
 def _scatter_in_place(name: str, x: Tensor, dim: Any, index: Any, source: Any, alpha: Any) -> Tensor:
     values = real(source) * scalar(alpha)
-    return asking_torch(getattr(x, name), whole_number(dim, "an axis"), array(index), values)
+    return asking_torch(getattr(x, name), whole_number(dim, AXIS), array(index), values)
 
 
 @effect("scatter_")
 def _scatter_(limits, x, dim, index, src):
     value = float(src) if isinstance(src, (int, float)) else real(src)
-    return asking_torch(x.scatter_, whole_number(dim, "an axis"), array(index), value)
+    return asking_torch(x.scatter_, whole_number(dim, AXIS), array(index), value)
 
 
 @effect("index_put_")
 def _index_put_(limits, x, indices, values, accumulate=False):
     if not isinstance(indices, tuple):
-        raise Refusal("index_put_ takes a tuple of index tensors: index_put_((ix,), values)")
+        raise Refusal(said("index_put_ takes a tuple of index tensors: index_put_((ix,), values)"))
     given = tuple(array(i) for i in indices)
     return asking_torch(x.index_put_, given, real(values), accumulate=flag(accumulate))
 
 
 @effect("squeeze_", "unsqueeze_", "t_", "transpose_", "resize_", "set_", "normal_", "uniform_", "random_", "bernoulli_")
 def _not_part(limits, x, *rest):
-    raise Refusal("this in-place call is not part of an answer")
+    raise Refusal(said("this in-place call is not part of an answer"))
 
 
 def add_at(limits: Limits, x: Any, index: Any, values: Any) -> Any:
@@ -1577,17 +1633,19 @@ def call(entry: Entry, limits: Limits, arguments: list[Any], named: dict[str, An
             continue
         name = _RENAMED.get(name, name) if name not in entry.parameters else name
         if name not in entry.parameters or name in given:
-            raise Refusal(f"{entry.name} has no {name}=...: it is used as {entry.usage}")
+            raise Refusal(
+                said("{name} has no {name2}=...: it is used as {usage}", name=entry.name, name2=name, usage=entry.usage)
+            )
         given[name] = value
     positional = entry.parameters if not entry.rest else entry.parameters[: entry.required]
     if len(arguments) > len(positional) and not entry.rest:
-        raise Refusal(f"too many arguments: {entry.usage}")
+        raise Refusal(said("too many arguments: {usage}", usage=entry.usage))
     taken = set(positional[: len(arguments)])
     if taken & given.keys():
-        raise Refusal(f"an argument is given twice: {entry.usage}")
+        raise Refusal(said("an argument is given twice: {usage}", usage=entry.usage))
     missing = [p for p in entry.parameters[: entry.required] if p not in taken and p not in given]
     if missing:
-        raise Refusal(f"{missing[0]} is missing: {entry.usage}")
+        raise Refusal(said("{missing} is missing: {usage}", missing=missing[0], usage=entry.usage))
     if entry.numpy:
         given["numpy"] = numpy
     before = limits.entries

@@ -20,6 +20,7 @@ from tutor.checking.sheet_runs import MANY_STEPS, SegmentState
 from tutor.checking.sources import Sources
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
+from tutor.language import said
 from tutor.shown import shown_shape
 
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
@@ -138,7 +139,7 @@ class SheetJudge(Sources):
         ):
             return None  # one round's value of a loop: a helper
         if any(value is None for value in given):
-            return unreadable(f"{meaning.name} is given no tensor")
+            return unreadable(said("{name} is given no tensor", name=meaning.name))
         if state.number is not None and self.worked is not None:
             return numbers.wrong(self, segment, meaning, state.number, self.worked)
         how = self.outcome(meaning, given)
@@ -366,4 +367,4 @@ def _as_written(repair: Repair | None, statement: lang.Statement) -> Repair | No
     return replace(repair, new=rf"{name}^\top") if written and rest == "T" and name == repair.old else None
 
 
-_UNSTABLE = "the algebra is right, but floats overflow or lose their digits here: look for a form that avoids it"
+_UNSTABLE = said("the algebra is right, but floats overflow or lose their digits here: look for a form that avoids it")

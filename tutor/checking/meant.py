@@ -15,6 +15,7 @@ from tutor.answers import language as lang
 from tutor.checking.outline import names_of
 from tutor.errors import ReadingError
 from tutor.exercise import Exercise
+from tutor.language import said
 from tutor.symbolic.indices import size
 
 _SUSPECT = re.compile(r"/\s*d\w|,\s*[01]\s*,|\^\s*\{?\s*T|\.grad")  # only such lines are looked at
@@ -97,7 +98,7 @@ class Meant:
     def _power(self, statement: lang.Statement) -> None:
         found = _POWER_T.search(statement.text)
         if found and ("T" in self.names.quantities or "T" in self.names.sizes or "T" in self.given):
-            reason = "^T may be the transpose or a power here, since T is a name: write x.T, or x**T"
+            reason = said("^T may be the transpose or a power here, since T is a name: write x.T, or x**T")
             raise ReadingError(reason, statement.line, statement.start + found.start())
 
     def _own_gradient(self, statement: lang.Assign) -> None:
@@ -106,7 +107,11 @@ class Meant:
         if isinstance(value, lang.Attribute) and value.name == "grad" and isinstance(value.value, lang.Name):
             name = self.names.read(value)
             if name in self._targets(statement) and name not in self.given:
-                reason = f"{value.value.name}.grad is {name} itself, and nothing computes it here: write its formula"
+                reason = said(
+                    "{name}.grad is {name2} itself, and nothing computes it here: write its formula",
+                    name=value.value.name,
+                    name2=name,
+                )
                 raise ReadingError(reason, value.line, value.column)
 
     def _changed(self, node: lang.Expression) -> lang.Expression:
@@ -133,7 +138,10 @@ class Meant:
             return None  # a division of two gradients
         says = f": {last.name}/{entry.name} is read as "
         if not any(says in note for note in (*self.said, *self.notes)):
-            self.notes.append(f"line {node.line}{says}{meant.name}")
+            self.notes.append(
+                said("line {line}: {quotient} is read as {meant}", line=node.line, quotient=f"{last.name}/{entry.name}",
+                     meant=meant.name)
+            )  # fmt: skip
         made: lang.Expression = lang.Name(last.line, last.column, entry.end, name)
         if isinstance(node.right, lang.Subscript):
             made = replace(node.right, value=made, line=last.line, column=last.column)
@@ -157,10 +165,19 @@ class Meant:
             return given
         if low.value == 1 and _only_an_index(label.name, call.arguments[0]):
             self.notes.append(
-                f"line {given.line}: ({label.name}, 1, {high.name}) is read as the whole axis of {label.name}"
+                said(
+                    "line {line}: ({name}, 1, {name2}) is read as the whole axis of {name}",
+                    line=given.line,
+                    name=label.name,
+                    name2=high.name,
+                )
             )
             return label
-        reason = f"{label.name} runs from 0 to {high.name} - 1: write {label.name} alone, as in Sum(..., {label.name})"
+        reason = said(
+            "{name} runs from 0 to {name2} - 1: write {name} alone, as in Sum(..., {name})",
+            name=label.name,
+            name2=high.name,
+        )
         raise ReadingError(reason, given.line, given.column)
 
     def _extents(self, label: str, body: lang.Expression) -> set[str]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from tutor.checking import spoils
 from tutor.checking.report import Mistake, Repair
 from tutor.exercise import Exercise, Quantity
+from tutor.language import N_, joined, nsaid, said
 from tutor.numeric import compare
 
 MOST_CUT = 8  # quantities of fewer axes on the way that are taken for constants
@@ -212,21 +213,19 @@ def _factor(fault: Fault) -> Iterator[dict[str, Any]]:
 def _number_cause(fault: Fault, number: Fraction | float) -> str:
     """2 lost, or too much; and of which rule it was."""
     if not isinstance(number, Fraction):
-        return f"a factor {number:.9g} too much"
+        return said("a factor {number} too much", number=f"{number:.9g}")
     lost = 1 / number
     if lost in exponents(fault.exercise, fault.quantity):
-        return f"the factor {lost} of the power rule is lost"
+        return said("the factor {lost} of the power rule is lost", lost=lost)
     if lost.denominator == 1 or lost in constants(fault.exercise, fault.quantity):
-        return f"the factor {lost} is lost"
-    return f"a factor {number} too much"
+        return said("the factor {lost} is lost", lost=lost)
+    return said("a factor {number} too much", number=number)
 
 
 def _extent_cause(fault: Fault, extents: str) -> str:
-    if extents.startswith("1/"):
-        return f"a factor {extents} too much"
-    if extents.isidentifier() or extents.startswith("("):
-        return f"the factor 1/{extents} is lost" if "/" not in extents else f"a factor {extents} too much"
-    return f"a factor {extents} too much"
+    if (extents.isidentifier() or extents.startswith("(")) and "/" not in extents:
+        return said("the factor {lost} is lost", lost=f"1/{extents}")
+    return said("a factor {number} too much", number=extents)
 
 
 def _convention(fault: Fault) -> Iterator[dict[str, Any]]:
@@ -237,21 +236,22 @@ def _convention(fault: Fault) -> Iterator[dict[str, Any]]:
     sizes = "".join(c if c.isalnum() or c == "_" else " " for c in factor.extents).split()
     if "- 1" in factor.extents:
         n = sizes[0]
-        yield {"how": f"one divides by {n} - 1 (unbiased) or by {n} (biased): look at what the exercise says"}
+        says = said("one divides by {n} - 1 (unbiased) or by {n} (biased): look at what the exercise says", n=n)
+        yield {"how": says}
     elif "sqrt" not in factor.extents and "**" not in factor.extents:
-        yield {"how": "a sum and a mean differ by this factor: look at which one the exercise takes"}
+        yield {"how": said("a sum and a mean differ by this factor: look at which one the exercise takes")}
 
 
 MISTAKES: tuple[Row, ...] = (
     Row("factor", "{which}", _factor),
     Row("wrong-convention", "{how}", _convention),
-    Row("sign", "the sign is flipped", _sign),
+    Row("sign", N_("the sign is flipped"), _sign),
 )
 
 
 def find(fault: Fault) -> list[Mistake]:
     """All mistakes that explain the values at every draw: a constant ratio first, then the spoilt true step."""
-    found = [Mistake(row.id, row.says.format(**params), params) for row in MISTAKES for params in row.find(fault)]
+    found = [Mistake(row.id, said(row.says, **params), params) for row in MISTAKES for params in row.find(fault)]
     if fault.cases and fault.bare:
         return found or [*_digits(fault)] or _local_alone(fault)
     if fault.what == "gradient" and fault.cases and fault.cases[0].known is not None:
@@ -265,7 +265,7 @@ def _digits(fault: Fault) -> Iterator[Mistake]:
     """-7.9 for -8"""
     given, true = (float(t.reshape(-1)[0]) if t.numel() else 0.0 for t in (fault.cases[0].given, fault.cases[0].true))
     if true and abs(given - true) <= NEAR * abs(true):
-        says = "close to the true number, but further off than its last digit allows: look at the arithmetic"
+        says = said("close to the true number, but further off than its last digit allows: look at the arithmetic")
         yield Mistake("factor", says)
 
 
@@ -286,17 +286,18 @@ def of_repair(found: Repair) -> Iterator[Mistake]:
     old, new = found.old.replace(" ", ""), found.new.replace(" ", "")
     if old.lstrip("+-") == new.lstrip("+-") and ("-" in (old[:1], new[:1])) and old != new:
         term = found.old.lstrip("+- ")
-        params = {"term": term if term.strip("=") else "what is added"}
+        params = {"term": term if term.strip("=") else said("what is added")}
         if not (term.isdigit() and term in (old, new)):  # `torch.tril(db, -1)`: an argument, no term
-            yield Mistake("sign", "the sign of {term} is flipped".format(**params), params)
+            yield Mistake("sign", said("the sign of {term} is flipped", **params), params)
     if (old, new) == ("=", "+="):
-        yield Mistake("missing-path", "this writes over what is there already: parts that meet in one place are added")
-    for plain, says in ((old, "{name} stands where its transpose belongs"), (new, "{name} is transposed here")):
+        says = said("this writes over what is there already: parts that meet in one place are added")
+        yield Mistake("missing-path", says)
+    for plain, way in ((old, N_("{name} stands where its transpose belongs")), (new, N_("{name} is transposed here"))):
         if {old, new} == {"", ".T"}:
-            yield Mistake("transposed", "one transpose too many" if old else "a transpose is missing")
+            yield Mistake("transposed", said("one transpose too many") if old else said("a transpose is missing"))
             break
         if {old, new} == {plain, f"{plain}.T"}:
-            yield Mistake("transposed", says.format(name=plain), {"name": plain})
+            yield Mistake("transposed", said(way, name=plain), {"name": plain})
 
 
 def further(
@@ -326,9 +327,9 @@ def gone_on(exercise: Exercise, name: str, given: Sequence[Tensor | None], point
     for before in sorted(q.reads & exercise.quantities.keys()):
         known = [point.gradients.get(f"d{before}") for point in points]
         if all(true is not None and _close(value, true) for value, true in zip(given, known, strict=True)):
-            says = "this is d{before}: the derivative of {q} by {before} is in it already, so it is no longer d{q}"
             params = {"before": before, "q": q.name}
-            return [Mistake("extra-factor", says.format(**params), params)]
+            says = N_("this is d{before}: the derivative of {q} by {before} is in it already, so it is no longer d{q}")
+            return [Mistake("extra-factor", said(says, **params), params)]
     return []
 
 
@@ -351,11 +352,14 @@ def _taken_as_constant(
     ][:MOST_CUT]
     for cut in (*((v,) for v in fewer), *combinations(fewer, 2)):
         if all(_close(value, _cut(point, cut, name)) for value, point in zip(given, points, strict=True)):
-            several = len(cut) > 1
-            params = {"cut": " and ".join(cut), "q": q.name, "are": "are constants" if several else "is a constant",
-                      "they": "they depend" if several else "it depends"}  # fmt: skip
-            says = "this takes it that {cut} {are}: {they} on {q} as well, and that part is missing"
-            return [Mistake("missing-path", says.format(**params), params)]
+            params = {"cut": joined(cut, said(" and ")), "q": q.name}
+            says = nsaid(
+                "this takes it that {cut} is a constant: it depends on {q} as well, and that part is missing",
+                "this takes it that {cut} are constants: they depend on {q} as well, and that part is missing",
+                len(cut),
+                **params,
+            )
+            return [Mistake("missing-path", says, params)]
     return []
 
 
@@ -379,7 +383,13 @@ def _on_the_way(exercise: Exercise, name: str, given: Sequence[Tensor | None], p
                 tried += 1
                 if all(_close(g, _spoilt_walk(p, candidates, n, name)) for g, p in zip(given, points, strict=True)):
                     params = {"v": v.name, **{k: str(x) for k, x in variant.params.items()}}
-                    return [Mistake(variant.id, f"on the way, in d{v.name}: {variant.message}", params)]
+                    return [
+                        Mistake(
+                            variant.id,
+                            said("on the way, in d{v}: {message}", v=v.name, message=variant.message),
+                            params,
+                        )
+                    ]
     return []
 
 
@@ -457,11 +467,12 @@ def _outside(exercise: Exercise, expr: Any, sums: Any, over: tuple[Any, ...]) ->
                 factors.append(substitute(f, back) if moved else f)
             swapped[s] = total(Mul(*factors), bound_indices(s))
         if varies:
-            params = {"x": x, "over": " and ".join(i.name for i in over), "varies": " and ".join(varies)}
-            says = (
+            every = said(" and ")
+            params = {"x": x, "over": joined([i.name for i in over], every), "varies": joined([*varies], every)}
+            says = N_(
                 "{x} stands outside of the sum over {over}, and differs from one {varies} to the next: it goes inside"
             )
-            yield Mistake("diagonal-only", says.format(**params), params), expr.xreplace(swapped)
+            yield Mistake("diagonal-only", said(says, **params), params), expr.xreplace(swapped)
 
 
 def _over_others(expr: Any, sums: Any, over: tuple[Any, ...], own: tuple[Any, ...]) -> Iterator[tuple[Mistake, Any]]:
@@ -481,10 +492,10 @@ def _over_others(expr: Any, sums: Any, over: tuple[Any, ...], own: tuple[Any, ..
                     apart = {i: fresh(i) for i in others}
                     body = substitute(s.args[0], dict(zip(bound_indices(s), over, strict=True)))
                     swapped[s] = scale * total(substitute(body, apart), list(apart.values()))
-                wrong, right = (" and ".join(i.name for i in axes) for axes in (others, over))
+                wrong, right = (joined([i.name for i in axes], said(" and ")) for axes in (others, over))
                 params = {"wrong": wrong, "right": right}
-                says = "the sums run over {wrong} where they should run over {right}"
-                yield Mistake("wrong-axis", says.format(**params), params), expr.xreplace(swapped)
+                says = said("the sums run over {wrong} where they should run over {right}", **params)
+                yield Mistake("wrong-axis", says, params), expr.xreplace(swapped)
 
 
 def _cut(point: Any, cut: tuple[str, ...], name: str) -> Tensor:
@@ -513,7 +524,8 @@ def _other_value(exercise: Exercise, name: str, given: Sequence[Tensor | None], 
         id = "wrong-point" if extra is missing else "extra-gradient" if extra else "missing-gradient"
         if not extra and right in exercise.quantities:
             id = "stale-value"  # w, where it has moved to w1
-        found.append(Mistake(id, f"{wrong} stands where {right} belongs", {"wrong": wrong, "right": right}))
+        says = said("{wrong} stands where {right} belongs", wrong=wrong, right=right)
+        found.append(Mistake(id, says, {"wrong": wrong, "right": right}))
     return found[:1]
 
 
@@ -556,10 +568,14 @@ def unread(exercise: Exercise, name: str, reads: Iterable[str]) -> list[Mistake]
     through = [v for v in _upstream(exercise, name) if set(missing) <= known.get(v, frozenset())]
     shown = ", ".join(missing[:MOST_LEAVES]) + (", ..." if len(missing) > MOST_LEAVES else "")
     params = {"name": name, "leaves": shown, "v": through[0] if through else ""}
-    id, says = "missing-local-derivative", "{name} depends on {leaves}, and nothing that this line reads does"
+    id, says = "missing-local-derivative", N_("{name} depends on {leaves}, and nothing that this line reads does")
     if through:
-        id, says = "missing-upstream", f"{says}: the upstream gradient {{v}} would bring it in"
-    return [Mistake(id, says.format(**params), params)]
+        id = "missing-upstream"
+        says = N_(
+            "{name} depends on {leaves}, and nothing that this line reads does: "
+            "the upstream gradient {v} would bring it in"
+        )
+    return [Mistake(id, said(says, **params), params)]
 
 
 def _upstream(exercise: Exercise, name: str) -> list[str]:

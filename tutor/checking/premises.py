@@ -13,6 +13,7 @@ from tutor.checking import numbers
 from tutor.checking.report import NOTES, Sentence
 from tutor.errors import UsageError
 from tutor.exercise import Exercise
+from tutor.language import said
 from tutor.numeric.evaluate import number
 from tutor.numeric.sample import checked_sizes
 
@@ -61,9 +62,11 @@ def with_sizes_checked(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
         entries = sum(math.prod(number(extent, sizes) for extent in q.shape) for q in exercise)
         if entries <= MOST_PINNED:
             return sheet
-        reason = f"these sizes make {entries} entries; at most {MOST_PINNED} are computed"
+        reason: str = said(
+            "these sizes make {entries} entries; at most {most} are computed", entries=entries, most=MOST_PINNED
+        )
     except UsageError as error:
-        reason = str(error)
+        reason = error.says
     line = sheet.sizes_line
     refused = lang.Unreadable(line, 1, f"# sizes: {', '.join(f'{k}={v}' for k, v in sheet.sizes.items())}", 1, reason)
     return replace(sheet, statements=[refused, *sheet.statements], sizes={})

@@ -12,6 +12,7 @@ from tutor.checking.judge import JUDGED, Judged, Judgement, as_tensor
 from tutor.checking.outline import Meaning, Segment
 from tutor.checking.report import NOTES, Report, Sentence
 from tutor.checking.sheet_runs import SheetRuns
+from tutor.language import nsaid
 
 
 def aliases(judge: SheetRuns) -> None:
@@ -96,6 +97,7 @@ def sizes_alone(judge: SheetRuns, elsewhere: Callable[[], Report]) -> None:
         return
     only = sorted({line.line for line in elsewhere().lines if line.verdict == "wrong"} & right)
     if only:
-        lines = f"line{'s' * (len(only) > 1)} {', '.join(map(str, only))}"
+        numbers = ", ".join(map(str, only))
+        lines = nsaid("line {lines}", "lines {lines}", len(only), lines=numbers)
         params = {"lines": lines, "sizes": ", ".join(f"{n}={pinned[n]}" for n in hiding)}
         judge.notes.append(Sentence("sizes-alone", params).render(NOTES))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any
+from math import ceil, isfinite, prod
+from typing import Any, ClassVar
 
+from tutor.language import N_, Said, for_programs, joined, listed, said, tr
 from tutor.shown import Shown
 
 SCHEMA = "tutor.report/1"
@@ -15,72 +16,78 @@ VERDICTS = ("wrong", "unreadable", "undecided", "incomplete", "correct")  # the 
 
 # id -> one sentence about a line; `{...}` are parameters in the learner's own symbols
 REASONS: dict[str, str] = {
-    "true": "equals the true {what}",
-    "number": "equals the value of the worked instance",
-    "general-number": "is the value for every instance",
-    "cancelled": "true only because two mistakes cancel: this one and the one on line {line}",
-    "follows": "sound, given {names} as it stands on line {line}",
-    "follows-nothing": "sound in itself: it reads {names}, which line {line} could not give",
-    "follows-shape": "sound in itself: its shapes do not fit {names} as it stands on line {line}",
-    "follows-values": "sound, given {names} as you have it",
-    "differs": "not the true {what}",
-    "ratio": "exactly {ratio} times the true {what}: {causes}",
-    "ratio-alone": "exactly {ratio} times the true {what}",
-    "own-ratio": "exactly {ratio} times what your earlier lines lead to: {causes}",
-    "own-ratio-alone": "exactly {ratio} times what your earlier lines lead to",
-    "coincides": "the true {what} only where {sizes}: a number stands where a size belongs",
-    "elsewhere": "the true {what} at {where}",
-    "differs-number": "{given} is not the value of the worked instance",
-    "shape": "{given}, but {name} {expected}",
-    "no-value": "torch refuses: {error}",
-    "no-value-repair": "torch refuses: {error}; write {repair}",
-    "not-finite": "is not finite where the true {what} is",
+    "true": N_("equals the true {what}"),
+    "number": N_("equals the value of the worked instance"),
+    "general-number": N_("is the value for every instance"),
+    "cancelled": N_("true only because two mistakes cancel: this one and the one on line {line}"),
+    "follows": N_("sound, given {names} as it stands on line {line}"),
+    "follows-nothing": N_("sound in itself: it reads {names}, which line {line} could not give"),
+    "follows-shape": N_("sound in itself: its shapes do not fit {names} as it stands on line {line}"),
+    "follows-values": N_("sound, given {names} as you have it"),
+    "differs": N_("not the true {what}"),
+    "ratio": N_("exactly {ratio} times the true {what}: {causes}"),
+    "ratio-alone": N_("exactly {ratio} times the true {what}"),
+    "own-ratio": N_("exactly {ratio} times what your earlier lines lead to: {causes}"),
+    "own-ratio-alone": N_("exactly {ratio} times what your earlier lines lead to"),
+    "coincides": N_("the true {what} only where {sizes}: a number stands where a size belongs"),
+    "elsewhere": N_("the true {what} at {where}"),
+    "differs-number": N_("{given} is not the value of the worked instance"),
+    "shape": N_("{given}, but {name} {expected}"),
+    "no-value": N_("torch refuses: {error}"),
+    "no-value-repair": N_("torch refuses: {error}; write {repair}"),
+    "not-finite": N_("is not finite where the true {what} is"),
     "unreadable": "{reason}",
-    "reads-unreadable": "reads {name}, which could not be read (line {line})",
-    "reads-nothing": "reads {name}, which has no value (line {line})",
-    "cut": "not decided: {reason}",
-    "too-large": "not decided: {name} has too many entries at these sizes; give smaller ones, or leave them out",
-    "rounding": "not decided: computed this way it loses all its digits here; look for a form that does not",
-    "unstable-before": "equals the true {what}; {name} on line {line} overflows, or loses its digits to cancellation",
-    "unstable": "equals the true {what}; computed this way it overflows, or loses its digits to cancellation",
-    "kink": "equals the true {what}; on the kink {zero} it is another subgradient than torch's, which {takes}",
-    "kink-number": "is a subgradient at the worked instance, on the kink {zero}, where torch {takes}",
-    "kink-undefined": "equals the true {what}; on the kink {zero} it is not defined, where torch {takes}",
-    "kink-outside": "equals the true {what} but on the kink {zero}: there it is no subgradient (torch {takes})",
-    "kink-choice": "is a subgradient on the kink {zero}, where torch's choice is asked for: it {takes}",
-    "kink-strict": "equals the true {what} but on the kink {zero}, where torch's choice is asked for: it {takes}",
-    "no-truth": "there is no finite true value here to compare with",
-    "no-gradient": "{name} holds whole numbers and has no gradient: leave the line out",
-    "upstream": "{name} is the upstream gradient, which is given: leave the line out",
-    "stale": "was computed from {name} before its last update on line {line}",
-    "aliasing": "{changed} is the same tensor, so this line changes {name} too: write {changed} = {name}.clone()",
-    "undecided": "could not be decided",
+    "reads-unreadable": N_("reads {name}, which could not be read (line {line})"),
+    "reads-nothing": N_("reads {name}, which has no value (line {line})"),
+    "cut": N_("not decided: {reason}"),
+    "too-large": N_("not decided: {name} has too many entries at these sizes; give smaller ones, or leave them out"),
+    "rounding": N_("not decided: computed this way it loses all its digits here; look for a form that does not"),
+    "unstable-before": N_(
+        "equals the true {what}; {name} on line {line} overflows, or loses its digits to cancellation"
+    ),
+    "unstable": N_("equals the true {what}; computed this way it overflows, or loses its digits to cancellation"),
+    "kink": N_("equals the true {what}; on the kink {zero} it is another subgradient than torch's, which {takes}"),
+    "kink-number": N_("is a subgradient at the worked instance, on the kink {zero}, where torch {takes}"),
+    "kink-undefined": N_("equals the true {what}; on the kink {zero} it is not defined, where torch {takes}"),
+    "kink-outside": N_("equals the true {what} but on the kink {zero}: there it is no subgradient (torch {takes})"),
+    "kink-choice": N_("is a subgradient on the kink {zero}, where torch's choice is asked for: it {takes}"),
+    "kink-strict": N_("equals the true {what} but on the kink {zero}, where torch's choice is asked for: it {takes}"),
+    "no-truth": N_("there is no finite true value here to compare with"),
+    "no-gradient": N_("{name} holds whole numbers and has no gradient: leave the line out"),
+    "upstream": N_("{name} is the upstream gradient, which is given: leave the line out"),
+    "stale": N_("was computed from {name} before its last update on line {line}"),
+    "aliasing": N_("{changed} is the same tensor, so this line changes {name} too: write {changed} = {name}.clone()"),
+    "undecided": N_("could not be decided"),
 }
 
 NOTES: dict[str, str] = {
-    "worked-values": "line {line}: {given} is the worked instance: the lines are judged for every value",
-    "sizes-alone": "{lines}: right at {sizes} alone: such sizes hide mistakes that show at others",
-    "own-form": "line {line}: {name} has the shape {shape}, and {expected} in full: it is read as a helper of yours",
-    "aliasing": "line {line}: {changed} and {name} are the same tensor, so this line changes {name} too",
-    "typo": 'line {line}: {name} is read as a helper of yours; did you mean "{meant}"?',
-    "forward": "line {line}: {name} gets another value here than in the exercise",
-    "moved": "line {line} reads {name} as line {changed} left it: gradients are those before a parameter moves",
-    "after": "line {line}: {reason}",
-    "many": "there are too many wrong lines to look for the cause of each: mend the first ones, then check again",
+    "worked-values": N_("line {line}: {given} is the worked instance: the lines are judged for every value"),
+    "sizes-alone": N_("{lines}: right at {sizes} alone: such sizes hide mistakes that show at others"),
+    "own-form": N_(
+        "line {line}: {name} has the shape {shape}, and {expected} in full: it is read as a helper of yours"
+    ),
+    "aliasing": N_("line {line}: {changed} and {name} are the same tensor, so this line changes {name} too"),
+    "typo": N_('line {line}: {name} is read as a helper of yours; did you mean "{meant}"?'),
+    "forward": N_("line {line}: {name} gets another value here than in the exercise"),
+    "moved": N_("line {line} reads {name} as line {changed} left it: gradients are those before a parameter moves"),
+    "after": N_("line {line}: {reason}"),
+    "many": N_("there are too many wrong lines to look for the cause of each: mend the first ones, then check again"),
 }
 
 # id -> what a learner does next
 NEXT: dict[str, str] = {
-    "wrong": "look at {place} again, then check the sheet once more",
-    "wrong-unreadable": "look at {place} again and rewrite {unreadable}, then check the sheet once more",
-    "wrong-value": "look at {place} again, then check once more",
-    "unreadable": "rewrite {unreadable}",
-    "unreadable-value": "give {place} another way",
-    "incomplete": "give {missing}",
-    "undecided": "nothing is held against you on {place}",
-    "undecided-incomplete": "nothing is held against you on {place}; give {missing}",
-    "correct": "this exercise is done",
+    "wrong": N_("look at {place} again, then check the sheet once more"),
+    "wrong-unreadable": N_("look at {place} again and rewrite {unreadable}, then check the sheet once more"),
+    "wrong-value": N_("look at {place} again, then check once more"),
+    "unreadable": N_("rewrite {unreadable}"),
+    "unreadable-value": N_("give {place} another way"),
+    "incomplete": N_("give {missing}"),
+    "undecided": N_("nothing is held against you on {place}"),
+    "undecided-incomplete": N_("nothing is held against you on {place}; give {missing}"),
+    "correct": N_("this exercise is done"),
 }
+
+_PLACES = {"cell": N_("cell {number}"), "line": N_("line {number}"), "column": N_("column {number}")}
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ class Sentence:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def render(self, table: Mapping[str, str]) -> str:
-        return table[self.id].format(**self.params)
+        return said(table[self.id], **self.params)
 
     def as_mistake(self, id: str) -> Mistake:
         """A line's reason, as its cause too."""
@@ -106,8 +113,13 @@ class Mistake:
     message: str
     params: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def cause(self) -> str:
+        """The message as it stands alone: of one that is said beside another, what comes after the `and`."""
+        return self.message.params.get("cause", self.message) if isinstance(self.message, Said) else self.message
+
     def to_dict(self) -> dict[str, Any]:
-        return {"id": self.id, "message": self.message}
+        return {"id": self.id, "message": tr(self.message)}
 
 
 @dataclass(frozen=True)
@@ -129,7 +141,7 @@ class Repair:
     def place(self) -> str:
         """`column 3`, or `line 2, column 3`."""
         at = {"cell": self.cell, "line": self.line, "column": self.column}
-        return ", ".join(f"{name} {number}" for name, number in at.items() if number is not None)
+        return joined([said(_PLACES[name], number=number) for name, number in at.items() if number is not None])
 
 
 @dataclass(frozen=True)
@@ -142,8 +154,50 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Heat:
+    """|learner - true| of a tensor: matrices of its last two axes, 0 where the entry is right.
+
+    `block` is how many entries a cell stands for, by its largest, and `shape` the tensor's own.
+    """
+
+    shape: tuple[int, ...]
+    panels: tuple[tuple[tuple[float, ...], ...], ...]
+    block: tuple[int, int] = (1, 1)
+
+    LEVELS: ClassVar[int] = 4
+
+    @property
+    def gaps(self) -> list[float]:
+        return [gap for panel in self.panels for row in panel for gap in row]
+
+    @property
+    def largest(self) -> float:
+        """Of the entries that are finite."""
+        return max((gap for gap in self.gaps if isfinite(gap)), default=0.0)
+
+    def level(self, gap: float) -> int:
+        """0 for right, then quarters of the largest, and one more for what is not finite."""
+        if not isfinite(gap):
+            return self.LEVELS + 1
+        return min(ceil(self.LEVELS * gap / self.largest), self.LEVELS) if gap else 0
+
+    def index(self, panel: int, row: int, column: int) -> tuple[int, ...]:
+        """Of a cell's first entry in the tensor."""
+        outer: list[int] = []
+        for extent in reversed(self.shape[:-2]):
+            panel, at = divmod(panel, extent)
+            outer.insert(0, at)
+        return (*outer, *(row * self.block[0], column * self.block[1])[-len(self.shape) :])
+
+    @property
+    def left_out(self) -> int:
+        """Matrices that are not shown."""
+        return prod(self.shape[:-2]) - len(self.panels)
+
+
+@dataclass(frozen=True)
 class LineReport:
-    """One judged line. Beyond the JSON: the worst entries, and the forward line it belongs to."""
+    """One judged line. Beyond the JSON: the worst entries, all that are off, the forward line it belongs to."""
 
     line: int
     column: int
@@ -159,6 +213,7 @@ class LineReport:
     mistakes: tuple[Mistake, ...] = ()
     repair: Repair | None = None
     worst: tuple[Entry, ...] = ()
+    heat: Heat | None = None  # of a wrong tensor
     forward: str = ""
     start: int = 0  # the column at which `text` begins
     cell: int | None = None  # of a notebook, in which `line` counts
@@ -166,14 +221,18 @@ class LineReport:
     @property
     def place(self) -> str:
         """`line 3`, or `cell 2, line 3`."""
-        return f"line {self.line}" if self.cell is None else f"cell {self.cell}, line {self.line}"
+        if self.cell is None:
+            return said("line {number}", number=self.line)
+        return said("cell {cell}, line {line}", cell=self.cell, line=self.line)
 
     @property
     def named(self) -> str:
         """`line 3`, `line 3 of cell 2`, or the quantity where a value was given without a line."""
         if not self.line:
-            return self.quantity or "this value"
-        return f"line {self.line}" if self.cell is None else f"line {self.line} of cell {self.cell}"
+            return self.quantity or said("this value")
+        if self.cell is None:
+            return said("line {number}", number=self.line)
+        return said("line {line} of cell {cell}", line=self.line, cell=self.cell)
 
     @property
     def reason(self) -> str:
@@ -186,7 +245,7 @@ class LineReport:
             "text": self.text,
             "quantity": self.quantity,
             "verdict": self.verdict,
-            "reason": self.reason,
+            "reason": tr(self.reason),
             "shape": None if self.shape is None else list(self.shape),
             "expected_shape": None if self.expected_shape is None else list(self.expected_shape),
             "max_abs_error": rounded(self.max_abs_error),
@@ -234,11 +293,11 @@ class Report(Shown):
     def next(self) -> Sentence:
         """What to do now."""
         verdict = id = self.verdict
-        params: dict[str, Any] = {"missing": ", ".join(self.missing)}
-        unreadable = list(dict.fromkeys(line.named for line in self.lines if line.verdict == "unreadable"))
+        params: dict[str, Any] = {"missing": joined(self.missing)}
+        unreadable = {line.named: line for line in self.lines if line.verdict == "unreadable"}
         concerned = next((line for line in self.lines if line.verdict == verdict), None)
         if concerned is not None:
-            params |= {"place": concerned.named, "unreadable": _together(unreadable)}
+            params |= {"place": concerned.named, "unreadable": _together(list(unreadable.values()))}
             if not concerned.line and verdict in ("wrong", "unreadable"):
                 id = f"{verdict}-value"
             elif verdict == "wrong" and unreadable:
@@ -251,7 +310,10 @@ class Report(Shown):
         """The last line for a quantity."""
         found = [line for line in self.lines if line.quantity == quantity]
         if not found:
-            raise LookupError(f"no line gives {quantity}: there are {', '.join(self.quantities) or 'none'}")
+            there = ", ".join(self.quantities)
+            if not there:
+                raise LookupError(said("no line gives {quantity}: there are none", quantity=quantity))
+            raise LookupError(said("no line gives {quantity}: there are {there}", quantity=quantity, there=there))
         return found[-1]
 
     @property
@@ -264,8 +326,9 @@ class Report(Shown):
     def __iter__(self) -> Iterator[LineReport]:
         return iter(self.lines)
 
+    @for_programs()
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, valid against `report.schema.json`."""
+        """The JSON form, valid against `report.schema.json`: in English unless a language was chosen."""
         first = self.first_divergence
         return {
             "schema": SCHEMA,
@@ -276,17 +339,17 @@ class Report(Shown):
             "score": self.score,
             "max_score": self.max_score,
             "first_divergence": None if first is None else _divergence(first),
-            "missing": list(self.missing),
+            "missing": [tr(name) for name in self.missing],
             "lines": [line.to_dict() for line in self.lines],
-            "notes": list(self.notes),
+            "notes": [tr(note) for note in self.notes],
         }
 
 
-def _together(places: list[str]) -> str:
+def _together(lines: list[LineReport]) -> str:
     """`line 2`; `lines 2, 4 and 5`; `line 2 of cell 1 and line 1 of cell 3`"""
-    if len(places) > 1 and all(place.removeprefix("line ").isdigit() for place in places):
-        places = [f"lines {places[0].removeprefix('line ')}", *(place.removeprefix("line ") for place in places[1:])]
-    return " and ".join([", ".join(places[:-1]), places[-1]] if len(places) > 1 else places)
+    if len(lines) > 1 and all(line.line and line.cell is None for line in lines):
+        return said("lines {numbers}", numbers=listed([str(line.line) for line in lines]))
+    return listed([line.named for line in lines])
 
 
 def _divergence(first: LineReport) -> dict[str, Any]:

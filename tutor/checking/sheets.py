@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers import documents
 from tutor.answers import language as lang
 from tutor.catalogue import load
 from tutor.errors import NotFoundError, ReadingError, UsageError
+from tutor.language import said
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
     from tutor.exercise import Exercise
 
 
-def check_sheets(text: str, address: str | None = None, kind: str | None = None, **options: Any) -> list[Report]:
+def check_sheets(
+    text: str, address: str | None = None, kind: str | None = None, *, load: Callable[[str], Exercise] = load,
+    **options: Any,
+) -> list[Report]:  # fmt: skip
     """A report for the given exercise, or one for each exercise that the sheet's headers name.
 
     `kind` is how the text is written: python, latex, markdown, notebook; None where the text says it itself.
-    `options` are those of `check`. Of several parts each has its report, also one whose header names no exercise there
-    is: a slip in one part does not withhold what is to be said of the others.
+    `load` may give exercises that were used before, with all that was computed for them; `options` are those of
+    `check`. Of several parts each has its report, also one whose header names no exercise there is: a slip in one part
+    does not withhold what is to be said of the others.
     """
     if address:
         exercise = load(address)  # before torch is imported
@@ -28,11 +34,13 @@ def check_sheets(text: str, address: str | None = None, kind: str | None = None,
         return [check(exercise, read_answer(exercise, text, kind), **options)]
     parts = documents.parts(text, kind)
     rows = [] if any(part.cells for part in parts) else text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    found = [_exercise_of(part, rows, alone=len(parts) == 1) for part in parts]
+    found = [_exercise_of(part, rows, load, alone=len(parts) == 1) for part in parts]
     return [_judged(part, exercise, options) for part, exercise in zip(parts, found, strict=True)]
 
 
-def _exercise_of(part: documents.Part, rows: list[str], alone: bool) -> Exercise | lang.Unreadable:
+def _exercise_of(
+    part: documents.Part, rows: list[str], load: Callable[[str], Exercise], alone: bool
+) -> Exercise | lang.Unreadable:
     """What a part is for, or the header that does not say it; of a part that stands alone that is raised."""
     try:
         return load(_named(part))
@@ -41,9 +49,9 @@ def _exercise_of(part: documents.Part, rows: list[str], alone: bool) -> Exercise
             raise
         named = part.exercise
         if named is None:
-            return part.header or lang.Unreadable(1, 1, "", 1, str(error))
+            return part.header or lang.Unreadable(1, 1, "", 1, error.says)
         header = rows[part.line - 1] if rows else f"# exercise: {named}"
-        return lang.Unreadable(part.line, header.find(named) + 1, header, 1, str(error))
+        return lang.Unreadable(part.line, header.find(named) + 1, header, 1, error.says)
 
 
 def _judged(part: documents.Part, exercise: Exercise | lang.Unreadable, options: dict[str, Any]) -> Report:
@@ -62,6 +70,8 @@ def _named(part: documents.Part) -> str:
     if header is not None:
         raise ReadingError(header.reason, header.line, header.column)
     raise UsageError(
-        "the sheet does not say which exercise it is for: begin it with a line like '# exercise: linear-regression', "
-        "or give --exercise"
+        said(
+            "the sheet does not say which exercise it is for: begin it with a line like '# exercise: "
+            "linear-regression', or give --exercise"
+        )
     )

@@ -23,6 +23,7 @@ from torch import Tensor
 from tutor.checking.report import Mistake
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Quantity
+from tutor.language import N_, joined, said
 from tutor.numeric.compare import DOUBLE
 from tutor.numeric.evaluate import compile_program, evaluate, number
 from tutor.symbolic.derive import Contribution, Term, contributions, paths, pick_name
@@ -64,7 +65,7 @@ class Variant:
 
     @property
     def message(self) -> str:
-        return self.says.format(**self.params)
+        return said(self.says, **self.params)
 
 
 @dataclass
@@ -141,7 +142,7 @@ class Anatomy:
 def _transposed(a: Anatomy) -> Iterator[Variant]:
     """given = true.T"""
     if len(a.q.indices) == 2:
-        says = "d{q} is transposed: it must have the shape of {q}"
+        says = N_("d{q} is transposed: it must have the shape of {q}")
         yield a.variant("transposed", says, a.total([t.expr for t in a.terms]), a.q.indices[::-1])
 
 
@@ -153,7 +154,7 @@ def _as_if_symmetric(a: Anatomy) -> Iterator[Variant]:
             if isinstance(row, Idx) and isinstance(column, Idx) and size(row) == size(column):
                 turned = Indexed(factor.base, column, row)
                 spoilt = Mul(*(f if f is not factor else turned for f in term.factors))
-                says = "{m} stands where its transpose belongs: that is the same for a symmetric {m} only"
+                says = N_("{m} stands where its transpose belongs: that is the same for a symmetric {m} only")
                 yield a.variant("transposed", says, a.but(n, _with(term, spoilt)), m=name_of(factor))
 
 
@@ -170,7 +171,7 @@ def _forwards(a: Anatomy) -> Iterator[Variant]:
         spoilt = substitute(
             substitute(again, apart), {apart[i]: own for i, own in zip(v.indices, a.q.indices, strict=True)}
         )
-        says = "d{v} goes through the step as {q} did: backwards, what was moved is moved back"
+        says = N_("d{v} goes through the step as {q} did: backwards, what was moved is moved back")
         yield a.variant("transposed", says, spoilt, v=v.name)
 
 
@@ -193,9 +194,9 @@ def _missing_sum(a: Anatomy) -> Iterator[Variant]:
             if len(axes) > MOST_AXES:
                 continue
             dims = [axes.index(i) for i in kept]
-            says = "{q} was broadcast over {over}, so its gradient is summed over {over}: write .sum({dims})"
+            says = N_("{q} was broadcast over {over}, so its gradient is summed over {over}: write .sum({dims})")
             if _meets(term, a.q):
-                says = "d{q} is a sum over {over}, and the sum is missing: write .sum({dims})"
+                says = N_("d{q} is a sum over {over}, and the sum is missing: write .sum({dims})")
             shown = dims[0] if len(dims) == 1 else tuple(dims)
             yield a.variant("missing-sum", says, total(term.body, rest), axes, over=_names(kept), dims=shown)
 
@@ -213,7 +214,7 @@ def _natural_order(term: Term, axes: Sequence[Idx]) -> tuple[Idx, ...]:
 
 
 def _names(indices: Sequence[Idx]) -> str:
-    return " and ".join(i.name.split("~")[0] for i in indices)
+    return joined([i.name.split("~")[0] for i in indices], said(" and "))
 
 
 def _wrong_axis(a: Anatomy) -> Iterator[Variant]:
@@ -227,7 +228,7 @@ def _wrong_axis(a: Anatomy) -> Iterator[Variant]:
             continue
         rest = [i for i in every if i not in kept]
         right = [i for i in term.over if size(i) != 1]
-        says = "summed over {wrong} instead of {right}: {q} was broadcast over {right}"
+        says = N_("summed over {wrong} instead of {right}: {q} was broadcast over {right}")
         yield a.variant("wrong-axis", says, total(term.body, rest), kept, wrong=_names(rest), right=_names(right))
 
 
@@ -235,7 +236,7 @@ def _term_sign(a: Anatomy) -> Iterator[Variant]:
     """One of several terms with its sign flipped."""
     if len(a.terms) > 1:
         for n, term in enumerate(a.terms):
-            says = "the part through {v} has the wrong sign"
+            says = N_("the part through {v} has the wrong sign")
             yield a.variant("sign", says, a.but(n, -term.expr), v=term.v.name)
 
 
@@ -245,23 +246,23 @@ def _missing_path(a: Anatomy) -> Iterator[Variant]:
         for factor in term.factors if term.uses > 1 else ():
             for part in factor.args if isinstance(factor, Add) else ():
                 rest = Mul(*(f for f in term.factors if f is not factor))
-                says = "{q} stands more than once in {v}: the part {part} is not added"
+                says = N_("{q} stands more than once in {v}: the part {part} is not added")
                 spoilt = _with(term, rest * (factor - part))
                 yield a.variant("missing-path", says, a.but(n, spoilt), v=term.v.name, part=a.show(part))
                 if len(factor.args) > 2:
-                    says = "{q} stands more than once in {v}: {part} is one part, the others are not added"
+                    says = N_("{q} stands more than once in {v}: {part} is one part, the others are not added")
                     alone = _with(term, rest * part)
                     yield a.variant("missing-path", says, a.but(n, alone), v=term.v.name, part=a.show(part))
     if len(a.terms) < 2:
         return
     for n, term in enumerate(a.terms):
-        says = "{q} is used by {v} as well: that part is not added"
+        says = N_("{q} is used by {v} as well: that part is not added")
         if sum(other.v is term.v for other in a.terms) > 1:
-            says = "{q} stands more than once in {v}: one of its parts is not added"
+            says = N_("{q} stands more than once in {v}: one of its parts is not added")
         yield a.variant("missing-path", says, a.but(n, S.Zero), v=term.v.name)
     if len(a.terms) > 2:
         for term in a.terms:
-            says = "only the part through {v} is there: the others were overwritten or not added"
+            says = N_("only the part through {v} is there: the others were overwritten or not added")
             yield a.variant("missing-path", says, term.expr, v=term.v.name)
 
 
@@ -279,7 +280,7 @@ def _wrong_point(a: Anatomy) -> Iterator[Variant]:
         at_input = slope.xreplace({substitute(body, places): inner})
         for spoilt, where, should in ((at_output, term.v.name, a.show(u)), (at_input, a.show(u), term.v.name)):
             if spoilt != slope:
-                says = "the derivative of {f} is taken at {where} where {should} belongs"
+                says = N_("the derivative of {f} is taken at {where} where {should} belongs")
                 yield a.variant(
                     "wrong-point", says, a.but(n, _with(term, spoilt)), f=body.func.__name__, where=where, should=should
                 )
@@ -301,7 +302,7 @@ def _one_step_late(a: Anatomy) -> Iterator[Variant]:
         before.append(name_of(read[0]) or "")
         after.append(made.name)
     if terms:
-        says = "{q} meets what its step reads, {before}, and not what comes out of the step, {after}"
+        says = N_("{q} meets what its step reads, {before}, and not what comes out of the step, {after}")
         yield a.variant("wrong-point", says, Add(*terms), before=", ".join(before[::-1]), after=", ".join(after[::-1]))
 
 
@@ -326,12 +327,12 @@ def _wrong_mask(a: Anatomy) -> Iterator[Variant]:
             tested = next((p for p in condition.args if name_of(p) is not None), None)
             if tested is None:
                 continue
-            says = "the mask on {right} is forgotten"
+            says = N_("the mask on {right} is forgotten")
             rest = Mul(*(f for f in term.factors if f is not factor))
             yield a.variant("wrong-mask", says, a.but(n, _with(term, rest)), right=name_of(tested))
             for other in _alike(a, tested):
                 spoilt = Mul(*(f if f is not factor else factor.xreplace({tested: other}) for f in term.factors))
-                says = "the mask is made from {wrong} where {right} belongs"
+                says = N_("the mask is made from {wrong} where {right} belongs")
                 yield a.variant(
                     "wrong-mask", says, a.but(n, _with(term, spoilt)), wrong=name_of(other), right=name_of(tested)
                 )
@@ -345,9 +346,11 @@ def _branches(a: Anatomy) -> Iterator[Variant]:
                 continue
             for place, (value, condition) in enumerate(factor.args):
                 pairs = [(S.Zero if p == place else v, c) for p, (v, c) in enumerate(factor.args)]
-                case = "in the other case" if condition == S.true else f"where {a.show(condition)}"
-                cases = ((value, "the slope {value} is taken everywhere: it holds only {case}"),
-                         (Piecewise(*pairs, evaluate=False), "the slope {value} {case} is left out"))  # fmt: skip
+                case = said("in the other case")
+                if condition != S.true:
+                    case = said("where {condition}", condition=a.show(condition))
+                cases = ((value, N_("the slope {value} is taken everywhere: it holds only {case}")),
+                         (Piecewise(*pairs, evaluate=False), N_("the slope {value} {case} is left out")))  # fmt: skip
                 for wrong, says in cases:
                     spoilt = Mul(*(f if f is not factor else wrong for f in term.factors))
                     yield a.variant("missing-path", says, a.but(n, _with(term, spoilt)), value=a.show(value), case=case)
@@ -372,7 +375,7 @@ def _own_factor(a: Anatomy) -> Iterator[Variant]:
         for other in Mul.make_args(Mul(*term.factors)):
             named = name_of(other) in a.exercise.quantities and name_of(other) != a.q.name
             if named and free_indices(other) == free_indices(own) and not set(term.over) & free_indices(other):
-                says = "of a product, the derivative by one factor is the other one: here {other}, not {q} itself"
+                says = N_("of a product, the derivative by one factor is the other one: here {other}, not {q} itself")
                 spoilt = Mul(own, *term.factors) / other
                 yield a.variant("product-rule", says, a.but(n, _with(term, spoilt)), other=a.show(other))
 
@@ -384,7 +387,7 @@ def _missing_gradient(a: Anatomy) -> Iterator[Variant]:
             continue
         forward = entry(term.v.symbol, term.upstream.indices if isinstance(term.upstream, Indexed) else ())
         body = Mul(forward, *term.factors, *term.picks)
-        says = "{v} stands where its gradient d{v} belongs"
+        says = N_("{v} stands where its gradient d{v} belongs")
         yield a.variant("missing-gradient", says, a.but(n, total(body, term.over)), v=term.v.name)
 
 
@@ -397,7 +400,7 @@ def _extra_gradient(a: Anatomy) -> Iterator[Variant]:
             if quantity is None or quantity.kind not in ("step", "output") or _later(a, quantity):
                 continue
             gradient = entry(a.exercise.gradient_quantity(quantity).symbol, getattr(node, "indices", ()))
-            says = "the gradient d{x} stands where the value {x} belongs"
+            says = N_("the gradient d{x} stands where the value {x} belongs")
             spoilt = slope.xreplace({node: gradient})
             yield a.variant("extra-gradient", says, a.but(n, _with(term, spoilt)), x=quantity.name)
 
@@ -423,7 +426,9 @@ def _diagonal_only(a: Anatomy) -> Iterator[Variant]:
                     body = substitute(term.body, {over: own})
                     rest = [i for i in term.over if i != over]
                     coupled.append((n, total(body, rest)))
-                    says = "only the entries with equal {own} are there: the step couples every {own} with every other"
+                    says = N_(
+                        "only the entries with equal {own} are there: the step couples every {own} with every other"
+                    )
                     yield a.variant("diagonal-only", says, a.but(n, coupled[-1][1]), own=own.name)
 
 
@@ -437,7 +442,7 @@ def _coupled_steps(a: Anatomy) -> Iterator[Variant]:
         if tuple(rows) != v.indices or v.indices != a.q.indices or v.kind == "loss":
             continue
         upstream = a.exercise.gradient_quantity(v).entry
-        says = "{v} is taken as if it were elementwise in {q}: its entries couple through a sum"
+        says = N_("{v} is taken as if it were elementwise in {q}: its entries couple through a sum")
         yield a.variant("diagonal-only", says, upstream * slope, v=v.name)
 
 
@@ -476,7 +481,7 @@ def _missing_local(a: Anatomy) -> Iterator[Variant]:
         factors = [f for f in term.factors if quantities_in(f) - sizes]
         for factor in factors:
             rest = [f for f in term.factors if f is not factor]
-            says = "the factor {factor}, the derivative of {v}, is forgotten"
+            says = N_("the factor {factor}, the derivative of {v}, is forgotten")
             yield a.variant(
                 "missing-local-derivative",
                 says,
@@ -487,11 +492,11 @@ def _missing_local(a: Anatomy) -> Iterator[Variant]:
             for piece in Mul.make_args(factor):
                 if piece is not factor and quantities_in(piece) - sizes and len(Mul.make_args(factor)) > 1:
                     spoilt = Mul(*rest, factor / piece)
-                    says = "the factor {factor}, from the derivative of {v}, is forgotten"
+                    says = N_("the factor {factor}, from the derivative of {v}, is forgotten")
                     shown = {"factor": a.show(piece), "v": term.v.name}
                     yield a.variant("missing-local-derivative", says, a.but(n, _with(term, spoilt)), **shown)
         if factors and term.over and free_indices(term.upstream) >= set(a.q.indices) and not term.picks:
-            says = "d{v} is passed through unchanged: the derivative of {v} is forgotten"
+            says = N_("d{v} is passed through unchanged: the derivative of {v} is forgotten")
             yield a.variant("missing-local-derivative", says, a.but(n, total(term.upstream, term.over)), v=term.v.name)
 
 
@@ -500,7 +505,7 @@ def _missing_upstream(a: Anatomy) -> Iterator[Variant]:
     for n, term in enumerate(a.terms):
         if term.upstream != 1:
             body = Mul(*term.factors, *term.picks)
-            says = "this is the local derivative alone: the upstream gradient d{v} is missing"
+            says = N_("this is the local derivative alone: the upstream gradient d{v} is missing")
             yield a.variant("missing-upstream", says, a.but(n, total(body, term.over)), v=term.v.name)
 
 
@@ -514,20 +519,19 @@ def _wrong_power(a: Anatomy) -> Iterator[Variant]:
                 continue
             others = (exponent + 1, exponent - 1, -exponent, 2 * exponent, exponent / 2, S.One)
             for wrong in dict.fromkeys(e for e in others if e not in (exponent, 0)):
-                says = "the exponent of {base} is {wrong}, and should be {right}"
+                says = N_("the exponent of {base} is {wrong}, and should be {right}")
                 spoilt = _replaced(slope, node, base**wrong)
                 yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base),
                                 wrong=str(wrong), right=str(exponent))  # fmt: skip
         own = substitute(term.v.entry, _places(a, term))
         for wrong in (1, -1):
-            says = "the power of {v} is off by one"
+            says = N_("the power of {v} is off by one")
             yield a.variant("wrong-power", says, a.but(n, _with(term, slope * own**wrong)), v=term.v.name)
         for base in dict.fromkeys(f for f in Mul.make_args(slope) if name_of(f) is not None or isinstance(f, Add)):
             for wrong in (2, -1):
-                says = "{base} should not be {how}"
+                says = N_("{base} should not be squared") if wrong == 2 else N_("{base} should not be divided by")
                 spoilt = slope * base ** (wrong - 1)
-                how = "squared" if wrong == 2 else "divided by"
-                yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base), how=how)
+                yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base))
 
 
 def _parts(node: Basic, kind: type) -> set[Any]:
@@ -565,7 +569,7 @@ def _product_rule(a: Anatomy) -> Iterator[Variant]:
             continue
         upstream = S.One if part.v.kind == "loss" else a.exercise.gradient_quantity(part.v).entry
         others = [t.expr for t in a.terms if t.v is not part.v]
-        says = (
+        says = N_(
             "the derivative of a product is not the product of the derivatives: one factor at a time is differentiated"
         )
         yield a.variant("product-rule", says, Add(upstream * rest * Mul(*slopes), *others))
@@ -578,7 +582,7 @@ def _inner_sign(a: Anatomy) -> Iterator[Variant]:
             for node in sorted(_parts(factor, Add), key=str):
                 for part in node.args:
                     rest = Mul(*(f for f in term.factors if f is not factor))
-                    says = "a sign inside {node} is flipped"
+                    says = N_("a sign inside {node} is flipped")
                     spoilt = rest * _replaced(factor, node, node - 2 * part)
                     yield a.variant("sign", says, a.but(n, _with(term, spoilt)), node=a.show(node))
 
@@ -592,7 +596,7 @@ def _convention(a: Anatomy) -> Iterator[Variant]:
         sizes = {s: s - 1 for s in a.exercise.size_symbols.values()}
         for right, power in powers(slope).items():
             for wrong in [sizes[right]] if right in sizes else [n for n, m in sizes.items() if m == right]:
-                says = "divided by {wrong} where this exercise divides by {right}"
+                says = N_("divided by {wrong} where this exercise divides by {right}")
                 spoilt = slope * right**-power * wrong**power
                 yield a.variant(
                     "wrong-convention", says, a.but(n, _with(term, spoilt)), right=str(right), wrong=str(wrong)
@@ -608,7 +612,7 @@ def _scalar_or_size(a: Anatomy) -> Iterator[Variant]:
             if scalar is None or scalar.indices or scalar.kind != "step" or not power.is_negative:
                 continue
             for wrong in a.exercise.size_symbols.values():
-                says = "divided by {wrong} where this exercise divides by {right}"
+                says = N_("divided by {wrong} where this exercise divides by {right}")
                 spoilt = slope * right**-power * wrong**power
                 yield a.variant(
                     "wrong-convention", says, a.but(n, _with(term, spoilt)), right=str(right), wrong=str(wrong)
@@ -622,11 +626,11 @@ def _term_factor(a: Anatomy) -> Iterator[Variant]:
     for n, term in enumerate(a.terms):
         number = Mul(*term.factors).as_coeff_Mul()[0]
         for wrong in dict.fromkeys(c for c in (1 / abs(number) if number else S.One, S(2), S.Half) if c != 1):
-            says = "the part through {v} is {wrong} times what it should be"
+            says = N_("the part through {v} is {wrong} times what it should be")
             yield a.variant("factor", says, a.but(n, wrong * term.expr), v=term.v.name, wrong=str(wrong))
         for extent in sorted({size(i) for i in (*term.over, *a.q.indices, *term.v.indices)} - {S.One}, key=str):
             for wrong in (extent, 1 / extent):
-                says = "the part through {v} is {wrong} times what it should be"
+                says = N_("the part through {v} is {wrong} times what it should be")
                 yield a.variant("factor", says, a.but(n, wrong * term.expr), v=term.v.name, wrong=str(wrong))
 
 
@@ -638,7 +642,7 @@ def _extra_factor(a: Anatomy) -> Iterator[Variant]:
             continue
         places = _aligned(other, a.q)
         if places is not None:
-            says = "the factor {x} does not belong here"
+            says = N_("the factor {x} does not belong here")
             yield a.variant("extra-factor", says, whole * entry(other.symbol, places), x=other.name)
     for n, term in enumerate(a.terms):
         for node in sorted(_entries(Mul(term.upstream, *term.factors)), key=str):
@@ -647,7 +651,7 @@ def _extra_factor(a: Anatomy) -> Iterator[Variant]:
             if inside or name_of(node) in a.exercise.size_symbols:
                 continue
             body = Mul(node, term.upstream, *term.factors, *term.picks)
-            yield a.variant("extra-factor", "the factor {x} stands once too often",
+            yield a.variant("extra-factor", N_("the factor {x} stands once too often"),
                             a.but(n, total(body, term.over)), x=name_of(node))  # fmt: skip
 
 
@@ -675,13 +679,15 @@ def _missing_scatter(a: Anatomy) -> Iterator[Variant]:
                 continue  # one entry of each row is picked: no two meet
             axes = (*sorted(free_indices(place), key=str), *(i for i in a.q.indices if i not in delta.args))
             body = Mul(term.upstream, *term.factors, *(p for p in term.picks if p is not delta))
-            says = "rows of {q} that were picked more than once get several parts: they are added, not written over"
+            says = N_("rows of {q} that were picked more than once get several parts: they are added, not written over")
             row = next(s for s in delta.args if s is not place)
             others = a.but(at, S.Zero)
             yield a.variant("missing-scatter", says, body, axes, place=place, row=row, others=(a.q.indices, others))
             if others != 0:
                 continue
-            says = "rows are picked from d{v} as in the forward step; backwards each is added to the row it came from"
+            says = N_(
+                "rows are picked from d{v} as in the forward step; backwards each is added to the row it came from"
+            )
             yield a.variant("missing-scatter", says, body, axes, place=place, row=row, v=term.v.name, picked=True)
 
 
@@ -695,21 +701,23 @@ def _moving_kernel(a: Anatomy) -> Iterator[Variant]:
         extents = dict(zip(array.indices, array.base.shape, strict=True))
         guarded = any(_of_indices(f) for f in (*term.factors, *term.picks))
         if guarded:
-            says = "{x} stands the wrong way round: what it meets first going forwards it meets last going backwards"
+            says = N_(
+                "{x} stands the wrong way round: what it meets first going forwards it meets last going backwards"
+            )
             turned = {s: extents[s] - 1 - s for s in slots[array]}
             yield a.variant("wrong-convention", says, a.but(n, _resolved(term, array, turned)), x=array.base.name)
         else:
-            says = "d{q} stands the wrong way round: what belongs at its front is at its end"
+            says = N_("d{q} stands the wrong way round: what belongs at its front is at its end")
             own = {i for s in slots[array] for i in free_indices(s) if i in a.q.indices}
             yield a.variant("wrong-convention", says, substitute(a.total([t.expr for t in a.terms]),
                                                                  {i: size(i) - 1 - i for i in own}))  # fmt: skip
-            says = "d{v} stands the wrong way round in the sum"
+            says = N_("d{v} stands the wrong way round in the sum")
             over = {i: size(i) - 1 - i for s in slots[array] for i in free_indices(s) if i in term.over}
             spoilt = Mul(substitute(term.upstream, over), *term.factors, *term.picks)
             yield a.variant("wrong-convention", says, a.but(n, total(spoilt, term.over)), v=term.v.name)
         steps = {s: _unit_steps(s) for s in slots[array]}
         if any(s != plain for s, plain in steps.items()):
-            says = "the stride is left out: the windows of {v} start {stride} entries apart"
+            says = N_("the stride is left out: the windows of {v} start {stride} entries apart")
             stride = max(abs(s.coeff(i)) for s in slots[array] for i in free_indices(s))
             yield a.variant("wrong-convention", says, a.but(n, _resolved(term, array, steps)),
                             v=term.v.name, stride=str(stride))  # fmt: skip
@@ -755,7 +763,7 @@ def _only_moved(a: Anatomy) -> Iterator[Variant]:
     if len(a.terms) == 1 and a.terms[0].expr == a.terms[0].upstream and a.terms[0].v.kind == "step":
         v = a.terms[0].v
         if v.shape != a.q.shape:
-            says = "this is d{v} as it stands: what belongs to {q} is only a part of it"
+            says = N_("this is d{v} as it stands: what belongs to {q} is only a part of it")
             yield a.variant(
                 "missing-local-derivative", says, a.exercise.gradient_quantity(v).entry, v.indices, v=v.name
             )
@@ -829,13 +837,18 @@ def _screened(candidates: Spoilt, seen: Iterable[Observation]) -> tuple[list[int
 
 
 def _mistake(variant: Variant) -> Mistake:
-    return Mistake(variant.id, variant.message, {k: str(v) for k, v in variant.params.items()})
+    return Mistake(variant.id, variant.message, _as_text(variant.params))
+
+
+def _as_text(params: Mapping[str, Any]) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else str(value) for key, value in params.items()}
 
 
 def _constant(ratio: Fraction) -> Mistake:
     if ratio == -1:
-        return Mistake("sign", "and the sign is flipped", {})
-    return Mistake("factor", f"and a factor {ratio} too much", {"factor": str(ratio)})
+        return Mistake("sign", said("and {cause}", cause=said("the sign is flipped")))
+    cause = said("a factor {number} too much", number=ratio)
+    return Mistake("factor", said("and {cause}", cause=cause), {"factor": str(ratio)})
 
 
 def _ratio(seen: Observation, value: Tensor | None) -> Fraction | None:

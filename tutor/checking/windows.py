@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tutor.checking.library import (
+    AXIS,
     Limits,
     Refusal,
     TorchRefuses,
@@ -27,6 +28,7 @@ from tutor.checking.library import (
     shape_of,
     whole_number,
 )
+from tutor.language import said
 from tutor.shown import shown_shape
 
 
@@ -36,16 +38,19 @@ def each(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...]:
     if isinstance(made, tuple) and len(made) == 1:
         made = made * rank
     if not isinstance(made, tuple) or len(made) != rank:
-        raise Refusal(f"{what} is one number, or one for each of {rank} axes")
+        raise Refusal(said("{what} is one number, or one for each of {rank} axes", what=what, rank=rank))
     if min(made) < least:
-        raise TorchRefuses(f"{what} is at least {least}", ())
+        raise TorchRefuses(said("{what} is at least {least}", what=what, least=least), ())
     return made
 
 
 def ranked(x: Tensor, least: int, what: str) -> Tensor:
     """Refused as torch would, before its axes are taken apart."""
     if x.ndim < least:
-        raise TorchRefuses(f"{what} takes at least {least} axes, not {shown_shape(x.shape)}", (tuple(x.shape),))
+        raise TorchRefuses(
+            said("{what} takes at least {least} axes, not {shape}", what=what, least=least, shape=shown_shape(x.shape)),
+            (tuple(x.shape),),
+        )
     return x
 
 
@@ -65,7 +70,7 @@ def windows(x: Tensor, extents: tuple[int, ...], stride: tuple[int, ...], dilati
     first = x.ndim - len(extents)
     for n, (extent, step, apart) in enumerate(zip(extents, stride, dilation, strict=True)):
         if step < 1 or apart < 1 or extent < 1:
-            raise TorchRefuses("stride, dilation and the size of a window are at least 1", (tuple(x.shape),))
+            raise TorchRefuses(said("stride, dilation and the size of a window are at least 1"), (tuple(x.shape),))
         x = asking_torch(x.unfold, first + n, apart * (extent - 1) + 1, step)[..., ::apart]
     return x
 
@@ -79,7 +84,14 @@ def correlated(
     if w.ndim != rank + 2 or x.ndim not in (rank + 1, rank + 2):
         axes = "L" if rank == 1 else "H, W"
         raise TorchRefuses(
-            f"conv{rank}d takes x (N, C, {axes}) and w (F, C, ...), not {shapes[0]} and {shapes[1]}", shapes
+            said(
+                "conv{rank}d takes x (N, C, {axes}) and w (F, C, ...), not {shapes} and {shapes2}",
+                rank=rank,
+                axes=axes,
+                shapes=shapes[0],
+                shapes2=shapes[1],
+            ),
+            shapes,
         )
     steps, apart, around = (
         each(stride, rank, "stride"),
@@ -87,7 +99,9 @@ def correlated(
         each(padding, rank, "padding", 0),
     )
     if x.shape[-rank - 1] != w.shape[1]:
-        raise TorchRefuses(f"x has {x.shape[-rank - 1]} channels and w is for {w.shape[1]}", shapes)
+        raise TorchRefuses(
+            said("x has {shape} channels and w is for {shape2}", shape=x.shape[-rank - 1], shape2=w.shape[1]), shapes
+        )
     batched = x if x.ndim == rank + 2 else x[None]
     parts = windows(surrounded(limits, batched, around, around), tuple(w.shape[2:]), steps, apart)
     limits.work(parts.numel() * w.shape[0])
@@ -107,15 +121,20 @@ def transposed(
     y, w = real(y), real(w)
     shapes = (tuple(y.shape), tuple(w.shape))
     if w.ndim != rank + 2 or y.ndim not in (rank + 1, rank + 2):
-        raise TorchRefuses(f"conv_transpose{rank}d takes y (N, F, ...) and w (F, C, ...), not {shapes}", shapes)
+        raise TorchRefuses(
+            said("conv_transpose{rank}d takes y (N, F, ...) and w (F, C, ...), not {shapes}", rank=rank, shapes=shapes),
+            shapes,
+        )
     if y.shape[-rank - 1] != w.shape[0]:
-        raise TorchRefuses(f"y has {y.shape[-rank - 1]} channels and w is for {w.shape[0]}", shapes)
+        raise TorchRefuses(
+            said("y has {shape} channels and w is for {shape2}", shape=y.shape[-rank - 1], shape2=w.shape[0]), shapes
+        )
     steps, apart = each(stride, rank, "stride"), each(dilation, rank, "dilation")
     around, more = each(padding, rank, "padding", 0), each(output_padding, rank, "output_padding", 0)
     batched = y if y.ndim == rank + 2 else y[None]
     long = [s * (n - 1) + 1 for s, n in zip(steps, batched.shape[2:], strict=True)]
     if min(long) < 1:
-        raise TorchRefuses("there is nothing to send back: an axis of y has no entries", shapes)
+        raise TorchRefuses(said("there is nothing to send back: an axis of y has no entries"), shapes)
     limits.room(*batched.shape[:2], *long)
     spread = batched.new_zeros(*batched.shape[:2], *long)
     apart_at: Any = (..., *(slice(None, None, s) for s in steps))
@@ -134,8 +153,10 @@ def sent_to_input(
     """The gradient of the input of a convolution: the transposed one, filled up to the input's size."""
     shape, w, dy = shape_of((size,)), real(w), real(dy)
     if w.ndim != rank + 2 or len(shape) < rank or dy.ndim not in (rank + 1, rank + 2):
-        raise TorchRefuses(f"conv{rank}d_input takes sizes, w (F, C, ...) and dy (N, F, ...)", (shape, tuple(w.shape)))
-    steps, apart = (each(v, rank, "stride and dilation") for v in (stride, dilation))
+        raise TorchRefuses(
+            said("conv{rank}d_input takes sizes, w (F, C, ...) and dy (N, F, ...)", rank=rank), (shape, tuple(w.shape))
+        )
+    steps, apart = (each(v, rank, said("stride and dilation")) for v in (stride, dilation))
     around = each(padding, rank, "padding", 0)
     more = tuple(
         n - (s * (o - 1) - 2 * p + d * (k - 1) + 1)
@@ -151,7 +172,8 @@ def sent_to_weight(
     shape, x, dy = shape_of((size,)), real(x), real(dy)
     if x.ndim != rank + 2 or dy.ndim != rank + 2:
         raise TorchRefuses(
-            f"conv{rank}d_weight takes x and dy with a batch and channels", (tuple(x.shape), tuple(dy.shape))
+            said("conv{rank}d_weight takes x and dy with a batch and channels", rank=rank),
+            (tuple(x.shape), tuple(dy.shape)),
         )
     made = correlated(limits, x.transpose(0, 1), dy.transpose(0, 1), None, dilation, padding, stride, rank).transpose(
         0, 1
@@ -170,7 +192,7 @@ def _conv(rank: int) -> None:
         most = zip(each(output_padding, rank, "output_padding", 0), each(stride, rank, "stride"),
                    each(dilation, rank, "dilation"), strict=True)  # fmt: skip
         if any(p >= max(s, d) for p, s, d in most):
-            raise TorchRefuses("output_padding is smaller than the stride or the dilation", ())
+            raise TorchRefuses(said("output_padding is smaller than the stride or the dilation"), ())
         return transposed(limits, input, weight, bias, stride, padding, output_padding, dilation, rank)
 
     @listed(f"conv{rank}d_input", method=False, rounds=True)
@@ -191,7 +213,7 @@ def _pooled(rank: int) -> None:
         around = each(padding, rank, "padding", 0)
         ranked(x, rank, "pooling")
         if any(2 * p > k for p, k in zip(around, extents, strict=True)):
-            raise TorchRefuses("the padding is at most half of the window", (tuple(x.shape),))
+            raise TorchRefuses(said("the padding is at most half of the window"), (tuple(x.shape),))
         x = surrounded(limits, x, around, around, filler)
         parts = windows(x, extents, steps, (1,) * rank)
         limits.room(parts.numel())
@@ -219,9 +241,11 @@ def _pooled(rank: int) -> None:
         if output_size is not None:
             size = list(shape_of((output_size,)))[-rank:]
         if len(size) != rank or min(size) < 1:
-            raise TorchRefuses(f"output_size has {rank} axes of at least one entry", (tuple(y.shape),))
+            raise TorchRefuses(said("output_size has {rank} axes of at least one entry", rank=rank), (tuple(y.shape),))
         if places.is_floating_point() or places.shape != y.shape:
-            raise TorchRefuses("the places are those of max_pool with return_indices=True", (tuple(places.shape),))
+            raise TorchRefuses(
+                said("the places are those of max_pool with return_indices=True"), (tuple(places.shape),)
+            )
         lead = y.shape[: y.ndim - rank]
         limits.room(*lead, *size)
         flat = y.new_zeros(*lead, math.prod(size))
@@ -247,11 +271,11 @@ for _rank in (1, 2):
 @listed("unfold", function=False)
 def _unfold(limits, x, dimension, size, step):
     x = array(x)
-    extents = [whole_number(v, "the size and the step of a window") for v in (size, step)]
+    extents = [whole_number(v, said("the size and the step of a window")) for v in (size, step)]
     if min(extents) < 1:
-        raise TorchRefuses("the size and the step of a window are at least 1", (tuple(x.shape),))
+        raise TorchRefuses(said("the size and the step of a window are at least 1"), (tuple(x.shape),))
     limits.room(x.numel(), extents[0])
-    return asking_torch(x.unfold, whole_number(dimension, "an axis"), *extents)
+    return asking_torch(x.unfold, whole_number(dimension, AXIS), *extents)
 
 
 @listed("unfold", method=False)
@@ -259,9 +283,9 @@ def _columns(limits, input, kernel_size, dilation=1, padding=0, stride=1):
     """torch's im2col: (N, C*K*K, L), every column what one window holds."""
     x = real(input)
     if x.ndim != 4:
-        raise TorchRefuses("F.unfold takes images (N, C, H, W)", (tuple(x.shape),))
+        raise TorchRefuses(said("F.unfold takes images (N, C, H, W)"), (tuple(x.shape),))
     around = each(padding, 2, "padding", 0)
-    extents, steps, apart = (each(v, 2, "a window") for v in (kernel_size, stride, dilation))
+    extents, steps, apart = (each(v, 2, said("a window")) for v in (kernel_size, stride, dilation))
     parts = windows(surrounded(limits, x, around, around), extents, steps, apart)  # n c o q k l
     limits.room(parts.numel())
     return parts.permute(0, 1, 4, 5, 2, 3).flatten(4).flatten(1, 3)
@@ -272,9 +296,9 @@ def _folded(limits, input, output_size, kernel_size, dilation=1, padding=0, stri
     """col2im: the columns added back where their windows stood."""
     columns = real(input)
     if columns.ndim != 3:
-        raise TorchRefuses("F.fold takes columns (N, C*K*K, L)", (tuple(columns.shape),))
+        raise TorchRefuses(said("F.fold takes columns (N, C*K*K, L)"), (tuple(columns.shape),))
     size, extents = each(output_size, 2, "output_size"), each(kernel_size, 2, "kernel_size")
-    steps, apart = (each(v, 2, "stride and dilation") for v in (stride, dilation))
+    steps, apart = (each(v, 2, said("stride and dilation")) for v in (stride, dilation))
     around = each(padding, 2, "padding", 0)
     extended = [n + 2 * p for n, p in zip(size, around, strict=True)]
     limits.room(math.prod(extents), *extended)
@@ -282,7 +306,9 @@ def _folded(limits, input, output_size, kernel_size, dilation=1, padding=0, stri
     places = windows(grid, extents, steps, apart).permute(0, 1, 4, 5, 2, 3).reshape(-1)
     taps = math.prod(extents)
     if columns.shape[1] % taps or places.numel() != taps * columns.shape[2]:
-        raise TorchRefuses(f"these columns do not fold to {shown_shape(size)}", (tuple(columns.shape),))
+        raise TorchRefuses(
+            said("these columns do not fold to {shape}", shape=shown_shape(size)), (tuple(columns.shape),)
+        )
     flat = columns.reshape(columns.shape[0] * columns.shape[1] // taps, -1)
     limits.room(flat.shape[0], grid.numel())
     made = flat.new_zeros(flat.shape[0], grid.numel()).index_add(1, places, flat)
@@ -295,7 +321,7 @@ def _interpolated(limits, input, scale_factor, mode="nearest"):
     """Every entry repeated over a block."""
     x = real(input)
     if mode != "nearest":
-        raise Refusal("interpolate repeats entries here: mode='nearest'")
+        raise Refusal(said("interpolate repeats entries here: mode='nearest'"))
     factors = each(scale_factor, max(x.ndim - 2, 1), "scale_factor")
     limits.room(x.numel(), *(max(f, 0) for f in factors))
     for axis, factor in enumerate(factors, 2):
@@ -309,10 +335,10 @@ def _interpolated(limits, input, scale_factor, mode="nearest"):
 def _slid(limits: Limits, a: Tensor, v: Tensor, mode: Any) -> Tensor:
     """c[i] = sum_k a[i + k] v[k]"""
     if a.ndim != 1 or v.ndim != 1 or not len(a) or not len(v):
-        raise TorchRefuses("np.convolve and np.correlate take two vectors", (tuple(a.shape), tuple(v.shape)))
+        raise TorchRefuses(said("np.convolve and np.correlate take two vectors"), (tuple(a.shape), tuple(v.shape)))
     around = {"full": len(v) - 1, "same": None, "valid": 0}.get(str(mode), 0)
     if str(mode) not in ("full", "same", "valid"):
-        raise Refusal("mode is 'full', 'same' or 'valid'")
+        raise Refusal(said("mode is 'full', 'same' or 'valid'"))
     before = len(v) // 2 if around is None else around
     after = len(v) - 1 - before if around is None else around
     limits.work(len(a) * len(v))
@@ -338,14 +364,16 @@ def _convolve(limits, a, v, mode="full"):
 def _numpy_pad(limits, x, pad_width, mode="constant", constant_values=0):
     x = real(x)
     if mode != "constant":
-        raise Refusal("np.pad fills with a constant here: mode='constant'")
+        raise Refusal(said("np.pad fills with a constant here: mode='constant'"))
     pairs = pad_width if isinstance(pad_width, tuple) else (pad_width,)
     if not any(isinstance(p, tuple) for p in pairs):
         pairs = (pairs,)
-    pairs = tuple(each(p, 2, "a width", 0) for p in pairs)
+    pairs = tuple(each(p, 2, said("a width"), 0) for p in pairs)
     pairs = pairs * x.ndim if len(pairs) == 1 else pairs
     if len(pairs) != x.ndim:
-        raise TorchRefuses(f"np.pad takes one pair of widths for each of {x.ndim} axes", (tuple(x.shape),))
+        raise TorchRefuses(
+            said("np.pad takes one pair of widths for each of {ndim} axes", ndim=x.ndim), (tuple(x.shape),)
+        )
     limits.room(*(n + abs(a) + abs(b) for n, (a, b) in zip(x.shape, pairs, strict=True)))
     widths = [width for pair in reversed(pairs) for width in pair]
     return asking_torch(F.pad, x, widths, value=scalar(constant_values))

@@ -15,8 +15,9 @@ import torch
 from sympy import Basic, Expr
 from torch import Tensor
 
-from tutor.errors import ExerciseError, UsageError
+from tutor.errors import ExerciseError, TutorError, UsageError
 from tutor.exercise import Exercise, Quantity
+from tutor.language import said
 from tutor.numeric.evaluate import Plan, Trace, compile_program
 from tutor.numeric.kinks import FAR, kinks, own_kinks
 from tutor.numeric.programs import magnitude_plan, step_plans
@@ -99,7 +100,9 @@ class Given:
         return self.__dict__[name]
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"the reference is given {', '.join(self.__dict__)}, not {name}")
+        raise AttributeError(
+            said("the reference is given {names}, not {name}", names=", ".join(self.__dict__), name=name)
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,12 @@ def reference(exercise: Exercise, instance: Instance) -> Reference | None:
             given = exercise.reference_function(Given({**instance.sizes, **leaves}))
         except Exception as error:
             raise ExerciseError(
-                f"exercise {exercise.name}: its reference fails: {type(error).__name__}: {error}"
+                said(
+                    "exercise {name}: its reference fails: {name2}: {error}",
+                    name=exercise.name,
+                    name2=type(error).__name__,
+                    error=error.says if isinstance(error, TutorError) else error,
+                )
             ) from error
         values = _named(exercise, given)
         _check_shapes(exercise, values, instance)
@@ -146,21 +154,37 @@ def _named(exercise: Exercise, given: Any) -> dict[str, Tensor]:
         parts = list(given) if isinstance(given, (tuple, list)) else [given]
         if len(parts) != len(ends):
             raise ExerciseError(
-                f"exercise {exercise.name}: its reference returns {len(parts)} values, but it ends in {', '.join(ends)}"
+                said(
+                    "exercise {name}: its reference returns {count} values, but it ends in {names}",
+                    name=exercise.name,
+                    count=len(parts),
+                    names=", ".join(ends),
+                )
             )
         given = dict(zip(ends, parts, strict=True))
     for name, value in given.items():
         if name not in exercise.quantities:
             raise ExerciseError(
-                f"exercise {exercise.name}: its reference returns {name}, which is not a quantity of it"
+                said(
+                    "exercise {name}: its reference returns {name2}, which is not a quantity of it",
+                    name=exercise.name,
+                    name2=name,
+                )
             )
         if not isinstance(value, Tensor):
             raise ExerciseError(
-                f"exercise {exercise.name}: its reference returns {name} as {type(value).__name__}, no tensor"
+                said(
+                    "exercise {name}: its reference returns {name2} as {name3}, no tensor",
+                    name=exercise.name,
+                    name2=name,
+                    name3=type(value).__name__,
+                )
             )
     missing = [name for name in ends if name not in given]
     if missing:
-        raise ExerciseError(f"exercise {exercise.name}: its reference does not return {', '.join(missing)}")
+        raise ExerciseError(
+            said("exercise {name}: its reference does not return {names}", name=exercise.name, names=", ".join(missing))
+        )
     return dict(given)
 
 
@@ -169,7 +193,13 @@ def _check_shapes(exercise: Exercise, values: Mapping[str, Tensor], instance: In
         ours = tuple(instance[name].shape)
         if tuple(value.shape) != ours:
             raise ExerciseError(
-                f"exercise {exercise.name}: {name} has shape {tuple(value.shape)} in its reference, but {ours} here"
+                said(
+                    "exercise {name}: {name2} has shape {theirs} in its reference, but {ours} here",
+                    name=exercise.name,
+                    name2=name,
+                    theirs=tuple(value.shape),
+                    ours=ours,
+                )
             )
 
 
@@ -400,7 +430,9 @@ def verify(
     exercise.validate()
     given = [sizes] if isinstance(sizes, Mapping) else sizes
     if not seeds or (given is not None and not given):
-        raise UsageError("verify needs a seed, and sizes are a dict or a list of some: nothing is verified without")
+        raise UsageError(
+            said("verify needs a seed, and sizes are a dict or a list of some: nothing is verified without")
+        )
     trial = _Trial(exercise, dict(spoil or {}))
     for seed in seeds:
         for draw, extents in enumerate(given or [None, None]):
@@ -471,21 +503,31 @@ class _Trial:
         order = list(self.exercise.quantities)
         yield from (self.disputes[name] for name in sorted(self.disputes, key=order.index))
         if self.exercise.reference_function is None:
-            yield "there is no native reference: add one with @exercise.reference"
+            yield said("there is no native reference: add one with @exercise.reference")
         nearest = min(self.margins, default=math.inf)
         if nearest < math.inf:
-            kept = f"kinks avoided: the nearest is {nearest:.1e} away"
-            yield kept if nearest > FAR else f"a kink is {nearest:.1e} away: with this many entries one always is close"
+            kept = said("kinks avoided: the nearest is {nearest:.1e} away", nearest=nearest)
+            yield (
+                kept
+                if nearest > FAR
+                else said("a kink is {nearest:.1e} away: with this many entries one always is close", nearest=nearest)
+            )
         tried = self.varied + self.at_kinks + self.not_finite
         if tried < self.entries:
-            yield f"finite differences at {100 * tried / self.entries:.2g} % of the entries, chosen at random"
+            yield said(
+                "finite differences at {percent:.2g} % of the entries, chosen at random",
+                percent=100 * tried / self.entries,
+            )
         if self.at_kinks:
-            yield f"finite differences passed over {self.at_kinks} entries next to a kink"
+            yield said("finite differences passed over {at_kinks} entries next to a kink", at_kinks=self.at_kinks)
         if self.not_finite:
-            yield f"finite differences passed over {self.not_finite} entries at the edge of what is finite"
+            yield said(
+                "finite differences passed over {not_finite} entries at the edge of what is finite",
+                not_finite=self.not_finite,
+            )
         if self.zero:
             names = ", ".join(f"d{n}" for n in order if n in self.zero)
-            yield f"exactly zero, so a wrong factor cannot be told from a right one: {names}"
+            yield said("exactly zero, so a wrong factor cannot be told from a right one: {names}", names=names)
 
 
 def _dispute(name: str, ours: Tensor, theirs: Tensor) -> str:
@@ -495,7 +537,12 @@ def _dispute(name: str, ours: Tensor, theirs: Tensor) -> str:
     place = [int(i) for i in torch.unravel_index(torch.tensor(at), ours.shape)] if ours.dim() else []
     entry = f"{name}[{', '.join(map(str, place))}]" if place else name
     a, b = float(ours.reshape(-1)[at]), float(theirs.reshape(-1)[at])
-    return f"{entry} is {b:.9g} in the reference, but {a:.9g} by the exercise's formulas: one of them is wrong"
+    return said(
+        "{entry} is {b:.9g} in the reference, but {a:.9g} by the exercise's formulas: one of them is wrong",
+        entry=entry,
+        b=b,
+        a=a,
+    )
 
 
 def scales(exercise: Exercise, instance: Instance) -> dict[str, float]:

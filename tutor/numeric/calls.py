@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from tutor.errors import ExerciseError
+from tutor.language import said
 from tutor.numeric.constants import COMPARE
 
 
@@ -63,8 +64,15 @@ def _inside(entry: str, axis: int) -> Callable[..., Any]:
             return index
         if not guard or bool((((index < 0) | (index >= extent)) & guard[0]).any()):
             raise ExerciseError(
-                f"{entry} leaves axis {axis + 1}, which ends at {extent - 1}: its index runs from {low} to {high}; "
-                "guard it with Piecewise((..., condition), (0, True))"
+                said(
+                    "{entry} leaves axis {axis}, which ends at {end}: its index runs from {low} to "
+                    "{high}; guard it with Piecewise((..., condition), (0, True))",
+                    entry=entry,
+                    axis=axis + 1,
+                    end=extent - 1,
+                    low=low,
+                    high=high,
+                )
             )
         return index
 
@@ -75,7 +83,15 @@ def _select(entry: str, axis: int, dim: int) -> Callable[..., Any]:
     def select(x: torch.Tensor, at: int, extent: int, *guard: torch.Tensor) -> torch.Tensor:
         if not 0 <= at < extent:
             if not guard or bool(guard[0].any()):
-                raise ExerciseError(f"{entry} leaves axis {axis + 1}, which ends at {extent - 1}: the index is {at}")
+                raise ExerciseError(
+                    said(
+                        "{entry} leaves axis {axis}, which ends at {end}: the index is {at}",
+                        entry=entry,
+                        axis=axis + 1,
+                        end=extent - 1,
+                        at=at,
+                    )
+                )
             at = min(max(at, 0), extent - 1)
         return x.select(dim, at)
 
@@ -87,8 +103,15 @@ def _strided(entry: str, axis: int, dim: int) -> Callable[..., Any]:
         last = start + step * (count - 1)
         if start < 0 or last >= extent:
             raise ExerciseError(
-                f"{entry} leaves axis {axis + 1}, which ends at {extent - 1}: its index runs from {start} to {last}; "
-                "guard it with Piecewise((..., condition), (0, True))"
+                said(
+                    "{entry} leaves axis {axis}, which ends at {end}: its index runs from {start} to "
+                    "{last}; guard it with Piecewise((..., condition), (0, True))",
+                    entry=entry,
+                    axis=axis + 1,
+                    end=extent - 1,
+                    start=start,
+                    last=last,
+                )
             )
         if step == 1:
             return x.narrow(dim, start, count)
@@ -161,7 +184,7 @@ def elementwise(path: str) -> Callable[..., Any]:
         found = getattr(found, part, None)
     if found is None:
         name = path.rsplit(".", 1)[-1]
-        raise ExerciseError(f"torch has no function {name}: write it out with functions that torch has")
+        raise ExerciseError(said("torch has no function {name}: write it out with functions that torch has", name=name))
     return found
 
 

@@ -119,6 +119,26 @@ def worst(given: Tensor, true: Tensor, count: int = 3) -> list[tuple[tuple[int, 
     return found
 
 
+MOST_CELLS, MOST_PANELS, MOST_SHOWN = 24, 6, 600  # of a heat map: cells to a side, matrices, cells in all
+
+
+def heat(given: Tensor, true: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """|given - true| as matrices (P, R, C), 0 where it is nothing but rounding, and how many entries a cell stands for.
+
+    A vector is one row. What is too large is shown by the largest entry of each block; further matrices are left out.
+    """
+    gap = (given - true).abs()
+    right = DOUBLE.close(given, true, None) & torch.isfinite(gap)
+    gap = torch.where(right, 0.0, torch.where(torch.isnan(gap), torch.inf, gap))
+    rows, columns = ([1, 1, *given.shape])[-2:]
+    block = -(-rows // MOST_CELLS), -(-columns // MOST_CELLS)
+    cells = -(-rows // block[0]) * -(-columns // block[1])
+    panels = gap.reshape(-1, rows, columns)[: max(1, min(MOST_PANELS, MOST_SHOWN // cells))]
+    if block != (1, 1):
+        panels = torch.nn.functional.max_pool2d(panels[:, None], block, ceil_mode=True)[:, 0]
+    return panels, block
+
+
 def unravelled(place: int, shape: Sequence[int]) -> tuple[int, ...]:
     """The index of an entry of the flat tensor."""
     index: list[int] = []

@@ -31,6 +31,7 @@ from sympy import (
 from sympy.core.relational import Eq, Ge, Gt, Le, Lt, Ne, Relational
 
 from tutor.errors import UsageError
+from tutor.language import said
 
 
 def is_size(node: Basic) -> bool:
@@ -55,7 +56,7 @@ def _exact(expr: Basic, sizes: Mapping[str, int]) -> Any:
         try:
             return Fraction(sizes[expr.name])
         except KeyError:
-            raise UsageError(f"no size is given for {expr.name}: give sizes for {expr.name}") from None
+            raise UsageError(said("no size is given for {name}: give sizes for {name}", name=expr.name)) from None
     if isinstance(expr, Relational):
         return bool(COMPARE[type(expr)](_exact(expr.lhs, sizes), _exact(expr.rhs, sizes)))
     rule = _ARITHMETIC.get(type(expr))

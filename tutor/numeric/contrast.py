@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tutor.exercise import Exercise, Quantity
+from tutor.language import said
 from tutor.numeric.programs import forward_plan
 from tutor.numeric.sample import Instance, sample, worked_instance
 from tutor.shown import Shown
@@ -107,7 +108,9 @@ class Contrast(Shown):
         """`contrast.row("dw")`"""
         found = next((row for row in self.rows if row.name == name), None)
         if found is None:
-            raise LookupError(f"no row {name}: there are {', '.join(row.name for row in self.rows)}")
+            raise LookupError(
+                said("no row {name}: there are {names}", name=name, names=", ".join(row.name for row in self.rows))
+            )
         return found
 
     def names(self, *kinds: str) -> Iterable[str]:
@@ -168,7 +171,11 @@ def _alike(exercise: Exercise, other: Instance, seed: int) -> tuple[Instance, tu
         made = forward_plan(exercise).run(leaves, own.sizes)
     if not all(bool(torch.isfinite(value).all()) for value in made.values()):
         return own, (
-            f"{exercise.id} is not finite at the values of {other.exercise.id}: it has values of its own here",
+            said(
+                "{id} is not finite at the values of {id2}: it has values of its own here",
+                id=exercise.id,
+                id2=other.exercise.id,
+            ),
         )
     return Instance(exercise, own.sizes, {**leaves, **made}, seed=seed), ()
 

@@ -55,6 +55,7 @@ from sympy.core.relational import Relational
 from sympy.functions.special.gamma_functions import polygamma
 
 from tutor.errors import ExerciseError
+from tutor.language import joined, said
 from tutor.numeric.calls import elementwise
 from tutor.numeric.constants import COMPARE, is_size, number
 from tutor.numeric.plan import DEVICE, DTYPE, Input, Instruction, Plan, Trace
@@ -204,7 +205,7 @@ class Builder:
         extra = set(register.axes) - set(axes)
         if extra:
             names = ", ".join(sorted(map(str, extra)))
-            raise ExerciseError(f"{names} is free on the right but not on the left: sum over it")
+            raise ExerciseError(said("{names} is free on the right but not on the left: sum over it", names=names))
         slot = self.aligned(register, axes)
         if len(register.axes) == len(axes):
             return slot
@@ -263,7 +264,13 @@ class Builder:
             return made if isinstance(made, Term) else Term(S.One, made)
         if isinstance(expr, Function):
             return Term(S.One, self.function(expr, guard))
-        raise ExerciseError(f"{expr} ({type(expr).__name__}) cannot be evaluated: write it out with + * / ** and Sum")
+        raise ExerciseError(
+            said(
+                "{expr} ({name}) cannot be evaluated: write it out with + * / ** and Sum",
+                expr=expr,
+                name=type(expr).__name__,
+            )
+        )
 
     def read(self, expr: Basic, guard: Register | None) -> Register:
         return self.value(self.term(expr, guard))
@@ -404,7 +411,9 @@ class Builder:
             opposite = And(*(sympy.Not(a, evaluate=False) for a in expr.args), evaluate=False)
             return self.apply("not", (self.condition(opposite, guard),), kind="bool")
         if not isinstance(expr, Relational) or type(expr) not in COMPARE:
-            raise ExerciseError(f"the condition {expr} cannot be evaluated: use < <= > >= Eq Ne, joined by & | ~")
+            raise ExerciseError(
+                said("the condition {expr} cannot be evaluated: use < <= > >= Eq Ne, joined by & | ~", expr=expr)
+            )
         whole = is_whole(expr.lhs) and is_whole(expr.rhs)
         sides = [(self.whole if whole else self.read)(side, guard) for side in (expr.lhs, expr.rhs)]
         return self.apply("compare", sides, type(expr).__name__, whole, kind="bool")
@@ -790,7 +799,9 @@ class Builder:
     def winner(self, expr: Any, guard: Register | None) -> Register:
         expr = _opaque(expr, guard)
         if len(expr.limits) != 1:
-            raise ExerciseError(f"{expr} runs over {len(expr.limits)} indices: nest one inside the other")
+            raise ExerciseError(
+                said("{expr} runs over {count} indices: nest one inside the other", expr=expr, count=len(expr.limits))
+            )
         (index,) = bound_indices(expr)
         register = self.tensor(self.term(expr.args[0], guard))
         if index not in register.axes:
@@ -810,7 +821,7 @@ class Builder:
     def matrix_entry(self, expr: Any, guard: Register | None) -> Register:
         whole, *indices = expr.args
         if not isinstance(whole, Inverse):
-            raise ExerciseError(f"{whole} has no entries to index")
+            raise ExerciseError(said("{whole} has no entries to index", whole=whole))
         array = whole.args[0]
         slot = self.emit("inv", (self.matrix(array),))
         return self.entry(slot, "float", array.shape, indices, guard, expr)
@@ -856,7 +867,9 @@ def _opaque(expr: Any, guard: Register | None) -> Any:
     """The reduction, its indices renamed where a guard outside uses the same ones."""
     bound = bound_indices(expr)
     if not all(isinstance(b, Idx) for b in bound):
-        raise ExerciseError(f"{expr} runs over something that is not an index: make one with exercise.indices(...)")
+        raise ExerciseError(
+            said("{expr} runs over something that is not an index: make one with exercise.indices(...)", expr=expr)
+        )
     if guard is None or set(bound).isdisjoint(guard.axes):
         return expr
     body, renamed = freshen(expr)
@@ -901,7 +914,7 @@ def compile_program(definitions: Iterable[Definition], *, distinct: bool = False
         try:
             builder.define(name, tuple(indices), sympy.sympify(expr))
         except ExerciseError as error:
-            raise ExerciseError(f"{name}: {error}") from None
+            raise ExerciseError(joined([name, error.says], ": ")) from None
     return Plan(builder.results, builder.inputs, builder.constants, builder.instructions, builder.slots)
 
 

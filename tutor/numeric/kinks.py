@@ -36,6 +36,7 @@ from torch import Tensor
 
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise
+from tutor.language import said
 from tutor.numeric.evaluate import Plan, compile_program
 from tutor.numeric.programs import forward_plan
 from tutor.symbolic.functions import clamp, function_row
@@ -192,16 +193,20 @@ def hit(exercise: Exercise, values: Mapping[str, Tensor], sizes: Mapping[str, in
 def torch_takes(node: Basic) -> str:
     """The choice that torch makes where `node` is not smooth, in words."""
     if isinstance(node, (Max, Min)):
-        return "shares the gradient equally among what is tied"
+        return said("shares the gradient equally among what is tied")
     operation = operation_row(node)
     if operation is not None:
         return operation.at_kinks
     if isinstance(node, clamp):
-        return "takes the slope 1 for clamp"
+        return said("takes the slope 1 for clamp")
     if isinstance(node, Relational) or not isinstance(node, Function):
-        return "follows the branch that the formula says"
+        return said("follows the branch that the formula says")
     row = function_row(node)
-    return f"takes the slope {row.slope(S.Zero, row.sympy(S.Zero))} for {row.torch.rpartition('.')[2]}"
+    return said(
+        "takes the slope {slope} for {function}",
+        slope=row.slope(S.Zero, row.sympy(S.Zero)),
+        function=row.torch.rpartition(".")[2],
+    )
 
 
 # -- going there ----------------------------------------------------------------------------------------------

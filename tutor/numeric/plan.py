@@ -10,6 +10,7 @@ import torch
 from sympy import Expr
 
 from tutor.errors import UsageError
+from tutor.language import said
 from tutor.numeric.calls import OPS
 from tutor.numeric.constants import number
 
@@ -78,7 +79,13 @@ class Plan:
         wanted = self.names if keep is None else [n for n in self.names if n in frozenset(keep)]
         if keep is not None and len(wanted) != len(frozenset(keep)):
             unknown = ", ".join(sorted(frozenset(keep) - frozenset(wanted)))
-            raise UsageError(f"the program does not define {unknown}: it defines {', '.join(self.names)}")
+            raise UsageError(
+                said(
+                    "the program does not define {unknown}: it defines {names}",
+                    unknown=unknown,
+                    names=", ".join(self.names),
+                )
+            )
         schedule = self._schedule(None if keep is None else frozenset(keep))
         slots = self._filled(values, sizes)
         self._fix(schedule, slots, sizes, values)
@@ -129,7 +136,9 @@ class Plan:
         for each in self._given:
             if each.name not in values:
                 reads = ", ".join(sorted(self.inputs))
-                raise UsageError(f"no value is given for {each.name}: the program reads {reads}")
+                raise UsageError(
+                    said("no value is given for {name}: the program reads {reads}", name=each.name, reads=reads)
+                )
             given[each.name] = values[each.name]
         like = next((x for x in (*given.values(), *values.values()) if x.is_floating_point()), None)
         some = next(iter((*given.values(), *values.values())), None)
@@ -139,7 +148,14 @@ class Plan:
             x = given[each.name]
             shape = tuple(slots[s] for s in each.shape)
             if tuple(x.shape) != shape:
-                raise UsageError(f"{each.name} has shape {tuple(x.shape)}, but its axes have sizes {shape}")
+                raise UsageError(
+                    said(
+                        "{name} has shape {given}, but its axes have sizes {shape}",
+                        name=each.name,
+                        given=tuple(x.shape),
+                        shape=shape,
+                    )
+                )
             if each.kind == "int":
                 x = x.long()
             elif not x.is_floating_point():

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tutor.errors import ExerciseError, NotFoundError, UndecidedError, UsageError, did_you_mean
 from tutor.exercise import Exercise, Fact, Quantity
+from tutor.language import said
 from tutor.numeric.evaluate import number
 from tutor.numeric.kinks import FAR, beside, hit, kinks_of, margin, whole
 from tutor.numeric.programs import backward_plan, fact_plan, forward_plan
@@ -116,7 +117,10 @@ def _search(
     if best is not None:
         return best[1]
     raise ExerciseError(
-        f"exercise {exercise.name}: no sizes make every axis at least 2; give some with exercise.example(...)"
+        said(
+            "exercise {name}: no sizes make every axis at least 2; give some with exercise.example(...)",
+            name=exercise.name,
+        )
     )
 
 
@@ -158,21 +162,38 @@ def checked_sizes(exercise: Exercise, sizes: Mapping[str, int] | None, draw: int
     for name, extent in (sizes or {}).items():
         if name not in exercise.size_symbols:
             hint = did_you_mean(name, exercise.size_symbols)
-            known = ", ".join(exercise.size_symbols) or "none"
-            raise UsageError(f"exercise {exercise.name} has no size {name}{hint}: it has {known}")
+            known = ", ".join(exercise.size_symbols) or said("none")
+            raise UsageError(
+                said(
+                    "exercise {name} has no size {name2}{hint}: it has {known}",
+                    name=exercise.name,
+                    name2=name,
+                    hint=hint,
+                    known=known,
+                )
+            )
         if isinstance(extent, bool) or not isinstance(extent, int) or extent < 1:
-            raise UsageError(f"{name}={extent!r} is not a size: give a whole number from 1 up")
+            raise UsageError(
+                said("{name}={extent!r} is not a size: give a whole number from 1 up", name=name, extent=extent)
+            )
     complete = sizes is not None and set(sizes) == set(exercise.size_symbols)
     made = dict(sizes or {}) if complete else {**default_sizes(exercise, draw), **(sizes or {})}
     short = min(_axes(exercise, made), default=1)
     if short < 1:
-        raise UsageError(f"with the sizes {made} an axis of {exercise.name} has length {short}: give larger ones")
+        raise UsageError(
+            said(
+                "with the sizes {made} an axis of {name} has length {short}: give larger ones",
+                made=made,
+                name=exercise.name,
+                short=short,
+            )
+        )
     return made
 
 
 def checked_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise UsageError(f"seed={seed!r} is not a seed: give a whole number")
+        raise UsageError(said("seed={seed!r} is not a seed: give a whole number", seed=seed))
     return seed
 
 
@@ -300,8 +321,16 @@ def _check_facts(exercise: Exercise, values: Mapping[str, Tensor], sizes: Mappin
         off = float(gap.abs().max()) if gap.numel() else 0.0
         if not off <= 1e-8 * max(1.0, *(float(values[n].abs().max()) for n in quantities_in(fact.left) if n in values)):
             raise ExerciseError(
-                f"exercise {exercise.name}: the fact {fact.left} = {fact.right} ({fact.reason}) does not hold: off by "
-                f"{off:.3g}; correct it, or give {fact.quantity} a domain that makes it true"
+                said(
+                    "exercise {name}: the fact {left} = {right} ({reason}) does not hold: off by {off:.3g}; "
+                    "correct it, or give {quantity} a domain that makes it true",
+                    name=exercise.name,
+                    left=fact.left,
+                    right=fact.right,
+                    reason=fact.reason,
+                    off=off,
+                    quantity=fact.quantity,
+                )
             )
 
 
@@ -330,18 +359,31 @@ class Instance:
         self.seed, self.draw = seed, draw
         self.kink_margin = kink_margin
         self._after: dict[str, Tensor] | None = None
+        self._lent: dict[str, Tensor] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name in self.values:
-            return self.values[name]
+            return self._copy(name, self.values)
         if name in self.sizes:
             return self.sizes[name]
         if name in self.exercise.quantities:  # a value from after the backward pass
-            return self.after[name]
+            return self._copy(name, self.after)
         known = [*self.values, *self.sizes]
         raise NotFoundError(
-            f'an instance of {self.exercise.name} has no "{name}"{did_you_mean(name, known)}: it has {", ".join(known)}'
+            said(
+                'an instance of {name} has no "{name2}"{hint}: it has {names}',
+                name=self.exercise.name,
+                name2=name,
+                hint=did_you_mean(name, known),
+                names=", ".join(known),
+            )
         )
+
+    def _copy(self, name: str, values: Mapping[str, Tensor]) -> Tensor:
+        """The reader's own, the same at every access: what is done to it in place changes nothing that is judged."""
+        if name not in self._lent:
+            self._lent[name] = values[name].clone()
+        return self._lent[name]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or "values" not in self.__dict__:
@@ -398,7 +440,9 @@ class Instance:
         return "\n".join([repr(self), *_table(self)])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self)}
+        from tutor.views import notebook
+
+        return {"text/plain": str(self), "text/html": notebook.instance(self)}
 
 
 def _table(instance: Instance) -> list[str]:
@@ -482,8 +526,14 @@ def sample(
     if best is None:
         assert culprit is not None
         raise UndecidedError(
-            f"exercise {exercise.name}: no finite point in the domain of {_narrow(culprit)}: {culprit.name} was not "
-            f"finite in {TRIES} draws; give its inputs a domain such as positive"
+            said(
+                "exercise {name}: no finite point in the domain of {where}: {name2} was not finite in "
+                "{tries} draws; give its inputs a domain such as positive",
+                name=exercise.name,
+                where=_narrow(culprit),
+                name2=culprit.name,
+                tries=TRIES,
+            )
         )
     return best if dtype == torch.float64 and str(device) == "cpu" else best.to(dtype, device)
 
@@ -497,14 +547,14 @@ def _narrow(q: Quantity) -> str:
     """The function of its formula that is not defined everywhere."""
     for part in q.expr.atoms(Function, Pow) if q.expr is not None else ():
         if isinstance(part, Pow) and not part.exp.is_Integer and not part.args[0].is_number:
-            return "sqrt" if abs(part.exp) == S.Half else "a power"
+            return "sqrt" if abs(part.exp) == S.Half else said("a power")
         if isinstance(part, Function) and not isinstance(part, Piecewise):
             try:
                 if function_row(part).domain(part.args[0]) != S.true:
                     return type(part).__name__
             except ExerciseError:
                 continue
-    return f"the formula of {q.name}"
+    return said("the formula of {name}", name=q.name)
 
 
 def instances(
@@ -573,19 +623,34 @@ def worked_instance(exercise: Exercise, values: Mapping[str, Any]) -> Instance:
     """An instance with given values: numbers, nested lists or tensors; a shape (1,) passes for a scalar."""
     missing = [q.name for q in exercise.leaves if q.name not in values]
     if missing:
-        raise UsageError(f"exercise {exercise.name}: no value is given for {', '.join(missing)}")
+        raise UsageError(
+            said("exercise {name}: no value is given for {names}", name=exercise.name, names=", ".join(missing))
+        )
     made: dict[str, Tensor] = {}
     for name, value in values.items():
         q = exercise.quantities.get(name)
         if q is None or not q.is_leaf:
-            raise UsageError(f"exercise {exercise.name}: {name} is not an input or parameter, so it cannot be given")
+            raise UsageError(
+                said(
+                    "exercise {name}: {name2} is not an input or parameter, so it cannot be given",
+                    name=exercise.name,
+                    name2=name,
+                )
+            )
         made[name] = _given(exercise, q, value)
     sizes = _inferred(exercise, made)
     for q in exercise.leaves:
         if q.domain == "index" and made[q.name].numel():
             below = number(q.below, sizes)
             if int(made[q.name].min()) < 0 or int(made[q.name].max()) >= below:
-                raise UsageError(f"exercise {exercise.name}: {q.name} has entries outside of 0 to {below - 1}")
+                raise UsageError(
+                    said(
+                        "exercise {name}: {name2} has entries outside of 0 to {value}",
+                        name=exercise.name,
+                        name2=q.name,
+                        value=below - 1,
+                    )
+                )
     for q in map(exercise.gradient_quantity, exercise.ends):
         if q.kind == "upstream":
             shape = [number(extent, sizes) for extent in q.shape]
@@ -594,6 +659,14 @@ def worked_instance(exercise: Exercise, values: Mapping[str, Any]) -> Instance:
         complete = _complete(exercise, made, sizes)
         _check_facts(exercise, complete, sizes)
         return Instance(exercise, sizes, complete, kink_margin=margin(exercise, complete, sizes))
+
+
+def at(exercise: Exercise, values: Mapping[str, Any]) -> Instance:
+    """An instance with the values given; without any, the exercise's worked example."""
+    if not values and not exercise.instances:
+        names = ", ".join(f"{q.name}=..." for q in exercise.leaves)
+        raise UsageError(said("{exercise} has no worked example: give at({names})", exercise=exercise.id, names=names))
+    return worked_instance(exercise, values or exercise.instances[0])
 
 
 def worked(exercise: Exercise, number: int = 0) -> Instance:
@@ -606,17 +679,34 @@ def _given(exercise: Exercise, q: Quantity, value: Any) -> Tensor:
         x = value.detach().clone() if isinstance(value, Tensor) else torch.tensor(_plain(value), dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError):
         raise UsageError(
-            f"exercise {exercise.name}: {q.name} = {value!r} is no number, no list of numbers of one length, no tensor"
+            said(
+                "exercise {name}: {name2} = {value!r} is no number, no list of numbers of one length, no tensor",
+                name=exercise.name,
+                name2=q.name,
+                value=value,
+            )
         ) from None
     if not q.indices and x.numel() == 1:
         x = x.reshape(())
     if x.dim() != len(q.indices):
         axes = f"{len(q.indices)} {'axis' if len(q.indices) == 1 else 'axes'}"
-        raise UsageError(f"exercise {exercise.name}: {q.name} has {axes}, but the value's shape is {tuple(x.shape)}")
+        raise UsageError(
+            said(
+                "exercise {name}: {name2} has {axes}, but the value's shape is {given}",
+                name=exercise.name,
+                name2=q.name,
+                axes=axes,
+                given=tuple(x.shape),
+            )
+        )
     if q.domain != "index":
         return x.double()
     if x.is_floating_point() and bool((x != x.round()).any()):
-        raise UsageError(f"exercise {exercise.name}: {q.name} is an index: its entries are whole numbers")
+        raise UsageError(
+            said(
+                "exercise {name}: {name2} is an index: its entries are whole numbers", name=exercise.name, name2=q.name
+            )
+        )
     return x.long()
 
 
@@ -633,16 +723,37 @@ def _inferred(exercise: Exercise, values: Mapping[str, Tensor]) -> dict[str, int
                 known = sizes.setdefault(extent.name, length)
                 if known != length:
                     raise UsageError(
-                        f"exercise {exercise.name}: {q.name} says {extent} = {length}, but it was {known} before"
+                        said(
+                            "exercise {name}: {name2} says {extent} = {length}, but it was {known} before",
+                            name=exercise.name,
+                            name2=q.name,
+                            extent=extent,
+                            length=length,
+                            known=known,
+                        )
                     )
     for q in exercise.leaves:
         if isinstance(q.below, Symbol) and q.below.name not in sizes:
             sizes[q.below.name] = int(values[q.name].max()) + 1
     unknown = [n for n in exercise.size_symbols if n not in sizes]
     if unknown:
-        raise UsageError(f"exercise {exercise.name}: the values given do not determine the size {', '.join(unknown)}")
+        raise UsageError(
+            said(
+                "exercise {name}: the values given do not determine the size {names}",
+                name=exercise.name,
+                names=", ".join(unknown),
+            )
+        )
     for q in exercise.leaves:
         shape, given = tuple(number(extent, sizes) for extent in q.shape), tuple(values[q.name].shape)
         if shape != given:
-            raise UsageError(f"exercise {exercise.name}: {q.name} has shape {given}, but its axes have sizes {shape}")
+            raise UsageError(
+                said(
+                    "exercise {name}: {name2} has shape {given}, but its axes have sizes {shape}",
+                    name=exercise.name,
+                    name2=q.name,
+                    given=given,
+                    shape=shape,
+                )
+            )
     return sizes

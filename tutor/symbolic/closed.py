@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from itertools import product as cartesian
 from typing import Any
 
-from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Pow, S, Sum, exp, floor
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Pow, Product, S, Sum, exp, floor
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.exercise import Exercise, Fact, Quantity
+from tutor.language import said
 from tutor.shown import Shown
 from tutor.symbolic.derive import Gradient, Message, Partial, Step, loss_entry, message, pick_name, unique, use_fact
 from tutor.symbolic.indices import (
@@ -42,6 +43,7 @@ from tutor.symbolic.rewrite import fold, powers
 MOST_LEAVES = 120  # names, numbers and exponents of one expression
 MOST_READABLE = 40  # a longer closed form is no use to a reader: the later gradients keep their names
 MOST_TERMS = 48  # beyond this, multiplying out helps no reader
+MULTIPLIED_OUT = 0.93  # a form that was multiplied out must be this much shorter than one that was not
 MOST_UNFOLDING = 8  # definitions opened to prove a derived fact
 
 
@@ -57,15 +59,27 @@ class ClosedForm(Shown):
 
 
 def close(gradient: Gradient) -> ClosedForm:
-    """The shorter of two ways: inserted as they stand, or multiplied out and simplified."""
+    """The shorter of two ways: inserted as they stand, or multiplied out and simplified, if that pays."""
     exercise = gradient.derivation.exercise
+    for name, other in gradient.derivation.gradients.items():  # each finds those before it closed: none goes deep
+        if name == gradient.name:
+            break
+        if name in gradient.derivation.shared:
+            _ = other.closed_form
     plain = _Recipe(gradient, multiply_out=False).run()
     full = _Recipe(gradient, multiply_out=True).run()
     found = [form for form in (plain, full) if form is not None]
     if not found:
         return ClosedForm(gradient, gradient.expr, ())
-    best = min(found, key=lambda form: len(plain_form(form.expr, exercise)))
+    best = found[0] if len(found) == 1 or _better(found[0], found[1], exercise) else found[1]
     return best if leaves(best.expr) <= MOST_READABLE else ClosedForm(gradient, gradient.expr, ())
+
+
+def _better(plain: ClosedForm, full: ClosedForm, exercise: Exercise) -> bool:
+    """Whether the way that multiplies nothing out is to be shown: where both end alike, the one with less to read."""
+    if plain.expr == full.expr:
+        return sum(leaves(s.after) for s in plain.steps) < sum(leaves(s.after) for s in full.steps)
+    return len(plain_form(plain.expr, exercise)) * MULTIPLIED_OUT <= len(plain_form(full.expr, exercise))
 
 
 class _Recipe:
@@ -74,6 +88,8 @@ class _Recipe:
         self.exercise: Exercise = gradient.derivation.exercise
         self.expr = gradient.expr
         self.steps: list[Step] = []
+        self.kept: set[str] = set()  # gradients that a closed form put in goes by: they are shorter by their names
+        self.met: dict[str, int] = {}  # how often a gradient stood in the expression when it was put in
 
     def run(self) -> ClosedForm | None:
         if not self._insert_all():
@@ -85,6 +101,7 @@ class _Recipe:
         self._name_shared_gradients()
         known = frozenset().union(*(q.expr.atoms(Add) for q in self.exercise.forward if q.expr is not None))
         self._follow("factor", self._settle(factored(self.expr, known)), message("factor"))
+        self._absorb()
         return ClosedForm(self.gradient, self.expr, tuple(self.steps))
 
     def _follow(self, rule: str, after: Expr, *says: Message) -> None:
@@ -123,13 +140,17 @@ class _Recipe:
         """False when the expression outgrows what a reader can use."""
         gradients = self.gradient.derivation.gradients
         while True:
-            used = quantities_in(self.expr) & self._intermediate
+            used = quantities_in(self.expr) & self._intermediate - self.kept
             name = next((n for n in reversed(list(gradients)) if f"d{n}" in used), None)
             if name is None:
                 return True
             inner = gradients[name]
-            short = name in self.exercise.asked  # its closed form is on the page as well
+            # its closed form is on the page as well
+            short = name in self.exercise.asked or name in self.gradient.derivation.shared or self._nothing(inner)
             value = inner.closed if short else inner.expr
+            if short and inner.closed_form.steps:
+                self.kept |= quantities_in(value) & self._intermediate
+            self.met[name] = _count(self.expr, f"d{name}")
             put_in = insert(self.expr, f"d{name}", inner.indices, value)
             after = self._normal(put_in)
             if after is None or leaves(after) > MOST_LEAVES:
@@ -138,10 +159,18 @@ class _Recipe:
             gone = cancelling(put_in) if self.multiply_out else []
             if gone:
                 self._follow("insert", self._settle(transform(put_in, _pulled)), message(rule, name=inner.entry))
-                verb = "cancels" if len(gone) == 1 else "cancel"
-                self._follow("multiply-out", after, message("multiply-out", factors=gone, verb=verb))
+                says = message("multiply-out", several=len(gone) > 1, factors=gone)
+                distributed = self._settle(transform(transform(put_in, _distributed), _pulled))
+                self._follow("multiply-out", distributed, says)
+                self._follow("multiply-out", after, message("expand") if distributed != put_in else says)
             else:
                 self._follow("insert", after, message(rule, name=inner.entry))
+
+    def _nothing(self, inner: Gradient) -> bool:
+        """Whether a largest entry that was subtracted, as the softmax does, takes no part in the end."""
+        formula = self.exercise[inner.name].expr
+        picks = isinstance(formula, ExprWithLimits) and not isinstance(formula, (Sum, Product))
+        return picks and bool(inner.closed == 0)
 
     # -- 3 -------------------------------------------------------------------------------------------
 
@@ -198,6 +227,13 @@ class _Recipe:
 
     # -- 5 -------------------------------------------------------------------------------------------
 
+    def _absorb(self) -> None:
+        """`p*(a - b/p)` as `a*p - b`."""
+        gone: list[Expr] = []
+        after = self._settle(transform(self.expr, lambda node: _absorbed(node, gone)))
+        if gone:
+            self._follow("multiply-out", after, message("multiply-out", several=len(gone) > 1, factors=gone))
+
     def _name_shared_gradients(self) -> None:
         """A gradient that stands in several places keeps its name: `dxhat` for `dy*gamma`."""
         for other in self.gradient.derivation.gradients.values():
@@ -205,7 +241,8 @@ class _Recipe:
             if other.name == self.gradient.name or through or other.expr.is_number or _is_name(other.expr):
                 continue
             after = self._settle(fold(self.expr, other.expr, other.entry, other.indices))
-            if _count(after, other.symbol_name) > 1:
+            # more of them than were put in: `dy*(1 - z)` is also met by chance, where nothing came through dn
+            if 1 < _count(after, other.symbol_name) <= self.met.get(other.name, 0):
                 self._share(other, after)
 
     def _share(self, other: Gradient, named: Expr) -> None:
@@ -251,6 +288,21 @@ def _met(node: Basic, met: list[Message]) -> Expr | None:
         if leaves(written) < leaves(others):
             met.append(message("meet", left=index, right=place))
             return delta * written
+    return None
+
+
+def _absorbed(node: Basic, gone: list[Expr]) -> Expr | None:
+    """A factor multiplied into a sum that has it below the line, where less is left to read."""
+    if not isinstance(node, Mul):
+        return None
+    for inner in (f for f in node.args if isinstance(f, Add)):
+        below = {p.base for term in inner.args for p in Mul.make_args(term) if isinstance(p, Pow) and p.exp == -1}
+        for base, exponent in (f.as_base_exp() for f in node.args if f is not inner):
+            if base in below and exponent.is_Integer and exponent > 0:
+                written = Mul(*(f for f in node.args if f is not inner)) / base * Add(*(t * base for t in inner.args))
+                if leaves(written) < leaves(node):
+                    gone.append(base)
+                    return written
     return None
 
 
@@ -341,6 +393,16 @@ def cancelling(node: Basic) -> list[Expr]:
     return [f for f in sums if f in below]
 
 
+def _distributed(node: Basic) -> Expr | None:
+    """`p*(1 - p)*(a/(1 - p) - b/p)` as `a*p - b*(1 - p)`: each term of the sum multiplied, nothing opened."""
+    gone = cancelling(node)
+    sums = [f for f in node.args if isinstance(f, Add) and f not in gone] if gone else []
+    if len(sums) != 1:
+        return None
+    others = Mul(*(f for f in node.args if f is not sums[0]))
+    return Add(*(term * others for term in sums[0].args))
+
+
 def solved_product(exercise: Exercise, v: Quantity) -> tuple[Quantity, Expr] | None:
     """From `p[i,k] = e[i,k]/s[i]`: (e, p[i,k]*s[i]), for a quantity with the indices of v."""
     if v.kind not in ("step", "output") or not isinstance(v.expr, Mul):
@@ -381,7 +443,7 @@ def derived_facts(exercise: Exercise, expr: Expr) -> list[Fact]:
             value = constant_sum(exercise, node)
             name = node.args[0].base.name
             if value is not None:
-                found.append(Fact(node, value, f"by the definition of {name}", name))
+                found.append(Fact(node, value, said("by the definition of {name}", name=name), name))
 
     transform(expr, visit)
     return found

@@ -40,6 +40,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Fact, Quantity
+from tutor.language import N_, said
 from tutor.shown import Shown
 from tutor.symbolic.functions import clamp, clamp_slope, extremum_slope, function_row
 from tutor.symbolic.indices import (
@@ -71,43 +72,54 @@ from tutor.symbolic.rewrite import fold, name_ratios, replace_sums
 
 # id -> the learner's sentence; functions and operations bring their own
 RULES: dict[str, str] = {
-    "gradient": "the gradient of {loss} with respect to {quantity}",
-    "chain": "chain rule: {consumer} uses {quantity}",
-    "chain-sum": "chain rule: every {over} of {consumer} uses {quantity}, so their parts add up",
-    "chain-paths": "chain rule: {consumers} use {quantity}, one term each, added",
-    "local": "the local derivative of {consumer}",
-    "sum": "sum rule",
-    "constant-factor": "constant factor",
-    "product": "product rule",
-    "quotient": "quotient",
-    "power": "power rule with exponent {exponent}",
-    "cancelled": "{numbers} cancel",
-    "exponential": "exponential with base {base}",
-    "sum-over": "a sum is differentiated term by term",
-    "identity": "the derivative of {quantity} itself is 1",
-    "linear": "{quantity} enters {consumer} linearly: what multiplies it is left",
-    "one-term": "of the sum only the term with this {quantity} counts",
-    "gather": "only the entry that the index picks is used",
-    "piecewise": "each branch on its own side",
-    "extremum": "only the winner is passed through",
-    "extremum-shared": "only the winner is passed through; at a tie torch gives each of the two one half",
-    "clamp": "clamp: 1 within the bounds, in torch also on them, else 0",
-    "contract": "only entries with equal indices contribute",
-    "range": "outside of the range there is no term",
-    "solved": "{slot} is {target} for {pairs}, where that is in range",
-    "outside": "{factors} {verb} not depend on {over}",
-    "sign-outside": "constants leave the sum",
-    "multiply": "multiplied together",
-    "fact": "{reason}: {left} = {right}",
-    "named": "written with {names}",
-    "ratio": "the ratio has a name",
-    "unused": "nothing that leads to the loss uses {quantity}",
-    "insert": "put in {name}",
-    "insert-closed": "put in the closed form of {name}",
-    "cancel": "{left} is {right}",
-    "meet": "where the delta is not 0, {left} is {right}",
-    "factor": "common factors",
-    "multiply-out": "multiplied out: {factors} {verb}",
+    "gradient": N_("the gradient of {loss} with respect to {quantity}"),
+    "chain": N_("chain rule: {consumer} uses {quantity}"),
+    "chain-sum": N_("chain rule: every {over} of {consumer} uses {quantity}, so their parts add up"),
+    "chain-sum-some": N_("chain rule: any {over} of {consumer} may use {quantity}, so their parts add up"),
+    "chain-paths": N_("chain rule: {consumers} use {quantity}, one term each, added"),
+    "local": N_("the local derivative of {consumer}"),
+    "sum": N_("sum rule"),
+    "constant-factor": N_("constant factor"),
+    "product": N_("product rule"),
+    "quotient": N_("quotient"),
+    "power": N_("power rule with exponent {exponent}"),
+    "cancelled": N_("{numbers} cancel"),
+    "exponential": N_("exponential with base {base}"),
+    "sum-over": N_("a sum is differentiated term by term"),
+    "identity": N_("the derivative of {quantity} itself is 1"),
+    "linear": N_("{quantity} enters {consumer} linearly: what multiplies it is left"),
+    "one-term": N_("of the sum only the term with this {quantity} counts"),
+    "gather": N_("only the entry that the index picks is used"),
+    "picked": N_("1 where it is this {quantity}, else 0"),
+    "piecewise": N_("each branch on its own side"),
+    "masked": N_("where the condition does not hold, {quantity} does not occur"),
+    "extremum": N_("only the winner is passed through"),
+    "extremum-shared": N_("only the winner is passed through; at a tie torch gives each of the two one half"),
+    "clamp": N_("clamp: 1 within the bounds, in torch also on them, else 0"),
+    "contract": N_("only entries with equal indices contribute"),
+    "range": N_("outside of the range there is no term"),
+    "solved": N_("{slot} is {target} for {pairs}, where that is in range"),
+    "outside": N_("{factors} does not depend on {over}"),
+    "sign-outside": N_("constants leave the sum"),
+    "multiply": N_("multiplied together"),
+    "fact": N_("{reason}: {left} = {right}"),
+    "named": N_("written with {names}"),
+    "ratio": N_("the ratio has a name"),
+    "unused": N_("nothing that leads to the loss uses {quantity}"),
+    "insert": N_("put in {name}"),
+    "insert-closed": N_("put in the closed form of {name}"),
+    "cancel": N_("{left} is {right}"),
+    "meet": N_("where the delta is not 0, {left} is {right}"),
+    "factor": N_("common factors"),
+    "multiply-out": N_("multiplied out: {factors} cancels"),
+    "expand": N_("multiplied out"),
+    "nothing-to-insert": N_("nothing to put in: all of it is known"),
+    "too-long": N_("put into one another, the steps would be too long to read: the later gradients keep their names"),
+}
+# where several things are spoken of
+SEVERAL: dict[str, str] = {
+    "outside": N_("{factors} do not depend on {over}"),
+    "multiply-out": N_("multiplied out: {factors} cancel"),
 }
 
 
@@ -120,8 +132,8 @@ class Message:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-def message(rule: str, **params: Any) -> Message:
-    return Message(rule, RULES[rule], params)
+def message(rule: str, several: bool = False, **params: Any) -> Message:
+    return Message(rule, SEVERAL[rule] if several else RULES[rule], params)
 
 
 def unique(messages: Iterable[Message]) -> tuple[Message, ...]:
@@ -147,6 +159,10 @@ class Partial(Expr):
 
     is_commutative = True
     is_extended_real = True
+
+
+class Total(Partial):
+    """The gradient by q as a whole, where a local derivative of the loss by q is a part of it."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +196,7 @@ class Path:
     entered: tuple[Idx, ...] = ()
     messages: tuple[Message, ...] = ()
     uses: int = 1  # occurrences that were added up to this one
+    composed: bool = False  # of several, which have told their cancelled exponents themselves
 
     def through(self, factor: Expr, *messages: Message) -> Path:
         factors = (factor, *self.factors) if factor != 1 else self.factors
@@ -197,7 +214,7 @@ class Path:
         """Exponents of power rules whose product with the other constants is 1: the 2 of r**2/2 is not seen."""
         exponents = [m.params["exponent"] for m in self.messages if m.id == "power"]
         numbers = [e for e in exponents if e.is_number and e not in (S.One, S.NegativeOne)]
-        if not numbers or abs(self.product.as_content_primitive()[0]) != 1:
+        if self.composed or not numbers or abs(self.product.as_content_primitive()[0]) != 1:
             return ()
         other = 1 / Mul(*numbers)
         return (message("cancelled", numbers=[*numbers, *([other] if other != 1 else [])]),)
@@ -268,20 +285,22 @@ def _sum_paths(node: Sum, q: str, strict: bool) -> list[Path]:
 def _piecewise_paths(node: Piecewise, q: str, strict: bool) -> list[Path]:
     """Branches that reach the same entry make one factor, again piecewise."""
     branches = [(paths(value, q, strict), condition) for value, condition in node.args]
+    using = [inner for inner, _ in branches if inner]
+    rule = message("masked", quantity=q) if len(branches) == 2 and len(using) == 1 else message("piecewise")
     plain: dict[tuple[Expr, ...], list[Expr]] = {}
     found = []
     says: list[Message] = []
     for number, (inner, _) in enumerate(branches):
         for path in inner:
-            says += path.messages
+            says += (*path.messages, *path.cancelled)
             if path.entered:
-                found.append(path.through(_branch(node, {number: S.One}), message("piecewise")))
+                found.append(path.through(_branch(node, {number: S.One}), rule))
             else:
                 values = plain.setdefault(path.slots, [S.Zero] * len(branches))
                 values[number] += path.product
     for slots, values in plain.items():
         factor = _branch(node, dict(enumerate(values)))
-        found.append(Path(slots, (factor,), (), (message("piecewise"), *unique(says))))
+        found.append(Path(slots, (factor,), (), (rule, *unique(says)), composed=True))
     return found
 
 
@@ -335,7 +354,7 @@ _STRUCTURE = {
 
 
 def merged(found: Sequence[Path]) -> list[Path]:
-    """Occurrences of the same entry outside any sum are one: their local derivatives add."""
+    """Occurrences of the same entry outside any sum are one: their local derivatives add, what they share in front."""
     groups: dict[Any, list[Path]] = {}
     for number, path in enumerate(found):
         groups.setdefault(path.slots if not path.entered else number, []).append(path)
@@ -344,13 +363,31 @@ def merged(found: Sequence[Path]) -> list[Path]:
         if len(group) == 1
         else Path(
             group[0].slots,
-            (Add(*(p.product for p in group)),),
+            _added([p.factors for p in group]),
             (),
-            unique(m for p in group for m in p.messages),
+            unique(m for p in group for m in (*p.messages, *p.cancelled)),
             len(group),
+            composed=True,
         )
         for group in groups.values()
     ]
+
+
+def _added(products: Sequence[Sequence[Expr]]) -> tuple[Expr, ...]:
+    """`a*b + a*c` as the factors a and b + c; a sign in front goes into a sum that has another: -(a - b) is b - a."""
+    rests = [list(factors) for factors in products]
+    shared = []
+    for factor in products[0]:
+        if all(factor in rest for rest in rests):
+            shared.append(factor)
+            for rest in rests:
+                rest.remove(factor)
+    inner = Add(*(Mul(*rest) for rest in rests))
+    front = Mul(*shared)
+    mixed = len({term.could_extract_minus_sign() for term in Add.make_args(inner)}) > 1
+    if mixed and front.could_extract_minus_sign():
+        return (-front, -inner)
+    return (*shared, inner)
 
 
 # -- contraction: which entries of v meet one entry of q ---------------------------------------------
@@ -566,10 +603,10 @@ class Derivation(Shown):
         name = _quantity_of(name, self.exercise)
         if name not in self.gradients:
             quantity = self.exercise[name]  # raises for a name that does not exist
-            why = "holds integers" if quantity.domain == "index" else f"is a {quantity.kind}"
-            raise ExerciseError(
-                f"exercise {self.exercise.name}: there is no gradient with respect to {name}, which {why}"
-            )
+            says = said("there is no gradient with respect to {name}, which is a {kind}", name=name, kind=quantity.kind)
+            if quantity.domain == "index":
+                says = said("there is no gradient with respect to {name}, which holds integers", name=name)
+            raise ExerciseError(said("exercise {name}: {message}", name=self.exercise.name, message=says))
         return self.gradients[name]
 
     @cached_property
@@ -588,6 +625,12 @@ class Derivation(Shown):
         ends = {q.name for q in self.exercise.ends}
         return tuple(g for name, g in self.gradients.items() if name in wanted - ends)
 
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        """Quantities whose gradients several of the needed ones are made of: closed once, they serve all of these."""
+        readers = [quantities_in(g.expr) for g in self.needed]
+        return frozenset(g.name for g in self.needed if sum(g.symbol_name in read for read in readers) > 1)
+
     @property
     def program(self) -> list[tuple[str, tuple[Idx, ...], Expr]]:
         """The backward pass as a straight-line program: run it after the forward one, in order."""
@@ -603,7 +646,7 @@ class Derivation(Shown):
 def derive(exercise: Exercise, wrt: str | Sequence[str] | None = None) -> Derivation:
     """All gradients of the exercise; `wrt` narrows what is shown to one quantity and what it needs."""
     if isinstance(exercise, str):
-        raise TypeError(f"derive takes an Exercise: tutor.load({exercise!r}).derive()")
+        raise TypeError(said("derive takes an Exercise: tutor.load({exercise!r}).derive()", exercise=exercise))
     names = list(exercise.asked) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     full = exercise.cached("derivation", lambda: _derive(exercise))
     if wrt is not None:
@@ -697,10 +740,11 @@ def _phases(exercise: Exercise, q: Quantity, target: Expr, parts: Sequence[Contr
             steps.append(Step(rule, before, after, tuple(messages), q.name, **more))
 
     only = parts[0].v.name if len(parts) == 1 else None
-    follow("chain", Add(*(p.chain for p in parts)), [_chain_message(q, parts)], consumer=only)
+    told = sorted(parts, key=lambda p: p.v.kind == "loss")  # formulas have the loss's own part last
+    follow("chain", Add(*(p.chain for p in parts)), [_chain_message(q, told)], consumer=only)
     local = Add(*(p.applied for p in parts))
     details = tuple(p.local_step for p in parts)
-    follow("local", local, alike([m for p in parts for m in p.messages]), consumer=only, steps=details)
+    follow("local", local, alike([m for p in told for m in p.messages]), consumer=only, steps=details)
     contracted = Add(*(p.contracted for p in parts))
     follow("contract", contracted, [m for p in parts for m in p.contraction_messages])
     folded, names = contracted, []
@@ -728,7 +772,8 @@ def _chain_message(q: Quantity, parts: Sequence[Contribution]) -> Message:
         return message("chain-paths", consumers=[p.v.name for p in parts], quantity=q.name)
     part = parts[0]
     if part.summed:
-        return message("chain-sum", over=list(part.summed), consumer=part.v.name, quantity=q.entry)
+        rule = "chain-sum-some" if part.picks else "chain-sum"
+        return message(rule, over=list(part.summed), consumer=part.v.name, quantity=q.entry)
     return message("chain", consumer=part.v.name, quantity=q.name)
 
 
@@ -780,6 +825,14 @@ class Contribution:
     def summed(self) -> tuple[Idx, ...]:
         """Indices of v that stay under the chain rule's sum, by their nice names."""
         return tuple(self._nice_names[i] for i in self.scope if i not in self.aligned)
+
+    @property
+    def picks(self) -> bool:
+        """Whether only some of the entries of v that are summed over use this entry of q."""
+        return any(
+            m.masks or m.deltas or any(i in m.solved for i in self.scope if i not in self.aligned)
+            for m in self.meetings
+        )
 
     @cached_property
     def _nice_names(self) -> dict[Idx, Idx]:
@@ -865,6 +918,8 @@ class Contribution:
             and self.paths[0].product == 1
             and not any(isinstance(slot, (Indexed, IndexSymbol)) for slot in self.paths[0].slots)
         ):
+            if self.local.has(KroneckerDelta):
+                return (message("picked", quantity=self.q.entry),)
             return (message("identity", quantity=self.q.name),)
         says = unique(m for path in self.paths for m in (*path.messages, *path.cancelled) if m.id not in _SILENT)
         if self._solved:
@@ -915,9 +970,8 @@ class Contribution:
             if not f.is_number and f not in (S.One,) and not free_indices(f) & set(self.summed)
         ]
         if free and self.summed and not over:
-            verb = "does" if len(free) == 1 else "do"
             free = [_nice(self.exercise, f) for f in free]
-            return (message("outside", factors=free, over=list(self.summed), verb=verb),)
+            return (message("outside", several=len(free) > 1, factors=free, over=list(self.summed)),)
         return (message("sign-outside" if self.summed else "multiply"),)
 
     def fold(self, node: Expr) -> Expr:

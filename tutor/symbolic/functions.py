@@ -17,6 +17,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.function import ArgumentIndexError, UndefinedFunction
 
 from tutor.errors import ExerciseError
+from tutor.language import N_, said
 from tutor.symbolic.indices import bracket
 
 
@@ -105,7 +106,8 @@ class clamp(Function):
     def __new__(cls, x, low=-sympy.oo, high=sympy.oo, **options):
         low, high = sympy.sympify(low), sympy.sympify(high)
         if not (low.is_number and high.is_number and low < high):
-            raise ExerciseError(f"clamp({x}, {low}, {high}) needs two numbers, the lower one first")
+            written = f"clamp({x}, {low}, {high})"
+            raise ExerciseError(said("{written} needs two numbers, the lower one first", written=written))
         return super().__new__(cls, x, low, high, **options)
 
     @classmethod
@@ -155,45 +157,47 @@ def at_zero(x: Expr) -> tuple[Expr, ...]:
 FUNCTIONS: dict[str, FunctionRow] = {
     entry.name: entry
     for entry in (
-        row("exp", exp, lambda x, y: y, "exp is its own derivative", latex=r"\exp",
+        row("exp", exp, lambda x, y: y, N_("exp is its own derivative"), latex=r"\exp",
             overflows=True, underflows=True),
-        row("log", log, lambda x, y: 1 / x, "log: one over the argument", domain=lambda x: x > 0, latex=r"\log",
+        row("log", log, lambda x, y: 1 / x, N_("log: one over the argument"), domain=lambda x: x > 0, latex=r"\log",
             spellings=("ln",)),
-        row("log1p", log1p, lambda x, y: 1 / (1 + x), "log(1 + x): one over 1 + x", domain=lambda x: x > -1),
-        row("expm1", expm1, lambda x, y: exp(x), "exp(x) - 1: the constant drops, exp stays", overflows=True),
+        row("log1p", log1p, lambda x, y: 1 / (1 + x), N_("log(1 + x): one over 1 + x"), domain=lambda x: x > -1),
+        row("expm1", expm1, lambda x, y: exp(x), N_("exp(x) - 1: the constant drops, exp stays"), overflows=True),
         # sqrt is a power in SymPy; the row serves the answer language
-        row("sqrt", sqrt, lambda x, y: 1 / (2 * y), "square root: one over twice the root", domain=lambda x: x > 0),
-        row("sin", sympy.sin, lambda x, y: sympy.cos(x), "sin becomes cos", latex=r"\sin", parity=-1, tame=True),
-        row("cos", sympy.cos, lambda x, y: -sympy.sin(x), "cos becomes minus sin", latex=r"\cos", parity=1, tame=True),
-        row("tan", sympy.tan, lambda x, y: 1 + y**2, "tan: one plus the output squared", latex=r"\tan", parity=-1),
-        row("sinh", sympy.sinh, lambda x, y: sympy.cosh(x), "sinh becomes cosh", latex=r"\sinh", parity=-1,
+        row("sqrt", sqrt, lambda x, y: 1 / (2 * y), N_("square root: one over twice the root"), domain=lambda x: x > 0),
+        row("sin", sympy.sin, lambda x, y: sympy.cos(x), N_("sin becomes cos"), latex=r"\sin", parity=-1, tame=True),
+        row("cos", sympy.cos, lambda x, y: -sympy.sin(x), N_("cos becomes minus sin"), latex=r"\cos", parity=1,
+            tame=True),
+        row("tan", sympy.tan, lambda x, y: 1 + y**2, N_("tan: one plus the output squared"), latex=r"\tan", parity=-1),
+        row("sinh", sympy.sinh, lambda x, y: sympy.cosh(x), N_("sinh becomes cosh"), latex=r"\sinh", parity=-1,
             overflows=True),
-        row("cosh", sympy.cosh, lambda x, y: sympy.sinh(x), "cosh becomes sinh, no sign", latex=r"\cosh", parity=1,
+        row("cosh", sympy.cosh, lambda x, y: sympy.sinh(x), N_("cosh becomes sinh, no sign"), latex=r"\cosh", parity=1,
             overflows=True),
-        row("tanh", sympy.tanh, lambda x, y: 1 - y**2, "tanh: one minus the output squared",
+        row("tanh", sympy.tanh, lambda x, y: 1 - y**2, N_("tanh: one minus the output squared"),
             latex=r"\tanh", parity=-1, tame=True),
-        row("sigmoid", sigmoid, lambda x, y: y * (1 - y), "sigmoid: the output times one minus the output",
+        row("sigmoid", sigmoid, lambda x, y: y * (1 - y), N_("sigmoid: the output times one minus the output"),
             latex=r"\sigma", tame=True, underflows=True),
-        row("softplus", softplus, lambda x, y: sigmoid(x), "softplus becomes sigmoid",
+        row("softplus", softplus, lambda x, y: sigmoid(x), N_("softplus becomes sigmoid"),
             torch="torch.nn.functional.softplus", tame=True, overflows=True),
-        row("relu", relu, lambda x, y: bracket(x > 0), "relu: 1 where the argument is positive, else 0",
+        row("relu", relu, lambda x, y: bracket(x > 0), N_("relu: 1 where the argument is positive, else 0"),
             kinks=at_zero, tame=True),
-        row("silu", silu, lambda x, y: sigmoid(x) + y * (1 - sigmoid(x)), "silu: product rule on x times sigmoid(x)",
+        row("silu", silu, lambda x, y: sigmoid(x) + y * (1 - sigmoid(x)),
+            N_("silu: product rule on x times sigmoid(x)"),
             torch="torch.nn.functional.silu", spellings=("swish",), tame=True),
         row("gelu", gelu, lambda x, y: (1 + sympy.erf(x / sqrt(2))) / 2 + x * exp(-(x**2) / 2) / sqrt(2 * pi),
-            "gelu: product rule on x times the normal distribution function",
+            N_("gelu: product rule on x times the normal distribution function"),
             torch="torch.nn.functional.gelu", tame=True),
-        row("erf", sympy.erf, lambda x, y: 2 * exp(-(x**2)) / sqrt(pi), "erf: two over root pi, times exp(-x^2)",
+        row("erf", sympy.erf, lambda x, y: 2 * exp(-(x**2)) / sqrt(pi), N_("erf: two over root pi, times exp(-x^2)"),
             parity=-1, tame=True),
-        row("erfc", sympy.erfc, lambda x, y: -2 * exp(-(x**2)) / sqrt(pi), "erfc: the negative of erf's derivative",
+        row("erfc", sympy.erfc, lambda x, y: -2 * exp(-(x**2)) / sqrt(pi), N_("erfc: the negative of erf's derivative"),
             tame=True),
-        row("atan", sympy.atan, lambda x, y: 1 / (1 + x**2), "arctangent: one over 1 + x^2",
+        row("atan", sympy.atan, lambda x, y: 1 / (1 + x**2), N_("arctangent: one over 1 + x^2"),
             spellings=("arctan",), latex=r"\arctan", parity=-1, tame=True),
-        row("Abs", sympy.Abs, lambda x, y: sympy.sign(x), "absolute value: the sign", torch="torch.abs",
+        row("Abs", sympy.Abs, lambda x, y: sympy.sign(x), N_("absolute value: the sign"), torch="torch.abs",
             spellings=("abs", "absolute", "fabs"), kinks=at_zero, parity=1, tame=True),
-        row("sign", sympy.sign, lambda x, y: S.Zero, "sign is constant on both sides of 0", spellings=("sgn",),
+        row("sign", sympy.sign, lambda x, y: S.Zero, N_("sign is constant on both sides of 0"), spellings=("sgn",),
             kinks=at_zero, latex=r"\operatorname{sign}", parity=-1, tame=True),
-        row("Heaviside", sympy.Heaviside, lambda x, y: S.Zero, "a step is constant on both sides of 0",
+        row("Heaviside", sympy.Heaviside, lambda x, y: S.Zero, N_("a step is constant on both sides of 0"),
             torch="torch.heaviside", spellings=("heaviside",), kinks=at_zero, tame=True),
     )
 }  # fmt: skip
@@ -220,15 +224,25 @@ def function_row(function: Expr) -> FunctionRow:
     name = kind.__name__
     if isinstance(kind, UndefinedFunction) or not hasattr(function, "fdiff") or len(function.args) != 1:
         known = ", ".join(FUNCTIONS)
-        raise ExerciseError(f"no derivative is known for {name}: use one of {known}, or write it out with these")
+        raise ExerciseError(
+            said(
+                "no derivative is known for {name}: use one of {known}, or write it out with these",
+                name=name,
+                known=known,
+            )
+        )
     try:
         known_slope = not function.fdiff().has(sympy.Derivative)
     except ArgumentIndexError:
         known_slope = False
     if not known_slope:
-        raise ExerciseError(f"SymPy has no derivative for {name}: write it out with functions that have one") from None
+        raise ExerciseError(
+            said("SymPy has no derivative for {name}: write it out with functions that have one", name=name)
+        ) from None
     torch = _TORCH_SPELLINGS.get(name, name)
-    return row(name, kind, lambda x, y: kind(x).fdiff(), f"the derivative of {name}", torch=f"torch.{torch}")
+    return row(
+        name, kind, lambda x, y: kind(x).fdiff(), said("the derivative of {name}", name=name), torch=f"torch.{torch}"
+    )
 
 
 # names of SymPy functions without a row, where torch spells them otherwise

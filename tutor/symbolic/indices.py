@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import count
 
 from sympy import (
+    Add,
     And,
     Expr,
     Idx,
@@ -33,6 +34,7 @@ from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
 from tutor.errors import ExerciseError
+from tutor.language import nsaid
 
 
 class Tensor(IndexedBase):
@@ -43,10 +45,11 @@ class Tensor(IndexedBase):
         axes = len(self.shape)
         if len(given) != axes:
             shape = ", ".join(str(size) for size in self.shape)
-            raise ExerciseError(
-                f"{self.label} has {axes} {'axis' if axes == 1 else 'axes'} ({shape}) but is indexed with "
-                f"{len(given)}: write one index per axis"
-            )
+            raise ExerciseError(nsaid(
+                "{name} has {axes} axis ({shape}) but is indexed with {count}: write one index per axis",
+                "{name} has {axes} axes ({shape}) but is indexed with {count}: write one index per axis",
+                axes, name=self.name, axes=axes, shape=shape, count=len(given),
+            ))  # fmt: skip
         return Indexed(self, *given, **kwargs)
 
     @property
@@ -457,13 +460,25 @@ def total(body: Expr, indices: Iterable[Idx]) -> Expr:
         if index not in covered:
             outside.append(size(index))
     for reach, inner in groups:
-        product = Mul(*inner)
+        number, product = _number_outside(inner)
+        outside.append(number)
         if isinstance(product, Sum):  # Sum(Sum(f, i), j) is one sum over both
             body, more = freshen(product)
             outside.append(reduce_over(Sum, body, [i for i in indices if i in reach] + more))
         else:
             outside.append(reduce_over(Sum, product, [i for i in indices if i in reach]))
     return Mul(*outside)
+
+
+def _number_outside(factors: Sequence[Expr]) -> tuple[Expr, Expr]:
+    """`x*(2*a - 2*b)` as 2 and `x*(a - b)`: SymPy multiplies a number into a sum."""
+    number = S.One
+    rest = []
+    for factor in factors:
+        content, primitive = factor.primitive() if isinstance(factor, Add) else (S.One, factor)
+        number, factor = (number * content, primitive) if content.is_Integer else (number, factor)
+        rest.append(factor)
+    return number, Mul(*rest)
 
 
 def _contract(delta: KroneckerDelta, indices: Sequence[Idx]) -> tuple[Idx, Expr, Expr] | None:

@@ -90,7 +90,8 @@ def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
                 side.append(factor)
     for side in (above, below):
         for place, factor in enumerate(side):
-            if coefficient < 0 and isinstance(factor, Add) and any(a.is_number and a < 0 for a in factor.args):
+            turns = isinstance(factor, Add) and not factor.is_integer  # but -1/(N - 1) stays, of a size
+            if coefficient < 0 and turns and any(a.is_number and a < 0 for a in factor.args):
                 side[place], coefficient = -factor, -coefficient  # `-(t - 1)` is `1 - t`
     coefficient, above, below = _one_root(coefficient, above, below)
     if decimal(coefficient) is not None:
@@ -444,6 +445,9 @@ class Writer:
     def _Partial(self, node: Expr) -> tuple[str, int]:
         return f"∂{self.write(node.args[0])}/∂{self.write(node.args[1])}", ATOM
 
+    def _Total(self, node: Expr) -> tuple[str, int]:
+        return f"d{self.write(node.args[1])}", ATOM
+
     def _Piecewise(self, node: Piecewise) -> tuple[str, int]:
         condition = bracket_condition(node)
         if condition is not None:
@@ -682,9 +686,16 @@ class LatexWriter(Writer):
 
     def quotient(self, top: Sequence[Expr], bottom: Sequence[Expr]) -> tuple[str, int]:
         sums = [f for f in top if isinstance(f, ExprWithLimits)]
-        above = [f for f in top if f not in sums] or [S.One]
+        gradients = [
+            f for f in top if self.gradient_of(name_of(f) or "")
+        ]  # fractions of their own: in front, not inside
+        above = [f for f in top if f not in sums and f not in gradients] or [S.One]
         front = rf"\frac{{{self._flat(above)}}}{{{self._flat(bottom)}}}"
-        return (f"{front} {self.product(sums)}", PRODUCT) if sums else (front, UNARY)
+        if gradients:
+            front = f"{self.product(gradients)}{self.times}{front}"
+        if sums:
+            return f"{front} {self.product(sums)}", PRODUCT
+        return front, PRODUCT if gradients else UNARY
 
     def _flat(self, factors: Sequence[Expr]) -> str:
         return self.product(factors) if len(factors) > 1 else self.write(factors[0])
@@ -719,6 +730,10 @@ class LatexWriter(Writer):
     def _Partial(self, node: Expr) -> tuple[str, int]:
         return rf"\frac{{\partial {self.write(node.args[0])}}}{{\partial {self.write(node.args[1])}}}", POWER
 
+    def _Total(self, node: Expr) -> tuple[str, int]:
+        above, below = (rf"\mathrm{{d}} {self.write(a)}" for a in node.args)
+        return rf"\frac{{{above}}}{{{below}}}", POWER
+
     def bracket(self, condition: Basic) -> str:
         return rf"\mathbb{{1}}[{self.write(condition)}]"
 
@@ -737,6 +752,14 @@ class LatexWriter(Writer):
 
     def absolute(self, argument: Expr) -> str:
         return rf"\left|{self.write(argument)}\right|"
+
+    def function(self, node: Expr) -> tuple[str, int]:
+        text, holds = super().function(node)
+        tall = text.endswith(")") and any(sign in text for sign in (r"\frac", r"\sum"))
+        if not tall:
+            return text, holds
+        name, inside = text[:-1].split("(", 1)
+        return name + self.parenthesize(inside), holds
 
     def function_name(self, name: str) -> str:
         row = FUNCTIONS.get(name)

@@ -33,6 +33,7 @@ from sympy import (
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from tutor.errors import ExerciseError
+from tutor.language import N_, said
 from tutor.symbolic.indices import Tensor, _reduction, bracket, fresh, reduce_over, substitute, within
 
 # -- reductions -----------------------------------------------------------------------------
@@ -49,7 +50,7 @@ class Reduction(ExprWithLimits):
             return _reduction(cls, body, indices)  # SymPy renames bound indices to plain symbols while it compares
         indices = [i[0] if isinstance(i, Tuple) else i for i in indices]  # SymPy rebuilds from (k, 0, K - 1)
         if not indices or not all(isinstance(i, Idx) for i in indices):
-            raise ExerciseError(f"{cls.__name__} needs the indices it runs over: {cls.__name__}(z[i, k], k)")
+            raise ExerciseError(said("{name} needs the indices it runs over: {name}(z[i, k], k)", name=cls.__name__))
         return reduce_over(cls, body, indices)
 
     is_extended_real = True
@@ -102,9 +103,18 @@ class MatrixFunction(Expr):
 
     def __new__(cls, array):
         if not isinstance(array, Tensor) or len(array.shape) != 2:
-            raise ExerciseError(f"{cls.__name__} takes a whole matrix by its name: {cls.__name__}(A), not A[i, j]")
+            raise ExerciseError(
+                said("{name} takes a whole matrix by its name: {name}(A), not A[i, j]", name=cls.__name__)
+            )
         if array.shape[0] != array.shape[1]:
-            raise ExerciseError(f"{cls.__name__}({array}) needs a square matrix, not {array.shape}")
+            raise ExerciseError(
+                said(
+                    "{name}({array}) needs a square matrix, not {shape}",
+                    name=cls.__name__,
+                    array=array,
+                    shape=array.shape,
+                )
+            )
         return Expr.__new__(cls, array)
 
     def _sympystr(self, printer) -> str:
@@ -151,13 +161,15 @@ class OperationRow:
     says: str
     local: Callable[..., Expr] | None = None
     kinks: Callable[[Any], tuple[Expr, ...]] = lambda operation: ()
-    at_kinks: str = "gives the whole gradient to the first of what is tied"
+    at_kinks: str = said("gives the whole gradient to the first of what is tied")
 
 
 def _winner(argument: type) -> Callable[..., Expr]:
     def local(reduction: ExprWithLimits, entered: Sequence[Idx]) -> Expr:
         if len(entered) != 1:
-            raise ExerciseError(f"the gradient of {type(reduction).__name__} needs one index at a time: nest them")
+            raise ExerciseError(
+                said("the gradient of {name} needs one index at a time: nest them", name=type(reduction).__name__)
+            )
         bound = reduction.limits[0][0]
         apart = fresh(bound)
         body = substitute(reduction.args[0], {bound: apart})
@@ -230,7 +242,14 @@ def Reshape(array, shape):
 
     def at(*indices):
         if len(indices) != len(shape):
-            raise ExerciseError(f"Reshape to {tuple(shape)} needs {len(shape)} indices, not {len(indices)}")
+            raise ExerciseError(
+                said(
+                    "Reshape to {shape} needs {count} indices, not {given}",
+                    shape=tuple(shape),
+                    count=len(shape),
+                    given=len(indices),
+                )
+            )
         old, new = list(array.shape), list(shape)
         ends: list[Expr] = []
         ix = list(indices)
@@ -327,34 +346,36 @@ def MaxPool2d(x, window, stride=None):
 OPERATIONS: dict[str, OperationRow] = {
     entry.name: entry
     for entry in (
-        OperationRow("MaxOver", MaxOver, "x.max(dim).values", "the largest entry alone is passed through",
+        OperationRow("MaxOver", MaxOver, "x.max(dim).values", N_("the largest entry alone is passed through"),
                      _winner(ArgMaxOver), lambda m: _gap(m, 1)),
-        OperationRow("MinOver", MinOver, "x.min(dim).values", "the smallest entry alone is passed through",
+        OperationRow("MinOver", MinOver, "x.min(dim).values", N_("the smallest entry alone is passed through"),
                      _winner(ArgMinOver), lambda m: _gap(m, -1)),
-        OperationRow("AmaxOver", AmaxOver, "x.amax(dim)", "the largest entries share the gradient equally",
-                     _shared, lambda m: _gap(m, 1), "shares the gradient equally among what is tied"),
-        OperationRow("AminOver", AminOver, "x.amin(dim)", "the smallest entries share the gradient equally",
-                     _shared, lambda m: _gap(m, -1), "shares the gradient equally among what is tied"),
-        OperationRow("Product", Product, "x.prod(dim)", "each factor is multiplied by all the others",
+        OperationRow("AmaxOver", AmaxOver, "x.amax(dim)", N_("the largest entries share the gradient equally"),
+                     _shared, lambda m: _gap(m, 1), said("shares the gradient equally among what is tied")),
+        OperationRow("AminOver", AminOver, "x.amin(dim)", N_("the smallest entries share the gradient equally"),
+                     _shared, lambda m: _gap(m, -1), said("shares the gradient equally among what is tied")),
+        OperationRow("Product", Product, "x.prod(dim)", N_("each factor is multiplied by all the others"),
                      _leave_one_out),
-        OperationRow("Inverse", Inverse, "torch.linalg.inv(A)", "inverse: minus the inverse on both sides",
+        OperationRow("Inverse", Inverse, "torch.linalg.inv(A)", N_("inverse: minus the inverse on both sides"),
                      lambda a, out, at: (
                          -MatrixEntry(Inverse(a), out[0], at[0]) * MatrixEntry(Inverse(a), at[1], out[1])
                      )),
-        OperationRow("LogDet", LogDet, "torch.linalg.slogdet(A).logabsdet", "log det: the inverse, transposed",
+        OperationRow("LogDet", LogDet, "torch.linalg.slogdet(A).logabsdet", N_("log det: the inverse, transposed"),
                      lambda a, out, at: MatrixEntry(Inverse(a), at[1], at[0])),
-        OperationRow("Det", Det, "torch.linalg.det(A)", "determinant: itself times the inverse, transposed",
+        OperationRow("Det", Det, "torch.linalg.det(A)", N_("determinant: itself times the inverse, transposed"),
                      lambda a, out, at: Det(a) * MatrixEntry(Inverse(a), at[1], at[0])),
-        OperationRow("CumulativeSum", CumulativeSum, "x.cumsum(dim)", "every later sum contains the entry"),
-        OperationRow("Flip", Flip, "x.flip(dim)", "the flip undoes itself"),
-        OperationRow("Reshape", Reshape, "x.view(shape)", "the same entries under another shape"),
-        OperationRow("Concatenate", Concatenate, "torch.cat(arrays, dim)", "each array gets back its own slice"),
-        OperationRow("Pad", Pad, "F.pad(x, before)", "the padding is cut off"),
-        OperationRow("Convolution1d", Convolution1d, "F.conv1d(x, w)", "each entry meets every tap of the kernel"),
-        OperationRow("Convolution2d", Convolution2d, "F.conv2d(x, w)", "each entry meets every tap of the kernel"),
-        OperationRow("MaxPool1d", MaxPool1d, "F.max_pool1d(x, window)", "only the winner of a window gets a gradient"),
-        OperationRow("MaxPool2d", MaxPool2d, "F.max_pool2d(x, window)", "only the winner of a window gets a gradient"),
-        OperationRow("AveragePool1d", AveragePool1d, "F.avg_pool1d(x, window)", "the window shares the gradient"),
+        OperationRow("CumulativeSum", CumulativeSum, "x.cumsum(dim)", N_("every later sum contains the entry")),
+        OperationRow("Flip", Flip, "x.flip(dim)", N_("the flip undoes itself")),
+        OperationRow("Reshape", Reshape, "x.view(shape)", N_("the same entries under another shape")),
+        OperationRow("Concatenate", Concatenate, "torch.cat(arrays, dim)", N_("each array gets back its own slice")),
+        OperationRow("Pad", Pad, "F.pad(x, before)", N_("the padding is cut off")),
+        OperationRow("Convolution1d", Convolution1d, "F.conv1d(x, w)", N_("each entry meets every tap of the kernel")),
+        OperationRow("Convolution2d", Convolution2d, "F.conv2d(x, w)", N_("each entry meets every tap of the kernel")),
+        OperationRow("MaxPool1d", MaxPool1d, "F.max_pool1d(x, window)",
+                     N_("only the winner of a window gets a gradient")),
+        OperationRow("MaxPool2d", MaxPool2d, "F.max_pool2d(x, window)",
+                     N_("only the winner of a window gets a gradient")),
+        OperationRow("AveragePool1d", AveragePool1d, "F.avg_pool1d(x, window)", N_("the window shares the gradient")),
     )
 }  # fmt: skip
 

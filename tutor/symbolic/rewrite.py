@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sympy import Add, Basic, Expr, Idx, Indexed, Mul, Pow, S
+from sympy import Add, Basic, Expr, Idx, Indexed, Mul, Pow, S, exp
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from tutor.symbolic.functions import RATIOS
+from tutor.symbolic.functions import RATIOS, sigmoid
 from tutor.symbolic.indices import Tensor, bound_indices, free_indices, quantities_in, size, substitute, transform
 
 Env = dict[Idx, Expr]
@@ -159,12 +159,14 @@ def _fold_product(part: Mul, pattern: Mul, value: Expr, free: frozenset[Idx]) ->
 
 
 def name_ratios(node: Expr) -> Expr:
-    """`sinh(x)/cosh(x)` as `tanh(x)`."""
+    """`sinh(x)/cosh(x)` as `tanh(x)`, `exp(x)/(1 + exp(x))` as `sigmoid(x)`."""
 
     def visit(part: Basic) -> Basic | None:
         if not isinstance(part, Mul):
             return None
         table = powers(part)
+        for power in (base for base in table if isinstance(base, exp) and table.get(1 + base) == -1):
+            return part / power * (1 + power) * sigmoid(power.args[0])
         for (above, below), name in RATIOS.items():
             for base, exponent in table.items():
                 under = below(base.args[0]) if isinstance(base, above) else None

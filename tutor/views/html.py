@@ -2,82 +2,179 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from tutor.language import N_, current, of_exercise, tr
 from tutor.symbolic.notation import LatexWriter, shape_text
-from tutor.views.page import JUDGES, Line, Section, closed_lines, formula, page, sentences, verification_rows
+from tutor.views.page import (
+    JUDGES,
+    Line,
+    Section,
+    closed_gradients,
+    closed_lines,
+    formula,
+    page,
+    sentences,
+    used_by,
+    verification_rows,
+)
+from tutor.views.svg import colours
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
     from tutor.symbolic.closed import ClosedForm
     from tutor.symbolic.derive import Derivation, Gradient
 
+# in a notebook too, whose own colours it keeps
 STYLE = """
 .tutor { font-family: system-ui, sans-serif; line-height: 1.5; }
 .tutor table { border-collapse: collapse; border: none; }
 .tutor td, .tutor th { padding: 0.2em 0.8em 0.2em 0; text-align: left; border: none; vertical-align: middle; }
-.tutor .why { opacity: 0.75; font-size: 0.9em; }
+.tutor .why { opacity: 0.8; font-size: 0.9em; }
 .tutor .steps { overflow-x: auto; overflow-y: hidden; }
-.tutor code { font-family: ui-monospace, monospace; }
+.tutor code, .tutor pre { font-family: ui-monospace, monospace; }
 """
+# of a page of its own: light, dark and on paper, from a phone's width up
+PAGE = """
+html { -webkit-text-size-adjust: 100%; }
+body { margin: 0; background: var(--paper); color: var(--ink); }
+.tutor { max-width: 52rem; margin: 0 auto; padding: 1rem clamp(0.75rem, 3vw, 2rem) 3rem; overflow-wrap: anywhere; }
+.tutor h1, .tutor h2, .tutor h3 { line-height: 1.25; margin: 1.6em 0 0.5em; }
+.tutor h1 { font-size: 1.6rem; margin-top: 0.5em; }
+.tutor h2 { font-size: 1.25rem; padding-top: 0.4em; border-top: 1px solid var(--edge); }
+.tutor h3 { font-size: 1.05rem; }
+.tutor a { color: var(--back); }
+.tutor .why { opacity: 1; color: var(--soft); }
+.tutor :not(pre) > code { background: var(--ground); border-radius: 4px; padding: 0.1em 0.3em; }
+.tutor pre { background: var(--ground); border: 1px solid var(--edge); border-radius: 6px; padding: 0.6em 0.8em;
+  white-space: pre-wrap; }
+.tutor .statement pre { white-space: pre; overflow-x: auto; font-size: 0.9em; }
+.tutor .statement th, .tutor .statement td { vertical-align: top; }
+.tutor math { font-size: 1.1em; }
+.tutor summary { cursor: pointer; color: var(--back); font-weight: 600; padding: 0.4em 0; }
+.tutor :focus-visible { outline: 3px solid var(--back); outline-offset: 2px; }
+.tutor .scroll { overflow-x: auto; overflow-y: hidden; }
+@media (max-width: 44rem) {
+  .tutor .steps td { display: block; padding: 0.1em 0; }
+  .tutor .steps tr { display: block; padding: 0.4em 0; border-bottom: 1px solid var(--edge); }
+  .tutor .program tr { display: flex; flex-wrap: wrap; gap: 0 1em; align-items: center; }
+  .tutor .program td:first-child { flex: 0 0 100%; }
+  .tutor .steps .why:empty, .tutor .steps td:empty { display: none; }
+}
+@media print {
+  .tutor { max-width: none; padding: 0; font-size: 10pt; }
+  .tutor h1, .tutor h2, .tutor h3, .tutor summary { break-after: avoid; }
+  .tutor tr, .tutor figure, .tutor pre, .tutor .card { break-inside: avoid; }
+  .tutor .steps, .tutor .scroll { overflow: visible; }
+  .tutor .steps math { font-size: 0.9em; }
+  .tutor details:not([open]) { display: none; }
+}
+"""
+# nothing is fetched and nothing runs, whatever stands in the page
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
 
 
+@lru_cache(maxsize=4096)
 def mathml(latex: str) -> str:
     from latex2mathml.converter import convert
 
-    return convert(latex)
+    return convert(latex).replace(_NAMESPACE, "")
+
+
+def displayed(latex: str) -> str:
+    """As on a line of its own: large sums, their indices below them."""
+    return mathml(r"\displaystyle " + re.sub(r"\\(sum|prod)(?=[_^])", r"\\\1\\limits", latex))
 
 
 def fragment(body: Sequence[str]) -> str:
     return f'<div class="tutor"><style>{STYLE}</style>{"".join(body)}</div>'
 
 
-def document(title: str, body: Sequence[str]) -> str:
+def document(title: str, body: Sequence[str], style: str = "") -> str:
+    """A page that stands alone."""
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title></head><body>{fragment(body)}</body></html>\n"
+        f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8"/>'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/><link rel="icon" href="data:,"/>'
+        f"<title>{escape(title)}</title><style>{colours(':root')}{STYLE}{PAGE}{style}</style></head>"
+        f'<body><main class="tutor">{"".join(body)}</main></body></html>\n'
     )
 
 
 def _rows(lines: Sequence[Line], writer: LatexWriter) -> str:
     rows = []
     for line in lines:
-        left = mathml(r"\displaystyle " + writer.write(line.left)) if line.left is not None else ""
-        right = mathml(r"\displaystyle = " + writer.write(line.right))
+        left = displayed(writer.write(line.left)) if line.left is not None else ""
+        right = displayed("= " + writer.write(line.right))
         reason = sentences(line.reasons, writer, mathml)
         rows.append(f'<tr><td>{left}</td><td>{right}</td><td class="why">{reason}</td></tr>')
     return f'<div class="steps"><table>{"".join(rows)}</table></div>'
 
 
 def _section(s: Section, writer: LatexWriter) -> str:
-    uses = "; ".join(
-        f"{mathml(writer.name(s.gradient.name))} is used by {mathml(formula(v, writer))}" for v in s.consumers
-    )
-    torch = f"<p>torch <code>{escape(s.torch)}</code>, shape <code>{escape(s.shape)}</code></p>" if s.torch else ""
+    uses = tr("; ").join(used_by(mathml(writer.name(s.gradient.name)), mathml(formula(v, writer))) for v in s.consumers)
+    code, shape = (f"<code>{escape(text or '')}</code>" for text in (s.torch, s.shape))
+    torch = f"<p>{tr('torch {code}, shape {shape}', code=code, shape=shape)}</p>" if s.torch else ""
     head = f"<h3>{s.number}. <code>{escape(s.gradient.symbol_name)}</code></h3>"
     return f"{head}<p>{uses}</p>{_rows(s.lines, writer)}{torch}"
 
 
-def _derivation(d: Derivation, closed: bool) -> list[str]:
+def steps(d: Derivation, closed: bool) -> list[str]:
+    """The headline, then a section for each gradient."""
     content = page(d)
     writer = LatexWriter(d.exercise)
-    parts = [f"<h2>{escape(d.exercise.title)}</h2><p>{escape(content.headline)}</p>"]
+    parts = [f"<p>{escape(content.headline)}</p>"]
     parts += [_section(s, writer) for s in content.sections]
     parts += [f"<p>{mathml(formula(q, writer))}</p>" for q in content.values]
     if closed:
-        parts += [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
+        parts += [_closed(g, writer) for g in closed_gradients(d)]
     return parts
 
 
 def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
-    return document(d.exercise.title, _derivation(d, closed))
+    """A page to hand out: the exercise, then every step."""
+    ex = d.exercise
+    title = of_exercise(ex.title)
+    head = [f"<h1>{escape(title)}</h1>", statement(ex), f"<h2>{escape(tr('Forward program'))}</h2>", program(ex)]
+    return document(title, [*head, f"<h2>{escape(tr('Derivation'))}</h2>", *steps(d, closed)])
+
+
+def statement(ex: Exercise) -> str:
+    """The exercise's Markdown; HTML inside it stays text, and pictures, which would be fetched, are left out."""
+    from markdown_it import MarkdownIt
+
+    reader = MarkdownIt("commonmark", {"html": False, "xhtmlOut": True}).enable("table").disable("image")
+    said = of_exercise(ex.statement.strip())
+    return f'<div class="statement">{reader.render(said)}</div>' if said else ""
+
+
+def program(ex: Exercise) -> str:
+    """A row per quantity: formula and shape."""
+    writer = LatexWriter(ex)
+    rows = [(writer.write(q.entry), q, tr(q.kind) if q.domain == "real" else _domain(q)) for q in ex.leaves]
+    rows += [(formula(q, writer), q, "") for q in ex.forward]
+    cells = "".join(
+        f"<tr><td>{displayed(said)}</td><td>{_shape(q)}</td><td>{escape(kind)}</td></tr>" for said, q, kind in rows
+    )
+    return f'<div class="steps program"><table>{cells}</table></div>'
+
+
+def _shape(q: Any) -> str:
+    return f"<code>{escape(shape_text(q.shape))}</code>" if q.shape else escape(tr("a number"))
+
+
+def _domain(q: Any) -> str:
+    return f"{tr(q.kind)}, {tr(q.domain)}"
 
 
 def _closed(g: Gradient, writer: LatexWriter) -> str:
-    return f"<h3>Closed form of <code>{escape(g.symbol_name)}</code></h3>{_rows(closed_lines(g), writer)}"
+    head = tr("Closed form of {name}", name=f"<code>{escape(g.symbol_name)}</code>")
+    return f"<h3>{head}</h3>{_rows(closed_lines(g), writer)}"
 
 
 def closed(c: ClosedForm) -> str:
@@ -90,36 +187,36 @@ def gradient(g: Gradient) -> str:
 
 
 def derivation_fragment(d: Derivation) -> str:
-    return fragment(_derivation(d, closed=False))
+    return fragment([f"<h2>{escape(of_exercise(d.exercise.title))}</h2>", *steps(d, closed=False)])
 
 
 def exercise_fragment(ex: Exercise) -> str:
     writer = LatexWriter(ex)
     shapes = ", ".join(f"{mathml(writer.write(q.entry))} {escape(shape_text(q.shape))}" for q in ex.leaves)
-    steps = "".join(
+    rows = "".join(
         f"<tr><td>{mathml(formula(q, writer))}</td><td><code>{escape(shape_text(q.shape))}</code></td></tr>"
         for q in ex.forward
     )
     asked = ", ".join(f"<code>{escape(n if ex[n].kind == 'value' else 'd' + n)}</code>" for n in ex.asked)
-    statement = f"<pre>{escape(ex.statement.strip())}</pre>" if ex.statement else ""
+    statement = f"<pre>{escape(of_exercise(ex.statement.strip(), 80))}</pre>" if ex.statement else ""
     return fragment([
-        f"<h2>{escape(ex.title)}</h2>{statement}<p>Given: {shapes}</p>",
-        f'<div class="steps"><table>{steps}</table></div><p>Asked: {asked}</p>',
+        f"<h2>{escape(of_exercise(ex.title))}</h2>{statement}<p>{tr('Given: {shapes}', shapes=shapes)}</p>",
+        f'<div class="steps"><table>{rows}</table></div><p>{tr("Asked: {names}", names=asked)}</p>',
     ])  # fmt: skip
 
 
 def exercise(ex: Exercise) -> str:
-    return document(ex.title, [exercise_fragment(ex)])
+    return document(of_exercise(ex.title), [exercise_fragment(ex)])
 
 
 def verification_fragment(v: Any) -> str:
-    heads = "".join(f"<th>{h}</th>" for h in ("quantity", *JUDGES, ""))
+    heads = "".join(f"<th>{tr(h)}</th>" for h in (N_("quantity"), *JUDGES, ""))
     rows = []
     for r in verification_rows(v):
-        cells = [f"<code>{escape(r.quantity)}</code>", *r.errors, "ok" if r.agrees else "<b>DIFFERS</b>"]
+        cells = [f"<code>{escape(r.quantity)}</code>", *r.errors, "ok" if r.agrees else f"<b>{tr('DIFFERS')}</b>"]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    notes = "".join(f"<p>{escape(note)}</p>" for note in v.notes)
-    verdict = "agrees" if v.agrees else "DISAGREES"
+    notes = "".join(f"<p>{escape(tr(note))}</p>" for note in v.notes)
+    verdict = tr("agrees") if v.agrees else tr("DISAGREES")
     return fragment(
         [f"<p><b>{escape(v.exercise)}</b>: {verdict}</p><table><tr>{heads}</tr>{''.join(rows)}</table>{notes}"]
     )
@@ -139,6 +236,18 @@ def report(r: Any) -> str:
     return document(str(r.exercise), [report_fragment(r)])
 
 
+def report_page(p: Any) -> str:
+    from tutor.views.report_page import report_page as view
+
+    return view(p)
+
+
+def graph_fragment(g: Any) -> str:
+    from tutor.views.drawing import svg
+
+    return svg(g)
+
+
 # what a notebook cell shows: the same without the frame of a page
 FRAGMENTS: dict[str, Callable[[Any], str]] = {
     "exercise": exercise_fragment,
@@ -147,4 +256,6 @@ FRAGMENTS: dict[str, Callable[[Any], str]] = {
     "closed": closed,
     "verification": verification_fragment,
     "report": report_fragment,
+    "report_page": report_page,
+    "graph": graph_fragment,
 }

@@ -1,12 +1,13 @@
-"""JSON: the same results for programs. Every document names its schema and version."""
+"""JSON: the same results for programs, in English unless a language was chosen. Documents name their schema."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from tutor.language import for_programs, of_exercise_as_data, tr
 from tutor.symbolic.notation import SheetWriter, Writer, shape_text
-from tutor.views.page import closed_lines, page, sentence
+from tutor.views.page import closed_gradients, closed_lines, page, sentence
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise, Quantity
@@ -27,16 +28,17 @@ def _quantity(q: Quantity, writer: SheetWriter) -> dict[str, Any]:
     return found
 
 
+@for_programs()
 def exercise(ex: Exercise) -> str:
     writer = SheetWriter(ex)
     return dumps({
         "schema": "tutor.exercise/1",
         "id": ex.id,
-        "title": ex.title,
+        "title": of_exercise_as_data(ex.title),
         "level": ex.level,
         "tags": list(ex.tags),
         "requires": list(ex.requires),
-        "statement": ex.statement,
+        "statement": of_exercise_as_data(ex.statement),
         "quantities": [_quantity(q, writer) for q in ex],
         "asked": ex.asked,
     })  # fmt: skip
@@ -74,6 +76,7 @@ def _gradient(g: Gradient, writer: SheetWriter) -> dict[str, Any]:
     }
 
 
+@for_programs()
 def gradient(g: Gradient) -> str:
     return dumps({"schema": "tutor.gradient/1", **_gradient(g, SheetWriter(g.derivation.exercise))})
 
@@ -87,10 +90,12 @@ def _closed(g: Gradient, writer: SheetWriter) -> dict[str, Any]:
     return {"quantity": g.name, "formula": writer.write(g.closed), "steps": steps}
 
 
+@for_programs()
 def closed(c: ClosedForm) -> str:
     return dumps({"schema": "tutor.closed/1", **_closed(c.gradient, SheetWriter(c.gradient.derivation.exercise))})
 
 
+@for_programs()
 def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
     content = page(d)
     writer = SheetWriter(d.exercise)
@@ -102,10 +107,11 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
         "values": [_quantity(q, writer) for q in content.values],
     }
     if closed:
-        document["closed"] = [_closed(d.gradient(name), writer) for name in d.wrt if name in d.gradients]
+        document["closed"] = [_closed(g, writer) for g in closed_gradients(d)]
     return dumps(document)
 
 
+@for_programs()
 def verification(v: Any) -> str:
     rows = [
         {
@@ -119,12 +125,14 @@ def verification(v: Any) -> str:
         for r in v.rows
     ]
     head = {"schema": "tutor.verification/1", "exercise": v.exercise, "agrees": v.agrees}
-    return dumps({**head, "rows": rows, "notes": list(v.notes)})
+    return dumps({**head, "rows": rows, "notes": [tr(note) for note in v.notes]})
 
 
+@for_programs()
 def certificate(c: Any) -> str:
     return dumps({
         "schema": "tutor.certificate/1", "exercise": c.exercise, "agrees": c.agrees, "mistakes": dict(c.by_mistake),
         "least_change": c.least, "without_effect": len(c.same), "points": c.points, "scores": c.scores,
-        "empty_score": c.empty, "zeros": list(c.zeros), "breaks": list(c.breaks), "refusals": list(c.refusals),
+        "empty_score": c.empty, "zeros": list(c.zeros), "breaks": list(map(tr, c.breaks)),
+        "refusals": list(map(tr, c.refusals)),
     })  # fmt: skip

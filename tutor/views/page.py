@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
 from sympy import Basic, Expr, Tuple
 
 from tutor.exercise import Exercise, Quantity
-from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, loss_entry
-from tutor.symbolic.indices import quantities_in
+from tutor.language import N_, listed, ntr, tr
+from tutor.pictures.graph import consumers
+from tutor.symbolic.derive import Derivation, Gradient, Message, Partial, Step, Total, loss_entry, message
+from tutor.symbolic.indices import name_of, quantities_in
 from tutor.symbolic.notation import Writer, shape_text
 
 
@@ -72,30 +75,50 @@ def page(derivation: Derivation) -> Page:
 def headline(exercise: Exercise) -> str:
     ends = exercise.ends
     if ends[0].kind == "loss":
-        return f"the gradient of {ends[0].name}, from the loss back to the inputs"
-    several = "s" if len(ends) > 1 else ""
-    names, given = (_listed([f"{d}{q.name}" for q in ends]) for d in ("", "d"))
-    return f"the gradients of a layer with output{several} {names}, given the upstream gradient{several} {given}"
+        return tr("the gradient of {loss}, from the loss back to the inputs", loss=ends[0].name)
+    names, given = (str(listed([f"{d}{q.name}" for q in ends])) for d in ("", "d"))
+    return ntr(
+        "the gradients of a layer with output {names}, given the upstream gradient {given}",
+        "the gradients of a layer with outputs {names}, given the upstream gradients {given}",
+        len(ends),
+        names=names,
+        given=given,
+    )
 
 
 def section(number: int, gradient: Gradient) -> Section:
-    exercise = gradient.derivation.exercise
     step = gradient.step
-    names = {s.consumer for s in step.walk()} | _partials(step)
-    consumers = tuple(v for v in reversed(exercise.forward) if v.name in names)
-    return Section(number, gradient, consumers, _lines(step.before, step.steps, step.after, step.messages))
+    # the formulas have the loss's own part last
+    users = tuple(sorted(consumers(gradient), key=lambda v: v.kind == "loss"))
+    # where the loss uses q directly as well, the whole is told from that part
+    whole = Total(*step.before.args) if any(s.after.has(step.before) for s in step.steps) else step.before
+    return Section(number, gradient, users, _lines(whole, step.steps, step.after, step.messages))
 
 
 def closed_lines(gradient: Gradient) -> tuple[Line, ...]:
     """The lines of a closed form: the asked gradient, then each rewriting."""
     closed = gradient.closed_form
     target = Partial(loss_entry(gradient.derivation.exercise), gradient.derivation.exercise[gradient.name].entry)
-    return _lines(target, closed.steps, closed.expr, ())
+    reads = quantities_in(closed.expr) & {g.symbol_name for g in gradient.derivation.needed}
+    return _lines(target, closed.steps, closed.expr, (message("too-long" if reads else "nothing-to-insert"),))
 
 
-def _partials(step: Step) -> set[str | None]:
-    return {str(p.args[0].base.label) if p.args[0].args else p.args[0].name
-            for s in step.walk() for p in s.after.atoms(Partial)}  # fmt: skip
+def closed_gradients(derivation: Derivation) -> list[Gradient]:
+    """The gradients whose closed form is shown: those that are asked, each after those that it puts in."""
+    shown: dict[str, Gradient] = {}
+
+    def show(name: str) -> None:
+        gradient = derivation.gradients[name]
+        told = [m for step in gradient.closed_form.steps for m in step.messages if m.id == "insert-closed"]
+        for inner in (derivation.exercise.differentiated(name_of(m.params["name"]) or "") for m in told):
+            if inner is not None and inner not in shown and inner not in derivation.wrt:
+                show(inner)
+        shown.setdefault(name, gradient)
+
+    for name in derivation.wrt:
+        if name in derivation.gradients:
+            show(name)
+    return list(shown.values())
 
 
 def _lines(target: Expr, steps: Sequence[Step], after: Expr, reasons: tuple[Message, ...]) -> tuple[Line, ...]:
@@ -108,25 +131,34 @@ def _lines(target: Expr, steps: Sequence[Step], after: Expr, reasons: tuple[Mess
 # -- words ---------------------------------------------------------------------------------------------
 
 
-def sentence(message: Message, writer: Writer, math: Callable[[str], str] = str) -> str:
-    """A message in words, its formulas written by `writer` and set off by `math` (`$...$` in LaTeX)."""
-    return message.says.format(**{key: _words(value, writer, math) for key, value in message.params.items()})
+Spelling = Callable[[str], str]
 
 
-def sentences(messages: Sequence[Message], writer: Writer, math: Callable[[str], str] = str) -> str:
-    return "; ".join(dict.fromkeys(sentence(m, writer, math) for m in messages))
+def sentence(message: Message, writer: Writer, math: Spelling = str, words: Spelling = str) -> str:
+    """A message in words, its formulas written by `writer` and set off by `math` (`$...$` in LaTeX).
+
+    `words` spells all that is no formula: LaTeX has signs of its own.
+    """
+    made = ""
+    for text, name, _, _ in Formatter().parse(tr(message.says)):
+        made += words(text) + (_words(message.params[name], writer, math, words) if name else "")
+    return made
 
 
-def _words(value: Any, writer: Writer, math: Callable[[str], str]) -> str:
+def sentences(messages: Sequence[Message], writer: Writer, math: Spelling = str, words: Spelling = str) -> str:
+    return tr("; ").join(dict.fromkeys(sentence(m, writer, math, words) for m in messages))
+
+
+def _words(value: Any, writer: Writer, math: Spelling, words: Spelling) -> str:
     if isinstance(value, (list, tuple)) and not isinstance(value, Tuple):
-        return _listed([_words(v, writer, math) for v in value])
+        return str(listed([_words(v, writer, math, words) for v in value]))
     if isinstance(value, Basic):
         return math(writer.write(value))
-    return math(writer.name(value)) if writer.is_name(value) else str(value)
+    return math(writer.name(value)) if writer.is_name(value) else words(str(value))
 
 
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+def used_by(name: str, formula: str) -> str:
+    return tr("{name} is used by {formula}", name=name, formula=formula)
 
 
 def indexed_name(quantity: Quantity, writer: Writer) -> str:
@@ -143,7 +175,7 @@ def formula(quantity: Quantity, writer: Writer) -> str:
 
 # -- verification -------------------------------------------------------------------------------------------
 
-JUDGES = ("autograd", "native torch", "differences")
+JUDGES = ("autograd", N_("native torch"), N_("differences"))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 import unicodedata
 
 # D, so that a local derivative Dp/Ds is not read as our gradient dp
@@ -11,6 +10,7 @@ _LETTERS = {
     "∂": "D", "√": "sqrt", "·": "*", "×": "x", "−": "-", "–": "-", "—": "--", "…": "...", "≤": "<=", "≥": ">=",
     "≠": "!=", "→": "->", "←": "<-", "⌊": "floor(", "⌋": ")", "∞": "inf", "‖": "||", "“": '"', "”": '"', "’": "'",
     "‘": "'", "│": "|", "─": "-", "┼": "+", "✓": "ok", "✗": "x", "•": "*", "Σ": "Sum_", "Π": "Prod_", "≈": "~",
+    "░": ":", "▒": "o", "▓": "O", "█": "@",  # of a heat map
 }  # fmt: skip
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -27,6 +27,33 @@ def writable(text: str, encoding: str | None) -> str:
 
 NARROWEST = 60  # columns; a terminal that has fewer breaks lines itself
 _COLUMN = re.compile(r"\s{3,}(?=\S)|\s=\s")
+# what stays together: a word; a Chinese letter, which needs no space beside it, with the sign that ends its clause
+_WIDE, _CLOSING = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60", "，。；：、）」』》！？…"
+_WORDS = re.compile(rf"(\s*)([{_WIDE}][{_CLOSING}]*|[^\s{_WIDE}]+[{_CLOSING}]*)")
+
+
+def columns(text: str) -> int:
+    """Cells of a terminal that a text takes; a Chinese letter takes two."""
+    return len(text) if text.isascii() else sum(_cells(letter) for letter in text)
+
+
+def _cells(letter: str) -> int:
+    return 0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    """The text with spaces after it, or before it, up to `width` cells."""
+    spaces = " " * (width - columns(text))
+    return spaces + text if right else text + spaces
+
+
+def cut(text: str, width: int) -> str:
+    """The text in at most so many cells, with dots where some of it is left out."""
+    if columns(text) <= width:
+        return text
+    while columns(text) > width - 3:
+        text = text[:-1]
+    return text.rstrip() + "..."
 
 
 def fitted(text: str, width: int | None) -> str:
@@ -45,14 +72,27 @@ def fitted(text: str, width: int | None) -> str:
 
 
 def _broken(line: str, width: int) -> str:
-    if len(line) <= width:
+    if columns(line) <= width:
         return line
+    if not line.strip("=") or not line.strip("-"):  # the line below a heading
+        return line[:width]
     indent = len(line) - len(line.lstrip())
-    columns = [found.end() for found in _COLUMN.finditer(line) if found.end() <= width // 2]
-    hang = " " * max([indent + 4 if indent + 4 <= width // 2 else indent, *columns])
-    return textwrap.fill(
-        line, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
-    )
+    ends = (columns(line[: found.end()]) for found in _COLUMN.finditer(line))
+    hang = max([indent + 4 if indent + 4 <= width // 2 else indent, *(end for end in ends if end <= width // 2)])
+    return "\n".join(wrapped(line[:indent], line[indent:], width, hang))
+
+
+def wrapped(before: str, text: str, width: int, hang: int | None = None) -> list[str]:
+    """The lines of `before` and a text that goes on below itself, or at the column `hang`."""
+    made, row = [], before
+    further = " " * (columns(before) if hang is None else hang)
+    fresh = True
+    for space, word in _WORDS.findall(text):
+        if not fresh and columns(row + space + word) > width:
+            made.append(row)
+            row, space = further, ""
+        row, fresh = row + space + word, False
+    return [*made, row]
 
 
 def ascii_only(text: str) -> str:

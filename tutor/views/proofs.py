@@ -7,26 +7,29 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tutor.language import N_, for_programs, tr
 from tutor.views import json as as_json
 from tutor.views import text
+from tutor.views.plain import columns, padded
 
 if TYPE_CHECKING:
     from tutor.certificate import Certificate
     from tutor.proving import Proof
 
 JUDGES = ("autograd", "reference", "differences")
-FULL = " (full size)"
-CERTIFICATE = ("mistakes", "least change", "answers", "empty")
+FULL = N_(" (full size)")
+CERTIFICATE = (N_("mistakes"), N_("least change"), N_("answers"), N_("empty"))
 
 
 def head(todo: Sequence[str], certificate: bool = False) -> str:
     """The table's first line, wide enough for all that is to come."""
     more = CERTIFICATE if certificate else ()
-    return _cells("exercise", ("rows", "autograd", "native torch", "differences", *more, ""), _width(todo))
+    heads = (N_("rows"), "autograd", N_("native torch"), N_("differences"), *more, "")
+    return _cells(tr("exercise"), map(tr, heads), _width(todo))
 
 
 def _width(todo: Sequence[str]) -> int:
-    return max(map(len, todo), default=0) + len(FULL)
+    return max(map(len, todo), default=0) + columns(tr(FULL))
 
 
 def rows(proof: Proof, todo: Sequence[str], certificate: bool = False) -> str:
@@ -37,11 +40,11 @@ def rows(proof: Proof, todo: Sequence[str], certificate: bool = False) -> str:
     """
     lines: list[str] = []
     c = proof.certificate
-    for v, name in zip(proof.verifications, (proof.address, proof.address + FULL), strict=False):
+    for v, name in zip(proof.verifications, (proof.address, proof.address + tr(FULL)), strict=False):
         errors = [_shown(getattr(row, judge) for row in v.rows) for judge in JUDGES]
         more = _certificate(c) if c is not None and not lines else ("",) * len(CERTIFICATE) if certificate else ()
         refused = c is not None and not lines and not c.agrees
-        verdict = "DISAGREES" if not v.agrees else "REFUSED" if refused else "ok"
+        verdict = tr("DISAGREES") if not v.agrees else tr("REFUSED") if refused else "ok"
         lines.append(_cells(name, (str(len(v.rows)), *errors, *more, verdict), _width(todo)))
         if not v.agrees:
             lines += [f"    {line}" for line in text.verification(v).splitlines()]
@@ -61,17 +64,23 @@ def total(done: Sequence[Proof]) -> str:
     """The table's last line."""
     not_so = [proof.address for proof in done if not proof.agrees]
     if not_so:
-        return f"{len(not_so)} of {len(done)} do not agree: {', '.join(not_so)}"
-    agreed = f"all {len(done)} agree: rows are gradients and values, figures the largest relative error of any"
+        return tr("{count} of {all} do not agree: {names}", count=len(not_so), all=len(done), names=", ".join(not_so))
+    agreed = tr(
+        "all {all} agree: rows are gradients and values, figures the largest relative error of any", all=len(done)
+    )
     if all(proof.certificate is None for proof in done):
         return agreed
     told = sum(len(proof.certificate.told) for proof in done)
-    return f"{agreed}\n{told} planted mistakes told apart; answers: points of the true answer as torch, index, LaTeX"
+    more = tr(
+        "{told} planted mistakes told apart; answers: points of the true answer as torch, index, LaTeX", told=told
+    )
+    return f"{agreed}\n{more}"
 
 
 def _cells(name: str, cells: Iterable[str], wide: int) -> str:
     rows, *others, verdict = cells
-    return f"{name.ljust(wide)}  {rows:>4}  {'  '.join(f'{e:>12}' for e in others)}  {verdict}".rstrip()
+    figures = "  ".join(padded(e, 12, right=True) for e in others)
+    return f"{padded(name, wide)}  {padded(rows, 4, right=True)}  {figures}  {verdict}".rstrip()
 
 
 def _shown(errors: Iterable[float | None]) -> str:
@@ -87,7 +96,7 @@ def detail(proof: Proof) -> str:
     blocks = [text.verification(proof.verification)]
     if proof.full is not None:
         at = "; ".join(", ".join(f"{n}={extent}" for n, extent in sizes.items()) for sizes in proof.full.sizes)
-        blocks.append(f"at full size, {at}:\n{text.verification(proof.full)}")
+        blocks.append(tr("at full size, {sizes}:", sizes=at) + f"\n{text.verification(proof.full)}")
     if proof.certificate is not None:
         blocks.append(text.certificate(proof.certificate))
     return "\n\n".join(blocks)
@@ -97,7 +106,8 @@ def data(proof: Proof) -> str:
     """One line of JSON for each verification."""
     if proof.error is not None:
         document: dict[str, Any] = {"schema": "tutor.verification/1", "exercise": proof.address, "agrees": False}
-        return json.dumps({**document, "error": str(proof.error)})
+        with for_programs():
+            return json.dumps({**document, "error": str(proof.error)})
     found = [json.loads(as_json.verification(v)) | {"sizes": v.sizes} for v in proof.verifications]
     if proof.certificate is not None:
         found.append(json.loads(as_json.certificate(proof.certificate)))

@@ -5,25 +5,35 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from tutor.language import N_, joined, tr
 from tutor.shown import shown_shape
+from tutor.views.plain import columns, padded
 
 # a mark and a word, never colour alone
 MARKS = {"correct": "✓", "wrong": "✗", "follows": "~", "undecided": "?", "unreadable": "!"}
+VERDICTS = {
+    "correct": N_("correct"),
+    "wrong": N_("wrong"),
+    "follows": N_("follows"),
+    "undecided": N_("undecided"),
+    "unreadable": N_("unreadable"),
+    "incomplete": N_("incomplete"),
+}
 
 
 def report(r: Any) -> str:
     """The whole report."""
-    blocks = [f"{r.exercise}   {r.verdict}   {r.score:g} of {r.max_score:g} points"]
+    blocks = [f"{r.exercise}   {_word(r.verdict)}   {_points(r)}"]
     shown = _shown(r)
     if shown is not None:
         blocks.append("\n".join(_divergence(shown)))
-    blocks.append(f"next: {_next(r)}")
+    blocks.append(_next(r))
     if r.lines:
         blocks.append("\n".join(_quantities(r.lines)))
     if r.missing:
-        blocks.append(f"missing: {', '.join(r.missing)}")
+        blocks.append(_missing(r))
     if r.notes:
-        blocks.append("\n".join(f"note: {note}" for note in r.notes))
+        blocks.append("\n".join(tr("note: {note}", note=note) for note in r.notes))
     return "\n\n".join(blocks)
 
 
@@ -34,35 +44,37 @@ def _shown(r: Any) -> Any:
 
 def _divergence(line: Any) -> list[str]:
     """The learner's own text with a caret, then the details."""
-    place = f"{line.place}:  " if line.line else ""
-    indent = " " * len(place)
+    place = f"{line.place}{tr(':')}  " if line.line else ""
+    indent = " " * columns(place)
     made = [f"{place}{line.text}", indent + " " * _caret(line) + "^"] if place else []
     rows = _details(line)
-    width = max(len(label) for label, _ in rows)
-    return made + [f"{indent}{label.ljust(width)}   {text}" for label, text in rows]
+    width = max(columns(label) for label, _ in rows)
+    return made + [f"{indent}{padded(label, width)}   {text}" for label, text in rows]
 
 
 def _details(line: Any) -> list[tuple[str, str]]:
     """What is wrong, the forward line, shapes, worst entries, the likely mistake, the repair."""
-    rows = [(line.quantity or "", f"{line.verdict}: {line.reason}")]
+    rows = [(line.quantity or "", f"{_word(line.verdict)}{tr(': ')}{line.reason}")]
     if line.forward:
-        rows.append(("forward", line.forward))
+        rows.append((tr("forward"), line.forward))
     if line.expected_shape is not None:
-        rows.append(("shape", _shapes(line)))
+        rows.append((tr("shape"), _shapes(line)))
     for n, entry in enumerate(line.worst):
         at = "".join(f"[{', '.join(map(str, entry.index))}]" if entry.index else "")
-        rows.append(("" if n else "worst", f"{line.quantity}{at} = {entry.given:.6g}, true is {entry.expected:.6g}"))
+        says = tr("{entry} = {given:.6g}, true is {true:.6g}", entry=f"{line.quantity}{at}", given=entry.given,
+                  true=entry.expected)  # fmt: skip
+        rows.append(("" if n else tr("worst"), says))
     for n, mistake in enumerate(line.mistakes):
-        rows.append(("" if n else "likely", f"{mistake.id}: {mistake.message}"))
+        rows.append(("" if n else tr("likely"), f"{mistake.id}: {mistake.message}"))
     if line.repair is not None:
-        rows.append(("fix", _fix(line.repair)))
+        rows.append((tr("fix"), _fix(line.repair)))
     return rows
 
 
 def _fix(repair: Any) -> str:
     if not repair.new:
-        return f"{repair.place}: leave out {repair.old}"
-    return f"{repair.place}: {repair.old} -> {repair.new}"
+        return tr("{place}: leave out {old}", place=repair.place, old=repair.old)
+    return tr("{place}: {old} -> {new}", place=repair.place, old=repair.old, new=repair.new)
 
 
 def _caret(line: Any) -> int:
@@ -77,27 +89,38 @@ def _shapes(line: Any) -> str:
     expected = _shape(line.expected_shape)
     if line.shape is None or tuple(line.shape) == tuple(line.expected_shape):
         return expected
-    return f"yours {_shape(line.shape)}, true {expected}"
+    return tr("yours {shape}, true {expected}", shape=_shape(line.shape), expected=expected)
 
 
 def _shape(shape: Any) -> str:
-    return shown_shape(shape) if shape else "a number"
+    return shown_shape(shape) if shape else tr("a number")
 
 
 def _next(r: Any) -> str:
     from tutor.checking.report import NEXT
 
-    return r.next.render(NEXT)
+    return tr("next: {what}", what=r.next.render(NEXT))
+
+
+def _word(verdict: str) -> str:
+    return tr(VERDICTS[verdict])
+
+
+def _points(r: Any) -> str:
+    return tr("{score:g} of {most:g} points", score=r.score, most=r.max_score)
+
+
+def _missing(r: Any) -> str:
+    return tr("missing: {names}", names=joined(r.missing))
 
 
 def _quantities(lines: Any) -> list[str]:
-    words = max(len(line.verdict) for line in lines)
-    names = max(len(line.quantity or "") for line in lines)
-    numbers = max(len(line.place) for line in lines)
+    shown = [(_word(line.verdict), line.quantity or "", str(line.place)) for line in lines]
+    words, names, places = (max(map(columns, column)) for column in zip(*shown, strict=True))
     return [
-        f"  {MARKS[line.verdict]} {line.verdict.ljust(words)}   {(line.quantity or '').ljust(names)}   "
-        f"{f'{line.place.ljust(numbers)}   ' if line.line else ''}{line.reason}"
-        for line in lines
+        f"  {MARKS[line.verdict]} {padded(word, words)}   {padded(name, names)}   "
+        f"{f'{padded(place, places)}   ' if line.line else ''}{line.reason}"
+        for line, (word, name, place) in zip(lines, shown, strict=True)
     ]
 
 
@@ -114,31 +137,29 @@ COLOURS = {
 
 def fragment(r: Any) -> list[str]:
     """The same as HTML: parts of a page that needs nothing from elsewhere."""
-    parts = [
-        f"<p><b>{escape(r.exercise)}</b> &nbsp; {escape(r.verdict)} &nbsp; {r.score:g} of {r.max_score:g} points</p>"
-    ]
+    parts = [f"<p><b>{escape(r.exercise)}</b> &nbsp; {escape(_word(r.verdict))} &nbsp; {escape(_points(r))}</p>"]
     shown = _shown(r)
     if shown is not None:
         caret = f"\n{' ' * _caret(shown)}^" if shown.line else ""
-        text = f"<p>{escape(shown.place)}</p><pre>{escape(shown.text)}{caret}</pre>" if shown.line else ""
+        text = f"<p>{escape(str(shown.place))}</p><pre>{escape(shown.text)}{caret}</pre>" if shown.line else ""
         parts.append(text + _table([(f"<b>{escape(label)}</b>", escape(words)) for label, words in _details(shown)]))
-    parts.append(f"<p>next: {escape(_next(r))}</p>")
+    parts.append(f"<p>{escape(_next(r))}</p>")
     parts.append(_table([_row(line) for line in r.lines]))
     if r.missing:
-        parts.append(f"<p>missing: {escape(', '.join(r.missing))}</p>")
-    parts += [f'<p class="why">note: {escape(note)}</p>' for note in r.notes]
+        parts.append(f"<p>{escape(_missing(r))}</p>")
+    parts += [f'<p class="why">{escape(tr("note: {note}", note=note))}</p>' for note in r.notes]
     return parts
 
 
 def _row(line: Any) -> tuple[str, ...]:
-    mark = f'<span style="color: {COLOURS[line.verdict]}">{MARKS[line.verdict]} {line.verdict}</span>'
+    mark = f'<span style="color: {COLOURS[line.verdict]}">{MARKS[line.verdict]} {_word(line.verdict)}</span>'
     text = line.text if line.line else ""
     return (
         mark,
         f"<code>{escape(line.quantity or '')}</code>",
-        escape(line.place) if line.line else "",
+        escape(str(line.place)) if line.line else "",
         f"<code>{escape(text)}</code>",
-        f'<span class="why">{escape(line.reason)}</span>',
+        f'<span class="why">{escape(str(line.reason))}</span>',
     )
 
 

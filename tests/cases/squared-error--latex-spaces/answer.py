@@ -1,0 +1,2 @@
+# exercise: squared-error
+dw = 2 \, x \, (p - y)

@@ -1,0 +1,324 @@
+"""Two languages: every sentence is in the catalogue, what is kept speaks both, and no result hangs on either."""
+
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from gettext import GNUTranslations
+
+import pytest
+import test_answers as reading
+import test_latex as reading_latex
+import translations
+from test_cases import CASES, _rounded
+
+import tutor
+from tutor import language
+from tutor.answers.language import Unreadable
+from tutor.catalogue import entries
+from tutor.checking.sheets import check_sheets
+from tutor.cli import main
+from tutor.errors import TutorError
+from tutor.language import Said, joined, listed, nsaid, plain, said, speaking, tr
+from tutor.views import html, latex, markdown, text
+from tutor.views.colour import coloured
+from tutor.views.plain import columns, fitted, padded
+
+ENGLISH = re.compile(r"[A-Za-z]{2,}(?: [A-Za-z]{2,}){2,}")  # three words in a row
+FIELDS = re.compile(r"\{(?!\{)[^{}]*\}")
+SAMPLE = "# exercise: softmax-regression\ndz = p - y\ndW = x.T @ dz\ndb = dz.sum()\n"
+UNREADABLE = (
+    "tr(c", "2x", "dz = zz", "dz = 'a'", "dz = p - y)", "while z: dz = 1", "dz = torch.exm(z)", "dz = p.T.T @ p[0, 0]",
+    "dz[i] = 1", "dz = lambda: 1", "dz[i, k] = p[i]", "dz[i, k] = Sum(p[i, k])", "dz = p.sum(dim=1.5)", "# sizes: N=0",
+)  # fmt: skip
+CHINESE = re.compile("[一-鿿]")
+
+
+@pytest.fixture
+def chinese(monkeypatch):
+    """The locale is Chinese; nobody chose a language."""
+    monkeypatch.setenv("TUTOR_LANG", "zh")
+    assert language.current() == "zh"
+
+
+# -- the catalogue ---------------------------------------------------------------------------------------------
+
+
+def by_id(catalogue):
+    return {message.id: message for message in catalogue if message.id}
+
+
+@pytest.mark.parametrize("name", translations.LANGUAGES)
+def test_the_catalogue_has_every_marked_sentence_and_no_other(name):
+    marked, written = by_id(translations.extracted()), by_id(translations.written(name))
+    help = "run `python tests/translations.py`, then translate what it names"
+    assert not sorted(map(str, marked.keys() - written.keys())), help
+    assert not sorted(map(str, written.keys() - marked.keys())), help
+
+
+@pytest.mark.parametrize("name", translations.LANGUAGES)
+def test_every_sentence_is_translated(name):
+    catalogue = translations.written(name)
+    assert not catalogue.obsolete
+    assert not [m.id for m in catalogue if m.id and (m.fuzzy or not all(translations.strings(m.string)))]
+
+
+@pytest.mark.parametrize("name", translations.LANGUAGES)
+def test_placeholders_are_kept(name):
+    wrong = []
+    for message in translations.written(name):
+        if message.id:
+            *_, english = translations.strings(message.id)
+            fields = set(FIELDS.findall(english))
+            spoken = translations.strings(message.string)
+            wrong += [message.id for each in spoken if set(FIELDS.findall(each)) != fields]
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", translations.LANGUAGES)
+def test_the_compiled_catalogue_is_that_of_the_text(name):
+    with translations.path(name, "mo").open("rb") as file:
+        compiled = GNUTranslations(file)
+    for message in translations.written(name):
+        if message.id:
+            one = translations.strings(message.id)[0]
+            assert translations.strings(message.string)[0] == compiled.gettext(one) or isinstance(message.id, tuple)
+            if isinstance(message.id, tuple):
+                assert compiled.ngettext(*message.id, 2) == message.string[-1]
+
+
+def test_a_chinese_sentence_is_chinese():
+    """What has two words in English has a Chinese letter in Chinese."""
+    spoken = ((str(m.id), translations.strings(m.string)[0]) for m in translations.written("zh") if m.id)
+    assert not [id for id, chinese in spoken if re.search("[a-z]{4} [a-z]", id) and not CHINESE.search(chinese)]
+
+
+def test_catalogues_are_installed_with_the_package():
+    assert all(translations.path("zh", ending).exists() for ending in ("po", "mo"))
+
+
+# -- sentences that are kept -----------------------------------------------------------------------------------
+
+
+def test_a_kept_sentence_is_english_as_a_value_and_speaks_when_it_is_printed():
+    sentence = said("line {number}", number=3)
+    with speaking("zh"):
+        assert sentence == "line 3" and str(sentence) == f"{sentence}" == tr(sentence) == "第 3 行"
+        kept = said("rewrite {unreadable}", unreadable=sentence)
+        assert kept == "rewrite line 3" and str(kept) == "请重写第 3 行"
+    assert str(kept) == "rewrite line 3" and str(sentence) == "line 3"
+
+
+def test_what_holds_kept_sentences_speaks_as_they_do():
+    both = listed([said("line {number}", number=n) for n in (1, 2, 3)])
+    several = joined(["i", "j"], said(" and "))
+    axes = nsaid("{count} axis", "{count} axes", 2, count=2)
+    assert (both, several, axes) == ("line 1, line 2 and line 3", "i and j", "2 axes")
+    with speaking("zh"):
+        assert (str(both), str(several), str(axes)) == ("第 1 行, 第 2 行 和 第 3 行", "i 和 j", "2 个轴")
+    assert type(listed(["a"])) is str and joined(["a", "b"]) == "a, b"
+
+
+def test_a_kept_sentence_survives_a_pipe():
+    sentence = nsaid("{count} axis", "{count} axes", 1, count=said("this"))
+    again = pickle.loads(pickle.dumps(sentence))
+    assert type(again) is Said and again == sentence == "this axis"
+    with speaking("zh"):
+        assert str(again) == str(sentence) == "这里 个轴"
+
+
+# -- nothing hangs on the language ------------------------------------------------------------------------------
+
+
+def english_in(shown: str, quoted: str = "") -> list[str]:
+    """Runs of English words in what is said; what is quoted is the learner's own."""
+    lines = [line for line in shown.splitlines() if ENGLISH.search(line)]
+    return [line for line in lines if not any(part.strip() and part.strip() in line for part in quoted.splitlines())]
+
+
+@pytest.mark.parametrize("folder", sorted(CASES.iterdir()), ids=lambda f: f.name)
+def test_a_case_is_judged_in_chinese(folder, chinese):
+    """The same report for programs, and not one English sentence for the learner."""
+    sheet = (folder / "answer.py").read_text(encoding="utf-8")
+    found = list(check_sheets(sheet))
+    wanted = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert _rounded([report.to_dict() for report in found]) == _rounded(wanted)
+    for report in found:
+        assert not english_in(str(report), sheet)
+
+
+def test_what_was_said_in_one_language_is_said_in_the_other():
+    """Both orders in one process: nothing that is cached keeps a language."""
+    folder = CASES / "deep-chain--missing-path"
+    sheet = (folder / "answer.py").read_text(encoding="utf-8")
+    shown = {}
+    for order in (("zh", "en"), ("en", "zh")):
+        for name in order:
+            with speaking(name):
+                shown.setdefault(name, set()).add(str(next(iter(check_sheets(sheet)))))
+    assert {name: len(texts) for name, texts in shown.items()} == {"zh": 1, "en": 1}
+    report = next(iter(check_sheets(sheet)))
+    with speaking("zh"):
+        assert str(report) in shown["zh"]
+    assert str(report) in shown["en"]
+
+
+def test_json_is_english_unless_a_language_is_chosen(chinese):
+    (report,) = check_sheets(SAMPLE)
+    said_by_locale = report.to_dict()["lines"][0]["reason"]
+    with speaking("zh"):
+        chosen = report.to_dict()["lines"][0]
+    assert said_by_locale == "exactly N times the true gradient: the factor 1/N is lost"
+    assert chosen["reason"] == "恰好是正确的梯度的 N 倍：漏掉了因子 1/N" and chosen["verdict"] == "wrong"
+
+
+def test_json_of_the_command_line(tmp_path):
+    sheet = tmp_path / "sheet.py"
+    sheet.write_text("# exercise: linear-regression\ndw = 4\n", encoding="utf-8")
+
+    def run(*options):
+        command = [sys.executable, "-m", "tutor", *options, str(sheet), "--json"]
+        environment = {**os.environ, "TUTOR_LANG": "zh", "PYTHONIOENCODING": "utf-8"}
+        return json.loads(subprocess.run(command, env=environment, capture_output=True, check=False).stdout)
+
+    assert run("check")["lines"][0]["reason"].startswith("exactly -1/2 times")
+    assert run("--lang", "zh", "check")["lines"][0]["reason"].startswith("恰好是")
+
+
+@pytest.mark.parametrize("id", [entry.id for entry in entries()])
+def test_derivations_are_chinese(id, chinese):
+    derivation = tutor.load(id).derive()
+    assert not english_in(text.derivation(derivation))
+    for view in (latex, markdown):
+        shown = re.sub(r"(?m)^(?:\\section|## ).*$", "", view.derivation(derivation))  # the title is the exercise's
+        shown = re.sub(r"\$[^$]*\$|\\(?:begin|end|use\w+|document\w+)\S*", "", shown)
+        assert not english_in(shown), view.__name__
+    assert "用于" in html.derivation(derivation) or not derivation.exercise.forward
+
+
+@pytest.mark.parametrize("line", UNREADABLE)
+def test_errors_of_reading_are_chinese(line, chinese):
+    (report,) = check_sheets(f"# exercise: softmax-regression\n{line}\n")
+    assert not english_in(str(report), line)
+    assert CHINESE.search(str(report.lines[0].reason))
+    assert not CHINESE.search(report.to_dict()["lines"][0]["reason"])
+
+
+def test_a_notebook_is_spoken_of_by_its_cells(tmp_path, chinese):
+    code = ["# exercise: softmax-regression\nprint(3)\ndz = p - y", "dW = x.T @ dz"]
+    cells = [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": c} for c in code]
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}), encoding="utf-8")
+    shown = str(tutor.check("softmax-regression", path))
+    for words in (
+        "单元格 1，第 3 行",
+        "以第 1 号单元格第 3 行的 dz 为前提",
+        "注：第 1 号单元格第 2 行：已跳过：print(3)",
+    ):
+        assert words in shown
+    assert not english_in(shown)
+
+
+def rows(test):
+    """What another test is parametrized with."""
+    (mark,) = [mark for mark in test.pytestmark if mark.name == "parametrize"]
+    return mark.args[1]
+
+
+def reasons():
+    """What the readers and the interpreter say of the texts that their tests refuse."""
+    for test in (reading.test_what_is_refused_has_a_place_and_says_what_is_allowed,
+                 reading.test_what_people_write_is_refused_with_the_right_spelling):  # fmt: skip
+        for line, *_ in rows(test):
+            yield from ((line, reason) for *_, reason in reading.refusals(line))
+    for test in (reading.test_what_the_language_has_not_is_refused_before_it_costs,
+                 reading.test_what_torch_refuses_is_told_apart):  # fmt: skip
+        for line, *_ in rows(test):
+            yield from ((line, failure.reason) for failure in reading.run(line).failures.values())
+    for exercise, line, *_ in reading_latex.REFUSED:
+        for statement in reading_latex.statements(line, exercise):
+            if isinstance(statement, Unreadable):
+                yield line, statement.reason
+
+
+def test_every_reason_of_a_refusal_is_chinese(chinese):
+    wrong, count = [], 0
+    for line, reason in reasons():
+        shown = re.sub("（U[+].*?）", "", str(reason))  # names of Unicode
+        count += 1
+        if (
+            not isinstance(reason, Said)
+            or not CHINESE.search(shown)
+            or CHINESE.search(plain(reason))
+            or ENGLISH.search(shown)
+        ):
+            wrong.append((line, shown))
+    assert count > 200 and not wrong
+
+
+@pytest.mark.parametrize("address", "mes mlp:layers=40 mlp:depth=2 no/such/file.py softmax-regression:a=1".split())
+def test_errors_of_the_catalogue_are_chinese(address, chinese):
+    with pytest.raises(TutorError) as caught:
+        tutor.load(address)
+    assert CHINESE.search(str(caught.value)) and not english_in(str(caught.value))
+    with speaking("en"):
+        assert not CHINESE.search(str(caught.value))
+
+
+DESK = (  # the sheet of the learner is sheet.py; the exit code
+    ("", 0), ("list", 0), ("help syntax", 0), ("start mse", 0), ("check sheet.py --heat", 1), ("hint sheet.py", 0),
+    ("progress", 0), ("graph softmax-regression", 0), ("report sheet.py", 1), ("train mse --answer sheet.py", 2),
+    ("train softmax-regression --answer sheet.py --steps 3", 0), ("drill linear-regression - --seed 3", 0),
+    ("show mes", 3), ("graph mse -o mse.doc", 2), ("help nothing", 3), ("watch nowhere", 3), ("reset", 2),
+)  # fmt: skip
+# markup, headers, and commands to be typed
+QUIET = re.compile(
+    r"<style.*?</style>|<[^>]*>|(?m:# (?:exercise|drill|wrong line):.*$)"
+    r"|tutor [\w.-]+(?: [\w./:=\"(*+-]+)*|有 syntax.*",
+    re.DOTALL,
+)
+
+
+@pytest.mark.parametrize(("command", "code"), DESK)
+def test_the_desk_speaks_the_language_that_is_asked_for(command, code, tmp_path, monkeypatch, capfd):
+    """To the last word: an error is shown when the command is over."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUTOR_LANG", "en")
+    (tmp_path / "sheet.py").write_text(SAMPLE, encoding="utf-8")
+    assert main(["--lang", "zh", *command.split()]) == code
+    done = capfd.readouterr()
+    shown = done.out + done.err
+    assert CHINESE.search(shown) and not english_in(QUIET.sub(" ", shown), SAMPLE)
+    assert language.current() == "en"
+
+
+# -- in the cells of a terminal ---------------------------------------------------------------------------------
+
+
+def test_a_chinese_letter_takes_two_cells():
+    assert [columns(text) for text in ("dW", "形状", "∂L/∂s²", "第 3 行")] == [2, 4, 6, 7]
+    assert padded("形状", 6) == "形状  " and padded("形状", 6, right=True) == "  形状"
+
+
+def test_columns_of_a_chinese_report_stand_below_one_another(chinese):
+    (report,) = check_sheets(SAMPLE)
+    rows = [line for line in str(report).splitlines() if re.match("  [✓✗~] ", line)]
+    assert len({columns(row[: row.index(name)]) for row, name in zip(rows, ("dz", "dW", "db"), strict=True)}) == 1
+    assert len({columns(row[: row.index("第")]) for row in rows}) == 1
+
+
+def test_long_chinese_lines_are_broken_between_letters():
+    line = "  ~ 承前   dW   " + "第一行没能给出它的值，" * 8
+    shown = fitted(line, 60).split("\n")
+    assert "".join(part.strip() for part in shown).replace(" ", "") == line.replace(" ", "")
+    assert len(shown) > 2 and all(columns(part) <= 61 and not part.strip().startswith("，") for part in shown)
+
+
+def test_colours_know_the_words_of_the_language(chinese):
+    pytest.importorskip("rich")
+    (report,) = check_sheets(SAMPLE)
+    shown = coloured(str(report))
+    assert "\x1b[1;31m错误\x1b[0m" in shown and "\x1b[1m下一步：\x1b[0m" in shown
+    assert re.sub(r"\x1b\[[\d;]*m", "", shown) == str(report)
