@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 import click
@@ -140,12 +141,17 @@ class Screen(io.StringIO):
 
 @pytest.fixture
 def screen(monkeypatch):
-    made = Screen()
-    monkeypatch.setattr(sys, "stderr", made)
     monkeypatch.setattr(terminal, "PATIENCE", 0.02)
     monkeypatch.setattr(terminal, "TURN", 0.01)
     monkeypatch.setenv("TERM", "xterm")
-    return made
+    return Screen()
+
+
+@contextmanager
+def waiting(screen: Screen) -> Iterator[None]:
+    """`patience` before this screen, put up inside of the test: pytest takes stderr for itself when a test begins."""
+    with redirect_stderr(screen), terminal.patience("loading torch"):
+        yield
 
 
 def shown_within(shown: Callable[[], object], seconds: float = 20) -> None:
@@ -157,20 +163,20 @@ def shown_within(shown: Callable[[], object], seconds: float = 20) -> None:
 
 
 def test_what_takes_long_shows_a_sign_that_goes_away(screen):
-    with terminal.patience("loading torch"):
+    with waiting(screen):
         shown_within(lambda: "\\" in screen.getvalue())
     assert "| loading torch ..." in screen.getvalue() and screen.getvalue().endswith(terminal.CLEAR_LINE)
 
 
 def test_what_is_quick_shows_nothing(screen, monkeypatch):
     monkeypatch.setattr(terminal, "PATIENCE", 60)
-    with terminal.patience("loading torch"):
+    with waiting(screen):
         pass
     assert screen.getvalue() == ""
 
 
 def test_an_error_takes_the_sign_away_too(screen):
-    with pytest.raises(KeyboardInterrupt), terminal.patience("loading torch"):
+    with pytest.raises(KeyboardInterrupt), waiting(screen):
         shown_within(screen.getvalue)
         raise KeyboardInterrupt
     assert screen.getvalue().endswith(terminal.CLEAR_LINE)
@@ -178,7 +184,7 @@ def test_an_error_takes_the_sign_away_too(screen):
 
 def test_a_terminal_that_only_prints_gets_one_line(screen, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
-    with terminal.patience("loading torch"):
+    with waiting(screen):
         shown_within(screen.getvalue)
     assert screen.getvalue() == "loading torch ...\n"
 
