@@ -109,12 +109,15 @@ class Judge:
         self.tolerance = tolerance
         self.names = names_of(exercise)
         self.extra: dict[str, dict[int, Tensor]] = {}  # gradients of the learner's own quantities, by draw
+        self.taken_as: dict[str, Meaning] = {}  # what the sheet means by a name, where that is another gradient
         self.judged: list[Judged] = []
         self._walks: dict[int, tuple[Mapping[str, Tensor], dict[str, Tensor]]] = {}  # id of a point -> R, and the walk
         self.notes: list[str] = []
 
     def meaning_of(self, name: str) -> Meaning:
-        return Meaning(name, "gradient", name[1:]) if name in self.extra else self.names.meaning(name)
+        if name in self.extra:
+            return Meaning(name, "gradient", name[1:])
+        return self.taken_as.get(name) or self.names.meaning(name)
 
     def true(self, meaning: Meaning, point: Point) -> Tensor | None:
         own = self.extra.get(meaning.name)

@@ -13,6 +13,7 @@ from tutor.checking import mistakes, numbers, remarks
 from tutor.checking.blame import MANY_MISTAKES, Blame
 from tutor.checking.interpret import EXCUSED, Failure, Unsure
 from tutor.checking.judge import JUDGED, WHAT, Judged, Judgement, cut, spread, unreadable, without_finite_truth
+from tutor.checking.misnamed import misnamed, perhaps_misnamed
 from tutor.checking.outline import Meaning, Segment, all_parts
 from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
@@ -39,6 +40,7 @@ class SheetJudge(Sources):
         self.passed_over = False  # a wrong line whose cause was not looked for
 
     def report(self) -> Report:
+        self._misnamed()
         for state in self.states:
             if state.judgement is None or state.number is None:
                 state.judgement = self._judge(state)
@@ -53,6 +55,15 @@ class SheetJudge(Sources):
         self.notes[:0] = self.sheet.notes
         remarks.sizes_alone(self, self._report_at_other_sizes)
         return self.finish()
+
+    def _misnamed(self) -> None:
+        for id, found in (("misnamed", misnamed), ("misnamed-perhaps", perhaps_misnamed)):
+            for segment, meant in list(found(self)):
+                params = {"line": segment.statement.line, "name": segment.name, "of": self.meaning(segment).of}
+                params |= {"other": meant.of, "meant": meant.name}
+                self.notes.append(Sentence(id, params).render(NOTES))
+                if id == "misnamed":
+                    self.take_as(segment.name, meant)
 
     def _report_at_other_sizes(self) -> Report:
         sheet = replace(self.sheet, sizes={})

@@ -67,6 +67,13 @@ NOTES: dict[str, str] = {
         "line {line}: {name} has the shape {shape}, and {expected} in full: it is read as a helper of yours"
     ),
     "aliasing": N_("line {line}: {changed} and {name} are the same tensor, so this line changes {name} too"),
+    "misnamed": N_(
+        "line {line}: {name} is the gradient of {of}, which is given; the lines after use it as {meant}, "
+        "and it is read as that"
+    ),
+    "misnamed-perhaps": N_(
+        "line {line}: {name} is the gradient of {of}, which is given: that of {other} is called {meant}"
+    ),
     "typo": N_('line {line}: {name} is read as a helper of yours; did you mean "{meant}"?'),
     "forward": N_("line {line}: {name} gets another value here than in the exercise"),
     "moved": N_("line {line} reads {name} as line {changed} left it: gradients are those before a parameter moves"),

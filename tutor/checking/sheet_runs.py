@@ -112,6 +112,12 @@ class SheetRuns(Judge):
             self._truths_at[id(point)] = self._all_truths(point)
         return self._truths_at[id(point)]
 
+    def take_as(self, name: str, meaning: Meaning) -> None:
+        """From here on a name of the sheet stands for another gradient than its own."""
+        self.taken_as[name] = meaning
+        self._truths_at.clear()
+        self.__dict__.pop("corrected", None)
+
     def _all_truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
         made = {}
         for state in self.states:

@@ -28,9 +28,9 @@ class Sources(SheetRuns):
         """R with the values it had when it was read."""
         made = {}
         for name, unit in segment.sources.items():
-            value = as_tensor(run.seen.get((name, unit)))
-            if value is not None and self.meaning_of(name).kind in ("gradient", "value"):
-                made[name] = value
+            value, meaning = as_tensor(run.seen.get((name, unit))), self.meaning_of(name)
+            if value is not None and meaning.kind in ("gradient", "value"):
+                made[meaning.name] = value
         return made
 
     def untrue(self, segment: Segment) -> list[str]:

@@ -1,0 +1,2 @@
+# exercise: mlp
+dy = 2*(y_pred - y)/N
