@@ -118,7 +118,9 @@ def test_readme_is_the_same_page_in_chinese():
     assert re.findall(r"^\| (`.*?`|\d+) \|", chinese, re.M) == re.findall(r"^\| (`.*?`|\d+) \|", english, re.M)
     assert sorted(re.findall(r"`[^`\n]+`", chinese)) == sorted(re.findall(r"`[^`\n]+`", english))
     assert "(README.zh.md)" in english and "(README.md)" in chinese
-    for paragraph in re.split(r"\n\s*\n", chinese):
+    unmarked = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+    assert unmarked.findall(chinese) == unmarked.findall(english)
+    for paragraph in re.split(r"\n\s*\n", unmarked.sub("", chinese)):
         assert not paragraph or re.search(r"[\u4e00-\u9fff]", paragraph) or "[English]" in paragraph, paragraph
 
 
