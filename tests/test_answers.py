@@ -709,7 +709,7 @@ REFUSED = [
     ("h = x.sum(0.5)", "whole number"),
     ("h = (a)(s)", r"a\*\("),
     ("h = len(3)", "len"),
-    ("h = x.max(1)", "pair"),
+    ("h = x.max(1)\nk = h + 1", "pair"),
     ("h = i", "index"),
     ("h[i,j] = x[i,j]*y", "index for each"),
     ("h[i] = x[i,j]", "free on the right"),

@@ -10,6 +10,7 @@ import tutor
 from tutor.answers import language as lang
 from tutor.answers import latex, python
 from tutor.answers.latex_regions import is_latex, regions
+from tutor.catalogue import entries
 from tutor.checking.outline import Names, Outline
 from tutor.checking.truth import points
 from tutor.errors import ReadingError
@@ -115,17 +116,15 @@ def test_the_determinant_of_a_whole_matrix():
     assert isinstance(refused, lang.Unreadable) and "takes a whole matrix by its name" in refused.reason
 
 
-@pytest.mark.parametrize(
-    "address", ["softmax-regression", "layer-norm", "linear-regression:loss=huber", "image-classifier"]
-)
+@pytest.mark.parametrize("address", [*(entry.id for entry in entries()), "linear-regression:loss=huber"])
 def test_the_document_that_derive_prints_reads_back(address):
     from tutor.views import latex as view
 
     exercise = tutor.load(address)
-    report = tutor.check(exercise, latex.read(view.derivation(exercise.derive(), closed=True), exercise))
-    assert not [(line.text, line.reason) for line in report.lines if line.verdict == "wrong"]
-    right = {line.quantity for line in report.lines if line.verdict == "correct"}
-    assert right >= {f"d{name}" for name in exercise.asked}
+    closed = len(exercise.forward) < 20  # the closed forms of a deep network take a minute
+    report = tutor.check(exercise, latex.read(view.derivation(exercise.derive(), closed=closed), exercise))
+    assert not [(line.text, line.reason) for line in report.lines if line.verdict != "correct"]
+    assert report.verdict == "correct"
 
 
 def values_of(sheet, exercise):

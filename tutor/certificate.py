@@ -21,7 +21,7 @@ from tutor.checking.spoils import Observation, scattered, spoilt
 from tutor.errors import TutorError
 from tutor.exercise import Exercise, Quantity
 from tutor.language import joined, said
-from tutor.numeric.autograd import differentiable, gradients_by_reference, scales, vanishes
+from tutor.numeric.autograd import Reference, differentiable, reference, scales, vanishes
 from tutor.numeric.compare import DOUBLE
 from tutor.numeric.programs import backward_steps
 from tutor.numeric.sample import Instance, generator, sample, worked_instance
@@ -288,14 +288,16 @@ def _mark(made: Certificate, exercise: Exercise) -> None:
 
 
 def _break(made: Certificate, exercise: Exercise, values: Mapping[str, Any]) -> None:
-    """Our gradients are not finite there, as declared; those of the reference are."""
+    """What our form ends in, or a gradient of ours, is not finite there, as declared; the reference's are."""
     instance = worked_instance(exercise, values)
     where = ", ".join(f"{name}={value}" for name, value in values.items())
-    ours = [name for name, x in instance.after.items() if not bool(torch.isfinite(x).all())]
-    theirs = [f"d{n}" for n, x in gradients_by_reference(exercise, instance).items() if n in exercise.quantities
-              and exercise[n].is_leaf and not bool(torch.isfinite(x).all())]  # fmt: skip
+    native = reference(exercise, instance) or Reference({}, {})
+    ends = {q.name for q in exercise.ends}
+    ours = _infinite({n: instance.values[n] for n in ends} | instance.after)
+    theirs = _infinite({n: x for n, x in native.values.items() if n in ends})
+    theirs += _infinite({f"d{n}": x for n, x in native.gradients.items() if exercise[n].is_leaf})
     if not ours:
-        made.refusals.append(said("it says that it fails at {where}, but every gradient is finite there", where=where))
+        made.refusals.append(said("it says that it fails at {where}, but all of it is finite there", where=where))
     elif theirs:
         made.refusals.append(
             said("at {where} the reference fails too: {names} is not finite", where=where, names=", ".join(theirs))
@@ -308,3 +310,7 @@ def _break(made: Certificate, exercise: Exercise, values: Mapping[str, Any]) -> 
                 names=", ".join(ours),
             )
         )
+
+
+def _infinite(values: Mapping[str, Tensor]) -> list[str]:
+    return [name for name, x in values.items() if not bool(torch.isfinite(x).all())]

@@ -640,8 +640,8 @@ class Exercise(Shown):
     def fails_at(self, **values: Any) -> None:
         """Values at which this way of computing it breaks in floats, though the reference does not.
 
-        `exercise.fails_at(z=[1000.0, 0.0])`: here a gradient of ours is not finite, where the reference's is. The
-        certificate computes both.
+        `exercise.fails_at(z=[1000.0, 0.0])`: here the value, or a gradient of ours, is not finite, where the
+        reference's are. The certificate computes both.
         """
         self.failures.append(values)
         self._cache.clear()

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from unicodedata import east_asian_width
 
 _CLOSING = "，。；：、）」』》？！…,.;:)?!"
-# what stays on one line: `code`, a shape, a Chinese letter, a word; the signs that close a clause go with it
-_UNIT = r"`[^`]*`|\([A-Z][\w*+/, -]{0,24}\)|[^\x00-\u2e7f]|[^\s`\u2e80-\uffff]+|\S"
+# what stays on one line: `code`, a shape and letters without a space between them (`1/`keep``), or one Chinese letter;
+# the signs that close a clause go with it
+_UNIT = r"(?:`[^`]*`|\([A-Z][\w*+/, -]{0,24}\)|[^\s`\u2e80-\uffff])+|[^\x00-\u2e7f]|\S"
 _PIECE = re.compile(rf"(?P<space>\s*)(?P<piece>[（「《“]*(?:{_UNIT})[{_CLOSING}”]*)")
 
 

@@ -93,6 +93,9 @@ _SKIPPED = set(
 _SKIPPED_ARGUMENT = (
     "label tag hspace vspace phantom hphantom vphantom color intertext shortintertext ref eqref cite".split()
 )
+# how many arguments stand before what is shown; `fitted` is in the preamble of what `tutor derive` writes
+_FRAMES = {"boxed": 0, "resizebox": 2, "scalebox": 1, "fitted": 1}
+_BESIDE = ("rlap", "llap", "clap", "mathrlap", "mathllap", "mathclap", "parbox", "footnote", "marginpar")
 _STYLES = (
     "mathbf boldsymbol bm mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal vec underline mathds".split()
 )
@@ -291,7 +294,12 @@ class Tokenizer:
             return end
         if name in _SKIPPED_ARGUMENT:
             return self._after_argument(end, stop)
-        if name == "boxed":
+        if name in _BESIDE:
+            self._add("TEXT", name, at, end)
+            return self._after_argument(end, stop)
+        if name in _FRAMES:
+            for _ in range(_FRAMES[name]):
+                end = self._after_argument(end, stop)
             opened = _RAW.match(self.text, end, stop)
             if opened:
                 self.boxes.append(len(self.stack))

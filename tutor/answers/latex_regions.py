@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 _DISPLAY = "equation|align|aligned|alignat|alignedat|gather|gathered|multline|flalign|eqnarray|displaymath|math|split"
 _REGION = re.compile(
-    rf"\\begin[ \t]*\{{(?P<env>(?:{_DISPLAY})\*?)\}}|(?P<open>\\\[)|(?P<inline>\\\()|(?P<dollars>\$\$)|(?P<dollar>\$)"
+    rf"\\begin[ \t]*\{{(?P<env>(?:{_DISPLAY})\*?)\}}(?:\{{\d+\}})?|(?P<open>\\\[)|(?P<inline>\\\()"
+    r"|(?P<dollars>\$\$)|(?P<dollar>\$)"
     r"|\\begin[ \t]*\{(?P<verbatim>verbatim|lstlisting|minted|comment)\*?\}|%[^\n]*|\\.",
     re.DOTALL,
 )

@@ -61,14 +61,14 @@ def aligned(lines: Sequence[Line], writer: LatexWriter, page: bool = False) -> s
     rows = []
     gap = r"\qquad" if page else ""
     lengths = [_length(line, writer) for line in lines]
-    column = max([f for f, r in lengths if r and f + r <= WIDTH], default=0)
+    column = max([f for f, _ in lengths], default=0)  # reasons stand behind the widest formula, or below their own
     for line, (length, reason_length) in zip(lines, lengths, strict=True):
         left = writer.write(line.left) if line.left is not None else ""
         first, *more = _broken(line.right, writer) if page and length > WIDTH else [writer.write(line.right)]
         if page and length > LONG:
             first, *more = (_fitted(part) for part in (first, *more))
         reason = sentences(line.reasons, writer, math, escape)
-        beside = not page or (not more and max(length, column) + reason_length <= WIDTH)
+        beside = not page or column + reason_length <= WIDTH
         rows.append(f"{left} &= {first}" + (rf" &&{gap} \text{{{reason}}}" if reason and beside else ""))
         rows += [rf" &\quad {part}" for part in more]
         if reason and not beside:
