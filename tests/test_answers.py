@@ -915,3 +915,35 @@ def test_a_name_is_listed_once():
     for decorate in (library.listed("sum"), library.effect("add_"), library.listed("add", function=False)):
         with pytest.raises(ValueError, match="is listed twice"):
             decorate(lambda limits, x: x)
+
+
+@pytest.mark.parametrize("line", [
+    "dx = dy if x > 0 else 0", "dx[i] = dy[i] if x[i] > 0 else 0", "dx = (dy if x > 0 else 0)*(1 if N > 2 else 7)",
+    "dx = torch.zeros(N)\nfor i in range(N):\n    dx[i] = dy[i] if x[i] > 0 else 0",
+])  # fmt: skip
+def test_a_choice_is_made_entry_by_entry(line):
+    assert tutor.check("activations:function=relu", line).correct
+    assert (
+        tutor.check("activations:function=relu", line.replace("x > 0", "x < 0").replace("x[i] > 0", "x[i] < 0")).verdict
+        == "wrong"
+    )
+
+
+@pytest.mark.parametrize("line", ["dx = dy, x > 0", "dx = (dy, x > 0)"])
+def test_a_condition_behind_a_comma_is_not_another_value(line):
+    report = tutor.check("activations:function=relu", line)
+    assert report.verdict == "unreadable" and "condition" in report.lines[0].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "below"),
+    [("sech", "cosh"), ("csch", "sinh"), ("coth", "tanh"), ("sec", "cos"), ("csc", "sin"), ("cot", "tan")],
+)
+def test_reciprocals_as_sympy_names_them(name, below):
+    assert tutor.check("tanh-neuron", f"dn = do*(1 - o**2)*{name}(n)*{below}(n)").lines[0].verdict == "correct"
+
+
+def test_a_linear_layer_as_torch_has_it():
+    sheet = "dz = (p - y)/N\ndW = F.linear(x.T, dz.T)\ndb = F.linear(torch.ones(N), dz.T, torch.zeros(K))"
+    assert tutor.check("softmax-regression", sheet).correct
+    assert tutor.check("softmax-regression", sheet.replace("zeros(K)", "zeros(N)")).verdict == "wrong"

@@ -528,3 +528,42 @@ def test_regions_of_a_document():
     text = "a $x$ b\n$$y = 1$$ \\(z\\)\n\\begin{verbatim}$$no$$\\end{verbatim}% $$no$$\n\\[ w \\]"
     assert [text[a:b] for a, b in regions(text)] == ["y = 1", " w "]
     assert regions("x = 1") == [(0, 5)] and regions("x = 1", whole=False) == []
+
+
+@pytest.mark.parametrize("condition", [
+    r"\text{ if } x_i > 0 \text{ else } 0", r"\text{ if $x_i > 0$}, 0 \text{ otherwise}", r"\text{ otherwise}",
+    r"\text{ for } x_i > 0", r", \quad x_i > 0", r"\quad (x_i > 0)", r"\quad \text{when } x_i > 0", r"&& x_i > 0",
+    r"\text{ if } x_i \text{ is positive}", r"\text{ 若 } x_i > 0", r"\text{当 $x_i > 0$}", r"\text{ where } x_i > 0",
+])  # fmt: skip
+def test_a_condition_is_never_dropped_from_a_formula(condition):
+    exercise = tutor.load("activations:function=relu")
+    report = tutor.check(exercise, rf"$$\frac{{\partial L}}{{\partial x_i}} = dy_i {condition}$$")
+    assert report.verdict == "unreadable" and "cases" in report.lines[0].reason
+
+
+@pytest.mark.parametrize("remark", [
+    r"\quad \text{for } 1 \le i \le N", r", \quad i = 1, \dots, N", r", \quad \forall i", r"\quad (i = 1, \dots, N)",
+    r"&& \text{relu passes where $x_i > 0$}", r"\quad (\text{relu: slope 1 if } x > 0)", r"&& \text{when relu passes}",
+])  # fmt: skip
+def test_a_remark_is_no_condition(remark):
+    exercise = tutor.load("activations:function=relu")
+    sheet = rf"$$\frac{{\partial L}}{{\partial x_i}} = dy_i \, \mathbb{{1}}[x_i > 0] {remark}$$"
+    assert tutor.check(exercise, sheet).correct
+
+
+@pytest.mark.parametrize("sheet", [
+    r"\begin{cases} dy_i & \text{若 } x_i > 0 \\ 0 & \text{否则} \end{cases}",
+    r"\begin{cases} dy_i, & \text{若 $x_i > 0$} \\ 0, & \text{其他} \end{cases}",
+])  # fmt: skip
+def test_cases_in_chinese(sheet):
+    exercise = tutor.load("activations:function=relu")
+    assert tutor.check(exercise, rf"$$\frac{{\partial L}}{{\partial x_i}} = {sheet}$$").correct
+
+
+@pytest.mark.parametrize("below", [r"\sum_n \delta_{2,nk}", r"\delta_2^\top \mathbf{1}"])
+def test_a_delta_with_a_number_is_the_learners_where_a_line_gave_it(below):
+    sheet = r"$\delta_2 = \frac{2}{N D_2}(y_{pred} - y)$" "\n" r"$\frac{\partial L}{\partial W_2} = h_1^\top \delta_2$"
+    target = r"\frac{\partial L}{\partial b_{2,k}}" if "sum" in below else r"\frac{\partial L}{\partial b_2}"
+    report = tutor.check("mlp", sheet + f"\n${target} = {below}$")
+    assert [line.verdict for line in report] == ["correct", "correct"]
+    assert tutor.check("mlp", r"$\frac{\partial L}{\partial W_2} = h_1^\top \delta_2$").verdict == "unreadable"

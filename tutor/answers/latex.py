@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lark import Token
 
 from tutor.answers import language as lang
-from tutor.answers.latex_grammar import MAX_TOKENS, Tokenizer, parse
+from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, Tokenizer, parse
 from tutor.answers.latex_meaning import Meaning
 from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Value
 from tutor.answers.latex_regions import regions
@@ -182,6 +182,13 @@ class _Piece:
     def begins(self, *kinds: str) -> bool:
         return bool(self.tokens) and self.tokens[0].type in kinds
 
+    @property
+    def condition(self) -> bool:
+        r"""`x_i > 0` beside a formula says when it holds; `1 \le i \le N`, `(i = 1, ...)` what an index runs over."""
+        kinds = [token.type for token in self.tokens]
+        remark = kinds[:2] in (["NUMBER", "REL"], ["LPAR", "NUMBER"], ["LPAR", "TEXT"]) or "DOTS" in kinds
+        return "REL" in kinds and not remark
+
 
 def _pieces(tokens: list[Token]) -> list[_Piece]:
     """What stands between dividers, outside all brackets."""
@@ -229,6 +236,8 @@ def _lines(tokens: list[Token]) -> Iterator[_Line]:
         if how != "dropped":
             assert line is not None
             _extend(line, piece)
+        elif line is not None and line.links and piece.condition:
+            line.last.append(_error(piece, CONDITION))
     if line is not None:
         yield line
 
@@ -244,12 +253,15 @@ def _extend(line: _Line, piece: _Piece) -> None:
 
 
 def _misplaced(piece: _Piece) -> Token:
+    if piece.condition:
+        return _error(piece, CONDITION)
+    if piece.divider == "DOT":
+        return _error(piece, said("a full stop ends a formula"))
+    return _error(piece, said("a comma ends a formula, or divides two of them"))
+
+
+def _error(piece: _Piece, reason: str) -> Token:
     first = piece.tokens[0]
-    reason = (
-        said("a full stop ends a formula")
-        if piece.divider == "DOT"
-        else said("a comma ends a formula, or divides two of them")
-    )
     return Token(
         "ERROR", reason, start_pos=first.start_pos, line=first.line, column=first.column, end_pos=first.end_pos
     )

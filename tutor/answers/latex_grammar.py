@@ -129,8 +129,12 @@ _SIGNS = {"LPAR": "(", "RPAR": ")", "LBRACKET": "[", "RBRACKET": "]", "LBRACE": 
           "RFLOOR": r"\rfloor", "CASES": r"\begin{cases}", "ENDCASES": r"\end{cases}"}  # fmt: skip
 _ENDS_OPERAND = {"WORD", "NUMBER", "GREEK", "ROMAN", "ONE", "TOP", "CONST", "PRIME", "PRIMED", "FUNCTION", *_CLOSES}
 _WANTS = {"FRAC": 2, "SQRT": 1, "ACCENT": 1, "SUB": 1, "SUP": 1}
+CONDITION = said(r"a condition beside a formula is not read: write \mathbb{1}[...] as a factor, or cases")
+_SAYS_WHEN = re.compile(r"(?:if|iff|when|whenever|unless)\b|若|如果|当")
+_COMPARED = re.compile(r"[<>=≤≥≠]|\\(?:[lg]eq?|ne|neq|[lg]t)\b")
 _WORDS = {"if": "", "for": "", "when": "", "where": "", "if ": "", "otherwise": "OTHERWISE", "else": "OTHERWISE",
-          "and": "", "for all": ""}  # fmt: skip
+          "and": "", "for all": "", "若": "", "如果": "", "当": "", "否则": "OTHERWISE", "其他": "OTHERWISE",
+          "其它": "OTHERWISE"}  # fmt: skip
 
 _MASTER = re.compile(
     r"(?P<space>[ \t\r~\u00a0\u3000\u2000-\u200a]+)|(?P<newline>\n)|(?P<comment>%[^\n]*)"
@@ -374,6 +378,10 @@ class Tokenizer:
             return found.end()
         content, inner, after = raw
         word = re.sub(r"\\[,!;: ]|\s+", " ", content).strip(" .,;:")
+        says_when = _SAYS_WHEN.match(word.lower())
+        if says_when and not self.stack and (says_when.end() == len(word) or _COMPARED.search(word)):
+            self._error(at, CONDITION)
+            return after
         meant = _WORDS.get(word.lower())
         if meant is not None:
             if meant:

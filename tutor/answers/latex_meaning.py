@@ -268,10 +268,13 @@ class Meaning:
         if any(self.names.known(b) for b in bases) and base != "e":
             return None
         if base == "delta" and below is not None and above is None and not self.left:
-            items, numbered = self.index_nodes(self.sub_items(below), 2)
-            if numbered:
-                raise self._counted(tree)
+            below_it = self.sub_items(below)
+            if any(self.names.known(f"{base}{suffix}") for suffix, _ in self._suffixes(below_it)):
+                return None  # \delta_2, a name of the learner's
+            items, numbered = self.index_nodes(below_it, 2)
             if len(items) == 2:
+                if numbered:
+                    raise self._counted(tree)
                 return Value(self.call(tree, "KroneckerDelta", *items))
         if base == "pi" and below is None and not self.left:
             value = Value(self.name(tree, "pi"))

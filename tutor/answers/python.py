@@ -595,7 +595,6 @@ _REFUSED: dict[type, str] = {
     ast.SetComp: said("a comprehension is not part of an answer: write a for loop over range(...)"),
     ast.DictComp: said("a comprehension is not part of an answer: write a for loop over range(...)"),
     ast.GeneratorExp: said("a comprehension is not part of an answer: write a for loop over range(...)"),
-    ast.IfExp: said("if ... else is not part of an answer: write torch.where(condition, a, b)"),
     ast.BoolOp: said("and, or are not part of an answer: write (a) & (b), (a) | (b)"),
     ast.NamedExpr: said(":= is not part of an answer: give the helper a line of its own"),
     ast.JoinedStr: said("no strings in an answer"),
@@ -613,6 +612,7 @@ _REFUSED: dict[type, str] = {
     ast.Delete: said("del is not part of an answer: leave the line out"),
     ast.Return: said("return is not part of an answer: leave the line out"),
 }  # fmt: skip
+_CONDITION = said("a condition beside a formula is not read: write a*(z > 0), or torch.where(condition, a, b)")
 _ALLOWED = said("write name = formula, with names, numbers, + - * / ** @, and functions such as torch.exp")
 
 
@@ -666,6 +666,10 @@ class _Converter:
             raise self.refuse(
                 node, said("more than {most} names for one value: give them lines of their own", most=MAX_TARGETS)
             )
+        if isinstance(node.value, ast.Tuple):
+            condition = next((part for part in node.value.elts if isinstance(part, ast.Compare)), None)
+            if condition is not None:  # dz = dh, z > 0
+                raise self.refuse(condition, _CONDITION)
         targets = tuple(self.target(target) for target in node.targets)
         return lang.Assign(*self._start(node), targets, self.expression(node.value))
 
@@ -896,6 +900,12 @@ class _Converter:
             raise self.refuse(node, said("compare two things at a time: (a < b) & (b < c)"))
         return lang.Binary(*self.at(node), op, self.expression(node.left), self.expression(node.comparators[0]))
 
+    def choice(self, node: ast.IfExp) -> lang.Expression:
+        """`a if c else b` is where(c, a, b), entry by entry."""
+        at = self.at(node)
+        where = lang.Attribute(*at, lang.Name(*at, "torch"), "where")
+        return lang.Call(*at, where, tuple(map(self.expression, (node.test, node.body, node.orelse))), ())
+
     def call(self, node: ast.Call) -> lang.Expression:
         if isinstance(node.func, ast.Constant):
             text = self._text(node.func)
@@ -947,6 +957,7 @@ _CONVERT: dict[type, Callable[[_Converter, Any], lang.Expression]] = {
     ast.UnaryOp: _Converter.unary,
     ast.BinOp: _Converter.binary,
     ast.Compare: _Converter.compare,
+    ast.IfExp: _Converter.choice,
     ast.Call: _Converter.call,
     ast.Attribute: _Converter.attribute,
     ast.Subscript: _Converter.subscript,

@@ -392,6 +392,15 @@ def _elementwise(path: str) -> Callable[..., Any]:
     return run
 
 
+def _reciprocal(name: str) -> Callable[..., Any]:
+    below = _elementwise(f"torch.{name}")
+
+    def run(limits: Limits, x: Any) -> Any:
+        return 1 / below(limits, x)
+
+    return run
+
+
 def _heaviside(limits: Limits, x: Any, values: Any = 0.5) -> Any:
     x, values = real(x), real(values)
     broadcast_room(limits, x, values)
@@ -406,6 +415,7 @@ _MORE = {
     "positive": "torch.positive", "logsigmoid": "torch.nn.functional.logsigmoid", "relu6": "torch.nn.functional.relu6",
     "lgamma": "torch.lgamma", "digamma": "torch.digamma", "expit": "torch.sigmoid", "isnan": "torch.isnan",
 }  # fmt: skip
+_RECIPROCALS = {"sech": "cosh", "csch": "sinh", "coth": "tanh", "sec": "cos", "csc": "sin", "cot": "tan"}  # SymPy's
 _MORE_OVERFLOW = {"square": "torch.square", "exp2": "torch.exp2"}
 _MORE_STEPS = {"floor": "torch.floor", "ceil": "torch.ceil"}
 _X = Symbol("x", real=True)
@@ -424,6 +434,8 @@ for _paths, _known in (
 ):  # fmt: skip
     for _name, _path in _paths.items():
         _both(_name, _entry(_name, _elementwise(_path), elementwise=True, **_known))
+for _name, _below in _RECIPROCALS.items():
+    _both(_name, _entry(_name, _reciprocal(_below), elementwise=True, overflows=_below in ("cosh", "sinh")))
 
 
 # -- reductions --
@@ -683,6 +695,13 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
 @listed("matmul", "mm", "mv", "bmm", rounds=True, overflows=True)
 def _matmul(limits, x, other):
     return matmul(limits, x, other)
+
+
+@listed("linear", method=False, rounds=True, overflows=True)
+def _linear(limits, x, weight, bias=None):
+    """torch's layer: the weight is (out, in)."""
+    made = matmul(limits, x, real(weight).T)
+    return made if bias is None else asking_torch(torch.add, made, real(bias))
 
 
 @listed("dot", method=False, rounds=True, overflows=True)
