@@ -16,6 +16,8 @@ def as_repair(line: Line, edit: Edit) -> Repair | None:
     if edit.op:
         return _operator_repair(line, edit.op)
     old, new = _narrowed(line, edit.node, edit.new)
+    if old is line.value.node and _all_anew(old, new):
+        return None
     if isinstance(new, lang.Unary) and new.operand is old:
         # minus a product is written at its first factor
         while isinstance(old, lang.Binary) and tightness(old) in (4, 6) and not _is_wrapped(line, old.left):
@@ -39,6 +41,19 @@ def as_repair(line: Line, edit: Edit) -> Repair | None:
     if before == after or len(after) - len(before) > MOST_ADDED:
         return None
     return Repair(column, before, after)
+
+
+def _all_anew(old: lang.Expression, new: lang.Expression) -> bool:
+    """Whether nothing of the learner's is left in a formula of several parts: that is the answer, and no repair."""
+    if isinstance(new, (lang.Name, lang.Number, lang.Unary, lang.Subscript, lang.Attribute)):
+        return False
+    return not _leaves(old) & _leaves(new)
+
+
+def _leaves(node: lang.Expression) -> set[object]:
+    parts = list(lang.walk(node))
+    names = {part.name for part in parts if isinstance(part, lang.Name)}
+    return names | {part.value for part in parts if isinstance(part, lang.Number)}
 
 
 def _narrowed(line: Line, old: lang.Expression, new: lang.Expression) -> tuple[lang.Expression, lang.Expression]:
