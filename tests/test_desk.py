@@ -226,10 +226,10 @@ def test_reset_forgets_one_or_all(run, here):
 
 
 def test_alone_says_where_one_stands_and_what_to_type(run, here):
-    assert "next:   tutor start linear-regression" in run()[1]
+    assert "next: tutor start linear-regression" in run()[1]
     run("start", "linear-regression")
     out = run()[1]
-    assert "linear-regression.py   not checked" in out and "next:   tutor check linear-regression.py" in out
+    assert "linear-regression.py   not checked" in out and "next: tutor check linear-regression.py" in out
     sheet = here / "linear-regression.py"
     sheet.write_text(WRONG)
     run("check", str(sheet))
@@ -240,7 +240,7 @@ def test_alone_says_where_one_stands_and_what_to_type(run, here):
     sheet.write_text(RIGHT)
     run("check", str(sheet))
     out = run()[1]
-    assert "You have solved 1 of" in out and "next:   tutor start squared-error" in out and "open" not in out
+    assert "You have solved 1 of" in out and "next: tutor start squared-error" in out and "open" not in out
     sheet.unlink()
     assert "You have solved 1 of" in run()[1]
 
@@ -587,3 +587,35 @@ def test_a_topic_that_does_not_exist():
 
 def test_there_is_nothing_to_forget_where_nothing_was_kept(here):
     assert sheets.forget(None) is False
+
+
+def test_the_only_sheet_of_a_folder_needs_no_name(run, here):
+    code, _, said = run("check")
+    assert code == 2 and "tutor start" in said
+    (here / "mine.py").write_text(WRONG)
+    for command in ("check", "hint"):
+        _, out, said = run(command)
+        assert "the sheet here: mine.py" in said and "line 2" in out
+    (here / "other.py").write_text(RIGHT)
+    code, _, said = run("check")
+    assert code == 2 and "mine.py" in said and "other.py" in said
+
+
+def test_what_is_not_there_is_not_found(run, here):
+    assert run("progress", str(here / "nope"))[0] == 3
+    code, _, said = run("reset", "linear-regresion", "--yes")
+    assert code == 3 and "linear-regression" in said
+    assert run("reset", "linear-regression", "--yes")[0] == 0
+
+
+@pytest.mark.parametrize(("command", "meant"), [("chek", "check"), ("verfy", "verify"), ("lst", "list")])
+def test_a_misspelt_command_names_the_one_that_is_meant(run, command, meant):
+    code, _, said = run(command)
+    assert code == 2 and f'did you mean "{meant}"?' in said
+
+
+def test_a_report_says_where_its_numbers_are_from(run, here):
+    (here / "mine.py").write_text("# exercise: linear-regression\ndw = 4\n")
+    assert "(at the worked instance: w=1, b=0, x=2, y=4)" in run("check", "mine.py")[1]
+    (here / "mine.py").write_text("# exercise: softmax-regression\ndz = p - y\n")
+    assert "(values drawn at random, seed 3, for N=" in run("check", "mine.py", "--seed", "3")[1]

@@ -163,7 +163,7 @@ def test_a_mark_and_a_word_for_every_verdict():
             assert f"{MARKS[found.verdict]} {found.verdict}" in text
 
 
-@pytest.mark.parametrize(("name", "match"), [("incomplete", "next: give db"), ("right", "next: this exercise is done"),
+@pytest.mark.parametrize(("name", "match"), [("incomplete", "next: give db"), ("right", "\n\nthis exercise is done"),
                                              ("unreadable", "next: rewrite line 1"),
                                              ("empty", "next: give dw, db")])  # fmt: skip
 def test_the_next_thing_to_do(name, match):

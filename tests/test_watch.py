@@ -16,6 +16,7 @@ import pytest
 from tutor import cli
 from tutor.desk import watch
 from tutor.desk.keys import letters
+from tutor.desk.standing import existing
 from tutor.desk.watch import Desk
 from tutor.errors import NotFoundError, UsageError
 
@@ -101,7 +102,7 @@ def test_a_folder_that_goes_is_said(tmp_path):
     with pytest.raises(UsageError, match="cannot be watched: it is gone"):
         watch.run(Desk(place, print, print), queue, lambda: None)
     with pytest.raises(NotFoundError, match="there is no folder"):
-        watch.existing(str(place))
+        existing(str(place))
 
 
 # -- the desk, key by key ----------------------------------------------------------------------------------------
@@ -250,7 +251,7 @@ def test_a_session(tmp_path, options):
     process.expect("q quit")
     process.send("\x1b[A")  # an arrow does nothing
     process.send("n")
-    process.expect("next: squared-error.py")
+    process.expect("written: squared-error.py")
     process.send("l")
     process.expect("You have solved 1 of")
     process.send("h")

@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from tutor import __version__, language
-from tutor.errors import ExerciseError, NotFoundError, ReadingError, TutorError, UsageError
+from tutor.errors import ExerciseError, NotFoundError, ReadingError, TutorError, UsageError, did_you_mean
 from tutor.language import said, tr
 from tutor.terminal import ascii_only, clear, complain, deliver, let_go, note, patience, progress, say, width
 
@@ -90,6 +90,16 @@ def _everywhere(hidden: bool = False) -> list[click.Parameter]:
 
 class Commands(click.Group):
     command_class = Command
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        """As click has it, with the command that is probably meant."""
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            hint = did_you_mean(args[0], self.commands)
+            if not hint or "No such command" not in error.message:
+                raise
+            raise click.UsageError(error.message.rstrip(".") + hint, context) from None
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -264,16 +274,17 @@ def verify(
 
 
 @app.command()
-@click.argument("sheet", metavar="SHEET|-", type=SHEET)
+@click.argument("sheet", metavar="[SHEET|-]", required=False, type=SHEET)
 @click.option("--exercise", metavar="ID|FILE", help="Instead of the '# exercise:' line at the top of the sheet.")
 @click.option("--json", "as_json", is_flag=True, help="The report as data, for graders.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--lenient-shapes", is_flag=True, help="Forgive axes of size 1: (N, 1) for (N,).")
 @click.option("--heat", is_flag=True, help="Also show which entries of a wrong tensor are off, and how far.")
-def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_shapes: bool, heat: bool) -> int:
+def check(sheet: str | None, exercise: str | None, as_json: bool, seed: int, lenient_shapes: bool, heat: bool) -> int:
     """Your derivation, judged line by line.
 
-    The sheet is read, never executed; - takes it from stdin. Its first line says which exercise it is about:
+    The sheet is read, never executed; - takes it from stdin, and the only one in a folder needs no name. Its first
+    line says which exercise it is about:
 
     \b
         # exercise: linear-regression
@@ -284,6 +295,7 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_sh
     from tutor.desk.standing import standing
     from tutor.views import desk
 
+    sheet = _the_sheet(sheet)
     with patience(tr("loading torch and checking")) if sheet != "-" else nullcontext():
         made = judged(sheet, exercise, seed=seed, lenient_shapes=lenient_shapes)
     if as_json:
@@ -296,6 +308,16 @@ def check(sheet: str, exercise: str | None, as_json: bool, seed: int, lenient_sh
     elif made.kept and all(report.correct for report in made.reports):
         note("\n" + desk.following(standing(Path(sheet).parent)))
     return max((VERDICTS.get(report.verdict, UNDECIDED) for report in made.reports), key=_weight, default=RIGHT)
+
+
+def _the_sheet(named: str | None) -> str:
+    """The sheet that was named, or the only one here, which is said then."""
+    from tutor.desk.standing import only_sheet
+
+    if named is None:
+        named = only_sheet(Path())
+        note(tr("the sheet here: {sheet}", sheet=named) + "\n")
+    return named
 
 
 def _shown(reports: Sequence[Any], heat: bool = False) -> str:
@@ -436,6 +458,7 @@ def watch(folder: str, poll: bool, lenient_shapes: bool) -> int:
 
     from tutor.desk import watch as desk_of
     from tutor.desk.keys import keys
+    from tutor.desk.standing import existing
     from tutor.views import desk as view
 
     def show(reports: Sequence[Any]) -> None:
@@ -450,7 +473,7 @@ def watch(folder: str, poll: bool, lenient_shapes: bool) -> int:
             note("\n" + tr(view.KEYS))
 
     queue: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-    desk = desk_of.Desk(desk_of.existing(folder), tell, show, patience, width, {"lenient_shapes": lenient_shapes})
+    desk = desk_of.Desk(existing(folder), tell, show, patience, width, {"lenient_shapes": lenient_shapes})
     with desk_of.saves(queue, desk.folder, poll) as polling, keys(queue) as listening:
         desk.open()
         note(desk.opened(polling))
@@ -459,16 +482,17 @@ def watch(folder: str, poll: bool, lenient_shapes: bool) -> int:
 
 
 @app.command()
-@click.argument("sheet", metavar="SHEET", type=SHEET)
+@click.argument("sheet", metavar="[SHEET]", required=False, type=SHEET)
 @click.option("--exercise", metavar="ID|FILE", type=EXERCISE, help="Instead of the '# exercise:' line of the sheet.")
 @click.option("--level", type=click.IntRange(1), help="This hint, instead of the next one.")
-def hint(sheet: str, exercise: str | None, level: int | None) -> int:
+def hint(sheet: str | None, exercise: str | None, level: int | None) -> int:
     """The next hint for where a sheet diverges.
 
     From where to look, over the rules, to the chain rule written out; asked again, it says more.
     """
     from tutor.desk.sheets import hint_for
 
+    sheet = _the_sheet(sheet)
     with patience(tr("loading torch and checking")):
         given = hint_for(sheet, exercise, level)
     say(str(given))
@@ -481,10 +505,10 @@ def progress_(folder: str) -> int:
     """What is solved, track by track."""
     from tutor import course
     from tutor.catalogue import folder as exercises
-    from tutor.desk.standing import standing
+    from tutor.desk.standing import existing, standing
     from tutor.views import desk
 
-    say(desk.progress(standing(Path(folder)), course.read(exercises()), width()))
+    say(desk.progress(standing(existing(folder)), course.read(exercises()), width()))
     return RIGHT
 
 

@@ -343,10 +343,12 @@ def grade(
         for line in verdicts([n]):
             if line.quantity != truth.names[n]:
                 continue
-            if truth.true[n] and line.verdict == "wrong" and unseen(where, made, [n]):
+            beside = helpers and line.sentence.id.startswith("kink")  # an edited helper that jumps beside the kink
+            if truth.true[n] and line.verdict == "wrong" and unseen(where, made, [n]) and not beside:
                 fail("false wrong", f"line {line.line} is right, and was called wrong: {line.reason}")
                 return
-            if truth.true[n] is False and line.verdict == "wrong" and single and not helpers and not weak(where, made):
+            again = truth.true[n] is False and line.verdict == "wrong" and single and not helpers
+            if again and not weak(where, made, n):
                 fail("false follow", f"line {line.line} follows, and was called wrong: {line.reason}")
                 return
             if (
@@ -385,12 +387,15 @@ def unseen(where: Course, made: exam_wrong.Mutant, bad: list[int]) -> bool:
     )
 
 
-def weak(where: Course, made: exam_wrong.Mutant) -> bool:
-    """Whether an edited line gives zeros, or what is not finite, at a draw of the judge's: nothing follows from it."""
+def weak(where: Course, made: exam_wrong.Mutant, reader: int) -> bool:
+    """Whether nothing follows for a line: at a draw of the judge's an edited one is zero, or one before not finite."""
     for _, ran in at_the_judges(where, made):
-        for n in made.edited:
+        for n in sorted({*made.edited, *range(reader)}):
             found = exam_plain.as_tensor(ran.after[n])
-            if found is None or not bool(found.any()) or not bool(found.isfinite().all()):
+            if found is None:
+                if n in made.edited:
+                    return True
+            elif not bool(found.isfinite().all()) or (n in made.edited and not bool(found.any())):
                 return True
     return False
 

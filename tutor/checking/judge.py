@@ -41,6 +41,7 @@ class Judgement:
     mistakes: tuple[Mistake, ...] = ()
     repair: Repair | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
+    at: str = ""  # where its values are from, if that is no draw
     reads: frozenset[str] = frozenset()  # what a number follows from
     blameless: bool = False  # undecided, and not because of an unreadable line
 
@@ -70,6 +71,7 @@ class Judged:
     sources: frozenset[str] = frozenset()
     start: int = 0
     forward: str = ""
+    at: str = ""
     helper: str = ""  # the name it has on the sheet, where that is a helper's
 
     @property
@@ -94,7 +96,8 @@ class Judged:
                 figures["heat"] = heat(j.given, j.true)
         return LineReport(
             self.line, self.column, self.text, self.name or None, j.verdict, j.sentence,
-            ratio=j.ratio, mistakes=j.mistakes, repair=j.repair, forward=self.forward, start=self.start, **figures,
+            ratio=j.ratio, mistakes=j.mistakes, repair=j.repair, forward=self.forward, at=self.at, start=self.start,
+            **figures,
         )  # fmt: skip
 
 
@@ -423,6 +426,7 @@ class Judge:
         first = next((j for j in lines if j.verdict == "wrong"), None)
         if first is not None:
             first.forward = self.forward_line(self.meaning_of(first.name))
+            first.at = first.judgement.at or self.drawn
         asked = {self.exercise.answer_name(name): worth for name, worth in self.exercise.asked.items()}
         return Report(
             self.exercise.id,
@@ -434,6 +438,11 @@ class Judge:
             tuple(j.report() for j in lines),
             tuple(dict.fromkeys(self.notes)),
         )
+
+    @property
+    def drawn(self) -> str:
+        """Where the values in the report are from; nothing where the learner knows, who gave them."""
+        return ""
 
     def _score(self, lines: list[Judged], asked: Mapping[str, float]) -> float:
         earned = {}

@@ -16,12 +16,15 @@ from tutor.checking.judge import WHAT, Judgement, other_shape
 from tutor.checking.outline import Meaning, Segment
 from tutor.checking.report import Sentence
 from tutor.checking.truth import Point
+from tutor.exercise import Exercise
+from tutor.language import said
 
 if TYPE_CHECKING:
     from tutor.checking.sheet_runs import SheetRuns
     from tutor.checking.sources import Sources
 
 COARSEST = {False: 0.05, True: 0.15}  # of the largest: how far rounding may go for few digits; True: with decimals
+MOST_SHOWN = 6  # values of a worked instance
 _ARRAYS = ("tensor", "array", "asarray")
 
 
@@ -169,7 +172,8 @@ def wrong(judge: Sources, segment: Segment, meaning: Meaning, number: Literal, w
         needed = alone[-1:] or list(stop)
         sentence = judge.follows_sentence(needed, segment)
         return Judgement("follows", sentence, value, true, reads=frozenset(needed))
-    base = Judgement("wrong", Sentence("differs-number", {"given": number.text}), value, true)
+    sentence = Sentence("differs-number", {"given": number.text})
+    base = Judgement("wrong", sentence, value, true, at=_place(judge.exercise))
     if value.shape != true.shape:
         return replace(base, sentence=other_shape(meaning, value, true))
     known, what = {**worked.values, **worked.gradients}, WHAT[meaning.kind]
@@ -177,6 +181,15 @@ def wrong(judge: Sources, segment: Segment, meaning: Meaning, number: Literal, w
     fault = mistakes.Fault(judge.exercise, meaning.name, meaning.of, what, [case])
     found = mistakes.find(fault)
     return replace(base, mistakes=tuple(found), **judge.ratio_of(fault, found, what))
+
+
+def _place(exercise: Exercise) -> str:
+    """The worked instance, with its values where they are few numbers."""
+    given = exercise.instances[0]
+    if len(given) <= MOST_SHOWN and all(isinstance(value, (int, float)) for value in given.values()):
+        values = ", ".join(f"{name}={value:g}" for name, value in given.items())
+        return said("at the worked instance: {values}", values=values)
+    return said("at the worked instance")
 
 
 def _earlier(judge: Sources, segment: Segment, worked: Point) -> dict[str, Tensor]:

@@ -112,6 +112,16 @@ class Sentence:
         return Mistake(id, self.render(REASONS), self.params)
 
 
+# every id of a mistake; in another language a view says what it is called there
+MISTAKE_IDS = (
+    N_("sign"), N_("factor"), N_("extra-factor"), N_("wrong-power"), N_("missing-upstream"),
+    N_("missing-local-derivative"), N_("transposed"), N_("missing-sum"), N_("wrong-axis"), N_("missing-path"),
+    N_("diagonal-only"), N_("wrong-point"), N_("wrong-mask"), N_("missing-scatter"), N_("wrong-convention"),
+    N_("kink"), N_("unstable"), N_("stale-value"), N_("wrong-shape"), N_("product-rule"), N_("missing-gradient"),
+    N_("extra-gradient"), N_("aliasing"),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Mistake:
     """What a learner probably did: an id of the mistake table, and its message."""
@@ -222,6 +232,7 @@ class LineReport:
     worst: tuple[Entry, ...] = ()
     heat: Heat | None = None  # of a wrong tensor
     forward: str = ""
+    at: str = ""  # where the worst entries are from
     start: int = 0  # the column at which `text` begins
     cell: int | None = None  # of a notebook, in which `line` counts
 

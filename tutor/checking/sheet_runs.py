@@ -17,6 +17,7 @@ from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.premises import with_sizes_checked, without_worked_values
 from tutor.checking.truth import Point, points, worked
 from tutor.exercise import Exercise
+from tutor.language import said
 
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
@@ -46,6 +47,13 @@ class SheetRuns(Judge):
         self.runs = self._first_runs()
         self._own_quantities()
         self._truths_at: dict[int, dict[tuple[str, int], Tensor]] = {}
+
+    @property
+    def drawn(self) -> str:
+        sizes = ", ".join(f"{name}={extent}" for name, extent in self.points[0].sizes.items())
+        if sizes:
+            return said("values drawn at random, seed {seed}, for {sizes}", seed=self.seed, sizes=sizes)
+        return said("values drawn at random, seed {seed}", seed=self.seed)
 
     def meaning(self, segment: Segment) -> Meaning:
         return self.meaning_of(segment.name)

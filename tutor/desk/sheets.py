@@ -78,10 +78,18 @@ def begin(sheet: Path) -> str:
 
 
 def forget(exercise: str | None) -> bool:
-    """Forget an exercise, or all; whether there was anything to forget. A damaged file is put aside."""
+    """Forget an exercise, or all; whether there was anything to forget. A damaged file is put aside.
+
+    Raises NotFoundError where there was nothing and the name is that of no exercise.
+    """
     folder = progress_of.home(Path.cwd())
-    if folder is None:
-        return False
+    forgotten = folder is not None and _forgotten(folder, exercise)
+    if exercise is not None and not forgotten:
+        find(split_address(exercise)[0])
+    return forgotten
+
+
+def _forgotten(folder: Path, exercise: str | None) -> bool:
     with progress_of.changing(folder, aside=True) as progress:
         before = progress.to_dict()
         progress.forget(exercise)

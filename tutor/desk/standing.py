@@ -10,8 +10,11 @@ from pathlib import Path
 from tutor import course
 from tutor.catalogue import folder as catalogue_folder
 from tutor.desk import progress as progress_of
-from tutor.errors import UsageError
+from tutor.errors import NotFoundError, UsageError
+from tutor.language import said
 from tutor.shown import quoted
+
+MOST_NAMED = 5  # sheets
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,24 @@ class Standing:
         return "open" if any(_family(each.exercise) == id for each in self.open) else ""
 
 
+def existing(folder: str) -> Path:
+    """A folder of sheets. Raises NotFoundError where there is none."""
+    if not Path(folder).is_dir():
+        raise NotFoundError(said("there is no folder {folder}: give the one that your sheets are in", folder=folder))
+    return Path(folder)
+
+
+def only_sheet(folder: Path) -> str:
+    """The sheet of a folder that is meant where none is named. Raises UsageError where that is not one."""
+    found = _latest_first(folder, course.sheets(folder))
+    if not found:
+        raise UsageError(said("there is no sheet here: 'tutor start ID' writes one, 'tutor list' shows the exercises"))
+    if len(found) > 1:
+        names = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
+        raise UsageError(said("which sheet? There are {names}: give one by its name", names=names))
+    return os.path.relpath(folder / found[0])
+
+
 def standing(folder: Path) -> Standing:
     """Of a folder's sheets and what is kept about them."""
     order = course.read(catalogue_folder())
@@ -93,13 +114,14 @@ def _open(kept: progress_of.Progress, key: str | None, path: str, ids: list[str]
 
 
 def _latest_first(folder: Path, sheets: dict[str, list[str]]) -> list[str]:
-    def changed(name: str) -> float:
-        try:
-            return (folder / name).stat().st_mtime
-        except OSError:  # gone since
-            return 0.0
+    return sorted(sheets, key=lambda name: _changed(folder / name), reverse=True)
 
-    return sorted(sheets, key=changed, reverse=True)
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # gone since
+        return 0.0
 
 
 def _family(id: str) -> str:

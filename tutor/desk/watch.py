@@ -197,11 +197,13 @@ class Desk:
             return False
         act = {"n": self.following, "h": self.hint, "d": lambda: self.derive(before == "d"), "l": self.list_,
                "c": self.again}.get(key)  # fmt: skip
-        if act is not None:
-            try:
-                act()
-            except TutorError as error:
-                self._tell(str(error))
+        if act is None:
+            self.told += 1  # the keys are shown again
+            return True
+        try:
+            act()
+        except TutorError as error:
+            self._tell(str(error))
         return True
 
     @property
@@ -232,17 +234,20 @@ class Desk:
             return self._tell(tr("there is no exercise after this one: the course is done"))
         if self._judge(path):
             report = self.current
-            self._tell(tr("next: {sheet}: edit and save it", sheet=os.path.relpath(path)) if report is None else
-                     tr("next: {sheet}, {exercise}: edit and save it", sheet=os.path.relpath(path),
-                        exercise=report.exercise))  # fmt: skip
+            named = os.path.relpath(path) + ("" if report is None else f", {report.exercise}")
+            written = path is self.written
+            self._tell(tr("written: {sheet}: edit and save it", sheet=named) if written else
+                       tr("next: {sheet}: edit and save it", sheet=named))  # fmt: skip
 
     def hint(self) -> None:
         """The next hint for the sheet in hand."""
+        from tutor.views import desk as view
+
         report = self.current
         if report is None or self.path is None or self.made is None:
             self._tell(tr("save a sheet first: a hint is about what it says"))
         else:
-            self._tell(str(sheets.next_hint(self.path, report, self.made.text)))
+            self._tell(view.hint(sheets.next_hint(self.path, report, self.made.text), keys=True))
 
     def derive(self, confirmed: bool) -> None:
         """The true derivation: after solving, or when asked for twice."""
@@ -264,13 +269,6 @@ class Desk:
         from tutor.views import desk
 
         self._tell(desk.standing(standing(self.folder), keys=True))
-
-
-def existing(folder: str) -> Path:
-    """The folder to watch. Raises NotFoundError where there is none."""
-    if not Path(folder).is_dir():
-        raise NotFoundError(said("there is no folder {folder}: give the one that your sheets are in", folder=folder))
-    return Path(folder)
 
 
 def run(desk: Desk, queue: SimpleQueue[tuple[str, Any]], ready: Callable[[], None]) -> None:

@@ -60,10 +60,10 @@ def following(s: Standing) -> str:
     """What to type, and where help is, for what is wrong already."""
     if s.command is None:
         return tr("The course is done.")
-    what = tr("next:   {command}", command=s.command)
     if s.open and s.open[0].verdict:
-        what += "\n" + tr("stuck:  tutor hint {sheet}", sheet=quoted(s.open[0].path))
-    return what
+        stuck = tr("stuck:  tutor hint {sheet}", sheet=quoted(s.open[0].path))
+        return tr("next:   {command}", command=s.command) + "\n" + stuck
+    return tr("next: {what}", what=s.command)
 
 
 def _open(sheets: Sequence[Open]) -> list[str]:
@@ -92,8 +92,8 @@ def _place(kept: str) -> str:
     return tr("line {number}", number=line) if cell is None else tr("line {line} of cell {cell}", line=line, cell=cell)
 
 
-def hint(given: Given) -> str:
-    """One hint, for what, and how to get the next; or why there is none."""
+def hint(given: Given, keys: bool = False) -> str:
+    """One hint, for what, and how to get the next, with a key where `keys` are pressed; or why there is none."""
     report, found = given.report, given.hint
     if found is None:
         return _no_hint(report)
@@ -101,6 +101,8 @@ def hint(given: Given) -> str:
     at = found.quantity if line is None or not line.line else f"{line.named}{tr(': ')}{found.quantity}"
     head = tr("{sheet}, {at}   (hint {level} of {of})", sheet=given.sheet, at=at, level=found.level, of=found.of)
     more = tr("next: try it; 'tutor hint {sheet}' says more", sheet=quoted(given.sheet))
+    if keys:
+        more = tr("next: try it; h says more")
     last = tr("this was the last hint; 'tutor derive {exercise}' shows the derivation", exercise=report.exercise)
     blocks = [head, str(found.text), more if found.level < found.of else last]
     if given.problem:

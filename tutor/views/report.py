@@ -64,8 +64,10 @@ def _details(line: Any) -> list[tuple[str, str]]:
         says = tr("{entry} = {given:.6g}, true is {true:.6g}", entry=f"{line.quantity}{at}", given=entry.given,
                   true=entry.expected)  # fmt: skip
         rows.append(("" if n else tr("worst"), says))
+    if line.worst and line.at:
+        rows.append(("", f"({line.at})"))
     for n, mistake in enumerate(line.mistakes):
-        rows.append(("" if n else tr("likely"), f"{mistake.id}: {mistake.message}"))
+        rows.append(("" if n else tr("likely"), f"{tr(mistake.id)}{tr(': ')}{mistake.message}"))
     if line.repair is not None:
         rows.append((tr("fix"), _fix(line.repair)))
     return rows
@@ -99,7 +101,8 @@ def _shape(shape: Any) -> str:
 def _next(r: Any) -> str:
     from tutor.checking.report import NEXT
 
-    return tr("next: {what}", what=r.next.render(NEXT))
+    what = r.next.render(NEXT)
+    return str(what) if r.correct else tr("next: {what}", what=what)
 
 
 def _word(verdict: str) -> str:
