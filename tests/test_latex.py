@@ -567,3 +567,87 @@ def test_a_delta_with_a_number_is_the_learners_where_a_line_gave_it(below):
     report = tutor.check("mlp", sheet + f"\n${target} = {below}$")
     assert [line.verdict for line in report] == ["correct", "correct"]
     assert tutor.check("mlp", r"$\frac{\partial L}{\partial W_2} = h_1^\top \delta_2$").verdict == "unreadable"
+
+
+# -- what stands beside a formula: nothing of it is dropped that changes it -----------------------------------
+
+BESIDE_REFUSED = [
+    (LINE, r"\frac{dL}{dw} = 2(\hat y - y) x \text{ times } x", "times is a word that changes the formula"),
+    (LINE, r"\frac{dL}{dw} = 2(\hat y - y) x \text{ plus } b", "plus is a word that changes"),
+    (LINE, r"\frac{dL}{dw} = 2(\hat y - y) x \text{ 加 } b", "加 is a word that changes"),
+    (LINE, r"\frac{dL}{dw} = 2(\hat y - y) x \text{ or } b", "or is a word that changes"),
+    (LINE, r"\frac{dL}{dw} = 2(\hat y - y) \text{ multiplied by the input}", "multiplied by the in is a word"),
+    (LINE, r"\frac{dL}{dw} = 2(\hat y - y) x \Rightarrow x", "a line is name = formula"),
+    (LINE, r"\frac{dL}{dw} = 2(\hat y - y) x; \ b", "a line is name = formula"),
+    (SOFTMAX, r"dz = \frac{1}{N} \quad (p - y)", "parentheses after a wide space are a factor or a remark"),
+    (SOFTMAX, r"dz = \frac{p - y}{N} (N \times K)", "can be a factor or the shape"),
+    (SOFTMAX, r"dz_{ik} = \frac{1}{N}(p_{ik} - y_{ik}) \text{ only for } k = l", "a condition beside a formula"),
+    (SOFTMAX, r"dz_{ik} = \frac{1}{N}(p_{ik} - y_{ik}), \quad k = l", "a condition beside a formula"),
+    (SOFTMAX, r"dz_{ik} = \frac{1}{N}(p_{ik} - 1), \quad y_{ik} = 1", "a condition beside a formula"),
+    (SOFTMAX, r"y_{ik} = 1 \Rightarrow dz_{ik} = \frac{1}{N}(p_{ik} - 1)", "a condition beside a formula"),
+    (SOFTMAX, r"y_{ik} > 0: dz_{ik} = \frac{1}{N}(p_{ik} - 1)", "a condition beside a formula"),
+    (SOFTMAX, r"y_{ik} > 0 \Rightarrow dz_{ik} = \frac{1}{N}(p_{ik} - 1), \; y_{ik} = 0 \Rightarrow dz_{ik} = \frac{p_{ik}}{N}",
+     "a condition beside a formula"),
+    (SOFTMAX, r"dz_{ik} = \frac{1}{N}(p_{ik} - 1) \text{ if } y_{ik} = 1, \quad dz_{ik} = \frac{p_{ik}}{N} \text{ otherwise}",
+     "a condition beside a formula"),
+    (SOFTMAX, r"dz_{ik} = \frac{1}{N}(p_{ik} - 1) \quad (\text{if } y_{ik} > 0)", "a condition beside a formula"),
+    (SOFTMAX, r"dz_{ik} = \frac1N \begin{cases} p_{ik} - 1 & \text{if not $y_{ik} = 0$} \\ p_{ik} & \text{otherwise} \end{cases}",
+     "if not beside a condition is not read"),
+    (SOFTMAX, r"dz_{i,:} = \frac{1}{N}(p_{i,:} - y_{i,:})", "a slice : is not read here"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "text", "words"), BESIDE_REFUSED, ids=[text for _, text, _ in BESIDE_REFUSED])
+def test_what_changes_a_formula_beside_it_is_refused(exercise, text, words):
+    report = tutor.check(exercise, f"$${text}$$")
+    assert report.verdict == "unreadable" and not [line for line in report if line.verdict == "wrong"], report
+    assert any(words in line.reason for line in report.lines), report
+
+
+BESIDE_PASSED = [
+    r"\quad \forall i, k", r"\quad \text{for all } i, k", r"\quad \text{for each } i \text{ and } k", "，\\quad ∀ i、k。",
+    r", \quad i \in [N], k \in [K]", r", \quad (i, k) \in \{1..N\} \times \{1..K\}", r"\ (N \times K)", r"\quad (2)",
+    r", \quad i = 1, \dots, N, \; k = 1, \dots, K", r" \in \mathbb{R}^{N \times K}", r"\; (\because \sum_k y_{ik} = 1)",
+    r"\text{ since } \sum_k y_{ik} = 1", r"\because \sum_k y_{ik} = 1", r"\quad (\text{using } \textstyle\sum_k y_{ik} = 1)",
+    r"\text{ by the chain rule}", r"\text{（链式法则）}。",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("remark", BESIDE_PASSED)
+@pytest.mark.parametrize(("factor", "verdict"), [(r"\frac{1}{N}", "incomplete"), ("", "wrong")])
+def test_a_remark_beside_a_formula_changes_nothing(remark, factor, verdict):
+    report = tutor.check(
+        SOFTMAX, rf"$$\frac{{\partial L}}{{\partial z_{{ik}}}} = {factor} (p_{{ik}} - y_{{ik}}) {remark}$$"
+    )
+    assert report.verdict == verdict and len(report.lines) == 1, report
+
+
+CHOICES = [
+    r"\begin{cases} DY & , x_i > 0 \\ 0 & , x_i \le 0 \end{cases}",
+    r"\begin{cases} DY, & x_i > 0; \\ 0, & \text{else}. \end{cases}",
+    r"\begin{cases} DY & (x_i > 0) \\ 0 & (x_i \le 0) \end{cases}",
+    r"\begin{cases} DY, x_i > 0 \\ 0, x_i \le 0 \end{cases}",
+    r"\begin{cases} DY \text{ if } x_i > 0 \\ 0 \text{ else} \end{cases}",
+    r"\begin{cases} DY & x_i > 0 \text{ and } x_i > -1 \\ 0 & \text{otherwise (dead)} \end{cases}",
+    r"\begin{cases} DY & \text{if $x_i > 0$ and $x_i > -1$} \\ 0 & \text{其余} \end{cases}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize(("value", "verdict"), [("dy_i", "correct"), ("2 dy_i", "wrong")])
+def test_cases_as_people_set_them(choice, value, verdict):
+    text = rf"$$\frac{{\partial L}}{{\partial x_i}} = {choice.replace('DY', value)}$$"
+    assert tutor.check("activations", text).verdict == verdict
+
+
+def test_both_halves_of_a_condition_count():
+    text = r"\begin{cases} dy_i & x_i > 0 \text{ and } x_i < 1 \\ 0 & \text{otherwise} \end{cases}"
+    assert tutor.check("activations", rf"$$\frac{{\partial L}}{{\partial x_i}} = {text}$$").verdict == "wrong"
+
+
+@pytest.mark.parametrize(("sheet", "verdicts"), [
+    ("$∂L/∂w = 2(ŷ − y)x$，\n$∂L/∂b = 2(ŷ − y)$。", ["correct", "correct"]),
+    ("$$∂L/∂w = 2(ŷ − y)x；\\quad ∂L/∂b = 2(ŷ + y)。$$", ["correct", "wrong"]),
+])  # fmt: skip
+def test_letters_with_hats_and_chinese_punctuation(sheet, verdicts):
+    assert [line.verdict for line in tutor.check(LINE, latex.read(sheet, LINE))] == verdicts

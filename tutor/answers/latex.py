@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lark import Token
 
 from tutor.answers import language as lang
-from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, Tokenizer, parse
+from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, WHEN, Tokenizer, parse
 from tutor.answers.latex_meaning import Meaning
 from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Value
 from tutor.answers.latex_regions import regions
@@ -31,6 +31,14 @@ MAX_CHAIN = 200  # equalities in one chain
 _OPENING = ("LPAR", "LBRACKET", "LBRACE", "LSET", "LBAR", "LNORM", "LFLOOR", "CASES")
 _CLOSING = ("RPAR", "RBRACKET", "RBRACE", "RSET", "RBAR", "RNORM", "RFLOOR", "ENDCASES")
 _DIVIDERS = ("ROW", "NEWLINE", "SEPARATOR", "QUAD", "COMMA", "AMP", "TEXT", "DOT", "FORALL")
+_OF_INDICES = (*_OPENING, *_CLOSING, "NUMBER", "DOTS", "COMMA", "ERROR")
+# words right after a formula that change its value; the last ones do so only where a formula follows
+_JOINING = ("and", "or", "和", "与", "或", "以及")
+_OPERATES = re.compile(
+    r"(?:times|plus|minus|divided|multiplied|over|dot|product|mod|modulo|scaled|summed|averaged|less|without|up to)\b"
+    r"|(?:and|or)\b"
+    r"|再?[加减乘除](?:以|上|去)?|求和|取?平均|以及|和|与|或"
+)
 _LEFT = said(
     r"a line is name = formula, as \frac{\partial L}{\partial W} = x^\top \frac{\partial "
     r"L}{\partial z}"
@@ -45,10 +53,12 @@ def read(text: str, exercise: Exercise) -> lang.Sheet:
 
 @dataclass
 class _Line:
-    """A left side and what it is said to equal; `start` is where it begins."""
+    """A left side and what it is said to equal, in a row of the text."""
 
     left: list[Token]
     links: list[tuple[Token, list[Token]]] = field(default_factory=list)
+    row: int = 0
+    dotted: bool = False  # \dots was read beside it
 
     @property
     def last(self) -> list[Token]:
@@ -102,14 +112,18 @@ class Reader:
         tokens = tokenizer.read(start, stop, MAX_TOKENS - self.symbols)
         self.symbols += len(tokens)
         made: list[lang.Statement] = []
-        for row in _lines(tokens):
+        lines, conditions = _lines(tokens)
+        ones = [_One(self, tokenizer, row) for row in lines]
+        conditions |= {one.line.row for one in ones if one.chooses()}
+        for one in ones:
             self.lines += 1
             if self.lines > MAX_LINES:
+                first = next(iter(one.line.left), None)
                 raise ReadingError(
                     said("more than {most} lines: divide the sheet", most=MAX_LINES),
-                    row.left[0].line or 1 if row.left else 1,
+                    first.line or 1 if first is not None else 1,
                 )
-            made += _One(self, tokenizer, row).statements()
+            made += one.statements(conditional=one.line.row in conditions)
         return made
 
     def inline(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement] | str:
@@ -172,8 +186,43 @@ class Reader:
 
 @dataclass
 class _Piece:
-    divider: str
+    """What stands between dividers, and the dividers in front of it."""
+
+    before: list[Token]
     tokens: list[Token]
+
+    @property
+    def divider(self) -> str:
+        """The one that says most: a row, words or a set, else the first; a text begins with a row."""
+        kinds = [token.type for token in self.before] or ["ROW"]
+        strong = [kind for kind in kinds if kind in ("ROW", "TEXT", "FORALL")]
+        return strong[-1] if strong else kinds[0]
+
+    @property
+    def begins_row(self) -> bool:
+        kinds = [token.type for token in self.before]
+        return "ROW" in kinds or ("NEWLINE" in kinds and "SEPARATOR" not in kinds)
+
+    @property
+    def operation(self) -> Token | None:
+        r"""`\text{times}`, `\text{plus}` right after a formula: words that change its value."""
+        apart = False  # in a column of its own words are a remark, unless a formula follows
+        for token in self.before:
+            if token.type in ("ROW", "NEWLINE", "AMP"):
+                return None
+            apart = apart or token.type == "QUAD"
+            if token.type == "TEXT" and (found := _OPERATES.match(token.value.lower().lstrip("(（"))):
+                joining = apart or found[0] in _JOINING
+                return token if not joining or (self.tokens and not self.equal) else None
+        return None
+
+    @property
+    def like_indices(self) -> bool:
+        r"""`k`, `(i, k)`, `\{1, \dots, N\}`, `N \times K`: what follows `\forall i,` or `\in`."""
+        return bool(self.tokens) and all(
+            token.type in _OF_INDICES or (token.type == "WORD" and len(token) == 1) or str(token) == "times"
+            for token in self.tokens
+        )
 
     @property
     def equal(self) -> bool:
@@ -191,62 +240,101 @@ class _Piece:
 
 
 def _pieces(tokens: list[Token]) -> list[_Piece]:
-    """What stands between dividers, outside all brackets."""
+    """What stands between dividers, outside all brackets; the last may be empty, with words in front of it."""
     made: list[_Piece] = []
     current: list[Token] = []
-    divider, depth_ = "ROW", 0
+    before: list[Token] = []
+    depth_ = 0
     for token in _without_words(tokens):
         depth_ += (token.type in _OPENING) - (token.type in _CLOSING)
         if token.type == "ERROR" and "never closed" in token.value:
             depth_ = 0
         if depth_ <= 0 and token.type in _DIVIDERS:
             if current:
-                made.append(_Piece(divider, current))
-                divider = ""
-            divider = token.type if not divider or token.type in ("ROW", "TEXT", "FORALL") else divider
-            current = []
+                made.append(_Piece(before, current))
+                before, current = [], []
+            before.append(token)
         else:
             current.append(token)
-    if current:
-        made.append(_Piece(divider, current))
+    made.append(_Piece(before, current))
     return made
 
 
 def _without_words(tokens: list[Token]) -> list[Token]:
-    r"""`(\text{chain rule})` is a remark."""
+    r"""`(\text{chain rule})`, `(\because \sum_k y_k = 1)` are remarks; `(\text{if } x > 0)` is a condition."""
     made: list[Token] = []
+    opened: list[int] = []  # where the brackets stand that are open
     for token in tokens:
         made.append(token)
-        if token.type == "RPAR" and [t.type for t in made[-3:]] == ["LPAR", "TEXT", "RPAR"]:
-            made[-3:] = [made[-2]]
+        if token.type in _OPENING:
+            opened.append(len(made) - 1)
+        elif token.type in _CLOSING and opened:
+            start = opened.pop()
+            if made[start].type == "LPAR" and len(made) > start + 2 and made[start + 1].type in ("TEXT", "SEPARATOR"):
+                made[start:] = [_remark_of(made[start + 1 : -1])]
     return made
 
 
-def _lines(tokens: list[Token]) -> Iterator[_Line]:
-    """Left sides with their chains of equalities."""
+def _remark_of(tokens: list[Token]) -> Token:
+    """One symbol for a remark in parentheses."""
+    first, *rest = tokens
+    compared = any(token.type == "REL" for token in rest)
+    if first.type == "TEXT" and compared and first.value.lower() in WHEN and _Piece([], rest).condition:
+        return _error(_Piece([], tokens), CONDITION)
+    return Token("TEXT", f"({first.value}", start_pos=first.start_pos, line=first.line, column=first.column,
+                 end_pos=tokens[-1].end_pos)  # fmt: skip
+
+
+def _lines(tokens: list[Token]) -> tuple[list[_Line], set[int]]:
+    """Left sides with their chains of equalities, and the rows in which a condition stands."""
     pieces = _pieces(tokens)
-    line: _Line | None = None
+    made: list[_Line] = []
+    conditions: set[int] = set()
+    row, remark = 0, False
     for n, piece in enumerate(pieces):
         following = pieces[n + 1] if n + 1 < len(pieces) else None
-        how = "new" if line is None else _joins(piece, line, following)
+        row += piece.begins_row
+        line = made[-1] if made else None
+        if line is not None and line.links and not remark and (word := piece.operation) is not None:
+            line.last.append(_error(_Piece([], [word]), said(
+                "{word} is a word that changes the formula before it: write the operation itself", word=word.value[:20]
+            )))  # fmt: skip
+        if not piece.tokens:
+            break
+        how = "new" if line is None else _joins(piece, line, following, remark)
         if how == "new":
-            if line is not None:
-                yield line
-            line = _Line([])
+            made.append(_Line([], row=row))
+        line = made[-1]
         if how != "dropped":
-            assert line is not None
             _extend(line, piece)
-        elif line is not None and line.links and piece.condition:
+        elif line.links and piece.condition:
             line.last.append(_error(piece, CONDITION))
-    if line is not None:
-        yield line
+        line.dotted = line.dotted or any(token.type == "DOTS" for token in piece.tokens)
+        remark = how == "dropped" or (remark and not piece.equal) or line.dotted
+        if any(token.type == "ERROR" and token.value == CONDITION for token in line.last):
+            conditions.add(row)
+    return made, conditions | _alone(made)
+
+
+def _alone(lines: list[_Line]) -> set[int]:
+    r"""Rows that a comparison governs: `x > 0 \Rightarrow dx = dy`; alone in its row it governs the next."""
+    rows = {line.row for line in lines if line.links}
+    governing = {line.row for line in lines if not line.links and _condition(line.left)}
+    return {row if row in rows else row + 1 for row in governing}
+
+
+def _condition(tokens: list[Token]) -> bool:
+    """Whether a comparison stands alone, and all of it can be read."""
+    return _Piece([], tokens).condition and not any(token.type == "ERROR" for token in tokens)
 
 
 def _extend(line: _Line, piece: _Piece) -> None:
     if piece.divider in ("COMMA", "DOT") and line.last and not piece.equal:
         line.last.append(_misplaced(piece))
+    given = False  # a condition has begun: `\text{if } y_i = 1` has an equality of its own
     for token in piece.tokens:
-        if token.type == "EQUALS":
+        given = given or (token.type == "ERROR" and token.value == CONDITION)
+        if token.type == "EQUALS" and not given:
             line.links.append((token, []))
         else:
             line.last.append(token)
@@ -267,10 +355,14 @@ def _error(piece: _Piece, reason: str) -> Token:
     )
 
 
-def _joins(piece: _Piece, line: _Line, following: _Piece | None) -> str:
-    """Whether a piece goes on with the line, begins a new one, or is a remark."""
+def _joins(piece: _Piece, line: _Line, following: _Piece | None, remark: bool) -> str:
+    """Whether a piece goes on with the line, begins a new one, or is a remark (`remark`: one stands before it)."""
     if piece.begins("EQUALS"):
         return "joined"
+    if piece.divider not in ("ROW", "NEWLINE", "AMP") and piece.like_indices:
+        ranges = following is not None and following.divider == "FORALL"  # `k \in`
+        if remark or (ranges and line.links and line.last):
+            return "dropped"
     if piece.divider in ("ROW", "NEWLINE") and piece.equal and any(token.type == "ERROR" for token in line.left):
         return "new"
     open_end = not line.last or line.last[-1].type in ("OP", "SIGN", "BIG")
@@ -283,7 +375,15 @@ def _joins(piece: _Piece, line: _Line, following: _Piece | None) -> str:
         return "new"
     if piece.begins("SIGN", "OP") and piece.divider in ("AMP", "ROW", "NEWLINE"):
         return "joined"
+    if piece.divider == "SEPARATOR" and not piece.condition and "DOTS" not in [t.type for t in piece.tokens]:
+        return "new"  # `\Rightarrow 8` says something, and not what
     if piece.divider in ("TEXT", "FORALL", "SEPARATOR") or (piece.divider in ("QUAD", "AMP") and _remark(piece)):
+        return "dropped"
+    if piece.divider in ("QUAD", "AMP") and piece.begins("LPAR"):
+        line.last.append(_error(piece, said(
+            r"parentheses after a wide space are a factor or a remark: write \cdot before a factor, \text{{...}} in a "
+            "remark"
+        )))  # fmt: skip
         return "dropped"
     if piece.divider == "COMMA" and any(token.type == "DOTS" for token in [*piece.tokens, *line.last]):
         return "dropped"
@@ -291,7 +391,13 @@ def _joins(piece: _Piece, line: _Line, following: _Piece | None) -> str:
 
 
 def _remark(piece: _Piece) -> bool:
-    return piece.begins("LPAR") or any(token.type in ("REL", "DOTS") for token in piece.tokens)
+    r"""`(i = 1, \dots, N)`, `(2)`, `(N \times K)`; other parentheses may be a factor."""
+    kinds = [token.type for token in piece.tokens]
+    if any(kind in ("REL", "DOTS", "TEXT") for kind in kinds) or kinds in (
+        ["LPAR", k, "RPAR"] for k in ("NUMBER", "OP")
+    ):
+        return True
+    return piece.begins("LPAR") and piece.like_indices and len(kinds) > 3
 
 
 # -- one line -> statements -----------------------------------------------------------------------------------
@@ -304,16 +410,24 @@ class _One:
         self.reader, self.names, self.tokenizer, self.line = reader, reader.names, tokenizer, line
         self.target: lang.Expression | None = None
 
-    def statements(self) -> list[lang.Statement]:
+    def statements(self, conditional: bool = False) -> list[lang.Statement]:
+        """What the line says; `conditional` where a condition stands in its row."""
         line = self.line
-        if self._binds_an_index():
+        if self._binds_an_index() or (conditional and not line.links and _condition(line.left)):
             return []
         if not line.links:
             return self._without_equals()
         try:
             self.target, shape, factor = self._left()
         except ReadingError as error:
-            return [self._unreadable(self._all(), error)]
+            return self._passed(line.links[0][0], error.message) if self._is_a_fact() else [
+                self._unreadable(self._all(), error)
+            ]  # fmt: skip
+        if conditional and self.chooses():
+            return []
+        if conditional and not any(token.type == "ERROR" for token in self._all()):
+            first = self._all()[0]
+            return [self._unreadable(self._all(), ReadingError(CONDITION, first.line or 1, first.column or 1))]
         items = self.target.items if isinstance(self.target, lang.Subscript) else ()
         made: list[lang.Statement] = []
         with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
@@ -323,6 +437,35 @@ class _One:
                     return [*made, self._unreadable([sign], ReadingError(says, sign.line or 1))]
                 made += self._link(n, shape, factor)
         return made
+
+    def chooses(self) -> bool:
+        r"""`k = y_i`, `y_{ik} = 1` beside a formula say which entries it is for."""
+        left, links = self.line.left, self.line.links
+        if len(left) == 1 and left[0].type == "WORD" and len(links) == 1:
+            return str(left[0]) in self.names.indices and not self._binds_an_index()
+        numeral = [[token.type for token in tokens if token.type != "SIGN"] for _, tokens in links] == [["NUMBER"]]
+        if not numeral or not any(token.type == "SUB" for token in left):
+            return False
+        try:
+            node = self._meaning(left=True).side(parse(left)).node
+        except ReadingError:
+            return False
+        base = lang.root(node)
+        return isinstance(node, lang.Subscript) and isinstance(base, lang.Name) and self.names.is_forward(base.name)
+
+    def _is_a_fact(self) -> bool:
+        r"""`\sum_k y_{ik} = 1`: no gradient is in it, and none is given."""
+        for tokens in (self.line.left, *(tokens for _, tokens in self.line.links)):
+            if not tokens or any(token.type in ("PARTIAL", "NABLA", "ERROR") for token in tokens):
+                return False
+            try:
+                node = self._meaning().side(parse(tokens)).node
+            except ReadingError:
+                return False
+            names = [part.name for part in lang.walk(node) if isinstance(part, lang.Name)]
+            if any(self.names.is_gradient(name) or name in self.names.locals for name in names):
+                return False
+        return True
 
     def _without_equals(self) -> list[lang.Statement]:
         """A formula that gives nothing a value is passed over where it is commentary, else refused."""
@@ -339,8 +482,8 @@ class _One:
         left = self.line.left
         if len(left) != 1 or left[0].type != "WORD":
             return False
-        dotted = any(token.type == "DOTS" for _, tokens in self.line.links for token in tokens)
-        return str(left[0]) in self.names.indices or dotted
+        links = [[token.type for token in tokens] for _, tokens in self.line.links]
+        return any("DOTS" in kinds for kinds in links) or (self.line.dotted and links == [["NUMBER"]])
 
     def _meaning(self, left: bool = False) -> Meaning:
         tokenizer = self.tokenizer
@@ -419,7 +562,7 @@ class _One:
         self._checked(whole)
         if not tokens:
             raise ReadingError(said("nothing stands on the right"), whole[-1].line or 1, whole[-1].column or 1)
-        tree = parse(tokens)
+        tree = parse(self._without_shape(tokens))
         value = meaning.side(tree)
         if value.ones:
             raise meaning.refuse(
@@ -431,6 +574,25 @@ class _One:
             )
         self._check_sums(meaning, tree, value.node)
         return value
+
+    def _without_shape(self, tokens: list[Token]) -> list[Token]:
+        r"""`x^\top dz \ (D \times K)` says which shape it has; without the space it may be a factor."""
+        opened = max((n for n, token in enumerate(tokens) if token.type == "LPAR"), default=0)
+        inside = tokens[opened + 1 : -1]
+        sizes = self.names.exercise.size_symbols
+        if not opened or tokens[-1].type != "RPAR" or len(inside) % 2 == 0 or len(inside) < 3:
+            return tokens
+        if not all(str(token) == "times" if n % 2 else str(token) in sizes for n, token in enumerate(inside)):
+            return tokens
+        tokenizer = self.tokenizer
+        if any(n < len(tokenizer.tokens) and tokenizer.tokens[n] is tokens[opened] for n in tokenizer.spaced):
+            return tokens[:opened]
+        shown = self._shown(tokens[opened:])
+        says = said(
+            r"{shown} can be a factor or the shape: write \cdot before a factor, \text{{...}} around a shape",
+            shown=shown,
+        )
+        raise ReadingError(says, tokens[opened].line or 1, tokens[opened].column or 1)
 
     def _check_sums(self, meaning: Meaning, tree: object, node: lang.Expression) -> None:
         r"""In `\sum_i a_i + b_i` the sum ends before the +; its index after that is somebody else's."""

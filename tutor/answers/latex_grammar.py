@@ -119,7 +119,9 @@ _CHARACTERS = {
     "∂": ("PARTIAL", "d"), "∇": ("NABLA", "d"), "∑": ("BIG", "Sum"), "∏": ("BIG", "Product"), "⊤": ("TOP", "T"),
     "∞": ("CONST", "inf"), "√": ("SQRT", "sqrt"), "（": ("LPAR", "("), "）": ("RPAR", ")"), "，": ("COMMA", ","),
     "＝": ("EQUALS", "="), "＋": ("SIGN", "+"), "－": ("SIGN", "-"), "＊": ("OP", "star"), "／": ("OP", "/"),
-    "′": ("PRIME", "'"), "¬": ("NOT", "~"),
+    "′": ("PRIME", "'"), "¬": ("NOT", "~"), "；": ("SEPARATOR", ";"), "、": ("COMMA", ","), "∈": ("FORALL", ""),
+    "∀": ("FORALL", ""), "…": ("DOTS", "..."), "⋯": ("DOTS", "..."), "⇒": ("SEPARATOR", ""), "→": ("SEPARATOR", ""),
+    "∵": ("SEPARATOR", ""), "∴": ("SEPARATOR", ""), "≈": ("EQUALS", "="), "≡": ("EQUALS", "="), "：": (":", ":"),
 }  # fmt: skip
 _OPENS = {"LPAR": "RPAR", "LBRACKET": "RBRACKET", "LBRACE": "RBRACE", "LSET": "RSET", "LBAR": "RBAR", "LNORM": "RNORM",
           "LFLOOR": "RFLOOR", "CASES": "ENDCASES"}  # fmt: skip
@@ -131,10 +133,13 @@ _ENDS_OPERAND = {"WORD", "NUMBER", "GREEK", "ROMAN", "ONE", "TOP", "CONST", "PRI
 _WANTS = {"FRAC": 2, "SQRT": 1, "ACCENT": 1, "SUB": 1, "SUP": 1}
 CONDITION = said(r"a condition beside a formula is not read: write \mathbb{1}[...] as a factor, or cases")
 _SAYS_WHEN = re.compile(r"(?:if|iff|when|whenever|unless)\b|若|如果|当")
+_RESTRICTS = re.compile(
+    r"(?:only (?:for|if|when|where|at|in)|except|unless|but not)\b|仅(?:在|对|当)|只(?:有|在|对)|除(?:了|非)"
+)
 _COMPARED = re.compile(r"[<>=≤≥≠]|\\(?:[lg]eq?|ne|neq|[lg]t)\b")
-_WORDS = {"if": "", "for": "", "when": "", "where": "", "if ": "", "otherwise": "OTHERWISE", "else": "OTHERWISE",
-          "and": "", "for all": "", "若": "", "如果": "", "当": "", "否则": "OTHERWISE", "其他": "OTHERWISE",
-          "其它": "OTHERWISE"}  # fmt: skip
+WHEN = ("if", "for", "when", "where", "若", "如果", "当", "在")  # before the condition of a case
+_JOINED = {"and": "AND", "且": "AND", "并且": "AND", "or": "OR", "或": "OR", "或者": "OR"}
+_OTHERWISE = re.compile(r"(?:otherwise|else|否则|其他|其它|其余)(?:\s*[(（].*)?$")
 
 _MASTER = re.compile(
     r"(?P<space>[ \t\r~\u00a0\u3000\u2000-\u200a]+)|(?P<newline>\n)|(?P<comment>%[^\n]*)"
@@ -146,6 +151,8 @@ _MASTER = re.compile(
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:(?:\\_|_)[A-Za-z0-9]+)*")
 _SCIENTIFIC = re.compile(r"[eE][+-]?\d")
 _RAW = re.compile(r"\s*\{")
+_DOTS = re.compile(r"\.\.+")
+_SLICED = re.compile(r"\s*[,}\]]")
 # a line that begins like this is a statement of its own, even if a brace is still open above it
 _STATEMENT = re.compile(
     r"[ \t]*&?[ \t]*(?:\\[dt]?frac[ \t]*\{[ \t]*(?:\\partial|d|\\mathrm)|\\partial|\\nabla|d[A-Za-z\\]|\\mathrm\{d)"
@@ -222,6 +229,8 @@ class Tokenizer:
     def _row(self, found: re.Match[str], stop: int) -> int:
         if self.stack and self.stack[-1][0] != "CASES":
             self._unclosed(found.start())
+        elif self.stack:
+            self._end_case()
         self._add("ROW", "", *found.span())
         self.divided += not self.stack
         return found.end()
@@ -269,21 +278,36 @@ class Tokenizer:
 
     def _other(self, found: re.Match[str], stop: int) -> int:
         character, at = found[0], found.start()
-        if character == "." and not self.stack:
+        if character == "." and (dots := _DOTS.match(self.text, at, stop)):
+            self._add("DOTS", "...", *dots.span())
+            return dots.end()
+        if character in ".。．" and (not self.stack or self.stack[-1][0] == "CASES"):
             self._add("DOT", ".", *found.span())
-        elif character == ":" and self.text.startswith(":=", at):
+        elif character in ":：" and self.text.startswith("=", at + 1):
             return at + 1
-        elif character == ":" and self.stack:
-            self._add("COMMA", ",", *found.span())
+        elif character in ":：":
+            self._colon(at, found.end(), stop)
         elif character == "$":
             pass
         elif character in _CHARACTERS:
             self._plain(*_CHARACTERS[character], at, found.end())
         elif (name := _greek_letter(character)) is not None:
             self._add("GREEK", name, *found.span())
+        elif (accented := _accented_letter(character)) is not None:
+            self._add("ACCENT", accented[0], *found.span())
+            self._add("WORD", accented[1], *found.span())
         else:
             self._error(at, _strange(character))
         return found.end()
+
+    def _colon(self, at: int, end: int, stop: int) -> None:
+        """`n: t_n = v` under a sum; `x_{i,:}` is refused; outside all brackets it divides."""
+        if not self.stack:
+            self._add("SEPARATOR", ":", at, end)
+        elif self.tokens[-1].type in ("COMMA", "LBRACE", "LBRACKET") or _SLICED.match(self.text, end, stop):
+            self._error(at, said("a slice : is not read here: write every index as a letter, x_{ik}, or x without any"))
+        else:
+            self._add("COMMA", ",", at, end)
 
     def _command(self, found: re.Match[str], stop: int) -> int:
         name, at, end = found[0][1:], found.start(), found.end()
@@ -379,15 +403,11 @@ class Tokenizer:
         content, inner, after = raw
         word = re.sub(r"\\[,!;: ]|\s+", " ", content).strip(" .,;:")
         says_when = _SAYS_WHEN.match(word.lower())
-        if says_when and not self.stack and (says_when.end() == len(word) or _COMPARED.search(word)):
+        restricts = says_when and (says_when.end() == len(word) or _COMPARED.search(word))
+        if not self.stack and (restricts or _RESTRICTS.match(word.lower().lstrip("(（"))):
             self._error(at, CONDITION)
             return after
-        meant = _WORDS.get(word.lower())
-        if meant is not None:
-            if meant:
-                self._add(meant, word, at, after)
-            elif not self.stack:
-                self._add("TEXT", word, at, after)
+        if self._says(word, at, after):
             return after
         text_command = self.text.startswith(r"\text", at) or self.text.startswith((r"\mbox", r"\hbox"), at)
         if word.replace(" ", "") in ("argmax", "argmin", "max", "min"):
@@ -395,9 +415,8 @@ class Tokenizer:
         elif not _NAME.fullmatch(word):
             if text_command and not (self._in_cases() and "$" in content):
                 self._add("TEXT", word, at, after)
-            elif text_command:  # \\text{if $z > 0$}
-                for piece in re.finditer(r"\$([^$]*)\$", content):
-                    self._scan(inner + piece.start(1), inner + piece.end(1))
+            elif text_command:
+                self._case_in_words(content, inner, at)
             else:
                 self._error(at, said("{word} is not a name: write letters, digits and \\_", word=word[:20]))
         elif text_command and not self._in_script() and len(word) > 1 and not self.known(word.replace("\\_", "_")):
@@ -405,6 +424,66 @@ class Tokenizer:
         else:
             self._add("ROMAN", word.replace("\\_", "_"), at, after)
         return after
+
+    def _says(self, word: str, at: int, after: int) -> bool:
+        """The words of a choice: what they mean inside cases, words to divide a line outside of all brackets."""
+        small = word.lower()
+        inside = bool(self.stack) and self.stack[-1][0] == "CASES"
+        if _OTHERWISE.match(small):
+            if inside and not self._case_divided():
+                self._add("AMP", "", at, at)
+            self._add("OTHERWISE", word, at, after)
+        elif inside and small in _JOINED:
+            self._add(_JOINED[small], {"AND": "&", "OR": "|"}[_JOINED[small]], at, after)
+        elif inside and small in WHEN:
+            if not self._case_divided():
+                self._add("AMP", "", at, at)
+        elif small in WHEN or small in _JOINED or small == "for all":
+            self._add("TEXT", word, at, after)
+        else:
+            return False
+        return True
+
+    def _case_in_words(self, content: str, inner: int, at: int) -> None:
+        r"""`\text{if $z > 0$ and $z < 1$}`: no other word may stand there, since none is read."""
+        end = inner
+        for piece in re.finditer(r"([^$]*)\$([^$]*)\$|([^$]+)$", content):
+            word = (piece[1] or piece[3] or "").strip(" ,.;")
+            if word and not self._says(word, end, end):
+                self._error(
+                    at, said("{word} beside a condition is not read: write the comparison alone", word=word[:20])
+                )
+                return
+            if piece[2] is not None:
+                end = inner + piece.end(2)
+                self._scan(inner + piece.start(2), end)
+
+    def _case_row(self) -> Iterator[int]:
+        """Where the symbols of this row of cases are that stand in no further brackets, from the last to the first."""
+        depth = 0
+        for n in range(len(self.tokens) - 1, -1, -1):
+            kind = self.tokens[n].type
+            if depth == 0 and kind in ("ROW", "CASES"):
+                return
+            depth += (kind in _CLOSES) - (kind in _OPENS)
+            if depth == 0 and kind not in _OPENS:
+                yield n
+
+    def _case_divided(self) -> bool:
+        return any(self.tokens[n].type == "AMP" for n in self._case_row())
+
+    def _end_case(self) -> None:
+        """`a, & z > 0;`, `a & , z > 0.` and `a, z > 0`: punctuation at the ends of a row, or in place of its &."""
+        while self.tokens[-1].type in ("COMMA", "SEPARATOR", "DOT"):
+            self.tokens.pop()
+        row = list(self._case_row())
+        commas = [n for n in row if self.tokens[n].type == "COMMA"]
+        divider = next((n for n in row if self.tokens[n].type == "AMP"), None)
+        if divider is not None and divider + 1 in commas:
+            del self.tokens[divider + 1]
+        elif divider is None and len(commas) == 1:
+            comma = self.tokens[commas[0]]
+            self.tokens[commas[0]] = Token.new_borrow_pos("AMP", "", comma)
 
     def _in_script(self) -> bool:
         """Right after _ or ^, or the brace that follows it."""
@@ -467,6 +546,8 @@ class Tokenizer:
             return
         if kind == "ENDCASES" and self.tokens[-1].type == "ROW":
             self.tokens.pop()
+        elif kind == "ENDCASES":
+            self._end_case()
         self.want = 0
         self._add(kind, "", at, end, wants=False)
         self.want = self.stack.pop()[1]
@@ -498,6 +579,13 @@ def _greek_letter(character: str) -> str | None:
         word = word if name[1] == "SMALL" else word.capitalize()
         return word if word in _GREEK else None
     return None
+
+
+def _accented_letter(character: str) -> tuple[str, str] | None:
+    """ŷ is y with a hat."""
+    parts = unicodedata.normalize("NFD", character)
+    mark = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0307": "dot"}.get(parts[1:])
+    return (mark, parts[0]) if mark and parts[0].isascii() else None
 
 
 def _strange(character: str) -> str:

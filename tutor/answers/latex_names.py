@@ -106,6 +106,10 @@ class Names:
     def is_value(self, name: str) -> bool:
         return name in self.shapes and not self.is_gradient(name)
 
+    def is_forward(self, name: str) -> bool:
+        """A quantity of the exercise's own program, and no gradient."""
+        return name in self.exercise.quantities and self.exercise[name].kind != "value"
+
     def is_loss(self, name: str) -> bool:
         if name in self.losses:
             return True

@@ -13,7 +13,7 @@ _REGION = re.compile(
     re.DOTALL,
 )
 _BULLET = re.compile(r"[ \t]*(?:[-*+]|\d+[.)]|\\item)?[ \t]*")
-_ALONE_AFTER = re.compile(r"[ \t]*[.,;]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$)")
+_ALONE_AFTER = re.compile(r"[ \t]*[.,;。，；、]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$)")
 _EVIDENT = re.compile(
     r"\\[A-Za-z]{2}|\\[,;:!]|[_^]\{|^[ \t]*\$", re.MULTILINE
 )  # a command, a space, a braced script, $ first

@@ -102,6 +102,9 @@ def is_relation(tree: Tree) -> bool:
     """Whether a comparison stands in a bracket."""
     if tree.data not in ("brace", "set", "group", "bracket", "condition"):
         return False
+    unit = only_unit(tree) if tree.data == "condition" and isinstance(tree.children[0], Tree) else None
+    if unit is not None and len(unit.children) == 1 and unit.children[0].data in ("group", "bracket"):
+        return is_relation(unit.children[0])  # a case whose condition stands in parentheses
     tree = innermost(tree)
     lists = trees(tree)
     if len(lists) != 1 or len(lists[0].children) != 1:
