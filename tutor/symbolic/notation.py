@@ -204,6 +204,7 @@ class Writer:
     def __init__(self, exercise: Exercise | None = None, gradients_first: bool = True):
         self.exercise, self.gradients_first = exercise, gradients_first
         self.order = exercise.order if exercise is not None else {}
+        self.sizes = exercise.size_symbols if exercise is not None else {}
         self.last = len(self.order)
         self.loss = next((q.name for q in exercise.ends if q.kind == "loss"), "L") if exercise is not None else "L"
 
@@ -638,8 +639,12 @@ class LatexWriter(Writer):
             return rf"\{name}"
         found = re.fullmatch(r"([A-Za-z]|" + "|".join(_GREEK) + r")(\d+)", name)
         if found:
-            return rf"{self.name(found[1])}^{{({found[2]})}}"
+            return rf"{self.name(found[1])}_{{{found[2]}}}" if name in self.sizes else self.layer(*found.groups())
         return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+
+    def layer(self, name: str, number: str) -> str:
+        """A quantity's number stands above it: its indices are below."""
+        return rf"{self.name(name)}^{{({number})}}"
 
     def gradient_name(self, name: str) -> str:
         """A gradient named in a sentence."""
@@ -802,7 +807,7 @@ def latex_form(node: Basic, exercise: Exercise | None = None) -> str:
     return LatexWriter(exercise).write(node)
 
 
-def shape_text(shape: Sequence[Expr]) -> str:
+def shape_text(shape: Sequence[Expr], writer: Writer | None = None) -> str:
     """`(N, D)`, `(N,)` or `()`, as torch prints shapes."""
-    sizes = [SheetWriter().write(s) for s in shape]
+    sizes = [(writer or SheetWriter()).write(s) for s in shape]
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from html import escape
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
 from tutor.language import N_, current, of_exercise, tr
@@ -77,13 +77,20 @@ body { margin: 0; background: var(--paper); color: var(--ink); }
 # nothing is fetched and nothing runs, whatever stands in the page
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
+_LETTER = r'<mi mathvariant="normal">(?:&#x0*[0-9A-Fa-f]+;|[^<&])</mi>'
+_WORD = re.compile(rf"{_LETTER}(?:(?:<mn>\d</mn>)*{_LETTER})+")  # a digit inside of a name, too
 
 
 @lru_cache(maxsize=4096)
 def mathml(latex: str) -> str:
     from latex2mathml.converter import convert
 
-    return convert(latex).replace(_NAMESPACE, "")
+    return _WORD.sub(_one_name, convert(latex)).replace(_NAMESPACE, "")
+
+
+def _one_name(letters: re.Match[str]) -> str:
+    """`y_pred` as one identifier, which is upright, where the converter makes one of each letter."""
+    return f"<mi>{escape(unescape(re.sub('<[^>]*>', '', letters[0])))}</mi>"
 
 
 def displayed(latex: str) -> str:
@@ -192,7 +199,7 @@ def derivation_fragment(d: Derivation) -> str:
 
 def exercise_fragment(ex: Exercise) -> str:
     writer = LatexWriter(ex)
-    shapes = ", ".join(f"{mathml(writer.write(q.entry))} {escape(shape_text(q.shape))}" for q in ex.leaves)
+    shapes = ", ".join(f"{mathml(writer.write(q.entry))} <code>{escape(shape_text(q.shape))}</code>" for q in ex.leaves)
     rows = "".join(
         f"<tr><td>{mathml(formula(q, writer))}</td><td><code>{escape(shape_text(q.shape))}</code></td></tr>"
         for q in ex.forward

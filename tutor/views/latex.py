@@ -114,7 +114,8 @@ def _section(s: Section, writer: LatexWriter) -> str:
     parts.append("\\begin{alignat*}{2}\n" + aligned(s.lines, writer, page=True) + "\n\\end{alignat*}")
     if s.torch:
         code = rf"\texttt{{{escape(s.torch)}}}"
-        parts.append(tr("In torch: {code}, shape {shape}.", code=code, shape=math(escape(s.shape))))
+        shape = math(shape_text(s.gradient.shape, writer))
+        parts.append(tr("In torch: {code}, shape {shape}.", code=code, shape=shape))
     return "\n".join(parts)
 
 
@@ -156,7 +157,7 @@ def _program(ex: Exercise, writer: LatexWriter) -> list[str]:
     """What is given, with shapes, and the forward program."""
     rows = [f"{writer.write(q.entry)} &= {_fitted(writer.write(q.expr), 0.85)}" for q in ex.forward]
     shapes = ", ".join(
-        f"${writer.name(q.name)}$" + (f" {math(escape(shape_text(q.shape)))}" if q.shape else "") for q in ex.leaves
+        f"${writer.name(q.name)}$" + (f" {math(shape_text(q.shape, writer))}" if q.shape else "") for q in ex.leaves
     )
     given = tr("Given: {shapes}", shapes=shapes) + tr(".")
     return [given, "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"]
