@@ -90,7 +90,6 @@ def test_a_header_that_makes_no_sense_is_unreadable(header):
         ("dw = lambda: 1", 6, "lambda"),
         ("dw = [i for i in x]", 6, "comprehension"),
         ("dw = (y := 3)", 7, ":="),
-        ("dw = x if y else z", 6, "torch.where"),
         ("dw = x and y", 6, "&"),
         ("dw = not x", 6, "~"),
         ("dw = 0 < x < 1", 6, "two things at a time"),
