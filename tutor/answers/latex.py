@@ -381,7 +381,7 @@ def _joins(piece: _Piece, line: _Line, following: _Piece | None, remark: bool) -
         return "dropped"
     if piece.divider in ("QUAD", "AMP") and piece.begins("LPAR"):
         line.last.append(_error(piece, said(
-            r"parentheses after a wide space are a factor or a remark: write \cdot before a factor, \text{{...}} in a "
+            r"parentheses after a wide space are a factor or a remark: write \cdot before a factor, \text{...} in a "
             "remark"
         )))  # fmt: skip
         return "dropped"
