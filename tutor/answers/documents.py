@@ -194,6 +194,7 @@ class _Assembly:
             if len(self.made.statements) > python.MAX_LINES:
                 last = self.made.statements[python.MAX_LINES]
                 raise ReadingError(said("more than {most} lines: divide the sheet", most=python.MAX_LINES), last.line)
+        self._drop_rules()
         self._drop_remarks()
         if self.part.blocks:
             self.made.line = self.part.blocks[0].line + 1
@@ -271,10 +272,32 @@ class _Assembly:
             )
         )
 
+    def _drop_rules(self) -> None:
+        """The chain rule, stated before its parts have values, is no answer where a later line works it out."""
+        rules = {id(rule): missing for rule, missing in self.latex.rules} if self.latex is not None else {}
+        statements = self.made.statements
+        dropped: set[int] = set()
+        for n, statement in enumerate(statements) if rules else ():
+            names = set(_names_given(statement)) if id(statement) in rules else set()
+            later = [
+                other for other in statements[n + 1 :] if id(other) not in rules and isinstance(other, lang.Assign)
+            ]
+            if any(names & set(_names_given(other)) for other in later):
+                dropped.add(id(statement))
+                reason = said("{missing} has no line of its own before", missing=rules[id(statement)])
+                self.made.notes.append(
+                    said(
+                        "line {line}: passed over, since a later line works it out: {reason}",
+                        line=statement.line,
+                        reason=reason,
+                    )
+                )
+        self.made.statements = [statement for statement in statements if id(statement) not in dropped]
+
     def _drop_remarks(self) -> None:
         """A formula in a sentence is a remark where a line of its own gives the same gradient, and none hangs on it."""
         statements = self.made.statements
-        dropped = []
+        dropped: list[lang.Statement] = []
         owned = [set() if id(s) in self.inline else set(_names_given(s)) for s in statements]
         for n, statement in enumerate(statements) if self.inline else ():
             if id(statement) not in self.inline:
