@@ -727,6 +727,7 @@ def test_the_chain_rule_may_stand_before_its_parts():
     (LINE, SCALAR + r"|_{b} = 2(\hat y - y) x", "what stands at a bar is not put in"),
     (LINE, SCALAR + r" = 2(\hat y - y) \cancel{x}", "what is struck out is not read"),
     (LINE, SCALAR + r" \propto (\hat y - y) x", "leaves a factor open"),
+    (LINE, SCALAR + r" = 2(\hat y - y) x \rlap{+ b}", "must be words"),
     (LINE, SCALAR + r" = 2 \left( wx + b - y \right. x", r"\\right\. leaves a bracket open"),
 ])  # fmt: skip
 def test_what_would_change_a_formula_is_refused(exercise, text, words):

@@ -164,6 +164,8 @@ _MASTER = re.compile(
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:(?:\\_|_)[A-Za-z0-9]+)*")
 _SCIENTIFIC = re.compile(r"[eE][+-]?\d")
 _RAW = re.compile(r"\s*\{")
+_FORMULA = re.compile(r"[-+=*/^_\d]|\\[A-Za-z]")
+_AS_WORDS = re.compile(r"\\(?:text|parbox|mbox|hbox)")
 _DOTS = re.compile(r"\.\.+")
 _SINGLE = re.compile(r"\s*(?:\\[A-Za-z]+|\S)")
 _SUBSCRIPT = re.compile(r"\s*_")
@@ -415,7 +417,11 @@ class Tokenizer:
             self._error(at, said("what is struck out is not read: write the line again without it"))
             return end
         if name in _BESIDE:
-            self._add("TEXT", name, at, end)
+            raw = self._raw(end, stop)
+            if raw and "lap" in name and _FORMULA.search(raw[0]) and not _AS_WORDS.search(raw[0]):
+                self._error(at, said(r"what \{name} holds is passed over, and must be words: \text{{...}}", name=name))
+            else:
+                self._add("TEXT", name, at, end)
             return self._after_argument(end, stop)
         if name in _FRAMES:
             for _ in range(_FRAMES[name]):
