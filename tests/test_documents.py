@@ -348,3 +348,49 @@ def test_hostile_markdown_is_read_or_refused(text):
             part.sheet(SOFTMAX)
     except ReadingError as error:
         assert str(error)
+
+
+# -- a case in prose, formulas in the sentences of a .tex ------------------------------------------------------------
+
+IN_ONE_CASE = [
+    "If $y_{ik} = 1$ then {}.", "对 $y_{ik}=1$，{}。", "当 $y_{ik}=1$ 时，{}。", "Suppose $N > 1$. If $k$ is the true class: {}",
+    "For $y_{ik} \\ne 0$: {}", "First this.\n\notherwise {}", "Case $k = c$: {}", "否则，{}",
+]  # fmt: skip
+IN_ALL = [
+    "For every $i = 1, \\dots, N$ and $k$: {}", "If $N$ is the batch size, then {}", "Since $s_i > 0$, {}",
+    "If $y_{ik} = 1$, one term is left. In general {}", "其中 $\\sum_k y_{ik} = 1$，于是 {}", "We use $p = e/s$. So {}",
+]  # fmt: skip
+FORMULA = r"\frac{\partial L}{\partial z_{ik}} = "
+
+
+@pytest.mark.parametrize("marks", ["$", "$$"])
+@pytest.mark.parametrize("prose", IN_ONE_CASE)
+def test_what_a_sentence_says_of_one_case_is_no_answer(prose, marks, tmp_path):
+    text = prose.replace("{}", f"{marks}{FORMULA}(p_{{ik}} - 1)/N{marks}", 1) if marks == "$" else prose.replace(
+        "{}", f"\n$$\n{FORMULA}(p_{{ik}} - 1)/N\n$$\n", 1
+    )  # fmt: skip
+    for suffix in (".md", ".tex"):
+        path = tmp_path / f"a{suffix}"
+        path.write_text(text, encoding="utf-8")
+        report = tutor.check(SOFTMAX, path)
+        assert report.verdict == ("incomplete" if marks == "$" else "unreadable"), report
+        assert "it holds in one case only" in str(report)
+        path.write_text(f"{text}\n\nTogether:\n\n$${FORMULA}(p_{{ik}} - y_{{ik}})/N$$\n", encoding="utf-8")
+        assert [line.verdict for line in tutor.check(SOFTMAX, path)] == ["correct"]
+
+
+@pytest.mark.parametrize(("value", "verdict"), [("(p_{ik} - y_{ik})/N", "correct"), ("(p_{ik} - 1)/N", "wrong")])
+@pytest.mark.parametrize("prose", IN_ALL)
+def test_what_a_sentence_says_of_all_entries_is_an_answer(prose, value, verdict, tmp_path):
+    for suffix in (".md", ".tex"):
+        for formula in (f"${FORMULA}{value}$", f"\n$${FORMULA}{value}$$\n"):
+            path = tmp_path / f"a{suffix}"
+            path.write_text(prose.replace("{}", formula, 1), encoding="utf-8")
+            assert [line.verdict for line in tutor.check(SOFTMAX, path)] == [verdict]
+
+
+def test_a_sign_that_is_no_equality_makes_a_text_latex_as_well():
+    assert tutor.check(LINE, r"$$\frac{\partial L}{\partial w} \approx -8$$").lines[0].verdict == "correct"
+    assert tutor.check(LINE, r"$$\frac{\partial L}{\partial w} \approx -7$$").verdict == "wrong"
+    report = tutor.check(LINE, r"$$\frac{\partial L}{\partial w} \propto (\hat y - y) x$$")
+    assert report.verdict == "unreadable" and "propto" in report.lines[0].reason

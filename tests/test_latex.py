@@ -651,3 +651,87 @@ def test_both_halves_of_a_condition_count():
 ])  # fmt: skip
 def test_letters_with_hats_and_chinese_punctuation(sheet, verdicts):
     assert [line.verdict for line in tutor.check(LINE, latex.read(sheet, LINE))] == verdicts
+
+
+# -- what people set around a formula ----------------------------------------------------------------------------
+
+PRODUCT = tutor.load("product")
+RELU = tutor.load("activations")
+SCALAR, ENTRY, SLOPE = (
+    r"\frac{\partial L}{\partial w}",
+    r"\frac{\partial L}{\partial z_{ik}}",
+    r"\frac{\partial L}{\partial x_i}",
+)
+# each with FACTOR = 2 read as right, with FACTOR = 3 as wrong
+AROUND = [
+    (LINE, SCALAR + r" = \underbrace{FACTOR(\hat y - y)}_{\partial L / \partial \hat y} \cdot \overbrace{x}^{\text{input}}"),
+    (LINE, SCALAR + r" \overset{\text{chain}}{=} FACTOR(\hat y - y) x"),
+    (LINE, SCALAR + r" \stackrel{(1)}{=} \underset{\text{scalar}}{FACTOR} (\hat y - y) x"),
+    (LINE, SCALAR + r" = \textcolor{red}{FACTOR} (\hat y - y) x"),
+    (LINE, r"\partial_w L = FACTOR (\hat y - y) x"),
+    (LINE, r"\left. " + SCALAR + r" \right|_{w=1, b=0} = -4 \cdot FACTOR"),
+    (LINE, SCALAR + r" \Big|_{w=1,b=0,x=2,y=4} = -4 \cdot FACTOR"),
+    (LINE, SCALAR + r" &= FACTOR \left( wx + b \right. \nonumber \\ &\quad \left. - y \right) x"),
+    (LINE, SCALAR + r" &= FACTOR \left[ wx + b \right. \\ & - \left. y \right] x"),
+    (LINE, SCALAR + r" &= FACTOR \Big( wx + b \\ &\qquad - y \Big) x"),
+    (LINE, SCALAR + r" = FACTOR (wx + b - \\ y) x"),
+    (LINE, r"\begin{array}{rcl} " + SCALAR + r" &=& FACTOR (\hat y - y) x \end{array}"),
+    (LINE, r"\left\{ \begin{aligned} " + SCALAR + r" &= FACTOR (\hat y - y) x \end{aligned} \right."),
+    (LINE, r"\Rightarrow \begin{cases} " + SCALAR + r" = FACTOR (\hat y - y) x \end{cases}"),
+    (LINE, SCALAR + r" = g = FACTOR (\hat y - y) x"),
+    (RELU, SLOPE + r" = \left\{ \begin{array}{ll} \frac{FACTOR}{2} dy_i, & x_i > 0 \\ 0, & x_i \le 0 \end{array} \right."),
+    (RELU, SLOPE + r" = \frac{FACTOR}{2} \left\{ \begin{aligned} dy_i, & \quad x_i > 0 \\ 0, & \quad x_i \le 0 \end{aligned} \right."),
+    (PRODUCT, r"\frac{\partial f}{\partial x_i} = \frac{FACTOR}{2} \prod_{j=1, j \ne i}^N x_j"),
+    (PRODUCT, r"\frac{\partial f}{\partial x_i} = \frac{FACTOR}{2} \prod_{\substack{j=1 \\ j \ne i}}^{N} x_j"),
+    (BATCH, r"\nabla_w L = \frac{FACTOR}{2N} X^\top (Xw + b \mathbf{1} - y)"),
+    (MLP, r"\frac{\partial L}{\partial W_2} = h_1^\top \cdot \frac{FACTOR}{N D_2} (\hat y - y)"),
+    (tutor.load("activations:function=tanh"), SLOPE + r" = \frac{FACTOR}{2} \operatorname{sech}^2(x_i) \, dy_i"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "text"), AROUND, ids=[text for _, text in AROUND])
+def test_what_is_set_around_a_formula_does_not_change_it(exercise, text):
+    for factor, verdict in (("2", "correct"), ("3", "wrong")):
+        report = tutor.check(exercise, f"$${text.replace('FACTOR', factor)}$$")
+        assert [line.verdict for line in report.lines] == [verdict], report
+
+
+def test_a_name_in_the_midst_of_a_chain_is_the_learners():
+    text = r"\frac{\partial L}{\partial \hat y} = \delta = \frac{2}{N D_2}(\hat y - y), \; \frac{\partial L}{\partial W_2} = h_1^\top \delta"
+    assert [line.verdict for line in tutor.check(MLP, f"$${text}$$")] == ["correct", "correct"]
+    wrong = tutor.check(MLP, f"$${text.replace('N D_2', 'N')}$$")
+    assert [line.verdict for line in wrong] == ["wrong", "follows"]
+
+
+def test_a_system_of_two_equations():
+    text = r"\left\{ \begin{array}{l} dw = 2(\hat y - y) x \\ db = 2(\hat y + y) \end{array} \right."
+    assert [line.verdict for line in tutor.check(LINE, f"$${text}$$")] == ["correct", "wrong"]
+
+
+def test_the_chain_rule_may_stand_before_its_parts():
+    rule = r"dw = \frac{\partial L}{\partial \hat y} \frac{\partial \hat y}{\partial w}"
+    parts = r"\frac{\partial L}{\partial \hat y} = 2(\hat y - y) \\ \frac{\partial \hat y}{\partial w} = x"
+    for last, verdict in ((r"dw = 2(\hat y - y) x", "correct"), (r"dw = (\hat y - y) x", "wrong")):
+        report = tutor.check(LINE, rf"$${rule} \\ {parts} \\ {last}$$")
+        assert [line.verdict for line in report.lines] == ["correct", "correct", verdict]
+        assert any("a later line works it out" in note for note in report.notes)
+    assert tutor.check(LINE, rf"$${rule} \\ {parts}$$").verdict == "unreadable"
+
+
+@pytest.mark.parametrize(("exercise", "text", "words"), [
+    (SOFTMAX, ENTRY + r" = \frac1N \underbrace{p_{ik} - y_{ik}}_{r}", "underbrace is no parenthesis"),
+    (SOFTMAX, ENTRY + r" = \frac{p_{ik}}{N} - \underbrace{\frac{y_{ik}}{N} + 1}_{r}", "underbrace is no parenthesis"),
+    (SOFTMAX, r"db_k = \underset{i}{\sum} \frac{p_{ik} - y_{ik}}{N}", r"stands below it: \\sum"),
+    (LINE, SCALAR + r" = 2(\hat y - y) \overset{\cdot}{x}", "is read with a remark only"),
+    (LINE, r"\left. " + SCALAR + r" \right|_{w = 3} = -8", "what stands at a bar is not put in"),
+    (LINE, SCALAR + r"|_{b} = 2(\hat y - y) x", "what stands at a bar is not put in"),
+    (LINE, SCALAR + r" = 2(\hat y - y) \cancel{x}", "what is struck out is not read"),
+    (LINE, SCALAR + r" \propto (\hat y - y) x", "leaves a factor open"),
+    (LINE, SCALAR + r" = 2(\hat y - y) x \rlap{+ b}", "must be words"),
+    (LINE, SCALAR + r" = 2 \left( wx + b - y \right. x", r"\\right\. leaves a bracket open"),
+])  # fmt: skip
+def test_what_would_change_a_formula_is_refused(exercise, text, words):
+    import re
+
+    report = tutor.check(exercise, f"$${text}$$")
+    assert report.verdict == "unreadable" and any(re.search(words, line.reason) for line in report.lines), report

@@ -10,14 +10,14 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers import language as lang
 from tutor.answers import python
-from tutor.answers.latex_regions import in_prose, is_latex, regions
+from tutor.answers.latex_regions import in_prose, is_latex, of_a_case, regions
 from tutor.errors import NotFoundError, ReadingError
 from tutor.language import first_clause, said
 
@@ -36,6 +36,7 @@ _FENCE = re.compile(r"[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?P<language>[\w+-]
 _HEADER = re.compile(rf"^\s*(?:<!--|#|%)\s*{python.HEADER}(?:-->\s*)?$")
 _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
 _GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
+CASE = said("it holds in one case only: say it for all in one formula, with cases or \\mathbb{1}[...]")
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
 _DERIVE = re.compile(r"\s*%%derive\b[ \t]*(?P<id>[^\s-]\S*)?[^\n]*")  # tutor/notebook.py
@@ -146,6 +147,7 @@ class Block:
     start: int = 0
     stop: int = 0
     cell: int | None = None
+    case: bool = False  # the sentence in front says that the formula holds in one case only
 
 
 @dataclass
@@ -192,6 +194,7 @@ class _Assembly:
             if len(self.made.statements) > python.MAX_LINES:
                 last = self.made.statements[python.MAX_LINES]
                 raise ReadingError(said("more than {most} lines: divide the sheet", most=python.MAX_LINES), last.line)
+        self._drop_rules()
         self._drop_remarks()
         if self.part.blocks:
             self.made.line = self.part.blocks[0].line + 1
@@ -228,7 +231,17 @@ class _Assembly:
     def _mathematics(self, block: Block) -> list[lang.Statement]:
         statements = self._reader().region(block.text, block.start, block.stop, block.line)
         self.made.notes += self._reader().notes()
-        return statements
+        return [self._in_one_case(s, block) for s in statements] if block.case else statements
+
+    def _in_one_case(self, statement: lang.Statement, block: Block) -> lang.Statement:
+        """A gradient in one case is no answer; it is a remark where another line gives it for all."""
+        name = next(iter(_names_given(statement)), "")
+        if not isinstance(statement, lang.Assign) or self.exercise.differentiated(name) is None:
+            return statement
+        text, start = statement.text, statement.start
+        refused = lang.Unreadable(statement.line, statement.column, text, start, CASE, name)
+        self.inline[id(refused)] = block
+        return refused
 
     def _in_prose(self, block: Block) -> list[lang.Statement]:
         """A gradient that is given in a sentence; what else a sentence says is no answer, and spoils none."""
@@ -236,6 +249,9 @@ class _Assembly:
         if self.looked >= MAX_INLINE or not _GRADIENT.match(formula):
             return []
         self.looked += 1
+        if block.case:
+            self._remark(block, CASE)
+            return []
         made = self._reader().inline(block.text, block.start, block.stop, block.line)
         if isinstance(made, str):
             self._remark(block, made)
@@ -256,16 +272,42 @@ class _Assembly:
             )
         )
 
+    def _drop_rules(self) -> None:
+        """The chain rule, stated before its parts have values, is no answer where a later line works it out."""
+        rules = {id(rule): missing for rule, missing in self.latex.rules} if self.latex is not None else {}
+        statements = self.made.statements
+        dropped: set[int] = set()
+        for n, statement in enumerate(statements) if rules else ():
+            names = set(_names_given(statement)) if id(statement) in rules else set()
+            later = [
+                other for other in statements[n + 1 :] if id(other) not in rules and isinstance(other, lang.Assign)
+            ]
+            if any(names & set(_names_given(other)) for other in later):
+                dropped.add(id(statement))
+                reason = said("{missing} has no line of its own before", missing=rules[id(statement)])
+                self.made.notes.append(
+                    said(
+                        "line {line}: passed over, since a later line works it out: {reason}",
+                        line=statement.line,
+                        reason=reason,
+                    )
+                )
+        self.made.statements = [statement for statement in statements if id(statement) not in dropped]
+
     def _drop_remarks(self) -> None:
         """A formula in a sentence is a remark where a line of its own gives the same gradient, and none hangs on it."""
         statements = self.made.statements
-        dropped = []
+        dropped: list[lang.Statement] = []
         owned = [set() if id(s) in self.inline else set(_names_given(s)) for s in statements]
         for n, statement in enumerate(statements) if self.inline else ():
             if id(statement) not in self.inline:
                 continue
             names = set(_names_given(statement))
             own = [m for m, given in enumerate(owned) if names & given]
+            if isinstance(statement, lang.Unreadable) and own:  # one case, and a line that holds for all
+                dropped.append(statement)
+                self._remark(self.inline[id(statement)], CASE)
+                continue
             between = statements[n + 1 : own[0]] if own else ()
             if own and (own[0] < n or not any(names & set(_names_read(other)) for other in between)):
                 dropped.append(statement)
@@ -355,7 +397,8 @@ def _header(found: re.Match[str], line: int, cell: int | None = None) -> Block:
 
 def _latex(text: str) -> list[Block]:
     """Headers in comments, and the displayed mathematics."""
-    found = [Block("latex", text, 0, start, stop) for start, stop in regions(text)]
+    found = [Block("latex", text, 0, start, stop, case=of_a_case(text, start)) for start, stop in regions(text)]
+    found += [Block("inline", text, 0, start, stop, case=of_a_case(text, start)) for start, stop in in_prose(text)]
     return _in_order(text, found, _headers(text))
 
 
@@ -377,10 +420,10 @@ def _in_order(text: str, blocks: list[Block], headers: list[tuple[int, Block]]) 
         start = block.start
         for at, _ in headers:
             if start <= at < block.stop:
-                placed.append((start, Block(block.kind, block.text, block.line, start, at, block.cell)))
+                placed.append((start, replace(block, start=start, stop=at)))
                 end = text.find("\n", at)
                 start = block.stop if end < 0 else min(end, block.stop)
-        placed.append((start, Block(block.kind, block.text, block.line, start, block.stop, block.cell)))
+        placed.append((start, replace(block, start=start)))
     return [block for _, block in sorted(placed, key=lambda each: each[0])]
 
 
@@ -392,8 +435,10 @@ def _markdown(text: str, line: int, cell: int | None = None) -> list[Block]:
     for start, stop in [*((begun, ended) for begun, ended, *_ in fences), *_comments(text), *spans]:
         prose[start:stop] = ["\n" if c == "\n" else " " for c in text[start:stop]]
     outside = "".join(prose)
-    placed = [(start, [Block("latex", text, line, start, stop, cell)]) for start, stop in regions(outside, whole=False)]
-    placed += [(start, [Block("inline", text, line, start, stop, cell)]) for start, stop in in_prose(outside)]
+    placed = []
+    for kind, places in (("latex", regions(outside, whole=False)), ("inline", in_prose(outside))):
+        for start, stop in places:
+            placed.append((start, [Block(kind, text, line, start, stop, cell, of_a_case(outside, start))]))
     inside = {n for begun, ended, *_ in fences for n in range(begun, ended)} if fences else set()
     placed += [(at, [block]) for at, block in _headers(text, line) if at not in inside]
     for begun, _, language, start, stop in fences:

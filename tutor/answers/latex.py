@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from tutor.exercise import Exercise
 
 MAX_CHAIN = 200  # equalities in one chain
-_OPENING = ("LPAR", "LBRACKET", "LBRACE", "LSET", "LBAR", "LNORM", "LFLOOR", "CASES")
-_CLOSING = ("RPAR", "RBRACKET", "RBRACE", "RSET", "RBAR", "RNORM", "RFLOOR", "ENDCASES")
+_OPENING = ("LPAR", "LBRACKET", "LBRACE", "LSET", "LBAR", "LNORM", "LFLOOR", "LANGLE", "CASES")
+_CLOSING = ("RPAR", "RBRACKET", "RBRACE", "RSET", "RBAR", "RNORM", "RFLOOR", "RANGLE", "ENDCASES")
 _DIVIDERS = ("ROW", "NEWLINE", "SEPARATOR", "QUAD", "COMMA", "AMP", "TEXT", "DOT", "FORALL")
 _OF_INDICES = (*_OPENING, *_CLOSING, "NUMBER", "DOTS", "COMMA", "ERROR")
 # words right after a formula that change its value; the last ones do so only where a formula follows
@@ -72,6 +72,7 @@ class Reader:
         self.names = Names(exercise)
         self.only_values = bool(exercise.asked) and all(exercise[name].kind == "value" for name in exercise.asked)
         self.said: list[str] = []
+        self.rules: list[tuple[lang.Statement, str]] = []  # chain rules that are stated before their parts are known
         self.lines = self.symbols = 0
         self._placed: tuple[str, Callable[[int], tuple[int, int]]] = ("", lambda at: (1, at + 1))
 
@@ -381,7 +382,7 @@ def _joins(piece: _Piece, line: _Line, following: _Piece | None, remark: bool) -
         return "dropped"
     if piece.divider in ("QUAD", "AMP") and piece.begins("LPAR"):
         line.last.append(_error(piece, said(
-            r"parentheses after a wide space are a factor or a remark: write \cdot before a factor, \text{{...}} in a "
+            r"parentheses after a wide space are a factor or a remark: write \cdot before a factor, \text{...} in a "
             "remark"
         )))  # fmt: skip
         return "dropped"
@@ -430,13 +431,46 @@ class _One:
             return [self._unreadable(self._all(), ReadingError(CONDITION, first.line or 1, first.column or 1))]
         items = self.target.items if isinstance(self.target, lang.Subscript) else ()
         made: list[lang.Statement] = []
+        called: list[tuple[int, lang.Expression]] = []
         with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
             for n, (sign, _) in enumerate(line.links):
                 if n >= MAX_CHAIN:
                     says = said("more than {most} equalities in one chain: begin a new line", most=MAX_CHAIN)
                     return [*made, self._unreadable([sign], ReadingError(says, sign.line or 1))]
-                made += self._link(n, shape, factor)
+                also = self._also_called(n) if factor is None else None
+                if also is not None:
+                    called.append((n, also))
+                else:
+                    made += self._link(n, shape, factor)
+            if any(isinstance(statement, lang.Assign) for statement in made):
+                made += [self._called(n, also, shape) for n, also in called]
+            else:
+                made += [statement for n, _ in called for statement in self._link(n, shape, factor)]
         return made
+
+    def _also_called(self, n: int) -> lang.Expression | None:
+        r"""`dz = \delta = (p - y)/N`: a new name that stands alone in a chain is one of the learner's for the whole."""
+        tokens = self.line.links[n][1]
+        if len(self.line.links) < 2 or any(token.type in ("PARTIAL", "NABLA", "ERROR") for token in tokens):
+            return None
+        try:
+            node = self._meaning(left=True).side(parse(tokens)).node
+        except ReadingError:
+            return None
+        base = lang.root(node)
+        if not isinstance(node, (lang.Name, lang.Subscript)) or not isinstance(base, lang.Name):
+            return None
+        names = self.names
+        new = not (names.known(base.name) or names.is_gradient(base.name) or base.name in names.indices)
+        return node if new and base.name not in ("pi", "inf", "e") and not names.is_loss(base.name) else None
+
+    def _called(self, n: int, also: lang.Expression, shape: object) -> lang.Statement:
+        sign, tokens = self.line.links[n]
+        assert self.target is not None
+        several = isinstance(also, lang.Subscript)
+        axes = tuple(f"?{n}" for n in range(len(also.items))) if several else shape  # type: ignore[attr-defined]
+        self.names.define(lang.root(also).name, axes)  # type: ignore[attr-defined, arg-type]
+        return lang.Assign(*self._start([sign, *tokens]), (also,), self.target, latex=True)
 
     def chooses(self) -> bool:
         r"""`k = y_i`, `y_{ik} = 1` beside a formula say which entries it is for."""
@@ -556,7 +590,10 @@ class _One:
         if factor is not None:
             node = lang.Binary(node.line, node.column, node.end, "*", node, factor)
         self._define(value)
-        return [lang.Assign(*self._start(whole), (self.target,), node, latex=True)]
+        made = lang.Assign(*self._start(whole), (self.target,), node, latex=True)
+        if missing:
+            self.reader.rules.append((made, missing))
+        return [made]
 
     def _right(self, meaning: Meaning, whole: list[Token], tokens: list[Token]) -> Value:
         self._checked(whole)

@@ -31,10 +31,10 @@ sum: SIGN* term (SIGN+ term)*
 term: part+
 ?part: OP | unit
 unit: atom script*
-script: SUB small -> below | SUP small -> above | PRIME -> prime
+script: EVAL SUB small -> at | SUB small -> below | SUP small -> above | PRIME -> prime
 ?atom: small | LPAR list RPAR -> group | LBRACKET list RBRACKET -> bracket | LSET list RSET -> set
      | LBAR list RBAR -> bars | LNORM list RNORM -> norm | LFLOOR list RFLOOR -> floor
-     | CASES row (ROW row)* ENDCASES -> cases
+     | LANGLE list RANGLE -> angle | CASES row (ROW row)* ENDCASES -> cases
 ?small: (WORD | ROMAN | GREEK | NUMBER | ONE | FUNCTION | BIG | PARTIAL | NABLA | TOP | CONST | PRIMED) -> leaf
      | FRAC small small -> frac | ACCENT small -> accent
      | SQRT small -> sqrt | SQRT LBRACKET list RBRACKET small -> sqrt
@@ -50,7 +50,9 @@ _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega varepsilon vartheta varphi varrho varsigma ell"
 ).split()
-_FUNCTIONS = "exp log ln sin cos tan sinh cosh tanh arctan arcsin arccos max min argmax argmin det".split()
+_FUNCTIONS = (
+    "exp log ln sin cos tan sec csc cot coth sinh cosh tanh arctan arcsin arccos max min argmax argmin det".split()
+)
 _RELATIONS = {
     "lt": "<", "gt": ">", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=",
     "ne": "!=", "neq": "!=",
@@ -81,6 +83,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lbrace": ("LSET", "{"), "{": ("LSET", "{"), "rbrace": ("RSET", "}"), "}": ("RSET", "}"),
     "lvert": ("LBAR", "|"), "rvert": ("RBAR", "|"), "vert": ("BAR", "|"), "mid": ("BAR", "|"),
     "lVert": ("LNORM", "|"), "rVert": ("RNORM", "|"), "Vert": ("NORM", "|"), "|": ("NORM", "|"),
+    "langle": ("LANGLE", ""), "rangle": ("RANGLE", ""),
     "lfloor": ("LFLOOR", ""), "rfloor": ("RFLOOR", ""), "lbrack": ("LBRACKET", "["), "rbrack": ("RBRACKET", "]"),
     "lparen": ("LPAR", "("), "rparen": ("RPAR", ")"), "colon": (":", ":"),
 }  # fmt: skip
@@ -94,7 +97,16 @@ _SKIPPED_ARGUMENT = (
     "label tag hspace vspace phantom hphantom vphantom color intertext shortintertext ref eqref cite".split()
 )
 # how many arguments stand before what is shown; `fitted` is in the preamble of what `tutor derive` writes
-_FRAMES = {"boxed": 0, "resizebox": 2, "scalebox": 1, "fitted": 1}
+_FRAMES = {"boxed": 0, "resizebox": 2, "scalebox": 1, "fitted": 1, "textcolor": 1, "colorbox": 1,
+           "smash": 0, "mathrel": 0, "mathbin": 0, "ensuremath": 0}  # fmt: skip
+_BRACES = ("underbrace", "overbrace", "underbracket", "overbracket")  # a remark stands below or above what they hold
+_OVER = ("overset", "stackrel", "underset")  # a remark, and then what it stands at
+_CHANGES = re.compile(r"\s*(?:\\(?:cdot|sim|to|rightarrow|circ|smile|frown|ast|star|bullet)\b|[-*^~.'])\s*")
+_NO_GROUP = re.compile(
+    r"\s*\{\s*(?::?=|\\(?:" + "|".join((*_EQUALS, "Rightarrow", "implies", "to", "rightarrow")) + r")\b)"
+)
+_REDUCES = re.compile(r"\s*\{\s*\\(?:sum|prod|max|min|arg|operatorname|mathop|lim)(?![a-z])")
+_STRUCK = ("cancel", "bcancel", "xcancel", "cancelto", "sout")
 _BESIDE = ("rlap", "llap", "clap", "mathrlap", "mathllap", "mathclap", "parbox", "footnote", "marginpar")
 _STYLES = (
     "mathbf boldsymbol bm mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal vec underline mathds".split()
@@ -124,11 +136,12 @@ _CHARACTERS = {
     "∵": ("SEPARATOR", ""), "∴": ("SEPARATOR", ""), "≈": ("EQUALS", "="), "≡": ("EQUALS", "="), "：": (":", ":"),
 }  # fmt: skip
 _OPENS = {"LPAR": "RPAR", "LBRACKET": "RBRACKET", "LBRACE": "RBRACE", "LSET": "RSET", "LBAR": "RBAR", "LNORM": "RNORM",
-          "LFLOOR": "RFLOOR", "CASES": "ENDCASES"}  # fmt: skip
+          "LFLOOR": "RFLOOR", "LANGLE": "RANGLE", "CASES": "ENDCASES"}  # fmt: skip
 _CLOSES = {close: opened for opened, close in _OPENS.items()}
 _SIGNS = {"LPAR": "(", "RPAR": ")", "LBRACKET": "[", "RBRACKET": "]", "LBRACE": "{", "RBRACE": "}", "LSET": r"\{",
           "RSET": r"\}", "LBAR": "|", "RBAR": "|", "LNORM": r"\|", "RNORM": r"\|", "LFLOOR": r"\lfloor",
-          "RFLOOR": r"\rfloor", "CASES": r"\begin{cases}", "ENDCASES": r"\end{cases}"}  # fmt: skip
+          "RFLOOR": r"\rfloor", "LANGLE": r"\langle", "RANGLE": r"\rangle", "CASES": r"\begin{cases}",
+          "ENDCASES": r"\end{cases}"}  # fmt: skip
 _ENDS_OPERAND = {"WORD", "NUMBER", "GREEK", "ROMAN", "ONE", "TOP", "CONST", "PRIME", "PRIMED", "FUNCTION", *_CLOSES}
 _WANTS = {"FRAC": 2, "SQRT": 1, "ACCENT": 1, "SUB": 1, "SUP": 1}
 CONDITION = said(r"a condition beside a formula is not read: write \mathbb{1}[...] as a factor, or cases")
@@ -151,7 +164,25 @@ _MASTER = re.compile(
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:(?:\\_|_)[A-Za-z0-9]+)*")
 _SCIENTIFIC = re.compile(r"[eE][+-]?\d")
 _RAW = re.compile(r"\s*\{")
+_FORMULA = re.compile(r"[-+=*/^_\d]|\\[A-Za-z]")
+_AS_WORDS = re.compile(r"\\(?:text|parbox|mbox|hbox)")
 _DOTS = re.compile(r"\.\.+")
+_SINGLE = re.compile(r"\s*(?:\\[A-Za-z]+|\S)")
+_SUBSCRIPT = re.compile(r"\s*_")
+_SCRIPT = re.compile(r"\s*[_^]")
+_GOES_ON = re.compile(
+    r"(?:\s|&|\\(?:nonumber|notag|q?quad|[,;:! ]|h(?:space|phantom)\{[^{}]*\}))*"
+    r"(?=[-+]|\\(?:cdot|times|odot|circ)\b|\\left\s*\.)"
+)
+_RIGHT_OPEN = re.compile(
+    r"(?:\s|&|\\(?:nonumber|notag|q?quad|[,;:! ])|\\\\(?:\[[^\]]*\])?)*(?P<sign>[-+]?)"
+    r"(?:\s|\\(?:q?quad|[,;:! ]))*\\left\s*\.[ \t]*"
+)
+_CLOSE_SYSTEM = re.compile(r"\s*\\right\s*\.")
+_SPACES_AND_COLUMNS = re.compile(r"(?:\s|&|\\(?:q?quad|[,;:! ]))*")
+_LEFT_BRACE = re.compile(r"\\left\s*\\(?:\{|lbrace)\s*$")
+_EQUATION = re.compile(r"(?:(?!\\\\|\\end)[^&=])*(?:&\s*)?=")
+_APART = ("NEWLINE", "ROW", "TEXT", "SEPARATOR", "QUAD", "COMMA", "DOT", "AMP")
 _SLICED = re.compile(r"\s*[,}\]]")
 # a line that begins like this is a statement of its own, even if a brace is still open above it
 _STATEMENT = re.compile(
@@ -175,6 +206,11 @@ class Tokenizer:
         self.most = MAX_TOKENS
         self.divided = 0  # lines so far
         self.spaced: set[int] = set()  # positions after an explicit space such as \,
+        self.remarked: list[int] = []  # depths at which the braces of \underbrace stand
+        self.evaluated: list[int] = []  # depths at which a \left. stands
+        self.systems: list[tuple[str, bool, bool]] = []  # environments: their name, whether a choice, after \left\{
+        self.stacked = 0  # how many boxes there are inside \substack
+        self.skip_to = 0  # what comes before is read
 
     def read(self, start: int, stop: int, most: int = MAX_TOKENS) -> list[Token]:
         """All tokens from start to stop; what cannot be read is a token ERROR with the reason."""
@@ -194,7 +230,7 @@ class Tokenizer:
             found = _MASTER.match(self.text, at, stop)
             assert found is not None
             kind = found.lastgroup or ""
-            at = getattr(self, f"_{kind}")(found, stop)
+            at = max(getattr(self, f"_{kind}")(found, stop), self.skip_to)
 
     def _too_long(self, begun: int, at: int, stop: int) -> int:
         """Skip to the end of a line that is too long, or to the end of a text that is."""
@@ -227,6 +263,13 @@ class Tokenizer:
         return any(kind == "CASES" for kind, *_ in self.stack)
 
     def _row(self, found: re.Match[str], stop: int) -> int:
+        if self.stacked:
+            self._add("COMMA", ",", *found.span())
+            return found.end()
+        if self.stack and self.stack[-1][0] in ("LPAR", "LBRACKET", "LSET"):  # a formula that is broken inside
+            goes_on = _GOES_ON.match(self.text, found.end(), stop)
+            if goes_on or self.tokens[-1].type in ("SIGN", "OP"):
+                return goes_on.end() if goes_on else self._after_amp(found.end(), stop)
         if self.stack and self.stack[-1][0] != "CASES":
             self._unclosed(found.start())
         elif self.stack:
@@ -237,17 +280,52 @@ class Tokenizer:
 
     def _environment(self, found: re.Match[str], stop: int) -> int:
         name = found[0][found[0].index("{") + 1 : -1].rstrip("*")
+        if found[0].startswith("\\begin") and (
+            name == "array" or name in _CASES or self._after_left_brace(found.start())
+        ):
+            return self._begin_rows(name, found, stop)
+        if self.systems and self.systems[-1][0] == name:
+            return self._end_rows(found, stop)
         if name in _CASES:
-            begins = found[0].startswith("\\begin")
-            self._bracket("CASES" if begins else "ENDCASES", *found.span())
+            self._bracket("ENDCASES", *found.span())
         elif name not in _INSIDE:
-            self._error(
-                found.start(),
-                said("the environment {name} is not part of an answer: write aligned, or cases", name=name),
-            )
+            self._error(found.start(), _foreign(name))
         elif name.startswith("aligna") or name == "alignedat":
             return self._after_argument(found.end(), stop) if found[0].startswith("\\begin") else found.end()
         return found.end()
+
+    def _after_amp(self, at: int, stop: int) -> int:
+        found = _SPACES_AND_COLUMNS.match(self.text, at, stop)
+        return found.end() if found else at
+
+    def _after_left_brace(self, at: int) -> bool:
+        opened = bool(self.tokens) and bool(self.stack) and self.tokens[-1].type == "LSET" == self.stack[-1][0]
+        return opened and _LEFT_BRACE.search(self.text, max(0, at - 30), at) is not None
+
+    def _begin_rows(self, name: str, found: re.Match[str], stop: int) -> int:
+        r"""`\left\{ \begin{array}{ll}` is a choice, or a system of equations where its first row begins with one."""
+        braced = self._after_left_brace(found.start())
+        if braced:
+            self.tokens.pop()
+            self.want = self.stack.pop()[1]
+        end = self._after_argument(found.end(), stop) if name == "array" else found.end()
+        before = [token.type for token in self.tokens if token.type not in ("NEWLINE", "AMP", "ROW")][-1:]
+        own = not self.stack and not ({*before} & {"EQUALS", "OP", "SIGN"})
+        system = own and (not self.tokens or self.tokens[-1].type in _APART) and _EQUATION.match(self.text, end, stop)
+        choice = not system and (braced or name in _CASES)
+        if choice:
+            self._bracket("CASES", *found.span())
+        elif self.stack or not (system or own):
+            self._error(found.start(), _foreign(name))
+        self.systems.append((name, choice, braced))
+        return end
+
+    def _end_rows(self, found: re.Match[str], stop: int) -> int:
+        _, choice, braced = self.systems.pop()
+        if choice:
+            self._bracket("ENDCASES", *found.span())
+        closed = _CLOSE_SYSTEM.match(self.text, found.end(), stop) if braced else None
+        return closed.end() if closed else found.end()
 
     def _number(self, found: re.Match[str], stop: int) -> int:
         text = found[0][:1] if self.want else found[0]
@@ -322,8 +400,28 @@ class Tokenizer:
             return end
         if name in _SKIPPED_ARGUMENT:
             return self._after_argument(end, stop)
+        if name in _BRACES:
+            opened = _RAW.match(self.text, end, stop)
+            if opened:
+                self._bracket("LBRACE", opened.end() - 1, opened.end(), "remarked")
+                self.remarked.append(len(self.stack))
+                return opened.end()
+            return end
+        if name in _OVER:
+            return self._under_remark(name, at, end, stop)
+        if name == "substack" and (opened := _RAW.match(self.text, end, stop)):
+            self.boxes.append(len(self.stack))
+            self.stacked = len(self.boxes)
+            return opened.end()
+        if name in _STRUCK:
+            self._error(at, said("what is struck out is not read: write the line again without it"))
+            return end
         if name in _BESIDE:
-            self._add("TEXT", name, at, end)
+            raw = self._raw(end, stop)
+            if raw and "lap" in name and _FORMULA.search(raw[0]) and not _AS_WORDS.search(raw[0]):
+                self._error(at, said(r"what \{name} holds is passed over, and must be words: \text{{...}}", name=name))
+            else:
+                self._add("TEXT", name, at, end)
             return self._after_argument(end, stop)
         if name in _FRAMES:
             for _ in range(_FRAMES[name]):
@@ -349,6 +447,24 @@ class Tokenizer:
             self._error(at, bare)
         return end
 
+    def _under_remark(self, name: str, at: int, end: int, stop: int) -> int:
+        r"""`\overset{(1)}{=}` is =, `\underset{D \times K}{W}` is W; a mark such as \cdot makes another name of it."""
+        remark = self._raw(end, stop)
+        if remark is None or _CHANGES.fullmatch(remark[0]) or _REDUCES.match(self.text, remark[2], stop):
+            self._error(
+                at,
+                said(
+                    r"\{name} is read with a remark only; the index of a \sum or \max stands below it: \sum_{{i}}",
+                    name=name,
+                ),
+            )
+            return end
+        opened = _RAW.match(self.text, remark[2], stop)
+        if opened and _NO_GROUP.match(self.text, remark[2], stop):
+            self.boxes.append(len(self.stack))
+            return opened.end()
+        return remark[2]
+
     def _sized(self, name: str, end: int, stop: int) -> int:
         r"""`\left(`: the delimiter after it, whose side is known."""
         found = _MASTER.match(self.text, re.compile(r"\s*").match(self.text, end, stop).end(), stop)  # type: ignore[union-attr]
@@ -361,8 +477,12 @@ class Tokenizer:
         if kind in ("BAR", "NORM"):
             kind = {"BAR": ("RBAR", "LBAR"), "NORM": ("RNORM", "LNORM")}[kind][left]
         if found[0].startswith("."):
+            if (after := self._open_side(name, found.start(), stop)) is not None:
+                return after
             self._error(found.start(), said(r"\{name}. leaves a bracket open on one side: write both", name=name))
             return found.start() + 1
+        if kind == "RBAR" and self._evaluates(name, found.start(), found.end(), stop):
+            return found.end()
         if kind not in _OPENS and kind not in _CLOSES:
             self._error(
                 found.start(), said(r"\{name} is followed by a bracket: ( [ \{{ | or its closing one", name=name)
@@ -370,6 +490,35 @@ class Tokenizer:
             return found.start() if name in ("left", "right") else end
         self._bracket(kind, found.start(), found.end())
         return found.end()
+
+    def _open_side(self, name: str, at: int, stop: int) -> int | None:
+        r"""`\left( a \right. \\ & \left. + b \right)` is one pair; `\left. a \right|_{x = 2}` is an evaluation."""
+        if name == "left":
+            self._bracket("LBRACE", at, at + 1)
+            self.evaluated.append(len(self.stack))
+            return at + 1
+        if self.evaluated and self.evaluated[-1] == len(self.stack):
+            self.evaluated.pop()
+            self._bracket("RBRACE", at, at + 1)
+            return at + 1
+        goes_on = _RIGHT_OPEN.match(self.text, at + 1, stop)
+        if not self.stack or goes_on is None:
+            return None
+        if goes_on["sign"]:
+            self._add("SIGN", goes_on["sign"], *goes_on.span("sign"))
+        return goes_on.end()
+
+    def _evaluates(self, name: str, at: int, end: int, stop: int) -> bool:
+        """Whether a bar on the right says where something is taken: it closes no bars, and a subscript follows."""
+        if self.stack and self.stack[-1][0] == "LBAR":
+            return False
+        if name == "right" and self.evaluated and self.evaluated[-1] == len(self.stack):
+            self.evaluated.pop()
+            self._bracket("RBRACE", at, at)
+        if not _SUBSCRIPT.match(self.text, end, stop):
+            return False
+        self._add("EVAL", "|", at, end)
+        return True
 
     def _raw(self, at: int, stop: int) -> tuple[str, int, int] | None:
         """Content, its start and the end of a braced argument without looking into it."""
@@ -513,11 +662,15 @@ class Tokenizer:
     # -- adding --
 
     def _plain(self, kind: str, value: str, at: int, end: int) -> None:
+        if kind == "BAR" and self._evaluates("", at, end, len(self.text)):
+            return
         if kind in ("BAR", "NORM"):
             left, right = ("LBAR", "RBAR") if kind == "BAR" else ("LNORM", "RNORM")
             closing = self.stack and self.stack[-1][0] == left and self._after_operand()
             kind = right if closing else left
-        if kind in _OPENS or kind in _CLOSES:
+        if kind == "QUAD" and self.stack:
+            self.spaced.add(len(self.tokens))
+        elif kind in _OPENS or kind in _CLOSES:
             self._bracket(kind, at, end)
         elif self.stack and kind == "EQUALS":
             self._add("REL", "==", at, end)
@@ -529,18 +682,25 @@ class Tokenizer:
     def _after_operand(self) -> bool:
         return bool(self.tokens) and self.tokens[-1].type in _ENDS_OPERAND
 
-    def _bracket(self, kind: str, at: int, end: int) -> None:
+    def _bracket(self, kind: str, at: int, end: int, value: str = "") -> None:
         if kind in _OPENS:
             if len(self.stack) >= MAX_NESTING:
                 self._error(at, said("more than {most} brackets inside each other", most=MAX_NESTING))
                 return
-            self._add(kind, "", at, end, wants=False)
+            self._add(kind, value, at, end, wants=False)
             self.stack.append((kind, max(self.want - 1, 0), at))
             self.want = 0
             return
         if kind == "RBRACE" and self.boxes and self.boxes[-1] == len(self.stack):
             self.boxes.pop()
+            self.stacked = min(self.stacked, len(self.boxes))
             return
+        if kind == "RBRACE" and self.remarked and self.remarked[-1] == len(self.stack):
+            self.remarked.pop()
+            script = _SCRIPT.match(self.text, end)
+            raw = self._raw(script.end(), len(self.text)) if script else None
+            single = _SINGLE.match(self.text, script.end()) if script else None
+            self.skip_to = raw[2] if raw else single.end() if single else end
         if not self.stack or self.stack[-1][0] != _CLOSES[kind]:
             self._error(at, said("{signs} closes nothing", signs=_SIGNS[kind]))
             return
@@ -581,6 +741,10 @@ def _greek_letter(character: str) -> str | None:
     return None
 
 
+def _foreign(name: str) -> str:
+    return said("the environment {name} is not part of an answer: write aligned, or cases", name=name)
+
+
 def _accented_letter(character: str) -> tuple[str, str] | None:
     """ŷ is y with a hat."""
     parts = unicodedata.normalize("NFD", character)
@@ -603,6 +767,8 @@ def _unknown(name: str) -> str:
             "itself",
             name=name,
         )
+    if name == "propto":
+        return said(r"\propto leaves a factor open: write = and the factor")
     if name in ("over", "choose", "atop"):
         return said(r"\{name} is not part of an answer: write \frac{{a}}{{b}}", name=name)
     known = [*COMMANDS, *_ROMAN, *_STYLES]

@@ -14,7 +14,20 @@ from lark import Token, Tree
 
 from tutor.answers import language as lang
 from tutor.answers import latex_trees as look
-from tutor.answers.latex_names import ACCENTS, GREEK, MAX_INSIDE, ONES, OPERATION, TOO_MANY, Found, Names, Shape, Value
+from tutor.answers.latex_names import (
+    ACCENTS,
+    AT_A_BAR,
+    GREEK,
+    LOOSE,
+    MAX_INSIDE,
+    ONES,
+    OPERATION,
+    TOO_MANY,
+    Found,
+    Names,
+    Shape,
+    Value,
+)
 from tutor.answers.latex_terms import Chain
 from tutor.answers.python import MAX_DEPTH, MAX_DIGITS
 from tutor.errors import ReadingError
@@ -121,6 +134,8 @@ class Meaning:
                 sign = "-" if (sign == "-") != (str(child) == "-") else "+"
                 signs += 1
                 continue
+            if sign == "-" and len(child.children) == 1 and look.loose(child.children[0]):
+                raise self.refuse(child, LOOSE)
             term = self._term(child, children)
             if made is None:
                 made = self.negative(tree, term) if sign == "-" else term
@@ -151,7 +166,10 @@ class Meaning:
         """An operation entry by entry; a vector beside a matrix goes along its last axis, as a bias does."""
         shape: Shape | None = None
         if left.ones or right.ones:
-            raise self.refuse(tree, ONES)
+            other = right if left.ones else left
+            if op not in ("+", "-") or other.ones or not other.shape:
+                raise self.refuse(tree, ONES)
+            return Value(lang.Binary(*self.at(tree), op, left.node, right.node), other.shape, other.row)
         if left.shape is not None and right.shape is not None:
             long, short = sorted((left.shape, right.shape), key=len, reverse=True)
             if len(short) == 1 and len(long) == 2 and short[0] == long[0] != long[1]:
@@ -174,6 +192,8 @@ class Meaning:
         return made
 
     def _unit(self, tree: Tree) -> Value:
+        if any(script.data == "at" for script in tree.children[1:]):
+            return self._evaluated(tree)
         atom, below, above, primes = self.scripts(tree)
         bases = self.spellings(atom)
         if bases is not None:
@@ -183,6 +203,23 @@ class Meaning:
         if atom.data == "leaf" and look.token_of(atom).type == "NUMBER":
             return self._numeral(tree, atom, below, above)
         return self.scripted(tree, self.atom(atom), below, above)
+
+    def _evaluated(self, tree: Tree) -> Value:
+        r"""`\left. dw \right|_{w=1, x=2}` is read where these are the values of the worked example."""
+        *inner, at = tree.children
+        within = at.children[-1]
+        if at.data != "at" or within.data != "brace" or any(script.data == "at" for script in inner[1:]):
+            raise self.refuse(at, AT_A_BAR)
+        for either in look.trees(look.trees(within)[0]):
+            relation = look.trees(either)[0]
+            signs = [str(token) for token in relation.children if isinstance(token, Token)]
+            if len(look.trees(either)) != 1 or signs != ["=="]:
+                raise self.refuse(at, AT_A_BAR)
+            left, right = (self.sum(side).node for side in look.trees(relation))
+            name, value = left.name if isinstance(left, lang.Name) else "", look.constant(right)
+            if value is None or not any(each.get(name) == value for each in self.names.exercise.instances):
+                raise self.refuse(at, AT_A_BAR)
+        return self.unit(Tree("unit", inner))
 
     def scripted(self, tree: Tree, value: Value, below: Tree | None, above: Tree | None) -> Value:
         if below is not None:
@@ -199,6 +236,8 @@ class Meaning:
     def scripts(self, tree: Tree) -> tuple[Tree, Tree | None, Tree | None, int]:
         """The atom, its subscript, its superscript, and how many primes it has."""
         atom, *more = tree.children
+        if any(s.data == "at" for s in more):
+            raise self.refuse(more[-1], AT_A_BAR)
         below = [s.children[-1] for s in more if s.data == "below"]
         above = [s.children[-1] for s in more if s.data == "above"]
         primes = sum(s.data == "prime" for s in more)
@@ -745,6 +784,15 @@ class Meaning:
         total = lang.Call(*self.at(atom), lang.Attribute(*self.at(atom), square, "sum"), (), ())
         return Value(self.call(atom, "sqrt", total), ())
 
+    def _angle(self, atom: Tree) -> Value:
+        r"""`\langle a, b \rangle` of two vectors, or of two matrices entry by entry."""
+        values = [self.either(each) for each in look.trees(look.trees(atom)[0])]
+        shapes = {value.shape for value in values}
+        if len(values) != 2 or len(shapes) != 1 or not values[0].shape or any(value.ones for value in values):
+            raise self.refuse(atom, said(r"\langle a, b \rangle stands for two whole vectors: write \sum_i a_i b_i"))
+        product = lang.Binary(*self.at(atom), "*", values[0].node, values[1].node)
+        return Value(lang.Call(*self.at(atom), lang.Attribute(*self.at(atom), product, "sum"), (), ()), ())
+
     def _floor(self, atom: Tree) -> Value:
         value = self.side(look.trees(atom)[0])
         node = value.node
@@ -963,10 +1011,19 @@ class Meaning:
             raise self.refuse(tree, said(r"\otimes stands between two vectors; entry by entry it is \odot"))
         if left.shape == () or right.shape == ():
             return self._times(tree, left, right)
+        if op in ("dot", "times") and self._only_as_matrices(left, right):
+            return self._matrix(tree, left, right)
         if op == "dot" and left.shape and right.shape and len(left.shape) == len(right.shape) == 1:
             return Value(lang.Binary(*self.at(tree), "@", left.node, right.node), ())
         readings = (said("a matrix product, A B"), said(r"a product entry by entry, A \odot B"))
         raise self.two_ways(tree, said("{operation} between whole tensors", operation=OPERATION[op]), readings)
+
+    def _only_as_matrices(self, left: Value, right: Value) -> bool:
+        r"""`x^\top \cdot dz`: the shapes fit a matrix product and nothing else."""
+        if not left.shape or not right.shape or len(left.shape) != 2 or left.shape == right.shape:
+            return False
+        known = not any(size.startswith("?") for size in (*left.shape, *right.shape))
+        return known and len(right.shape) == 2 and left.shape[1] == right.shape[0]
 
     def divided(self, tree: Any, left: Value, right: Value) -> Value:
         return self.entrywise(tree, "/", left, right)

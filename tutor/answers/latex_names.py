@@ -42,6 +42,14 @@ CALLED = {
     "logistic": "sigmoid", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "logsoftmax": "log_softmax",
     "softmax": "softmax", "log_softmax": "log_softmax", "argmax": "argmax", "argmin": "argmin",
 }  # fmt: skip
+RECIPROCALS = {"sech": "cosh", "csch": "sinh", "coth": "tanh", "sec": "cos", "csc": "sin", "cot": "tan"}
+LOOSE = said(
+    r"\underbrace is no parenthesis: write \underbrace{(a + b)}_{...} if a factor or a minus belongs to the sum"
+)
+AT_A_BAR = said(
+    "what stands at a bar is not put in: write the formula with it; "
+    "only the values of the worked example may stand there"
+)
 TOO_MANY = said("more than {most} operations inside each other: use a helper of your own", most=MAX_DEPTH)
 ONES = said(r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
 OPERATION = {

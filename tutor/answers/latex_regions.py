@@ -17,6 +17,9 @@ _ALONE_AFTER = re.compile(r"[ \t]*[.,;。，；、]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$
 _EVIDENT = re.compile(
     r"\\[A-Za-z]{2}|\\[,;:!]|[_^]\{|^[ \t]*\$", re.MULTILINE
 )  # a command, a space, a braced script, $ first
+_EQUALITY = re.compile(
+    r"=|[≈≡∝]|\\(?:approx|equiv|propto|ne|neq|doteq|coloneqq|coloneq|triangleq|simeq|leftarrow|gets)\b"
+)
 _QUOTED = re.compile(r"#[^\n]*|(\"\"\"|\'\'\')(?:.*?\1|.*)", re.DOTALL)
 
 
@@ -24,7 +27,7 @@ def is_latex(text: str) -> bool:
     r"""Whether a text is evidently LaTeX: `\frac`, `_{` or `$` outside Python's comments and docstrings, and `=`."""
     return (
         ("\\" in text or "{" in text or "$" in text)
-        and "=" in text
+        and _EQUALITY.search(text) is not None
         and _EVIDENT.search(_QUOTED.sub("", text)) is not None
     )
 
@@ -40,6 +43,47 @@ def regions(text: str, whole: bool = True) -> list[tuple[int, int]]:
 def in_prose(text: str) -> list[tuple[int, int]]:
     """(start, stop) of the formulas that stand in the midst of a sentence."""
     return [(start, stop) for start, stop, kind in _marked(text) if kind == "inline"]
+
+
+# a sentence that names a case: "if $y_{ik} = 1$ then", "for $x_i > 0$:", "else", in front of a formula
+_ENDS_SENTENCE = re.compile(
+    r"[.。;；!?！？](?=\s|$)|(?<=[。；！？])|\n[ \t]*\n|\$\$|\\\]|\\end[ \t]*\{|^[ \t]*[-*+][ \t]", re.MULTILINE
+)
+_ELSE = re.compile(
+    r"(?:\b(?:else|otherwise)\b|否则|其他情况下?|其它情况下?)[\s,，:：*_]*(?:then|则|时|有|we have)?[\s,，:：*_]*$",
+    re.IGNORECASE,
+)
+_OPENS_CASE = re.compile(r"\b(?:if|when|whenever|unless|case|for|where)\b|若|如果|当|情况|对|在", re.IGNORECASE)
+_INLINE = re.compile(r"\$([^$\n]+)\$|\\\(([^\n]+?)\\\)")
+_RELATED = r"[<>≤≥≠]|\\(?:[lg]eq?(?:slant)?|[lg]t|ne|neq)(?![A-Za-z])"
+# a comparison of entries, an index that equals something, an entry that equals a number; no range 1, ..., N
+_NAMES_CASE = re.compile(
+    rf"^[^=]*_[^=]*(?:{_RELATED})|^[^=]*(?:{_RELATED})[^=]*_|^\s*[a-z]\s*(?:=|{_RELATED})\s*[a-z](?![a-z])"
+    r"|^[^=]*_[^=]*=\s*-?[\d.]+\s*$"
+)
+_TRUE_CLASS = re.compile(
+    r"\b(?:true|correct|right|target|wrong|other|positive|negative|active)\b|真实|正确|正类|负类|目标", re.IGNORECASE
+)
+
+
+def of_a_case(text: str, start: int) -> bool:
+    """Whether the sentence in front of a formula says that it holds in one case only."""
+    before = text[max(0, start - 400) : start].rstrip("$\\([ \t\n")
+    before = _ENDS_SENTENCE.split(before)[-1]
+    if _ELSE.search(before):
+        return True
+    opened = _OPENS_CASE.search(_INLINE.sub(lambda found: " " * len(found[0]), before))
+    if not opened:
+        return False
+    formulas = [found[1] or found[2] for found in _INLINE.finditer(before, opened.start())]
+    if any(_NAMES_CASE.search(formula) and "dots" not in formula for formula in formulas):
+        return True
+    words = _INLINE.sub(" ", before[opened.start() :])
+    return (
+        bool(formulas)
+        and opened[0].lower() in ("if", "when", "若", "如果", "当")
+        and _TRUE_CLASS.search(words) is not None
+    )
 
 
 def _marked(text: str) -> Iterator[tuple[int, int, str]]:

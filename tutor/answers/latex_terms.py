@@ -9,7 +9,17 @@ from lark import Token, Tree
 
 from tutor.answers import language as lang
 from tutor.answers import latex_trees as look
-from tutor.answers.latex_names import CALLED, MAX_INSIDE, REDUCTIONS, SEVERAL, TOO_MANY, WHOLE, Value
+from tutor.answers.latex_names import (
+    CALLED,
+    LOOSE,
+    MAX_INSIDE,
+    RECIPROCALS,
+    REDUCTIONS,
+    SEVERAL,
+    TOO_MANY,
+    WHOLE,
+    Value,
+)
 from tutor.answers.python import MAX_DEPTH
 from tutor.errors import ReadingError
 from tutor.language import said
@@ -122,8 +132,12 @@ class Chain:
     def factor(self) -> Value:
         part = self.parts[self.position]
         atom = part.children[0]
+        if look.loose(part) and len(self.parts) > 1:
+            raise self.m.refuse(part, LOOSE)
         if atom.data == "leaf":
             token = look.token_of(atom)
+            if token.type == "PARTIAL" and any(s.data == "below" for s in part.children[1:]):
+                return self._nabla()  # \partial_W L
             if token.type == "PARTIAL":
                 return self._inline_derivative()
             if token.type == "NABLA":
@@ -320,7 +334,7 @@ class Chain:
                                  r"write \operatorname{sigmoid}(...), or \cdot")  # fmt: skip
             return "sigmoid" if called else None
         if token.type in ("ROMAN", "WORD") and not m.names.known(text):
-            name = SEVERAL.get(text) or CALLED.get(text.lower())
+            name = SEVERAL.get(text) or CALLED.get(text.lower()) or (text if text in RECIPROCALS else None)
             if name is not None and (self._group_follows() or token.type == "ROMAN"):
                 return text if text in SEVERAL else name
         return None
@@ -374,6 +388,9 @@ class Chain:
         m = self.m
         if primes:
             return self._slope(part, name, argument, primes)
+        if name in RECIPROCALS:
+            called = m.call(part, RECIPROCALS[name], argument.node)
+            return m.divided(part, Value(m.number(part, 1)), Value(called, argument.shape, argument.row))
         if name == "det":
             if argument.shape is None or len(argument.shape) != 2:
                 raise m.refuse(part, said("\\det takes a whole matrix by its name: \\det A"))
@@ -483,7 +500,7 @@ class Limits:
         if not bound or not all(isinstance(b, (lang.Name, lang.Sequence)) for b in bound):
             raise m.refuse(self.below, said("{shown} names the index it runs over: {shown}_{{k}}", shown=self.shown))
         if self.above is not None:
-            if len(bound) != 1 or mask is not None:
+            if len(bound) != 1:
                 raise m.refuse(
                     self.above, said("an upper limit belongs to one index: {shown}_{{j=1}}^{{D}}", shown=self.shown)
                 )
@@ -508,8 +525,9 @@ class Limits:
         left, right = (m.sum(s).node for s in sums)
         m.indexing -= 1
         mask = lang.Binary(*m.at(item), signs[0], left, right)
+        indices = [b.items[0] if isinstance(b, lang.Sequence) else b for b in bound]  # j=1, j \ne i
         if bound and (
-            not isinstance(left, lang.Name) or left.name in [b.name for b in bound if isinstance(b, lang.Name)]
+            not isinstance(left, lang.Name) or left.name in [b.name for b in indices if isinstance(b, lang.Name)]
         ):
             return None, mask
         if not isinstance(left, lang.Name):

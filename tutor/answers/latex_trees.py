@@ -47,6 +47,14 @@ def unit_of(part: Any, kind: str) -> bool:
     return isinstance(part, Tree) and part.data == "unit" and leaf(part.children[0], kind)
 
 
+def loose(part: Any) -> bool:
+    r"""A sum that only \underbrace holds together, which is no parenthesis."""
+    if not isinstance(part, Tree) or part.data != "unit" or part.children[0].data != "brace":
+        return False
+    brace = part.children[0]
+    return str(brace.children[0]) == "remarked" and only_term(trees(brace)[0]) is None
+
+
 def big(part: Any) -> bool:
     r"""A sum or product sign, or `\max` with an index below."""
     if unit_of(part, "BIG"):
