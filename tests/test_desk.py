@@ -619,3 +619,19 @@ def test_a_report_says_where_its_numbers_are_from(run, here):
     assert "(at the worked instance: w=1, b=0, x=2, y=4)" in run("check", "mine.py")[1]
     (here / "mine.py").write_text("# exercise: softmax-regression\ndz = p - y\n")
     assert "(values drawn at random, seed 3, for N=" in run("check", "mine.py", "--seed", "3")[1]
+
+
+@pytest.mark.parametrize("id", ["softmax-regression", "attention", "linear-regression"])
+def test_a_drill_has_the_forward_program_as_a_started_sheet_has(id):
+    from tutor import language
+    from tutor.answers.blank import blank
+
+    made = drill.drill(id, 3)
+    rows = [line for line in blank(load(id)).splitlines() if re.match(r"# \w+(\[[\w,]+\])? = ", line)]
+    assert rows and set(rows) <= set(made.text.splitlines())
+    assert drill.notation_of(made.text) == "torch", "sums in comments are no lines of the learner's"
+    with language.speaking("zh"):
+        text = drill._written(load(id), id, 3, "torch", drill._planted(id, 3, "torch")).text
+    prose = [line for line in text.splitlines() if re.search("[\u4e00-\u9fff]{8}", line)]
+    wide = [sum(2 if ord(letter) > 0x2E7F else 1 for letter in line) for line in prose]
+    assert max(wide) > 70 and max(wide) <= 78, "filled up to the width, a Chinese letter counted as two"

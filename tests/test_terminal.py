@@ -16,6 +16,7 @@ import click
 import pytest
 
 from tutor import cli, terminal
+from tutor.answers.blank import blank
 from tutor.catalogue import entries, load
 from tutor.paragraphs import refilled
 from tutor.views.plain import columns, cut, fitted, padded
@@ -124,7 +125,7 @@ def test_columns_of_chinese_letters():
 
 
 def test_markdown_keeps_what_is_no_prose():
-    text = "one two three\nfour five\n\n    a = b   code\n    c\n\n| a | table |\n\n- a list\n  of it"
+    text = "one two three\nfour five\n\n    a = b   code\n    c\n\n- a list\n  of it"
     assert refilled(text, 14) == "one two three\nfour five\n\n" + text.split("\n\n", 1)[1]
     assert refilled("one two three\nfour five", 9) == "one two\nthree\nfour five"
 
@@ -238,3 +239,23 @@ def test_paths_are_completed_where_no_id_fits():
     context = click.Context(cli.app)
     (item,) = cli.EXERCISE.shell_complete(context, cli.app.commands["show"].params[0], "./my")
     assert item.type == "file"
+
+
+def test_tables_are_aligned():
+    table = "| a | what `it` is |\n|---|:-:|\n| long one | 一二 |\n| x \\| y | one two three four five six |\n"
+    assert refilled(table, 40).split("\n") == [
+        "a          what `it` is",
+        "--------   ---------------------------",
+        "long one   一二",
+        "x | y      one two three four five six",
+    ]
+    assert refilled(table, 32).split("\n")[-2:] == ["x | y      one two three four", "           five six"]
+    wide = "| " + "w" * 50 + " | one two three |\n|---|---|\n| 一 | two |"
+    assert refilled(wide, 60).split("\n")[-1] == "一" + " " * 51 + "two", "no room: as wide as it is"
+    assert "|" not in refilled(wide, 60)
+
+
+@pytest.mark.parametrize("id", [entry.id for entry in entries() if "\n| " in entry.statement])
+def test_a_started_sheet_has_no_markdown_tables(id):
+    text = blank(load(id))
+    assert not [line for line in text.splitlines() if line.startswith("# |")] and "# ---" in text

@@ -85,7 +85,7 @@ def blank(exercise: Exercise, command: str = "") -> str:
         again = tr("The same in the letters of a sheet, with the shapes:")
         statement = refilled(of_exercise(exercise.statement.strip()), WIDTH)
         lines += [f"# {row}".rstrip() for row in [*statement.split("\n"), "", again]]
-    lines += [f"# {row}" for row in _program(exercise)]
+    lines += [f"# {row}" for row in program_rows(exercise)]
     lines += [
         "#",
         *(f"# {row}" for row in refilled(_advice(command), WIDTH).split("\n")),
@@ -108,7 +108,8 @@ def _advice(command: str) -> str:
     )
 
 
-def _program(exercise: Exercise) -> list[str]:
+def program_rows(exercise: Exercise) -> list[str]:
+    """What is given and the forward program in the letters of a sheet, with shapes."""
     writer = SheetWriter(exercise)
     given = [q for q in exercise if q.is_leaf]
     rows = [(writer.write(q.entry), shape_text(q.shape), _domain(q)) for q in given]

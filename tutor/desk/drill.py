@@ -112,24 +112,27 @@ def _written(exercise: Exercise, address: str, seed: int, notation: str, planted
 
 def _head(exercise: Exercise, own: str, made: str) -> list[str]:
     """What stands above the lines; a file of one's own is not named in a sheet."""
+    from tutor.answers.blank import WIDTH, program_rows
+    from tutor.paragraphs import refilled
     from tutor.shown import quoted
 
     command = f"tutor check --exercise {quoted(own)}" if own else "tutor check"
     show = f"tutor show {quoted(own or exercise.id)}"
-    rows = (
-        of_exercise(exercise.title),
-        "",
-        tr("One of the lines below is wrong. Name it in place of the dots, by its number"),
-        tr("or by what it gives, and mend it. '{command}' on this file says whether both", command=command),
-        tr("are right; '{show}' has the forward program.", show=show),
+    advice = tr(
+        "One of the lines below is wrong. Name it in place of the dots, by its number or by what it gives, and mend "
+        "it. '{command}' on this file says whether both are right; '{show}' has the statement.",
+        command=command, show=show,
     )  # fmt: skip
+    program = [tr("The forward program, with the shapes:"), *program_rows(exercise)]
+    rows = [of_exercise(exercise.title), "", *program, "", *refilled(advice, WIDTH).split("\n")]
     header = [] if own else [f"# exercise: {exercise.id}"]
     return [*header, f"# drill: {made}", *(f"# {row}".rstrip() for row in rows), f"# wrong line: {_BLANK}", ""]
 
 
 def notation_of(text: str) -> str:
     """How a sheet is written: with indices where a sum or an indexed left side says so."""
-    return "index" if _INDEXED.search(text) else "torch"
+    own = re.sub("#.*", "", text)  # the forward program stands above in comments, with its sums
+    return "index" if _INDEXED.search(own) else "torch"
 
 
 # -- planting ---------------------------------------------------------------------------------------------------
