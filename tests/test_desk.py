@@ -573,6 +573,11 @@ def test_the_doctor_finds_what_is_missing_old_or_broken(run, monkeypatch):
     assert "cannot be imported: ImportError: libgomp" in run("doctor")[1]
 
 
+def test_the_doctor_imports_what_a_distribution_is_called_in_python():
+    assert [doctor._module(name) for name in ("markdown-it-py", "torch", "nope")] == ["markdown_it", "torch", "nope"]
+    assert all(doctor._imported(name, least).well for name, least in doctor.NEEDED.items())
+
+
 def test_the_doctor_reads_requirements(monkeypatch):
     stated = ["torch>=2.5", 'pexpect>=4.9; sys_platform != "win32" and extra == "test"', 'ruff>=0.9; extra == "dev"']
     monkeypatch.setattr(doctor.metadata, "requires", lambda name: stated)

@@ -74,11 +74,21 @@ def _imported(name: str, least: str) -> Finding:
         return Finding(name, tr("{version} is too old: pip install '{name}>={least}'", version=version, name=name,
                                 least=least), False)  # fmt: skip
     try:
-        import_module(name)
+        import_module(_module(name))
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         return Finding(name, tr("{version} cannot be imported: {reason}", version=version, reason=reason), False)
     return Finding(name, version)
+
+
+def _module(name: str) -> str:
+    """What a distribution is imported as: `markdown_it` of markdown-it-py."""
+    try:
+        files = metadata.files(name) or []
+    except metadata.PackageNotFoundError:
+        return name
+    packages = [file.parts[0] for file in files if len(file.parts) == 2 and file.parts[1] == "__init__.py"]
+    return name if name in packages or not packages else packages[0]
 
 
 def _numbers(version: str) -> list[int]:
