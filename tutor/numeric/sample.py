@@ -25,8 +25,8 @@ from tutor.numeric.programs import backward_plan, fact_plan, forward_plan
 from tutor.symbolic.functions import function_row
 from tutor.symbolic.indices import quantities_in, size
 
-ENOUGH = 200  # numbers that all draws together have at least, in all leaves
-MANY, SOME = 16, 4  # the most draws, and the least; two where one alone has enough
+SMALL = 200  # up to this many numbers in all leaves, an exercise is judged at MANY draws
+MANY = 16
 FEW = 4
 TRIES = 64
 
@@ -560,17 +560,12 @@ def _narrow(q: Quantity) -> str:
 def instances(
     exercise: Exercise, seed: int = 0, count: int | None = None, sizes: Mapping[str, int] | None = None
 ) -> list[Instance]:
-    """The draws used for judging, as many as it takes to compare at many numbers; then those beside kinks.
-
-    Sixteen of scalars, four of small tensors, two of larger ones; every other one has the second choice of sizes.
-    """
+    """The draws used for judging: two of different sizes, or sixteen where a draw is small; then one beside kinks."""
     if count is not None:
         return [sample(exercise, seed, draw=draw, sizes=sizes) for draw in range(count)]
     extents = checked_sizes(exercise, sizes, 0)
     elements = sum(math.prod(number(extent, extents) for extent in q.shape) for q in exercise.leaves)
-    pairs = math.ceil(ENOUGH / (2 * max(elements, 1)))
-    draws = 2 if elements > ENOUGH else max(SOME, min(MANY, 2 * pairs))
-    made = [sample(exercise, seed, draw=draw, sizes=sizes) for draw in range(draws)]
+    made = [sample(exercise, seed, draw=draw, sizes=sizes) for draw in range(MANY if elements <= SMALL else 2)]
     return [*made, *beside_kinks(exercise, made[0])]
 
 
