@@ -64,7 +64,7 @@ def _table(part: str, width: int) -> Iterator[str]:
         line, *more = wrapped(last, room).split("\n")
         yield (before + line).rstrip()
         yield from (" " * start + each for each in more)
-        if n == 0:
+        if n == 0 and start + min(widths[-1], room) <= width:
             yield _GAP.join("-" * min(wide, room) for wide in widths)
 
 
