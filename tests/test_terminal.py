@@ -263,4 +263,4 @@ def test_tables_are_aligned():
 @pytest.mark.parametrize("id", [entry.id for entry in entries() if "\n| " in entry.statement])
 def test_a_started_sheet_has_no_markdown_tables(id):
     text = blank(load(id))
-    assert not [line for line in text.splitlines() if line.startswith("# |")]
+    assert not [line for line in text.splitlines() if line.startswith("# |")] and "# ---" in text

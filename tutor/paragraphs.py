@@ -16,6 +16,7 @@ _CLOSING = "，。；：、）」』》？！…,.;:)?!"
 _UNIT = r"(?:`[^`]*`|\([A-Z][\w*+/, -]{0,24}\)|[^\s`\u2e80-\uffff])+|[^\x00-\u2e7f]|\S"
 _BAR, _RULE = re.compile(r"(?<!\\)\|"), re.compile(":?-+:?")
 _GAP, LEAST = "   ", 20  # between the columns of a table; cells of its last one, below which it is left as it is
+SHORTEST = 3  # cells of a line below a head
 _PIECE = re.compile(rf"(?P<space>\s*)(?P<piece>[（「《“]*(?:{_UNIT})[{_CLOSING}”]*)")
 
 
@@ -64,8 +65,8 @@ def _table(part: str, width: int) -> Iterator[str]:
         line, *more = wrapped(last, room).split("\n")
         yield (before + line).rstrip()
         yield from (" " * start + each for each in more)
-        if n == 0 and start + min(widths[-1], room) <= width:
-            yield _GAP.join("-" * min(wide, room) for wide in widths)
+        if n == 0 and start + SHORTEST <= width:
+            yield _GAP.join("-" * wide for wide in [*widths[:-1], min(widths[-1], width - start)])
 
 
 def _lines(text: str, width: int) -> Iterator[str]:

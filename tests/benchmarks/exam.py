@@ -343,7 +343,8 @@ def grade(
         for line in verdicts([n]):
             if line.quantity != truth.names[n]:
                 continue
-            beside = helpers and line.sentence.id.startswith("kink")  # an edited helper that jumps beside the kink
+            # an edited helper that jumps beside the kink, where a strict exercise asks for the values on it
+            beside = where.exercise.strict_kinks and "perturb" in made.kinds and helpers
             if truth.true[n] and line.verdict == "wrong" and unseen(where, made, [n]) and not beside:
                 fail("false wrong", f"line {line.line} is right, and was called wrong: {line.reason}")
                 return

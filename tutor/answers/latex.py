@@ -453,9 +453,8 @@ class _One:
         tokens = self.line.links[n][1]
         if len(self.line.links) < 2 or any(token.type in ("PARTIAL", "NABLA", "ERROR") for token in tokens):
             return None
-        try:
-            node = self._meaning(left=True).side(parse(tokens)).node
-        except ReadingError:
+        node = self._node(tokens, left=True)
+        if node is None:
             return None
         base = lang.root(node)
         if not isinstance(node, (lang.Name, lang.Subscript)) or not isinstance(base, lang.Name):
@@ -472,6 +471,13 @@ class _One:
         self.names.define(lang.root(also).name, axes)  # type: ignore[attr-defined, arg-type]
         return lang.Assign(*self._start([sign, *tokens]), (also,), self.target, latex=True)
 
+    def _node(self, tokens: list[Token], left: bool = False) -> lang.Expression | None:
+        """What these symbols stand for, or None where they cannot be read."""
+        try:
+            return self._meaning(left=left).side(parse(tokens)).node
+        except ReadingError:
+            return None
+
     def chooses(self) -> bool:
         r"""`k = y_i`, `y_{ik} = 1` beside a formula say which entries it is for."""
         left, links = self.line.left, self.line.links
@@ -480,9 +486,8 @@ class _One:
         numeral = [[token.type for token in tokens if token.type != "SIGN"] for _, tokens in links] == [["NUMBER"]]
         if not numeral or not any(token.type == "SUB" for token in left):
             return False
-        try:
-            node = self._meaning(left=True).side(parse(left)).node
-        except ReadingError:
+        node = self._node(left, left=True)
+        if node is None:
             return False
         base = lang.root(node)
         return isinstance(node, lang.Subscript) and isinstance(base, lang.Name) and self.names.is_forward(base.name)
@@ -492,9 +497,8 @@ class _One:
         for tokens in (self.line.left, *(tokens for _, tokens in self.line.links)):
             if not tokens or any(token.type in ("PARTIAL", "NABLA", "ERROR") for token in tokens):
                 return False
-            try:
-                node = self._meaning().side(parse(tokens)).node
-            except ReadingError:
+            node = self._node(tokens)
+            if node is None:
                 return False
             names = [part.name for part in lang.walk(node) if isinstance(part, lang.Name)]
             if any(self.names.is_gradient(name) or name in self.names.locals for name in names):

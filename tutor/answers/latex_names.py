@@ -41,8 +41,8 @@ CALLED = {
     **{name.lower(): row.name for row in FUNCTIONS.values() for name in (row.name, *row.spellings)},
     "logistic": "sigmoid", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "logsoftmax": "log_softmax",
     "softmax": "softmax", "log_softmax": "log_softmax", "argmax": "argmax", "argmin": "argmin",
+    **{name: name for name in ("sec", "csc", "cot", "sech", "csch", "coth")},
 }  # fmt: skip
-RECIPROCALS = {"sech": "cosh", "csch": "sinh", "coth": "tanh", "sec": "cos", "csc": "sin", "cot": "tan"}
 LOOSE = said(
     r"\underbrace is no parenthesis: write \underbrace{(a + b)}_{...} if a factor or a minus belongs to the sum"
 )

@@ -13,7 +13,6 @@ from tutor.answers.latex_names import (
     CALLED,
     LOOSE,
     MAX_INSIDE,
-    RECIPROCALS,
     REDUCTIONS,
     SEVERAL,
     TOO_MANY,
@@ -334,7 +333,7 @@ class Chain:
                                  r"write \operatorname{sigmoid}(...), or \cdot")  # fmt: skip
             return "sigmoid" if called else None
         if token.type in ("ROMAN", "WORD") and not m.names.known(text):
-            name = SEVERAL.get(text) or CALLED.get(text.lower()) or (text if text in RECIPROCALS else None)
+            name = SEVERAL.get(text) or CALLED.get(text.lower())
             if name is not None and (self._group_follows() or token.type == "ROMAN"):
                 return text if text in SEVERAL else name
         return None
@@ -388,9 +387,6 @@ class Chain:
         m = self.m
         if primes:
             return self._slope(part, name, argument, primes)
-        if name in RECIPROCALS:
-            called = m.call(part, RECIPROCALS[name], argument.node)
-            return m.divided(part, Value(m.number(part, 1)), Value(called, argument.shape, argument.row))
         if name == "det":
             if argument.shape is None or len(argument.shape) != 2:
                 raise m.refuse(part, said("\\det takes a whole matrix by its name: \\det A"))
