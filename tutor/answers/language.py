@@ -5,7 +5,7 @@ Plain data. A reader (`python.py`, later others) makes it, `checking/interpret.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,27 +99,21 @@ class Sequence(Expression):
     items: tuple[Expression, ...]
 
 
-def parts(node: Expression) -> Iterator[Expression]:
+def parts(node: Expression) -> tuple[Expression, ...]:
     """The expressions directly inside one."""
-    if isinstance(node, Binary):
-        yield node.left
-        yield node.right
-    elif isinstance(node, Unary):
-        yield node.operand
-    elif isinstance(node, Call):
-        yield node.function
-        yield from node.arguments
-        for _, value in node.named:
-            yield value
-    elif isinstance(node, Attribute):
-        yield node.value
-    elif isinstance(node, Subscript):
-        yield node.value
-        yield from node.items
-    elif isinstance(node, Sequence):
-        yield from node.items
-    elif isinstance(node, Slice):
-        yield from (part for part in (node.start, node.stop, node.step) if part is not None)
+    inside = _PARTS.get(type(node))
+    return () if inside is None else inside(node)
+
+
+_PARTS: dict[type, Callable[[Any], tuple[Expression, ...]]] = {
+    Binary: lambda node: (node.left, node.right),
+    Unary: lambda node: (node.operand,),
+    Call: lambda node: (node.function, *node.arguments, *(value for _, value in node.named)),
+    Attribute: lambda node: (node.value,),
+    Subscript: lambda node: (node.value, *node.items),
+    Sequence: lambda node: node.items,
+    Slice: lambda node: tuple(part for part in (node.start, node.stop, node.step) if part is not None),
+}
 
 
 def walk(node: Expression) -> Iterator[Expression]:
@@ -128,7 +122,9 @@ def walk(node: Expression) -> Iterator[Expression]:
     while stack:
         node = stack.pop()
         yield node
-        stack.extend(reversed(list(parts(node))))
+        inside = _PARTS.get(type(node))
+        if inside is not None:
+            stack.extend(reversed(inside(node)))
 
 
 def bound(call: Call) -> Iterator[Name]:

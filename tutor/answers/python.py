@@ -620,6 +620,7 @@ class _Converter:
     def __init__(self, line: _Line, notes: list[str]):
         self.source, self.notes = line, notes
         self.rows = line.code.split("\n")
+        self.plain = [row.isascii() and not line.shifts.get(n) for n, row in enumerate(self.rows)]
         self.depth = 0
 
     def place(self, node: Any) -> tuple[int, int]:
@@ -631,6 +632,10 @@ class _Converter:
         return offset if row.isascii() else len(row.encode()[:offset].decode(errors="ignore"))
 
     def at(self, node: Any) -> tuple[int, int, int]:
+        row = node.lineno - 1
+        if node.end_lineno == node.lineno and row < len(self.plain) and self.plain[row]:  # nearly always
+            first = 1 + (self.source.indent if row == 0 else 0)
+            return self.source.number + row, node.col_offset + first, node.end_col_offset + first
         line, column = self.place(node)
         if node.end_lineno != node.lineno:
             return line, column, 0

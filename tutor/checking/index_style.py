@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 # Sum(f, i), and sum(f, i)
 _REDUCERS = {name: row for key, row in library.INDEX.items() if row.over for name in {key, row.over}}
 _DENSE = 20_000  # entries of a product up to which it is multiplied out before it is summed
-DRAWS = ""  # the hidden axis
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,6 @@ class IndexStyle:
     def __init__(self, run: Run, statement: lang.Statement):
         self.run, self.statement = run, statement
         self.extents: dict[str, int] = {}
-        self.hidden: tuple[str, ...] = ()  # the axis of draws that are computed together
-        if run.together:
-            self.hidden = (DRAWS,)
-            self.extents[DRAWS] = run.together
 
     # -- the statement ---------------------------------------------------------------------------------
 
@@ -81,8 +76,7 @@ class IndexStyle:
             return
         keepdim = all(p or _is_zero(item) for p, item in zip(plain, items, strict=True)) and len(labels) == sum(plain)
         if keepdim and self._single_axes(name, items, plain):
-            shape = [self.extents[axis] for axis in self.hidden]
-            shape += [self.extents[item.name] if isinstance(item, lang.Name) else 1 for item in items]
+            shape = [self.extents[item.name] if isinstance(item, lang.Name) else 1 for item in items]
             self.run.store(base, self._spread(made, labels).reshape(shape))
             return
         container = self._whole(base)
@@ -137,7 +131,7 @@ class IndexStyle:
         grids = []
         for item, extent in zip(items, container.shape, strict=True):
             grid = self._aligned(self._index_value(item), labels)
-            if grid.numel() and (int(grid.min()) < 0 or int(grid.max()) >= extent):
+            if not self.run.holds((grid >= 0) & (grid < extent)):
                 raise self.run.refuse(
                     item, said("this index leaves its axis, which has {extent} entries", extent=extent)
                 )
@@ -148,7 +142,7 @@ class IndexStyle:
         """The right side; what is free in it must be on the left."""
         made = self.evaluate(value)
         for axis in made.axes:
-            if axis not in labels and axis not in self.hidden:
+            if axis not in labels:
                 left = f"[{', '.join(labels)}]" if labels else "side"
                 raise self.run.refuse(
                     value,
@@ -159,10 +153,12 @@ class IndexStyle:
         return made
 
     def _spread(self, value: Named, labels: tuple[str, ...]) -> Tensor:
-        labels = (*self.hidden, *labels)
         extents = [self.extents[label] for label in labels]
         self.run._within(_whole_of(self.statement), lambda: self.run.limits.room(*extents))
-        return self._aligned(value, labels).to(FLOAT).expand(extents).contiguous()
+        made = self._aligned(value, labels)
+        if made.dtype is not FLOAT:
+            made = made.to(FLOAT)
+        return made if list(made.shape) == extents and made.is_contiguous() else made.expand(extents).contiguous()
 
     def _labels(self, items: tuple[lang.Expression, ...]) -> tuple[str, ...]:
         seen: dict[str, None] = {}
@@ -248,8 +244,8 @@ class IndexStyle:
                     value = self.run.evaluate(base)
                 elif name in self.run.variables or self.run.names.meaning(name).kind != "helper":
                     value = self.run.variable(name, base)
-                if isinstance(value, Tensor) and value.ndim == len(self.hidden) + len(items):
-                    for item, extent in zip(items, value.shape[len(self.hidden) :], strict=True):
+                if isinstance(value, Tensor) and value.ndim == len(items):
+                    for item, extent in zip(items, value.shape, strict=True):
                         if isinstance(item, lang.Name) and item.name == label:
                             return extent
                         often = self._often(label, item, extent)
@@ -316,7 +312,7 @@ class IndexStyle:
             return Named(library.real(value), ())
         if not isinstance(value, Tensor):
             raise self.run.refuse(node, said("{kind} is not a number", kind=library.kind_of(value)))
-        if value.ndim and not self.hidden:
+        if value.ndim:
             what = node.name if isinstance(node, lang.Name) else said("this")
             raise self.run.refuse(
                 node,
@@ -326,7 +322,7 @@ class IndexStyle:
                     have=nsaid("{count} axis", "{count} axes", value.ndim, count=value.ndim),
                 ),
             )
-        return Named(library.real(value), self.hidden if value.ndim else ())
+        return Named(library.real(value), ())
 
     def _looks_free(self, name: str) -> bool:
         """A single letter that stands in brackets elsewhere on the line."""
@@ -364,9 +360,13 @@ class IndexStyle:
         """The tensor with its axes in this order, size 1 where it has none."""
         if value.axes == axes:
             return value.tensor
-        have = [axis for axis in axes if axis in value.axes]
-        tensor = value.tensor.permute([value.axes.index(axis) for axis in have])
-        return tensor[tuple(slice(None) if axis in have else None for axis in axes)]
+        tensor, order = value.tensor, [value.axes.index(axis) for axis in axes if axis in value.axes]
+        if order != sorted(order):
+            tensor = tensor.permute(order)
+        for place, axis in enumerate(axes):
+            if axis not in value.axes:
+                tensor = tensor.unsqueeze(place)
+        return tensor
 
     # -- entries --
 
@@ -375,7 +375,7 @@ class IndexStyle:
         array = self._array(base)
         if not isinstance(array, Tensor):
             return self._plain(node)
-        shape = array.shape[len(self.hidden) :]
+        shape = array.shape
         if len(items) != len(shape):
             raise self.run.refuse(node, self._axes_message(base, len(shape), items))
         if all(isinstance(item, lang.Name) and item.name in self.extents for item in items):
@@ -392,13 +392,11 @@ class IndexStyle:
                         ),
                     )
             if len(set(labels)) == len(labels):
-                return Named(array, (*self.hidden, *labels))
+                return Named(array, labels)
         return self._gathered(node, array, items)
 
     def _array(self, base: lang.Expression) -> Any:
         name = self.run.names.read(base)
-        if name is not None and self.hidden:
-            return self.run.variable(name, base)
         if name is not None:
             return self.run.variable(name, base) if not isinstance(base, lang.Name) else self.run.evaluate(base)
         return self.run.evaluate(base)
@@ -406,7 +404,7 @@ class IndexStyle:
     def _gathered(self, node: lang.Subscript, array: Tensor, items: tuple[lang.Expression, ...]) -> Named:
         """Entries at computed places: `E[t[n], d]`, `x[o + k]` (0 outside), `A[i, i]`, `gain[0, h]`."""
         places = []
-        for item, extent in zip(items, array.shape[len(self.hidden) :], strict=True):
+        for item, extent in zip(items, array.shape, strict=True):
             if isinstance(item, lang.Name) and self.extents.get(item.name, extent) != extent:
                 runs = self.extents[item.name]
                 raise self.run.refuse(
@@ -419,15 +417,15 @@ class IndexStyle:
                     ),
                 )
             places.append(self._index_value(item))
-        axes = (*self.hidden, *dict.fromkeys(a for place in places for a in place.axes if a not in self.hidden))
+        axes = tuple(dict.fromkeys(a for place in places for a in place.axes))
         self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
         inside: Tensor | None = None
-        grids = [self._aligned(Named(torch.arange(self.extents[axis]), (axis,)), axes) for axis in self.hidden]
-        for item, place, extent in zip(items, places, array.shape[len(self.hidden) :], strict=True):
+        grids = []
+        for item, place, extent in zip(items, places, array.shape, strict=True):
             grid = self._aligned(place, axes)
             good = (grid >= 0) & (grid < extent)
-            if not bool(good.all()):
-                if not isinstance(item, lang.Binary) or set(place.axes) <= {*self.hidden}:
+            if not self.run.holds(good):
+                if not isinstance(item, lang.Binary) or not place.axes:
                     raise self.run.refuse(
                         item, said("this index leaves its axis, which has {extent} entries", extent=extent)
                     )
@@ -452,7 +450,7 @@ class IndexStyle:
             raise self.run.refuse(item, said("an index is a whole number, not a mask"))
         if value.tensor.is_floating_point():
             whole = value.tensor.round()
-            if not bool((whole == value.tensor).all()):
+            if not self.run.holds(whole == value.tensor):
                 other = (
                     said(": {name} has a value, use another letter", name=item.name)
                     if isinstance(item, lang.Name)
@@ -615,10 +613,6 @@ class IndexStyle:
             raise self.run.refuse(given, said("the limits of a sum are written (i, 0, N - 1)"))
         here = Named(torch.arange(self.extents[label], dtype=FLOAT), (label,))
         low, high = self.evaluate(given.items[1]), self.evaluate(given.items[2])
-        if DRAWS in low.axes + high.axes:
-            raise self.run.refuse(
-                given, said("limits that differ from draw to draw")
-            )  # each draw is computed by itself
         if label in low.axes + high.axes:
             raise self.run.refuse(given, said("the limits of {label} cannot depend on {label}", label=label))
         if not low.axes and not high.axes:

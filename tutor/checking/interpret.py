@@ -17,7 +17,7 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.checking import library, refusals
 from tutor.checking.library import FLOAT, Kind, Limits, Pair, Refusal, TorchRefuses
-from tutor.checking.outline import Outline, Unit, elementwise
+from tutor.checking.outline import Outline, Unit
 from tutor.checking.report import Repair
 from tutor.errors import ReadingError, did_you_mean
 from tutor.language import said
@@ -76,13 +76,6 @@ class Located(Exception):
         self.error, self.node, self.repair = error, node, repair
 
 
-class _Picked(dict):
-    """One entry of every tensor; numbers are the same for all draws."""
-
-    def __init__(self, held: Mapping[tuple[str, int], Any], n: int):
-        super().__init__({k: v[n] if isinstance(v, Tensor) and v.ndim else v for k, v in held.items()})
-
-
 _CONSTANTS = {"pi": torch.pi, "inf": torch.inf, "newaxis": None}
 _KINDS = {
     "float64": Kind(), "float32": Kind(), "float": Kind(), "double": Kind(), "float16": Kind(), "float_": Kind(),
@@ -100,7 +93,6 @@ class Run:
         self.variables: dict[str, Any] = {}
         self.limits = Limits()
         self.extents: dict[str, int | None] = {}  # of the exercise's indices, at this draw
-        self.together = 0  # draws side by side, along a first axis that no line sees
         self.values: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was at the end of the unit
         self.seen: dict[tuple[str, int], Any] = {}  # (name, unit) -> what it was when the unit read it
         self.copies: dict[int, tuple[Tensor, int, Tensor]] = {}  # id -> (tensor, version, copy)
@@ -120,15 +112,9 @@ class Run:
             raise Unsure(failure)
         return failure is not None
 
-    def split(self, count: int) -> list[Run]:
-        """A run over scalars side by side, as one run per draw."""
-        made = []
-        for n in range(count):
-            run = Run(self.outline, self.draw)
-            run.values, run.seen = _Picked(self.values, n), _Picked(self.seen, n)
-            run.disturbed = self.disturbed
-            made.append(run)
-        return made
+    def holds(self, mask: Tensor) -> bool:
+        """Whether a condition that a line depends on holds at this draw, for all entries."""
+        return bool(mask.all())
 
     # -- units -------------------------------------------------------------------------------------
 
@@ -754,31 +740,6 @@ _BUILTINS: dict[str, tuple[Callable[..., Any], int, str]] = {
     "tuple": (_tuple, 1, said("tuple takes one argument here")),
     "sum": (_sum, 1, said("write x.sum(dim), or Sum(x[i, k], k) with indices")),
 }
-
-
-class Together(Run):
-    """Several draws of the same sizes side by side; what a hidden axis might change the meaning of is refused."""
-
-    def __init__(self, outline: Outline, draw: Draw, replace: Mapping[tuple[str, int], Tensor], count: int):
-        super().__init__(outline, draw, replace)
-        self.together = count
-
-    def evaluate(self, node: lang.Expression) -> Any:
-        """A part without indices: scalars only."""
-        value = super().evaluate(node) if elementwise(node) else None
-        if value is None or (isinstance(value, Tensor) and value.ndim > 1):
-            raise Apart
-        return value
-
-    def split(self, count: int) -> list[Run]:
-        made = super().split(count)
-        for run in made:
-            run.limits.steps, run.limits.entries = self.limits.steps, self.limits.entries // count
-        return made
-
-
-class Apart(Refusal):
-    """Not to be computed for several draws at once."""
 
 
 _NUMPYS = {"axis", "keepdims"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 from tutor.checking import library, mistakes
 from tutor.checking.outline import Meaning, names_of
 from tutor.checking.report import Entry, Heat, LineReport, Mistake, Repair, Report, Sentence
-from tutor.checking.truth import Point, Points
+from tutor.checking.truth import Point, Points, row_of
 from tutor.exercise import Exercise
 from tutor.language import joined, said
 from tutor.numeric import compare
@@ -144,9 +144,8 @@ class Judge:
 
     # -- comparing ------------------------------------------------------------
 
-    def outcome(self, meaning: Meaning, given: Iterable[Tensor | None]) -> str:
+    def outcome(self, meaning: Meaning, given: list[Tensor | None]) -> str:
         """equal at every draw, or the first way in which it is not; unknown where no draw has a finite truth."""
-        given = list(given)
         if self._clearly_equal(meaning, given):
             return "equal"
         found = set()
@@ -158,13 +157,8 @@ class Judge:
 
     def _clearly_equal(self, meaning: Meaning, given: list[Tensor | None]) -> bool:
         true = self.points.flat(meaning) if meaning.name not in self.extra else None
-        if true is None:
-            return False
-        for value, point in zip(given, self.points, strict=True):
-            known = self.true(meaning, point)
-            if value is None or known is None or value.shape != known.shape:
-                return False
-        return compare.all_close(given, *true)  # type: ignore[arg-type]
+        row = None if true is None else row_of(given, self.points.groups, true.shapes)
+        return true is not None and row is not None and compare.all_close(row, true.row, true.size)
 
     def same(self, meaning: Meaning, given: Tensor | None, point: Point, true: Tensor | None = None) -> str:
         true = self.true(meaning, point) if true is None else true

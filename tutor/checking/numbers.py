@@ -144,7 +144,7 @@ def right(judge: SheetRuns, meaning: Meaning, number: Literal) -> Judgement | No
     first, worked = judge.true(meaning, judge.points[0]), judge.worked
     if first is None:
         return None
-    fitted = [_fitted(number.value, judge.true(meaning, point)) for point in judge.points]
+    fitted: list[Tensor | None] = [_fitted(number.value, judge.true(meaning, point)) for point in judge.points]
     if judge.outcome(meaning, fitted) == "equal":
         return Judgement("correct", Sentence("general-number"), fitted[0], first)
     true = worked.true(meaning) if worked is not None else None

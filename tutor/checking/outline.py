@@ -153,6 +153,7 @@ class Outline:
         self.sheet, self.exercise, self.names = sheet, exercise, names
         self.style: dict[int, bool] = {}  # id of a statement -> written with indices
         self.weight: dict[int, int] = {}  # id of a statement -> its operations
+        self._walked: dict[int, list[lang.Expression]] = {}  # id of a statement -> its nodes
         self.bound: set[str] = set()
         self.hints: dict[str, str] = {}  # unknown name -> what may be meant
         self.units = [Unit(n, statement) for n, statement in enumerate(sheet.statements)]
@@ -177,7 +178,7 @@ class Outline:
         return all(
             isinstance(unit.statement, (lang.Assign, lang.Update))
             and not self.style[id(unit.statement)]
-            and all(elementwise(node) for part in all_parts(unit.statement) for node in lang.walk(part))
+            and all(map(elementwise, self._nodes(unit.statement)))
             for unit in self.units
         )
 
@@ -187,18 +188,29 @@ class Outline:
         modules = {
             node.name
             for unit in self.units
-            for part in all_parts(unit.statement)
-            for node in lang.walk(part)
+            for node in self._nodes(unit.statement)
             if isinstance(node, lang.Name) and node.name in lang.MODULES
         }
         return bool(modules & {"torch", "F", "nn"}) and not modules & {"np", "numpy"}
 
     @cached_property
+    def given_names(self) -> list[str]:
+        """What the sheet reads of what an exercise may give it, by the exercise's own names."""
+        return list(dict.fromkeys(self.names.meaning(name).name for unit in self.units for name in sorted(unit.reads)))
+
+    @cached_property
     def side_by_side(self) -> bool:
-        """Lines with indices, each giving one name: they may go through several draws of the same sizes at once."""
-        given = [unit.statement.targets for unit in self.units if isinstance(unit.statement, lang.Assign)]
-        single = all(len(targets) == 1 and not isinstance(targets[0], lang.Sequence) for targets in given)
-        return single and len(given) == len(self.units) and any(self.style.values()) and not self.mutates
+        """Whether a line may go through several draws at once: nothing is changed in place, nor asked how it lies."""
+        nodes = (node for unit in self.units for node in self._nodes(unit.statement))
+        return not self.mutates and not any(isinstance(n, lang.Attribute) and n.name == "view" for n in nodes)
+
+    def _nodes(self, statement: lang.Statement) -> list[lang.Expression]:
+        """All expressions of a statement."""
+        made = self._walked.get(id(statement))
+        if made is None:
+            made = [node for part in all_parts(statement) for node in lang.walk(part)]
+            self._walked[id(statement)] = made
+        return made
 
     # -- touches --
 
@@ -299,7 +311,7 @@ class Outline:
 
     def _index_style(self, statement: lang.Statement, loops: frozenset[str]) -> bool:
         """Whether subscripts are dummies (`dz[i, k] = ...`), or a sum over an index is written."""
-        nodes = [node for expression in all_parts(statement) for node in lang.walk(expression)]
+        nodes = self._nodes(statement)
         self.weight[id(statement)] = len(nodes)
         style = self._has_indices(nodes, loops)
         if style:
@@ -428,6 +440,9 @@ def _owner(node: lang.Expression) -> lang.Expression:
     return node
 
 
+_CHANGES = {*library.EFFECT, "at"}
+
+
 def _changed_inside(statement: lang.Statement) -> Iterator[lang.Expression | None]:
     """What calls inside a formula change in place: `dz` in `dh = 2*dz.mul_(N)`; None for a tensor without a name."""
     if isinstance(statement, lang.Effect):
@@ -437,7 +452,7 @@ def _changed_inside(statement: lang.Statement) -> Iterator[lang.Expression | Non
     for part in given:
         for node in lang.walk(part):
             function = node.function if isinstance(node, lang.Call) else None
-            if not isinstance(function, lang.Attribute) or function.name not in (*library.EFFECT, "at"):
+            if not isinstance(function, lang.Attribute) or function.name not in _CHANGES:
                 continue
             assert isinstance(node, lang.Call)
             owner = node.arguments[0] if function.name == "at" and node.arguments else function.value

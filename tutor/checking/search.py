@@ -285,7 +285,7 @@ class Search(Offers):
         if value.shape not in (true.shape, ()):
             return False
         value = value.expand(true.shape)
-        if all_close([value], true, true.abs()):
+        if all_close(value, true, true.abs()):
             return True
         if not bool(((value - true).abs() <= CLOSE * (true.abs() + true.abs().max())).all()):
             return False

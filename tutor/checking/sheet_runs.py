@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
-import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import numbers
-from tutor.checking.interpret import Failure, Run, Together
+from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, Judge, Judgement, as_tensor
 from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.premises import with_sizes_checked, without_worked_values
-from tutor.checking.truth import Point, points, worked
+from tutor.checking.side_by_side import Side, side_by_side
+from tutor.checking.truth import Drawn, Point, points, worked
 from tutor.exercise import Exercise
 from tutor.language import said
+
+Instead = Callable[[Point], dict[tuple[str, int], Tensor]]  # values in place of the learner's
 
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
@@ -33,6 +36,30 @@ class SegmentState:
     number: numbers.Literal | None = None
 
 
+class Runs(list[Run]):
+    """One run at each draw; `sides` are the groups of draws that were computed at once, by their first place."""
+
+    def __init__(self, runs: list[Run], sides: Mapping[int, Side] = MappingProxyType({})):
+        super().__init__(runs)
+        self.sides = sides
+
+    def drawn(self, key: tuple[str, int], groups: list[list[int]]) -> Drawn:
+        """What a name was at the end of a unit, at every draw."""
+        values: list[Tensor | None] = [None] * len(self)
+        blocks: dict[int, Tensor] = {}
+        for places in groups:
+            block = as_tensor(self.sides[places[0]].block(key)) if places[0] in self.sides else None
+            if block is not None and block.ndim:
+                blocks[places[0]] = block[: len(places)]
+            each = blocks[places[0]].unbind() if places[0] in blocks else self._one_by_one(key, places)
+            for n, value in zip(places, each, strict=True):
+                values[n] = value
+        return Drawn(values, blocks)
+
+    def _one_by_one(self, key: tuple[str, int], places: list[int]) -> list[Tensor | None]:
+        return [as_tensor(self[n].values.get(key)) for n in places]
+
+
 class SheetRuns(Judge):
     """The outline of a sheet, its segments with what is known of them, and its runs."""
 
@@ -43,6 +70,7 @@ class SheetRuns(Judge):
         self.outline = Outline(sheet, exercise, self.names)
         self.states = [SegmentState(segment) for segment in self.outline.segments]
         self.worked = worked(exercise)
+        self._drawn: dict[tuple[str, int], Drawn] = {}
         self.pins = self._right_numbers()
         self.runs = self._first_runs()
         self._own_quantities()
@@ -58,48 +86,51 @@ class SheetRuns(Judge):
     def meaning(self, segment: Segment) -> Meaning:
         return self.meaning_of(segment.name)
 
-    def _first_runs(self) -> list[Run]:
+    def _first_runs(self) -> Runs:
         """The sheet at every draw, or at two of different sizes where it computes much. Counted, not timed."""
-        made = self._together([self.pinned(point) for point in self.points])
-        if made is None and len(self.points) > 2 and not self.outline.elementwise:
-            made = [Run(self.outline, p, self.pinned(p)).execute() for p in self.points[:2]]  # of both sizes
-            cost = max(max(run.limits.steps / MANY_DRAWN, run.limits.entries / MANY_ENTRIES) for run in made)
+        sides = self._at_once(self.pinned, self.points.beside)
+        if not sides and len(self.points) > 2:
+            two = [self._run_at(point, self.pinned) for point in self.points[:2]]  # of both sizes
+            cost = max(max(run.limits.steps / MANY_DRAWN, run.limits.entries / MANY_ENTRIES) for run in two)
             if cost * len(self.points) > 1:
                 self.points = self.points.few()
-            made += [Run(self.outline, p, self.pinned(p)).execute() for p in self.points[2:]]
-        made = self._run(self.pinned) if made is None else made
+            made = Runs([*two, *(self._run_at(point, self.pinned) for point in self.points[2:])])
+        else:
+            made = self._filled(sides, self.pinned)
         steps, entries = sum(run.limits.steps for run in made), sum(run.limits.entries for run in made)
         self.cost = max(steps, entries * MANY_STEPS // MANY_ENTRIES)
         return made
 
-    def _run(self, instead: Callable[[Point], dict[tuple[str, int], Tensor]]) -> list[Run]:
-        """The sheet at every draw; an exercise of scalars goes through all draws at once where nothing has a shape."""
-        replaced = [instead(point) for point in self.points]
-        if self.outline.elementwise and len(self.points) > 1:
-            together = {key: torch.stack([each[key] for each in replaced]) for key in replaced[0]}
-            run = Run(self.outline, self.points.stack, together).execute()
-            if not run.failures:
-                return run.split(len(self.points))
-        made = self._together(replaced)
-        if made is not None:
-            return made
-        return [Run(self.outline, p, r).execute() for p, r in zip(self.points, replaced, strict=True)]
+    def _run(self, instead: Instead) -> Runs:
+        """The sheet at every draw."""
+        return self._filled(self._at_once(instead, lambda places: [self.points[n] for n in places]), instead)
 
-    def _together(self, replaced: list[dict[tuple[str, int], Tensor]]) -> list[Run] | None:
-        """With indices, draws of the same sizes are computed at once; None where that is not possible, or much."""
-        steps = sum(self.outline.weight.values())
-        if not self.outline.side_by_side or len(self.points) < 4 or steps * len(self.points) > MANY_DRAWN:
-            return None
-        if any(each.keys() != replaced[0].keys() for each in replaced):
-            return None
+    def _run_at(self, point: Point, instead: Instead) -> Run:
+        return Run(self.outline, point, instead(point)).execute()
+
+    def _at_once(self, instead: Instead, drawn: Callable[[list[int]], list[Point]]) -> dict[int, Side]:
+        """The groups of draws that could be computed at once, by the place of their first."""
+        made: dict[int, Side] = {}
+        if not self.outline.side_by_side or sum(self.outline.weight.values()) * len(self.points) > MANY_DRAWN:
+            return made
+        for places in self.points.groups:
+            if len(places) > 2:
+                members = drawn(places)
+                side = side_by_side(self.outline, self.points.stacked(members), list(map(instead, members)))
+                if side is None:
+                    break
+                made[places[0]] = side
+        return made
+
+    def _filled(self, sides: dict[int, Side], instead: Instead) -> Runs:
+        """With the draws that are left, one by one."""
         made: dict[int, Run] = {}
-        for places, stack in self.points.alike:
-            instead = {key: torch.stack([replaced[n][key] for n in places]) for key in replaced[0]}
-            run = Together(self.outline, stack, instead, len(places)).execute()
-            if run.failures or run.limits.entries * len(self.points) > MANY_ENTRIES * len(places):
-                return None
-            made.update(zip(places, run.split(len(places)), strict=True))
-        return [made[n] for n in range(len(self.points))]
+        for places in self.points.groups:
+            if places[0] in sides:
+                made.update(zip(places, sides[places[0]].runs, strict=False))  # one on kinks may come after them
+            else:
+                made.update((n, self._run_at(self.points[n], instead)) for n in places)
+        return Runs([made[n] for n in range(len(self.points))], sides)
 
     def pinned(self, point: Point) -> dict[tuple[str, int], Tensor]:
         """Numbers that are right at the worked instance count as the true gradient everywhere."""
@@ -111,7 +142,7 @@ class SheetRuns(Judge):
         return made
 
     @cached_property
-    def corrected(self) -> list[Run]:
+    def corrected(self) -> Runs:
         """The sheet once more, each gradient replaced by the truth at the end of its lines."""
         return self._run(self.truths)
 
@@ -157,14 +188,21 @@ class SheetRuns(Judge):
         kinked = self.points.kinked
         if kinked is None or kinked in self.points:
             return None
-        return Run(self.outline, kinked, self.pinned(kinked)).execute()
+        for places in self.points.groups:
+            side = self.runs.sides.get(places[0])
+            if side is not None and len(side.runs) > len(places):
+                return side.runs[-1]
+        return self._run_at(kinked, self.pinned)
 
     def value(self, run: Run, segment: Segment) -> Tensor | None:
         return as_tensor(run.values.get((segment.name, segment.end)))
 
     def values_of(self, segment: Segment) -> list[Tensor | None]:
         """At every draw."""
-        return [self.value(run, segment) for run in self.runs]
+        key = (segment.name, segment.end)
+        if key not in self._drawn:
+            self._drawn[key] = self.runs.drawn(key, self.points.groups)
+        return self._drawn[key]
 
     def failure(self, segment: Segment) -> Failure | None:
         """Why the last line has no value; what torch refused on the way, where that is the quantity's own."""

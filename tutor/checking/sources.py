@@ -49,12 +49,9 @@ class Sources(SheetRuns):
         return found
 
     def outcome_corrected(self, segment: Segment, meaning: Meaning) -> str:
-        given = []
-        for run in self.corrected:
-            if run.failed(segment.end):
-                return "failed"
-            given.append(self.value(run, segment))
-        return self.outcome(meaning, given)
+        if any(run.failed(segment.end) for run in self.corrected):
+            return "failed"
+        return self.outcome(meaning, self.corrected.drawn((segment.name, segment.end), self.points.groups))
 
     def before(self, name: str, segment: Segment) -> SegmentState | None:
         """The segment that gave `name` the value that was read."""

@@ -35,16 +35,15 @@ class Points(list["Point"]):
     def __init__(self, made: list[Point], on_kinks: Callable[[], Point | None] = lambda: None):
         super().__init__(made)
         self._on_kinks = on_kinks
-        self._flat: dict[str, tuple[Tensor, Tensor] | None] = {}
-        self._stack: Stack | None = None
+        self._flat: dict[str, Flat | None] = {}
+        self._stacks: dict[tuple[int, ...], Stack] = {}  # by the ids of their draws, which are all kept here
         self._few: Points | None = None
 
-    def flat(self, meaning: Meaning) -> tuple[Tensor, Tensor] | None:
-        """(all true values in one row, their sizes); None where some are missing or not finite."""
+    def flat(self, meaning: Meaning) -> Flat | None:
+        """All true values in one row; None where some are missing or not finite."""
         if meaning.name not in self._flat:
             true = [point.true(meaning) for point in self]
-            row = None if any(t is None for t in true) else torch.cat([t.reshape(-1) for t in true])  # type: ignore[union-attr]
-            self._flat[meaning.name] = (row, row.abs()) if row is not None and bool(torch.isfinite(row).all()) else None
+            self._flat[meaning.name] = None if any(t is None for t in true) else _flat(self.groups, true)  # type: ignore[arg-type]
         return self._flat[meaning.name]
 
     def few(self) -> Points:
@@ -54,24 +53,77 @@ class Points(list["Point"]):
         return self._few
 
     @cached_property
-    def alike(self) -> list[tuple[list[int], Stack]]:
-        """The places of the draws of each choice of sizes, and their values side by side."""
+    def groups(self) -> list[list[int]]:
+        """The places of the draws of each choice of sizes."""
         places: dict[tuple[tuple[str, int], ...], list[int]] = {}
         for n, point in enumerate(self):
             places.setdefault(tuple(point.sizes.items()), []).append(n)
-        return [(at, _stack([self[n] for n in at])) for at in places.values()]
+        return list(places.values())
 
     @cached_property
     def kinked(self) -> Point | None:
         """The draw on kinks, or None."""
         return self._on_kinks()
 
+    def beside(self, places: list[int]) -> list[Point]:
+        """The draws at some places, and the one on kinks where it has their sizes and is none of the others."""
+        drawn, kinked = [self[n] for n in places], self.kinked
+        fits = kinked is not None and kinked.sizes == drawn[0].sizes and kinked not in self
+        return [*drawn, kinked] if fits and kinked is not None else drawn
+
+    def stacked(self, drawn: list[Point]) -> Stack:
+        """The values of draws of the same sizes, side by side; made once."""
+        key = tuple(map(id, drawn))
+        if key not in self._stacks:
+            self._stacks[key] = _stack(drawn)
+        return self._stacks[key]
+
     @property
     def stack(self) -> Stack:
         """All draws of an exercise of scalars as one."""
-        if self._stack is None:
-            self._stack = _stack(self)
-        return self._stack
+        return self.stacked(self)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """True values of all draws in one row, group after group, with their sizes and the shape that each group has."""
+
+    row: Tensor
+    size: Tensor
+    shapes: list[torch.Size]
+
+
+def _flat(groups: list[list[int]], true: list[Tensor]) -> Flat | None:
+    row = torch.cat([true[n].reshape(-1) for places in groups for n in places])
+    shapes = [true[places[0]].shape for places in groups]
+    return Flat(row, row.abs(), shapes) if bool(torch.isfinite(row).all()) else None
+
+
+class Drawn(list["Tensor | None"]):
+    """A learner's value at every draw; `blocks` are those of draws that were computed at once, by their first place."""
+
+    def __init__(self, values: list[Tensor | None], blocks: Mapping[int, Tensor]):
+        super().__init__(values)
+        self.blocks = blocks
+
+
+def row_of(given: list[Tensor | None], groups: list[list[int]], shapes: list[torch.Size]) -> Tensor | None:
+    """All values in one row, as `Flat` has them; None where one is missing or has another shape."""
+    blocks = given.blocks if isinstance(given, Drawn) else {}
+    row = []
+    for places, shape in zip(groups, shapes, strict=True):
+        block = blocks.get(places[0])
+        if block is not None:
+            if block.shape[1:] != shape:
+                return None
+            row.append(block.reshape(-1))
+            continue
+        for n in places:
+            value = given[n]
+            if value is None or value.shape != shape:
+                return None
+            row.append(value.reshape(-1))
+    return torch.cat(row)
 
 
 @dataclass(frozen=True)
@@ -81,12 +133,13 @@ class Stack:
     values: dict[str, Tensor]
     gradients: dict[str, Tensor]
     sizes: dict[str, int]
+    count: int
 
 
 def _stack(draws: Sequence[Point]) -> Stack:
     values = {name: torch.stack([p.values[name] for p in draws]) for name in draws[0].values}
     gradients = {name: torch.stack([p.gradients[name] for p in draws]) for name in draws[0].gradients}
-    return Stack(values, gradients, draws[0].sizes)
+    return Stack(values, gradients, draws[0].sizes, len(draws))
 
 
 def points(exercise: Exercise, seed: int, sizes: Mapping[str, int] | None = None) -> Points:

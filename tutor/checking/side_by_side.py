@@ -1,0 +1,149 @@
+"""Draws of the same sizes taken through a sheet at once: under `torch.func.vmap` every line sees one draw alone.
+
+What fails, what costs much, and what vmap has no way for (a branch on a value, `view`, changes in place) is left to the
+draws one by one. A sheet means the same either way; it is a matter of time alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tutor.answers import language as lang
+from tutor.checking.interpret import Failure, Run
+from tutor.checking.library import Limits, Refusal
+from tutor.checking.outline import Outline, Unit
+from tutor.checking.truth import Stack
+
+MOST_ENTRIES = 4_000_000  # computed for all draws together
+
+Key = tuple[str, int]
+
+
+class Apart(Refusal):
+    """Not to be computed for several draws at once."""
+
+
+def side_by_side(outline: Outline, stack: Stack, instead: Sequence[Mapping[Key, Tensor]]) -> Side | None:
+    """The sheet at every draw of the stack, or None where the draws have to be computed one by one.
+
+    `instead` are the values that stand in place of the learner's, at each draw.
+    """
+    names = [name for name in outline.given_names if name in stack.values]
+    gradients = [name for name in outline.given_names if name in stack.gradients] if outline.names.only_values else []
+    replaced = list(instead[0])
+    given = [*(stack.values[name] for name in names), *(stack.gradients[name] for name in gradients)]
+    given += [torch.stack([each[key] for each in instead]) for key in replaced]
+    made: list[_Together] = []
+
+    def execute(*inputs: Tensor) -> tuple[Tensor, ...]:
+        each = iter(inputs)
+        draw = Stack(dict(zip(names, each)), dict(zip(gradients, each)), stack.sizes, stack.count)  # noqa: B905
+        made.append(_Together(outline, draw, dict(zip(replaced, each, strict=True))))
+        made[0].execute()
+        return tuple(made[0].outputs)
+
+    try:
+        found = execute(*given) if outline.elementwise else torch.func.vmap(execute)(*given)
+    except Exception:  # one by one the same fault is found again, with its place
+        return None
+    run = made[0]
+    outputs = zip(run.outputs, found, strict=True)
+    side = Side(run, {id(value): out if out.ndim else out.expand(stack.count) for value, out in outputs})
+    return side if all(bool(side.held[id(check)].all()) for check in run.checks) else None
+
+
+@dataclass
+class Side:
+    """A run of several draws: of each of its tensors the values at all of them, draw by draw."""
+
+    run: _Together
+    held: dict[int, Tensor]
+
+    def block(self, key: Key) -> Any:
+        """A value at all draws, along a first axis; a number is the same for all."""
+        value = self.run.values.get(key)
+        return self.held[id(value)] if isinstance(value, Tensor) else value
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The run of each draw."""
+        return [self._one(n) for n in range(self.run.draw.count)]
+
+    def _one(self, n: int) -> Run:
+        made = Run(self.run.outline, self.run.draw)
+        made.values = _Picked(self.run.values, self.held, n)  # type: ignore[assignment] # only read from here on
+        made.seen = _Picked(self.run.seen, self.held, n)  # type: ignore[assignment]
+        made.failures, made.limits = self.run.failures, self.run.limits
+        return made
+
+
+class _Together(Run):
+    """All draws in one run."""
+
+    draw: Stack
+
+    def __init__(self, outline: Outline, draw: Stack, replace: Mapping[Key, Tensor]):
+        super().__init__(outline, draw, replace)
+        self.limits: Limits = _Share(draw.count)
+        self.checks: list[Tensor] = []
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """What has to leave the vmap, each tensor once."""
+        kept = (*self.values.values(), *self.seen.values(), *self.checks)
+        return list({id(value): value for value in kept if isinstance(value, Tensor)}.values())
+
+    def holds(self, mask: Tensor) -> bool:
+        """Taken as true where it hangs on the draw, and looked at once all draws are there."""
+        try:
+            return super().holds(mask)
+        except RuntimeError:
+            self.checks.append(mask.all())
+            return True
+
+    def _attempt(self, unit: Unit) -> Failure | None:
+        failure = super()._attempt(unit)
+        if failure is not None and failure.kind != "reads" and not isinstance(unit.statement, lang.Unreadable):
+            raise Apart  # which entry it was, and whether at every draw, is not seen from here
+        if not all(isinstance(self.values.get((touch.name, unit.position)), _PLAIN) for touch in unit.touches):
+            raise Apart
+        return failure
+
+
+class _Share(Limits):
+    """What one draw may cost."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.most = MOST_ENTRIES // count
+
+    def room(self, *extents: int) -> None:
+        super().room(*extents)
+        if self.entries > self.most:
+            raise Apart
+
+
+class _Picked(Mapping[Key, Any]):
+    """The values of one draw; numbers are the same for all."""
+
+    def __init__(self, kept: Mapping[Key, Any], found: Mapping[int, Tensor], n: int):
+        self._kept, self._found, self._n = kept, found, n
+
+    def __getitem__(self, key: Key) -> Any:
+        value = self._kept[key]
+        return self._found[id(value)][self._n] if isinstance(value, Tensor) else value
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+_PLAIN = (Tensor, int, float, Failure)
