@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
-from math import isclose, isfinite, sqrt
+from math import isclose, sqrt
 from typing import Any
 
 from torch import Tensor
@@ -173,8 +173,8 @@ def explain(ratios: list[float], cases: Sequence[Case]) -> Factor | None:
         numbers = [abs(ratio) / value for ratio, (_, value) in zip(ratios, column, strict=True)]
         if not all(isclose(number, numbers[0], rel_tol=slack) for number in numbers):
             continue
-        near = Fraction(numbers[0]).limit_denominator(12) if isfinite(numbers[0]) else Fraction(0)
-        if near and near.numerator <= 12 and isclose(float(near), numbers[0], rel_tol=slack):
+        near = compare.simple_fraction(numbers[0], 12, max(slack, 1e-6))
+        if near is not None and isclose(float(near), numbers[0], rel_tol=slack):
             return Factor(ratios[0] < 0, near, name)
         if not name:
             first = Factor(ratios[0] < 0, numbers[0])

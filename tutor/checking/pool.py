@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from tutor.answers import language as lang
 from tutor.checking.rewriting import MOST_ADDED, everywhere, foreign, named
 from tutor.errors import TutorError
 from tutor.exercise import Exercise
+from tutor.numeric.compare import simple_fraction
 from tutor.numeric.evaluate import compile_program
 from tutor.symbolic.indices import free_indices, ordered_indices, quantities_in, size
 
@@ -189,10 +189,8 @@ def simple(constant: float, sizes: Mapping[str, int]) -> tuple[Fraction, tuple[s
         for name in names:
             extent *= sizes[name]
         for op, number in (("/", constant * extent), ("*", constant / extent)):
-            if not isfinite(number):
-                continue
-            near = Fraction(number).limit_denominator(4)
-            if near and abs(near.numerator) <= 4 and abs(float(near) - number) <= CLOSE * abs(number):
+            near = simple_fraction(number, 4)
+            if near is not None and abs(float(near) - number) <= CLOSE * abs(number):
                 if names and op == "*" and len(names) > 1:
                     continue
                 return near, names, op

@@ -5,10 +5,8 @@ Where a part's needed value follows from the truth (a + ? = true) the edited par
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import cached_property
 from itertools import islice
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,7 +28,7 @@ from tutor.checking.rewriting import Edit, called, with_part
 from tutor.checking.trials import MOST_ENTRIES, MOST_OPERATIONS, Trial
 from tutor.checking.truth import Point
 from tutor.checking.wrong_line import Need
-from tutor.numeric.compare import all_close
+from tutor.numeric.compare import all_close, simple_fraction
 from tutor.numeric.sample import sample
 
 if TYPE_CHECKING:
@@ -206,18 +204,17 @@ class Search(Offers):
         return Need(value, False) if value.shape == whole.value.shape else None
 
     def _confirm(self, made: lang.Statement) -> bool:
-        """Right at every draw."""
+        """Right at every draw, or at as many as prove it."""
         value = self.here.value(made)
         if value is None:
             return False
         if not self._right(value):
             return False
         self.confirmed += 1
-        for n, point in enumerate(self.judge.points):
-            if n != self.first and self.truths[n] is not None and not self.stacked:
-                other = self.trial(n).value(made)
-                if other is None or self.judge.same(self.meaning, other, point) not in ("equal", "unknown"):
-                    return False
+        for n in () if self.stacked else self.proving:
+            other, point = self.trial(n).value(made), self.judge.points[n]
+            if other is None or self.judge.same(self.meaning, other, point) not in ("equal", "unknown"):
+                return False
         return True
 
     def _reads_back(self, found: Repair) -> bool:
@@ -299,8 +296,8 @@ def _jumps(node: lang.Expression) -> bool:
 
 
 def _simple(ratio: float) -> bool:
-    near = Fraction(ratio).limit_denominator(60) if isfinite(ratio) else Fraction(0)
-    return near != 0 and abs(near.numerator) <= 60 and abs(float(near) - ratio) <= 1e-9 * abs(ratio)
+    near = simple_fraction(ratio, 60)
+    return near is not None and abs(float(near) - ratio) <= 1e-9 * abs(ratio)
 
 
 _INVERSE: dict[str, tuple[Any, Any]] = {  # (left, right) part of a whole, from the whole and the other part

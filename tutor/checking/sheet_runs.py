@@ -116,7 +116,7 @@ class SheetRuns(Judge):
         for places in self.points.groups:
             if len(places) > 2:
                 members = drawn(places)
-                side = side_by_side(self.outline, self.points.stacked(members), list(map(instead, members)))
+                side = side_by_side(self.outline, members, self.points.stacked(members), list(map(instead, members)))
                 if side is None:
                     break
                 made[places[0]] = side

@@ -14,23 +14,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tutor.answers import language as lang
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.library import Limits, Refusal
 from tutor.checking.outline import Outline, Unit
-from tutor.checking.truth import Stack
+from tutor.checking.truth import Point, Stack
 
 MOST_ENTRIES = 4_000_000  # computed for all draws together
 
 Key = tuple[str, int]
 
 
-class Apart(Refusal):
+class Apart(Exception):
     """Not to be computed for several draws at once."""
 
 
-def side_by_side(outline: Outline, stack: Stack, instead: Sequence[Mapping[Key, Tensor]]) -> Side | None:
-    """The sheet at every draw of the stack, or None where the draws have to be computed one by one.
+def side_by_side(
+    outline: Outline, draws: Sequence[Point], stack: Stack, instead: Sequence[Mapping[Key, Tensor]]
+) -> Side | None:
+    """The sheet at every draw, or None where they have to be computed one by one; `stack` has their values.
 
     `instead` are the values that stand in place of the learner's, at each draw.
     """
@@ -55,7 +56,14 @@ def side_by_side(outline: Outline, stack: Stack, instead: Sequence[Mapping[Key, 
     run = made[0]
     outputs = zip(run.outputs, found, strict=True)
     side = Side(run, {id(value): out if out.ndim else out.expand(stack.count) for value, out in outputs})
-    return side if all(bool(side.held[id(check)].all()) for check in run.checks) else None
+    if not all(bool(side.held[id(check)].all()) for check in run.checks):
+        return None
+    if run.failures:  # what does not fit does so at every draw; how it is said, one of them tells
+        first = Run(outline, draws[0], instead[0]).execute()
+        if {n: f.kind for n, f in first.failures.items()} != {n: f.kind for n, f in run.failures.items()}:
+            return None
+        run.failures = first.failures
+    return side
 
 
 @dataclass
@@ -90,7 +98,8 @@ class _Together(Run):
 
     def __init__(self, outline: Outline, draw: Stack, replace: Mapping[Key, Tensor]):
         super().__init__(outline, draw, replace)
-        self.limits: Limits = _Share(draw.count)
+        self.most = MOST_ENTRIES // draw.count
+        self.limits: Limits = _Share(self.most)
         self.checks: list[Tensor] = []
 
     @property
@@ -109,9 +118,8 @@ class _Together(Run):
 
     def _attempt(self, unit: Unit) -> Failure | None:
         failure = super()._attempt(unit)
-        if failure is not None and failure.kind != "reads" and not isinstance(unit.statement, lang.Unreadable):
-            raise Apart  # which entry it was, and whether at every draw, is not seen from here
-        if not all(isinstance(self.values.get((touch.name, unit.position)), _PLAIN) for touch in unit.touches):
+        made = () if failure else [self.values.get((touch.name, unit.position)) for touch in unit.touches]
+        if self.limits.entries > self.most or not all(isinstance(value, _PLAIN) for value in made):
             raise Apart
         return failure
 
@@ -119,14 +127,14 @@ class _Together(Run):
 class _Share(Limits):
     """What one draw may cost."""
 
-    def __init__(self, count: int):
+    def __init__(self, most: int):
         super().__init__()
-        self.most = MOST_ENTRIES // count
+        self.most = most
 
     def room(self, *extents: int) -> None:
         super().room(*extents)
         if self.entries > self.most:
-            raise Apart
+            raise Refusal("more than the draws may cost together")
 
 
 class _Picked(Mapping[Key, Any]):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
-from math import inf, isfinite, prod
+from math import inf, prod
 from typing import Any
 
 from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Piecewise, Pow, S, Symbol, floor
@@ -24,7 +24,7 @@ from tutor.checking.report import Mistake
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Quantity
 from tutor.language import N_, joined, said
-from tutor.numeric.compare import DOUBLE
+from tutor.numeric.compare import DOUBLE, simple_fraction
 from tutor.numeric.evaluate import compile_program, evaluate, number
 from tutor.symbolic.derive import Contribution, Term, contributions, paths, pick_name
 from tutor.symbolic.indices import (
@@ -76,6 +76,7 @@ class Spoilt:
 
     def __post_init__(self) -> None:
         self.plan = compile_program([(f"v{n}", v.indices, v.expr) for n, v in enumerate(self.variants)])
+        self._shapes: dict[tuple[tuple[str, int], ...], list[tuple[int, ...]]] = {}
 
     def values(self, known: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[tuple[Variant, Tensor | None]]:
         """Every variant's values; None for one that has none here."""
@@ -92,21 +93,22 @@ class Spoilt:
             return {n: x for place in places for n, x in self._run(known, sizes, [place]).items()}
         return {n: made[f"v{n}"] for n in places}
 
+    def _shapes_at(self, sizes: Mapping[str, int]) -> list[tuple[int, ...]]:
+        key = tuple(sizes.items())
+        if key not in self._shapes:
+            self._shapes[key] = [tuple(number(size(i), sizes) for i in v.indices) for v in self.variants]
+        return self._shapes[key]
+
     def fitting(
         self, known: Mapping[str, Tensor], sizes: Mapping[str, int], shape: Sequence[int]
     ) -> Iterator[tuple[int, Variant, Tensor]]:
         """Those of the learner's shape, with their places; a few at a time where they are large."""
-        places = [
-            n for n, v in enumerate(self.variants) if v.id == "missing-scatter" or _extents(v, sizes) == (*shape,)
-        ]
+        shapes = self._shapes_at(sizes)
+        places = [n for n, v in enumerate(self.variants) if v.id == "missing-scatter" or shapes[n] == (*shape,)]
         few = max(MOST_ENTRIES // max(prod(shape), 1), 1)
         for start in range(0, len(places), few):
             some = places[start : start + few]
             yield from ((n, self.variants[n], x) for n, x in self._run(known, sizes, some).items())
-
-
-def _extents(variant: Variant, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(number(size(i), sizes) for i in variant.indices)
 
 
 class Anatomy:
@@ -861,8 +863,8 @@ def _ratio(seen: Observation, value: Tensor | None) -> Fraction | None:
     if not 0 < scale < inf:
         return None
     quotient = seen.given.reshape(-1)[place].item() / value.reshape(-1)[place].item()
-    near = Fraction(quotient).limit_denominator(12) if isfinite(quotient) else Fraction(0)
-    if near == 0 or abs(near.numerator) > 12:
+    near = simple_fraction(quotient, 12)
+    if near is None:
         return None
     if size.numel() == 1:
         return near if DOUBLE.allows(abs(quotient - near), abs(quotient), abs(near)) else None

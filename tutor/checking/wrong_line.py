@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tutor.checking.lines import SheetJudge
 
 
+MOST_PROVING = 8  # draws
+
+
 @dataclass
 class Need:
     """What a part of the line should give, with two entries to look at first."""
@@ -137,6 +140,19 @@ class WrongLine:
                 before, instead, draw = self._before(n), self._instead(n), self.judge.points[n]
             self.trials[n] = Trial(self.judge.outline, self.segment, self.line, self.unit, before, draw, instead)
         return self.trials[n]
+
+    @cached_property
+    def proving(self) -> list[int]:
+        """The draws, beside the first, that a candidate is taken to: all, or where each has many values, of every kind.
+
+        The last ones are those beside kinks and the worked instance.
+        """
+        others = [n for n, true in enumerate(self.truths) if n != self.first and true is not None]
+        if self.single or len(others) <= MOST_PROVING:
+            return others
+        sizes = {places[0] for places in self.judge.points.groups}
+        chosen = [n for n in others if n in sizes] + others[-2:]
+        return list(dict.fromkeys([*chosen, *others]))[:MOST_PROVING]
 
     def _before(self, n: int) -> dict[str, Any]:
         return self._held(self.runs[n].values, self.replaced(self.judge.points[n]))

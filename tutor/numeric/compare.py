@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -93,6 +94,17 @@ def ratio(given: Tensor, true: Tensor, slack: float = DOUBLE.relative) -> float 
         return None
     near = Tolerance(slack).allows(gap, (c * flat).abs(), abs(c) * flat[at].abs())
     return c if bool(near.all()) else None
+
+
+def simple_fraction(value: float, most: int, slack: float = 1e-6) -> Fraction | None:
+    """p/q close to a value, where |p| and q are at most `most`; None where there is none, and for 0."""
+    if not math.isfinite(value):
+        return None
+    for q in range(1, most + 1):
+        p = round(value * q)
+        if p and abs(value * q - p) <= slack * abs(p):
+            return Fraction(p, q) if abs(p) <= most else None
+    return None
 
 
 def errors(given: Tensor, true: Tensor) -> tuple[float, float]:
