@@ -6,7 +6,7 @@ import torch
 import tutor
 from tutor.checking import lines, precision
 from tutor.checking.check import read_answer
-from tutor.checking.interpret import Run
+from tutor.checking.interpret import Failure, Run
 from tutor.checking.lines import SheetJudge
 from tutor.symbolic.notation import sheet_form
 
@@ -24,13 +24,15 @@ def indexed(address: str) -> str:
     return "\n".join(f"{sheet_form(g.entry, exercise)} = {sheet_form(g.expr, exercise)}" for g in made)
 
 
+def torch_lines(exercise) -> str:
+    """Every gradient in torch, as the tutor prints it."""
+    ends = {q.name for q in exercise.ends}
+    made = [g for g in tutor.derive(exercise).gradients.values() if g.name not in ends]
+    return "\n".join(f"{g.name} = {g.torch}" for g in made if g.torch)
+
+
+MEMBERS = [entry.id for entry in tutor.entries()]
 SHEETS = {
-    "printed-softmax": ("softmax-regression", indexed),
-    "printed-embedding": ("embedding", indexed),
-    "printed-layer-norm": ("layer-norm", indexed),
-    "printed-attention": ("attention", indexed),
-    "printed-mlp": ("mlp", indexed),
-    "printed-classifier": ("image-classifier", indexed),
     "gather": ("embedding", "demb[n,d] = 2*(E[t[n],d] - y[n,d])/(N*D)\n"
                "dE[v,d] = Sum(demb[n,d]*KroneckerDelta(v, t[n]), n)"),
     "limits": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\ndb[k] = Sum(dz[i,k], (i, 0, N - 1))"),
@@ -40,47 +42,64 @@ SHEETS = {
                   "dh1[n,i1] = Sum(dy_pred[n,i2]*W2[i1,i2], i2)\n"
                   "dz1[n,i1] = Piecewise((dh1[n,i1], z1[n,i1] > 0), (0, True))"),
     "numbers": ("softmax-regression", "c = 2\ndz[i,k] = c*(p[i,k] - y[i,k])/(2*N)"),
+    "unreadable": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\ndb[k] = Sum(dz[i,q], i)\ndW = x.T @ dz"),
+    "shapes": ("softmax-regression", "dz = (p - y)/N\ndW = x @ dz\ndb = dW.sum(0)"),
+    "torch-style": ("softmax-regression", "dz = (p - y)/N\ndW[j,k] = Sum(x[i,j]*dz[i,k], i)\ndb = dz.sum(0)"),
+    "several-names": ("linear-regression-batch", "dr[i] = r[i]/N\na = c = e = b\ndb = dr.sum()"),
+    "a-shape": ("softmax-regression", "n = x.shape[0]\ndz = (p - y)/n"),
+    "beyond-an-axis": ("embedding", "demb = 2*(emb - y)/(N*D)\nc = E[t + 100]"),
+    "loops": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\nfor n in range(2):\n    a = 2"),
     "wrong": ("softmax-regression", "dz[i,k] = (p[i,k] + y[i,k])/N\ndW[j,k] = Sum(x[i,j]*dz[i,k], i)"),
     "max": ("softmax-regression", "m[i] = MaxOver(z[i,k], k)\n"
             "dz[i,k] = (exp(z[i,k] - m[i])/Sum(exp(z[i,l] - m[i]), l) - y[i,k])/N"),
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("style", ["indices", "torch"])
+@pytest.mark.parametrize("address", MEMBERS)
+def test_printed_sheets_mean_the_same_side_by_side(address, style):
+    exercise = tutor.load(address)
+    same_as_alone(judged(address, indexed(address) if style == "indices" else torch_lines(exercise)), some=False)
+
+
 @pytest.mark.parametrize("name", SHEETS)
 def test_draws_side_by_side_are_what_each_is_alone(name):
     address, text = SHEETS[name]
-    judge = judged(address, text(address) if callable(text) else text)
-    instead = [judge.pinned(point) for point in judge.points]
-    together = judge._together(instead)
-    assert together is not None and len(together) == len(judge.points) > 2
-    for run, point in zip(together, judge.points, strict=True):
-        alone = Run(judge.outline, point, {}).execute()
-        assert not alone.failures and alone.values.keys() == run.values.keys()
-        for key, value in alone.values.items():
-            other = run.values[key]
-            if isinstance(value, torch.Tensor):
-                torch.testing.assert_close(other, value, rtol=1e-12, atol=1e-14)
-            else:
-                assert other == value
+    same_as_alone(judged(address, text), some=True)
 
 
-NOT_TOGETHER = {
-    "torch-style": ("softmax-regression", "dz = (p - y)/N\ndW[j,k] = Sum(x[i,j]*dz[i,k], i)"),
+def same_as_alone(judge: SheetJudge, some: bool) -> None:
+    """Values and failures of the sheet at each draw are those of a run of that draw; `some` went side by side."""
+    sides = judge._at_once(judge.pinned, judge.points.beside)
+    assert sides or not some
+    for places in judge.points.groups:
+        side = sides.get(places[0])
+        for run, point in zip(side.runs if side else (), judge.points.beside(places), strict=bool(side)):
+            alone = Run(judge.outline, point, judge.pinned(point)).execute()
+            assert alone.values.keys() == run.values.keys() and alone.seen.keys() == run.seen.keys()
+            assert {n: f.kind for n, f in alone.failures.items()} == {n: f.kind for n, f in run.failures.items()}
+            assert alone.limits.steps == run.limits.steps
+            for mine, other in ((alone.values, run.values), (alone.seen, run.seen)):
+                for key, value in mine.items():
+                    if isinstance(value, torch.Tensor):
+                        torch.testing.assert_close(other[key], value, rtol=1e-12, atol=1e-13, equal_nan=True)
+                    else:
+                        assert isinstance(value, Failure) or other[key] == value
+
+
+ALONE = {
+    "a-branch": ("softmax-regression", "if p.sum() > 1:\n    dz = (p - y)/N\nelse:\n    dz = p"),
     "updates": ("softmax-regression", "dz[i,k] = p[i,k]/N\ndz[i,k] -= y[i,k]/N"),
-    "loops": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\nfor n in range(2):\n    a = 2"),
-    "several-names": ("linear-regression-batch", "dr[i] = r[i]/N\na, c, e, f, g, h, l, m = b"),
-    "unreadable": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\ndb[k] = Sum(dz[i,q], i)"),
-    "whole-tensor": ("softmax-regression", "dz[i,k] = (p - y)/N"),
-    "shape": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/x.shape[0]"),
-    "a-sum-of-all": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\nc = dz.sum()"),
+    "in-place": ("softmax-regression", "dz = p.clone()\ndz -= y\ndz /= N"),
+    "view": ("softmax-regression", "dz = ((p - y)/N).view(N, K)"),
+    "tuples": ("linear-regression-batch", "dr = r/N\na, c = dr.shape, 2"),
 }
 
 
-@pytest.mark.parametrize("name", NOT_TOGETHER)
-def test_what_a_hidden_axis_might_change_is_computed_draw_by_draw(name):
-    address, text = NOT_TOGETHER[name]
-    judge = judged(address, text)
-    assert judge._together([judge.pinned(point) for point in judge.points]) is None
+@pytest.mark.parametrize("name", ALONE)
+def test_what_vmap_has_no_way_for_is_computed_draw_by_draw(name):
+    judge = judged(*ALONE[name])
+    assert not judge._at_once(judge.pinned, judge.points.beside)
     assert len(judge.runs) == len(judge.points) > 2
 
 

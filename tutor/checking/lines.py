@@ -24,6 +24,7 @@ from tutor.exercise import Exercise
 from tutor.language import said
 from tutor.shown import shown_shape
 
+MANY_CASES = 10
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
 
 
@@ -279,13 +280,17 @@ class SheetJudge(Sources):
     def cases(
         self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]
     ) -> Sequence[mistakes.Case]:
-        """The learner's values beside what R leads to at each draw."""
+        """The learner's values beside what R leads to, at draws enough to tell one cause from another.
+
+        The last draws are those beside kinks and the worked instance.
+        """
         self.diagnosed += 1
         # the learner's own quantity has no step of ours to spoil; nor is a long row of mistakes looked into
         plain = meaning.name in self.extra or self.diagnosed > MANY_MISTAKES
 
         def made() -> Iterator[mistakes.Case]:
-            for value, stop, point in zip(given, stops, self.points, strict=True):
+            every = list(zip(given, stops, self.points, strict=True))
+            for value, stop, point in every if len(every) <= MANY_CASES else (*every[: MANY_CASES - 2], *every[-2:]):
                 expected = self.expected(meaning, stop, point)
                 if value is not None and expected is not None:
                     known = None if plain else {**point.values, **self.walked(stop, point)}

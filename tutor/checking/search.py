@@ -28,7 +28,7 @@ from tutor.checking.rewriting import Edit, called, with_part
 from tutor.checking.trials import MOST_ENTRIES, MOST_OPERATIONS, Trial
 from tutor.checking.truth import Point
 from tutor.checking.wrong_line import Need
-from tutor.numeric.compare import all_close, simple_fraction
+from tutor.numeric.compare import DOUBLE, all_close, simple_fraction
 from tutor.numeric.sample import sample
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ class Search(Offers):
         assert found is not None
         if self.stacked:
             given = given.expand(found.shape) if given.ndim <= 1 else given
-        return found.shape == given.shape and bool(((found == given) | (found.isnan() & given.isnan())).all())
+        if found.shape != given.shape:
+            return False
+        close = DOUBLE.close(found, given, None)  # several draws at once may add up in another order
+        return bool((close | (found == given) | (found.isnan() & given.isnan())).all())
 
     def find(self) -> Repair | None:
         for edit in candidates(self):

@@ -24,6 +24,7 @@ Instead = Callable[[Point], dict[tuple[str, int], Tensor]]  # values in place of
 
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
+AT_ONCE = 3  # what draws computed at once cost, in runs of one draw
 MANY_DRAWN = 40_000  # beyond these operations two draws have to do
 
 
@@ -97,7 +98,8 @@ class SheetRuns(Judge):
             made = Runs([*two, *(self._run_at(point, self.pinned) for point in self.points[2:])])
         else:
             made = self._filled(sides, self.pinned)
-        steps, entries = sum(run.limits.steps for run in made), sum(run.limits.entries for run in made)
+        each = {id(run.limits): run.limits for run in made}.values()  # draws computed at once share theirs
+        steps, entries = sum(limits.steps for limits in each), sum(limits.entries for limits in each)
         self.cost = max(steps, entries * MANY_STEPS // MANY_ENTRIES)
         return made
 
@@ -111,7 +113,7 @@ class SheetRuns(Judge):
     def _at_once(self, instead: Instead, drawn: Callable[[list[int]], list[Point]]) -> dict[int, Side]:
         """The groups of draws that could be computed at once, by the place of their first."""
         made: dict[int, Side] = {}
-        if not self.outline.side_by_side or sum(self.outline.weight.values()) * len(self.points) > MANY_DRAWN:
+        if not self.outline.side_by_side or sum(self.outline.weight.values()) * AT_ONCE > MANY_DRAWN:
             return made
         for places in self.points.groups:
             if len(places) > 2:

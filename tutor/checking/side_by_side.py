@@ -6,6 +6,7 @@ draws one by one. A sheet means the same either way; it is a matter of time alon
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,9 @@ from tutor.checking.interpret import Failure, Run
 from tutor.checking.library import Limits, Refusal
 from tutor.checking.outline import Outline, Unit
 from tutor.checking.truth import Point, Stack
+
+# where vmap goes draw by draw itself it is no faster, and right all the same
+warnings.filterwarnings("ignore", "There is a performance drop because we have not yet implemented", UserWarning)
 
 MOST_ENTRIES = 4_000_000  # computed for all draws together
 
