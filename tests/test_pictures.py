@@ -24,7 +24,7 @@ from tutor.errors import UsageError
 from tutor.numeric import compare
 from tutor.pictures.graph import BACKWARD, FORWARD, diverging, graph
 from tutor.pictures.training import MOST_STEPS, Curve, train
-from tutor.views import curves, heat, html, latex, markdown, svg
+from tutor.views import curves, heat, html, latex, markdown, plain, svg
 from tutor.views import graph as graph_view
 from tutor.views.drawing import _Drawing
 from tutor.views.drawing import svg as drawn
@@ -420,8 +420,31 @@ def test_levels_are_quarters():
     made = Heat((2, 3), (((0.0, 1e-3, 1.0), (2.1, 4.0, math.inf)),))
     assert [made.level(gap) for gap in made.gaps] == [0, 1, 1, 3, 4, 5]
     text = heat.text(line_with(made)).splitlines()
-    assert text[1:3] == ["  0  ..░░░░", "  1  ▓▓██!!"]
-    assert text[3] == "  . right   ░ up to 1   ▓ up to 3   █ up to 4   ! not finite"
+    assert text[1:4] == ["     0 1 2", "  0  ..░░░░", "  1  ▓▓██!!"]
+    assert text[4] == "  . right   ░ up to 1   ▓ up to 3   █ up to 4   ! not finite"
+
+
+@pytest.mark.parametrize(
+    ("shape", "panel", "block", "numbers"),
+    [  # all of them where each has room in its cell, else every second or third
+        ((10,), (1, 10), (1, 1), "  0 1 2 3 4 5 6 7 8 9"),
+        ((13,), (1, 13), (1, 1), "  0   2   4   6   8   10  12"),
+        ((10, 4), (10, 4), (1, 1), "     0 1 2 3"),
+        ((11, 4), (11, 4), (1, 1), "      0 1 2 3"),
+        ((4, 480), (2, 24), (2, 20), "     0   40  80  120 160 200 240 280 320 360 400 440"),
+        ((9, 24000), (9, 24), (1, 1000), "     0     3000  6000  9000  12000 15000 18000 21000"),
+    ],
+)
+def test_columns_are_numbered(shape, panel, block, numbers):
+    rows, cells = panel
+    made = line_with(Heat(shape, (tuple(tuple(map(float, range(cells))) for _ in range(rows)),), block))
+    head, first = heat.text(made).splitlines()[1:3]
+    assert head == numbers
+    for found in re.finditer(r"\d+", head):  # each stands above its cell, of two letters
+        cell = int(found[0]) // block[1]
+        assert found.start() == len(first) - 2 * (cells - cell)
+    assert plain.fitted(f"{head}\n{first}", 40) == f"{head}\n{first}", "a narrow terminal breaks no line"
+    assert plain.ascii_only(head) == head and len(plain.ascii_only(first)) == len(first)
 
 
 def test_cells_know_their_entry():
