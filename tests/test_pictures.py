@@ -18,9 +18,11 @@ from sympy.tensor.indexed import Indexed
 
 import tutor
 from tutor import cli
+from tutor.answers import blank
 from tutor.catalogue import entries
 from tutor.checking.report import Heat
 from tutor.errors import UsageError
+from tutor.language import speaking
 from tutor.numeric import compare
 from tutor.pictures.graph import BACKWARD, FORWARD, diverging, graph
 from tutor.pictures.training import MOST_STEPS, Curve, train
@@ -547,11 +549,29 @@ def test_what_cannot_be_trained_is_said():
     assert "b1 stays as it is: the sheet has no db1" in said
     assert "b2 stays as it is: db2 is a number, but b2 has shape (7,)" in said or "b2 stays as it is: db2" in said
     assert "W1 stays as it is: dW1 has no value (nonsense" in said
-    with pytest.raises(UsageError, match="nothing to train softmax-regression with.*Needed: dW, db"):
-        train("softmax-regression", "dz = p - y")
+    with pytest.raises(UsageError, match="nothing to train .* with: W stays .*nonsense.*Needed: dW, db"):
+        train("softmax-regression", "dz = p - y\ndW = nonsense")
     for steps, rate in ((0, 0.1), (MOST_STEPS + 1, 0.1), (5, 0.0), (5, math.nan), (5, -1.0)):
         with pytest.raises(UsageError, match="give a"):
             train("softmax-regression", RIGHT["softmax-regression"], steps=steps, rate=rate)
+
+
+@pytest.mark.parametrize(
+    ("id", "lacks", "chinese"),
+    [
+        ("linear-regression", "the sheet has none of dw, db yet; fill in", "答卷里还没有 dw, db"),
+        ("makemore-mlp", "none of dC, dW1, db1, dW2, db2, dbngain, dbnbias yet", "dC, dW1, db1, dW2, db2, dbngain"),
+        ("mlp:layers=8", "none of dW1, db1, dW2, db2, dW3, db3, dW4, db4, ... yet", "db4, ..."),
+        ("product", "the sheet has", "答卷里还没有"),
+    ],
+)
+def test_a_sheet_as_it_was_started_trains_nothing_and_that_is_short(id, lacks, chinese):
+    with pytest.raises(UsageError) as refused:
+        train(id, blank.sheet_of(id))
+    for language, says in (("en", lacks), ("zh", chinese)):
+        with speaking(language):
+            said = str(refused.value)
+        assert says in said and "tutor hint" in said and len(said) < 220
 
 
 def test_a_sheet_is_read_and_never_run(tmp_path):
