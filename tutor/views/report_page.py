@@ -15,7 +15,7 @@ from tutor.views import drawing, heat
 from tutor.views import graph as graph_view
 from tutor.views.html import displayed, document, program, statement, steps
 from tutor.views.page import formula
-from tutor.views.report import MARKS
+from tutor.views.report import MARKS, notes
 from tutor.views.svg import plain
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def _others(part: Part, key: str) -> list[str]:
 
 def _notes(r: Report) -> list[str]:
     made = [tr("missing: {names}", names=joined(r.missing))] if r.missing else []
-    made += [tr("note: {note}", note=note) for note in r.notes]
+    made += notes(r)
     return [f"<ul>{''.join(f'<li>{plain(said)}</li>' for said in made)}</ul>"] if made else []
 
 
