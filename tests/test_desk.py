@@ -644,9 +644,27 @@ def test_the_only_sheet_of_a_folder_needs_no_name(run, here):
     for command in ("check", "hint"):
         _, out, said = run(command)
         assert "the sheet here: mine.py" in said and "line 2" in out
+    code, out, said = run("report")
+    assert code == 1 and "the sheet here: mine.py" in said and out.startswith("<!DOCTYPE html>") and "dw" in out
+    (here / "drill.py").write_text(drill.drill("layer-norm", 5).text)
+    assert "the sheet here: mine.py" in run("check")[2], "a drill beside the only sheet is no second one"
     (here / "other.py").write_text(RIGHT)
+    for command in ("check", "report"):
+        code, out, said = run(command)
+        assert code == 2 and not out and "mine.py" in said and "other.py" in said and "drill.py" not in said
+
+
+def test_a_drill_that_is_alone_needs_no_name(run, here):
+    for command in ("check", "hint", "report"):
+        assert run(command)[0] == 2, "there is nothing"
+    made = drill.drill("layer-norm", 5)
+    (here / "d.py").write_text(made.text)
+    for command in ("check", "hint", "report"):
+        code, out, said = run(command)
+        assert "the sheet here: d.py" in said and out and code == (0 if command == "hint" else 1)
+    (here / "e.py").write_text(made.text)
     code, _, said = run("check")
-    assert code == 2 and "mine.py" in said and "other.py" in said
+    assert code == 2 and "d.py" in said and "e.py" in said
 
 
 def test_what_is_not_there_is_not_found(run, here):

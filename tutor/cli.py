@@ -339,14 +339,14 @@ def _weight(code: int) -> int:
 
 
 @app.command()
-@click.argument("sheet", metavar="SHEET|-", type=SHEET)
+@click.argument("sheet", metavar="[SHEET|-]", required=False, type=SHEET)
 @click.option("--exercise", metavar="ID|FILE", help="Instead of the '# exercise:' line at the top of the sheet.")
 @click.option("-o", "--output", metavar="FILE", help="The page's file; else it goes to stdout.")
 @click.option("--derivation/--no-derivation", default=True, help="With the true derivation, folded; or without it.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--lenient-shapes", is_flag=True, help="Forgive axes of size 1: (N, 1) for (N,).")
 def report(
-    sheet: str, exercise: str | None, output: str | None, derivation: bool, seed: int, lenient_shapes: bool
+    sheet: str | None, exercise: str | None, output: str | None, derivation: bool, seed: int, lenient_shapes: bool
 ) -> int:
     """A page about your sheet, to read or to print.
 
@@ -356,6 +356,7 @@ def report(
     from tutor.pictures.page import report_page
     from tutor.views import html
 
+    sheet = _the_sheet(sheet)
     made = report_page(sheet, exercise, derivation=derivation, seed=seed, lenient_shapes=lenient_shapes)
     _handed_over(html.report_page(made), output)
     return max((VERDICTS.get(part.report.verdict, UNDECIDED) for part in made.parts), key=_weight, default=RIGHT)
