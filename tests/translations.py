@@ -70,7 +70,7 @@ def extracted() -> Catalog:
 def of_click() -> list[str]:
     """What click, as it is installed, says where a command line is read and explained; a plural by its singular."""
     files = [Path(click.__file__).with_name(f"{name}.py") for name in CLICK]
-    found = (message for file in files for message in extract_from_file("python", file, keywords=OF_CLICK))
+    found = (message for file in files for message in extract_from_file(marked, file, keywords=OF_CLICK))
     ids = (message[0] if isinstance(message, tuple) else message for _, message, _, _ in found)
     return sorted(dict.fromkeys(id for id in ids if id not in FOR_AUTHORS))
 

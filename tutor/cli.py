@@ -94,8 +94,8 @@ class _Spoken(click.Command):
     def get_params(self, context: click.Context) -> list[click.Parameter]:
         params = super().get_params(context)
         for option in params:
-            if isinstance(option, click.Option) and option.opts[-1] in OF_CLICK:
-                option.help = gettext(OF_CLICK[option.opts[-1]])
+            for name in OF_CLICK.keys() & option.opts if isinstance(option, click.Option) else ():
+                option.help = gettext(OF_CLICK[name])
         return params
 
 
