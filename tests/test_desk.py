@@ -16,6 +16,7 @@ import pytest
 
 from tutor import cli, course
 from tutor.catalogue import entries, folder, load
+from tutor.checking.report import MISTAKE_IDS
 from tutor.checking.sheets import check_sheets
 from tutor.desk import doctor, drill, hints, sheets, topics
 from tutor.desk import progress as progress_of
@@ -344,12 +345,54 @@ def test_hints_say_more_each_time_and_begin_anew_elsewhere(run, here):
     (here / "s.py").write_text(WRONG)
     shown = [run("hint", "s.py")[1] for _ in range(6)]
     levels = [re.search(r"hint (\d) of (\d)", text).groups() for text in shown]
-    assert [int(n) for n, _ in levels] == [1, 2, 3, 4, 4, 4] and {of for _, of in levels} == {"4"}
+    assert [int(n) for n, _ in levels] == [1, 2, 3, 4, 5, 5] and {of for _, of in levels} == {"5"}
     assert "line 2: dw" in shown[0] and "says more" in shown[0] and "last hint" in shown[-1]
     (here / "s.py").write_text(RIGHT.replace("db = 2*", "db = "))
     assert "line 3: db   (hint 1" in run("hint", "s.py")[1]
     (here / "s.py").write_text(WRONG)
-    assert "hint 4 of 4" in run("hint", "s.py")[1], "what was said once stays said"
+    assert "hint 5 of 5" in run("hint", "s.py")[1], "what was said once stays said"
+
+
+@pytest.mark.parametrize(
+    ("id", "text", "line", "forward", "looks", "chinese"),
+    [
+        (
+            "linear-regression",
+            "dy_pred = 2*(y_pred - y)\ndw = -dy_pred*x",
+            3,
+            "y_pred = w·x + b",
+            "its signs",
+            "正负号",
+        ),
+        ("softmax-regression", "dz = p - y", 2, "e[i,k] = exp(z[i,k])", "its constant factors", "它的常数因子"),
+        (
+            "softmax-regression",
+            "dz = (p - y)/N\ndW = dz.T @ x",
+            3,
+            "z[i,k] = Σj x[i,j]·W[j,k] + b[k]",
+            "its axes",
+            "它的轴",
+        ),
+        ("layer-norm", "dgamma = dy*xhat", 2, "y[i,j] = gamma[j]·xhat[i,j]", "what it sums over", "对哪些轴求和"),
+        ("sgd-step", "dw = 2*(y_pred - y)*x\nw_new = w + eta*dw", 3, "", "its signs", "请看它的正负号"),
+        ("sgd-step", "dw = 2*(y_pred - y)*x\nw_new = w - eta*dw/2", 3, "", "each of its factors", "请看它的每个因子"),
+    ],
+)
+def test_the_first_hint_is_about_the_line_that_diverges(run, here, id, text, line, forward, looks, chinese):
+    (here / "s.py").write_text(f"# exercise: {id}\n{text}\n")
+    said = run("hint", "s.py")[1]
+    place = "it goes back through" if forward else "look at"
+    assert f"line {line} is the first that diverges; {place}" in said and looks in said and forward in said
+    first = judged((here / "s.py").read_text()).first_divergence
+    told = [str(mistake.message) for mistake in first.mistakes] + [first.repair.new] * (first.repair is not None)
+    assert not any(len(each) > 1 and each in said for each in told), "where to look, and not what is there"
+    assert f"第 {line} 行是第一处偏离的地方" in (said := run("--lang", "zh", "hint", "s.py", "--level", "1")[1])
+    assert chinese in said and forward in said
+    assert looks not in run("hint", "s.py")[1], "the hints of the exercise come after it"
+
+
+def test_every_mistake_has_something_to_look_at():
+    assert set(hints.LOOKS) == set(MISTAKE_IDS)
 
 
 def test_where_there_is_no_hint_it_says_why(run, here):
@@ -601,9 +644,27 @@ def test_the_only_sheet_of_a_folder_needs_no_name(run, here):
     for command in ("check", "hint"):
         _, out, said = run(command)
         assert "the sheet here: mine.py" in said and "line 2" in out
+    code, out, said = run("report")
+    assert code == 1 and "the sheet here: mine.py" in said and out.startswith("<!DOCTYPE html>") and "dw" in out
+    (here / "drill.py").write_text(drill.drill("layer-norm", 5).text)
+    assert "the sheet here: mine.py" in run("check")[2], "a drill beside the only sheet is no second one"
     (here / "other.py").write_text(RIGHT)
+    for command in ("check", "report"):
+        code, out, said = run(command)
+        assert code == 2 and not out and "mine.py" in said and "other.py" in said and "drill.py" not in said
+
+
+def test_a_drill_that_is_alone_needs_no_name(run, here):
+    for command in ("check", "hint", "report"):
+        assert run(command)[0] == 2, "there is nothing"
+    made = drill.drill("layer-norm", 5)
+    (here / "d.py").write_text(made.text)
+    for command in ("check", "hint", "report"):
+        code, out, said = run(command)
+        assert "the sheet here: d.py" in said and out and code == (0 if command == "hint" else 1)
+    (here / "e.py").write_text(made.text)
     code, _, said = run("check")
-    assert code == 2 and "mine.py" in said and "other.py" in said
+    assert code == 2 and "d.py" in said and "e.py" in said
 
 
 def test_what_is_not_there_is_not_found(run, here):

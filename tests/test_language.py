@@ -1,5 +1,6 @@
 """Two languages: every sentence is in the catalogue, what is kept speaks both, and no result hangs on either."""
 
+import gettext
 import json
 import os
 import pickle
@@ -7,6 +8,7 @@ import re
 import subprocess
 import sys
 from gettext import GNUTranslations
+from itertools import product
 
 import pytest
 import test_answers as reading
@@ -58,9 +60,14 @@ def test_the_catalogue_has_every_marked_sentence_and_no_other(name):
     assert not sorted(map(str, written.keys() - marked.keys())), help
 
 
-@pytest.mark.parametrize("name", translations.LANGUAGES)
-def test_every_sentence_is_translated(name):
-    catalogue = translations.written(name)
+BOTH = pytest.mark.parametrize(
+    ("name", "domain"), [(name, domain) for name in translations.LANGUAGES for domain in translations.DOMAINS]
+)
+
+
+@BOTH
+def test_every_sentence_is_translated(name, domain):
+    catalogue = translations.written(name, domain)
     assert not catalogue.obsolete
     assert not [m.id for m in catalogue if m.id and (m.fuzzy or not all(translations.strings(m.string)))]
 
@@ -77,11 +84,11 @@ def test_placeholders_are_kept(name):
     assert not wrong
 
 
-@pytest.mark.parametrize("name", translations.LANGUAGES)
-def test_the_compiled_catalogue_is_that_of_the_text(name):
-    with translations.path(name, "mo").open("rb") as file:
+@BOTH
+def test_the_compiled_catalogue_is_that_of_the_text(name, domain):
+    with translations.path(name, "mo", domain).open("rb") as file:
         compiled = GNUTranslations(file)
-    for message in translations.written(name):
+    for message in translations.written(name, domain):
         if message.id:
             one = translations.strings(message.id)[0]
             assert translations.strings(message.string)[0] == compiled.gettext(one) or isinstance(message.id, tuple)
@@ -96,7 +103,77 @@ def test_a_chinese_sentence_is_chinese():
 
 
 def test_catalogues_are_installed_with_the_package():
-    assert all(translations.path("zh", ending).exists() for ending in ("po", "mo"))
+    assert all(translations.path("zh", *which).exists() for which in product(("po", "mo"), translations.DOMAINS))
+
+
+# -- what click says -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", translations.LANGUAGES)
+def test_all_that_click_says_is_translated(name):
+    known = {translations.strings(m.id)[0]: m for m in translations.written(name, "click") if m.id}
+    said = translations.of_click()
+    assert len(said) > 40 and "Usage:" in said and set(said) <= set(known)
+    for message in known.values():  # of a plural the parameters of one form are those of the other
+        fields = {field for each in translations.strings(message.id) for field in FIELDS.findall(each)}
+        assert all(set(FIELDS.findall(each)) <= fields for each in translations.strings(message.string)), message.id
+
+
+MISUSED = [
+    ("nope", "没有命令 'nope'"),
+    ("lst", "没有命令 'lst'；你想写的是 \"list\" 吗"),
+    ("check --nope", "没有选项"),
+    ("check --hea", "你想写的是"),
+    ("check a b", "多出了参数 (b)"),
+    ("watch a b c", "多出了参数 (b c)"),
+    ("show", "缺少参数 'ID|FILE'"),
+    ("completion", "缺少参数 '{bash|zsh|fish}'. 可选"),
+    ("train mlp", "缺少选项 '--answer'"),
+    ("train mlp --answer", "选项 '--answer' 后面要给出值"),
+    ("list --json=3", "选项 '--json' 不带值"),
+    ("derive mlp --format pdf", "'--format' 的值无效：'pdf' 不在可选之列"),
+    ("verify --seed x", "'--seed' 的值无效：'x' 不是可用的数"),
+    ("hint --level 0", "'--level' 的值无效：0 不在范围 x>=1 之内"),
+]
+
+
+@pytest.mark.parametrize(("line", "says"), MISUSED)
+def test_what_click_finds_wrong_is_said_in_chinese(line, says, capsys):
+    name, *rest = line.split()
+    for args in (["--lang", "zh", name, *rest], [name, "--lang=zh", *rest]):
+        assert main(args) == 2
+        said = capsys.readouterr().err
+        assert says in " ".join(said.split()), "wherever --lang stands"
+        assert not re.search("Usage|Error|Try|Missing|Invalid|[Nn]o such|Got|Choose|mean", said)
+    assert main(line.split()) == 2
+    assert not CHINESE.search(capsys.readouterr().err), "English again"
+
+
+def test_what_click_says_of_a_command_is_chinese(capsys, monkeypatch):
+    for args in (["--lang", "zh", "--help"], ["check", "--help", "--lang=zh"], ["--lang", "zh", "help", "check"]):
+        assert main(args) == 0
+        said = capsys.readouterr().out
+        assert "用法：" in said and "选项:" in said and "显示这些说明，然后退出" in said and "Options" not in said
+    monkeypatch.setenv("TUTOR_LANG", "zh")
+    assert main(["--help"]) == 0 and "命令:" in (said := capsys.readouterr().out) and "显示版本，然后退出" in said
+    assert main(["--ascii", "--help"]) == 0 and capsys.readouterr().out.isascii()
+
+
+@pytest.mark.parametrize("args", [["--help"], ["nope"], ["show"]])
+def test_where_no_chinese_can_be_written_click_speaks_english(args):
+    run = [sys.executable, "-m", "tutor", "--lang", "zh", *args]
+    done = subprocess.run(run, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False)
+    assert done.returncode == (0 if args == ["--help"] else 2) and b"Usage:" in done.stdout + done.stderr
+
+
+def test_what_click_is_lent_is_given_back(monkeypatch):
+    monkeypatch.setenv("LANGUAGE", "fr")
+    before = gettext.textdomain()
+    main(["--lang", "zh", "show"])
+    assert (gettext.textdomain(), os.environ["LANGUAGE"]) == (before, "fr")
+    monkeypatch.delenv("LANGUAGE")
+    main(["--lang", "zh", "show"])
+    assert "LANGUAGE" not in os.environ
 
 
 # -- sentences that are kept -----------------------------------------------------------------------------------

@@ -27,7 +27,8 @@ SHEETS = {
     "attention": (CASES / "attention--diagonal-only" / "answer.py").read_text(encoding="utf-8"),
     "linear-regression": "# exercise: linear-regression\ndw = 4\ndb = 2\n",
 }
-WALKED = ["mlp:layers=8", "lstm-cell", "rnn", "batch-norm"]
+WALKED = ["mlp:layers=8", "lstm-cell", "rnn", "batch-norm", "conv2d", "two-layer-net"]
+TABLES = ["activations", "kinks", "index-puzzles"]  # in their statements
 OPEN = "document.querySelectorAll('details').forEach(each => each.open = true)"
 # elements whose right end is beyond the window though nothing around them scrolls: they would be cut off
 CUT = """
@@ -36,6 +37,19 @@ const scrolls = e => { for (; e; e = e.parentElement)
     if (['auto', 'scroll'].includes(getComputedStyle(e).overflowX)) return true; return false; };
 return [...document.querySelectorAll('main *')].filter(e => !e.closest('svg') || e.tagName === 'svg')
     .filter(e => e.getBoundingClientRect().right > wide + 1 && !scrolls(e)).map(e => e.outerHTML.slice(0, 120));
+"""
+# numbers in tables that are laid out on more than one line
+BROKEN = """
+const walker = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT), broken = [];
+for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (!node.parentElement.closest('table') || node.parentElement.closest('svg, math')) continue;
+    for (const found of node.data.matchAll(/(?<![\\w\\])])[-+]?[0-9][0-9.]*(e[-+]?[0-9]+)?/g)) {
+        const range = document.createRange();
+        range.setStart(node, found.index); range.setEnd(node, found.index + found[0].length);
+        if (new Set([...range.getClientRects()].map(r => Math.round(r.top))).size > 1) broken.push(found[0]);
+    }
+}
+return broken;
 """
 SIZES = """
 return [...document.querySelectorAll(arguments[0])].map(e => e.getBoundingClientRect()).map(r => [r.width, r.height]);
@@ -66,7 +80,7 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     """A file for each exercise, made once."""
     folder = tmp_path_factory.mktemp("pages")
     made = {}
-    for id in (*SHEETS, *WALKED):
+    for id in (*SHEETS, *WALKED, *TABLES):
         page = page_of(SHEETS[id], folder) if id in SHEETS else page_for(id, folder)
         made[id] = folder / f"{id.replace(':', '-')}.html"
         made[id].write_text(page, encoding="utf-8")
@@ -132,6 +146,23 @@ def test_what_is_too_wide_would_be_noticed(browser, pages, tmp_path):
     path.write_text(pages["attention"].read_text(encoding="utf-8").replace("</main>", wide), encoding="utf-8")
     show(browser, path, PHONE)
     assert len(browser.execute_script(CUT)) == 1
+
+
+@pytest.mark.parametrize("id", [*SHEETS, *WALKED, *TABLES])
+def test_no_number_of_a_table_is_broken(id, browser, pages):
+    show(browser, pages[id], PHONE)
+    browser.execute_script(OPEN)
+    assert browser.execute_script(BROKEN) == []
+    assert browser.execute_script(CUT) == []
+
+
+def test_a_broken_number_would_be_noticed(browser, pages, tmp_path):
+    path = tmp_path / "broken.html"
+    narrow = "width: 2ch; display: block; overflow-wrap: anywhere"
+    number = f'<table><tr><td style="{narrow}">-0.831348</td></tr></table></main>'
+    path.write_text(pages["attention"].read_text(encoding="utf-8").replace("</main>", number), encoding="utf-8")
+    show(browser, path, PHONE)
+    assert browser.execute_script(BROKEN) == ["-0.831348"]
 
 
 @pytest.mark.parametrize("id", [*SHEETS, *WALKED])

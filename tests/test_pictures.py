@@ -18,13 +18,15 @@ from sympy.tensor.indexed import Indexed
 
 import tutor
 from tutor import cli
+from tutor.answers import blank
 from tutor.catalogue import entries
 from tutor.checking.report import Heat
 from tutor.errors import UsageError
+from tutor.language import speaking
 from tutor.numeric import compare
 from tutor.pictures.graph import BACKWARD, FORWARD, diverging, graph
 from tutor.pictures.training import MOST_STEPS, Curve, train
-from tutor.views import curves, heat, html, latex, markdown, svg
+from tutor.views import curves, heat, html, latex, markdown, plain, svg
 from tutor.views import graph as graph_view
 from tutor.views.drawing import _Drawing
 from tutor.views.drawing import svg as drawn
@@ -420,8 +422,31 @@ def test_levels_are_quarters():
     made = Heat((2, 3), (((0.0, 1e-3, 1.0), (2.1, 4.0, math.inf)),))
     assert [made.level(gap) for gap in made.gaps] == [0, 1, 1, 3, 4, 5]
     text = heat.text(line_with(made)).splitlines()
-    assert text[1:3] == ["  0  ..░░░░", "  1  ▓▓██!!"]
-    assert text[3] == "  . right   ░ up to 1   ▓ up to 3   █ up to 4   ! not finite"
+    assert text[1:4] == ["     0 1 2", "  0  ..░░░░", "  1  ▓▓██!!"]
+    assert text[4] == "  . right   ░ up to 1   ▓ up to 3   █ up to 4   ! not finite"
+
+
+@pytest.mark.parametrize(
+    ("shape", "panel", "block", "numbers"),
+    [  # all of them where each has room in its cell, else every second or third
+        ((10,), (1, 10), (1, 1), "  0 1 2 3 4 5 6 7 8 9"),
+        ((13,), (1, 13), (1, 1), "  0   2   4   6   8   10  12"),
+        ((10, 4), (10, 4), (1, 1), "     0 1 2 3"),
+        ((11, 4), (11, 4), (1, 1), "      0 1 2 3"),
+        ((4, 480), (2, 24), (2, 20), "     0   40  80  120 160 200 240 280 320 360 400 440"),
+        ((9, 24000), (9, 24), (1, 1000), "     0     3000  6000  9000  12000 15000 18000 21000"),
+    ],
+)
+def test_columns_are_numbered(shape, panel, block, numbers):
+    rows, cells = panel
+    made = line_with(Heat(shape, (tuple(tuple(map(float, range(cells))) for _ in range(rows)),), block))
+    head, first = heat.text(made).splitlines()[1:3]
+    assert head == numbers
+    for found in re.finditer(r"\d+", head):  # each stands above its cell, of two letters
+        cell = int(found[0]) // block[1]
+        assert found.start() == len(first) - 2 * (cells - cell)
+    assert plain.fitted(f"{head}\n{first}", 40) == f"{head}\n{first}", "a narrow terminal breaks no line"
+    assert plain.ascii_only(head) == head and len(plain.ascii_only(first)) == len(first)
 
 
 def test_cells_know_their_entry():
@@ -524,11 +549,29 @@ def test_what_cannot_be_trained_is_said():
     assert "b1 stays as it is: the sheet has no db1" in said
     assert "b2 stays as it is: db2 is a number, but b2 has shape (7,)" in said or "b2 stays as it is: db2" in said
     assert "W1 stays as it is: dW1 has no value (nonsense" in said
-    with pytest.raises(UsageError, match="nothing to train softmax-regression with.*Needed: dW, db"):
-        train("softmax-regression", "dz = p - y")
+    with pytest.raises(UsageError, match="nothing to train .* with: W stays .*nonsense.*Needed: dW, db"):
+        train("softmax-regression", "dz = p - y\ndW = nonsense")
     for steps, rate in ((0, 0.1), (MOST_STEPS + 1, 0.1), (5, 0.0), (5, math.nan), (5, -1.0)):
         with pytest.raises(UsageError, match="give a"):
             train("softmax-regression", RIGHT["softmax-regression"], steps=steps, rate=rate)
+
+
+@pytest.mark.parametrize(
+    ("id", "lacks", "chinese"),
+    [
+        ("linear-regression", "the sheet has none of dw, db yet; fill in", "答卷里还没有 dw, db"),
+        ("makemore-mlp", "none of dC, dW1, db1, dW2, db2, dbngain, dbnbias yet", "dC, dW1, db1, dW2, db2, dbngain"),
+        ("mlp:layers=8", "none of dW1, db1, dW2, db2, dW3, db3, dW4, db4, ... yet", "db4, ..."),
+        ("product", "the sheet has", "答卷里还没有"),
+    ],
+)
+def test_a_sheet_as_it_was_started_trains_nothing_and_that_is_short(id, lacks, chinese):
+    with pytest.raises(UsageError) as refused:
+        train(id, blank.sheet_of(id))
+    for language, says in (("en", lacks), ("zh", chinese)):
+        with speaking(language):
+            said = str(refused.value)
+        assert says in said and "tutor hint" in said and len(said) < 220
 
 
 def test_a_sheet_is_read_and_never_run(tmp_path):

@@ -1,6 +1,7 @@
 """The report: its JSON form against the schema, precedence, and what a learner sees."""
 
 import json
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from tutor.checking import report as reports
 from tutor.checking.check import check
 from tutor.checking.report import LineReport, Report, Sentence
 from tutor.errors import UsageError
+from tutor.language import speaking
+from tutor.pictures.page import report_page
+from tutor.views import html, notebook
 from tutor.views.report import MARKS
 
 SCHEMA = json.loads(Path(reports.__file__).with_name("report.schema.json").read_text())
@@ -244,6 +248,32 @@ def test_a_notebook_shows_the_whole_report(name):
     for part in (made.verdict, f"next: {made.next.render(reports.NEXT)}", *made.notes, *(x.reason for x in made.lines)):
         assert part in said
     assert "<script" not in shown["text/html"] and "http" not in shown["text/html"].replace("http-", "")
+
+
+@pytest.mark.parametrize(
+    ("language", "means", "points"),
+    [
+        ("en", '"follows" means: not the true value, but sound', "the first asked quantity that follows from it"),
+        ("zh", "“承前”的意思是", "第一个所求的量"),
+    ],
+)
+@pytest.mark.parametrize("name", [*SHEETS, "asked"])
+def test_what_follows_means_is_said_once_where_something_follows(name, language, means, points, tmp_path):
+    sheets = {**SHEETS, "asked": ("linear-regression", "dw = dy_pred*x/2\ndb = dy_pred")}
+    id, text = sheets[name]
+    made = check(tutor.load(id), text)
+    path = tmp_path / "sheet.py"
+    path.write_text(text, encoding="utf-8")
+    with speaking(language):
+        shown = [str(made), html.document("", html.report_fragment(made)), "".join(notebook.report(made)),
+                 html.report_page(report_page(str(path), id))]  # fmt: skip
+        data = json.dumps(made.to_dict(), ensure_ascii=False)
+    times = 1 if any(each.verdict == "follows" for each in made.lines) else 0
+    for view in map(unescape, shown):
+        assert (view.count(means), view.count(points)) == (times, times)
+        assert not times or view.index("dz") < view.index(means), "below what it explains"
+    assert means not in data and points not in data
+    assert times or name != "wrong", "the sheet on which something follows"
 
 
 def test_html_cannot_be_injected():

@@ -1,15 +1,17 @@
 """The catalogue of what the code says, taken from the sources; `python tests/translations.py` brings it up to date.
 
 What is new is left empty in `tutor/locale/zh/LC_MESSAGES/tutor.po`; write it there and run this once more, which
-compiles it. What is said no longer is dropped.
+compiles it. What is said no longer is dropped. `click.po` beside it, what click itself says on our command line, is
+written by hand for every click that we work with, and compiled as well.
 """
 
 import ast
 from io import BytesIO
 from pathlib import Path
 
+import click
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -17,12 +19,34 @@ import tutor.language
 
 PACKAGE = Path(tutor.language.__file__).parent
 KEYWORDS = {"tr": None, "said": None, "N_": None, "ntr": (1, 2), "nsaid": (1, 2)}
+DOMAINS = ("tutor", "click")
+CLICK = ("core", "decorators", "exceptions", "formatting", "parser", "termui", "types")  # its modules that speak
+OF_CLICK = {"_": None, "ngettext": (1, 2)}
+FOR_AUTHORS = {  # of a command line, not for those who use it
+    "%(prog)s, version %(version)s",
+    "(Deprecated) {text}",
+    "Arguments take exactly one parameter declaration, got {length}: {decls}.",
+    "Boolean option {decl!r} cannot use the same flag for true/false.",
+    "Choice({choices})",
+    "Could not determine name for option with declarations {decls!r}",
+    "DeprecationWarning: The command {name!r} is deprecated.",
+    "DeprecationWarning: The command {name!r} is deprecated.{extra_message}",
+    "DeprecationWarning: The {param_type} {name!r} is deprecated.{extra_message}",
+    "Invalid start character for option ({option})",
+    "Name '{name}' defined twice",
+    "No options defined but a name was passed ({name}). Did you mean to declare an argument instead? Did you mean to "
+    "pass '--{name}'?",
+    "Unknown color {colour!r}",
+    "Value must be an iterable.",
+    "deprecated",
+    "{text} {deprecated_message}",
+}
 LANGUAGES = [language for language in tutor.language.LANGUAGES if language != tutor.language.ENGLISH]
 DATES = ("POT-Creation-Date", "PO-Revision-Date", "Generated-By", "Last-Translator", "Language-Team")
 
 
-def path(language: str, ending: str = "po") -> Path:
-    return PACKAGE / "locale" / language / "LC_MESSAGES" / f"tutor.{ending}"
+def path(language: str, ending: str = "po", domain: str = "tutor") -> Path:
+    return PACKAGE / "locale" / language / "LC_MESSAGES" / f"{domain}.{ending}"
 
 
 def marked(file, keywords, comment_tags, options):
@@ -43,10 +67,18 @@ def extracted() -> Catalog:
     return catalogue
 
 
-def written(language: str) -> Catalog:
-    """The catalogue of a language as it lies in the package."""
-    with path(language).open("rb") as file:
-        return read_po(file, locale=language, domain="tutor")
+def of_click() -> list[str]:
+    """What click, as it is installed, says where a command line is read and explained; a plural by its singular."""
+    files = [Path(click.__file__).with_name(f"{name}.py") for name in CLICK]
+    found = (message for file in files for message in extract_from_file(marked, file, keywords=OF_CLICK))
+    ids = (message[0] if isinstance(message, tuple) else message for _, message, _, _ in found)
+    return sorted(dict.fromkeys(id for id in ids if id not in FOR_AUTHORS))
+
+
+def written(language: str, domain: str = "tutor") -> Catalog:
+    """A catalogue of a language as it lies in the package."""
+    with path(language, domain=domain).open("rb") as file:
+        return read_po(file, locale=language, domain=domain)
 
 
 def update(language: str) -> list[str]:
@@ -64,8 +96,9 @@ def update(language: str) -> list[str]:
     kept = [line for line in lines[head:] if not line.startswith(tuple(f'"{date}' for date in DATES))]
     path(language).parent.mkdir(parents=True, exist_ok=True)
     path(language).write_text("".join(kept), encoding="utf-8")
-    with path(language, "mo").open("wb") as file:
-        write_mo(file, written(language))
+    for domain in DOMAINS:
+        with path(language, "mo", domain).open("wb") as file:
+            write_mo(file, written(language, domain))
     return [str(message.id) for message in written(language) if message.id and not all(strings(message.string))]
 
 

@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
 from contextvars import copy_context
+from gettext import gettext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,19 @@ import click
 from tutor import __version__, language
 from tutor.errors import ExerciseError, NotFoundError, ReadingError, TutorError, UsageError, did_you_mean
 from tutor.language import said, tr
-from tutor.terminal import ascii_only, clear, complain, deliver, let_go, note, patience, progress, say, width
+from tutor.terminal import (
+    ascii_only,
+    clear,
+    complain,
+    deliver,
+    encoding_of,
+    let_go,
+    note,
+    patience,
+    progress,
+    say,
+    width,
+)
 
 RIGHT, NOT_RIGHT, USAGE, NOT_FOUND, UNREADABLE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 CODES: tuple[tuple[type[TutorError], int], ...] = (
@@ -71,7 +85,21 @@ def _write_ascii(context: click.Context, _: click.Parameter, plain: bool) -> Non
         language.use(language.ENGLISH)
 
 
-class Command(click.Command):
+OF_CLICK = {"--help": "Show this message and exit.", "--version": "Show the version and exit."}  # its own options
+
+
+class _Spoken(click.Command):
+    """click keeps the words of its own options in the language in which they were first said."""
+
+    def get_params(self, context: click.Context) -> list[click.Parameter]:
+        params = super().get_params(context)
+        for option in params:
+            for name in OF_CLICK.keys() & option.opts if isinstance(option, click.Option) else ():
+                option.help = gettext(OF_CLICK[name])
+        return params
+
+
+class Command(_Spoken):
     """One of ours: `--ascii` and `--lang` are understood behind its name as well as before it."""
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -88,7 +116,7 @@ def _everywhere(hidden: bool = False) -> list[click.Parameter]:
     ]  # fmt: skip
 
 
-class Commands(click.Group):
+class Commands(_Spoken, click.Group):
     command_class = Command
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
@@ -97,9 +125,9 @@ class Commands(click.Group):
             return super().resolve_command(context, args)
         except click.UsageError as error:
             hint = did_you_mean(args[0], self.commands)
-            if not hint or "No such command" not in error.message:
+            if not hint or not args[0][:1].isalnum():  # it may be an option that is wrong
                 raise
-            raise click.UsageError(error.message.rstrip(".") + hint, context) from None
+            raise click.UsageError(f"{error.message.rstrip('.。')}{hint}", context) from None
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -339,14 +367,14 @@ def _weight(code: int) -> int:
 
 
 @app.command()
-@click.argument("sheet", metavar="SHEET|-", type=SHEET)
+@click.argument("sheet", metavar="[SHEET|-]", required=False, type=SHEET)
 @click.option("--exercise", metavar="ID|FILE", help="Instead of the '# exercise:' line at the top of the sheet.")
 @click.option("-o", "--output", metavar="FILE", help="The page's file; else it goes to stdout.")
 @click.option("--derivation/--no-derivation", default=True, help="With the true derivation, folded; or without it.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--lenient-shapes", is_flag=True, help="Forgive axes of size 1: (N, 1) for (N,).")
 def report(
-    sheet: str, exercise: str | None, output: str | None, derivation: bool, seed: int, lenient_shapes: bool
+    sheet: str | None, exercise: str | None, output: str | None, derivation: bool, seed: int, lenient_shapes: bool
 ) -> int:
     """A page about your sheet, to read or to print.
 
@@ -356,6 +384,7 @@ def report(
     from tutor.pictures.page import report_page
     from tutor.views import html
 
+    sheet = _the_sheet(sheet)
     made = report_page(sheet, exercise, derivation=derivation, seed=seed, lenient_shapes=lenient_shapes)
     _handed_over(html.report_page(made), output)
     return max((VERDICTS.get(part.report.verdict, UNDECIDED) for part in made.parts), key=_weight, default=RIGHT)
@@ -617,8 +646,35 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _main(args: Sequence[str] | None) -> int:
+    given = sys.argv[1:] if args is None else list(args)
+    if asked := _asked(given):
+        language.use(asked)
+    with language.lent("click") if _shows_letters() else nullcontext():
+        return _run(given)
+
+
+def _shows_letters() -> bool:
+    """Whether the language in use can be written: what click writes is not put into ASCII, as what we say is."""
     try:
-        return app.main(args=None if args is None else list(args), prog_name="tutor", standalone_mode=False) or RIGHT
+        for stream in (sys.stdout, sys.stderr):
+            tr("error: ").encode(encoding_of(stream) or "utf-8")
+    except (UnicodeEncodeError, LookupError, AttributeError):
+        return False
+    return True
+
+
+def _asked(args: Sequence[str]) -> str | None:
+    """The language that is chosen somewhere: what is wrong before click comes to it is said in that, too."""
+    if "--ascii" in args:
+        return language.ENGLISH
+    named = [value for option, value in pairwise(args) if option == "--lang"]
+    named += [arg.removeprefix("--lang=") for arg in args if arg.startswith("--lang=")]
+    return next((name for name in named if name in language.LANGUAGES), None)
+
+
+def _run(args: list[str]) -> int:
+    try:
+        return app.main(args=args, prog_name="tutor", standalone_mode=False) or RIGHT
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:

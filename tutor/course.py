@@ -94,17 +94,24 @@ def _tracks(path: Path, document: dict[str, Any]) -> Iterator[Track]:
 
 def sheets(folder: Path) -> dict[str, list[str]]:
     """The sheets of a folder, and the exercises that their headers name (`mlp`, `mlp:layers=4`); drills are none."""
-    found: dict[str, list[str]] = {}
+    return {name: named for name, named, drill in _headed(folder) if not drill}
+
+
+def drills(folder: Path) -> dict[str, list[str]]:
+    """The drills of a folder, and the exercises that they are about."""
+    return {name: named for name, named, drill in _headed(folder) if drill}
+
+
+def _headed(folder: Path) -> Iterator[tuple[str, list[str], bool]]:
+    """Files that name exercises: each with these, and whether it is a drill."""
     for path in _files(folder):
         try:
             with path.open("rb") as file:
                 head = file.read(HEAD).decode("utf-8", "replace")
         except OSError:  # what cannot be looked at is not begun
             continue
-        named = _HEADER.findall(head)
-        if named and not _DRILL.search(head):
-            found[path.name] = list(dict.fromkeys(named))
-    return found
+        if named := _HEADER.findall(head):
+            yield path.name, list(dict.fromkeys(named)), _DRILL.search(head) is not None
 
 
 def begun(folder: Path) -> set[str]:

@@ -1,7 +1,7 @@
 """The language of what people read: gettext catalogues in `tutor/locale`, English where a catalogue has no entry.
 
-Two domains: `tutor`, the sentences of the code, and `exercises`, the statements and hints of exercise files. A sentence
-is marked where it is written, so that Babel finds it:
+Three domains: `tutor`, the sentences of the code, `exercises`, the statements and hints of exercise files, and `click`,
+what that library says on our command line. A sentence is marked where it is written, so that Babel finds it:
 
 * `tr("{name} has shape {shape}", name=..., shape=...)` where it is shown at once, as in a view;
 * `said("...", ...)` where it is kept in a result, in an error or in a table: a text in English that says itself in the
@@ -77,6 +77,26 @@ def for_programs() -> Iterator[None]:
     """What programs read is English, whatever the environment says, unless a language was chosen."""
     with speaking(_chosen.get() or ENGLISH):
         yield
+
+
+@contextmanager
+def lent(domain: str) -> Iterator[None]:
+    """Inside a `with` block gettext's default domain is one of ours, and its language the one in use.
+
+    For a library that speaks through gettext itself, as click does.
+    """
+    before = _gettext.textdomain(), os.environ.get("LANGUAGE")
+    _gettext.bindtextdomain(domain, str(FOLDER))
+    _gettext.textdomain(domain)
+    os.environ["LANGUAGE"] = current()
+    try:
+        yield
+    finally:
+        _gettext.textdomain(before[0])
+        if before[1] is None:
+            del os.environ["LANGUAGE"]
+        else:
+            os.environ["LANGUAGE"] = before[1]
 
 
 @cache

@@ -2,10 +2,11 @@
 
 For the gradient dq that a learner is stuck at:
 
-1. who uses q, so that dq has one part for each;
-2. the rules that its local derivatives follow;
-3. the exercise's own hints that speak of q or dq;
-4. the chain rule written out, its local derivatives not worked out.
+1. where a line for it diverges: the line, what it differentiates, what kind of thing to look at;
+2. who uses q, so that dq has one part for each;
+3. the rules that its local derivatives follow;
+4. the exercise's own hints that speak of q or dq;
+5. the chain rule written out, its local derivatives not worked out.
 
 None of them is the answer: what the last line of a derivation says, no hint does.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tutor.exercise import Exercise
-from tutor.language import of_exercise, tr
+from tutor.language import N_, of_exercise, tr
 from tutor.symbolic.derive import Derivation, Gradient, Partial
 from tutor.symbolic.notation import Writer
 from tutor.views.page import formula, section, sentences
@@ -26,6 +27,39 @@ from tutor.views.page import formula, section, sentences
 # rules that say how a result is tidied up: they would give its form away
 _TIDYING = {"outside", "sign-outside", "named", "multiply", "multiply-out", "factor", "fact", "cancel", "cancelled",
             "meet", "ratio", "solved", "contract", "insert", "insert-closed", "local"}  # fmt: skip
+
+# what to look at for a mistake, by the ids of the mistake table: where it may lie, and not what it is
+_AXES = N_("its axes: which there are, and in which order")
+_SUMS = N_("what it sums over, and whether every axis that has to go is gone")
+_CHAIN = N_("the chain rule: what comes from above, and the local derivative")
+_GIVEN = N_("its names: which are forward values, and which gradients")
+_ORDER = N_("the order of the lines: what each name holds when it is read")
+LOOKS = {
+    "sign": N_("its signs"),
+    "factor": N_("its constant factors: numbers and sizes"),
+    "extra-factor": N_("its factors, one after the other, and where each comes from"),
+    "wrong-power": N_("its exponents"),
+    "missing-upstream": _CHAIN,
+    "missing-local-derivative": _CHAIN,
+    "transposed": _AXES,
+    "wrong-shape": _AXES,
+    "missing-sum": _SUMS,
+    "wrong-axis": _SUMS,
+    "missing-path": N_("the places where the quantity is used: each has its part"),
+    "diagonal-only": N_("which entries of the result each entry has a part in"),
+    "wrong-point": N_("where each derivative is taken: at which quantity's values"),
+    "wrong-mask": N_("what decides for each entry whether something passes"),
+    "missing-scatter": N_("what becomes of an index that occurs more than once"),
+    "wrong-convention": N_("the exercise's conventions: sum or mean, rows or columns"),
+    "kink": N_("the point at which the function has no derivative"),
+    "unstable": N_("numbers that are very large or very small"),
+    "product-rule": N_("how a product, or a quotient, is differentiated"),
+    "missing-gradient": _GIVEN,
+    "extra-gradient": _GIVEN,
+    "stale-value": _ORDER,
+    "aliasing": _ORDER,
+}
+_MOST = 2  # of them at a time: more would be no help
 
 
 @dataclass(frozen=True)
@@ -83,6 +117,22 @@ def ladder(exercise: Exercise, quantity: str) -> tuple[str, ...]:
     of = _of_gradient(exercise, gradients[name]) if name in gradients and quantity != name else None
     found = dict.fromkeys(of or _of_other(exercise, quantity))
     return tuple(found) or (tr("compare {quantity} with the forward program, one step at a time", quantity=quantity),)
+
+
+def about(line: Any) -> str:
+    """The first hint where a line diverges: which line, what it differentiates, what kind of thing to look at."""
+    looks = tr("; then at ").join(_looks(line))
+    if not line.forward:
+        return tr("{place} is the first that diverges; look at {looks}", place=line.named, looks=looks)
+    return tr("{place} is the first that diverges; it goes back through\n    {forward}\nlook at {looks}",
+              place=line.named, forward=line.forward, looks=looks)  # fmt: skip
+
+
+def _looks(line: Any) -> list[str]:
+    found = dict.fromkeys(tr(LOOKS[mistake.id]) for mistake in line.mistakes if mistake.id in LOOKS)
+    if not found and line.shape is not None and line.shape != line.expected_shape:
+        return [tr(_AXES)]
+    return list(found)[:_MOST] or [tr("each of its factors, and what it comes from")]
 
 
 def _of_gradient(exercise: Exercise, gradient: Gradient) -> Iterator[str]:

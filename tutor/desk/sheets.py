@@ -147,7 +147,11 @@ def _ladder(report: Report, text: str, address: str) -> Ladder | None:
         return hints.Ladder(report.exercise, said("the wrong line"), tuple(drill.ladder(made)), f"drill-{made.seed}")
     exercise = loaded(address)
     quantity = hints.stuck_at(exercise, report)
-    return None if quantity is None else hints.Ladder(report.exercise, quantity, hints.ladder(exercise, quantity))
+    if quantity is None:
+        return None
+    line = report.first_divergence
+    here = (hints.about(line),) if line is not None and line.quantity == quantity else ()
+    return hints.Ladder(report.exercise, quantity, (*here, *hints.ladder(exercise, quantity)))
 
 
 # -- drills -------------------------------------------------------------------------------------------------

@@ -65,8 +65,11 @@ def existing(folder: str) -> Path:
 
 
 def only_sheet(folder: Path) -> str:
-    """The sheet of a folder that is meant where none is named. Raises UsageError where that is not one."""
-    found = _latest_first(folder, course.sheets(folder))
+    """The sheet of a folder that is meant where none is named; where there is none, the drill.
+
+    Raises UsageError where that is not one.
+    """
+    found = _latest_first(folder, course.sheets(folder) or course.drills(folder))
     if not found:
         raise UsageError(said("there is no sheet here: 'tutor start ID' writes one, 'tutor list' shows the exercises"))
     if len(found) > 1:

@@ -26,7 +26,7 @@ from tutor.checking.premises import with_sizes_checked, without_worked_values
 from tutor.checking.truth import Point
 from tutor.errors import UsageError
 from tutor.exercise import Exercise, Quantity
-from tutor.language import joined, said
+from tutor.language import joined, nsaid, said
 from tutor.numeric.autograd import gradients_by_autograd
 from tutor.numeric.programs import forward_plan
 from tutor.numeric.sample import Instance, checked_seed, sample, worked_instance
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5, 1e-6)
 TRIED = 30  # steps at which a rate has to go down
 MOST_STEPS = 10_000
+MOST_NAMED = 8  # gradients that a sheet lacks
 SAME = 1e-9  # relative: curves that are nearer than that are one
 LEVEL = 1e-6  # relative: a loss that changes by less stays where it is
 
@@ -205,13 +206,32 @@ def _trained(exercise: Exercise, own: _Own, start: Instance) -> tuple[list[str],
             if own.is_number(q.name):
                 notes.append(said("d{name} is a number on the sheet: it is the same at every step", name=q.name))
     if not trained:
-        names = ", ".join(f"d{q.name}" for q in _candidates(exercise)) or said("none here")
-        reasons = joined(notes, said("; ")) or said("it is asked for no gradient of a parameter or an input")
-        raise UsageError(
-            said("nothing to train {exercise} with: {reasons}. Needed: {names}", exercise=exercise.id, reasons=reasons,
-               names=names)
-        )  # fmt: skip
+        raise _nothing_to_train(exercise, [note for note, q in zip(notes, _candidates(exercise), strict=True)
+                                           if q.name in found])  # fmt: skip
     return trained, notes
+
+
+def _nothing_to_train(exercise: Exercise, faults: list[str]) -> UsageError:
+    """What is needed, and of what the sheet does give, why it cannot be used: of an empty sheet nothing."""
+    names = [f"d{q.name}" for q in _candidates(exercise)]
+    if not names:
+        return UsageError(
+            said("{exercise} cannot be trained: it is asked for no gradient of a parameter or an input",
+                 exercise=exercise.id)
+        )  # fmt: skip
+    needed = ", ".join([*names[:MOST_NAMED], *(["..."] if len(names) > MOST_NAMED else [])])
+    if faults:
+        return UsageError(
+            said("nothing to train {exercise} with: {reasons}. Needed: {names}", exercise=exercise.id,
+                 reasons=joined(faults, said("; ")), names=needed)
+        )  # fmt: skip
+    return UsageError(
+        nsaid("nothing to train {exercise} with: the sheet has no {names} yet; fill it in, 'tutor hint' with the "
+              "sheet's name says where to begin",
+              "nothing to train {exercise} with: the sheet has none of {names} yet; fill in one at least, 'tutor hint' "
+              "with the sheet's name says where to begin",
+              len(names), exercise=exercise.id, names=needed)
+    )  # fmt: skip
 
 
 def _candidates(exercise: Exercise) -> list[Quantity]:

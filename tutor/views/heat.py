@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tutor.checking.report import Heat
 
 MARKS = ".░▒▓█!"  # right, quarters of the largest error, not finite
+WIDE = 2  # letters of a cell
 CELL, GAP, MARGIN, EDGE = 22, 18, 8, 30  # pixels: a cell, between matrices, around; where the numbers stand
 HEAD = 16  # above a matrix
 TOLD = 200  # cells up to which each tells its entry to a pointer that rests on it
@@ -42,12 +43,24 @@ def text(line: Any) -> str:
     for number, panel in enumerate(heat.panels):
         if len(heat.panels) > 1:
             lines += ["", f"  {_slice(line, number)}"]
-        wide = len(str(len(panel) * heat.block[0]))
-        for n, row in enumerate(panel):
-            label = str(n * heat.block[0]).rjust(wide) + "  " if len(heat.shape) > 1 else ""
-            lines.append(f"  {label}{''.join(MARKS[heat.level(gap)] * 2 for gap in row)}")
+        labels = _labels(len(panel), heat.block[0]) if len(heat.shape) > 1 else [""]
+        lines.append(f"  {' ' * len(labels[0])}{_numbered(len(panel[0]), heat.block[1])}")
+        for label, row in zip(labels, panel, strict=True):
+            lines.append(f"  {label}{''.join(MARKS[heat.level(gap)] * WIDE for gap in row)}")
     lines.append(f"  {key(heat)}")
     return "\n".join([*lines, *(f"  {note}" for note in notes(heat))])
+
+
+def _labels(cells: int, block: int) -> list[str]:
+    """Numbers of rows, all of one width."""
+    wide = len(str((cells - 1) * block))
+    return [f"{n * block:{wide}}  " for n in range(cells)]
+
+
+def _numbered(cells: int, block: int) -> str:
+    """Numbers of columns, each above the left end of its cell; where they need more than a cell, not all of them."""
+    step = len(str((cells - 1) * block)) // WIDE + 1  # a space stays between two
+    return "".join(str(c * block).ljust(WIDE * step) for c in range(0, cells, step)).rstrip()
 
 
 def title(line: Any) -> str:

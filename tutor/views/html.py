@@ -47,6 +47,7 @@ body { margin: 0; background: var(--paper); color: var(--ink); }
 .tutor h1 { font-size: 1.6rem; margin-top: 0.5em; }
 .tutor h2 { font-size: 1.25rem; padding-top: 0.4em; border-top: 1px solid var(--edge); }
 .tutor h3 { font-size: 1.05rem; }
+.tutor table { overflow-wrap: normal; }
 .tutor a { color: var(--back); }
 .tutor .why { opacity: 1; color: var(--soft); }
 .tutor :not(pre) > code { background: var(--ground); border-radius: 4px; padding: 0.1em 0.3em; }
@@ -128,7 +129,7 @@ def _section(s: Section, writer: LatexWriter) -> str:
     code, shape = (f"<code>{escape(text or '')}</code>" for text in (s.torch, s.shape))
     torch = f"<p>{tr('torch {code}, shape {shape}', code=code, shape=shape)}</p>" if s.torch else ""
     head = f"<h3>{s.number}. <code>{escape(s.gradient.symbol_name)}</code></h3>"
-    return f"{head}<p>{uses}</p>{_rows(s.lines, writer)}{torch}"
+    return f'{head}<p class="scroll">{uses}</p>{_rows(s.lines, writer)}{torch}'
 
 
 def steps(d: Derivation, closed: bool) -> list[str]:
@@ -137,7 +138,7 @@ def steps(d: Derivation, closed: bool) -> list[str]:
     writer = LatexWriter(d.exercise)
     parts = [f"<p>{escape(content.headline)}</p>"]
     parts += [_section(s, writer) for s in content.sections]
-    parts += [f"<p>{mathml(formula(q, writer))}</p>" for q in content.values]
+    parts += [f'<p class="scroll">{mathml(formula(q, writer))}</p>' for q in content.values]
     if closed:
         parts += [_closed(g, writer) for g in closed_gradients(d)]
     return parts
@@ -156,6 +157,8 @@ def statement(ex: Exercise) -> str:
     from markdown_it import MarkdownIt
 
     reader = MarkdownIt("commonmark", {"html": False, "xhtmlOut": True}).enable("table").disable("image")
+    reader.add_render_rule("table_open", lambda *_: '<div class="scroll"><table>\n')
+    reader.add_render_rule("table_close", lambda *_: "</table></div>\n")
     said = of_exercise(ex.statement.strip())
     return f'<div class="statement">{reader.render(said)}</div>' if said else ""
 

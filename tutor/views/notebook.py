@@ -335,7 +335,7 @@ def report(r: Any) -> list[str]:
     parts.append(_lines(r.lines, words.MARKS))
     if r.missing:
         parts.append(f"<p>{_said(tr('missing:'))} {', '.join(map(_code, r.missing))}</p>")
-    return [*parts, *(f'<p class="why">{_said(tr("note:"))} {_said(note)}</p>' for note in r.notes)]
+    return [*parts, *(f'<p class="why">{_said(told)}</p>' for told in words.notes(r))]
 
 
 def _lines(lines: Sequence[Any], marks: dict[str, str]) -> str:

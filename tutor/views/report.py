@@ -32,9 +32,26 @@ def report(r: Any) -> str:
         blocks.append("\n".join(_quantities(r.lines)))
     if r.missing:
         blocks.append(_missing(r))
-    if r.notes:
-        blocks.append("\n".join(tr("note: {note}", note=note) for note in r.notes))
+    if told := notes(r):
+        blocks.append("\n".join(told))
     return "\n\n".join(blocks)
+
+
+def notes(r: Any) -> list[str]:
+    """What the report notes, and at the end how it is to be read."""
+    return [tr("note: {note}", note=note) for note in (*r.notes, *_explained(r))]
+
+
+def _explained(r: Any) -> list[str]:
+    """What `follows` means, and what it is worth, where something follows."""
+    if all(line.verdict != "follows" for line in r.lines):
+        return []
+    means = tr('"follows" means: not the true value, but sound given those of yours that it reads; it earns its points')
+    costs = tr(
+        "a mistake costs once: its own points or, where it is not asked for, those of the first asked quantity that "
+        "follows from it"
+    )
+    return [means, costs]
 
 
 def _shown(r: Any) -> Any:
@@ -150,8 +167,7 @@ def fragment(r: Any) -> list[str]:
     parts.append(_table([_row(line) for line in r.lines]))
     if r.missing:
         parts.append(f"<p>{escape(_missing(r))}</p>")
-    parts += [f'<p class="why">{escape(tr("note: {note}", note=note))}</p>' for note in r.notes]
-    return parts
+    return parts + [f'<p class="why">{escape(told)}</p>' for told in notes(r)]
 
 
 def _row(line: Any) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from tutor.views import drawing, heat
 from tutor.views import graph as graph_view
 from tutor.views.html import displayed, document, program, statement, steps
 from tutor.views.page import formula
-from tutor.views.report import MARKS
+from tutor.views.report import MARKS, notes
 from tutor.views.svg import plain
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ STYLE = (
 .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); } .soft { color: var(--soft); }
 .tutor .verdict { font-weight: 700; white-space: nowrap; }
 .tutor .summary { font-size: 1.1rem; }
-.tutor .sheet { width: 100%; }
+.tutor .sheet { width: 100%; overflow-wrap: anywhere; }
 .tutor .sheet td, .tutor .sheet th { vertical-align: top; padding: 0.15em 0.6em 0.15em 0; }
 .tutor .sheet thead th { white-space: nowrap; }
 .tutor .sheet .number { color: var(--soft); text-align: right; width: 3ch; font-family: ui-monospace, monospace; }
@@ -50,7 +50,8 @@ STYLE = (
   padding: 0.2em 1em 0.6em; margin: 1em 0; }
 .tutor .card h2 { border: none; margin-top: 0.6em; }
 .tutor .card dt { font-weight: 600; margin-top: 0.6em; } .tutor .card dd { margin: 0; }
-.tutor .numbers td, .tutor .numbers th { font-variant-numeric: tabular-nums; padding-right: 1.2em; }
+.tutor .numbers td, .tutor .numbers th { font-variant-numeric: tabular-nums; padding-right: 1.2em;
+  white-space: nowrap; }
 .tutor .beside { display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: start; }
 .tutor .beside > * { min-width: 0; } .tutor .beside figure { max-width: 24em; }
 .tutor figure { margin: 1em 0; } .tutor figcaption { color: var(--soft); font-size: 0.9em; }
@@ -278,7 +279,7 @@ def _others(part: Part, key: str) -> list[str]:
 
 def _notes(r: Report) -> list[str]:
     made = [tr("missing: {names}", names=joined(r.missing))] if r.missing else []
-    made += [tr("note: {note}", note=note) for note in r.notes]
+    made += notes(r)
     return [f"<ul>{''.join(f'<li>{plain(said)}</li>' for said in made)}</ul>"] if made else []
 
 
