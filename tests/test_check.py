@@ -729,3 +729,20 @@ def test_our_own_fault_is_undecided_and_costs_nothing(monkeypatch):
 def test_the_same_answer_gives_the_same_bytes():
     texts = [json.dumps(judged("softmax-regression", "dz = p\ndW = x.T @ dz\ndb = 2x").to_dict()) for _ in range(3)]
     assert len(set(texts)) == 1
+
+
+LOCALS = {  # a wrong local derivative entry by entry -> what is said of it
+    "2*y*(1 - y)": ("factor", 2.0),
+    "-y*(1 - y)": ("sign", -1.0),
+    "y": (None, None),
+}
+
+
+@pytest.mark.parametrize("text", LOCALS)
+def test_a_wrong_local_derivative_entry_by_entry_is_compared_in_its_own_form(text):
+    report = tutor.check("activations:function=sigmoid", f"dy_dx = {text}\ndx = dy*dy_dx")
+    line, mistake, ratio = report.line("dy_dx"), *LOCALS[text]
+    assert line.verdict == "wrong" and line.shape == line.expected_shape and "shape" not in line.reason
+    assert line.ratio == (None if ratio is None else pytest.approx(ratio))
+    assert mistake is None or mistake in {m.id for m in line.mistakes}
+    assert report.line("dx").verdict == "follows"

@@ -325,6 +325,9 @@ class Judge:
         """A wrong line with its causes: `cases` are the learner's values beside what they should be, given R."""
         what, first = WHAT[meaning.kind], given[0]
         true = self.true(meaning, self.points[0])
+        if how == "shape" and meaning.kind == "local" and (forms := self._forms_like(meaning, given)):
+            how, true = "different", forms[0].true
+            cases = forms
         base = Judgement("wrong", Sentence("differs", {"what": what}), first, true)
         if meaning.kind == "gradient" and meaning.of in self.names.ends and meaning.of not in self.names.losses:
             return replace(base, sentence=Sentence("upstream", {"name": meaning.name}))
@@ -352,6 +355,17 @@ class Judge:
             base = replace(base, sentence=Sentence("elsewhere", {"what": what, "sizes": sizes, "where": where}))
         own = true is not None and bool(cases) and not torch.equal(cases[0].true, true)
         return replace(base, mistakes=tuple(found), **self.ratio_of(fault, found, what, own))
+
+    def _forms_like(self, meaning: Meaning, given: list[Tensor | None]) -> list[mistakes.Case]:
+        """A local derivative beside the form of it that has the learner's shape; empty where none has."""
+        made = []
+        for value, point in zip(given, self.points, strict=True):
+            forms = point.compact_locals(meaning.of, meaning.by)
+            form = next((form for form in forms if value is not None and form.shape == value.shape), None)
+            if value is None or form is None:
+                return []
+            made.append(mistakes.Case(value, form, point.sizes, self.tolerance.relative))
+        return made
 
     def _only_on_kinks(self, meaning: Meaning, given: list[Tensor | None]) -> Point | None:
         """The draw on a kink, where the value is right at every other one (or a subgradient, where there is none)."""
