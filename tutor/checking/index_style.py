@@ -275,22 +275,18 @@ class IndexStyle:
     # -- expressions --------------------------------------------------------------------------------------
 
     def evaluate(self, node: lang.Expression) -> Named:
-        made = self.run.indexed(node, self._evaluate)
-        tensor = self.run.computed(node, made.tensor)
-        return made if tensor is made.tensor else Named(tensor, made.axes)
+        return self.run.indexed(node, self._evaluate)
 
     def _evaluate(self, node: lang.Expression) -> Named:
-        if isinstance(node, lang.Binary):
-            return self._binary(node)
-        if isinstance(node, lang.Subscript):
-            return self._subscript(node)
-        if isinstance(node, lang.Call):
-            return self._call(node)
-        if isinstance(node, lang.Unary):
-            return self._unary(node)
-        if isinstance(node, lang.Name) and node.name in self.extents:
+        return _EVALUATE.get(type(node), IndexStyle._plain)(self, node)
+
+    def _name(self, node: lang.Name) -> Named:
+        if node.name in self.extents:
             return Named(torch.arange(self.extents[node.name], dtype=FLOAT), (node.name,))
-        if isinstance(node, (lang.Number, lang.Constant)) and isinstance(node.value, (int, float)):
+        return self._plain(node)
+
+    def _number(self, node: lang.Number | lang.Constant) -> Named:
+        if isinstance(node.value, (int, float)):
             return Named(torch.tensor(float(node.value), dtype=FLOAT), ())
         return self._plain(node)
 
@@ -350,7 +346,7 @@ class IndexStyle:
         """An elementwise function over the union of the axes."""
         axes = tuple(dict.fromkeys(axis for value in values for axis in value.axes))
         self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
-        tensors = [self._aligned(value, axes) for value in values]
+        tensors = [value.tensor if value.axes == axes else self._aligned(value, axes) for value in values]
         made = self.run._library(node, function, *tensors)
         if made.ndim != len(axes):
             raise self.run.refuse(node, said("this is not for single entries: write Sum(...) or MaxOver(x[i, k], k)"))
@@ -675,6 +671,17 @@ class IndexStyle:
         if made is None:
             raise self.run.refuse(node, said("cases are written Piecewise((a, x > 0), (b, True))"))
         return made
+
+
+_EVALUATE: dict[type, Callable[[IndexStyle, Any], Named]] = {
+    lang.Binary: IndexStyle._binary,
+    lang.Subscript: IndexStyle._subscript,
+    lang.Call: IndexStyle._call,
+    lang.Unary: IndexStyle._unary,
+    lang.Name: IndexStyle._name,
+    lang.Number: IndexStyle._number,
+    lang.Constant: IndexStyle._number,
+}
 
 
 def _valued(value: Named) -> Named:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from tutor.checking.outline import Outline, Unit
 from tutor.checking.report import Repair
 from tutor.errors import ReadingError, did_you_mean
 from tutor.language import said
+
+if TYPE_CHECKING:
+    from tutor.checking.index_style import Named
 
 MOST_HINTS = 20
 STRICT = False  # tests set it: our own bugs are raised
@@ -459,13 +462,9 @@ class Run:
     def evaluate(self, node: lang.Expression) -> Any:
         return _EVALUATE[type(node)](self, node)
 
-    def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Any]) -> Any:
+    def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Named]) -> Named:
         """A part with indices; a run that looks into rounding watches it as it does the others."""
         return evaluate(node)
-
-    def computed(self, node: lang.Expression, value: Any) -> Any:
-        """What an operation gave; a run that looks into rounding changes it a little."""
-        return value
 
     def number(self, node: lang.Number) -> Any:
         return node.value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library
+from tutor.checking.index_style import Named
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.outline import Outline, Unit
 from tutor.checking.truth import Point
@@ -66,8 +67,9 @@ class NoisyRun(Run):
     def evaluate(self, node: lang.Expression) -> Any:
         return self.computed(node, self._watched(node, super().evaluate))
 
-    def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Any]) -> Any:
-        return self._watched(node, evaluate)
+    def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Named]) -> Named:
+        made = self._watched(node, evaluate)
+        return replace(made, tensor=self.computed(node, made.tensor))
 
     def _watched(self, node: lang.Expression, evaluate: Callable[[Any], Any]) -> Any:
         self._finite.append(True)
