@@ -42,9 +42,8 @@ failures: list[str] = []
 
 
 def row(name: str, figure: float, limit: float) -> None:
-    print(
-        f"  {name:<56} {figure * 1e3:>7.0f} ms   at most {limit * 1e3:.0f} ms   {'ok' if figure <= limit else 'TOO MUCH'}"
-    )
+    verdict = "ok" if figure <= limit else "TOO MUCH"
+    print(f"  {name:<56} {figure * 1e3:>7.0f} ms   at most {limit * 1e3:.0f} ms   {verdict}")
     if figure > limit:
         failures.append(name)
 
