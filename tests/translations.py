@@ -6,6 +6,7 @@ written by hand for every click that we work with, and compiled as well.
 """
 
 import ast
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -42,6 +43,7 @@ FOR_AUTHORS = {  # of a command line, not for those who use it
     "{text} {deprecated_message}",
 }
 LANGUAGES = [language for language in tutor.language.LANGUAGES if language != tutor.language.ENGLISH]
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 DATES = ("POT-Creation-Date", "PO-Revision-Date", "Generated-By", "Last-Translator", "Language-Team")
 
 
@@ -98,7 +100,9 @@ def update(language: str) -> list[str]:
     path(language).write_text("".join(kept), encoding="utf-8")
     for domain in DOMAINS:
         with path(language, "mo", domain).open("wb") as file:
-            write_mo(file, written(language, domain))
+            made = written(language, domain)
+            made.creation_date = EPOCH  # the same sentences give the same bytes
+            write_mo(file, made)
     return [str(message.id) for message in written(language) if message.id and not all(strings(message.string))]
 
 
