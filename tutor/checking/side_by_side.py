@@ -7,7 +7,7 @@ draws one by one. A sheet means the same either way; it is a matter of time alon
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,9 +19,6 @@ from tutor.checking.interpret import Failure, Run
 from tutor.checking.library import Limits, Refusal
 from tutor.checking.outline import Outline, Unit
 from tutor.checking.truth import Point, Stack
-
-# where vmap goes draw by draw itself it is no faster, and right all the same
-warnings.filterwarnings("ignore", "There is a performance drop because we have not yet implemented", UserWarning)
 
 MOST_ENTRIES = 4_000_000  # computed for all draws together
 
@@ -54,7 +51,7 @@ def side_by_side(
         return tuple(made[0].outputs)
 
     try:
-        found = execute(*given) if outline.elementwise else torch.func.vmap(execute)(*given)
+        found = execute(*given) if outline.elementwise else _vmapped(execute, given)
     except Exception:  # one by one the same fault is found again, with its place
         return None
     run = made[0]
@@ -68,6 +65,12 @@ def side_by_side(
             return None
         run.failures = first.failures
     return side
+
+
+def _vmapped(execute: Callable[..., tuple[Tensor, ...]], given: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where vmap goes draw by draw itself it says that it is slow
+        return torch.func.vmap(execute)(*given)
 
 
 @dataclass
