@@ -47,8 +47,6 @@ SHEETS = {
     "torch-style": ("softmax-regression", "dz = (p - y)/N\ndW[j,k] = Sum(x[i,j]*dz[i,k], i)\ndb = dz.sum(0)"),
     "several-names": ("linear-regression-batch", "dr[i] = r[i]/N\na = c = e = b\ndb = dr.sum()"),
     "a-shape": ("softmax-regression", "n = x.shape[0]\ndz = (p - y)/n"),
-    "beyond-an-axis": ("embedding", "demb = 2*(emb - y)/(N*D)\nc = E[t + 100]"),
-    "loops": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\nfor n in range(2):\n    a = 2"),
     "wrong": ("softmax-regression", "dz[i,k] = (p[i,k] + y[i,k])/N\ndW[j,k] = Sum(x[i,j]*dz[i,k], i)"),
     "max": ("softmax-regression", "m[i] = MaxOver(z[i,k], k)\n"
             "dz[i,k] = (exp(z[i,k] - m[i])/Sum(exp(z[i,l] - m[i]), l) - y[i,k])/N"),
@@ -88,6 +86,13 @@ def same_as_alone(judge: SheetJudge, some: bool) -> None:
 
 
 ALONE = {
+    "beyond-an-axis": ("embedding", "demb = 2*(emb - y)/(N*D)\nc = E[t + 100]"),
+    "roll": ("linear-regression-batch", "db = (r/N).sum().roll(1)"),
+    "index-select": ("word2vec-softmax", "dv = U.T @ p - U.index_select(0, o).squeeze(0)"),
+    "no-such-class": ("cross-entropy", "dz = (e/s[:, None] - F.one_hot(y, K - 1).sum())/N"),
+    "no-such-row": ("word2vec-softmax", "dv = U.T @ p - U[o] + 0*F.embedding(o + 1, U)"),
+    "no-axes": ("softmax-regression", "dz = (p - y).sum(())/N"),
+    "loops": ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N\nfor n in range(2):\n    a = 2"),
     "a-branch": ("softmax-regression", "if p.sum() > 1:\n    dz = (p - y)/N\nelse:\n    dz = p"),
     "updates": ("softmax-regression", "dz[i,k] = p[i,k]/N\ndz[i,k] -= y[i,k]/N"),
     "in-place": ("softmax-regression", "dz = p.clone()\ndz -= y\ndz /= N"),

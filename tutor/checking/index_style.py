@@ -131,7 +131,7 @@ class IndexStyle:
         grids = []
         for item, extent in zip(items, container.shape, strict=True):
             grid = self._aligned(self._index_value(item), labels)
-            if not self.run.holds((grid >= 0) & (grid < extent)):
+            if not self.run.limits.holds((grid >= 0) & (grid < extent)):
                 raise self.run.refuse(
                     item, said("this index leaves its axis, which has {extent} entries", extent=extent)
                 )
@@ -420,7 +420,7 @@ class IndexStyle:
         for item, place, extent in zip(items, places, array.shape, strict=True):
             grid = self._aligned(place, axes)
             good = (grid >= 0) & (grid < extent)
-            if not self.run.holds(good):
+            if not self.run.limits.holds(good):
                 if not isinstance(item, lang.Binary) or not place.axes:
                     raise self.run.refuse(
                         item, said("this index leaves its axis, which has {extent} entries", extent=extent)
@@ -446,7 +446,7 @@ class IndexStyle:
             raise self.run.refuse(item, said("an index is a whole number, not a mask"))
         if value.tensor.is_floating_point():
             whole = value.tensor.round()
-            if not self.run.holds(whole == value.tensor):
+            if not self.run.limits.holds(whole == value.tensor):
                 other = (
                     said(": {name} has a value, use another letter", name=item.name)
                     if isinstance(item, lang.Name)

@@ -115,10 +115,6 @@ class Run:
             raise Unsure(failure)
         return failure is not None
 
-    def holds(self, mask: Tensor) -> bool:
-        """Whether a condition that a line depends on holds at this draw, for all entries."""
-        return bool(mask.all())
-
     # -- units -------------------------------------------------------------------------------------
 
     def unit(self, unit: Unit) -> None:

@@ -75,6 +75,10 @@ class Limits:
         if self.rounds > MAX_LOOP:
             raise Refusal(said("more than {most} rounds in loops", most=MAX_LOOP))
 
+    def holds(self, mask: Tensor) -> bool:
+        """Whether a condition on values holds for all entries; asked of all draws where they are computed at once."""
+        return bool(mask.all())
+
     def room(self, *extents: int) -> None:
         """Refuse a tensor that would be too large, before it is made."""
         entries = 1
@@ -1231,14 +1235,19 @@ def _diagonal(limits, x, offset=0, dim1=0, dim2=1):
     return asking_torch(torch.diagonal, array(x), whole_number(offset), whole_number(dim1), whole_number(dim2))
 
 
+def _matrix(x: Any) -> Tensor:
+    x = array(x)
+    return x if x.ndim > 1 else torch.empty(x.shape)  # which torch refuses, also where vmap sees one axis more
+
+
 @listed("tril")
 def _tril(limits, x, diagonal=0):
-    return asking_torch(torch.tril, array(x), whole_number(diagonal))
+    return asking_torch(torch.tril, _matrix(x), whole_number(diagonal))
 
 
 @listed("triu")
 def _triu(limits, x, diagonal=0):
-    return asking_torch(torch.triu, array(x), whole_number(diagonal))
+    return asking_torch(torch.triu, _matrix(x), whole_number(diagonal))
 
 
 @listed("pad", method=False)
@@ -1339,6 +1348,8 @@ def _one_hot(limits, x, num_classes=-1):
     if x.is_floating_point():
         raise TorchRefuses(said("one_hot takes whole numbers"), (tuple(x.shape),))
     classes = whole_number(num_classes, "num_classes")
+    if classes >= 0:
+        limits.holds((x >= 0) & (x < classes))  # vmap does not look; torch does
     limits.room(x.numel(), max(classes, 1) if classes >= 0 else (int(x.max()) + 1 if x.numel() else 1))
     return asking_torch(F.one_hot, x, classes).to(FLOAT)
 
@@ -1364,6 +1375,8 @@ def _index_select(limits, x, dim, index):
 def _embedding(limits, index, weight):
     index, weight = array(index), real(weight)
     limits.room(index.numel(), weight.shape[-1] if weight.ndim else 1)
+    if weight.ndim == 2:
+        limits.holds((index >= 0) & (index < len(weight)))  # vmap does not look; torch does
     return asking_torch(F.embedding, index, weight)
 
 

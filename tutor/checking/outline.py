@@ -178,7 +178,7 @@ class Outline:
         return all(
             isinstance(unit.statement, (lang.Assign, lang.Update))
             and not self.style[id(unit.statement)]
-            and all(map(elementwise, self._nodes(unit.statement)))
+            and all(map(elementwise, self.nodes(unit.statement)))
             for unit in self.units
         )
 
@@ -188,7 +188,7 @@ class Outline:
         modules = {
             node.name
             for unit in self.units
-            for node in self._nodes(unit.statement)
+            for node in self.nodes(unit.statement)
             if isinstance(node, lang.Name) and node.name in lang.MODULES
         }
         return bool(modules & {"torch", "F", "nn"}) and not modules & {"np", "numpy"}
@@ -198,13 +198,7 @@ class Outline:
         """What the sheet reads of what an exercise may give it, by the exercise's own names."""
         return list(dict.fromkeys(self.names.meaning(name).name for unit in self.units for name in sorted(unit.reads)))
 
-    @cached_property
-    def side_by_side(self) -> bool:
-        """Whether a line may go through several draws at once: nothing is changed in place, nor asked how it lies."""
-        nodes = (node for unit in self.units for node in self._nodes(unit.statement))
-        return not self.mutates and not any(isinstance(n, lang.Attribute) and n.name == "view" for n in nodes)
-
-    def _nodes(self, statement: lang.Statement) -> list[lang.Expression]:
+    def nodes(self, statement: lang.Statement) -> list[lang.Expression]:
         """All expressions of a statement."""
         made = self._walked.get(id(statement))
         if made is None:
@@ -311,7 +305,7 @@ class Outline:
 
     def _index_style(self, statement: lang.Statement, loops: frozenset[str]) -> bool:
         """Whether subscripts are dummies (`dz[i, k] = ...`), or a sum over an index is written."""
-        nodes = self._nodes(statement)
+        nodes = self.nodes(statement)
         self.weight[id(statement)] = len(nodes)
         style = self._has_indices(nodes, loops)
         if style:

@@ -113,7 +113,7 @@ class SheetRuns(Judge):
     def _at_once(self, instead: Instead, drawn: Callable[[list[int]], list[Point]]) -> dict[int, Side]:
         """The groups of draws that could be computed at once, by the place of their first."""
         made: dict[int, Side] = {}
-        if not self.outline.side_by_side or sum(self.outline.weight.values()) * AT_ONCE > MANY_DRAWN:
+        if sum(self.outline.weight.values()) * AT_ONCE > MANY_DRAWN:
             return made
         for places in self.points.groups:
             if len(places) > 2:

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tutor.answers import language as lang
+from tutor.checking import library
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.library import Limits, Refusal
 from tutor.checking.outline import Outline, Unit
@@ -23,6 +25,17 @@ from tutor.checking.truth import Point, Stack
 MOST_ENTRIES = 4_000_000  # computed for all draws together
 
 Key = tuple[str, int]
+
+
+# functions that mean the same under vmap, beside those that work entry by entry: the tests hold each to it
+AT_ONCE = frozenset(
+    "sum mean amax amin argmax argmin prod var std norm vector_norm softmax log_softmax logsumexp cumsum cumprod flip "
+    "matmul mm bmm mv dot vdot inner outer ger linear einsum t transpose swapaxes swapdims permute movedim moveaxis "
+    "reshape flatten ravel squeeze unsqueeze expand_dims zeros ones full eye identity arange zeros_like ones_like "
+    "full_like tensor array as_tensor asarray clone copy detach contiguous cpu float double to astype type bool int "
+    "long numel nelement size dim cat concat concatenate stack hstack vstack diag diagonal diag_embed trace tril triu "
+    "one_hot embedding masked_fill numpy float64 float32 range len tuple list reversed".split()
+)
 
 
 class Apart(Exception):
@@ -36,11 +49,19 @@ def side_by_side(
 
     `instead` are the values that stand in place of the learner's, at each draw.
     """
+    if not outline.elementwise and not all(_at_once(outline, unit) for unit in outline.units):
+        return None
+    if any(each.keys() != instead[0].keys() for each in instead):
+        return None
     names = [name for name in outline.given_names if name in stack.values]
     gradients = [name for name in outline.given_names if name in stack.gradients] if outline.names.only_values else []
     replaced = list(instead[0])
     given = [*(stack.values[name] for name in names), *(stack.gradients[name] for name in gradients)]
-    given += [torch.stack([each[key] for each in instead]) for key in replaced]
+    for key in replaced:
+        every = [each[key] for each in instead]
+        if any(value.shape != every[0].shape for value in every):
+            return None
+        given.append(torch.stack(every))
     made: list[_Together] = []
 
     def execute(*inputs: Tensor) -> tuple[Tensor, ...]:
@@ -57,14 +78,51 @@ def side_by_side(
     run = made[0]
     outputs = zip(run.outputs, found, strict=True)
     side = Side(run, {id(value): out if out.ndim else out.expand(stack.count) for value, out in outputs})
-    if not all(bool(side.held[id(check)].all()) for check in run.checks):
+    if not all(bool(side.held[id(check)].all()) for check in run.limits.checks):
         return None
     if run.failures:  # what does not fit does so at every draw; how it is said, one of them tells
         first = Run(outline, draws[0], instead[0]).execute()
-        if {n: f.kind for n, f in first.failures.items()} != {n: f.kind for n, f in run.failures.items()}:
+        same = {n: f.kind for n, f in first.failures.items()} == {n: f.kind for n, f in run.failures.items()}
+        if not same or not all(_by_shapes(outline, unit) for unit in outline.units if unit.position in run.failures):
             return None
         run.failures = first.failures
     return side
+
+
+def _at_once(outline: Outline, unit: Unit) -> bool:
+    """Whether a line means the same for several draws at once: nothing changes in place, all functions are known."""
+    if outline.mutates or isinstance(unit.statement, lang.Loop):
+        return False
+    for node in outline.nodes(unit.statement):
+        if isinstance(node, lang.Call) and not _known(node.function):
+            return False
+        if isinstance(node, lang.Sequence) and not node.items:
+            return False  # no axis at all, `x.sum(())`: every function has its own idea of it
+    return True
+
+
+def _known(function: lang.Expression) -> bool:
+    name = function.name if isinstance(function, (lang.Name, lang.Attribute)) else ""
+    entry = library.FUNCTION.get(name) or library.METHOD.get(name)
+    alike = entry is not None and (entry.elementwise or entry.broadcasts)
+    return alike or name in AT_ONCE or (isinstance(function, lang.Name) and name in library.INDEX)
+
+
+def _by_shapes(outline: Outline, unit: Unit) -> bool:
+    """Whether a line fails at one draw as at any other of its sizes: its shapes decide, or the language."""
+    if outline.style.get(id(unit.statement)):
+        return True
+    for node in outline.nodes(unit.statement):
+        if isinstance(node, lang.Subscript) and not all(isinstance(item, _PLACES) for item in node.items):
+            return False
+        if isinstance(node, lang.Binary) and node.op in ("//", "%"):
+            return False
+        if isinstance(node, lang.Call) and getattr(node.function, "name", "") in ("one_hot", "embedding"):
+            return False
+    return True
+
+
+_PLACES = (lang.Number, lang.Constant, lang.Unary, lang.Slice)
 
 
 def _vmapped(execute: Callable[..., tuple[Tensor, ...]], given: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -102,26 +160,18 @@ class _Together(Run):
     """All draws in one run."""
 
     draw: Stack
+    limits: _Share
 
     def __init__(self, outline: Outline, draw: Stack, replace: Mapping[Key, Tensor]):
         super().__init__(outline, draw, replace)
         self.most = MOST_ENTRIES // draw.count
-        self.limits: Limits = _Share(self.most)
-        self.checks: list[Tensor] = []
+        self.limits = _Share(self.most)
 
     @property
     def outputs(self) -> list[Tensor]:
         """What has to leave the vmap, each tensor once."""
-        kept = (*self.values.values(), *self.seen.values(), *self.checks)
+        kept = (*self.values.values(), *self.seen.values(), *self.limits.checks)
         return list({id(value): value for value in kept if isinstance(value, Tensor)}.values())
-
-    def holds(self, mask: Tensor) -> bool:
-        """Taken as true where it hangs on the draw, and looked at once all draws are there."""
-        try:
-            return super().holds(mask)
-        except RuntimeError:
-            self.checks.append(mask.all())
-            return True
 
     def _attempt(self, unit: Unit) -> Failure | None:
         failure = super()._attempt(unit)
@@ -137,6 +187,15 @@ class _Share(Limits):
     def __init__(self, most: int):
         super().__init__()
         self.most = most
+        self.checks: list[Tensor] = []
+
+    def holds(self, mask: Tensor) -> bool:
+        """Taken as true where it hangs on the draw, and looked at once all draws are there."""
+        try:
+            return super().holds(mask)
+        except RuntimeError:
+            self.checks.append(mask.all())
+            return True
 
     def room(self, *extents: int) -> None:
         super().room(*extents)
