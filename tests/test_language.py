@@ -24,6 +24,7 @@ from tutor.checking.sheets import check_sheets
 from tutor.cli import main
 from tutor.errors import TutorError
 from tutor.language import Said, joined, listed, nsaid, plain, said, speaking, tr
+from tutor.paragraphs import wrapped
 from tutor.views import html, latex, markdown, text
 from tutor.views.colour import coloured
 from tutor.views.plain import columns, fitted, padded
@@ -391,6 +392,10 @@ def test_long_chinese_lines_are_broken_between_letters():
     shown = fitted(line, 60).split("\n")
     assert "".join(part.strip() for part in shown).replace(" ", "") == line.replace(" ", "")
     assert len(shown) > 2 and all(columns(part) <= 61 and not part.strip().startswith("，") for part in shown)
+
+
+def test_a_bracket_stays_with_what_it_opens():
+    assert wrapped("进程数 [默认：0]", 8) == "进程数\n[默认：\n0]"
 
 
 def test_colours_know_the_words_of_the_language(chinese):
