@@ -82,7 +82,17 @@ def imported(*args: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "args", [(), ("--help",), ("derive", "--help"), ("verify", "--help"), ("list",), ("--version",)]
+    "args",
+    [
+        (),
+        ("--help",),
+        ("derive", "--help"),
+        ("verify", "--help"),
+        ("--lang", "zh", "--help"),
+        ("--lang", "zh", "verify", "--help"),
+        ("list",),
+        ("--version",),
+    ],
 )
 def test_help_and_list_import_neither_sympy_nor_torch(args):
     assert imported(*args) == set()

@@ -10,6 +10,7 @@ import sys
 from gettext import GNUTranslations
 from itertools import product
 
+import click
 import pytest
 import test_answers as reading
 import test_latex as reading_latex
@@ -21,9 +22,11 @@ from tutor import language
 from tutor.answers.language import Unreadable
 from tutor.catalogue import entries
 from tutor.checking.sheets import check_sheets
-from tutor.cli import main
+from tutor.cli import app, main
 from tutor.errors import TutorError
 from tutor.language import Said, joined, listed, nsaid, plain, said, speaking, tr
+from tutor.paragraphs import wrapped
+from tutor.usage import sentences
 from tutor.views import html, latex, markdown, text
 from tutor.views.colour import coloured
 from tutor.views.plain import columns, fitted, padded
@@ -159,11 +162,12 @@ def test_what_click_says_of_a_command_is_chinese(capsys, monkeypatch):
     assert main(["--ascii", "--help"]) == 0 and capsys.readouterr().out.isascii()
 
 
-@pytest.mark.parametrize("args", [["--help"], ["nope"], ["show"]])
+@pytest.mark.parametrize("args", [["--help"], ["check", "--help"], ["help", "check"], ["nope"], ["show"]])
 def test_where_no_chinese_can_be_written_click_speaks_english(args):
     run = [sys.executable, "-m", "tutor", "--lang", "zh", *args]
     done = subprocess.run(run, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False)
-    assert done.returncode == (0 if args == ["--help"] else 2) and b"Usage:" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode == (0 if "check" in args or "--help" in args else 2) and b"Usage:" in said and said.isascii()
 
 
 def test_what_click_is_lent_is_given_back(monkeypatch):
@@ -174,6 +178,85 @@ def test_what_click_is_lent_is_given_back(monkeypatch):
     monkeypatch.delenv("LANGUAGE")
     main(["--lang", "zh", "show"])
     assert "LANGUAGE" not in os.environ
+
+
+# -- what the commands say of themselves -----------------------------------------------------------------------
+
+
+SAME = re.compile(r" {6}\S.*|  -\S+ \S+")  # code, and an option whose words stand below it
+NAMES = re.compile("^  -.*?(?=  |$)")  # of an option
+COMMANDS = {(): app, **{(name,): command for name, command in app.commands.items()}}
+
+
+def helps(capsys, *options):
+    """What `--help` prints, by the command's name."""
+    shown = {}
+    for name in COMMANDS:
+        assert main([*options, *name, "--help"]) == 0
+        shown[name] = capsys.readouterr().out
+    return shown
+
+
+@pytest.mark.parametrize("width", [60, 66, 80, 100])
+def test_help_is_chinese_and_fits(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for name, shown in helps(capsys, "--lang", "zh").items():
+        assert main([*name, "--help"]) == 0
+        english = capsys.readouterr().out.splitlines()
+        ours = [line for line in shown.splitlines()[1:] if line not in english]
+        same = [line for line in shown.splitlines()[1:] if line.strip() and line in english]
+        assert not [line for line in same if not SAME.fullmatch(line)], name
+        assert not english_in(QUIET.sub(" ", "\n".join(NAMES.sub("", line) for line in ours)))
+        assert all(columns(line) <= width and not line.endswith(("[", "（")) for line in shown.splitlines()), name
+
+
+def test_help_says_all_that_is_translated(capsys, monkeypatch):
+    """Wherever a line is broken, and not one sentence cut short at 60 columns."""
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = "".join("".join(helps(capsys, "--lang", "zh").values()).split())
+    written = by_id(translations.written("zh"))
+    said = set(sentences(app))
+    assert len(said) > 60 and not [id for id in said if "".join(written[id].string.split()) not in shown]
+    listed = shown[: shown.index("用法：", 3)]
+    first = {name: written[next(sentences(command))].string for name, command in app.commands.items()}
+    assert not [name for name, text in first.items() if name + "".join(text.split("。")[0].split()) not in listed]
+
+
+def test_english_help_is_what_click_makes_of_it(capsys, monkeypatch):
+    """To the byte, and after Chinese as before it."""
+    monkeypatch.setenv("COLUMNS", "80")
+    before, _, after = helps(capsys), helps(capsys, "--lang", "zh"), helps(capsys)
+    top = click.Context(app, info_name="tutor", **app.context_settings)
+    for name, command in COMMANDS.items():
+        context = click.Context(command, top, *name) if name else top
+        kind = click.Group if command is app else click.Command
+        formatter = click.HelpFormatter(max_width=100)
+        kind.format_help(command, context, formatter)
+        assert before[name] == after[name] == formatter.getvalue()
+        assert command.get_short_help_str() == click.Command.get_short_help_str(command)
+
+
+def test_help_on_a_command_is_its_help_in_chinese_too(capsys):
+    for name, shown in helps(capsys, "--lang", "zh").items():
+        assert main(["--lang", "zh", "help", *name]) == 0 and capsys.readouterr().out == shown
+
+
+def test_a_shell_completes_with_chinese_words(chinese):
+    top = app.make_context("tutor", [], resilient_parsing=True)
+    with language.lent("click"):
+        found = {item.value: item.help for item in app.shell_complete(top, "")}
+        for name, command in COMMANDS.items():
+            context = command.make_context(*name or ("tutor",), [], top, resilient_parsing=True)
+            options = command.shell_complete(context, "--")
+            assert options and all(item.help is None or CHINESE.search(item.help) for item in options), name
+    assert found.keys() == app.commands.keys() and all(CHINESE.search(help) for help in found.values())
+    with speaking("en"):
+        assert not [item for item in app.shell_complete(top, "") if CHINESE.search(item.help)]
+
+
+def test_a_long_first_sentence_is_cut_by_columns(chinese):
+    for command in app.commands.values():
+        assert all(columns(command.get_short_help_str(limit)) <= limit for limit in (10, 20, 41))
 
 
 # -- sentences that are kept -----------------------------------------------------------------------------------
@@ -391,6 +474,10 @@ def test_long_chinese_lines_are_broken_between_letters():
     shown = fitted(line, 60).split("\n")
     assert "".join(part.strip() for part in shown).replace(" ", "") == line.replace(" ", "")
     assert len(shown) > 2 and all(columns(part) <= 61 and not part.strip().startswith("，") for part in shown)
+
+
+def test_a_bracket_stays_with_what_it_opens():
+    assert wrapped("进程数 [默认：0]", 8) == "进程数\n[默认：\n0]"
 
 
 def test_colours_know_the_words_of_the_language(chinese):

@@ -16,7 +16,9 @@ from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+import tutor.cli
 import tutor.language
+import tutor.usage
 
 PACKAGE = Path(tutor.language.__file__).parent
 KEYWORDS = {"tr": None, "said": None, "N_": None, "ntr": (1, 2), "nsaid": (1, 2)}
@@ -61,11 +63,13 @@ def marked(file, keywords, comment_tags, options):
 
 
 def extracted() -> Catalog:
-    """Every sentence that is marked in the package."""
+    """Every sentence that is marked in the package, and what the commands say of themselves."""
     catalogue = Catalog(charset="utf-8")
     found = extract_from_dir(PACKAGE, [("**.py", marked)], keywords=KEYWORDS)
     for file, _line, message, _comments, _context in sorted(found, key=lambda each: (each[0], each[1])):
         catalogue.add(message, None, [(file, 0)])
+    for message in tutor.usage.sentences(tutor.cli.app):
+        catalogue.add(message, None, [("cli.py", 0)])
     return catalogue
 
 

@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
 from contextvars import copy_context
-from gettext import gettext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,14 +28,15 @@ from tutor.terminal import (
     clear,
     complain,
     deliver,
-    encoding_of,
     let_go,
     note,
     patience,
     progress,
     say,
+    shows_letters,
     width,
 )
+from tutor.usage import Spoken
 
 RIGHT, NOT_RIGHT, USAGE, NOT_FOUND, UNREADABLE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 CODES: tuple[tuple[type[TutorError], int], ...] = (
@@ -85,21 +85,7 @@ def _write_ascii(context: click.Context, _: click.Parameter, plain: bool) -> Non
         language.use(language.ENGLISH)
 
 
-OF_CLICK = {"--help": "Show this message and exit.", "--version": "Show the version and exit."}  # its own options
-
-
-class _Spoken(click.Command):
-    """click keeps the words of its own options in the language in which they were first said."""
-
-    def get_params(self, context: click.Context) -> list[click.Parameter]:
-        params = super().get_params(context)
-        for option in params:
-            for name in OF_CLICK.keys() & option.opts if isinstance(option, click.Option) else ():
-                option.help = gettext(OF_CLICK[name])
-        return params
-
-
-class Command(_Spoken):
+class Command(Spoken):
     """One of ours: `--ascii` and `--lang` are understood behind its name as well as before it."""
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -116,7 +102,7 @@ def _everywhere(hidden: bool = False) -> list[click.Parameter]:
     ]  # fmt: skip
 
 
-class Commands(_Spoken, click.Group):
+class Commands(Spoken, click.Group):
     command_class = Command
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
@@ -595,7 +581,8 @@ def help_(context: click.Context, topic: str | None) -> int:
         say(topics.topic(topic or "", app.commands))
     else:
         above = context.find_root()
-        say(command.get_help(above if command is app else click.Context(command, parent=above, info_name=topic)))
+        own = above if command is app else command.context_class(command, parent=above, info_name=topic)
+        say(command.get_help(own))
     return RIGHT
 
 
@@ -649,18 +636,8 @@ def _main(args: Sequence[str] | None) -> int:
     given = sys.argv[1:] if args is None else list(args)
     if asked := _asked(given):
         language.use(asked)
-    with language.lent("click") if _shows_letters() else nullcontext():
+    with language.lent("click") if shows_letters() else nullcontext():
         return _run(given)
-
-
-def _shows_letters() -> bool:
-    """Whether the language in use can be written: what click writes is not put into ASCII, as what we say is."""
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            tr("error: ").encode(encoding_of(stream) or "utf-8")
-    except (UnicodeEncodeError, LookupError, AttributeError):
-        return False
-    return True
 
 
 def _asked(args: Sequence[str]) -> str | None:

@@ -17,7 +17,7 @@ _UNIT = r"(?:`[^`]*`|\([A-Z][\w*+/, -]{0,24}\)|[^\s`\u2e80-\uffff])+|[^\x00-\u2e
 _BAR, _RULE = re.compile(r"(?<!\\)\|"), re.compile(":?-+:?")
 _GAP, LEAST = "   ", 20  # between the columns of a table; cells of its last one, below which it is left as it is
 SHORTEST = 3  # cells of a line below a head
-_PIECE = re.compile(rf"(?P<space>\s*)(?P<piece>[（「《“]*(?:{_UNIT})[{_CLOSING}”]*)")
+_PIECE = re.compile(rf"(?P<space>\s*)(?P<piece>[（「《“\[]*(?:{_UNIT})[{_CLOSING}”]*)")
 
 
 def paragraphs(statement: str) -> list[str]:

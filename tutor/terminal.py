@@ -71,6 +71,16 @@ def encoding_of(stream: Any) -> str | None:
     return "ascii" if ascii_only.get() else stream.encoding
 
 
+def shows_letters() -> bool:
+    """Whether the language in use can be written: what click writes is not put into ASCII, as what we say is."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            tr("error: ").encode(encoding_of(stream) or "utf-8")
+    except (UnicodeEncodeError, LookupError, AttributeError):
+        return False
+    return True
+
+
 def let_go(stream: Any) -> None:
     """Further output, the interpreter's last flush included, goes nowhere."""
     try:
