@@ -1,13 +1,18 @@
 """Draws computed side by side give what each gives alone, and a sheet costs no more than is counted."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 import tutor
-from tutor.checking import lines, precision
+from tutor.checking import library, lines, precision
 from tutor.checking.check import read_answer
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.lines import SheetJudge
+from tutor.checking.outline import Outline, names_of
+from tutor.checking.side_by_side import AT_ONCE, known, side_by_side
+from tutor.checking.truth import points
 from tutor.symbolic.notation import sheet_form
 
 
@@ -73,16 +78,20 @@ def same_as_alone(judge: SheetJudge, some: bool) -> None:
     for places in judge.points.groups:
         side = sides.get(places[0])
         for run, point in zip(side.runs if side else (), judge.points.beside(places), strict=bool(side)):
-            alone = Run(judge.outline, point, judge.pinned(point)).execute()
-            assert alone.values.keys() == run.values.keys() and alone.seen.keys() == run.seen.keys()
-            assert {n: f.kind for n, f in alone.failures.items()} == {n: f.kind for n, f in run.failures.items()}
-            assert alone.limits.steps == run.limits.steps
-            for mine, other in ((alone.values, run.values), (alone.seen, run.seen)):
-                for key, value in mine.items():
-                    if isinstance(value, torch.Tensor):
-                        torch.testing.assert_close(other[key], value, rtol=1e-12, atol=1e-13, equal_nan=True)
-                    else:
-                        assert isinstance(value, Failure) or other[key] == value
+            same(Run(judge.outline, point, judge.pinned(point)).execute(), run)
+
+
+def same(alone: Run, run: Run, what: str = "") -> None:
+    assert alone.values.keys() == run.values.keys() and alone.seen.keys() == run.seen.keys(), what
+    assert {n: f.kind for n, f in alone.failures.items()} == {n: f.kind for n, f in run.failures.items()}, what
+    assert alone.limits.steps == run.limits.steps
+    for mine, other in ((alone.values, run.values), (alone.seen, run.seen)):
+        for key, value in mine.items():
+            if isinstance(value, torch.Tensor):
+                assert value.dtype == other[key].dtype, what
+                torch.testing.assert_close(other[key], value, rtol=1e-12, atol=1e-13, equal_nan=True, msg=what or None)
+            else:
+                assert isinstance(value, Failure) or other[key] == value, what
 
 
 ALONE = {
@@ -154,3 +163,40 @@ def test_what_a_line_reads_is_in_the_same_order_in_every_process():
     given = [f"d{name} = {name}" for name in ("z", "e", "s", "p", "W", "b")]
     judge = judged("softmax-regression", "\n".join([*given, "dx = dz + de + ds + dp + dW + db"]))
     assert list(judge.outline.segments[-1].sources) == ["dW", "db", "de", "dp", "ds", "dz"]
+
+
+# -- functions -------------------------------------------------------------------------------------------------------
+
+OPERANDS = ["z", "s", "L", "y", "(z > 0)", "z[:0]", "z[None]", "z[:, :1]", "2.5"]
+OTHERS = ["K", "z", "s", "L", "y", "z.T", "0", "1", "-1", "(0, 1)", "2"]
+
+
+def calls(name: str) -> Iterator[str]:
+    """A function with all kinds of operands, also those that it refuses."""
+    for a in OPERANDS:
+        for start, rest in ((f"{a}.{name}(", ""), (f"torch.{name}({a}", ", ")):
+            yield f"{start})"
+            for b in OTHERS:
+                yield f"{start}{rest}{b})"
+            yield f"{start}{rest}0, 1)"
+            yield f"{start}{rest}1, keepdim=True)"
+            yield f"{start}{rest}dim=-1)"
+        for b in OTHERS[:6]:
+            yield f"torch.{name}([{a}, {b}])"
+            yield f"torch.{name}({a}, {b}, 1)"
+
+
+@pytest.mark.parametrize("name", sorted(AT_ONCE | {n for n in library.FUNCTION if known(n)}))
+def test_a_function_means_the_same_at_once(name):
+    exercise = tutor.load("cross-entropy")
+    draws = points(exercise, 0)
+    places = max(draws.groups, key=len)[:4]
+    together = 0
+    for call in calls(name):
+        outline = Outline(read_answer(exercise, f"a = {call}"), exercise, names_of(exercise))
+        members = [draws[n] for n in places]
+        side = side_by_side(outline, members, draws.stacked(members), [{}] * len(members))
+        together += side is not None
+        for run, point in zip(side.runs if side else (), members, strict=side is not None):
+            same(Run(outline, point).execute(), run, call)
+    assert together

@@ -94,18 +94,19 @@ def _at_once(outline: Outline, unit: Unit) -> bool:
     if outline.mutates or isinstance(unit.statement, lang.Loop):
         return False
     for node in outline.nodes(unit.statement):
-        if isinstance(node, lang.Call) and not _known(node.function):
-            return False
+        if isinstance(node, lang.Call):
+            name = getattr(node.function, "name", "")
+            if not known(name) and not (isinstance(node.function, lang.Name) and name in library.INDEX):
+                return False
         if isinstance(node, lang.Sequence) and not node.items:
             return False  # no axis at all, `x.sum(())`: every function has its own idea of it
     return True
 
 
-def _known(function: lang.Expression) -> bool:
-    name = function.name if isinstance(function, (lang.Name, lang.Attribute)) else ""
+def known(name: str) -> bool:
+    """Whether a function of this name means the same under vmap."""
     entry = library.FUNCTION.get(name) or library.METHOD.get(name)
-    alike = entry is not None and (entry.elementwise or entry.broadcasts)
-    return alike or name in AT_ONCE or (isinstance(function, lang.Name) and name in library.INDEX)
+    return name in AT_ONCE or (entry is not None and (entry.elementwise or entry.broadcasts))
 
 
 def _by_shapes(outline: Outline, unit: Unit) -> bool:
