@@ -548,6 +548,8 @@ def _spread(limits: Limits, x: Any, dim: Any, keepdim: Any, correction: int, roo
             ),
             (tuple(x.shape),),
         )
+    if not x.numel():  # no entries, of which torch warns
+        return asking_torch(torch.sum, x, axes, keepdim=flag(keepdim))
     made = asking_torch(torch.var, x, dim=axes, correction=correction, keepdim=flag(keepdim))
     return made.sqrt() if root else made
 
