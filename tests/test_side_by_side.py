@@ -200,3 +200,9 @@ def test_a_function_means_the_same_at_once(name):
         for run, point in zip(side.runs if side else (), members, strict=side is not None):
             same(Run(outline, point).execute(), run, call)
     assert together
+
+
+def test_an_alias_of_scalars_is_told_at_once_as_well():
+    judge = judged("linear-regression", "db = 2*(y_pred - y)\nc = db\nc *= x\ndw = c")
+    assert judge.outline.elementwise and judge._at_once(judge.pinned, judge.points.beside)
+    assert judge.runs[0].disturbed and "aliasing" in str(judge.report())

@@ -7,7 +7,7 @@ draws one by one. A sheet means the same either way; it is a matter of time alon
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -53,29 +53,16 @@ def side_by_side(
         return None
     if any(each.keys() != instead[0].keys() for each in instead):
         return None
-    names = [name for name in outline.given_names if name in stack.values]
-    gradients = [name for name in outline.given_names if name in stack.gradients] if outline.names.only_values else []
-    replaced = list(instead[0])
-    given = [*(stack.values[name] for name in names), *(stack.gradients[name] for name in gradients)]
-    for key in replaced:
+    replaced: dict[Key, Tensor] = {}
+    for key in instead[0]:
         every = [each[key] for each in instead]
         if any(value.shape != every[0].shape for value in every):
             return None
-        given.append(torch.stack(every))
-    made: list[_Together] = []
-
-    def execute(*inputs: Tensor) -> tuple[Tensor, ...]:
-        each = iter(inputs)
-        draw = Stack(dict(zip(names, each)), dict(zip(gradients, each)), stack.sizes, stack.count)  # noqa: B905
-        made.append(_Together(outline, draw, dict(zip(replaced, each, strict=True))))
-        made[0].execute()
-        return tuple(made[0].outputs)
-
+        replaced[key] = torch.stack(every)
     try:
-        found = execute(*given) if outline.elementwise else _vmapped(execute, given)
+        run, found = _executed(outline, stack, replaced)
     except Exception:  # one by one the same fault is found again, with its place
         return None
-    run = made[0]
     outputs = zip(run.outputs, found, strict=True)
     side = Side(run, {id(value): out if out.ndim else out.expand(stack.count) for value, out in outputs})
     if not all(bool(side.held[id(check)].all()) for check in run.limits.checks):
@@ -87,6 +74,31 @@ def side_by_side(
             return None
         run.failures = first.failures
     return side
+
+
+def _executed(outline: Outline, stack: Stack, replaced: dict[Key, Tensor]) -> tuple[_Together, Sequence[Tensor]]:
+    """The run of all draws, and its outputs; scalars need no vmap."""
+    made: list[_Together] = []
+    values = {name: stack.values[name] for name in outline.given_names if name in stack.values}
+    gradients = {name: stack.gradients[name] for name in outline.given_names if name in stack.gradients}
+    if not outline.names.only_values:
+        gradients = {}
+
+    def execute(*inputs: Tensor) -> tuple[Tensor, ...]:
+        each = iter(inputs)
+        draw = Stack({n: next(each) for n in values}, {n: next(each) for n in gradients}, stack.sizes, stack.count)
+        made.append(_Together(outline, draw, {key: next(each) for key in replaced}))
+        made[0].execute()
+        return tuple(made[0].outputs)
+
+    given = (*values.values(), *gradients.values(), *replaced.values())
+    if outline.elementwise:
+        found = execute(*given)
+        return made[0], found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where vmap goes draw by draw itself it says that it is slow
+        found = torch.func.vmap(execute)(*given)
+    return made[0], found
 
 
 def _at_once(outline: Outline, unit: Unit) -> bool:
@@ -126,12 +138,6 @@ def _by_shapes(outline: Outline, unit: Unit) -> bool:
 _PLACES = (lang.Number, lang.Constant, lang.Unary, lang.Slice)
 
 
-def _vmapped(execute: Callable[..., tuple[Tensor, ...]], given: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where vmap goes draw by draw itself it says that it is slow
-        return torch.func.vmap(execute)(*given)
-
-
 @dataclass
 class Side:
     """A run of several draws: of each of its tensors the values at all of them, draw by draw."""
@@ -153,7 +159,7 @@ class Side:
         made = Run(self.run.outline, self.run.draw)
         made.values = _Picked(self.run.values, self.held, n)  # type: ignore[assignment] # only read from here on
         made.seen = _Picked(self.run.seen, self.held, n)  # type: ignore[assignment]
-        made.failures, made.limits = self.run.failures, self.run.limits
+        made.failures, made.limits, made.disturbed = self.run.failures, self.run.limits, self.run.disturbed
         return made
 
 
