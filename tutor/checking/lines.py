@@ -82,7 +82,8 @@ class SheetJudge(Sources):
             return
         from tutor.checking.repairs import read_by, repair
 
-        found = repair(self, segment, meaning)
+        found, cost = repair(self, segment, meaning)
+        self.searched += cost
         if failure is None and not judgement.mistakes:
             name = self.meaning(segment).name if meaning is None else meaning.name
             judgement.mistakes = tuple(further.gone_on(self.exercise, name, self.values_of(segment), self.points))
