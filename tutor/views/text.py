@@ -285,6 +285,12 @@ def training(t: Any) -> str:
     return view(t)
 
 
+def hint(given: Any) -> str:
+    from tutor.views.desk import hint as view
+
+    return view(given)
+
+
 def report_page(p: Any) -> str:
     """A page is for a browser; in text it is its reports."""
     return "\n\n".join(report(part.report) for part in p.parts)
