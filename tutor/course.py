@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tutor.answers import headers
 from tutor.errors import ExerciseError
 from tutor.language import said
 
@@ -20,10 +20,6 @@ FILE = "course.toml"
 MOST_SHEETS = 2_000  # files of a folder that are looked into
 HEAD = 2_000  # bytes of a sheet in which its header is looked for
 SHEETS = (".py", ".txt", ".md", ".tex", ".ipynb")
-_DRILL = re.compile(r"^\s*#\s*drill\s*[:：]", re.MULTILINE)  # as `desk.drill` writes it
-# as `answers.python` reads it; % and <!-- begin it in LaTeX and Markdown, a quotation mark in a notebook's cell; four
-# spaces before it make it an example in Markdown
-_HEADER = re.compile(r"^(?:[ \t]{0,3}|\s*\")(?:<!--|#|%)\s*exercise\s*[:：]\s*([\w-]+(?::[\w=.,-]*\w)?)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -110,8 +106,8 @@ def _headed(folder: Path) -> Iterator[tuple[str, list[str], bool]]:
                 head = file.read(HEAD).decode("utf-8", "replace")
         except OSError:  # what cannot be looked at is not begun
             continue
-        if named := _HEADER.findall(head):
-            yield path.name, list(dict.fromkeys(named)), _DRILL.search(head) is not None
+        if named := headers.NAMED.findall(head):
+            yield path.name, list(dict.fromkeys(named)), headers.DRILL.search(head) is not None
 
 
 def begun(folder: Path) -> set[str]:

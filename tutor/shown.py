@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tutor.language import said
 
@@ -27,6 +27,13 @@ def has_shape(numbers: Iterable[int]) -> str:
 def quoted(name: str | Path) -> str:
     """A path as a shell takes it."""
     return shlex.quote(str(name))
+
+
+def json_text(document: Any, indent: int = 2) -> str:
+    """JSON as people read it as well: indented, and letters as they are."""
+    import json
+
+    return json.dumps(document, indent=indent, ensure_ascii=False)
 
 
 class Shown:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tutor.answers import language as lang
 from tutor.answers import python
+from tutor.answers.headers import ANYWHERE
 from tutor.answers.latex_regions import in_prose, is_latex, of_a_case, regions
 from tutor.errors import NotFoundError, ReadingError
 from tutor.language import first_clause, said
@@ -33,7 +34,6 @@ SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".ipynb": "notebook", ".
 _PYTHON = ("", "py", "python", "python3", "torch", "pytorch", "numpy")
 _LATEX = ("latex", "tex", "math", "katex")
 _FENCE = re.compile(r"[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?P<language>[\w+-]*)[^`\n]*$")
-_HEADER = re.compile(rf"^\s*(?:<!--|#|%)\s*{python.HEADER}(?:-->\s*)?$")
 _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
 _GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
 CASE = said("it holds in one case only: say it for all in one formula, with cases or \\mathbb{1}[...]")
@@ -82,7 +82,7 @@ def rows(text: str, kind: str | None = None) -> list[list[Row]]:
     made: list[list[Row]] = [[]]
     named = False
     for row in _rows(text, kind or kind_of_text(text)):
-        header = _HEADER.match(row.text)
+        header = ANYWHERE.match(row.text)
         if header and header["key"] == "exercise":
             if named:
                 made.append([])
@@ -363,7 +363,7 @@ def _divided(blocks: list[Block], cells: list[tuple[int, int]] | None = None) ->
     """Parts that begin at `exercise:` headers; what stands before the first belongs to it."""
     made = [Part(None, cells=cells or [])]
     for block in blocks:
-        if block.kind == "header" and _HEADER.match(block.text)["key"] == "exercise":  # type: ignore[index]
+        if block.kind == "header" and ANYWHERE.match(block.text)["key"] == "exercise":  # type: ignore[index]
             named = _lines(block).exercise
             if made[-1].exercise is not None or made[-1].header is not None:
                 made.append(Part(named, cells=cells or []))
@@ -377,7 +377,7 @@ def _with_headers(block: Block) -> Iterator[Block]:
     lines = block.text.split("\n")
     begun = 0
     for n, line in enumerate(lines):
-        header = _HEADER.match(line)
+        header = ANYWHERE.match(line)
         if header or _SHELL.match(line):
             if any(text.strip() for text in lines[begun:n]):
                 yield Block("python", "\n".join(lines[begun:n]), block.line + begun, cell=block.cell)
@@ -406,7 +406,7 @@ def _headers(text: str, line: int = 0) -> list[tuple[int, Block]]:
     """(position, header) of every header line."""
     made, at = [], 0
     for n, row in enumerate(text.split("\n")):
-        header = _HEADER.match(row)
+        header = ANYWHERE.match(row)
         if header:
             made.append((at, _header(header, line + n)))
         at += len(row) + 1

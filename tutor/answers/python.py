@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from tutor.answers import language as lang
+from tutor.answers.headers import ID, IN_PYTHON, SIZE
 from tutor.answers.touched import changes, in_place, touched
 from tutor.errors import ReadingError
 from tutor.language import nsaid, said
@@ -63,10 +64,6 @@ _CONTROL = re.compile(
 )
 _DIGITS = re.compile(rf"\d[\d_]{{{MAX_DIGITS},}}")
 _GLUED = re.compile(r"(?<![\w.])((?>\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?))([^\W\d]\w*)")
-HEADER = r"(?P<key>exercise|sizes)\s*[:：]\s*(?P<value>.*?)\s*"  # after the mark of a comment
-_HEADER = re.compile(rf"^\s*#\s*{HEADER}$")
-_ID = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_=,.+-]+)?")
-_SIZE = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(\d{1,7})\s*(?:,|;|\s|$)\s*")
 _SPACED = re.compile(r"[\w)\]]\s*$")
 _PRIMED = re.compile(r"[\w)\]](?<!\b[fFrRbBuU])(?<!\b[fFrRbB]{2})$")
 _BLOCK = re.compile(r"(for|with|if|while|def|class|try|async|match|elif|else|except|finally)\b")
@@ -119,7 +116,7 @@ def read_lines(lines: list[str], before: int) -> lang.Sheet:
 
 
 def _divide(lines: list[str]) -> list[tuple[int, int]]:
-    starts = [n for n, line in enumerate(lines) if (found := _HEADER.match(line)) and found["key"] == "exercise"]
+    starts = [n for n, line in enumerate(lines) if (found := IN_PYTHON.match(line)) and found["key"] == "exercise"]
     if len(starts) < 2:
         return [(0, len(lines))]
     return list(zip([0, *starts[1:]], [*starts[1:], len(lines)], strict=True))
@@ -315,11 +312,11 @@ class _Reader:
 
     def _headers(self, lines: list[str], offset: int, sheet: lang.Sheet) -> None:
         for number, line in enumerate(lines, offset + 1):
-            found = _HEADER.match(line)
+            found = IN_PYTHON.match(line)
             if not found:
                 continue
             if found["key"] == "exercise":
-                if not _ID.fullmatch(found["value"]):
+                if not ID.fullmatch(found["value"]):
                     reason = said(
                         "an exercise is named by its id, as '# exercise: mlp:layers=3'; a file is given by --exercise"
                     )
@@ -332,7 +329,7 @@ class _Reader:
     def _sizes(self, number: int, line: str, given: str, sheet: lang.Sheet) -> None:
         position = 0
         while position < len(given):
-            found = _SIZE.match(given, position)
+            found = SIZE.match(given, position)
             if not found or not 1 <= int(found[2]) <= MAX_SIZE:
                 reason = said("sizes are written as '# sizes: N=32, K=10', each from 1 to {most}", most=MAX_SIZE)
                 column = line.find(given) + position + 1

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
-from tutor.checking import mistakes, numbers, remarks
+from tutor.checking import further, mistakes, numbers, remarks
 from tutor.checking.blame import MANY_MISTAKES, Blame
 from tutor.checking.interpret import EXCUSED, Failure, Unsure
 from tutor.checking.judge import JUDGED, WHAT, Judged, Judgement, cut, spread, unreadable, without_finite_truth
@@ -82,16 +82,17 @@ class SheetJudge(Sources):
             return
         from tutor.checking.repairs import read_by, repair
 
-        found = repair(self, segment, meaning)
+        found, cost = repair(self, segment, meaning)
+        self.searched += cost
         if failure is None and not judgement.mistakes:
             name = self.meaning(segment).name if meaning is None else meaning.name
-            judgement.mistakes = tuple(mistakes.gone_on(self.exercise, name, self.values_of(segment), self.points))
+            judgement.mistakes = tuple(further.gone_on(self.exercise, name, self.values_of(segment), self.points))
             if judgement.mistakes and found is not None and found.new:
                 return  # only what takes the derivative out again says the same
         if found is not None:
             judgement.repair = found
             if not judgement.mistakes:
-                judgement.mistakes = tuple(mistakes.of_repair(found))
+                judgement.mistakes = tuple(further.of_repair(found))
         elif failure is not None and judgement.repair is not None and judgement.repair.new.endswith(".T"):
             # what makes the shapes fit does not make the line right
             judgement.repair = None
@@ -102,7 +103,7 @@ class SheetJudge(Sources):
             reads = read_by(self, segment)
             redefined = any(self.meaning(state.segment).kind == "forward" for state in self.states)
             if not redefined:  # else a name does not hang on what it hangs on in the exercise
-                judgement.mistakes = tuple(mistakes.further(self.exercise, name, given, self.points, reads))
+                judgement.mistakes = tuple(further.find(self.exercise, name, given, self.points, reads))
         if found is not None and found.line is None and failure is not None and found.new:
             params = {**judgement.sentence.params, "repair": found.new}
             judgement.sentence = Sentence("no-value-repair", params)

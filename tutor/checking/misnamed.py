@@ -6,20 +6,17 @@ No gradient is made of that of an input which nobody asks for. A sheet that goes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from tutor.checking.interpret import Run
 from tutor.checking.outline import Meaning, Segment
+from tutor.checking.sources import Sources
 from tutor.exercise import Quantity
 from tutor.numeric import compare
 
-if TYPE_CHECKING:
-    from tutor.checking.lines import SheetJudge
 
-
-def misnamed(judge: SheetJudge) -> Iterator[tuple[Segment, Meaning]]:
+def misnamed(judge: Sources) -> Iterator[tuple[Segment, Meaning]]:
     """Lines whose name is that of an input's gradient and whose use, in the lines after, is that of another one."""
     for segment, meaning in _suspects(judge):
         readers = _readers(judge, segment)
@@ -29,7 +26,7 @@ def misnamed(judge: SheetJudge) -> Iterator[tuple[Segment, Meaning]]:
                 yield segment, other
 
 
-def perhaps_misnamed(judge: SheetJudge) -> Iterator[tuple[Segment, Meaning]]:
+def perhaps_misnamed(judge: Sources) -> Iterator[tuple[Segment, Meaning]]:
     """Lines that nothing reads as yet, and that are another gradient than they are called, up to a positive factor."""
     for segment, meaning in _suspects(judge):
         if not _readers(judge, segment):
@@ -38,7 +35,7 @@ def perhaps_misnamed(judge: SheetJudge) -> Iterator[tuple[Segment, Meaning]]:
                 yield segment, other
 
 
-def _suspects(judge: SheetJudge) -> Iterator[tuple[Segment, Meaning]]:
+def _suspects(judge: Sources) -> Iterator[tuple[Segment, Meaning]]:
     """Wrong lines for the gradient of an input that nobody asks for."""
     for state in judge.states:
         segment, meaning = state.segment, judge.meaning(state.segment)
@@ -49,18 +46,18 @@ def _suspects(judge: SheetJudge) -> Iterator[tuple[Segment, Meaning]]:
             yield segment, meaning
 
 
-def _readers(judge: SheetJudge, segment: Segment) -> list[Segment]:
+def _readers(judge: Sources, segment: Segment) -> list[Segment]:
     others = (state.segment for state in judge.states if state.segment is not segment)
     return [other for other in others if segment.name in other.sources and judge.failure(other) is None]
 
 
-def _given(judge: SheetJudge, meaning: Meaning) -> bool:
+def _given(judge: Sources, meaning: Meaning) -> bool:
     """Whether it is the gradient of an input that is not asked for."""
     quantity = judge.exercise.quantities.get(meaning.of)
     return quantity is not None and quantity.kind == "input" and meaning.of not in judge.exercise.asked
 
 
-def _beside(judge: SheetJudge, meaning: Meaning) -> Iterator[Meaning]:
+def _beside(judge: Sources, meaning: Meaning) -> Iterator[Meaning]:
     """The gradients of the steps that one formula reads together with the input, in the same shape."""
     exercise, own = judge.exercise, judge.exercise[meaning.of]
     on_sheet = {state.segment.name for state in judge.states}
@@ -74,7 +71,7 @@ def _reads(user: Quantity, *names: Quantity) -> bool:
     return {q.name for q in names} <= user.reads
 
 
-def _mended(judge: SheetJudge, segment: Segment, meaning: Meaning, readers: list[Segment]) -> bool:
+def _mended(judge: Sources, segment: Segment, meaning: Meaning, readers: list[Segment]) -> bool:
     """Whether a line that reads this one is right once it holds the true value of `meaning`, all else being true."""
     runs: list[Run] = []
     for point in judge.points:
@@ -86,7 +83,7 @@ def _mended(judge: SheetJudge, segment: Segment, meaning: Meaning, readers: list
     return any(judge.holds(reader, runs) for reader in readers)
 
 
-def _scaled(judge: SheetJudge, segment: Segment, meaning: Meaning) -> bool:
+def _scaled(judge: Sources, segment: Segment, meaning: Meaning) -> bool:
     values = judge.values_of(segment)
     if judge.outcome(meaning, values) == "equal":
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,8 @@ from tutor.checking.library import FUNCTION
 from tutor.checking.outline import Meaning, Segment
 from tutor.checking.pool import CLOSE, Slope
 from tutor.checking.rewriting import Place, all_of, attribute, constant, named, picked, with_part
+from tutor.checking.sheet_runs import SheetRuns
 from tutor.checking.wrong_line import WrongLine
-
-if TYPE_CHECKING:
-    from tutor.checking.lines import SheetJudge
 
 MOST_FUNCTIONS = 4
 NEAR = 2  # steps along the forward program
@@ -27,7 +25,7 @@ NEAR = 2  # steps along the forward program
 class Offers(WrongLine):
     """A wrong line, and what the rows of EDITS ask for when they look at a place."""
 
-    def __init__(self, judge: SheetJudge, segment: Segment, meaning: Meaning, statement: lang.Statement):
+    def __init__(self, judge: SheetRuns, segment: Segment, meaning: Meaning, statement: lang.Statement):
         super().__init__(judge, segment, meaning, statement)
         self._forms: dict[Any, list[tuple[lang.Expression, Tensor]]] = {}
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tutor.answers import language as lang
-from tutor.checking import numbers
+from tutor.checking.literals import literal
 from tutor.checking.report import NOTES, Sentence
 from tutor.errors import UsageError
 from tutor.exercise import Exercise
@@ -46,7 +46,7 @@ def _leaf_of(exercise: Exercise, statement: lang.Statement) -> str | None:
 
 
 def _is_value(statement: lang.Statement, value: Any) -> bool:
-    number = numbers.literal(statement)
+    number = literal(statement)
     if number is None or value is None:
         return False
     known = torch.as_tensor(value, dtype=torch.float64)

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from tutor.answers import language as lang
 from tutor.checking.outline import Meaning, Segment
 from tutor.checking.report import Repair
 from tutor.checking.search import Search
-
-if TYPE_CHECKING:
-    from tutor.checking.lines import SheetJudge
+from tutor.checking.sources import Sources
 
 MOST_SITES = 4  # lines that are searched for one wrong line
 
 
-def repair(judge: SheetJudge, segment: Segment, meaning: Meaning | None = None) -> Repair | None:
-    """The smallest edit that makes a wrong line right, or None; `meaning` is what its name should hold.
+def repair(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> tuple[Repair | None, int]:
+    """The smallest edit that makes a wrong line right, or None; and what the search took, in candidates.
 
-    The line itself is looked at first, then the earlier lines that build its quantity up, then helpers that it reads.
+    `meaning` is what its name should hold. The line itself is looked at first, then the earlier lines that build its
+    quantity up, then helpers that it reads.
     """
     failure = judge.failure(segment)
     shown = segment.statement.line if failure is None else failure.line
@@ -30,16 +28,17 @@ def repair(judge: SheetJudge, segment: Segment, meaning: Meaning | None = None) 
     if meaning.kind == "helper":  # torch refuses it: what reads it says what it should be
         judged = next(judge.readers(segment), segment)
         meaning = judge.meaning(judged)
+    cost = 0
     for statement in islice(_sites(judge, segment, shown), MOST_SITES):
         search = Search(judge, judged, meaning, statement)
         found = search.find() if search.ready else None
-        judge.searched += search.cost
+        cost += search.cost
         if found is not None:
-            return found if statement.line == shown else replace(found, line=statement.line)
-    return None
+            return (found if statement.line == shown else replace(found, line=statement.line)), cost
+    return None, cost
 
 
-def read_by(judge: SheetJudge, segment: Segment) -> set[str]:
+def read_by(judge: Sources, segment: Segment) -> set[str]:
     """Every name that a quantity's lines read, directly or through helpers."""
     found = set().union(*(touch.reads for touch in segment.touches)) - {segment.name}
     for name, unit in segment.helpers.items():
@@ -49,7 +48,7 @@ def read_by(judge: SheetJudge, segment: Segment) -> set[str]:
     return found | set(segment.sources)
 
 
-def _sites(judge: SheetJudge, segment: Segment, shown: int) -> Iterator[lang.Statement]:
+def _sites(judge: Sources, segment: Segment, shown: int) -> Iterator[lang.Statement]:
     """Where the fault may be: on the line shown, on those before it, in helpers."""
     own = list({id(touch.statement): touch.statement for touch in reversed(segment.touches)}.values())
     own.sort(key=lambda statement: statement.line != shown)
@@ -58,7 +57,7 @@ def _sites(judge: SheetJudge, segment: Segment, shown: int) -> Iterator[lang.Sta
             yield statement
 
 
-def _helper_lines(judge: SheetJudge, segment: Segment) -> Iterator[lang.Statement]:
+def _helper_lines(judge: Sources, segment: Segment) -> Iterator[lang.Statement]:
     """Lines of helpers that may be at fault: not what a right line reads, nor a value or gradient as it should be."""
     for name in sorted(segment.helpers, key=lambda name: -segment.helpers[name]):
         state = judge.helper_state(name, segment.helpers[name])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,14 +25,12 @@ from tutor.checking.pool import CLOSE
 from tutor.checking.repair_text import as_repair
 from tutor.checking.report import Repair
 from tutor.checking.rewriting import Edit, called, with_part
+from tutor.checking.sheet_runs import SheetRuns
 from tutor.checking.trials import MOST_ENTRIES, MOST_OPERATIONS, Trial
 from tutor.checking.truth import Point
 from tutor.checking.wrong_line import Need
 from tutor.numeric.compare import DOUBLE, all_close, simple_fraction
 from tutor.numeric.sample import sample
-
-if TYPE_CHECKING:
-    from tutor.checking.lines import SheetJudge
 
 MOST_CANDIDATES = 600
 MOST_CONFIRMED = 24  # candidates that are taken to all draws
@@ -46,7 +44,7 @@ MORE_DRAWS = 6  # where a jump lets many formulas agree
 class Search(Offers):
     """The search on one line, and what it has taken of its budget."""
 
-    def __init__(self, judge: SheetJudge, segment: Segment, meaning: Meaning, statement: lang.Statement):
+    def __init__(self, judge: SheetRuns, segment: Segment, meaning: Meaning, statement: lang.Statement):
         super().__init__(judge, segment, meaning, statement)
         self.share = 1 if statement is segment.statement else 2  # elsewhere than on the line itself: half as much
         self.tried = self.confirmed = 0

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,12 +20,9 @@ from tutor.checking.judge import as_tensor
 from tutor.checking.outline import Meaning, Segment
 from tutor.checking.pool import CLOSE, Slope
 from tutor.checking.rewriting import Line, Place
+from tutor.checking.sheet_runs import SheetRuns
 from tutor.checking.trials import MOST_TENSOR, Trial
 from tutor.numeric.compare import unravelled
-
-if TYPE_CHECKING:
-    from tutor.checking.lines import SheetJudge
-
 
 MOST_PROVING = 8  # draws
 
@@ -71,7 +68,7 @@ class Need:
 class WrongLine:
     """The line, its truths at every draw, and the draw at which candidates are looked at first."""
 
-    def __init__(self, judge: SheetJudge, segment: Segment, meaning: Meaning, statement: lang.Statement):
+    def __init__(self, judge: SheetRuns, segment: Segment, meaning: Meaning, statement: lang.Statement):
         self.judge, self.segment, self.meaning = judge, segment, meaning
         self.exercise, self.names = judge.exercise, judge.names
         self.line = Line(statement, bool(judge.outline.style.get(id(statement))))

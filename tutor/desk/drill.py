@@ -16,6 +16,7 @@ from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from tutor.answers import headers
 from tutor.errors import UsageError
 from tutor.language import N_, of_exercise, said, tr
 
@@ -48,10 +49,9 @@ KINDS = {  # the ids of the mistake table, in words that do not name a line
     "stale-value": N_("a value from another step"),
 }
 _BLANK = "..."
-_DRILL = re.compile(r"^\s*#\s*drill\s*[:：]", re.MULTILINE)
 # `# drill: seed 3, torch, 7-1a2b3c`: which of the tries was planted, and a digest of the lines as handed out
 _HEADER = re.compile(
-    rf"^\s*#\s*drill\s*[:：]\s*seed\s+(\d{{1,7}}),\s*({'|'.join(NOTATIONS)}),\s*(\d{{1,2}})-([0-9a-f]{{6}})\s*$",
+    rf"{headers.DRILL.pattern}\s*seed\s+(\d{{1,7}}),\s*({'|'.join(NOTATIONS)}),\s*(\d{{1,2}})-([0-9a-f]{{6}})\s*$",
     re.MULTILINE,
 )
 _SAID = re.compile(r"^[ \t]*#[ \t]*wrong line[ \t]*[:：][ \t]*(\S.*?)?[ \t]*$", re.MULTILINE)
@@ -226,7 +226,7 @@ def _spoilt(exercise: Exercise, lines: dict[str, str], dice: Random, notation: s
 
 def is_drill(text: str) -> bool:
     """Whether a sheet is a drill, by its header."""
-    return _DRILL.search(text) is not None
+    return headers.DRILL.search(text) is not None
 
 
 def made_again(text: str, address: str) -> Drill | None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from tutor.errors import UsageError
 from tutor.language import said
+from tutor.shown import json_text
 
 SCHEMA = "tutor.progress/1"
 FOLDER, FILE, LOCK = ".tutor", "progress.json", "lock"
@@ -258,7 +259,7 @@ def _put_aside(path: Path) -> None:
 
 def _replace(path: Path, document: dict[str, Any]) -> None:
     """Written whole beside it, then put in its place. The lock is held: what a killed process left is written over."""
-    text = (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+    text = (json_text(document, indent=1) + "\n").encode("utf-8", "surrogatepass")
     if path.is_file() and path.read_bytes() == text:
         return
     beside = path.with_name(f"{path.name}.new")

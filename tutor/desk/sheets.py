@@ -17,7 +17,7 @@ from tutor.desk import drill
 from tutor.desk import progress as progress_of
 from tutor.errors import TutorError, UsageError
 from tutor.language import said
-from tutor.shown import quoted
+from tutor.shown import Shown, quoted
 
 if TYPE_CHECKING:
     from tutor.checking.report import Report
@@ -100,18 +100,15 @@ def _forgotten(folder: Path, exercise: str | None) -> bool:
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(Shown):
     """A hint and the sheet that it was given for; without a hint the sheet needs none, or cannot be judged yet."""
+
+    shown_as = "hint"
 
     sheet: str
     report: Report
     hint: Hint | None = None
     problem: str = ""  # why it is not remembered
-
-    def __str__(self) -> str:
-        from tutor.views import desk
-
-        return desk.hint(self)
 
 
 def hint_for(sheet: str, exercise: str | None = None, level: int | None = None) -> Given:

@@ -22,6 +22,7 @@ from tutor.language import said
 from tutor.numeric.evaluate import number
 from tutor.numeric.kinks import FAR, beside, hit, kinks_of, margin, whole
 from tutor.numeric.programs import backward_plan, fact_plan, forward_plan
+from tutor.shown import Shown
 from tutor.symbolic.functions import function_row
 from tutor.symbolic.indices import quantities_in, size
 
@@ -337,11 +338,13 @@ def _check_facts(exercise: Exercise, values: Mapping[str, Tensor], sizes: Mappin
 # -- instances -----------------------------------------------------------------------------------------------------
 
 
-class Instance:
+class Instance(Shown):
     """Values for every quantity of an exercise: `t.x`, `t["x"]`, sizes too, and `do` for an output `o`.
 
     Plain tensors that know no gradient: autograd finds nothing to differentiate here.
     """
+
+    shown_as = "instance"
 
     def __init__(
         self,
@@ -435,32 +438,6 @@ class Instance:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}={extent}" for name, extent in self.sizes.items())
         return f"Instance({self.exercise.id!r}, seed={self.seed}{', ' if sizes else ''}{sizes})"
-
-    def __str__(self) -> str:
-        return "\n".join([repr(self), *_table(self)])
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        from tutor.views import notebook
-
-        return {"text/plain": str(self), "text/html": notebook.instance(self)}
-
-
-def _table(instance: Instance) -> list[str]:
-    """Name, kind, shape, and the numbers where there are few."""
-    kinds = {q.name: q.kind for q in instance.exercise}
-    rows = []
-    for name, value in instance.values.items():
-        shape = "scalar" if value.dim() == 0 else str(tuple(value.shape))
-        shown = _numbers(value.tolist()) if value.numel() <= 12 else ""
-        rows.append((name, kinds.get(name, "upstream"), shape, shown))
-    widths = [max((len(row[c]) for row in rows), default=0) for c in range(3)]
-    return ["  " + "  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
-
-
-def _numbers(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_numbers, value))}]"
-    return f"{value:.4g}"
 
 
 def _separate(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

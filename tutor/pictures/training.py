@@ -16,10 +16,10 @@ from torch import Tensor
 from tutor.answers import documents
 from tutor.answers import language as lang
 from tutor.catalogue import load
-from tutor.checking import numbers
 from tutor.checking.check import check_sheet, read_answer
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import as_tensor
+from tutor.checking.literals import literal
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Outline, names_of
 from tutor.checking.premises import with_sizes_checked, without_worked_values
@@ -184,7 +184,7 @@ class _Own:
     def is_number(self, name: str) -> bool:
         """Whether the sheet gives a plain number, `dw = 4`."""
         segments = [s for s in self.outline.segments if s.name == f"d{name}"]
-        return bool(segments) and numbers.literal(segments[-1].statement, {}) is not None
+        return bool(segments) and literal(segments[-1].statement) is not None
 
 
 def _trained(exercise: Exercise, own: _Own, start: Instance) -> tuple[list[str], list[str]]:

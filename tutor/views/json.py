@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from tutor.language import for_programs, of_exercise_as_data, tr
+from tutor.shown import json_text
 from tutor.symbolic.notation import SheetWriter, Writer, shape_text
 from tutor.views.page import closed_gradients, closed_lines, page, sentence
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def dumps(document: Any) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json_text(document) + "\n"
 
 
 def _quantity(q: Quantity, writer: SheetWriter) -> dict[str, Any]:
@@ -111,8 +111,12 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
     return dumps(document)
 
 
-@for_programs()
 def verification(v: Any) -> str:
+    return dumps(verification_data(v))
+
+
+@for_programs()
+def verification_data(v: Any) -> dict[str, Any]:
     rows = [
         {
             "quantity": r.quantity,
@@ -125,14 +129,18 @@ def verification(v: Any) -> str:
         for r in v.rows
     ]
     head = {"schema": "tutor.verification/1", "exercise": v.exercise, "agrees": v.agrees}
-    return dumps({**head, "rows": rows, "notes": [tr(note) for note in v.notes]})
+    return {**head, "rows": rows, "notes": [tr(note) for note in v.notes]}
+
+
+def certificate(c: Any) -> str:
+    return dumps(certificate_data(c))
 
 
 @for_programs()
-def certificate(c: Any) -> str:
-    return dumps({
+def certificate_data(c: Any) -> dict[str, Any]:
+    return {
         "schema": "tutor.certificate/1", "exercise": c.exercise, "agrees": c.agrees, "mistakes": dict(c.by_mistake),
         "least_change": c.least, "without_effect": len(c.same), "points": c.points, "scores": c.scores,
         "empty_score": c.empty, "zeros": list(c.zeros), "breaks": list(map(tr, c.breaks)),
         "refusals": list(map(tr, c.refusals)),
-    })  # fmt: skip
+    }  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tutor.catalogue import UNREADABLE_LEVEL, spelled
 from tutor.language import of_exercise, tr
+from tutor.shown import json_text
 from tutor.views.plain import columns, padded, wrapped
 
 if TYPE_CHECKING:
@@ -63,4 +63,4 @@ def as_json(entries: Sequence[Entry], states: Mapping[str, str] | None = None) -
         entry.to_dict() | {"done": states.get(entry.id) == "done", "open": states.get(entry.id) == "open"}
         for entry in entries
     ]
-    return json.dumps({"schema": "tutor.list/1", "exercises": found}, indent=2, ensure_ascii=False)
+    return json_text({"schema": "tutor.list/1", "exercises": found})

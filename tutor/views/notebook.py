@@ -272,14 +272,14 @@ def _valued(source: str, q: Any, value: Any) -> str:
     return f"<p>{_math(source)} &ensp; {shape}</p>{_numbers(value)}"
 
 
-def instance(t: Any) -> str:
+def instance(t: Any) -> list[str]:
     """Name, kind, shape and numbers of all that an instance holds."""
     kinds = {q.name: q.kind for q in t.exercise}
     rows = [
         (_code(name), _said(tr(kinds.get(name, "upstream"))), _code(shown_shape(value.shape)), _numbers(value))
         for name, value in t.values.items()
     ]
-    return framed([f"<p>{_code(repr(t))}</p>", _table(rows, "values")], str(t))
+    return [f"<p>{_code(repr(t))}</p>", _table(rows, "values")]
 
 
 def contrast(c: Any) -> list[str]:
@@ -360,6 +360,7 @@ TYPESET: dict[str, Callable[[Any], list[str]]] = {
     "gradient": gradient,
     "closed": closed,
     "verification": verification,
+    "instance": instance,
     "forward": forward,
     "contrast": contrast,
     "report": report,

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tutor.language import N_, for_programs, tr
-from tutor.views import json as as_json
 from tutor.views import text
+from tutor.views.json import certificate_data, verification_data
 from tutor.views.plain import columns, padded
 
 if TYPE_CHECKING:
@@ -104,11 +104,13 @@ def detail(proof: Proof) -> str:
 
 def data(proof: Proof) -> str:
     """One line of JSON for each verification."""
+    return "\n".join(map(json.dumps, _documents(proof)))
+
+
+def _documents(proof: Proof) -> list[dict[str, Any]]:
     if proof.error is not None:
-        document: dict[str, Any] = {"schema": "tutor.verification/1", "exercise": proof.address, "agrees": False}
         with for_programs():
-            return json.dumps({**document, "error": str(proof.error)})
-    found = [json.loads(as_json.verification(v)) | {"sizes": v.sizes} for v in proof.verifications]
-    if proof.certificate is not None:
-        found.append(json.loads(as_json.certificate(proof.certificate)))
-    return "\n".join(json.dumps(document) for document in found)
+            error = str(proof.error)
+        return [{"schema": "tutor.verification/1", "exercise": proof.address, "agrees": False, "error": error}]
+    found = [verification_data(v) | {"sizes": v.sizes} for v in proof.verifications]
+    return found if proof.certificate is None else [*found, certificate_data(proof.certificate)]

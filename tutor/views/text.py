@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tutor.symbolic.closed import ClosedForm
     from tutor.symbolic.derive import Derivation, Gradient
 
+MOST_NUMBERS = 12  # of a quantity, in the table of an instance
 KINDS = {"step": N_("step"), "loss": N_("loss"), "output": N_("output")}
 DOMAINS = {
     "real": "",
@@ -231,6 +232,23 @@ def contrast(c: Any) -> str:
     return view(c)
 
 
+def instance(t: Any) -> str:
+    """Name, kind, shape of what an instance holds, and the numbers where there are few."""
+    kinds = {q.name: q.kind for q in t.exercise}
+    rows = []
+    for name, value in t.values.items():
+        shape = "scalar" if value.dim() == 0 else shown_shape(value.shape)
+        shown = _few(value.tolist()) if value.numel() <= MOST_NUMBERS else ""
+        rows.append((name, kinds.get(name, "upstream"), shape, shown))
+    widths = [max((len(row[c]) for row in rows), default=0) for c in range(3)]
+    lines = ["  " + "  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
+    return "\n".join([repr(t), *lines])
+
+
+def _few(value: Any) -> str:
+    return f"[{', '.join(map(_few, value))}]" if isinstance(value, list) else f"{value:.4g}"
+
+
 def forward(f: Any) -> str:
     """The values of a forward pass: what is given, then every step with its formula."""
     writer = Writer(f.exercise)
@@ -265,6 +283,12 @@ def training(t: Any) -> str:
     from tutor.views.curves import training as view
 
     return view(t)
+
+
+def hint(given: Any) -> str:
+    from tutor.views.desk import hint as view
+
+    return view(given)
 
 
 def report_page(p: Any) -> str:

@@ -1,0 +1,19 @@
+"""`# exercise: mlp:layers=3`, `# sizes: N=32, K=10`, `# drill: ...`: lines that say what a sheet is, as patterns.
+
+In Python a header is a comment of `#`; % and <!-- begin one in LaTeX and Markdown.
+"""
+
+from __future__ import annotations
+
+import re
+
+_COLON = r"\s*[:：]"
+_HEADER = rf"(?P<key>exercise|sizes){_COLON}\s*(?P<value>.*?)\s*"  # after the mark of a comment
+IN_PYTHON = re.compile(rf"^\s*#\s*{_HEADER}$")
+ANYWHERE = re.compile(rf"^\s*(?:<!--|#|%)\s*{_HEADER}(?:-->\s*)?$")
+ID = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_=,.+-]+)?")
+SIZE = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(\d{1,7})\s*(?:,|;|\s|$)\s*")
+# the ids that a file names, which is not read further: a quotation mark begins a line of a notebook's cell; four spaces
+# before a header make it an example in Markdown
+NAMED = re.compile(rf"^(?:[ \t]{{0,3}}|\s*\")(?:<!--|#|%)\s*exercise{_COLON}\s*([\w-]+(?::[\w=.,-]*\w)?)", re.MULTILINE)
+DRILL = re.compile(rf"^\s*#\s*drill{_COLON}", re.MULTILINE)
