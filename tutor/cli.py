@@ -23,6 +23,7 @@ import click
 from tutor import __version__, language
 from tutor.errors import ExerciseError, NotFoundError, ReadingError, TutorError, UsageError, did_you_mean
 from tutor.language import said, tr
+from tutor.shown import json_text
 from tutor.terminal import (
     ascii_only,
     clear,
@@ -314,7 +315,7 @@ def check(sheet: str | None, exercise: str | None, as_json: bool, seed: int, len
         made = judged(sheet, exercise, seed=seed, lenient_shapes=lenient_shapes)
     if as_json:
         found = [report.to_dict() for report in made.reports]
-        deliver(_dumped(found[0] if len(found) == 1 else found))
+        deliver(json_text(found[0] if len(found) == 1 else found))
     else:
         say(_shown(made.reports, heat))
     if made.problem:
@@ -339,12 +340,6 @@ def _shown(reports: Sequence[Any], heat: bool = False) -> str:
 
     show = with_heat if heat else str
     return "\n\n".join(show(report).rstrip("\n") for report in reports)
-
-
-def _dumped(document: Any) -> str:
-    import json
-
-    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def _weight(code: int) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tutor.checking import mistakes
 from tutor.checking.judge import WHAT, Judgement, other_shape
-from tutor.checking.literals import Literal, literal
+from tutor.checking.literals import Literal
 from tutor.checking.outline import Meaning, Segment
 from tutor.checking.report import Sentence
 from tutor.checking.truth import Point
@@ -101,6 +101,3 @@ def _fitted(value: Tensor, true: Tensor | None) -> Tensor:
     if true is not None and value.numel() == 1 and true.numel() == 1:
         return value.reshape(true.shape)
     return value
-
-
-__all__ = ["Literal", "literal", "right", "wrong"]  # who judges numbers has read them

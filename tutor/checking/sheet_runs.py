@@ -13,6 +13,7 @@ from tutor.answers import language as lang
 from tutor.checking import numbers
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, Judge, Judgement, as_tensor
+from tutor.checking.literals import Literal, literal
 from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.premises import with_sizes_checked, without_worked_values
 from tutor.checking.side_by_side import Side, side_by_side
@@ -34,7 +35,7 @@ class SegmentState:
 
     segment: Segment
     judgement: Judgement | None = None
-    number: numbers.Literal | None = None
+    number: Literal | None = None
 
 
 class Runs(list[Run]):
@@ -232,10 +233,10 @@ class SheetRuns(Judge):
     def _right_numbers(self) -> list[SegmentState]:
         """Lines without a name on the right; returns those that are right at the worked instance."""
         pins = []
-        known: dict[str, numbers.Literal] = {}  # what is a number on this sheet, `r` after `r = -2`
+        known: dict[str, Literal] = {}  # what is a number on this sheet, `r` after `r = -2`
         for state in self.states:
             name, statement = state.segment.name, state.segment.statement
-            number = numbers.literal(statement, known) if len(state.segment.touches) == 1 else None
+            number = literal(statement, known) if len(state.segment.touches) == 1 else None
             known.pop(name, None)
             if number is None:
                 continue
