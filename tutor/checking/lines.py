@@ -286,8 +286,10 @@ class SheetJudge(Sources):
         The last draws are those beside kinks and the worked instance.
         """
         self.diagnosed += 1
-        # the learner's own quantity has no step of ours to spoil; nor is a long row of mistakes looked into
-        plain = meaning.name in self.extra or self.diagnosed > MANY_MISTAKES
+        if self.diagnosed > MANY_MISTAKES:
+            self.passed_over = True
+            return []
+        plain = meaning.name in self.extra  # the learner's own quantity has no step of ours to spoil
 
         def made() -> Iterator[mistakes.Case]:
             every = list(zip(given, stops, self.points, strict=True))

@@ -33,6 +33,7 @@ from tutor.numeric.compare import DOUBLE, all_close, simple_fraction
 from tutor.numeric.sample import sample
 
 MOST_CANDIDATES = 600
+MOST_TEXT = 1_000  # characters of a line, which is read again for each repair
 MOST_CONFIRMED = 24  # candidates that are taken to all draws
 MOST_SINGLE = 40  # the same where a draw gives one number
 MOST_NEAR = 4  # candidates off by one constant, which a second edit may put right
@@ -54,7 +55,7 @@ class Search(Offers):
     @cached_property
     def ready(self) -> bool:
         """Whether the line can be run here as it stands, and is small enough to be run many times."""
-        if self.first is None or not self._readable:
+        if self.first is None or len(self.line.statement.text) > MOST_TEXT or not self._readable:
             return False
         given, trial = self.given, self.here
         if trial.limits.entries > MOST_ENTRIES // 10 or trial.operations > MOST_OPERATIONS // 4:

@@ -163,11 +163,18 @@ class WrongLine:
 
     def _held(self, values: Mapping[tuple[str, int], Any], replaced: Mapping[tuple[str, int], Any]) -> dict[str, Any]:
         """The variables as they were before the line."""
-        held: dict[str, tuple[int, Any]] = {}
-        for (name, unit), value in (*values.items(), *replaced.items()):
-            if unit < self.unit and value is not None and unit >= held.get(name, (-1, None))[0]:
-                held[name] = (unit, value)
-        return {name: value for name, (_, value) in held.items()}
+        units: dict[str, list[int]] = {}
+        for name, unit in (*values, *replaced):
+            if unit < self.unit:
+                units.setdefault(name, []).append(unit)
+        held = {}
+        for name, given in units.items():
+            for unit in sorted(given, reverse=True):
+                value = replaced[name, unit] if (name, unit) in replaced else values[name, unit]
+                if value is not None:
+                    held[name] = value
+                    break
+        return held
 
     @cached_property
     def symptom(self) -> str:
