@@ -746,3 +746,19 @@ def test_a_wrong_local_derivative_entry_by_entry_is_compared_in_its_own_form(tex
     assert line.ratio == (None if ratio is None else pytest.approx(ratio))
     assert mistake is None or mistake in {m.id for m in line.mistakes}
     assert report.line("dx").verdict == "follows"
+
+
+CHANGED = {  # X is changed through dX, which is another name for it from line 2 on
+    "follows": ("dX = X\ndX -= -(dY @ W.T)\ndW = X.T @ dY", "follows"),
+    "wrong": ("dX = X\ndX -= -(dY @ W.T)\ndW = -X.T @ dY", "wrong"),
+    "right-before": ("dW = X.T @ dY\ndX = X\ndX -= -(dY @ W.T)", "correct"),
+    "no-wrong-line": ("t = X\nt *= 2\ndW = X.T @ dY", "wrong"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_reads_a_forward_value_that_a_wrong_line_changed_follows(name):
+    text, verdict = CHANGED[name]
+    line = tutor.check("affine", text).line("dW")
+    assert line.verdict == verdict
+    assert verdict != "follows" or line.reason == "sound, given X as it stands on line 2"

@@ -274,12 +274,13 @@ class Judge:
 
     def expected(self, meaning: Meaning, stop: Mapping[str, Tensor], point: Point) -> Tensor | None:
         """The value that follows from R."""
-        fitting = {
-            name: value
-            for name, value in stop.items()
-            if name in point.gradients and value.shape == point.gradients[name].shape and name != meaning.name
-        }
+        fitting = self.fitting(stop, meaning, point)
         return self._walk(fitting, point).get(meaning.name) if fitting else self.true(meaning, point)
+
+    def fitting(self, stop: Mapping[str, Tensor], meaning: Meaning, point: Point) -> dict[str, Tensor]:
+        """Those of R that have the shape of a gradient; a line's own quantity is none."""
+        shapes = {name: true.shape for name, true in point.gradients.items() if name != meaning.name}
+        return {name: value for name, value in stop.items() if shapes.get(name) == value.shape}
 
     def walked(self, stop: Mapping[str, Tensor], point: Point) -> Mapping[str, Tensor]:
         """All gradients as they are once those of R are taken as they stand."""

@@ -12,7 +12,17 @@ from tutor.answers import language as lang
 from tutor.checking import further, mistakes, numbers, remarks
 from tutor.checking.blame import MANY_MISTAKES, Blame
 from tutor.checking.interpret import EXCUSED, Failure, Unsure
-from tutor.checking.judge import JUDGED, WHAT, Judged, Judgement, cut, spread, unreadable, without_finite_truth
+from tutor.checking.judge import (
+    JUDGED,
+    WHAT,
+    Judged,
+    Judgement,
+    as_tensor,
+    cut,
+    spread,
+    unreadable,
+    without_finite_truth,
+)
 from tutor.checking.misnamed import misnamed, perhaps_misnamed
 from tutor.checking.outline import Meaning, Segment, all_parts
 from tutor.checking.precision import RUNS, Doubt
@@ -232,11 +242,32 @@ class SheetJudge(Sources):
         if blamed is not None:
             sentence = Sentence("follows", {"names": blamed.helper, "line": blamed.line})
             return self.at_first("follows", sentence, meaning, given)
+        changed = self.changed(segment)
+        if changed and self._follows_changed(meaning, given, stops, changed):
+            line = max(self.outline.units[unit].statement.line for unit in changed.values())
+            sentence = Sentence("follows", {"names": ", ".join(changed), "line": line})
+            return self.at_first("follows", sentence, meaning, given)
         made = self.wrong(meaning, how, self.cases(meaning, given, stops), given)
         if made.sentence.id == "elsewhere" and self._has_sizes_as_numbers(segment):
             made.sentence = Sentence("coincides", made.sentence.params)
             made.mistakes = ()  # that a size stands there as a number says it all
         return made
+
+    def _follows_changed(
+        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], changed: dict[str, int]
+    ) -> bool:
+        """Whether walking back with forward values as they were changed gives the learner's values."""
+        for value, stop, run, point in zip(given, stops, self.runs, self.points, strict=True):
+            if point.on_kinks:
+                continue
+            held = {name: as_tensor(run.values.get((name, unit))) for name, unit in changed.items()}
+            known = {name: tensor for name, tensor in held.items() if tensor is not None}
+            if value is None or known.keys() != changed.keys():
+                return False
+            expected = point.walk(self.fitting(stop, meaning, point), known).get(meaning.name)
+            if expected is None or not self._close(meaning, value, expected, point):
+                return False
+        return True
 
     def _has_sizes_as_numbers(self, segment: Segment) -> bool:
         """Whether a number stands in its lines that is a size at the first draw."""

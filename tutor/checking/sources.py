@@ -67,6 +67,18 @@ class Sources(SheetRuns):
         given = self.values_of(state.segment)
         return state.segment is not segment and self.outcome(self.meaning_of(name), given) == "equal"
 
+    def changed(self, segment: Segment) -> dict[str, int]:
+        """Forward values that a line reads and a wrong one before it changed through another name, with its unit."""
+        reads = set().union(*(touch.reads for touch in segment.touches))
+        wrong = {
+            unit for s in self.states if s.judgement and s.judgement.verdict == "wrong" for unit in s.segment.units
+        }
+        return {
+            name: unit
+            for name, unit, _ in self.runs[0].disturbed
+            if name in reads and unit in wrong and unit < segment.units[0] and self.meaning_of(name).kind == "forward"
+        }
+
     def unfinished(self, name: str, segment: Segment) -> bool:
         """Whether a line that cannot be read changes what was read: nobody knows whether it was right by then."""
         state = self.before(name, segment)

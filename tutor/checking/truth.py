@@ -212,10 +212,10 @@ class Point:
             self._gradients = self.walk({})
         return self._gradients
 
-    def walk(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Walk back from the loss; where a gradient is given, it is taken as it stands."""
-        known = dict(self.values)
-        if self.on_kinks:
+    def walk(self, given: Mapping[str, Tensor], changed: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Walk back from the loss; a gradient that is given is taken as it stands, and a forward value that changed."""
+        known = {**self.values, **(changed or {})}
+        if self.on_kinks and not changed:
             known.update(_by_autograd(self.exercise, self.instance, given))
         elif not given:
             known.update(backward_plan(self.exercise).run(known, self.sizes))
