@@ -344,7 +344,7 @@ def grade(
             if line.quantity != truth.names[n]:
                 continue
             # an edited helper that jumps beside the kink, where a strict exercise asks for the values on it
-            beside = where.exercise.strict_kinks and (("perturb" in made.kinds and helpers) or says_kink(line))
+            beside = where.exercise.strict_kinks and "perturb" in made.kinds and helpers
             if truth.true[n] and line.verdict == "wrong" and unseen(where, made, [n]) and not beside:
                 fail("false wrong", f"line {line.line} is right, and was called wrong: {line.reason}")
                 return
@@ -370,11 +370,6 @@ def grade(
     else:
         fail("misplaced", f"first divergence at {divergence and divergence.line}, not at {sheet.lines[expected[-1]]}")
     name_it(where, divergence, made.kinds, made.originals, item, text, tally)
-
-
-def says_kink(line: Any) -> bool:
-    """Right but on a kink, where this exam, whose draws lie on none, has nothing to say of a strict exercise."""
-    return any(mistake.id == "kink" for mistake in line.mistakes)
 
 
 def at_the_judges(where: Course, made: exam_wrong.Mutant) -> list[tuple[exam_plain.Case, exam_plain.Ran]]:

@@ -9,6 +9,7 @@ from typing import Any
 from exam_plain import Case, cases, run, target_name, worked
 
 import tutor
+from tutor.numeric.sample import on_kinks
 from tutor.symbolic.notation import sheet_form
 from tutor.symbolic.torch_form import torch_form
 
@@ -110,6 +111,7 @@ class Course:
     exercise: Any
     cases: list[Case]
     worked: Case | None
+    tied: list[Case]  # a draw on kinks, where the exercise asks for torch's choice there
     order: list[str] = field(default_factory=list)  # dW, ..., and values, as they can be computed
     forms: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # (style, dW) -> right sides
     left: dict[str, str] = field(default_factory=dict)  # dW -> dW[j,k]
@@ -125,7 +127,9 @@ class Course:
 
 def course(address: str) -> Course:
     ex = tutor.load(address)
-    made = Course(address, ex, cases(ex), worked(ex), names={q.name for q in ex})
+    kinked = on_kinks(ex, 0) if ex.strict_kinks else None
+    tied = [] if kinked is None else [Case(ex, kinked)]
+    made = Course(address, ex, cases(ex), worked(ex), tied, names={q.name for q in ex})
     ends = {q.name for q in ex.ends}
     by_hand = BY_HAND.get(address.split(":")[0], {})
     gradients = [g for g in ex.derive().gradients.values() if g.name not in ends]

@@ -99,7 +99,7 @@ def right_sheet(where: Course, dice: random.Random, most: int = 6) -> Sheet:
     for _ in range(20):
         statements = plan(where, dice, most)
         statements = restyle(where, statements, dice)
-        if all(all_right(where, statements, case) for case in where.cases):
+        if all(all_right(where, statements, case) for case in (*where.cases, *where.tied)):
             return Sheet(where, statements).shown(dice)
     raise AssertionError(f"{where.address}: no right sheet was found")
 
@@ -204,7 +204,7 @@ def restyle(where: Course, statements: list[ast.stmt], dice: random.Random) -> l
             continue
         made = [_with_style(ast.parse(ast.unparse(s)).body[0], s) for s in made]
         tried = statements[:at] + made + statements[at + 1 :]
-        if all(all_right(where, tried, case) for case in where.cases[:2]):
+        if all(all_right(where, tried, case) for case in (*where.cases[:2], *where.tied)):
             statements = tried
     return aliased(where, statements, dice)
 
