@@ -34,7 +34,7 @@ from tutor.exercise import Exercise
 from tutor.language import said
 from tutor.shown import shown_shape
 
-MANY_CASES = 10
+MANY_CASES = 6
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
 
 

@@ -24,7 +24,7 @@ from tutor.checking.sheet_runs import SheetRuns
 from tutor.checking.trials import MOST_TENSOR, Trial
 from tutor.numeric.compare import unravelled
 
-MOST_PROVING = 8  # draws
+MOST_PROVING = 6  # draws
 
 
 @dataclass
