@@ -206,3 +206,8 @@ def test_an_alias_of_scalars_is_told_at_once_as_well():
     judge = judged("linear-regression", "db = 2*(y_pred - y)\nc = db\nc *= x\ndw = c")
     assert judge.outline.elementwise and judge._at_once(judge.pinned, judge.points.beside)
     assert judge.runs[0].disturbed and "aliasing" in str(judge.report())
+
+
+def test_a_wrong_line_without_entries_is_judged():
+    report = tutor.check("linear-regression", "dL = y\ndL = w.shape\ndw = x")
+    assert report.line("dL").verdict == "wrong"

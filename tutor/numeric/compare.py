@@ -33,7 +33,8 @@ class Tolerance:
     def close(self, given: Tensor, true: Tensor, terms: Tensor | None) -> Tensor:
         """The entries that are the true ones; rounding is measured by what was added up, not by what is left of it."""
         size = torch.maximum(given.abs(), true.abs())
-        floor = true.abs().max() if terms is None else torch.maximum(terms, true.abs().max())
+        largest = true.abs().max() if true.numel() else size.sum()
+        floor = largest if terms is None else torch.maximum(terms, largest)
         return self.allows((given - true).abs(), size, floor)
 
 
