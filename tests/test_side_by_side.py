@@ -211,3 +211,8 @@ def test_an_alias_of_scalars_is_told_at_once_as_well():
 def test_a_wrong_line_without_entries_is_judged():
     report = tutor.check("linear-regression", "dL = y\ndL = w.shape\ndw = x")
     assert report.line("dL").verdict == "wrong"
+
+
+def test_more_classes_than_a_tensor_can_have_are_refused():
+    report = tutor.check("cross-entropy", "a = F.one_hot(y, 2**70)\nds = a.sum(1)")
+    assert report.verdict == "unreadable" and "our own fault" not in str(report)

@@ -1350,9 +1350,9 @@ def _one_hot(limits, x, num_classes=-1):
     if x.is_floating_point():
         raise TorchRefuses(said("one_hot takes whole numbers"), (tuple(x.shape),))
     classes = whole_number(num_classes, "num_classes")
-    if classes >= 0:
-        limits.holds((x >= 0) & (x < classes))  # vmap does not look; torch does
     limits.room(x.numel(), max(classes, 1) if classes >= 0 else (int(x.max()) + 1 if x.numel() else 1))
+    if classes >= 0 and x.numel():
+        limits.holds((x >= 0) & (x < classes))  # vmap does not look; torch does
     return asking_torch(F.one_hot, x, classes).to(FLOAT)
 
 
