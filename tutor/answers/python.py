@@ -64,7 +64,6 @@ _CONTROL = re.compile(
 )
 _DIGITS = re.compile(rf"\d[\d_]{{{MAX_DIGITS},}}")
 _GLUED = re.compile(r"(?<![\w.])((?>\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?))([^\W\d]\w*)")
-_SPACED = re.compile(r"[\w)\]]\s*$")
 _PRIMED = re.compile(r"[\w)\]](?<!\b[fFrRbBuU])(?<!\b[fFrRbB]{2})$")
 _BLOCK = re.compile(r"(for|with|if|while|def|class|try|async|match|elif|else|except|finally)\b")
 _IF, _ELSE = re.compile(r"if\b"), re.compile(r"(elif|else)\b")

@@ -274,21 +274,17 @@ class Judge:
 
     def expected(self, meaning: Meaning, stop: Mapping[str, Tensor], point: Point) -> Tensor | None:
         """The value that follows from R."""
-        fitting = self.fitting(stop, meaning, point)
+        fitting = self.fitting(stop, point, but=meaning.name)
         return self._walk(fitting, point).get(meaning.name) if fitting else self.true(meaning, point)
 
-    def fitting(self, stop: Mapping[str, Tensor], meaning: Meaning, point: Point) -> dict[str, Tensor]:
-        """Those of R that have the shape of a gradient; a line's own quantity is none."""
-        shapes = {name: true.shape for name, true in point.gradients.items() if name != meaning.name}
-        return {name: value for name, value in stop.items() if shapes.get(name) == value.shape}
+    def fitting(self, stop: Mapping[str, Tensor], point: Point, but: str = "") -> dict[str, Tensor]:
+        """Those of R that have the shape of the gradient they are named for, without a line's own quantity."""
+        true = point.gradients
+        return {name: v for name, v in stop.items() if name != but and name in true and v.shape == true[name].shape}
 
     def walked(self, stop: Mapping[str, Tensor], point: Point) -> Mapping[str, Tensor]:
         """All gradients as they are once those of R are taken as they stand."""
-        fitting = {
-            name: value
-            for name, value in stop.items()
-            if name in point.gradients and value.shape == point.gradients[name].shape
-        }
+        fitting = self.fitting(stop, point)
         return self._walk(fitting, point) if fitting else point.gradients
 
     def _walk(self, fitting: Mapping[str, Tensor], point: Point) -> dict[str, Tensor]:

@@ -274,6 +274,7 @@ class Traits:
     along: bool = False  # takes an axis
     reduces: bool = False  # and leaves it out, or keeps it where it is asked to
     sized: bool = False  # what it takes beside its tensor are sizes and axes alone
+    at_once: bool = False  # means the same under vmap; what works entry by entry does
     makes: bool = False  # takes no tensor, but sizes
 
 
@@ -456,29 +457,29 @@ def _reduced(limits: Limits, x: Any, dim: Any, keepdim: Any, torch_function: Cal
     return asking_torch(torch_function, x, dim=dims(dim), keepdim=flag(keepdim))
 
 
-@listed("sum", "nansum", rounds=True, overflows=True)
+@listed("sum", "nansum", rounds=True, overflows=True, at_once=True)
 def _sum(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.sum)
 
 
-@listed("mean", "average", rounds=True)
+@listed("mean", "average", rounds=True, at_once=True)
 def _mean(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.mean)
 
 
-@listed("prod", rounds=True, overflows=True)
+@listed("prod", rounds=True, overflows=True, at_once=True)
 def _prod(limits, x, dim=None, keepdim=False):
     x = real(x)
     limits.room(x.numel())
     return torch.prod(x) if dim is None else asking_torch(torch.prod, x, dim=dims(dim), keepdim=flag(keepdim))
 
 
-@listed("amax")
+@listed("amax", at_once=True)
 def _amax(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, _asked(torch.amax))
 
 
-@listed("amin")
+@listed("amin", at_once=True)
 def _amin(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, _asked(torch.amin))
 
@@ -565,39 +566,39 @@ def _correction(numpy: bool, unbiased: Any, correction: Any, ddof: Any) -> int:
     return 0 if numpy else 1
 
 
-@listed("var", rounds=True)
+@listed("var", rounds=True, at_once=True)
 def _var(limits, x, dim=None, unbiased=None, keepdim=False, correction=None, ddof=None, numpy=False):
     dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
     return _spread(limits, x, dim, keepdim, _correction(numpy, unbiased, correction, ddof), False)
 
 
-@listed("std", rounds=True)
+@listed("std", rounds=True, at_once=True)
 def _std(limits, x, dim=None, unbiased=None, keepdim=False, correction=None, ddof=None, numpy=False):
     dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
     return _spread(limits, x, dim, keepdim, _correction(numpy, unbiased, correction, ddof), True)
 
 
-@listed("logsumexp", rounds=True)
+@listed("logsumexp", rounds=True, at_once=True)
 def _logsumexp(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.logsumexp)
 
 
-@listed("softmax", rounds=True)
+@listed("softmax", rounds=True, at_once=True)
 def _softmax(limits, x, dim=-1):
     return _along(limits, x, dim, torch.softmax)
 
 
-@listed("log_softmax", rounds=True)
+@listed("log_softmax", rounds=True, at_once=True)
 def _log_softmax(limits, x, dim=-1):
     return _along(limits, x, dim, torch.log_softmax)
 
 
-@listed("cumsum", rounds=True)
+@listed("cumsum", rounds=True, at_once=True)
 def _cumsum(limits, x, dim=0):
     return _along(limits, x, dim, torch.cumsum)
 
 
-@listed("cumprod", rounds=True, overflows=True)
+@listed("cumprod", rounds=True, overflows=True, at_once=True)
 def _cumprod(limits, x, dim=0):
     return _along(limits, x, dim, torch.cumprod)
 
@@ -608,17 +609,17 @@ def _along(limits: Limits, x: Any, dim: Any, function: Callable[..., Any]) -> Te
     return asking_torch(function, x, dim=dims(dim))
 
 
-@listed("argmax")
+@listed("argmax", at_once=True)
 def _argmax(limits, x, dim=None, keepdim=False):
     return asking_torch(torch.argmax, real(x), dim=None if dim is None else dims(dim), keepdim=flag(keepdim))
 
 
-@listed("argmin")
+@listed("argmin", at_once=True)
 def _argmin(limits, x, dim=None, keepdim=False):
     return asking_torch(torch.argmin, real(x), dim=None if dim is None else dims(dim), keepdim=flag(keepdim))
 
 
-@listed("norm", "vector_norm", rounds=True)
+@listed("norm", "vector_norm", rounds=True, at_once=True)
 def _norm(limits, x, p=2, dim=None, keepdim=False):
     """The root of the sum of the squares, or another order: of all entries as of a vector."""
     x = real(x)
@@ -638,7 +639,7 @@ def _linalg_norm(limits, x, ord=None, dim=None, keepdim=False):
     return _norm(limits, x, 2 if ord is None else ord, dim, keepdim)
 
 
-@listed("trace", rounds=True)
+@listed("trace", rounds=True, at_once=True)
 def _trace(limits, x):
     return asking_torch(torch.trace, real(x))
 
@@ -698,20 +699,20 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     return asking_torch(torch.matmul, a, b)
 
 
-@listed("matmul", "mm", "mv", "bmm", rounds=True, overflows=True)
+@listed("matmul", "mm", "mv", "bmm", rounds=True, overflows=True, at_once=True)
 def _matmul(limits, x, other):
     return matmul(limits, x, other)
 
 
-@listed("linear", method=False, rounds=True, overflows=True)
+@listed("linear", method=False, rounds=True, overflows=True, at_once=True)
 def _linear(limits, x, weight, bias=None):
     """torch's layer: the weight is (out, in)."""
     made = matmul(limits, x, real(weight).T)
     return made if bias is None else asking_torch(torch.add, made, real(bias))
 
 
-@listed("dot", method=False, rounds=True, overflows=True)
-@listed("inner", "vdot", rounds=True, overflows=True)
+@listed("dot", method=False, rounds=True, overflows=True, at_once=True)
+@listed("inner", "vdot", rounds=True, overflows=True, at_once=True)
 def _dot(limits, x, other):
     x, other = real(x), real(other)
     if x.ndim != 1 or other.ndim != 1:
@@ -722,21 +723,21 @@ def _dot(limits, x, other):
 
 
 # a method does not say whose it is: `x.T.dot(dz)` is numpy's product, which on two vectors is torch's as well
-@listed("dot", function=False, rounds=True, overflows=True)
-@listed("dot", numpy=True, rounds=True, overflows=True)
+@listed("dot", function=False, rounds=True, overflows=True, at_once=True)
+@listed("dot", numpy=True, rounds=True, overflows=True, at_once=True)
 def _numpy_dot(limits, x, other):
     x, other = real(x), real(other)
     return elementwise(limits, "*", x, other) if 0 in (x.ndim, other.ndim) else matmul(limits, x, other)
 
 
-@listed("outer", "ger", rounds=True, overflows=True)
+@listed("outer", "ger", rounds=True, overflows=True, at_once=True)
 def _outer(limits, x, other):
     x, other = real(x), real(other)
     limits.room(x.numel(), other.numel())
     return asking_torch(torch.outer, x, other)
 
 
-@listed("outer", numpy=True, rounds=True, overflows=True)
+@listed("outer", numpy=True, rounds=True, overflows=True, at_once=True)
 def _numpy_outer(limits, x, other):
     return _outer(limits, real(x).reshape(-1), real(other).reshape(-1))
 
@@ -748,7 +749,7 @@ def _kron(limits, x, other):
     return asking_torch(torch.kron, x, other)
 
 
-@listed("einsum", method=False, rounds=True, overflows=True)
+@listed("einsum", method=False, rounds=True, overflows=True, at_once=True)
 def _einsum(limits, equation, *operands):
     if not isinstance(equation, str) or not all(c.isalpha() and c.isascii() or c in ",-> " for c in equation):
         raise Refusal(said("einsum is written as torch.einsum('ij,jk->ik', a, b)"))
@@ -826,7 +827,6 @@ OPERATOR: dict[str, Callable[[Any, Any], Any]] = {
 _ARITHMETIC = ("+", "-", "*", "/", "**")
 _LOGICAL = ("&", "|")
 _NO_MINUS = said("masks have no - in torch: write ~mask, or (mask).double()")
-_COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 
 
 def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
@@ -1038,7 +1038,7 @@ def _atan2(limits, x, other):
 # -- shapes --
 
 
-@listed("reshape", sized=True)
+@listed("reshape", sized=True, at_once=True)
 def _reshape(limits, x, *shape):
     return asking_torch(torch.reshape, array(x), shape_of(shape))
 
@@ -1055,22 +1055,22 @@ def _view_as(limits, x, other):
     return asking_torch(torch.reshape, x, real(other).shape)
 
 
-@listed("flatten", "ravel", sized=True)
+@listed("flatten", "ravel", sized=True, at_once=True)
 def _flatten(limits, x, start_dim=0, end_dim=-1):
     return asking_torch(torch.flatten, array(x), whole_number(start_dim), whole_number(end_dim))
 
 
-@listed("squeeze", shares=True)
+@listed("squeeze", shares=True, at_once=True)
 def _squeeze(limits, x, *dim):
     return asking_torch(torch.squeeze, array(x), *((shape_of(dim),) if dim else ()))
 
 
-@listed("unsqueeze", "expand_dims", shares=True)
+@listed("unsqueeze", "expand_dims", shares=True, at_once=True)
 def _unsqueeze(limits, x, dim):
     return asking_torch(torch.unsqueeze, array(x), whole_number(dim, AXIS))
 
 
-@listed("transpose", "swapaxes", "swapdims", shares=True, sized=True)
+@listed("transpose", "swapaxes", "swapdims", shares=True, sized=True, at_once=True)
 def _transpose(limits, x, *axes):
     x, order = array(x), shape_of(axes) if axes else ()
     if len(order) == 2 and x.ndim != 2 or (len(order) == 2 and not isinstance(axes[0], tuple)):
@@ -1080,17 +1080,17 @@ def _transpose(limits, x, *axes):
     return asking_torch(torch.permute, x, order)
 
 
-@listed("permute", shares=True, sized=True)
+@listed("permute", shares=True, sized=True, at_once=True)
 def _permute(limits, x, *axes):
     return asking_torch(torch.permute, array(x), shape_of(axes))
 
 
-@listed("t", shares=True)
+@listed("t", shares=True, at_once=True)
 def _t(limits, x):
     return asking_torch(torch.t, array(x))
 
 
-@listed("moveaxis", "movedim", shares=True)
+@listed("moveaxis", "movedim", shares=True, at_once=True)
 def _moveaxis(limits, x, source, destination):
     return asking_torch(torch.movedim, array(x), dims(source), dims(destination))
 
@@ -1142,7 +1142,7 @@ def _numpy_repeat(limits, x, repeats, dim=None):
     return _repeat_interleave(limits, x, repeats, dim)
 
 
-@listed("flip")
+@listed("flip", at_once=True)
 def _flip(limits, x, *dim):
     x = array(x)
     return asking_torch(torch.flip, x, shape_of(dim) if dim else tuple(range(x.ndim)))
@@ -1162,22 +1162,22 @@ def _joined(limits: Limits, tensors: Any, dim: Any, function: Callable[..., Any]
     return asking_torch(function, values, dim=whole_number(dim, AXIS))
 
 
-@listed("cat", "concatenate", "concat", method=False)
+@listed("cat", "concatenate", "concat", method=False, at_once=True)
 def _cat(limits, tensors, dim=0):
     return _joined(limits, tensors, dim, torch.cat)
 
 
-@listed("stack", method=False)
+@listed("stack", method=False, at_once=True)
 def _stack(limits, tensors, dim=0):
     return _joined(limits, tensors, dim, torch.stack)
 
 
-@listed("vstack", method=False)
+@listed("vstack", method=False, at_once=True)
 def _vstack(limits, tensors):
     return _joined(limits, tensors, 0, lambda values, dim: torch.vstack(values))
 
 
-@listed("hstack", method=False)
+@listed("hstack", method=False, at_once=True)
 def _hstack(limits, tensors):
     return _joined(limits, tensors, 0, lambda values, dim: torch.hstack(values))
 
@@ -1216,7 +1216,7 @@ def _numpy_split(limits, x, indices_or_sections, dim=0):
     return made
 
 
-@listed("diag")
+@listed("diag", at_once=True)
 def _diag(limits, x, diagonal=0):
     x = real(x)
     beside = whole_number(diagonal)
@@ -1225,14 +1225,14 @@ def _diag(limits, x, diagonal=0):
     return asking_torch(torch.diag, x, beside)
 
 
-@listed("diag_embed")
+@listed("diag_embed", at_once=True)
 def _diag_embed(limits, x):
     x = real(x)
     limits.room(x.numel(), x.shape[-1] if x.ndim else 1)
     return asking_torch(torch.diag_embed, x)
 
 
-@listed("diagonal")
+@listed("diagonal", at_once=True)
 def _diagonal(limits, x, offset=0, dim1=0, dim2=1):
     return asking_torch(torch.diagonal, array(x), whole_number(offset), whole_number(dim1), whole_number(dim2))
 
@@ -1242,12 +1242,12 @@ def _matrix(x: Any) -> Tensor:
     return x if x.ndim > 1 else torch.empty(x.shape)  # which torch refuses, also where vmap sees one axis more
 
 
-@listed("tril")
+@listed("tril", at_once=True)
 def _tril(limits, x, diagonal=0):
     return asking_torch(torch.tril, _matrix(x), whole_number(diagonal))
 
 
-@listed("triu")
+@listed("triu", at_once=True)
 def _triu(limits, x, diagonal=0):
     return asking_torch(torch.triu, _matrix(x), whole_number(diagonal))
 
@@ -1268,12 +1268,12 @@ def _filled(limits: Limits, shape: tuple[Any, ...], value: float) -> Tensor:
     return asking_torch(torch.full, sizes, value, dtype=FLOAT)
 
 
-@listed("zeros", method=False, zeros=True, makes=True)
+@listed("zeros", method=False, zeros=True, makes=True, at_once=True)
 def _zeros(limits, *shape, dtype=None, device=None):
     return _filled(limits, shape, 0.0)
 
 
-@listed("ones", method=False, makes=True)
+@listed("ones", method=False, makes=True, at_once=True)
 def _ones(limits, *shape, dtype=None, device=None):
     return _filled(limits, shape, 1.0)
 
@@ -1288,22 +1288,22 @@ def _new_ones(limits, x, *shape, dtype=None):
     return _filled(limits, shape, 1.0)
 
 
-@listed("full", method=False, makes=True)
+@listed("full", method=False, makes=True, at_once=True)
 def _full(limits, shape, fill_value, dtype=None, device=None):
     return _filled(limits, (shape,), scalar(fill_value))
 
 
-@listed("zeros_like", method=False, zeros=True)
+@listed("zeros_like", method=False, zeros=True, at_once=True)
 def _zeros_like(limits, x, dtype=None, device=None):
     return _filled(limits, (tuple(array(x).shape),), 0.0)
 
 
-@listed("ones_like", method=False)
+@listed("ones_like", method=False, at_once=True)
 def _ones_like(limits, x, dtype=None, device=None):
     return _filled(limits, (tuple(array(x).shape),), 1.0)
 
 
-@listed("full_like", method=False)
+@listed("full_like", method=False, at_once=True)
 def _full_like(limits, x, fill_value, dtype=None, device=None):
     return _filled(limits, (tuple(array(x).shape),), scalar(fill_value))
 
@@ -1313,7 +1313,7 @@ def _empty(limits, *shape, dtype=None, device=None):
     raise Refusal(said("an empty tensor has no values: write zeros"))
 
 
-@listed("eye", "identity", method=False, makes=True)
+@listed("eye", "identity", method=False, makes=True, at_once=True)
 def _eye(limits, n, m=None, dtype=None, device=None):
     rows = whole_number(n, said("a size"))
     columns = rows if m is None else whole_number(m, said("a size"))
@@ -1321,7 +1321,7 @@ def _eye(limits, n, m=None, dtype=None, device=None):
     return asking_torch(torch.eye, rows, columns, dtype=FLOAT)
 
 
-@listed("arange", method=False, makes=True)
+@listed("arange", method=False, makes=True, at_once=True)
 def _arange(limits, *ends, dtype=None, device=None):
     if not 1 <= len(ends) <= 3 or not all(isinstance(e, (int, float)) for e in ends):
         raise Refusal(said("arange takes numbers: arange(n)"))
@@ -1333,18 +1333,18 @@ def _arange(limits, *ends, dtype=None, device=None):
     return asking_torch(torch.arange, start, stop, step, dtype=torch.int64 if whole else FLOAT)
 
 
-@listed("tensor", "array", "asarray", "as_tensor", method=False)
+@listed("tensor", "array", "asarray", "as_tensor", method=False, at_once=True)
 def _tensor(limits, data, dtype=None, device=None, requires_grad=False):
     made = array(data)
     return made.clone() if made is data else made
 
 
-@listed("scalar_tensor", "float64", "float32", method=False)
+@listed("scalar_tensor", "float64", "float32", method=False, at_once=True)
 def _number(limits, x, dtype=None):
     return real(x)
 
 
-@listed("one_hot", method=False, sized=True)
+@listed("one_hot", method=False, sized=True, at_once=True)
 def _one_hot(limits, x, num_classes=-1):
     x = array(x)
     if x.is_floating_point():
@@ -1373,7 +1373,7 @@ def _index_select(limits, x, dim, index):
     return asking_torch(torch.index_select, x, dims(dim), index)
 
 
-@listed("embedding", method=False)
+@listed("embedding", method=False, at_once=True)
 def _embedding(limits, index, weight):
     index, weight = array(index), real(weight)
     limits.room(index.numel(), weight.shape[-1] if weight.ndim else 1)
@@ -1382,7 +1382,7 @@ def _embedding(limits, index, weight):
     return asking_torch(F.embedding, index, weight)
 
 
-@listed("masked_fill")
+@listed("masked_fill", at_once=True)
 def _masked_fill(limits, x, mask, value):
     x = real(x)
     limits.room(x.numel())
@@ -1460,14 +1460,14 @@ def _solve(limits, x, other):
 _COPIES = ("clone", "copy", "contiguous", "detach", "double", "float", "cpu", "numpy", "requires_grad_", "resolve_conj")
 
 
-@listed(*_COPIES, method=False)
+@listed(*_COPIES, method=False, at_once=True)
 def _copy(limits, x):
     x = array(x)
     limits.room(x.numel())
     return x.to(FLOAT) if not x.is_floating_point() else x.clone()
 
 
-@listed("clone", "copy", function=False)
+@listed("clone", "copy", function=False, at_once=True)
 def _clone(limits, x):
     return x.clone()
 
@@ -1475,32 +1475,32 @@ def _clone(limits, x):
 # what follows shares the tensor it is given, as torch's own do
 
 
-@listed("detach", "cpu", "numpy", "resolve_conj", function=False, shares=True)
+@listed("detach", "cpu", "numpy", "resolve_conj", function=False, shares=True, at_once=True)
 def _itself(limits, x):
     return x
 
 
-@listed("contiguous", function=False, shares=True)
+@listed("contiguous", function=False, shares=True, at_once=True)
 def _contiguous(limits, x):
     return x.contiguous()
 
 
-@listed("double", "float", "requires_grad_", function=False, shares=True)
+@listed("double", "float", "requires_grad_", function=False, shares=True, at_once=True)
 def _as_float(limits, x):
     return x if x.dtype is FLOAT else x.to(FLOAT)
 
 
-@listed("long", "int", "short", function=False)
+@listed("long", "int", "short", function=False, at_once=True)
 def _long(limits, x):
     return x.to(torch.int64)
 
 
-@listed("bool", function=False)
+@listed("bool", function=False, at_once=True)
 def _bool(limits, x):
     return x != 0
 
 
-@listed("to", "type", "astype", "type_as", function=False)
+@listed("to", "type", "astype", "type_as", function=False, at_once=True)
 def _to(limits, x, *kinds, dtype=None, device=None, copy=False):
     kind = next((k for k in (*kinds, dtype) if isinstance(k, Kind)), Kind())
     if kind.truth:
@@ -1515,17 +1515,17 @@ def _item(limits, x):
     return asking_torch(x.item)
 
 
-@listed("size", function=False)
+@listed("size", function=False, at_once=True)
 def _size(limits, x, dim=None):
     return tuple(x.shape) if dim is None else asking_torch(x.size, whole_number(dim, AXIS))
 
 
-@listed("numel", "nelement")
+@listed("numel", "nelement", at_once=True)
 def _numel(limits, x):
     return array(x).numel()
 
 
-@listed("dim", "ndimension", function=False)
+@listed("dim", "ndimension", function=False, at_once=True)
 def _dim(limits, x):
     return x.ndim
 

@@ -264,7 +264,7 @@ class SheetJudge(Sources):
             known = {name: tensor for name, tensor in held.items() if tensor is not None}
             if value is None or known.keys() != changed.keys():
                 return False
-            expected = point.walk(self.fitting(stop, meaning, point), known).get(meaning.name)
+            expected = point.walk(self.fitting(stop, point, but=meaning.name), known).get(meaning.name)
             if expected is None or not self._close(meaning, value, expected, point):
                 return False
         return True

@@ -9,20 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library
-from tutor.checking.index_style import Named
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.outline import Outline, Unit
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
 from tutor.numeric.compare import DOUBLE
 from tutor.numeric.programs import backward_plan, forward_plan
+
+if TYPE_CHECKING:
+    from tutor.checking.index_style import Named
 
 NOISE = 1e-15  # relative; a float64 operation rounds by 1e-16
 MARGIN = 3.0  # times the spread that the noise makes

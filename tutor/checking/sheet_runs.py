@@ -25,7 +25,7 @@ Instead = Callable[[Point], dict[tuple[str, int], Tensor]]  # values in place of
 
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
-AT_ONCE = 3  # what draws computed at once cost, in runs of one draw
+COST_AT_ONCE = 3  # what draws computed at once cost, in runs of one draw
 MANY_DRAWN = 40_000  # beyond these operations two draws have to do
 
 
@@ -114,7 +114,7 @@ class SheetRuns(Judge):
     def _at_once(self, instead: Instead, drawn: Callable[[list[int]], list[Point]]) -> dict[int, Side]:
         """The groups of draws that could be computed at once, by the place of their first."""
         made: dict[int, Side] = {}
-        if sum(self.outline.weight.values()) * AT_ONCE > MANY_DRAWN:
+        if sum(self.outline.weight.values()) * COST_AT_ONCE > MANY_DRAWN:
             return made
         for places in self.points.groups:
             if len(places) > 2:
