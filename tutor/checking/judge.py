@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import inf
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tutor.checking import library, mistakes
 from tutor.checking.outline import Meaning, names_of
-from tutor.checking.report import Entry, Heat, LineReport, Mistake, Repair, Report, Sentence
+from tutor.checking.report import CREDITS, EARNS, Entry, Heat, LineReport, Mistake, Repair, Report, Sentence
 from tutor.checking.truth import Point, Points, row_of
 from tutor.exercise import Exercise
 from tutor.language import joined, said
@@ -437,15 +437,17 @@ class Judge:
             first.forward = self.forward_line(self.meaning_of(first.name))
             first.at = first.judgement.at or self.drawn
         asked = {self.exercise.answer_name(name): worth for name, worth in self.exercise.asked.items()}
+        credit = self._credit(lines, asked)
         return Report(
             self.exercise.id,
             self.seed,
             TORCH,
-            self._score(lines, asked),
+            float(sum(worth for name, worth in asked.items() if credit[name] in EARNS)),
             sum(asked.values()),
-            tuple(name for name in asked if not any(j.name == name for j in lines)),
+            tuple(name for name in asked if credit[name] == "missing"),
             tuple(j.report() for j in lines),
             tuple(dict.fromkeys(self.notes)),
+            credit,
         )
 
     @property
@@ -453,20 +455,19 @@ class Judge:
         """Where the values in the report are from; nothing where the learner knows, who gave them."""
         return ""
 
-    def _score(self, lines: list[Judged], asked: Mapping[str, float]) -> float:
-        earned = {}
-        for name, worth in asked.items():
-            own = [j for j in lines if j.name == name]
-            if own and all(j.verdict in ("correct", "follows") or j.judgement.blameless for j in own):
-                earned[name] = worth
+    def _credit(self, lines: list[Judged], asked: Iterable[str]) -> dict[str, str]:
+        """For each asked name why it earns its points, or does not.
+
+        A wrong line for a name that is not asked costs the first asked quantity that follows from it, once.
+        """
+        credit = {name: _credit_of([j for j in lines if j.name == name]) for name in asked}
         for j in lines:
-            if j.verdict == "wrong" and j.name not in asked:
-                hit = next(
-                    (other.name for other in lines if other.name in earned and self._stems(other, j, lines)), None
-                )
+            if j.verdict == "wrong" and j.name not in credit:
+                follow = (other.name for other in lines if other.name in credit and self._stems(other, j, lines))
+                hit = next((name for name in follow if credit[name] in EARNS), None)
                 if hit is not None:
-                    del earned[hit]
-        return float(sum(earned.values()))
+                    credit[hit] = "charged"
+        return credit
 
     def _stems(self, line: Judged, origin: Judged, lines: list[Judged]) -> bool:
         """Whether a line reads another one, directly or through others."""
@@ -478,6 +479,12 @@ class Judge:
                 reached.add(name)
                 todo += [j for j in lines if j.name == name]
         return bool(reached & {origin.name, origin.helper} - {""})
+
+
+def _credit_of(own: list[Judged]) -> str:
+    """What the lines for one asked name come to: the worst of them."""
+    found = {"excused" if j.judgement.blameless else j.verdict for j in own} or {"missing"}
+    return next(credit for credit in CREDITS if credit in found)
 
 
 def heat(given: Tensor, true: Tensor) -> Heat | None:

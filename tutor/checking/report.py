@@ -13,6 +13,10 @@ from tutor.shown import Shown
 SCHEMA = "tutor.report/1"
 LINE_VERDICTS = ("correct", "follows", "wrong", "undecided", "unreadable")
 VERDICTS = ("wrong", "unreadable", "undecided", "incomplete", "correct")  # the first that holds
+# why an asked quantity earns its points or does not, the first that holds: `charged` pays for a wrong line on another
+# quantity, `undecided` reads a line that could not be read, `excused` is what we could not decide
+CREDITS = ("wrong", "charged", "unreadable", "undecided", "missing", "excused", "follows", "correct")
+EARNS = ("excused", "follows", "correct")
 
 # id -> one sentence about a line; `{...}` are parameters in the learner's own symbols
 REASONS: dict[str, str] = {
@@ -289,6 +293,7 @@ class Report(Shown):
     missing: tuple[str, ...] = ()
     lines: tuple[LineReport, ...] = ()
     notes: tuple[str, ...] = ()
+    credit: Mapping[str, str] = field(default_factory=dict)  # asked name -> one of CREDITS; beyond the JSON
 
     @property
     def verdict(self) -> str:

@@ -1,0 +1,1 @@
+"""What other systems take: one file for each."""

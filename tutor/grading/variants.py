@@ -1,0 +1,128 @@
+"""A learner's variant of a question: what is drawn within the declared choices, from learner and secret alone.
+
+    choice = HMAC-SHA256(secret, assignment, question, what is drawn, learner) mod number of choices
+
+so that bundles, sheets and keys agree without a list of who got what, and nobody without the secret can tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tutor.catalogue import find, is_path, load, spelled, split_address
+from tutor.errors import TutorError
+from tutor.grading.assignment import Assignment, Question
+
+if TYPE_CHECKING:
+    from tutor.exercise import Exercise
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A question as one learner has it: plain data, equal for all who drew the same."""
+
+    question: str
+    address: str  # `mlp:loss=mae`, or a path as the assignment has it
+    sizes: tuple[tuple[str, int], ...] = ()
+    instance: tuple[tuple[str, float], ...] = ()
+    ask: tuple[str, ...] = ()  # nothing: what the exercise asks
+    points: tuple[tuple[str, float], ...] = ()
+
+    def exercise(self, folder: Path) -> Exercise:
+        """The exercise with all that was drawn put in; `folder` is the assignment's, for files of its own."""
+        name = split_address(self.address)[0]
+        address = str(folder / self.address) if is_path(name) else self.address
+        made = load(address)
+        if self.ask:
+            made.ask(*self.ask)
+        made.points(**dict(self.points))
+        if self.instance:
+            changed = {**(made.instances[0] if made.instances else {}), **dict(self.instance)}
+            made.instances.clear()
+            made.instance(**changed)
+        made.validate()
+        return made
+
+    @property
+    def judged_by(self) -> tuple[Any, ...]:
+        """What a verdict hangs on: all but the points."""
+        return (self.question, self.address, self.sizes, self.instance, self.ask)
+
+
+def variant(assignment: Assignment, question: Question, learner: str) -> Variant:
+    """What a learner has as a question."""
+
+    def drawn(what: str, choices: Sequence[Any]) -> Any:
+        said = json.dumps([assignment.id, question.name, what, learner]).encode()
+        number = int.from_bytes(hmac.new(assignment.secret.encode(), said, hashlib.sha256).digest(), "big")
+        return choices[number % len(choices)]
+
+    draw = question.draw
+    chosen = {
+        kind: {name: drawn(f"{kind}.{name}", choices) for name, choices in sorted(table.items())}
+        for kind, table in (("parameters", draw.parameters), ("sizes", draw.sizes), ("instance", draw.instance))
+    }
+    return _made(question, chosen["parameters"], chosen["sizes"], chosen["instance"])
+
+
+def variants(assignment: Assignment, learner: str) -> tuple[Variant, ...]:
+    """All questions as a learner has them."""
+    return tuple(variant(assignment, question, learner) for question in assignment.questions)
+
+
+def possible(question: Question, most: int = 256) -> Iterator[Variant]:
+    """Every variant there is, in a fixed order; at most so many."""
+    draw = question.draw
+    tables = [sorted(table.items()) for table in (draw.parameters, draw.sizes, draw.instance)]
+    names = [[name for name, _ in table] for table in tables]
+    choices = [list(itertools.product(*(values for _, values in table))) for table in tables]
+    for chosen in itertools.islice(itertools.product(*choices), most):
+        yield _made(
+            question, *(dict(zip(keys, values, strict=True)) for keys, values in zip(names, chosen, strict=True))
+        )
+
+
+def count(question: Question) -> int:
+    """How many variants a question has."""
+    draw = question.draw
+    return prod(len(c) for table in (draw.parameters, draw.sizes, draw.instance) for c in table.values())
+
+
+def _made(
+    question: Question, parameters: Mapping[str, Any], sizes: Mapping[str, int], instance: Mapping[str, float]
+) -> Variant:
+    return Variant(
+        question.name,
+        _address(question.exercise, parameters),
+        tuple(sorted(sizes.items())),
+        tuple(sorted(instance.items())),
+        tuple(question.ask or ()),
+        tuple(sorted(question.points.items())),
+    )
+
+
+def _address(exercise: str, parameters: Mapping[str, Any]) -> str:
+    """`mlp:layers=2` with what was drawn: `mlp:layers=2,loss=mae`."""
+    if not parameters:
+        return exercise
+    name, fixed = split_address(exercise)
+    given = [fixed] if fixed else []
+    return f"{name}:{','.join([*given, *(f'{key}={spelled(value)}' for key, value in sorted(parameters.items()))])}"
+
+
+def source_of(address: str, folder: Path) -> str:
+    """A digest of an exercise's file, which a verdict hangs on as well."""
+    name = split_address(address)[0]
+    path = folder / name if is_path(name) else find(name).path
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise TutorError(str(error)) from None
