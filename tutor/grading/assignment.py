@@ -253,7 +253,8 @@ def _fault(text: str, found: Any) -> Fault:
 
 def _in_file(text: str, where: tuple[Any, ...]) -> tuple[Any, ...]:
     """The part of a place that stands in the file: pydantic adds which of several types it tried."""
-    node, known = tomllib.loads(text), []
+    node: Any = tomllib.loads(text)
+    known: list[Any] = []
     for key in where:
         if (
             isinstance(node, Mapping)

@@ -1,6 +1,6 @@
 """What grading hands from room to room: plain data, the same bytes for the same input. Neither sympy nor torch.
 
-    submissions/ --collect--> Submission --judge--> Result --gradebook--> LearnerGrade --feedback, exports, class report-->
+    submissions/ --collect--> Submission --judge--> Result --gradebook--> LearnerGrade --> feedback, exports, report
 
 A `Result` says what a sheet's lines come to and knows no points: these, attempts, follow-through and overrides are
 reckoned from results when grades are made, so that changing them judges nothing anew.

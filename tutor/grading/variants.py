@@ -81,13 +81,15 @@ def variants(assignment: Assignment, learner: str) -> tuple[Variant, ...]:
 def possible(question: Question, most: int = 256) -> Iterator[Variant]:
     """Every variant there is, in a fixed order; at most so many."""
     draw = question.draw
-    tables = [sorted(table.items()) for table in (draw.parameters, draw.sizes, draw.instance)]
-    names = [[name for name, _ in table] for table in tables]
-    choices = [list(itertools.product(*(values for _, values in table))) for table in tables]
-    for chosen in itertools.islice(itertools.product(*choices), most):
-        yield _made(
-            question, *(dict(zip(keys, values, strict=True)) for keys, values in zip(names, chosen, strict=True))
-        )
+    tables: list[list[tuple[str, Any]]] = [sorted(t.items()) for t in (draw.parameters, draw.sizes, draw.instance)]
+    every = (_choices(table) for table in tables)
+    for parameters, sizes, instance in itertools.islice(itertools.product(*every), most):
+        yield _made(question, parameters, sizes, instance)
+
+
+def _choices(table: list[tuple[str, Any]]) -> list[dict[str, Any]]:
+    names = [name for name, _ in table]
+    return [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*(values for _, values in table))]
 
 
 def count(question: Question) -> int:
