@@ -60,12 +60,7 @@ def read(sheet: str | Path) -> str:
         raise NotFoundError(
             said("cannot open {sheet}: {reason}; give the path of a sheet, or - for stdin", sheet=sheet, reason=reason)
         ) from None
-    try:
-        return source.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = source.count(b"\n", 0, error.start) + 1
-        column = error.start - source.rfind(b"\n", 0, error.start)
-        raise ReadingError(said("{sheet} is not text in UTF-8: save it as UTF-8", sheet=sheet), line, column) from None
+    return decoded(source, sheet)
 
 
 @dataclass(frozen=True)
@@ -106,6 +101,16 @@ def kind_of(name: str | Path) -> str | None:
 def most(kind: str | None) -> int:
     """How many bytes of a file can be a sheet, and one more."""
     return (MAX_NOTEBOOK if kind == "notebook" else 4 * python.MAX_LENGTH) + 1
+
+
+def decoded(source: bytes, sheet: str | Path) -> str:
+    """The text that a file holds; ReadingError where it is none."""
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        column = error.start - source.rfind(b"\n", 0, error.start)
+        raise ReadingError(said("{sheet} is not text in UTF-8: save it as UTF-8", sheet=sheet), line, column) from None
 
 
 def kind_of_text(text: str) -> str:

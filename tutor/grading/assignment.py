@@ -31,7 +31,8 @@ from tutor.language import LANGUAGES, said
 FORMAT = "tutor.assignment/1"
 MOST_BYTES = 1_000_000
 FEEDBACK = ("score", "verdicts", "divergence", "mistakes", "derivation")  # each says more than the one before
-FORMS = ("torch", "index", "latex")
+Form = Literal["torch", "index", "latex"]
+FORMS: tuple[Form, ...] = ("torch", "index", "latex")
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Worth = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -85,7 +86,7 @@ class Assignment(_Table):
     due: datetime | None = None
     feedback: Literal["score", "verdicts", "divergence", "mistakes", "derivation"] = "mistakes"
     attempts: Literal["best", "last", "average"] = "best"
-    forms: Annotated[list[Literal["torch", "index", "latex"]], Field(min_length=1)] = list(FORMS)
+    forms: Annotated[list[Form], Field(min_length=1)] = list(FORMS)
     lenient_shapes: bool = False
     follow_through: Annotated[float, Field(ge=0, le=1)] = 1.0  # of the points, for what follows from an earlier mistake
     seed: int = 0
@@ -317,10 +318,13 @@ def _message(found: Mapping[str, Any]) -> str:
     return message[:1].lower() + message[1:]
 
 
+_TABLES: dict[str, type[BaseModel]] = {"questions": Question, "draw": Draw}
+
+
 def _keys_beside(where: tuple[Any, ...]) -> list[str]:
     table: type[BaseModel] = Assignment
     for key in where[:-1]:
-        table = {"questions": Question, "draw": Draw}.get(str(key), table)
+        table = _TABLES.get(str(key), table)
     return list(table.model_fields)
 
 

@@ -66,9 +66,14 @@ def variant(assignment: Assignment, question: Question, learner: str) -> Variant
         return choices[number % len(choices)]
 
     draw = question.draw
+    tables: tuple[tuple[str, Mapping[str, Sequence[Any]]], ...] = (
+        ("parameters", draw.parameters),
+        ("sizes", draw.sizes),
+        ("instance", draw.instance),
+    )
     chosen = {
         kind: {name: drawn(f"{kind}.{name}", choices) for name, choices in sorted(table.items())}
-        for kind, table in (("parameters", draw.parameters), ("sizes", draw.sizes), ("instance", draw.instance))
+        for kind, table in tables
     }
     return _made(question, chosen["parameters"], chosen["sizes"], chosen["instance"])
 

@@ -1,0 +1,151 @@
+"""From results to grades: points, follow-through, attempts, a teacher's own decisions. Nothing is judged here.
+
+points of a part = sum over the asked names of worth * (1 if correct or excused, follow_through if it follows, else 0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+from tutor.grading.assignment import Assignment, parse
+from tutor.grading.gradebook import Entry, Gradebook, Version, opened
+from tutor.grading.model import Attempt, LearnerGrade, Override, Part, Problem, QuestionGrade
+from tutor.grading.variants import Variant, variants
+from tutor.language import said
+
+Worth = Mapping[str, float]  # asked name -> points
+
+
+def grades(results: str | Path, url: str | None = None) -> Iterator[LearnerGrade]:
+    """Every learner's grade in a results folder, under the newest version, in the order of their ids."""
+    with opened(results, url) as book:
+        yield from of_version(book, book.newest())
+
+
+def assignment_of(version: Version) -> Assignment:
+    """The assignment as it was under a version."""
+    return parse(version.assignment, version.path)
+
+
+def of_version(book: Gradebook, version: Version) -> Iterator[LearnerGrade]:
+    """Every learner's grade under a version; learners are read one by one, and none is kept."""
+    assignment = assignment_of(version)
+    worths, overrides = book.get_worths(version.number), book.overrides()
+    handed_in = groupby(book.entries(version.number), key=lambda entry: entry.learner)
+    learner, entries = next(handed_in, (None, iter(())))
+    for id, person, aliases, known in book.people():
+        own: list[Entry] = []
+        if learner == id:
+            own = list(entries)
+            learner, entries = next(handed_in, (None, iter(())))
+        asked = variants(assignment, id)
+        worth = {variant.question: worths.get(signature(variant), {}) for variant in asked}
+        yield grade(assignment, id, person, own, worth, overrides, aliases, known)
+
+
+def signature(variant: Variant) -> str:
+    """Under which the gradebook keeps what a variant is worth."""
+    return repr((*variant.judged_by, variant.points))
+
+
+def grade(
+    assignment: Assignment,
+    learner: str,
+    person: str,
+    entries: list[Entry],
+    worth: Mapping[str, Worth],
+    overrides: Mapping[tuple[str, str], Override],
+    aliases: Mapping[str, str] | None = None,
+    known: bool = True,
+) -> LearnerGrade:
+    """A learner's grade from what was judged; `entries` in the order of attempts."""
+    parts: dict[str, list[tuple[Entry, Part, bool]]] = {name: [] for name in worth}
+    problems: list[tuple[str, Problem]] = []
+    for entry in entries:
+        problems += [(entry.name, problem) for problem in entry.problems]
+        if entry.result is None:
+            continue
+        problems += [(entry.name, problem) for problem in entry.result.problems]
+        for part in entry.result.parts:
+            if part.question in parts:
+                parts[part.question] += [(entry, part, entry.result.cut)]
+    problems += _duplicates(parts)
+    lost = any(e.result is not None and e.result.cut and not e.result.parts for e in entries)
+    questions = tuple(
+        _question(assignment, name, parts[name], worth[name], overrides.get((learner, name)), lost) for name in worth
+    )
+    return LearnerGrade(learner, person, questions, tuple(problems), dict(aliases or {}), known, bool(entries))
+
+
+def _question(
+    assignment: Assignment,
+    name: str,
+    found: list[tuple[Entry, Part, bool]],
+    worth: Worth,
+    override: Override | None,
+    lost: bool,
+) -> QuestionGrade:
+    """`lost` says that a sheet could not be judged, which may have answered this question."""
+    attempts = tuple(_attempt(assignment, entry, part, stopped, worth) for entry, part, stopped in found)
+    full = float(sum(worth.values()))
+    points, counts = _counted(assignment.attempts, attempts, full)
+    if not attempts and lost:
+        points = None
+    if override is not None:
+        points = override.points
+    return QuestionGrade(name, points, full, attempts, counts, override)
+
+
+def _attempt(assignment: Assignment, entry: Entry, part: Part, stopped: bool, worth: Worth) -> Attempt:
+    rate = {"correct": 1.0, "excused": 1.0, "follows": assignment.follow_through}
+    earned = {name: points * rate.get(part.credit.get(name, "missing"), 0.0) for name, points in worth.items()}
+    points = None if stopped else float(sum(earned.values()))
+    return Attempt(entry.attempt, entry.name, points, earned, part)
+
+
+def _counted(how: str, attempts: tuple[Attempt, ...], full: float) -> tuple[float | None, int | None]:
+    """The points that count, and the attempt that is shown; one that could not be judged leaves them open.
+
+    Unless it cannot matter: where the best counts, and another attempt has all points there are.
+    """
+    if not attempts:
+        return 0.0, None
+    last = len(attempts) - 1
+    known = [attempt.points for attempt in attempts if attempt.points is not None]
+    if how == "last":
+        return attempts[last].points, last
+    if len(known) < len(attempts) and not (how == "best" and max(known, default=-1.0) >= full):
+        return None, next(n for n, attempt in enumerate(attempts) if attempt.points is None)
+    if how == "average":
+        return sum(known) / len(known), last
+    best = max(range(len(attempts)), key=lambda n: (-1.0 if attempts[n].points is None else attempts[n].points, n))
+    return attempts[best].points, best
+
+
+def _duplicates(parts: Mapping[str, list[tuple[Entry, Part, bool]]]) -> Iterator[tuple[str, Problem]]:
+    """Further answers to a question within one attempt: they count as attempts after the first."""
+    for name, found in parts.items():
+        first: dict[int, str] = {}
+        for entry, _, _ in found:
+            before = first.get(entry.attempt)
+            first.setdefault(entry.attempt, entry.name)
+            if before is not None:
+                sentence = said(
+                    "it answers {question}, as {first} does: it counts as a further attempt",
+                    question=name,
+                    first=before,
+                )
+                yield entry.name, Problem("duplicate", sentence)
+
+
+def known_worths(all_variants: Iterable[Variant], folder: Path) -> dict[str, dict[str, float]]:
+    """What the asked names of each variant are worth: the exercise's points, and the assignment's over them."""
+    found: dict[str, dict[str, float]] = {}
+    for variant in all_variants:
+        key = signature(variant)
+        if key not in found:
+            exercise = variant.exercise(folder)
+            found[key] = {exercise.answer_name(name): points for name, points in exercise.asked.items()}
+    return found

@@ -1,0 +1,1 @@
+"""How gradebooks of earlier versions become those of this one (Alembic)."""

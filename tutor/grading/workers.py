@@ -1,0 +1,228 @@
+"""The seam: a `concurrent.futures.Executor` judges; who that is, processes here or a Dask cluster, nothing else knows.
+
+A sheet has a deadline and a memory limit in the worker itself. Past the deadline the worker ends, even out of code that
+never gives Python a turn; a worker that ends, for whatever reason, costs the sheets of its task a second try, each by
+itself, and only what ends a worker twice by itself is given up. Both executors replace a worker that ended.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from tutor.errors import UsageError
+from tutor.grading.judging import Job, Rules, cut, judge
+from tutor.grading.model import Result
+from tutor.language import said
+
+DEADLINE = 30.0  # seconds for a sheet, which takes about 0.01: only what hangs reaches it
+MEMORY = 2 << 30  # bytes beyond what a worker has at its start
+BATCH = 16  # sheets of a task: sending one costs about as much as a tenth of judging it
+AHEAD = 4  # tasks in flight for each worker
+TRIES = 2  # of a sheet by itself
+
+
+def work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Result]:
+    """Judge some files, each with its deadline. What runs in a worker."""
+    results = []
+    for job in jobs:
+        with _ends_after(deadline):
+            results.append(judge(rules, job))
+    return results
+
+
+@contextmanager
+def _ends_after(seconds: float) -> Iterator[None]:
+    """The process ends if this takes longer: faulthandler's own thread needs no turn from Python."""
+    faulthandler.dump_traceback_later(seconds, exit=True, file=_nowhere())
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+_opened: list[Any] = []
+
+
+def _nowhere() -> Any:
+    if not _opened:
+        _opened.append(open(os.devnull, "w"))  # noqa: SIM115  it is written to when the process ends
+    return _opened[0]
+
+
+# -- executors -----------------------------------------------------------------------------------------------------
+
+
+class Processes(Executor):
+    """Processes of this machine; one that dies costs its task alone, and another takes its place."""
+
+    def __init__(self, workers: int, memory: int = MEMORY):
+        from multiprocessing import get_context
+
+        from pebble import ProcessPool
+
+        self.workers = workers
+        self._pool = ProcessPool(
+            max_workers=workers, initializer=_prepare, initargs=(memory, os.getpid()), context=get_context("spawn")
+        )
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return self._pool.schedule(fn, args=args, kwargs=kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        if cancel_futures or not wait:
+            self._pool.stop()
+        else:
+            self._pool.close()
+        self._pool.join()
+
+
+def _prepare(memory: int, parent: int) -> None:
+    """A process of ours: an interrupt is the parent's to answer, and small tensors want one thread."""
+    import signal
+    import threading
+
+    import torch
+
+    import tutor.checking.check  # noqa: F401  before the limit is set: what is imported is not the sheet's
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _limit(memory)
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    import time
+
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _limit(memory: int) -> None:
+    """Let the process have no more than so much beyond what it has, where the system can say so."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    if sys.platform != "linux":
+        return  # elsewhere RLIMIT_DATA does not count what torch maps
+    with open("/proc/self/status") as status:
+        held = next((int(line.split()[1]) for line in status if line.startswith("VmData:")), 0) * 1024
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    most = held + memory
+    resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
+
+
+class Cluster(Executor):
+    """A Dask cluster that is there already: `tutor` has to be installed where its workers run."""
+
+    def __init__(self, scheduler: str):
+        try:
+            from distributed import Client
+        except ImportError:
+            raise UsageError(said("--scheduler needs Dask: pip install 'derivation-tutor[dask]'")) from None
+        try:
+            self._client = Client(scheduler, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                said("no Dask scheduler answers at {address}: {reason}", address=scheduler, reason=_first_line(error))
+            ) from None
+        self._executor = self._client.get_executor(pure=False)
+        self.workers = max(len(self._client.scheduler_info(n_workers=-1)["workers"]), 1)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return self._executor.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._executor.shutdown(wait=wait and not cancel_futures)
+        self._client.close()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def executor(jobs: int | None = None, scheduler: str | None = None) -> Iterator[Executor]:
+    """Who judges; what is not done when the block is left early is dropped."""
+    made: Executor = Cluster(scheduler) if scheduler else Processes(jobs or os.cpu_count() or 1)
+    try:
+        yield made
+    except BaseException:
+        made.shutdown(wait=False, cancel_futures=True)
+        raise
+    made.shutdown()
+
+
+# -- keeping them busy ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Task:
+    jobs: tuple[Job, ...]
+    tries: int = 0  # of a single sheet
+
+
+def judged(
+    executor: Executor, rules: Rules, jobs: Iterable[Job], *, deadline: float = DEADLINE, batch: int = BATCH
+) -> Iterator[tuple[Job, Result]]:
+    """Each job with its result, in the order in which they are done; no more is asked for than keeps all busy."""
+    waiting = map(_Task, _grouped(jobs, batch))
+    again: deque[_Task] = deque()
+    flying: dict[Future[Any], _Task] = {}
+    most = AHEAD * getattr(executor, "workers", 1)
+
+    def launch() -> None:
+        while len(flying) < most:
+            task = again.popleft() if again else next(waiting, None)
+            if task is None:
+                return
+            flying[executor.submit(work, rules, task.jobs, deadline)] = task
+
+    launch()
+    while flying:
+        done, _ = wait(flying, return_when=FIRST_COMPLETED)
+        for future in done:
+            task = flying.pop(future)
+            yield from _results(future, task, again)
+        launch()
+
+
+def _grouped(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
+    todo = iter(jobs)
+    while group := tuple(islice(todo, size)):
+        yield group
+
+
+def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> Iterator[tuple[Job, Result]]:
+    """What a task gave; where its worker ended, its sheets are tried again one by one."""
+    try:
+        results = future.result()
+    except Exception as error:
+        if not _ended(error):
+            raise
+        if len(task.jobs) == 1 and task.tries + 1 >= TRIES:
+            yield task.jobs[0], cut(said("judging it ended the process, or took over {seconds:.0f} s",
+                                         seconds=DEADLINE))  # fmt: skip
+            return
+        tries = task.tries + 1 if len(task.jobs) == 1 else 0
+        again.extend(_Task((job,), tries) for job in task.jobs)
+        return
+    yield from zip(task.jobs, results, strict=True)
+
+
+def _ended(error: BaseException) -> bool:
+    """Whether a worker is gone, by whichever executor's word."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"ProcessExpired", "BrokenExecutor", "KilledWorker", "TimeoutError", "CancelledError"})
