@@ -7,17 +7,23 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import click
 import pytest
 import sympy
 
-from tutor import cli
+from tutor import cli, commands
 from tutor.adhoc import adhoc, exercise_from
 from tutor.catalogue import entries
+from tutor.commands.codes import code_of
+from tutor.commands.group import Commands
 from tutor.errors import NotFoundError, ReadingError, TutorError
+from tutor.language import tr
 from tutor.symbolic import functions
+from tutor.terminal import say
 from tutor.views.plain import ascii_only, writable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,6 +129,68 @@ def test_nothing_is_said_about_missing_numpy():
     assert "Warning" not in done.stderr
 
 
+# -- a command below a command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    """`tutor shelf look [--json]`, which ends with code 4; it says what others say, and so does in Chinese."""
+    room = Commands()
+
+    @room.group()
+    def shelf():
+        """The exercises, in course order."""
+
+    @shelf.command()
+    @click.option("--json", is_flag=True, help="As data, for programs.")
+    def look(json: bool) -> int:
+        """An exercise: statement, shapes, program."""
+        say(f"{tr('looking')} ∂ {json}")
+        return 4
+
+    monkeypatch.setitem(cli.app.commands, "shelf", room.commands["shelf"])
+
+
+@pytest.mark.parametrize(
+    "args, shown",
+    [
+        (["look"], "looking ∂ False"),
+        (["look", "--json"], "looking ∂ True"),
+        (["look", "--lang", "zh"], "正在查看 ∂ False"),
+        (["--lang", "zh", "look", "--json"], "正在查看 ∂ True"),
+        (["look", "--ascii", "--lang", "zh"], "looking D False"),
+        (["--ascii", "look"], "looking D False"),
+    ],
+)
+def test_below_a_group(run, shelf, args, shown):
+    assert run("shelf", *args) == (4, f"{shown}\n", "")
+    assert run("shelf", "look") == (4, "looking ∂ False\n", ""), "the next command is not asked for it"
+
+
+def test_what_is_meant_below_a_group(run, shelf):
+    code, out, err = run("shelf", "lok")
+    assert (code, out) == (2, "") and err.startswith("Usage: tutor shelf [OPTIONS] COMMAND [ARGS]...\n")
+    assert "No such command 'lok'; did you mean \"look\"?" in err and "tutor shelf --help" in err
+    code, out, err = run("shelf", "look", "--jsn")
+    assert (code, out) == (2, "") and "tutor shelf look --help" in err and "--json" in err
+    assert run("help", "shelf", "lok")[0] == 3 and 'did you mean "shelf look"' in run("help", "shelf", "lok")[2]
+
+
+@pytest.mark.parametrize(
+    "names, english, chinese",
+    [
+        (["shelf"], "  look  An exercise: statement, shapes, program.", "  look  一个练习：题目、形状、程序。"),
+        (["shelf", "look"], "--json      As data, for programs.", "--json      以数据形式给出，供程序读取。"),
+    ],
+)
+def test_help_below_a_group(run, shelf, names, english, chinese):
+    for language, line in (("en", english), ("zh", chinese)):
+        code, out, err = run("--lang", language, *names, "--help")
+        assert (code, err) == (0, "") and line in out and " ".join(["tutor", *names]) in out
+        assert "--lang" not in out and "--ascii" not in out, "the topmost tells of them"
+        assert run("--lang", language, "help", *names) == run(*names, "--lang", language, "--help") == (0, out, "")
+
+
 # -- what each command says -----------------------------------------------------------------------------------
 
 
@@ -138,6 +206,13 @@ def test_every_command_explains_itself(run):
         assert code == 0 and out.startswith(f"Usage: tutor {name}"), name
     shown = run("--help")[1]
     assert "..." not in shown.replace("[ARGS]...", ""), "a command's first sentence is too long for the list"
+
+
+def test_every_room_is_open():
+    """What a module of `tutor/commands/` holds is a command: none is forgotten in the table of rooms."""
+    modules = [import_module(f"tutor.commands.{module.name}") for module in iter_modules(commands.__path__)]
+    held = [name for module in modules if hasattr(module, "room") for name in module.room.commands]
+    assert sorted(held) == sorted(cli.app.commands)
 
 
 def test_list(run):
@@ -444,7 +519,7 @@ def test_every_error_of_ours_has_a_code():
         for kind in error.__subclasses__():
             yield from kinds(kind)
 
-    codes = {kind.__name__: cli._code_of(kind.__new__(kind)) for kind in kinds(TutorError)}
+    codes = {kind.__name__: code_of(kind.__new__(kind)) for kind in kinds(TutorError)}
     assert codes["UsageError"] == 2 and codes["NotFoundError"] == 3
     assert codes["ReadingError"] == codes["FormulaError"] == codes["ExerciseError"] == 4
     assert codes["UndecidedError"] == codes["TutorError"] == 5

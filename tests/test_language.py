@@ -26,7 +26,7 @@ from tutor.cli import app, main
 from tutor.errors import TutorError
 from tutor.language import Said, joined, listed, nsaid, plain, said, speaking, tr
 from tutor.paragraphs import wrapped
-from tutor.usage import sentences
+from tutor.usage import commands_in, sentences
 from tutor.views import html, latex, markdown, text
 from tutor.views.colour import coloured
 from tutor.views.plain import columns, fitted, padded
@@ -185,7 +185,7 @@ def test_what_click_is_lent_is_given_back(monkeypatch):
 
 SAME = re.compile(r" {6}\S.*|  -\S+ \S+")  # code, and an option whose words stand below it
 NAMES = re.compile("^  -.*?(?=  |$)")  # of an option
-COMMANDS = {(): app, **{(name,): command for name, command in app.commands.items()}}
+COMMANDS = dict(commands_in(app))
 
 
 def helps(capsys, *options):
@@ -215,7 +215,7 @@ def test_help_says_all_that_is_translated(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     shown = "".join("".join(helps(capsys, "--lang", "zh").values()).split())
     written = by_id(translations.written("zh"))
-    said = set(sentences(app))
+    said = {sentence for command in COMMANDS.values() for sentence in sentences(command)}
     assert len(said) > 60 and not [id for id in said if "".join(written[id].string.split()) not in shown]
     listed = shown[: shown.index("用法：", 3)]
     first = {name: written[next(sentences(command))].string for name, command in app.commands.items()}
@@ -226,10 +226,11 @@ def test_english_help_is_what_click_makes_of_it(capsys, monkeypatch):
     """To the byte, and after Chinese as before it."""
     monkeypatch.setenv("COLUMNS", "80")
     before, _, after = helps(capsys), helps(capsys, "--lang", "zh"), helps(capsys)
-    top = click.Context(app, info_name="tutor", **app.context_settings)
+    contexts: dict[tuple[str, ...], click.Context] = {}
     for name, command in COMMANDS.items():
-        context = click.Context(command, top, *name) if name else top
-        kind = click.Group if command is app else click.Command
+        settings = {} if name else app.context_settings
+        contexts[name] = context = click.Context(command, contexts.get(name[:-1]), ("tutor", *name)[-1], **settings)
+        kind = click.Group if isinstance(command, click.Group) else click.Command
         formatter = click.HelpFormatter(max_width=100)
         kind.format_help(command, context, formatter)
         assert before[name] == after[name] == formatter.getvalue()
@@ -246,7 +247,7 @@ def test_a_shell_completes_with_chinese_words(chinese):
     with language.lent("click"):
         found = {item.value: item.help for item in app.shell_complete(top, "")}
         for name, command in COMMANDS.items():
-            context = command.make_context(*name or ("tutor",), [], top, resilient_parsing=True)
+            context = command.make_context(("tutor", *name)[-1], [], top, resilient_parsing=True)
             options = command.shell_complete(context, "--")
             assert options and all(item.help is None or CHINESE.search(item.help) for item in options), name
     assert found.keys() == app.commands.keys() and all(CHINESE.search(help) for help in found.values())
@@ -255,7 +256,7 @@ def test_a_shell_completes_with_chinese_words(chinese):
 
 
 def test_a_long_first_sentence_is_cut_by_columns(chinese):
-    for command in app.commands.values():
+    for command in COMMANDS.values():
         assert all(columns(command.get_short_help_str(limit)) <= limit for limit in (10, 20, 41))
 
 

@@ -18,6 +18,7 @@ import pytest
 from tutor import cli, terminal
 from tutor.answers.blank import blank
 from tutor.catalogue import entries, load
+from tutor.commands.params import EXERCISE
 from tutor.paragraphs import refilled
 from tutor.views.plain import columns, cut, fitted, padded
 
@@ -44,8 +45,9 @@ def screens(tmp_path, monkeypatch, capsys):
     """`screens(*options)`: every screen with what was printed, in a terminal of 60 columns."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setattr(terminal, "width", lambda stream=None: 60)
-    monkeypatch.setattr(cli, "width", lambda stream=None: 60)
+    rooms = (sys.modules[f"tutor.commands.{room}"] for room in cli.ROOMS)
+    for module in (terminal, *(room for room in rooms if hasattr(room, "width"))):
+        monkeypatch.setattr(module, "width", lambda stream=None: 60)
 
     def walk(*options: str):
         Path("right.py").write_text(RIGHT)
@@ -242,7 +244,7 @@ def test_bash_completes(tmp_path, words, found):
 
 def test_paths_are_completed_where_no_id_fits():
     context = click.Context(cli.app)
-    (item,) = cli.EXERCISE.shell_complete(context, cli.app.commands["show"].params[0], "./my")
+    (item,) = EXERCISE.shell_complete(context, cli.app.commands["show"].params[0], "./my")
     assert item.type == "file"
 
 

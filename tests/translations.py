@@ -68,9 +68,15 @@ def extracted() -> Catalog:
     found = extract_from_dir(PACKAGE, [("**.py", marked)], keywords=KEYWORDS)
     for file, _line, message, _comments, _context in sorted(found, key=lambda each: (each[0], each[1])):
         catalogue.add(message, None, [(file, 0)])
-    for message in tutor.usage.sentences(tutor.cli.app):
-        catalogue.add(message, None, [("cli.py", 0)])
+    for _, command in tutor.usage.commands_in(tutor.cli.app):
+        for message in tutor.usage.sentences(command):
+            catalogue.add(message, None, [(module(command), 0)])
     return catalogue
+
+
+def module(command: click.Command) -> str:
+    """The file that a command's function stands in, from the package on."""
+    return "/".join(command.callback.__module__.split(".")[1:]) + ".py"
 
 
 def of_click() -> list[str]:

@@ -92,13 +92,18 @@ def _texts(command: click.Command, params: Iterable[click.Parameter]) -> Iterato
             yield each, name, text
 
 
+def commands_in(command: click.Command, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """A command and all below it, each behind the names that lead to it."""
+    yield names, command
+    for name, below in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from commands_in(below, (*names, name))
+
+
 def sentences(command: click.Command) -> Iterator[str]:
-    """What a command and those below it say of themselves, as the catalogue has it; without what click says."""
+    """What a command says of itself, as the catalogue has it; without what click says."""
     ours = [param for param in command.params if not OF_CLICK.keys() & set(param.opts)]
     for text in (*(text for *_, text in _texts(command, ours)), command.short_help or ""):
         yield from (words for mark, words in _parts(text) if not mark or not words.startswith("    "))
-    for below in command.commands.values() if isinstance(command, click.Group) else ():
-        yield from sentences(below)
 
 
 def spoken(text: str) -> str:

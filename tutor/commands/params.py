@@ -1,0 +1,52 @@
+"""Arguments and options that several commands have: an exercise, a sheet, the file behind `-o`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tutor import language
+from tutor.language import tr
+from tutor.terminal import deliver, note
+
+
+class ExerciseName(click.ParamType):
+    """An exercise's id, or a file's path, completed by the shell."""
+
+    name = "exercise"
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from tutor.catalogue import entries
+
+        found = [entry for entry in entries() if entry.id.startswith(incomplete)]
+        ids = [CompletionItem(entry.id, help=language.of_exercise(entry.title)) for entry in found]
+        return ids or [CompletionItem(incomplete, type="file")]
+
+
+EXERCISE = ExerciseName()
+SHEET = click.Path(allow_dash=True)  # never looked at here: `documents.read` says what is wrong with it
+
+
+def the_sheet(named: str | None) -> str:
+    """The sheet that was named, or the only one here, which is said then."""
+    from tutor.desk.standing import only_sheet
+
+    if named is None:
+        named = only_sheet(Path())
+        note(tr("the sheet here: {sheet}", sheet=named) + "\n")
+    return named
+
+
+def handed_over(content: str | bytes, output: str | None) -> None:
+    """To the file, whose name is then said, or to stdout."""
+    from tutor.pictures.files import save
+
+    if output is not None:
+        save(output, content)
+        note(tr("written: {path}", path=output))
+    elif isinstance(content, str):
+        deliver(content)
