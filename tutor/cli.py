@@ -32,6 +32,7 @@ ROOMS = (  # the modules of `tutor/commands/` that have commands, in the order i
     "sheets",
     "pictures",
     "desk",
+    "grading",
     "about",
 )
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)  # no place for what is printed

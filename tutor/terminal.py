@@ -173,3 +173,28 @@ def progress(total: int) -> Iterator[Callable[[str], AbstractContextManager[None
     with bar:
         bar.render_progress()
         yield step
+
+
+@contextmanager
+def counting(label: str) -> Iterator[Callable[[int, int], None]]:
+    """How many of how many are done, on stderr: a bar where it is a terminal, else a line for every tenth part."""
+    bar: Any = None
+    told = 0
+
+    def step(done: int, total: int) -> None:
+        nonlocal bar, told
+        if not moves(sys.stderr):
+            if done * 10 // total > told:
+                told = done * 10 // total
+                note(f"{label} {done}/{total}")
+            return
+        if bar is None:
+            bar = click.progressbar(length=total, file=sys.stderr, label=label, show_pos=True)
+            bar.__enter__()
+        bar.update(done - bar.pos)
+
+    try:
+        yield step
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)

@@ -245,27 +245,3 @@ def _why(was: Any, now: Any) -> tuple[str, ...]:
             said("it is worth {now} points instead of {was}", now=f"{now.max_points:g}", was=f"{was.max_points:g}")
         )
     return tuple(reasons) or (said("the assignment reckons its points in another way"),)
-
-
-# -- one learner, here and now ------------------------------------------------------------------------------------
-
-
-def grade_one(assignment: Assignment, learner: str, submissions: Iterable[Submission]) -> LearnerGrade:
-    """One learner's grade, judged in this process and kept nowhere: for autograders and notebooks."""
-    from tutor.grading.grades import grade as reckoned
-    from tutor.grading.grades import signature
-    from tutor.grading.judging import judge
-
-    rules, own = Rules.of(assignment), variants(assignment, learner)
-    entries, person, known = [], "", True
-    for s in submissions:
-        person = person or s.person
-        known = known and not any(problem.id == "unknown-learner" for problem in s.problems)
-        result = None if s.data is None else judge(rules, Job("", s.data, s.name, own))
-        entries.append(Entry(learner, s.attempt, s.name, None, s.problems, None, result))
-    found = known_worths(own, assignment.path.parent)
-    worth: Mapping[str, Mapping[str, float]] = {v.question: found[signature(v)] for v in own}
-    return reckoned(assignment, learner, person, entries, worth, {}, None, known)
-
-
-__all__ = ["Change", "Outcome", "Variant", "assignment_of", "changes", "grade", "grade_one", "judge_again"]

@@ -225,6 +225,10 @@ class Gradebook:
             rows = connection.execute(sa.select(versions).order_by(versions.c.number)).all()
         return [Version(r.number, r.digest, r.path, r.assignment, json.loads(r.engine)) for r in rows]
 
+    def before(self, version: Version) -> Version | None:
+        """The version before another one."""
+        return next((v for v in reversed(self.known_versions()) if v.number < version.number), None)
+
     def enrol(self, people: Iterable[tuple[str, str, Mapping[str, str]]], *, known: bool = True) -> None:
         """Learners of the roster: (id, name, aliases)."""
         with self._writing() as connection:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from tutor.errors import UsageError
+from tutor.errors import TutorError, UsageError
 from tutor.grading.judging import Job, Rules, cut, judge
 from tutor.grading.model import Result
 from tutor.language import said
@@ -138,15 +138,38 @@ class Cluster(Executor):
             raise UsageError(
                 said("no Dask scheduler answers at {address}: {reason}", address=scheduler, reason=_first_line(error))
             ) from None
-        self._executor = self._client.get_executor(pure=False)
+        self._flying: set[Any] = set()  # Dask forgets a task that nobody holds
         self.workers = max(len(self._client.scheduler_info(n_workers=-1)["workers"]), 1)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return self._executor.submit(fn, *args, **kwargs)
+        """As Dask's own executor does, which loses a task whose worker ended just after it was done."""
+        made: Future[Any] = Future()
+        try:
+            task = self._client.submit(fn, *args, **kwargs, pure=False)
+        except Exception as error:
+            raise _gone(error) from None
+        self._flying.add(task)
+        task.add_done_callback(lambda task: self._hand_on(task, made))
+        return made
+
+    def _hand_on(self, task: Any, made: Future[Any]) -> None:
+        """In a thread of Dask's: what a task gave, or why it gave nothing."""
+        try:
+            made.set_result(task.result())
+        except BaseException as error:
+            made.set_exception(error if self._client.status == "running" else _gone(error))
+        finally:
+            self._flying.discard(task)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self._executor.shutdown(wait=wait and not cancel_futures)
         self._client.close()
+
+
+def _gone(error: BaseException) -> TutorError:
+    return TutorError(
+        said("the Dask scheduler is gone ({reason}): what was judged is kept; run the same command again to go on",
+             reason=_first_line(error))
+    )  # fmt: skip
 
 
 def _first_line(error: BaseException) -> str:
@@ -175,7 +198,13 @@ class _Task:
 
 
 def judged(
-    executor: Executor, rules: Rules, jobs: Iterable[Job], *, deadline: float = DEADLINE, batch: int = BATCH
+    executor: Executor,
+    rules: Rules,
+    jobs: Iterable[Job],
+    *,
+    deadline: float = DEADLINE,
+    batch: int = BATCH,
+    work: Callable[[Rules, tuple[Job, ...], float], list[Result]] = work,
 ) -> Iterator[tuple[Job, Result]]:
     """Each job with its result, in the order in which they are done; no more is asked for than keeps all busy."""
     waiting = map(_Task, _grouped(jobs, batch))
@@ -213,8 +242,7 @@ def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> Iterator[
         if not _ended(error):
             raise
         if len(task.jobs) == 1 and task.tries + 1 >= TRIES:
-            yield task.jobs[0], cut(said("judging it ended the process, or took over {seconds:.0f} s",
-                                         seconds=DEADLINE))  # fmt: skip
+            yield task.jobs[0], cut(said("judging it ended the process that did it, or took too long"))
             return
         tries = task.tries + 1 if len(task.jobs) == 1 else 0
         again.extend(_Task((job,), tries) for job in task.jobs)

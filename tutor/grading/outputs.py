@@ -1,0 +1,126 @@
+"""The results folder: what a teacher opens, written anew from the gradebook; same grades, same bytes.
+
+grades.csv      a row for each learner
+problems.csv    what needs a person's look, by file
+feedback/       a page for each learner: what the assignment releases, and no more
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from tutor.errors import UsageError
+from tutor.grading.assignment import Assignment
+from tutor.grading.exports import csv_file
+from tutor.grading.exports.csv_file import ENCODING, safe
+from tutor.grading.gradebook import Gradebook, Version
+from tutor.grading.grades import assignment_of, of_version
+from tutor.grading.model import LearnerGrade
+from tutor.language import said, speaking
+
+GRADES, PROBLEMS, FEEDBACK = "grades.csv", "problems.csv", "feedback"
+
+
+def write(book: Gradebook, version: Version, folder: Path, now: datetime) -> None:
+    """Write the results folder; a file that is as it should be is not touched, and none is ever half written."""
+    assignment = assignment_of(version)
+    pages = _Pages(folder / FEEDBACK, assignment, assignment.is_due(now))
+    with _explained(folder), speaking(assignment.language):
+        with _replaced(folder / GRADES) as grades, _replaced(folder / PROBLEMS) as problems:
+            troubles = _Problems(problems)
+
+            def seen() -> Iterator[LearnerGrade]:
+                """Each learner's grade is read once, and goes into every file."""
+                for grade in of_version(book, version):
+                    troubles.write(grade)
+                    pages.write(grade)
+                    yield grade
+
+            csv_file.write(csv_file.rows(seen(), assignment), grades)
+        pages.tidy()
+
+
+class _Problems:
+    """problems.csv: learner, file, which kind of problem, what it is and what to do."""
+
+    def __init__(self, stream: IO[str]):
+        self._rows = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        self._rows.writerow(["learner", "file", "problem", "what"])
+
+    def write(self, grade: LearnerGrade) -> None:
+        for file, problem in grade.problems:
+            self._rows.writerow([safe(grade.learner), safe(file), problem.id, safe(str(problem.message))])
+
+
+class _Pages:
+    """A page for each learner, under a name that no learner can choose a path with."""
+
+    def __init__(self, folder: Path, assignment: Assignment, due: bool):
+        self.folder, self.assignment, self.due = folder, assignment, due
+        self.written: set[str] = set()
+
+    def write(self, grade: LearnerGrade) -> None:
+        from tutor.grading.feedback import released
+        from tutor.views import feedback
+
+        if not self.written:
+            self.folder.mkdir(exist_ok=True)
+        name = f"{safe_name(grade.learner)}.html"
+        self.written.add(name)
+        page = feedback.html(released(grade, self.assignment, self.due)).encode("utf-8", "replace")
+        path = self.folder / name
+        if not path.is_file() or path.read_bytes() != page:
+            with _replaced(path, "utf-8") as file:
+                file.write(page.decode())
+
+    def tidy(self) -> None:
+        """Pages of learners that are no longer there go."""
+        for path in self.folder.glob("*.html") if self.folder.is_dir() else ():
+            if path.name not in self.written:
+                path.unlink()
+
+
+def safe_name(learner: str) -> str:
+    """A learner's id as the name of a file: itself where it is a plain one, else told apart by a digest."""
+    plain = re.sub(r"[^A-Za-z0-9._@+-]", "-", learner)[:80].strip(".-")
+    if (
+        plain == learner
+        and not re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", plain)
+        and plain == plain.lower()
+    ):
+        return plain
+    return f"{plain or 'learner'}~{hashlib.sha256(learner.encode('utf-8', 'replace')).hexdigest()[:10]}"
+
+
+@contextmanager
+def _replaced(path: Path, encoding: str = ENCODING) -> Iterator[IO[str]]:
+    """A file that takes another's place once it is whole."""
+    made = path.with_name(f".{path.name}.new")
+    try:
+        with made.open("w", encoding=encoding, newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        made.replace(path)
+    except BaseException:
+        made.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            said("cannot write into {folder}: {reason}; what was graded is kept, so run it again",
+                 folder=folder, reason=error.strerror or error)
+        ) from None  # fmt: skip
