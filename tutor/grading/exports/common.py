@@ -54,8 +54,10 @@ def text_of(feedback: Feedback) -> str:
 
 def text_of_question(feedback: Feedback, question: QuestionShown) -> str:
     """The feedback on one question alone."""
-    only = replace(feedback, questions=(question,), points=question.points, max_points=question.max_points, problems=())
-    return text_of(only)
+    points, most = question.points, question.max_points
+    return text_of(
+        replace(feedback, questions=(question,), points=points, max_points=most, problems=(), learner="", person="")
+    )
 
 
 def problems_text(feedback: Feedback) -> str:

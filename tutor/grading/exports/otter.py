@@ -51,7 +51,7 @@ def _shares(assignment: Assignment, name: str, points: float) -> list[tuple[str,
 
 
 def _case(question: str, number: int, hidden: bool, label: str, name: str, least: float, points: float) -> list[str]:
-    passed, failed = tr("{name} has its points", name=label), tr("{name} does not have its points", name=label)
+    passed, failed = tr("{name}: earned", name=label), tr("{name}: not earned", name=label)
     return [
         "",
         "",

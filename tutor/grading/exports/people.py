@@ -56,4 +56,3 @@ def _name(name: str) -> str:
     """`Doe, Jane` and `jane  doe` are one name."""
     last, comma, first = name.partition(",")
     return " ".join((f"{first} {last}" if comma else name).split()).casefold()
-
