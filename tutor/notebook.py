@@ -1,6 +1,7 @@
 """`%load_ext tutor`: in a notebook, `%%derive softmax-regression` makes a cell a sheet, and the report is its output.
 
-The cell is read and never run, like every sheet. IPython is imported here and nowhere else.
+`%%answer q1` keeps a cell as the sheet of a graded question, and says nothing of what it is worth. Such cells are read
+and never run, like every sheet. IPython is imported here and nowhere else.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def register(shell: InteractiveShell) -> None:
 
 @magics_class
 class DeriveMagics(Magics):
-    """`%%derive`"""
+    """`%%derive`, `%%answer`"""
 
     @magic_arguments()
     @argument(
@@ -61,6 +62,15 @@ class DeriveMagics(Magics):
         for report in reports:
             display(report)
         return None
+
+    @magic_arguments()
+    @argument("question", help="the question's name, as the notebook's text has it")
+    @cell_magic
+    def answer(self, line: str, cell: str) -> None:
+        """Keep the lines of this cell, which are read and never run, as the answer to a graded question."""
+        from tutor.grading.cells import keep
+
+        print(keep(parse_argstring(self.answer, line).question, cell))
 
 
 def _judged(options: Any, cell: str, variables: Mapping[str, Any]) -> list[Report]:

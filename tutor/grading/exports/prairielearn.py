@@ -1,0 +1,155 @@
+"""PrairieLearn: an external grader's `results.json` from a `Feedback`, and a question's folder that is graded so.
+
+Specification: PrairieLearn's docs/externalGrading. `gradable: false` costs the learner no attempt and no points: it is
+what a sheet gets that cannot be read, and whatever a person, or we, have to look at.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import uuid
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from tutor import __version__
+from tutor.grading.assignment import Assignment
+from tutor.grading.exports import common
+from tutor.grading.feedback import Feedback
+from tutor.grading.model import LearnerGrade
+from tutor.language import speaking, tr
+
+UNGRADABLE = ("unreadable", "empty", "not-a-sheet", "too-large", "unsafe", "wrong-exercise")
+IMAGE = f"derivation-tutor:{__version__}"
+MOST_BYTES = 1_000_000  # of results.json
+SECONDS, PATIENCE = 100, 120  # ours, and then PrairieLearn's, which would say that the job failed
+
+
+# -- results.json ----------------------------------------------------------------------------------------------------
+
+
+def results(feedback: Feedback, grade: LearnerGrade) -> dict[str, Any]:
+    """The document: the share of the points, and a test for each question."""
+    if feedback.points is None:
+        return ungradable([common.look_by_hand(feedback)], common.problems_text(feedback))
+    if not grade.handed_in:
+        return ungradable([tr("nothing was handed in")])
+    if not feedback.points and any(problem.id in UNGRADABLE for _, problem in grade.problems):
+        return ungradable([str(message) for _, message in feedback.problems], common.text_of(feedback))
+    most = MOST_BYTES // (8 * max(1, len(feedback.questions)))  # a letter is up to four bytes, an escape six
+    return {
+        "gradable": True,
+        "score": min(1.0, feedback.points / feedback.max_points) if feedback.max_points else 1.0,
+        "message": common.problems_text(feedback)[:most],
+        "tests": [
+            {
+                "name": common.name_of(question),
+                "points": question.points,
+                "max_points": question.max_points,
+                "output": common.text_of_question(feedback, question)[:most],
+            }
+            for question in feedback.questions
+        ],
+    }
+
+
+def ungradable(errors: list[str], output: str = "") -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "gradable": False,
+        "format_errors": errors,
+        "message": "\n".join(errors)[: MOST_BYTES // 16],
+    }
+    return {**made, "output": output[: MOST_BYTES // 16]} if output else made
+
+
+# -- on their machine ------------------------------------------------------------------------------------------------
+
+
+def run(root: Path) -> dict[str, Any]:
+    try:
+        assignment = common.from_tree(root / "tests" / "assignment")
+        with speaking(assignment.language):
+            submissions = common.handed_in(root / "student", common.ANYBODY)
+            grade, feedback = common.graded(assignment, common.ANYBODY, submissions)
+            return results(feedback, grade)
+    except Exception:
+        traceback.print_exc(file=sys.stderr)
+        return ungradable([common.failed()])
+
+
+def main(root: str) -> None:
+    common.write_results(Path(root), run(Path(root)))
+
+
+# -- the question's folder -------------------------------------------------------------------------------------------
+
+
+def question(assignment: Assignment, image: str = IMAGE) -> dict[str, bytes]:
+    """info.json, question.html, a blank sheet for each question, tests/."""
+    common.alike_for_all(assignment, "PrairieLearn")
+    from tutor.answers.blank import blank
+
+    with speaking(assignment.language):
+        asked = common.exercises(assignment)
+        files = {f"tests/assignment/{name}": data for name, data in common.tree(assignment).items()}
+        files |= {f"{question.name}.py": blank(exercise).encode() for question, _, exercise in asked}
+        files |= {
+            "info.json": common.json_bytes(_info(assignment, image)),
+            "question.html": _page(assignment, asked).encode(),
+            "tests/run.sh": common.runner("prairielearn", "/grade", SECONDS, "python3", ungradable([common.failed()])),
+            "tests/Dockerfile": _dockerfile(),
+        }
+    return files
+
+
+def _info(assignment: Assignment, image: str) -> dict[str, Any]:
+    return {
+        "uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"derivation-tutor/{assignment.id}")),
+        "title": assignment.title or assignment.id,
+        "topic": "Backpropagation",
+        "tags": ["derivation-tutor"],
+        "type": "v3",
+        "singleVariant": True,
+        "gradingMethod": "External",
+        "externalGradingOptions": {
+            "enabled": True,
+            "image": image,
+            "entrypoint": "/grade/tests/run.sh",
+            "timeout": PATIENCE,
+            "enableNetworking": False,
+        },
+    }
+
+
+def _page(assignment: Assignment, asked: list[Any]) -> str:
+    from tutor.views import html
+
+    parts = []
+    for question, _, exercise in asked:
+        body = (
+            f"<h3>{escape(common.title_of(question, exercise))}</h3>{html.statement(exercise)}{html.program(exercise)}"
+        )
+        # the page is a Mustache template, and what a course writes is text to it
+        parts.append(body.replace("{{", "&#123;&#123;"))
+        parts.append(
+            f'<pl-file-editor file-name="{escape(question.name)}.py" source-file-name="{escape(question.name)}.py" '
+            f'ace-mode="ace/mode/python" allow-blank="true"></pl-file-editor>'
+        )
+    panel = "\n".join(parts)
+    return (
+        f"<pl-question-panel>\n{panel}\n</pl-question-panel>\n\n<pl-submission-panel>\n"
+        "<pl-external-grader-results></pl-external-grader-results>\n<pl-file-preview></pl-file-preview>\n"
+        "</pl-submission-panel>\n"
+    )
+
+
+def _dockerfile() -> bytes:
+    return (
+        "# The image that info.json names: docker build -t derivation-tutor:"
+        f"{__version__} .\nFROM python:3.12-slim\nRUN pip install --no-cache-dir derivation-tutor=={__version__}\n"
+    ).encode()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
