@@ -254,7 +254,7 @@ def _question(
     attempt = grade.attempt
     shown = QuestionShown(
         question=grade.question,
-        title=question.title or of_exercise(_title(own.address, folder)) or grade.question,
+        title=question.title or title_of(own.address, folder) or grade.question,
         exercise=own.address,
         points=grade.points,
         max_points=grade.max_points,
@@ -416,9 +416,14 @@ def _pattern(sentence: str, safe: Mapping[str, str], told: str) -> str:
 # -- of a variant, each once -------------------------------------------------------------------------------------------
 
 
+def title_of(address: str, folder: Path) -> str:
+    """The exercise's title in the language in use; nothing where its file cannot be read."""
+    return of_exercise(_title(address, folder))
+
+
 @lru_cache(maxsize=4096)
 def _title(address: str, folder: Path) -> str:
-    """The exercise's, read without running it; nothing where its file cannot be read."""
+    """Read without running the file."""
     from tutor.catalogue import find, is_path, read_entry, split_address
 
     name = split_address(address)[0]
