@@ -8,8 +8,9 @@ from functools import lru_cache
 from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import N_, current, of_exercise, tr
+from tutor.language import N_, of_exercise, tr
 from tutor.symbolic.notation import LatexWriter, shape_text
+from tutor.views.frame import document, fragment
 from tutor.views.page import (
     JUDGES,
     Line,
@@ -22,61 +23,12 @@ from tutor.views.page import (
     used_by,
     verification_rows,
 )
-from tutor.views.svg import colours
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
     from tutor.symbolic.closed import ClosedForm
     from tutor.symbolic.derive import Derivation, Gradient
 
-# in a notebook too, whose own colours it keeps
-STYLE = """
-.tutor { font-family: system-ui, sans-serif; line-height: 1.5; }
-.tutor table { border-collapse: collapse; border: none; }
-.tutor td, .tutor th { padding: 0.2em 0.8em 0.2em 0; text-align: left; border: none; vertical-align: middle; }
-.tutor .why { opacity: 0.8; font-size: 0.9em; }
-.tutor .steps { overflow-x: auto; overflow-y: hidden; }
-.tutor code, .tutor pre { font-family: ui-monospace, monospace; }
-"""
-# of a page of its own: light, dark and on paper, from a phone's width up
-PAGE = """
-html { -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: var(--paper); color: var(--ink); }
-.tutor { max-width: 52rem; margin: 0 auto; padding: 1rem clamp(0.75rem, 3vw, 2rem) 3rem; overflow-wrap: anywhere; }
-.tutor h1, .tutor h2, .tutor h3 { line-height: 1.25; margin: 1.6em 0 0.5em; }
-.tutor h1 { font-size: 1.6rem; margin-top: 0.5em; }
-.tutor h2 { font-size: 1.25rem; padding-top: 0.4em; border-top: 1px solid var(--edge); }
-.tutor h3 { font-size: 1.05rem; }
-.tutor table { overflow-wrap: normal; }
-.tutor a { color: var(--back); }
-.tutor .why { opacity: 1; color: var(--soft); }
-.tutor :not(pre) > code { background: var(--ground); border-radius: 4px; padding: 0.1em 0.3em; }
-.tutor pre { background: var(--ground); border: 1px solid var(--edge); border-radius: 6px; padding: 0.6em 0.8em;
-  white-space: pre-wrap; }
-.tutor .statement pre { white-space: pre; overflow-x: auto; font-size: 0.9em; }
-.tutor .statement th, .tutor .statement td { vertical-align: top; }
-.tutor math { font-size: 1.1em; }
-.tutor summary { cursor: pointer; color: var(--back); font-weight: 600; padding: 0.4em 0; }
-.tutor :focus-visible { outline: 3px solid var(--back); outline-offset: 2px; }
-.tutor .scroll { overflow-x: auto; overflow-y: hidden; }
-@media (max-width: 44rem) {
-  .tutor .steps td { display: block; padding: 0.1em 0; }
-  .tutor .steps tr { display: block; padding: 0.4em 0; border-bottom: 1px solid var(--edge); }
-  .tutor .program tr { display: flex; flex-wrap: wrap; gap: 0 1em; align-items: center; }
-  .tutor .program td:first-child { flex: 0 0 100%; }
-  .tutor .steps .why:empty, .tutor .steps td:empty { display: none; }
-}
-@media print {
-  .tutor { max-width: none; padding: 0; font-size: 10pt; }
-  .tutor h1, .tutor h2, .tutor h3, .tutor summary { break-after: avoid; }
-  .tutor tr, .tutor figure, .tutor pre, .tutor .card { break-inside: avoid; }
-  .tutor .steps, .tutor .scroll { overflow: visible; }
-  .tutor .steps math { font-size: 0.9em; }
-  .tutor details:not([open]) { display: none; }
-}
-"""
-# nothing is fetched and nothing runs, whatever stands in the page
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
 _LETTER = r'<mi mathvariant="normal">(?:&#x0*[0-9A-Fa-f]+;|[^<&])</mi>'
 _WORD = re.compile(rf"{_LETTER}(?:(?:<mn>\d</mn>)*{_LETTER})+")  # a digit inside of a name, too
@@ -97,21 +49,6 @@ def _one_name(letters: re.Match[str]) -> str:
 def displayed(latex: str) -> str:
     """As on a line of its own: large sums, their indices below them."""
     return mathml(r"\displaystyle " + re.sub(r"\\(sum|prod)(?=[_^])", r"\\\1\\limits", latex))
-
-
-def fragment(body: Sequence[str]) -> str:
-    return f'<div class="tutor"><style>{STYLE}</style>{"".join(body)}</div>'
-
-
-def document(title: str, body: Sequence[str], style: str = "") -> str:
-    """A page that stands alone."""
-    return (
-        f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8"/>'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/><link rel="icon" href="data:,"/>'
-        f"<title>{escape(title)}</title><style>{colours(':root')}{STYLE}{PAGE}{style}</style></head>"
-        f'<body><main class="tutor">{"".join(body)}</main></body></html>\n'
-    )
 
 
 def _rows(lines: Sequence[Line], writer: LatexWriter) -> str:

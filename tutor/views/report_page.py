@@ -8,61 +8,32 @@ from typing import TYPE_CHECKING
 
 from tutor import __version__, language
 from tutor.checking.report import NEXT
-from tutor.language import N_, joined, tr
+from tutor.language import joined, tr
 from tutor.shown import shown_shape
 from tutor.symbolic.notation import LatexWriter
 from tutor.views import drawing, heat
 from tutor.views import graph as graph_view
-from tutor.views.html import displayed, document, program, statement, steps
+from tutor.views.frame import SHEET, document, verdict
+from tutor.views.html import displayed, program, statement, steps
 from tutor.views.page import formula
-from tutor.views.report import MARKS, notes
+from tutor.views.report import notes
 from tutor.views.svg import plain
 
 if TYPE_CHECKING:
     from tutor.checking.report import LineReport, Repair, Report
     from tutor.pictures.page import Judged, Part, ReportPage
 
-TONES = {"correct": "good", "follows": "warn", "undecided": "soft", "incomplete": "warn"}  # the rest is bad
-WORDS = {
-    "correct": N_("correct"), "wrong": N_("wrong"), "follows": N_("follows"), "undecided": N_("undecided"),
-    "unreadable": N_("unreadable"), "incomplete": N_("incomplete"),
-}  # fmt: skip
-
 MOST_ASIDE = 6  # lines of comments that stand as they are
 
 STYLE = (
-    drawing.STYLE
+    SHEET
+    + drawing.STYLE
     + heat.STYLE
     + """
-.good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); } .soft { color: var(--soft); }
-.tutor .verdict { font-weight: 700; white-space: nowrap; }
-.tutor .summary { font-size: 1.1rem; }
-.tutor .sheet { width: 100%; overflow-wrap: anywhere; }
-.tutor .sheet td, .tutor .sheet th { vertical-align: top; padding: 0.15em 0.6em 0.15em 0; }
-.tutor .sheet thead th { white-space: nowrap; }
-.tutor .sheet .number { color: var(--soft); text-align: right; width: 3ch; font-family: ui-monospace, monospace; }
-.tutor .sheet td > code { background: none; padding: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-.tutor .sheet .said { width: 42%; }
-.tutor .sheet .here { background: var(--blush); box-shadow: inset 4px 0 var(--bad); }
-.tutor .fault { text-decoration: underline wavy var(--bad); text-underline-offset: 0.2em; background: none;
-  color: inherit; }
-.tutor .card { border: 1px solid var(--edge); border-left: 6px solid var(--bad); border-radius: 6px;
-  padding: 0.2em 1em 0.6em; margin: 1em 0; }
-.tutor .card h2 { border: none; margin-top: 0.6em; }
-.tutor .card dt { font-weight: 600; margin-top: 0.6em; } .tutor .card dd { margin: 0; }
-.tutor .numbers td, .tutor .numbers th { font-variant-numeric: tabular-nums; padding-right: 1.2em;
-  white-space: nowrap; }
 .tutor .beside { display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: start; }
 .tutor .beside > * { min-width: 0; } .tutor .beside figure { max-width: 24em; }
 .tutor figure { margin: 1em 0; } .tutor figcaption { color: var(--soft); font-size: 0.9em; }
 .tutor figure svg { display: block; height: auto; width: 100%; }
-.tutor footer { margin-top: 3em; border-top: 1px solid var(--edge); color: var(--soft); font-size: 0.85em; }
-@media (max-width: 44rem) {
-  .tutor .sheet tr { display: grid; grid-template-columns: 3ch 1fr; column-gap: 0.7em;
-    border-bottom: 1px solid var(--edge); }
-  .tutor .sheet thead { display: none; }
-  .tutor .sheet .said { grid-column: 2; width: auto; } .tutor .sheet .said:empty { display: none; }
-}
 @media print { .tutor figure svg { max-height: 22cm; } }
 """
 )
@@ -98,15 +69,9 @@ def _summary(r: Report) -> str:
     points = tr("{score} of {most} points", score=f"{r.score:g}", most=f"{r.max_score:g}")
     said = tr("next: {next}", next=r.next.render(NEXT))
     return (
-        f'<p class="summary">{_verdict(r.verdict)} &#160; {plain(points)} &#160; <code>{plain(r.exercise)}</code></p>'
+        f'<p class="summary">{verdict(r.verdict)} &#160; {plain(points)} &#160; <code>{plain(r.exercise)}</code></p>'
         f"<p>{plain(said)}</p>"
     )
-
-
-def _verdict(verdict: str) -> str:
-    """A mark and a word, in a colour that adds nothing."""
-    mark = MARKS.get(verdict, "…")
-    return f'<span class="verdict {TONES.get(verdict, "bad")}">{mark} {plain(tr(WORDS[verdict]))}</span>'
 
 
 # -- the first divergence -----------------------------------------------------------------------------------------
@@ -126,7 +91,7 @@ def _divergence(part: Part, key: str) -> str:
 def _explained(part: Part, line: LineReport, key: str) -> str:
     """The line, why, where its gradient comes from, the entries that are off, what may have happened, what mends it."""
     parts = [f"<pre>{_marked(line.text, line)}</pre>"] if line.line else []
-    parts.append(f"<p>{_verdict(line.verdict)} &#160; {_code(line.quantity)} {plain(line.reason)}</p>")
+    parts.append(f"<p>{verdict(line.verdict)} &#160; {_code(line.quantity)} {plain(line.reason)}</p>")
     rows = [(tr("likely"), "<br/>".join(f"{plain(m.message)} <small>({plain(m.id)})</small>" for m in line.mistakes))]
     if line.repair is not None:
         rows.append((tr("fix"), _fix(line.repair)))
@@ -256,7 +221,7 @@ def _folded(run: Sequence[Judged]) -> str:
 def _line(part: Part, judged: Judged) -> str:
     here = ' class="here"' if part.looked_at is not None and part.looked_at in judged.verdicts else ""
     said = "<br/>".join(
-        f'{_verdict(line.verdict)} {_code(line.quantity)} <span class="why">{plain(line.reason)}</span>'
+        f'{verdict(line.verdict)} {_code(line.quantity)} <span class="why">{plain(line.reason)}</span>'
         for line in judged.verdicts
     )
     text = plain(judged.row.text) or "&#160;"
