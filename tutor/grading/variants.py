@@ -42,7 +42,7 @@ class Variant:
         address = str(folder / self.address) if is_path(name) else self.address
         made = load(address)
         if self.ask:
-            made.ask(*self.ask)
+            made.ask_instead(*self.ask)
         made.points(**dict(self.points))
         if self.instance:
             changed = {**(made.instances[0] if made.instances else {}), **dict(self.instance)}
@@ -85,6 +85,20 @@ def possible(question: Question, most: int = 256) -> Iterator[Variant]:
     every = (_choices(table) for table in tables)
     for parameters, sizes, instance in itertools.islice(itertools.product(*every), most):
         yield _made(question, parameters, sizes, instance)
+
+
+def looked_at(question: Question, most: int = 256) -> list[Variant]:
+    """Every variant, or of many so many, in which each choice stands at least once if that can be."""
+    if count(question) <= most:
+        return list(possible(question, most))
+    draw = question.draw
+    tables = (draw.parameters, draw.sizes, draw.instance)
+    longest = max(len(choices) for table in tables for choices in table.values())
+    each = (
+        _made(question, *({name: choices[n % len(choices)] for name, choices in table.items()} for table in tables))
+        for n in range(longest)
+    )
+    return list(dict.fromkeys(itertools.chain(itertools.islice(each, most), possible(question, most))))[:most]
 
 
 def _choices(table: list[tuple[str, Any]]) -> list[dict[str, Any]]:
