@@ -13,7 +13,8 @@ from typing import Any
 from tutor.answers.blank import write_new
 from tutor.catalogue import Entry, find, is_path, load, read_entry, spelled, split_address
 from tutor.errors import UsageError
-from tutor.grading.assignment import ATTEMPTS, FEEDBACK, FORMAT, FORMS, parse
+from tutor.grading.assignment import FEEDBACK, FORMAT, FORMS, Question, parse
+from tutor.grading.handout import ATTEMPTS
 from tutor.language import current, of_exercise, said, tr
 
 PATH = "assignment.toml"
@@ -77,13 +78,19 @@ def _question(target: Path, address: str) -> str:
         f"# {' '.join(of_exercise(exercise.title).split())}",
         "[[questions]]",
         _key("exercise", _beside(target, address), tr("an id of 'tutor list', or the path of a file of yours")),
-        _key("id", re.sub(r"[^A-Za-z0-9._-]+", "-", exercise.name).strip("-._")[:64], tr("else the exercise's"), off=True),
+        _id(Question(exercise=address).name),
         _key("title", of_exercise(exercise.title), tr("else the exercise's"), off=True),
         _key("ask", list(exercise.asked), tr("of these the gradients; else what the exercise asks"), off=True),
         _key("points", dict(exercise.asked), tr("for each that is asked")),
         *(_key(key, table, says, off=True) for key, table, says in drawn if table),
     ]
     return "\n".join(rows) + "\n"
+
+
+def _id(name: str) -> str:
+    """The question's name, to be given where its exercise's is none."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:64] or "question"
+    return _key("id", plain, tr("else the exercise's"), off=plain == name)
 
 
 def _entry(address: str) -> Entry:
