@@ -88,7 +88,7 @@ def _as_text(file: str, found: list) -> str:
 @click.command("build")
 @click.argument("file", metavar="FILE")
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="Where the bundle goes: a new folder.")
-@click.option("--learner", "learners", metavar="ID", multiple=True, help="Only for this one; several times for several.")
+@click.option("--learner", "learners", metavar="ID", multiple=True, help="Only for this learner; may be repeated.")
 @click.option("--force", is_flag=True, help="Replace a bundle that was written here before.")
 def build(file: str, output: str, learners: tuple[str, ...], force: bool) -> int:
     """What is handed out: statements, sheets, no solution.
@@ -102,8 +102,9 @@ def build(file: str, output: str, learners: tuple[str, ...], force: bool) -> int
     with patience(tr("writing the bundle")):
         made = built(assignment, output, learners, force=force)
     if made.folders:
-        say(ntr("written: {path}, a folder for {count} learner", "written: {path}, a folder for each of {count} learners",
-                len(made.folders), path=made.path, count=len(made.folders)))  # fmt: skip
+        count = len(made.folders)
+        say(ntr("written: {path}, a folder for {count} learner", "written: {path}, folders for {count} learners",
+                count, path=made.path, count=count))  # fmt: skip
         renamed = {learner: folder for learner, folder in made.folders.items() if learner != folder}
         for learner, folder in renamed.items():
             note(tr("{learner} is in {folder}", learner=learner, folder=folder))
@@ -150,9 +151,7 @@ def _save(path: Path, made: str) -> None:
 
     folder = path.resolve().parent
     if any((place / MARK).exists() for place in (folder, *folder.parents[:1])):
-        raise UsageError(
-            said("{path} lies in a bundle that is handed out: give another path for the key", path=path)
-        )
+        raise UsageError(said("{path} lies in a bundle that is handed out: give another path for the key", path=path))
     save(str(path), made.rstrip("\n") + "\n")
     note(tr("written: {path}", path=path))
 

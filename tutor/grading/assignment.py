@@ -283,7 +283,8 @@ def key_of(where: tuple[Any, ...]) -> str:
 def line_of(text: str, where: tuple[Any, ...]) -> int:
     """The line on which a key, or what is nearest around it, first has its value.
 
-    That is the end of the shortest beginning of the file that already gives it: only the TOML reader knows all ways of writing a key, so it is asked; a file is short and this is for errors.
+    That is the end of the shortest beginning of the file that already gives it: only the TOML reader knows all ways of
+    writing a key, so it is asked; a file is short and this is for errors.
     """
     rows, line = text.split("\n"), 1
     where = _in_file(text, where)

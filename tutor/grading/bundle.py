@@ -39,9 +39,7 @@ class Built:
     files: tuple[str, ...]  # of one of them
 
 
-def build(
-    assignment: Assignment, output: str | Path, learners: Sequence[str] = (), *, force: bool = False
-) -> Built:
+def build(assignment: Assignment, output: str | Path, learners: Sequence[str] = (), *, force: bool = False) -> Built:
     """Write the bundle of an assignment to a folder; `learners` are those who get one, else all on the roster."""
     target = Path(os.path.realpath(output))
     _check_place(target, force)
@@ -223,9 +221,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(files))
 
 
-def _mark(
-    place: Path, assignment: Assignment, files: Sequence[str], folders: Mapping[str, str] | None = None
-) -> None:
+def _mark(place: Path, assignment: Assignment, files: Sequence[str], folders: Mapping[str, str] | None = None) -> None:
     """Who has which folder; this stands beside the folders and not in them."""
     mark = {"format": FORMAT, "assignment": assignment.id, "files": list(files), "folders": dict(folders or {})}
     (place / MARK).write_text(json.dumps(mark, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")

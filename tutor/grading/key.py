@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tutor.grading.assignment import Assignment, Question
 from tutor.grading.variants import Variant, count, possible, variant
 from tutor.symbolic.indices import quantities_in
-from tutor.symbolic.notation import latex_form, sheet_form, shape_text
+from tutor.symbolic.notation import latex_form, shape_text, sheet_form
 from tutor.symbolic.torch_form import torch_form
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What is wrong, or unwise, in an assignment that can be read: every finding with its line and key.
 
 Errors would be met by a learner or a grader: an exercise that does not load, a name that is not asked, numbers at which
-nothing is defined. Warnings are for what a teacher hardly means: a draw with one choice, a square that hides a transpose.
+nothing is defined. Warnings are for what a teacher hardly means: a draw with one choice, a square size.
 """
 
 from __future__ import annotations
@@ -63,7 +63,12 @@ def findings(assignment: Assignment, now: datetime | None = None, most: int = MO
     lines: dict[Where, int] = {}
     for each in found:
         lines.setdefault(each.where, line_of(assignment.text, each.where))
-    placed = [Finding(f.severity, lines[f.where], key_of(f.where), f.message) for f in dict.fromkeys(found)]
+    wrong = {f.where for f in found if f.severity == "error"}  # what is unwise about them can wait
+    placed = [
+        Finding(f.severity, lines[f.where], key_of(f.where), f.message)
+        for f in dict.fromkeys(found)
+        if f.severity != "warning" or f.where not in wrong
+    ]
     return sorted(placed, key=lambda f: (f.line, RANK[f.severity], f.key, f.message))
 
 
@@ -339,9 +344,7 @@ class _Question:
                                 extent=extent, other=other)  # fmt: skip
                     yield self._warning(says, "draw", "sizes", name)
 
-    def _drawn_numbers(
-        self, address: str, choices: Mapping[tuple[tuple[str, float], ...], None]
-    ) -> Iterator[_Found]:
+    def _drawn_numbers(self, address: str, choices: Mapping[tuple[tuple[str, float], ...], None]) -> Iterator[_Found]:
         """The worked instance has finite values and gradients, on no kink."""
         for chosen in choices:
             written = ", ".join(f"{name}={value:g}" for name, value in chosen)

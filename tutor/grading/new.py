@@ -8,14 +8,17 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tutor.answers.blank import write_new
-from tutor.catalogue import Entry, find, is_path, load, read_entry, spelled, split_address
+from tutor.catalogue import Entry, Parameter, find, is_path, load, read_entry, spelled, split_address
 from tutor.errors import UsageError
 from tutor.grading.assignment import FEEDBACK, FORMAT, FORMS, Question, parse
 from tutor.grading.handout import ATTEMPTS
 from tutor.language import current, of_exercise, said, tr
+
+if TYPE_CHECKING:
+    from tutor.exercise import Exercise
 
 PATH = "assignment.toml"
 EXERCISES = ("linear-regression", "softmax-regression")  # where none is named: one with numbers, one with shapes
@@ -49,12 +52,12 @@ def _head(target: Path, title: str, secret: str) -> str:
         f"#     tutor assignment build {target.name} -o bundle/     {tr('writes what is handed out')}",
         "",
         _key("format", FORMAT, tr("of this file; leave it")),
-        _key("id", name[:64], tr("letters, digits, . - and _; what was drawn hangs on it, so leave it once handed out")),
+        _key("id", name[:64], tr("letters, digits, . - and _; leave it once handed out: what is drawn hangs on it")),
         _key("title", title or tr("Backpropagation by hand"), tr("what learners read at the top")),
         _key("secret", secret, tr("variants are drawn from it: keep it to yourself, and do not change it")),
         _key("language", current(), tr("of what learners read: {choices}", choices="en | zh")),
         _key("due", "2030-12-10T23:59:00+01:00", tr("with its time zone"), off=True, raw=True),
-        _key("feedback", "mistakes", tr("how much learners are told: {choices}; each says more", choices=chosen(FEEDBACK))),
+        _key("feedback", "mistakes", tr("what learners are told: {choices}", choices=chosen(FEEDBACK))),
         _key("attempts", "best", tr("which attempt counts: {choices}", choices=chosen(ATTEMPTS))),
         _key("forms", list(FORMS), tr("ways of writing that earn points")),
         _key("lenient_shapes", False, tr("whether (N, 1) passes for (N,)")),
@@ -69,7 +72,7 @@ def _question(target: Path, address: str) -> str:
     exercise = load(address)
     entry = _entry(address)
     drawn = [
-        ("draw.parameters", _parameters(entry, split_address(address)[1] or ""), tr("drawn for each learner")),
+        ("draw.parameters", _parameters(exercise, entry, address), tr("drawn for each learner")),
         ("draw.sizes", _sizes(exercise), tr("drawn for each learner; every answer is then compared at these")),
         ("draw.instance", _numbers(exercise), tr("drawn for each learner: numbers of the worked instance")),
     ]
@@ -111,32 +114,36 @@ def _beside(target: Path, address: str) -> str:
     return f"{path}:{given}" if given else path
 
 
-def _parameters(entry: Entry, given: str) -> dict[str, list[Any]]:
-    """Choices of a family's parameters that are not fixed by the address."""
-    fixed = {part.partition("=")[0].strip() for part in given.split(",")}
-    return {p.name: choices for p in entry.parameters if p.name not in fixed and len(choices := list(_some(p))) > 1}
+def _parameters(exercise: Exercise, entry: Entry, address: str) -> dict[str, list[Any]]:
+    """Choices of a family's parameters that the address leaves open, and with which the same is asked."""
+    name, given = split_address(address)
+    fixed = {part.partition("=")[0].strip() for part in (given or "").split(",")}
+
+    def alike(parameter: Parameter, choice: Any) -> bool:
+        member = load(f"{name}:{','.join(filter(None, (given, f'{parameter.name}={spelled(choice)}')))}")
+        return set(exercise.asked) <= set(member.asked) and set(exercise.size_symbols) <= set(member.size_symbols)
+
+    open_ = (p for p in entry.parameters if p.name not in fixed)
+    found = {p.name: [choice for choice in _some(p) if alike(p, choice)] for p in open_}
+    return {name: choices for name, choices in found.items() if len(choices) > 1}
 
 
-def _some(parameter: Any) -> Iterator[Any]:
+def _some(parameter: Parameter) -> Iterator[Any]:
     if parameter.choices:
         yield from parameter.choices[:MOST_CHOICES]
     elif parameter.kind == "bool":
         yield from (False, True)
-    elif parameter.low is not None:
+    elif parameter.low is not None and parameter.high is not None:
         low = min(max(parameter.default, parameter.low), parameter.high)
         yield from (value for value in (low, low + 1) if value <= parameter.high)
 
 
-def _sizes(exercise: Any) -> dict[str, list[int]]:
-    """Primes, no two sizes ever the same: a square would hide a transpose."""
-    primes = iter((3, 5, 7, 11, 13, 17, 19, 23))
-    names = list(exercise.size_symbols)[:2]
-    usual = set(exercise.example_sizes.values()) if len(names) < len(exercise.size_symbols) else set()
-    free = (prime for prime in primes if prime not in usual)
-    return {name: [next(free), next(free)] for name in names}
+def _sizes(exercise: Exercise) -> dict[str, list[int]]:
+    """Primes for two of the sizes, larger than the usual ones: a square would hide a transpose."""
+    return dict(zip(exercise.size_symbols, ([17, 19], [11, 13]), strict=False))
 
 
-def _numbers(exercise: Any) -> dict[str, list[Any]]:
+def _numbers(exercise: Exercise) -> dict[str, list[Any]]:
     """The worked instance's own numbers, and one beside each."""
     if not exercise.instances:
         return {}

@@ -92,13 +92,14 @@ def looked_at(question: Question, most: int = 256) -> list[Variant]:
     if count(question) <= most:
         return list(possible(question, most))
     draw = question.draw
-    tables = (draw.parameters, draw.sizes, draw.instance)
-    longest = max(len(choices) for table in tables for choices in table.values())
-    each = (
-        _made(question, *({name: choices[n % len(choices)] for name, choices in table.items()} for table in tables))
-        for n in range(longest)
-    )
-    return list(dict.fromkeys(itertools.chain(itertools.islice(each, most), possible(question, most))))[:most]
+    every = [*draw.parameters.values(), *draw.sizes.values(), *draw.instance.values()]
+    longest = max(len(choices) for choices in every)
+
+    def nth(table: Mapping[str, Sequence[Any]], n: int) -> dict[str, Any]:
+        return {name: choices[n % len(choices)] for name, choices in table.items()}
+
+    each = (_made(question, nth(draw.parameters, n), nth(draw.sizes, n), nth(draw.instance, n)) for n in range(longest))
+    return list(dict.fromkeys(itertools.chain(each, possible(question, most))))[:most]
 
 
 def _choices(table: list[tuple[str, Any]]) -> list[dict[str, Any]]:

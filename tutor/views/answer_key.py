@@ -71,7 +71,7 @@ def _numbers(numbers: Numbers) -> tuple[str, str]:
 
 
 def _value(value: Any) -> str:
-    return f"[{', '.join(map(_value, value))}]" if isinstance(value, list) else f"{value:.6g}"
+    return f"[{', '.join(map(_value, value))}]" if isinstance(value, list) else f"{value + 0.0:.6g}"  # no -0
 
 
 def _rows(answer: Answer) -> list[tuple[str, str]]:

@@ -30,7 +30,8 @@ STYLE = """
 .tutor .worth td:last-child, .tutor .worth th:last-child { text-align: right; padding-right: 0;
   font-variant-numeric: tabular-nums; }
 .tutor .worth tr:last-child td { border-bottom: none; font-weight: 600; }
-.tutor .own { background: var(--ground); border-radius: 6px; padding: 0.5em 0.8em; }
+.tutor .own { background: var(--ground); border-radius: 6px; padding: 0.1em 0.8em; }
+.tutor .own p { margin: 0.5em 0; } .tutor .own code { padding: 0; font-weight: 600; }
 .tutor .points { color: var(--soft); font-weight: 400; font-size: 0.8em; white-space: nowrap; }
 .tutor .contents { padding-left: 1.4em; } .tutor h2 { margin-top: 2.2em; }
 .tutor .contents li { margin: 0.2em 0; }
@@ -62,7 +63,7 @@ def _own(question: Asking, code: Any) -> list[str]:
     made = []
     if question.of_family:
         member = code(question.exercise.id)
-        says = tr("Your variant: {member}. Where the text has others as well, the program beside it is yours.",
+        says = tr("Your variant: {member}. Where the text speaks of others too, the forward program is yours.",
                   member=member)  # fmt: skip
         made.append(says)
     if question.sizes:
@@ -115,18 +116,16 @@ def _put(number: int, question: Asking) -> list[str]:
         f"## {number}. {_md(question.title)} ({points(question.points)})",
         *_own(question, _code),
         *([_inert(of_exercise(ex.statement.strip()))] if ex.statement.strip() else []),
-        tr("The same in the letters of a sheet, with the shapes:"),
+        tr("The forward program in the letters of a sheet, with the shapes:"),
         _block("\n".join(blank.program_rows(ex))),
         *([tr("Facts you may use") + tr(":"), _block("\n".join(facts))] if facts else []),
-        _asked_text(question),
+        f"{_asked_text(question)}{tr(':')}",
         _table(question),
     ]
 
 
 def _asked_text(question: Asking) -> str:
-    if question.chosen:
-        return tr("Asked, whatever the text asks for:")
-    return tr("Asked:")
+    return tr("Asked here, whatever the text asks for") if question.chosen else tr("Asked")
 
 
 def _table(question: Asking) -> str:
@@ -248,15 +247,16 @@ def _contents(questions: Sequence[Asking]) -> str:
 def _asked(number: int, question: Asking) -> list[str]:
     ex = question.exercise
     worth = f'<span class="points">{plain(points(question.points))}</span>'
+    own = _own(question, _html_code)
     return [
         f'<h2 id="question-{number}">{number}. {plain(question.title)} {worth}</h2>',
-        "".join(f'<p class="own">{said}</p>' for said in _own(question, _html_code)),
+        f'<div class="own">{"".join(f"<p>{said}</p>" for said in own)}</div>' if own else "",
         html.statement(ex),
         f"<h3>{plain(tr('Forward program'))}</h3>",
         html.program(ex),
         _upstream(ex),
         _html_facts(ex),
-        f"<p>{plain(_asked_text(question))}</p>",
+        f"<h3>{plain(_asked_text(question))}</h3>",
         _html_table(question),
         f"<p>{plain(tr('Sheet'))}: {_html_code(question.sheet)}</p>",
     ]
@@ -287,5 +287,5 @@ def _html_table(question: Asking) -> str:
         f"<td>{a.points:g}</td></tr>"
         for a in question.asked
     )
-    total = f"<tr><td>{plain(tr('together'))}</td><td></td><td>{question.points:g}</td></tr>"
+    total = f"<tr><td>{plain(tr('in all'))}</td><td></td><td>{question.points:g}</td></tr>"
     return f'<table class="worth"><thead><tr>{heads}</tr></thead><tbody>{rows}{total}</tbody></table>'
