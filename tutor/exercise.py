@@ -627,6 +627,11 @@ class Exercise(Shown):
         self._asked = {name: 1.0 for name in names}
         self._cache.clear()
 
+    def ask_instead(self, *names: str) -> None:
+        """Ask for others than the file does, as an assignment may; what is not asked any more loses its points."""
+        self.ask(*names)
+        self._points = {name: worth for name, worth in self._points.items() if name in names}
+
     def points(self, **points: float) -> None:
         """Points for asked quantities; default one each."""
         self._points.update(points)

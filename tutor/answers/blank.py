@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,19 +80,21 @@ def blank(exercise: Exercise, command: str = "") -> str:
     A path does not belong into a header, since a sheet never has a file run: for an exercise of one's own the sheet
     says with which `command` it is checked.
     """
-    lines = [] if command else [f"# exercise: {exercise.id}"]
-    lines += [f"# {of_exercise(exercise.title)}", "#"]
+    headers = [] if command else [f"# exercise: {exercise.id}"]
+    return sheet(exercise, headers, [_advice(command)], command)
+
+
+def sheet(exercise: Exercise, headers: Sequence[str], advice: Sequence[str], command: str = "", title: str = "") -> str:
+    """`headers`, statement and program as comments, `advice` in paragraphs, then a line for each name that is asked."""
+    lines = [*headers, f"# {title or of_exercise(exercise.title)}", "#"]
     if exercise.statement:
         again = tr("The same in the letters of a sheet, with the shapes:")
         statement = refilled(of_exercise(exercise.statement.strip()), WIDTH)
         lines += [f"# {row}".rstrip() for row in [*statement.split("\n"), "", again]]
     lines += [f"# {row}" for row in program_rows(exercise)]
-    lines += [
-        "#",
-        *(f"# {row}" for row in refilled(_advice(command), WIDTH).split("\n")),
-        *([f"#     {command}"] if command else []),
-        "",
-    ]
+    for paragraph in advice:
+        lines += ["#", *(f"# {row}" for row in refilled(paragraph, WIDTH).split("\n"))]
+    lines += [*([f"#     {command}"] if command else []), ""]
     lines += [f"{exercise.answer_name(name)} = ..." for name in exercise.asked]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -248,8 +248,7 @@ def _toml_fault(text: str, error: Exception) -> Fault:
 def _fault(text: str, found: Any) -> Fault:
     """One of pydantic's errors, with the line on which the key is given, or its table begins."""
     where = tuple(found["loc"])
-    known = _in_file(text, where)
-    return Fault(_line_of(text, known), _key(where), _message(found))
+    return Fault(line_of(text, where), key_of(where), _message(found))
 
 
 def _in_file(text: str, where: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -271,7 +270,7 @@ def _in_file(text: str, where: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(known)
 
 
-def _key(where: tuple[Any, ...]) -> str:
+def key_of(where: tuple[Any, ...]) -> str:
     """`questions[2].points.W`, counted from 1 as people do."""
     made = ""
     for key in where:
@@ -282,12 +281,14 @@ def _key(where: tuple[Any, ...]) -> str:
     return made
 
 
-def _line_of(text: str, where: tuple[Any, ...]) -> int:
-    """The line on which a key first has its value: the shortest beginning of the file that already gives it.
+def line_of(text: str, where: tuple[Any, ...]) -> int:
+    """The line on which a key, or what is nearest around it, first has its value.
 
-    Only the TOML reader knows all ways of writing a key, so it is asked; a file is short and this is for errors.
+    That is the end of the shortest beginning of the file that already gives it: only the TOML reader knows all ways of
+    writing a key, so it is asked; a file is short and this is for errors.
     """
     rows, line = text.split("\n"), 1
+    where = _in_file(text, where)
     if not where:
         return line
     for end in range(1, len(rows) + 1):

@@ -42,7 +42,7 @@ class Variant:
         address = str(folder / self.address) if is_path(name) else self.address
         made = load(address)
         if self.ask:
-            made.ask(*self.ask)
+            made.ask_instead(*self.ask)
         made.points(**dict(self.points))
         if self.instance:
             changed = {**(made.instances[0] if made.instances else {}), **dict(self.instance)}
@@ -90,6 +90,21 @@ def possible(question: Question, most: int = 256) -> Iterator[Variant]:
     every = (_choices(table) for table in tables)
     for parameters, sizes, instance in itertools.islice(itertools.product(*every), most):
         yield _made(question, parameters, sizes, instance)
+
+
+def looked_at(question: Question, most: int = 256) -> list[Variant]:
+    """Every variant, or of many so many, in which each choice stands at least once if that can be."""
+    if count(question) <= most:
+        return list(possible(question, most))
+    draw = question.draw
+    every = [*draw.parameters.values(), *draw.sizes.values(), *draw.instance.values()]
+    longest = max(len(choices) for choices in every)
+
+    def nth(table: Mapping[str, Sequence[Any]], n: int) -> dict[str, Any]:
+        return {name: choices[n % len(choices)] for name, choices in table.items()}
+
+    each = (_made(question, nth(draw.parameters, n), nth(draw.sizes, n), nth(draw.instance, n)) for n in range(longest))
+    return list(dict.fromkeys(itertools.chain(each, possible(question, most))))[:most]
 
 
 def _choices(table: list[tuple[str, Any]]) -> list[dict[str, Any]]:

@@ -95,8 +95,12 @@ def closed(c: ClosedForm) -> str:
     return dumps({"schema": "tutor.closed/1", **_closed(c.gradient, SheetWriter(c.gradient.derivation.exercise))})
 
 
-@for_programs()
 def derivation(d: Derivation, verification: Any = None, closed: bool = False) -> str:
+    return dumps(derivation_data(d, closed))
+
+
+@for_programs()
+def derivation_data(d: Derivation, closed: bool = False) -> dict[str, Any]:
     content = page(d)
     writer = SheetWriter(d.exercise)
     document: dict[str, Any] = {
@@ -108,7 +112,7 @@ def derivation(d: Derivation, verification: Any = None, closed: bool = False) ->
     }
     if closed:
         document["closed"] = [_closed(g, writer) for g in closed_gradients(d)]
-    return dumps(document)
+    return document
 
 
 def verification(v: Any) -> str:
