@@ -6,6 +6,7 @@ says where each cell begins.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tutor.answers.latex import Reader
     from tutor.exercise import Exercise
 
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what Windows calls Unicode
 MAX_NOTEBOOK = 8_000_000  # bytes of a notebook, with its outputs
 MAX_CELLS = 2_000
 MAX_INLINE = 100  # formulas in prose that are looked at
@@ -104,9 +106,9 @@ def most(kind: str | None) -> int:
 
 
 def decoded(source: bytes, sheet: str | Path) -> str:
-    """The text that a file holds; ReadingError where it is none."""
+    """The text that a file holds, in UTF-8 or with the mark of UTF-16; ReadingError where it is none."""
     try:
-        return source.decode("utf-8-sig")
+        return source.decode("utf-16" if source[:2] in UTF_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
         column = error.start - source.rfind(b"\n", 0, error.start)

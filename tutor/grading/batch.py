@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +20,10 @@ from tutor.errors import UsageError
 from tutor.grading import workers
 from tutor.grading.assignment import Assignment
 from tutor.grading.gradebook import Entry, Gradebook, Version, url_of
-from tutor.grading.grades import assignment_of, known_worths, of_version
+from tutor.grading.grades import known_worths, of_version
 from tutor.grading.judging import Job, Rules, engine, key_of
 from tutor.grading.model import LearnerGrade, Submission
-from tutor.grading.variants import Variant, source_of, variants
+from tutor.grading.variants import source_of, variants
 from tutor.language import said
 
 if TYPE_CHECKING:
@@ -148,6 +148,9 @@ def _judge(
 
 
 def _tally(book: Gradebook, version: Version, outcome: Outcome) -> None:
+    for entry in book.of_nobody():
+        for problem in entry.problems:
+            outcome.problems[problem.id] = outcome.problems.get(problem.id, 0) + 1
     for grade in of_version(book, version):
         outcome.learners += 1
         outcome.by_hand += grade.points is None

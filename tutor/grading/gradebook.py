@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tutor.errors import NotFoundError, TutorError, UsageError
-from tutor.grading.model import Override, Problem, Result, Submission
+from tutor.grading.model import NOBODY, Override, Problem, Result, Submission
 from tutor.language import said
 
 FILE = "gradebook.sqlite"
@@ -238,8 +238,12 @@ class Gradebook:
     def take_in(self, submissions: Sequence[Submission]) -> None:
         """Keep what was handed in: all of it or, where that fails, nothing."""
         with self._writing() as connection:
-            people = {s.learner: _learner(s.learner, s.person, s.aliases, not _unknown(s)) for s in submissions}
-            self._put(connection, learners, people.values(), new=True)
+            people = {s.learner: s for s in submissions if s.learner != NOBODY}
+            strangers = [s for s in people.values() if _unknown(s)]
+            others = [s for s in people.values() if not _unknown(s)]
+            self._put(connection, learners, [_learner(s.learner, s.person, s.aliases, False) for s in strangers])
+            rows = [_learner(s.learner, s.person, s.aliases, True) for s in others]
+            self._put(connection, learners, rows, new=True)
             bodies = {digest_of(s.data): s.data for s in submissions if s.data is not None}
             packed = ({"digest": digest, "body": zlib.compress(data, 1)} for digest, data in bodies.items())
             self._put(connection, sheets, packed, new=True)
@@ -348,6 +352,12 @@ class Gradebook:
             .outerjoin(results, results.c.key == gradings.c.key)
         )
         yield from (_as_entry(row, row.key, row.cut, row.body) for row in self._paged(query))
+
+    def of_nobody(self) -> list[Entry]:
+        """What was handed in and belongs to nobody, as a damaged archive."""
+        with self._reading() as connection:
+            query = sa.select(entries).where(entries.c.learner == NOBODY).order_by(*self._in_order(entries.c.name))
+            return [_as_entry(row) for row in connection.execute(query)]
 
     def counts(self) -> tuple[int, int]:
         """How many learners, and how many files."""

@@ -24,6 +24,12 @@ def grades(results: str | Path, url: str | None = None) -> Iterator[LearnerGrade
         yield from of_version(book, book.newest())
 
 
+def assignment(results: str | Path, url: str | None = None) -> Assignment:
+    """The assignment under which a results folder's grades count."""
+    with opened(results, url) as book:
+        return assignment_of(book.newest())
+
+
 def assignment_of(version: Version) -> Assignment:
     """The assignment as it was under a version."""
     return parse(version.assignment, version.path)
@@ -36,10 +42,9 @@ def of_version(book: Gradebook, version: Version) -> Iterator[LearnerGrade]:
     handed_in = groupby(book.entries(version.number), key=lambda entry: entry.learner)
     learner, entries = next(handed_in, (None, iter(())))
     for id, person, aliases, known in book.people():
-        own: list[Entry] = []
-        if learner == id:
-            own = list(entries)
+        while learner is not None and learner < id:  # nobody's
             learner, entries = next(handed_in, (None, iter(())))
+        own = list(entries) if learner == id else []
         asked = variants(assignment, id)
         worth = {variant.question: worths.get(signature(variant), {}) for variant in asked}
         yield grade(assignment, id, person, own, worth, overrides, aliases, known)
@@ -67,7 +72,8 @@ def grade(
         problems += [(entry.name, problem) for problem in entry.problems]
         if entry.result is None:
             continue
-        problems += [(entry.name, problem) for problem in entry.result.problems]
+        told = {problem.id for problem in entry.problems}
+        problems += [(entry.name, problem) for problem in entry.result.problems if problem.id not in told]
         for part in entry.result.parts:
             if part.question in parts:
                 parts[part.question] += [(entry, part, entry.result.cut)]
@@ -91,7 +97,7 @@ def _question(
     attempts = tuple(_attempt(assignment, entry, part, stopped, worth) for entry, part, stopped in found)
     full = float(sum(worth.values()))
     points, counts = _counted(assignment.attempts, attempts, full)
-    if not attempts and lost:
+    if lost and not (assignment.attempts == "best" and points == full):
         points = None
     if override is not None:
         points = override.points

@@ -19,9 +19,13 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from tutor.errors import NotFoundError, ReadingError, UsageError
 from tutor.language import said
+
+if TYPE_CHECKING:
+    from tutor.grading.assignment import Assignment
 
 MOST_BYTES = 200_000_000
 MOST_CHARACTERS = 200  # of an id
@@ -401,3 +405,8 @@ SYSTEMS: tuple[tuple[Callable[[list[str]], bool], Callable[[list[str], Iterator[
     (lambda headers: headers[0] == "identifier" and "grade can be changed" in headers, _moodle),
     (lambda headers: {"sid", "email"} <= set(headers) and not set(_IDS) & set(headers), _gradescope),
 )
+
+
+def roster_of(assignment: Assignment) -> Roster | None:
+    """The roster that an assignment names, a file beside it."""
+    return None if assignment.roster is None else Roster.read(assignment.path.parent / assignment.roster)

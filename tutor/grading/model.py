@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 RESULT_FORMAT = "tutor.result/1"
+NOBODY = ""  # the learner of what belongs to nobody, as a damaged archive
 # what can be said of something that was handed in, beside its marks; the second of a pair is said to people
 PROBLEMS = (
     "unknown-learner",  # not on the roster; graded, and kept apart

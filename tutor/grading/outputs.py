@@ -11,7 +11,7 @@ import csv
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from tutor.grading.exports import csv_file
 from tutor.grading.exports.csv_file import ENCODING, safe
 from tutor.grading.gradebook import Gradebook, Version
 from tutor.grading.grades import assignment_of, of_version
-from tutor.grading.model import LearnerGrade
+from tutor.grading.model import LearnerGrade, Problem
 from tutor.language import said, speaking
 
 GRADES, PROBLEMS, FEEDBACK = "grades.csv", "problems.csv", "feedback"
@@ -36,6 +36,8 @@ def write(book: Gradebook, version: Version, folder: Path, now: datetime) -> Non
     with _explained(folder), speaking(assignment.language):
         with _replaced(folder / GRADES) as grades, _replaced(folder / PROBLEMS) as problems:
             troubles = _Problems(problems)
+            for entry in book.of_nobody():
+                troubles.add("", entry.name, entry.problems)
 
             def seen() -> Iterator[LearnerGrade]:
                 """Each learner's grade is read once, and goes into every file."""
@@ -57,7 +59,11 @@ class _Problems:
 
     def write(self, grade: LearnerGrade) -> None:
         for file, problem in grade.problems:
-            self._rows.writerow([safe(grade.learner), safe(file), problem.id, safe(str(problem.message))])
+            self.add(grade.learner, file, (problem,))
+
+    def add(self, learner: str, file: str, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self._rows.writerow([safe(learner), safe(file), problem.id, safe(str(problem.message))])
 
 
 class _Pages:

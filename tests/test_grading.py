@@ -1,0 +1,640 @@
+"""Grading a class: judging files, keeping results, reckoning points; killed or locked out, it loses nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import grading_sheets as sheets
+import pytest
+import sqlalchemy as sa
+
+from tutor.checking.report import CREDITS
+from tutor.errors import NotFoundError, UsageError
+from tutor.grading import batch, decisions, gradebook, outputs, workers
+from tutor.grading.assignment import Assignment, AssignmentError, parse
+from tutor.grading.gradebook import Gradebook, GradebookError, opened, url_of
+from tutor.grading.grades import grades, of_version
+from tutor.grading.judging import Job, Rules, judge
+from tutor.grading.model import Override, Problem, Result, Submission
+from tutor.grading.single import grade_one
+from tutor.grading.variants import variants
+
+ONE = """
+format = "tutor.assignment/1"
+id = "homework"
+secret = "a secret"
+{more}
+
+[[questions]]
+exercise = "{exercise}"
+"""
+SOFTMAX = ONE.format(exercise="softmax-regression", more="")
+LINEAR = ONE.format(exercise="linear-regression", more="")
+RIGHT = "dw = 2*(y_pred - y)*x\ndb = 2*(y_pred - y)\n"
+
+
+def assignment(text: str = LINEAR, at: Path | None = None) -> Assignment:
+    if at is None:
+        return parse(text)
+    at.mkdir(parents=True, exist_ok=True)
+    path = at / "homework.toml"
+    path.write_text(text)
+    return parse(text, path)
+
+
+def handed_in(text: str | bytes, name: str = "ada/answer.py", attempt: int = 1) -> Submission:
+    data = text.encode() if isinstance(text, str) else text
+    return Submission(name.split("/")[0], attempt, name, data)
+
+
+def judged(asked: Assignment, text: str | bytes, name: str = "answer.py") -> Result:
+    data = text.encode() if isinstance(text, str) else text
+    return judge(Rules.of(asked), Job("", data, name, variants(asked, "ada")))
+
+
+def credit(result: Result) -> dict[str, str]:
+    (part,) = result.parts
+    return dict(part.credit)
+
+
+# -- the assignment file ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ('id = "homework"', 'id = "a b"', "line 3, id: "),
+        ('exercise = "linear', 'exercis = "linear', 'there is no such key; did you mean "exercise"?'),
+        ('exercise = "linear', 'exercis = "linear', r"line 7, questions\[1\]\.exercise: this key is missing"),
+        ('secret = "a secret"', "follow_through = 2", "line 4, follow_through: .*less than or equal to 1"),
+        ('secret = "a secret"', 'feedback = "all"', "line 4, feedback: expected 'score', .*not 'all'"),
+        ('secret = "a secret"', "secret = a", "line 4: no valid TOML"),
+        ("[[questions]]", "[[questions]]\npoints = { w = -1 }", r"line 8, questions\[1\]\.points\.w"),
+        ("[[questions]]", "[[questions]]\npoints = { w = nan }", r"line 8, questions\[1\]\.points\.w"),
+        ('secret = "a secret"', "due = 2026-12-10T23:59:00", "needs its time zone"),
+        ('secret = "a secret"', "draw = 1", "line 4, draw: there is no such key"),
+        ('secret = "a secret"', "[[questions]]\nexercise='linear-regression'", "two questions are called"),
+        ("tutor.assignment/1", "tutor.assignment/2", "line 2, format: expected 'tutor.assignment/1'"),
+    ],
+)
+def test_what_is_wrong_with_an_assignment_is_said_with_its_line_and_key(old, new, said):
+    assert old in LINEAR
+    with pytest.raises(AssignmentError, match=said) as raised:
+        parse(LINEAR.replace(old, new))
+    assert str(raised.value).startswith("assignment.toml, line ")
+
+
+def test_a_variant_hangs_on_learner_and_secret_alone():
+    text = ONE.format(exercise="mlp", more="") + 'draw.parameters = { loss = ["mse", "mae"], layers = [2, 3] }\n'
+    asked, other = parse(text), parse(text.replace("a secret", "another"))
+    drawn = {learner: variants(asked, learner) for learner in map(str, range(64))}
+    assert drawn == {learner: variants(parse("# a comment\n" + text), learner) for learner in drawn}
+    assert len(set(drawn.values())) == 4  # all that can be drawn
+    assert any(variants(other, learner) != own for learner, own in drawn.items())
+
+
+# -- judging a file ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        (RIGHT, "answer.py"),
+        ("# exercise: linear-regression\n" + RIGHT, "x.txt"),
+        ("some words\n```python\n" + RIGHT + "```\n", "notes.md"),
+        (RIGHT.encode("utf-16"), "windows.py"),
+    ],
+)
+def test_a_right_sheet_earns_whichever_way_it_is_written(text, name):
+    assert credit(judged(assignment(), text, name)) == {"dw": "correct", "db": "correct"}
+
+
+TWO = LINEAR + '\n[[questions]]\nid = "q2"\nexercise = "mse"\n'
+
+
+@pytest.mark.parametrize(
+    "header, name, question",
+    [
+        ("", "linear-regression.py", "linear-regression"),
+        ("", "ada/Linear-Regression (final).txt", "linear-regression"),
+        ("# exercise: linear-regression\n", "q2.py", "linear-regression"),  # the sheet's own word counts
+        ("# exercise: q2\n", "x.py", "q2"),
+        ("# exercise: mse\n", "x.py", "q2"),
+        ("", "q2.py", "q2"),
+        ("", "q22.py", None),
+        ("", "answer.py", None),
+        ("# exercise: mae\n", "q2.py", None),
+    ],
+)
+def test_the_question_is_that_of_the_header_else_of_the_files_name(header, name, question):
+    result = judged(assignment(TWO), header + RIGHT, name)
+    assert [part.question for part in result.parts] == ([question] if question else [])
+    assert bool(result.problems) is (question is None)
+
+
+@pytest.mark.parametrize(
+    "data, problem, said",
+    [
+        (b"", "empty", "nothing in it"),
+        (b" \n\t\n", "empty", "nothing in it"),
+        (b"dw = \xff\xfe", "unreadable", "not text in UTF-8"),
+        (b"# exercise: mse\ndx = 1", "wrong-exercise", "for mse, which the assignment does not ask"),
+        (b"dw = 1\n" * 100_000, "unreadable", "at most"),
+    ],
+)
+def test_a_file_that_answers_nothing_is_a_problem_and_no_fault(data, problem, said):
+    result = judged(assignment(), data)
+    assert not result.cut and not result.parts
+    assert [found.id for found in result.problems] == [problem]
+    assert said in str(result.problems[0].message)
+
+
+def test_a_member_that_another_learner_drew_is_judged_as_the_own_one():
+    text = ONE.format(exercise="mlp", more="") + 'draw.parameters.loss = ["mae"]\n'
+    result = judged(parse(text), "# exercise: mlp:loss=mse\ndb2 = 0*b2\n")
+    assert [problem.id for problem in result.problems] == ["wrong-exercise"]
+    assert result.parts[0].report["exercise"] == "mlp:loss=mae"
+
+
+def test_drawn_sizes_are_pinned_whatever_the_sheet_says():
+    text = ONE.format(exercise="softmax-regression", more="") + "draw.sizes.N = [32]\n"
+    sheet = "dz = (p - y)/{}\ndW = x.T @ dz\ndb = dz.sum(0)\n"
+    assert credit(judged(parse(text), sheet.format(32)))["dW"] == "correct"
+    copied = judged(parse(text), "# sizes: N=16\n" + sheet.format(16))
+    assert credit(copied)["dW"] != "correct" and [p.id for p in copied.problems] == ["wrong-exercise"]
+
+
+@pytest.mark.parametrize(
+    "line, form",
+    [
+        ("db = dz.sum(0)", "torch"),
+        ("db[k] = Sum(dz[i, k], i)", "index"),
+        (r"$$\frac{\partial L}{\partial b_k} = \sum_i \frac{1}{N}(p_{ik} - y_{ik})$$", "latex"),
+    ],
+)
+@pytest.mark.parametrize("forms", [["torch"], ["index"], ["latex"], ["index", "latex"]])
+def test_a_right_line_in_a_form_that_is_not_taken_is_right_and_earns_nothing(line, form, forms):
+    text = ONE.format(exercise="softmax-regression", more=f"forms = {forms}") + 'ask = ["b"]\n'
+    sheet = f"```python\ndz = (p - y) / N\n{line}\n```\n" if form != "latex" else f"{line}\n"
+    found = credit(judged(parse(text), sheet, "answer.md"))
+    assert found == {"db": "correct" if form in forms else "form"}
+
+
+def test_a_fault_of_ours_is_undecided_and_stops_nothing(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("tutor.checking.check.check_sheet", broken)
+    result = judged(assignment(), RIGHT)
+    assert result.cut and result.problems[0].id == "undecided" and "out of luck" in result.problems[0].message
+    grade = grade_one(assignment(), "ada", [handed_in(RIGHT)])
+    assert grade.points is None and grade.questions[0].points is None
+
+
+# -- from results to points ----------------------------------------------------------------------------------
+
+WRONG = "dw = (y_pred - y)*x\ndb = 2*(y_pred - y)\n"
+
+
+@pytest.mark.parametrize(
+    "attempts, points", [("best", 2.0), ("last", 1.0), ("average", 1.5)]
+)  # right, then half of it right
+def test_of_several_attempts_the_one_counts_that_the_file_says(attempts, points):
+    asked = assignment(LINEAR.replace('secret = "a secret"', f'attempts = "{attempts}"'))
+    found = [handed_in(RIGHT, "ada/1.py", 1), handed_in(WRONG, "ada/2.py", 2)]
+    grade = grade_one(asked, "ada", found)
+    assert grade.points == points and [a.points for a in grade.questions[0].attempts] == [2.0, 1.0]
+    assert not grade.problems
+
+
+def test_two_files_for_one_question_in_one_attempt_are_said():
+    grade = grade_one(assignment(), "ada", [handed_in(WRONG, "ada/a.py"), handed_in(RIGHT, "ada/b.py")])
+    assert grade.points == 2.0
+    assert [(file, problem.id) for file, problem in grade.problems] == [("ada/b.py", "duplicate")]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_what_follows_from_a_mistake_earns_its_part(weight):
+    asked = assignment(
+        ONE.format(exercise="softmax-regression", more=f"follow_through = {weight}") + "points = { W = 3, b = 1 }\n"
+    )
+    grade = grade_one(asked, "ada", [handed_in("dz = p - y\ndW = x.T @ dz\ndb = dz.sum(0)\n")])
+    assert grade.questions[0].attempts[0].part.credit == {"dW": "charged", "db": "follows"}
+    assert grade.points == weight and grade.max_points == 4.0
+
+
+def test_one_file_answers_several_exercises_and_one_learner_several_files():
+    asked = assignment(LINEAR + '\n[[questions]]\nexercise = "softmax-regression"\nask = ["b"]\n')
+    both = f"# exercise: linear-regression\n{RIGHT}# exercise: softmax-regression\ndb = ((p - y)/N).sum(0)\n"
+    parts = [handed_in(both.split("# exercise: softmax")[0], "ada/1.py"),
+             handed_in("# exercise: softmax" + both.split("# exercise: softmax")[1], "ada/2.py")]  # fmt: skip
+    for found in ([handed_in(both)], parts):
+        grade = grade_one(asked, "ada", found)
+        assert (grade.points, grade.max_points) == (3.0, 3.0) and not grade.problems
+
+
+def test_an_attempt_that_nobody_could_judge_leaves_the_points_open_unless_it_cannot_matter(monkeypatch):
+    import tutor.checking.check as checking
+
+    real = checking.check_sheet
+
+    def broken(exercise, sheet, **options):
+        if "unlucky" in "".join(s.text for s in sheet.statements):
+            raise RuntimeError
+        return real(exercise, sheet, **options)
+
+    monkeypatch.setattr(checking, "check_sheet", broken)
+    unlucky = handed_in("unlucky = 1\n" + RIGHT, "ada/2.py", 2)
+    asked = {how: assignment(LINEAR.replace('secret = "a secret"', f'attempts = "{how}"')) for how in
+             ("best", "last", "average")}  # fmt: skip
+    assert grade_one(asked["best"], "ada", [handed_in(RIGHT), unlucky]).points == 2.0
+    for how, first in (("best", WRONG), ("last", RIGHT), ("average", RIGHT)):
+        assert grade_one(asked[how], "ada", [handed_in(first), unlucky]).points is None
+
+
+def test_every_credit_has_its_points():
+    """A credit that is new earns nothing until it is said what it earns."""
+    from tutor.checking.report import EARNS
+
+    assert set(EARNS) <= set(CREDITS)
+
+
+# -- the gradebook ----------------------------------------------------------------------------------
+
+
+def graded(at: Path, count: int = 8, text: str = SOFTMAX, **options) -> tuple[Path, Assignment, batch.Outcome]:
+    asked = assignment(text, at)
+    results = at / "results"
+    version, outcome = batch.grade(asked, sheets.submissions(count), results, jobs=1, **options)
+    with opened(results) as book:
+        outputs.write(book, version, results, sheets.NOW)
+    return results, asked, outcome
+
+
+def content(results: Path) -> dict[str, bytes]:
+    """All that a teacher opens; the gradebook by what it says."""
+    found = {
+        path.relative_to(results).as_posix(): path.read_bytes()
+        for path in sorted(results.rglob("*"))
+        if path.is_file() and not path.name.startswith((gradebook.FILE, "."))
+    }
+    with opened(results) as book:
+        found["gradebook"] = repr(list(of_version(book, book.newest()))).encode()
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Path, Assignment, batch.Outcome]:
+    return graded(tmp_path_factory.mktemp("whole"), 24)
+
+
+def test_a_class_gets_the_points_that_were_reckoned_by_hand(whole):
+    results, _, outcome = whole
+    assert (outcome.judged, outcome.known, outcome.cut) == (24, 0, 0)
+    found = {grade.learner: grade.points for grade in grades(results)}
+    assert found == {f"learner{n:06}": sheets.earned(n) for n in range(24)}
+
+
+def test_what_has_a_result_is_not_judged_again_and_the_bytes_are_the_same(whole, monkeypatch):
+    results, asked, _ = whole
+    before = content(results)
+    monkeypatch.setattr(workers, "executor", None)  # nobody is asked
+    version, outcome = batch.grade(asked, sheets.submissions(24), results, jobs=1)
+    with opened(results) as book:
+        outputs.write(book, version, results, sheets.NOW)
+    assert outcome.judged == 0 and content(results) == before
+
+
+def test_equal_sheets_are_judged_once(tmp_path):
+    asked = assignment(at=tmp_path)
+    same = [Submission(f"learner{n}", 1, f"{n}.py", RIGHT.encode()) for n in range(40)]
+    _, outcome = batch.grade(asked, same, tmp_path / "r", jobs=1)
+    assert (outcome.judged, outcome.known, outcome.points) == (1, 39, 80.0)
+
+
+def test_order_and_number_of_jobs_change_no_byte(whole, tmp_path):
+    results, asked, _ = whole
+    shuffled = list(sheets.submissions(24))
+    random.Random(1).shuffle(shuffled)
+    version, _ = batch.grade(asked, shuffled, tmp_path / "r", jobs=2)
+    with opened(tmp_path / "r") as book:
+        outputs.write(book, version, tmp_path / "r", sheets.NOW)
+    assert content(tmp_path / "r") == content(results)
+
+
+def test_a_changed_file_takes_the_old_ones_place_and_the_old_one_is_kept(tmp_path):
+    asked, results = assignment(at=tmp_path), tmp_path / "r"
+    batch.grade(asked, [handed_in(WRONG)], results, jobs=1)
+    _, outcome = batch.grade(asked, [handed_in(RIGHT)], results, jobs=1)
+    assert outcome.judged == 1 and outcome.points == 2.0
+    with opened(results) as book, book.engine.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(gradebook.sheets)).scalar() == 2
+        assert connection.execute(sa.select(sa.func.count()).select_from(gradebook.results)).scalar() == 2
+
+
+def test_regrading_says_who_changes_and_why_and_keeps_what_was(tmp_path):
+    asked, results = assignment(at=tmp_path), tmp_path / "r"
+    batch.grade(asked, [handed_in(RIGHT), handed_in(WRONG, "bob/a.py")], results, jobs=1)
+    with opened(results) as book:
+        decisions.decide(book, "bob", "linear-regression", 1.25, "half right")
+    changed = assignment(LINEAR + "points = { w = 3 }\n", tmp_path)
+    before, now, outcome = batch.judge_again(changed, results, jobs=1)
+    assert before is not None and outcome.judged == 0  # points need no judge
+    with opened(results) as book:
+        (change,) = batch.changes(book, before, now)
+        assert (change.learner, change.before, change.now) == ("ada", 2.0, 4.0)
+        assert change.why == ("it is worth 4 points instead of 2",)
+        assert [g.points for g in of_version(book, before)] == [2.0, 1.25]
+        assert [g.points for g in of_version(book, now)] == [4.0, 1.25]
+    _, _, outcome = batch.judge_again(assignment(LINEAR.replace("a secret", "x") + 'ask = ["w"]\n', tmp_path), results)
+    assert outcome.judged == 2
+
+
+def test_a_decision_is_checked_kept_and_taken_back(tmp_path):
+    asked, results = assignment(at=tmp_path), tmp_path / "r"
+    batch.grade(asked, [handed_in(WRONG)], results, jobs=1)
+    with opened(results) as book:
+        for learner, question, points, said in [
+            ("adda", "linear-regression", 1.0, 'did you mean "ada"'),
+            ("ada", "linear-regresion", 1.0, 'did you mean "linear-regression"'),
+            ("ada", "linear-regression", float("nan"), "no points"),
+            ("ada", "linear-regression", None, "give the points"),
+        ]:
+            with pytest.raises((NotFoundError, UsageError), match=said):
+                decisions.decide(book, learner, question, points)
+        decisions.decide(book, "ada", "linear-regression", 1.5, "well tried")
+        assert next(of_version(book, book.newest())).questions[0].override == Override(
+            "ada", "linear-regression", 1.5, "well tried"
+        )
+        decisions.decide(book, "ada", "linear-regression", None, forget=True)
+        assert next(of_version(book, book.newest())).points == 1.0
+
+
+def test_migrations_end_where_the_tables_are(tmp_path):
+    made = Gradebook(f"sqlite:///{tmp_path / 'migrated.sqlite'}")
+    wanted = sa.create_engine(f"sqlite:///{tmp_path / 'wanted.sqlite'}")
+    gradebook.metadata.create_all(wanted)
+
+    def shape(engine: sa.Engine) -> object:
+        found = sa.inspect(engine)
+        return {
+            table: (
+                [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(table)],
+                found.get_pk_constraint(table)["constrained_columns"],
+                [(index["name"], index["column_names"]) for index in found.get_indexes(table)],
+                [unique["column_names"] for unique in found.get_unique_constraints(table)],
+            )
+            for table in found.get_table_names()
+            if table != "alembic_version"
+        }
+
+    assert shape(made.engine) == shape(wanted)
+
+
+def test_a_gradebook_of_a_later_version_or_of_nobody_is_left_alone(tmp_path):
+    url = url_of(tmp_path)
+    Gradebook(url).close()
+    with sqlite3.connect(tmp_path / gradebook.FILE) as connection:
+        connection.execute("update alembic_version set version_num = '999'")
+    connection.close()
+    with pytest.raises(GradebookError, match="another version"):
+        Gradebook(url)
+    (tmp_path / "no.sqlite").write_bytes(b"this is no database" * 100)
+    with pytest.raises(GradebookError, match="not a database"):
+        Gradebook(f"sqlite:///{tmp_path / 'no.sqlite'}")
+    with pytest.raises(UsageError, match="SQLite or PostgreSQL"):
+        Gradebook("mysql://localhost/x")
+    with pytest.raises(NotFoundError, match="holds no gradebook"):
+        opened(tmp_path / "nowhere")
+
+
+# -- what may happen on the way ----------------------------------------------------------------------------------
+
+
+def test_a_locked_gradebook_is_said_and_nothing_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(gradebook, "PATIENCE", 0.2)
+    results, asked, _ = graded(tmp_path, 2, LINEAR)
+    before = content(results)
+    other = sqlite3.connect(results / gradebook.FILE, isolation_level=None)
+    other.execute("begin immediate")
+    with pytest.raises(GradebookError, match="in use by another program"):
+        batch.grade(asked, [handed_in(RIGHT)], results, jobs=1)
+    other.execute("rollback")
+    other.close()
+    assert content(results) == before
+
+
+def test_two_runs_do_not_write_one_folder(tmp_path):
+    with batch._alone(tmp_path), pytest.raises(UsageError, match="another run is grading"):
+        batch.grade(assignment(), [], tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 16 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], capture_output=True)
+    if made.returncode:
+        pytest.skip("mounting a small disk is not allowed here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_and_with_room_the_next_run_ends_as_if_nothing_had_been(small_disk, tmp_path):
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * 15_800_000)
+    with pytest.raises((GradebookError, UsageError), match="make room|run it again"):
+        graded(small_disk, 200)
+    filler.unlink()
+    results, _, _ = graded(small_disk, 200)
+    other, _, _ = graded(tmp_path / "other", 200)
+    assert content(results) == content(other)
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
+def command(*args: object) -> list[str]:
+    return [sys.executable, "-m", "tutor", *map(str, args)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
+def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path):
+    asked = assignment(SOFTMAX, tmp_path)
+    handed = sheets.folder(tmp_path / "submissions", 60)
+    args = ["grade", asked.path, handed, "--jobs", 2, "--now", "2026-01-01", "-o"]
+    subprocess.run(command(*args, tmp_path / "whole"), check=True, env=environment(), capture_output=True)
+    rng = random.Random(0)
+    for _ in range(3):
+        process = subprocess.Popen(
+            command(*args, tmp_path / "killed"), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(rng.uniform(2, 6))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run(command(*args, tmp_path / "killed"), check=True, env=environment(), capture_output=True)
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+# -- who judges ----------------------------------------------------------------------------------
+
+ODD = {5: b"die", 9: b"hang", 17: b"kill", 20: b"die once"}
+
+
+def odd_work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Result]:
+    """In a worker: dies, hangs or is killed at some sheets."""
+    results = []
+    for job in jobs:
+        with workers._ends_after(deadline):
+            if job.data == b"die" or job.data == b"die once" and not Path(job.name).exists():
+                Path(job.name).touch()
+                os._exit(3)
+            if job.data == b"kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            while job.data == b"hang":
+                time.sleep(0.1)
+            results.append(Result(problems=(Problem("empty", job.key),)))
+    return results
+
+
+def odd_jobs(at: Path, count: int = 40) -> list[Job]:
+    return [Job(str(n), ODD.get(n, b"fine"), str(at / f"{n}"), ()) for n in range(count)]
+
+
+def what_came_back(executor, jobs: list[Job]) -> dict[str, Result]:
+    found: dict[str, Result] = {}
+    for job, result in workers.judged(executor, Rules("."), jobs, deadline=2, batch=4, work=odd_work):
+        assert job.key not in found  # nothing twice
+        found[job.key] = result
+    return found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
+def test_a_worker_that_dies_or_hangs_costs_that_one_sheet(tmp_path):
+    jobs = odd_jobs(tmp_path)
+    with workers.executor(2) as executor:
+        found = what_came_back(executor, jobs)
+    assert {key for key, result in found.items() if result.cut} == {"5", "9", "17"}
+    assert all(found[job.key].problems[0].message == job.key for job in jobs if job.key not in ("5", "9", "17"))
+
+
+def test_a_worker_may_not_take_all_memory():
+    with workers.executor(1) as executor:
+        results = executor.submit(greedy, 8 << 30).result()
+    assert results == "MemoryError"
+
+
+def greedy(size: int) -> str:
+    """In a worker: wants more than it may have."""
+    try:
+        return f"{len(bytearray(size))}"
+    except MemoryError:
+        return "MemoryError"
+
+
+@pytest.fixture
+def cluster():
+    """A real scheduler and workers, as processes on loopback: (address, the workers' processes)."""
+    pytest.importorskip("distributed")
+    found: list[subprocess.Popen] = []
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": environment(),
+        "start_new_session": True,
+    }
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    port = address.rsplit(":", 1)[1]
+    dask = [sys.executable, "-m", "distributed.cli.dask_{}"]
+    found.append(
+        subprocess.Popen([*dask[:2], dask[2].format("scheduler"), "--host", "127.0.0.1", "--port", port,
+                          "--no-dashboard"], **quiet)
+    )  # fmt: skip
+    for _ in range(2):
+        found.append(
+            subprocess.Popen([*dask[:2], dask[2].format("worker"), address, "--nthreads", "1", "--no-dashboard",
+                              "--host", "127.0.0.1"], **quiet)
+        )  # fmt: skip
+    try:
+        yield address, found
+    finally:
+        for process in found:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def test_on_a_cluster_a_killed_worker_loses_nothing_and_nothing_is_graded_twice(cluster, whole, tmp_path):
+    address, processes = cluster
+    results, asked, _ = whole
+    killed = []
+
+    def kill_one(done: int, total: int) -> None:
+        if not killed and done >= 4:
+            killed.append(done)
+            subprocess.run(["pkill", "-9", "-P", str(processes[1].pid)], check=False)  # what its nanny started
+
+    version, outcome = batch.grade(asked, sheets.submissions(24), tmp_path / "r", scheduler=address, step=kill_one)
+    assert killed and (outcome.judged, outcome.cut) == (24, 0)
+    with opened(tmp_path / "r") as book:
+        outputs.write(book, version, tmp_path / "r", sheets.NOW)
+    assert content(tmp_path / "r") == content(results)
+
+
+def test_a_scheduler_that_is_not_there_is_said():
+    pytest.importorskip("distributed")
+    with pytest.raises(UsageError, match="no Dask scheduler answers"), workers.executor(scheduler="tcp://127.0.0.1:9"):
+        pass
+
+
+# -- a server ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A PostgreSQL server of the system's packages, on a socket of its own."""
+    pytest.importorskip("psycopg")
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("no PostgreSQL server on this machine")
+    bin, at = found[-1].parent, tmp_path_factory.mktemp("pg", numbered=True)
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # a server does not run as root
+        shutil.chown(at, "postgres")
+        for parent in at.parents[:2]:
+            parent.chmod(0o755)
+        as_user = ["runuser", "-u", "postgres", "--"]
+    run = {"check": True, "capture_output": True, "cwd": "/"}
+    subprocess.run([*as_user, str(bin / "initdb"), "-D", str(at / "data"), "-A", "trust", "-U", "tutor"], **run)
+    options = f"-c listen_addresses='' -c unix_socket_directories={at} -c fsync=off"
+    subprocess.run([*as_user, str(bin / "pg_ctl"), "-D", str(at / "data"), "-o", options, "-w", "-l",
+                    str(at / "log"), "start"], **run)  # fmt: skip
+    yield f"postgresql://tutor@/postgres?host={at}"
+    subprocess.run([*as_user, str(bin / "pg_ctl"), "-D", str(at / "data"), "-m", "immediate", "stop"], **run)
+
+
+def test_a_gradebook_on_a_server_gives_the_same_bytes(server, whole, tmp_path):
+    results, asked, _ = whole
+    version, outcome = batch.grade(asked, sheets.submissions(24), tmp_path / "r", url=server, jobs=1)
+    assert outcome.judged == 24
+    with opened(tmp_path / "r", server) as book:
+        outputs.write(book, version, tmp_path / "r", sheets.NOW)
+        found = repr(list(of_version(book, book.newest())))
+    wanted = content(results)
+    assert found.encode() == wanted["gradebook"]
+    for path in (p for p in (tmp_path / "r").rglob("*") if p.is_file() and not p.name.startswith(".")):
+        assert path.read_bytes() == wanted[path.relative_to(tmp_path / "r").as_posix()]
+    assert not (tmp_path / "r" / gradebook.FILE).exists()
