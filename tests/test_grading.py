@@ -318,7 +318,8 @@ def test_equal_sheets_are_judged_once(tmp_path):
     asked = assignment(at=tmp_path)
     same = [Submission(f"learner{n}", 1, f"{n}.py", RIGHT.encode()) for n in range(40)]
     _, outcome = batch.grade(asked, same, tmp_path / "r", jobs=1)
-    assert (outcome.judged, outcome.known, outcome.points) == (1, 39, 80.0)
+    assert (outcome.judged, outcome.known) == (1, 39)
+    assert sum(grade.points for grade in grades(tmp_path / "r")) == 80.0
 
 
 def test_order_and_number_of_jobs_change_no_byte(whole, tmp_path):
@@ -335,7 +336,7 @@ def test_a_changed_file_takes_the_old_ones_place_and_the_old_one_is_kept(tmp_pat
     asked, results = assignment(at=tmp_path), tmp_path / "r"
     batch.grade(asked, [handed_in(WRONG)], results, jobs=1)
     _, outcome = batch.grade(asked, [handed_in(RIGHT)], results, jobs=1)
-    assert outcome.judged == 1 and outcome.points == 2.0
+    assert outcome.judged == 1 and next(grades(results)).points == 2.0
     with opened(results) as book, book.engine.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(gradebook.sheets)).scalar() == 2
         assert connection.execute(sa.select(sa.func.count()).select_from(gradebook.results)).scalar() == 2

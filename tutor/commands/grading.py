@@ -62,11 +62,11 @@ def grade(
             asked, found, output, url=db, roster=roster, jobs=jobs, scheduler=scheduler, step=step
         )
     with patience(tr("writing the results")), opened(output, db) as book:
-        outputs.write(book, version, output, time)
-    say(view.summary(asked, outcome, output))
+        tally = outputs.write(book, version, output, time)
+    say(view.summary(asked, outcome, tally, output))
     if outcome.changed_since is not None:
         note(tr("note: the assignment has changed: all is graded anew; 'tutor regrade' shows who changes"))
-    return UNDECIDED if outcome.by_hand else RIGHT
+    return UNDECIDED if tally.by_hand else RIGHT
 
 
 @room.command()
@@ -92,10 +92,10 @@ def regrade(
     with counting(tr("judging")) as step:
         before, version, outcome = batch.judge_again(asked, results, url=db, jobs=jobs, scheduler=scheduler, step=step)
     with patience(tr("writing the results")), opened(results, db) as book:
-        outputs.write(book, version, results, time)
+        tally = outputs.write(book, version, results, time)
         before = before or book.before(version)
         say(view.changes(batch.changes(book, before, version) if before else (), outcome))
-    return UNDECIDED if outcome.by_hand else RIGHT
+    return UNDECIDED if tally.by_hand else RIGHT
 
 
 @room.command()

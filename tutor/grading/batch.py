@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +39,9 @@ Step = Callable[[int, int], None]  # how many of how many are done
 class Outcome:
     """What a run did, in numbers."""
 
-    learners: int = 0
-    files: int = 0
     judged: int = 0  # sheets that were judged in this run
     known: int = 0  # that had a result already, or the same text as another
     cut: int = 0  # that could not be judged to the end
-    by_hand: int = 0  # learners with a question that a person has to look at
-    problems: dict[str, int] = field(default_factory=dict)
-    points: float = 0.0  # of all learners whose points are known
-    graded: int = 0
     changed_since: int | None = None  # the version before, where the assignment has changed
 
 
@@ -109,7 +103,6 @@ def _judge_all(
     if total:
         with workers.executor(jobs if jobs is None else min(jobs, total), scheduler) as executor:
             _judge(book, version, assignment, outcome, executor, total, step)
-    _tally(book, version, outcome)
 
 
 def _judge(
@@ -145,21 +138,6 @@ def _judge(
         done += len(same)
         if step is not None:
             step(done, total)
-
-
-def _tally(book: Gradebook, version: Version, outcome: Outcome) -> None:
-    for entry in book.of_nobody():
-        for problem in entry.problems:
-            outcome.problems[problem.id] = outcome.problems.get(problem.id, 0) + 1
-    for grade in of_version(book, version):
-        outcome.learners += 1
-        outcome.by_hand += grade.points is None
-        if grade.points is not None:
-            outcome.graded += 1
-            outcome.points += grade.points
-        for _, problem in grade.problems:
-            outcome.problems[problem.id] = outcome.problems.get(problem.id, 0) + 1
-    outcome.files = book.counts()[1]
 
 
 def _grouped(submissions: Iterable[Submission], size: int) -> Iterator[list[Submission]]:

@@ -359,13 +359,10 @@ class Gradebook:
             query = sa.select(entries).where(entries.c.learner == NOBODY).order_by(*self._in_order(entries.c.name))
             return [_as_entry(row) for row in connection.execute(query)]
 
-    def counts(self) -> tuple[int, int]:
-        """How many learners, and how many files."""
+    def files(self) -> int:
+        """How many files were handed in."""
         with self._reading() as connection:
-            found = [
-                connection.execute(sa.select(sa.func.count()).select_from(t)).scalar() for t in (learners, entries)
-            ]
-        return found[0] or 0, found[1] or 0
+            return connection.execute(sa.select(sa.func.count()).select_from(entries)).scalar() or 0
 
     def override(self, made: Override | None, learner: str = "", question: str = "") -> None:
         """Keep a teacher's decision, or forget the one about a learner's question."""

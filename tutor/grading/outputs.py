@@ -11,11 +11,13 @@ import csv
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import TextIO
 
 from tutor.errors import UsageError
 from tutor.grading.assignment import Assignment
@@ -29,31 +31,55 @@ from tutor.language import said, speaking
 GRADES, PROBLEMS, FEEDBACK = "grades.csv", "problems.csv", "feedback"
 
 
-def write(book: Gradebook, version: Version, folder: Path, now: datetime) -> None:
+@dataclass
+class Tally:
+    """A class in numbers, counted as its grades are written."""
+
+    learners: int = 0
+    files: int = 0
+    graded: int = 0  # learners whose points are known
+    points: float = 0.0  # theirs together
+    by_hand: int = 0  # learners with a question that a person has to look at
+    problems: Counter[str] = field(default_factory=Counter)
+
+    def add(self, grade: LearnerGrade) -> None:
+        self.learners += 1
+        if grade.points is None:
+            self.by_hand += 1
+        else:
+            self.graded += 1
+            self.points += grade.points
+        self.problems.update(problem.id for _, problem in grade.problems)
+
+
+def write(book: Gradebook, version: Version, folder: Path, now: datetime) -> Tally:
     """Write the results folder; a file that is as it should be is not touched, and none is ever half written."""
-    assignment = assignment_of(version)
+    assignment, tally = assignment_of(version), Tally(files=book.files())
     pages = _Pages(folder / FEEDBACK, assignment, assignment.is_due(now))
     with _explained(folder), speaking(assignment.language):
         with _replaced(folder / GRADES) as grades, _replaced(folder / PROBLEMS) as problems:
             troubles = _Problems(problems)
             for entry in book.of_nobody():
                 troubles.add("", entry.name, entry.problems)
+                tally.problems.update(problem.id for problem in entry.problems)
 
             def seen() -> Iterator[LearnerGrade]:
                 """Each learner's grade is read once, and goes into every file."""
                 for grade in of_version(book, version):
+                    tally.add(grade)
                     troubles.write(grade)
                     pages.write(grade)
                     yield grade
 
             csv_file.write(csv_file.rows(seen(), assignment), grades)
         pages.tidy()
+    return tally
 
 
 class _Problems:
     """problems.csv: learner, file, which kind of problem, what it is and what to do."""
 
-    def __init__(self, stream: IO[str]):
+    def __init__(self, stream: TextIO):
         self._rows = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         self._rows.writerow(["learner", "file", "problem", "what"])
 
@@ -107,7 +133,7 @@ def safe_name(learner: str) -> str:
 
 
 @contextmanager
-def _replaced(path: Path, encoding: str = ENCODING) -> Iterator[IO[str]]:
+def _replaced(path: Path, encoding: str = ENCODING) -> Iterator[TextIO]:
     """A file that takes another's place once it is whole."""
     made = path.with_name(f".{path.name}.new")
     try:

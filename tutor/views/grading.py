@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tutor.grading.assignment import Assignment
     from tutor.grading.batch import Change, Outcome
     from tutor.grading.decisions import Decision
+    from tutor.grading.outputs import Tally
 
 MOST_SHOWN = 200  # changes that are printed
 TROUBLES = {  # what was found with files, in the order in which it is told
@@ -29,30 +30,30 @@ TROUBLES = {  # what was found with files, in the order in which it is told
 }
 
 
-def summary(assignment: Assignment, outcome: Outcome, folder: Path) -> str:
+def summary(assignment: Assignment, outcome: Outcome, tally: Tally, folder: Path) -> str:
     """What a run did, and where the results are."""
-    return "\n".join(_summary(assignment, outcome, folder))
+    return "\n".join(_summary(assignment, outcome, tally, folder))
 
 
-def _summary(assignment: Assignment, outcome: Outcome, folder: Path) -> Iterator[str]:
+def _summary(assignment: Assignment, outcome: Outcome, tally: Tally, folder: Path) -> Iterator[str]:
     yield f"{assignment.id}   {assignment.title}".rstrip()
     yield ""
-    people = ntr("{count} learner", "{count} learners", outcome.learners, count=outcome.learners)
-    files = ntr("{count} file", "{count} files", outcome.files, count=outcome.files)
+    people = ntr("{count} learner", "{count} learners", tally.learners, count=tally.learners)
+    files = ntr("{count} file", "{count} files", tally.files, count=tally.files)
     yield tr("{people}, {files}: {judged} judged now, {known} known before or the same as another",
              people=people, files=files, judged=outcome.judged, known=outcome.known)  # fmt: skip
-    if outcome.graded:
-        yield tr("on average {points} points", points=f"{outcome.points / outcome.graded:.4g}")
-    if outcome.by_hand:
-        yield ntr("! {count} learner to look at by hand", "! {count} learners to look at by hand", outcome.by_hand,
-                  count=outcome.by_hand)  # fmt: skip
+    if tally.graded:
+        yield tr("on average {points} points", points=f"{tally.points / tally.graded:.4g}")
+    if tally.by_hand:
+        yield ntr("! {count} learner to look at by hand", "! {count} learners to look at by hand", tally.by_hand,
+                  count=tally.by_hand)  # fmt: skip
     for id, (one, many) in TROUBLES.items():
-        count = outcome.problems.get(id, 0)
+        count = tally.problems.get(id, 0)
         if count:
             yield "! " + ntr(one, many, count, count=count)
     yield ""
     yield tr("{path}   a row for each learner", path=quoted(folder / "grades.csv"))
-    if outcome.problems:
+    if tally.problems:
         yield tr("{path}   what is wrong with which file", path=quoted(folder / "problems.csv"))
     yield tr("{path}   a page for each learner", path=quoted(folder / "feedback"))
     yield ""
