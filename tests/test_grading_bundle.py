@@ -99,10 +99,8 @@ def told(exercise) -> str:
 
 def solutions(exercise) -> set[str]:
     """Every printed form of every gradient and asked value, with its name and, where it says something, without."""
-    derivation = exercise.derive()
-    every = derivation.gradients
-    forms = {line.text for line in right_lines(tutor.derive(exercise, [n for n in every if n in exercise.quantities]))}
-    forms |= {line.text for line in right_lines(derivation)}
+    every = tutor.derive(exercise, list(exercise.derive().gradients))
+    forms = {line.text for line in right_lines(every)}
     known = told(exercise)
     found = set()
     for form in map(squeezed, forms):
@@ -271,7 +269,7 @@ def test_with_draws_everybody_on_the_roster_has_a_folder(tmp_path):
         for other in ids:  # no folder names another's learner
             if other not in id and len(other) > 5:
                 assert not [name for name, data in files.items() if other.encode() in data]
-        assert not [name for name, data in files.items() if SECRET.encode() in data]
+    assert not [name for name, data in tree(tmp_path / "out").items() if SECRET.encode() in data]
     one = build(homework, tmp_path / "one", ["a/b"])
     assert tree(tmp_path / "one" / one.folders["a/b"]) == tree(tmp_path / "out" / made.folders["a/b"])
     with pytest.raises(NotFoundError, match='no "anne" on the roster; did you mean "ann"'):
@@ -507,10 +505,11 @@ def test_every_key_has_a_comment():
 def test_every_line_of_the_key_is_graded_correct(id):
     (answer,) = answer_key(assignment(f'exercise = "{id}"')).answers
     exercise = answer.exercise
-    for form in ("torch", "index", "latex"):
+    # of long ones the other forms are graded in test_certificate.py and test_roundtrip.py
+    for form in ("torch", "index", "latex") if len(answer.lines) < 30 else ("latex",):
         lines = [line for line in answer.lines if line.form == form]
         text = "\n".join(line.text for line in lines)
-        report = tutor.check(exercise, latex.read(text, exercise) if form == "latex" else text)
+        report = tutor.check(exercise, latex.read(text, exercise) if form == "latex" else text, repairs=False)
         assert [(line.text, line.verdict, line.reason) for line in report.lines if line.verdict != "correct"] == []
         assert len(report.lines) >= len(lines)
         assert report.score == answer.points, (form, report)
@@ -592,9 +591,8 @@ def run(*args: str):
 
 def test_a_teacher_goes_through_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert (
-        run("new", "hw.toml", "--exercise", "affine", "--exercise", "sgd-step", "--title", 'A "title" \\ here')[0] == 0
-    )
+    title = 'A "title" \\ here'
+    assert run("new", "hw.toml", "--exercise", "affine", "--exercise", "sgd-step", "--title", title)[0] == 0
     before = Path("hw.toml").read_bytes()
     assert read("hw.toml").title == title
     with pytest.raises(UsageError, match="exists"):

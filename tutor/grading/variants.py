@@ -97,8 +97,8 @@ def looked_at(question: Question, most: int = 256) -> list[Variant]:
     if count(question) <= most:
         return list(possible(question, most))
     draw = question.draw
-    every = [*draw.parameters.values(), *draw.sizes.values(), *draw.instance.values()]
-    longest = max(len(choices) for choices in every)
+    tables: list[Mapping[str, Sequence[Any]]] = [draw.parameters, draw.sizes, draw.instance]
+    longest = max(len(choices) for table in tables for choices in table.values())
 
     def nth(table: Mapping[str, Sequence[Any]], n: int) -> dict[str, Any]:
         return {name: choices[n % len(choices)] for name, choices in table.items()}

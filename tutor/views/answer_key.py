@@ -89,13 +89,13 @@ def text(key: AnswerKey, width: int | None = None) -> str:
         head = f"{number}. {answer.question}   {answer.title}   {answer.exercise.id}"
         blocks.append(f"{head}\n{'=' * len(head)}\n\n{points(answer.points)}{tr(': ')}{_worth(answer)}")
         blocks.append(view.derivation(answer.derivation, closed=True, width=width))
-        blocks.append(tr("Right lines:"))
+        blocks.append(tr("Right lines") + tr(":"))
         for said, lines in _groups(answer):
             rows = [f"    {padded(tr(FORMS[line.form]), 8)}   {line.text}" for line in lines]
             blocks.append("\n".join([f"  {said}", *rows]))
         rows = [f"  {given}" + (f"   ->   {values}" if values else "") for given, values in _rows(answer)]
         if rows:
-            blocks.append("\n".join([tr("Variants and their numbers:"), *rows]))
+            blocks.append("\n".join([tr("Variants and their numbers") + tr(":"), *rows]))
     return "\n\n".join([*blocks, *_left_out(key)])
 
 
@@ -151,7 +151,8 @@ def html(key: AnswerKey) -> str:
 def _table(answer: Answer, plain: Callable[[str], str]) -> str:
     rows = "".join(f"<tr><td>{plain(given)}</td><td>{plain(values)}</td></tr>" for given, values in _rows(answer))
     heads = "".join(f'<th scope="col">{plain(word)}</th>' for word in (tr("variant"), tr("values")))
-    return f'<div class="scroll"><table class="numbers"><tr>{heads}</tr>{rows}</table></div>' if rows else ""
+    head = f"<h3>{plain(tr('Variants and their numbers'))}</h3>"
+    return f'{head}<div class="scroll"><table class="numbers"><tr>{heads}</tr>{rows}</table></div>' if rows else ""
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------
