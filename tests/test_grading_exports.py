@@ -619,16 +619,22 @@ def on_path():
 
 
 FAULT = "import tutor.grading.single\ntutor.grading.single.grade_one = lambda *_: 1/0"
-SHEETS = {"right": RIGHT, "part": PART, "wrong": WRONG, "unreadable": UNREADABLE, "blank": "dW = ...\n", "empty": ""}
-EARNED = {"right": 3.0, "part": 2.0, "wrong": 0.0, "unreadable": 0.0, "blank": 0.0, "empty": 0.0}
+RIGHT_2 = "dw = 2*(w*x + b - y)*x\ndb = 2*(w*x + b - y)\n"
+ANSWERS = {
+    "ann": (RIGHT, WRONG),
+    "bo": (PART, UNREADABLE),
+    "cy": ("", RIGHT_2),
+    "dee": (WRONG, "dw = ...\n"),
+}
+EARNED = {"ann": (3.0, 0.0), "bo": (2.0, 0.0), "cy": (0.0, 2.0), "dee": (0.0, 0.0)}
 
 
-def answered(notebook, sheet, before=""):
-    """The notebook with an answer to q1, and perhaps a cell of the learner's own before it."""
+def answered(notebook, answers, before=""):
+    """The notebook with an answer to each question, and perhaps a cell of the learner's own before them."""
     made = json.loads(json.dumps(notebook))
-    for cell in made["cells"]:
-        if "".join(cell["source"]).startswith("%%answer q1"):
-            cell["source"] = [f"%%answer q1\n{sheet}"]
+    for name, sheet in zip(("q1", "q2"), answers, strict=True):
+        cell = next(c for c in made["cells"] if "".join(c["source"]).startswith(f"%%answer {name}"))
+        cell["source"] = [f"%%answer {name}\n{sheet}"]
     own = {"cell_type": "code", "execution_count": None, "id": "own", "metadata": {}, "outputs": [], "source": [before]}
     if before:
         made["cells"].insert(2, own)
@@ -648,25 +654,25 @@ def test_nbgrader_end_to_end(tmp_path, monkeypatch, on_path):
     config.CourseDirectory.root, config.CourseDirectory.db_url = str(tmp_path), url
     with api.Gradebook(url) as book:
         book.add_assignment("hw")
-        for learner in (*SHEETS, "fault"):
+        for learner in (*ANSWERS, "fault"):
             book.add_student(learner)
     nbgrader = NbGraderAPI(config=config)
     assert nbgrader.generate_assignment("hw")["success"]
     released = json.loads((tmp_path / "release/hw/hw.ipynb").read_text("utf-8"))
     assert "points(" not in json.dumps(released) and "HIDDEN" not in json.dumps(released)
-    copies = {learner: answered(released, sheet) for learner, sheet in SHEETS.items()}
-    copies["fault"] = answered(released, RIGHT, FAULT)
+    copies = {learner: answered(released, answers) for learner, answers in ANSWERS.items()}
+    copies["fault"] = answered(released, (RIGHT, RIGHT_2), FAULT)
     for learner, text in copies.items():
         common.laid_out({f"submitted/{learner}/hw/hw.ipynb": text.encode()}, tmp_path)
     done = {learner: nbgrader.autograde("hw", learner, create=False)["success"] for learner in copies}
-    assert done == dict.fromkeys(SHEETS, True) | {"fault": False}  # our fault is no grade
+    assert done == dict.fromkeys(ANSWERS, True) | {"fault": False}  # our fault is no grade
     with api.Gradebook(url) as book:
-        found = {learner: book.find_submission("hw", learner) for learner in SHEETS}
-        scores = {learner: [g.auto_score for g in sub.notebooks[0].grades] for learner, sub in found.items()}
-        assert {learner: sorted(scores[learner])[-1] for learner in SHEETS} == EARNED
-        assert {learner: sub.score for learner, sub in found.items()} == EARNED
+        found = {learner: book.find_submission("hw", learner) for learner in ANSWERS}
+        grades = {learner: {g.name: g.auto_score for g in sub.notebooks[0].grades} for learner, sub in found.items()}
+        assert {who: (scores["q1-q1-test"], scores["q2-q2-test"]) for who, scores in grades.items()} == EARNED
+        assert {learner: sub.score for learner, sub in found.items()} == {who: sum(got) for who, got in EARNED.items()}
         assert {sub.max_score for sub in found.values()} == {5.0}
-    graded = (tmp_path / "autograded/part/hw/hw.ipynb").read_text("utf-8")
+    graded = (tmp_path / "autograded/bo/hw/hw.ipynb").read_text("utf-8")
     assert "2 of 3 points" in graded and "db = dz" in graded  # the reason is in the cell
     assert "very-secret" not in graded and "private remark" not in graded
 
@@ -682,16 +688,18 @@ def test_otter_end_to_end(tmp_path, monkeypatch, on_path):
     notebook = json.loads(otter_export.notebook(assignment()))
     generate(tests_dir="tests", output_path="autograder.zip", no_config=True, no_requirements=True, no_environment=True)
 
-    def graded(name, sheet, before=""):
+    def graded(name, answers, before=""):
         path = tmp_path / f"{name}.ipynb"
-        path.write_text(answered(notebook, sheet, before), "utf-8")
+        path.write_text(answered(notebook, answers, before), "utf-8")
         return otter.grade_submission(str(path), "autograder.zip", quiet=True)
 
-    found = {name: graded(name, sheet) for name, sheet in SHEETS.items()}
-    assert {name: results.total for name, results in found.items()} == EARNED
-    assert {results.possible for results in found.values()} == {5.0}
-    assert "2 of 3 points" in found["part"].summary() and "q1: dW: earned" in found["part"].summary()
-    fault = graded("fault", RIGHT, FAULT)
+    found = {name: graded(name, answers) for name, answers in ANSWERS.items()}
+    scores = {who: tuple(results.get_result(q).score for q in ("q1", "q2")) for who, results in found.items()}
+    assert scores == EARNED and {results.possible for results in found.values()} == {5.0}
+    said = found["bo"].summary()
+    assert "q1: dW message: dW: earned" in said and "db: not earned" in said
+    assert "2 of 3 points" in said and "db = dz" in said  # the reason is with the case
+    fault = graded("fault", (RIGHT, RIGHT_2), FAULT)
     assert not fault.results and fault.has_catastrophic_failure()  # grading failed; no test did
 
 
