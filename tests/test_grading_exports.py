@@ -28,7 +28,7 @@ from tutor.grading.exports import nbgrader as nbgrader_export
 from tutor.grading.exports import otter as otter_export
 from tutor.grading.exports.people import People, Unclear
 from tutor.grading.feedback import Feedback, LineShown, QuestionShown
-from tutor.grading.model import LearnerGrade, Problem, QuestionGrade
+from tutor.grading.model import LearnerGrade, Problem, QuestionGrade, Submission
 
 SCHEMAS = Path(__file__).parent / "schemas"
 judges = pytest.mark.skipif(find_spec("tutor.grading.single") is None, reason="needs tutor.grading.single")
@@ -436,8 +436,8 @@ def test_a_failure_of_ours_has_no_score(document):
 # -- autograders, end to end -----------------------------------------------------------------------------------------
 
 
-def on_gradescope(root, files, user, text=TWO, roster=None, **environment):
-    """Unpack the zip as Gradescope does, run run_autograder, and read results.json."""
+def on_gradescope(root, files, user, text=TWO, roster=None, here=False, **environment):
+    """Unpack the zip as Gradescope does, run run_autograder (or, `here`, what it runs), and read results.json."""
     home = root / "made"
     home.mkdir(parents=True)
     if roster is not None:
@@ -452,17 +452,24 @@ def on_gradescope(root, files, user, text=TWO, roster=None, **environment):
     for name, sheet in files.items():
         (place / "submission" / name).write_text(sheet, "utf-8")
     (place / "submission_metadata.json").write_text(json.dumps({"users": [user]}), "utf-8")
-    return ran([place / "run_autograder"], place, AUTOGRADER_ROOT=place, **environment)
+    if here:
+        gradescope.main(str(place))
+        return written(place, "gradescope")
+    return ran(place / "run_autograder", place, AUTOGRADER_ROOT=place, **environment)
 
 
-def ran(command, place, **environment):
+def ran(script, place, **environment):
     surroundings = {**os.environ, "AUTOGRADER_PYTHON": sys.executable, "GRADE_PYTHON": sys.executable}
     surroundings |= {name: str(value) for name, value in environment.items()}
     surroundings["PYTHONPATH"] = str(Path(__file__).parent.parent)
-    done = subprocess.run(["bash", *command], env=surroundings, capture_output=True, text=True, timeout=120)
+    subprocess.run(["bash", script], env=surroundings, capture_output=True, timeout=120)
+    return written(place, "gradescope" if "AUTOGRADER_ROOT" in environment else "prairielearn")
+
+
+def written(place, system):
     document = json.loads((place / "results" / "results.json").read_text("utf-8"))
-    sound("gradescope" if "AUTOGRADER_ROOT" in environment else "prairielearn", document)
-    return document, done
+    sound(system, document)
+    return document
 
 
 ANN = {"email": "ann@example.org", "id": 1234, "name": "Ann Lee"}
@@ -471,7 +478,8 @@ ANN = {"email": "ann@example.org", "id": 1234, "name": "Ann Lee"}
 @judges
 @pytest.mark.parametrize(("sheet", "score"), [(RIGHT, 3.0), (PART, 2.0), (WRONG, 0.0), (UNREADABLE, 0.0), ("", 0.0)])
 def test_gradescope_end_to_end(tmp_path, sheet, score):
-    document, _ = on_gradescope(tmp_path, {"q1.py": sheet and f"# exercise: softmax-regression\n{sheet}"}, ANN)
+    sheets = {"q1.py": sheet and f"# exercise: softmax-regression\n{sheet}"}
+    document = on_gradescope(tmp_path, sheets, ANN, here=sheet != PART)
     assert document["score"] == score and [test["max_score"] for test in document["tests"]] == [3.0, 2.0]
     assert "dW" not in document["output"]
 
@@ -480,7 +488,7 @@ def test_gradescope_end_to_end(tmp_path, sheet, score):
 def test_gradescope_what_is_handed_in_is_never_run_and_its_modules_are_not_imported(tmp_path):
     hostile = f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n"
     files = {"tutor.py": hostile, "sitecustomize.py": hostile, "json.py": hostile, "q1.py": hostile + RIGHT}
-    document, _ = on_gradescope(tmp_path, files, ANN)
+    document = on_gradescope(tmp_path, files, ANN)
     assert not (tmp_path / "ran").exists() and document["output"]
 
 
@@ -488,9 +496,10 @@ def test_gradescope_what_is_handed_in_is_never_run_and_its_modules_are_not_impor
 def test_gradescope_the_roster_tells_whose_variant_it_is(tmp_path):
     roster = "learner,name,email\nann7,Ann Lee,ann@example.org\n"
     sheets = {"q1.py": f"# exercise: softmax-regression\n{RIGHT}"}
-    document, _ = on_gradescope(tmp_path / "a", sheets, ANN, VARIES, roster)
+    document = on_gradescope(tmp_path / "a", sheets, ANN, VARIES, roster, here=True)
     assert document["score"] == 3.0
-    document, _ = on_gradescope(tmp_path / "b", sheets, {"email": "eve@example.org", "name": "Eve"}, VARIES, roster)
+    eve = {"email": "eve@example.org", "name": "Eve"}
+    document = on_gradescope(tmp_path / "b", sheets, eve, VARIES, roster, here=True)
     assert "score" not in document and "not on the course's list" in document["output"]
 
 
@@ -503,7 +512,7 @@ FAILURES = [
 
 @pytest.mark.parametrize("environment", FAILURES, ids=str)
 def test_gradescope_says_that_the_grader_failed_whatever_happens_to_it(tmp_path, environment):
-    document, _ = on_gradescope(tmp_path, {"q1.py": RIGHT}, ANN, **environment)
+    document = on_gradescope(tmp_path, {"q1.py": RIGHT}, ANN, **environment)
     assert document == gradescope.failure(common.failed())
 
 
@@ -550,26 +559,30 @@ def test_what_is_taken_along_lies_beside_the_assignment(tmp_path):
         gradescope.autograder(assignment(text, tmp_path / "in"))
 
 
-def on_prairielearn(root, files, **environment):
+def on_prairielearn(root, files, here=False, **environment):
     made = root / "question"
     common.laid_out(prairielearn.question(assignment()), made, executable=("tests/run.sh",))
     place = root / "grade"
     common.laid_out({f"student/{name}": sheet.encode() for name, sheet in files.items()}, place)
     (made / "tests").rename(place / "tests")
-    return ran([place / "tests" / "run.sh"], place, GRADE_ROOT=place, **environment)
+    if here:
+        prairielearn.main(str(place))
+        return written(place, "prairielearn")
+    return ran(place / "tests" / "run.sh", place, GRADE_ROOT=place, **environment)
 
 
 @judges
-@pytest.mark.parametrize(("sheet", "score"), [(RIGHT, 0.6), (PART, 0.4), (WRONG, 0.0), ("", None)])
+@pytest.mark.parametrize(("sheet", "score"), [(RIGHT, 0.6), (PART, 0.4), (WRONG, 0.0), (UNREADABLE, 0.0), ("", None)])
 def test_prairielearn_end_to_end(tmp_path, sheet, score):
-    document, _ = on_prairielearn(tmp_path, {"q1.py": sheet and f"# exercise: softmax-regression\n{sheet}"})
+    sheets = {"q1.py": sheet and f"# exercise: softmax-regression\n{sheet}"}
+    document = on_prairielearn(tmp_path, sheets, here=sheet != PART)
     assert document["gradable"] == (score is not None)
     assert document.get("score") == (None if score is None else pytest.approx(score))
 
 
 @pytest.mark.parametrize("environment", [{"GRADE_PYTHON": "false"}, {"GRADE_SECONDS": "0.01"}], ids=str)
 def test_prairielearn_says_that_the_grader_failed_whatever_happens_to_it(tmp_path, environment):
-    document, _ = on_prairielearn(tmp_path, {"q1.py": RIGHT}, **environment)
+    document = on_prairielearn(tmp_path, {"q1.py": RIGHT}, **environment)
     assert document == prairielearn.ungradable([common.failed()])
 
 
@@ -711,3 +724,80 @@ def test_otter_cases_make_the_points():
         assert len(points) == cases and sum(points) == 3.0
         assert "hidden=True" not in made
     assert "hidden=False" not in otter_export.tests(assignment('feedback = "score"\n' + TWO))["q1.py"].decode()
+
+
+# -- the commands ----------------------------------------------------------------------------------------------------
+
+
+def run(name, *arguments):
+    """A command of ours, as the command line calls it: exit code, what it says."""
+    from click.testing import CliRunner
+
+    command = next(command for command in commands.COMMANDS if command.name == name)
+    done = CliRunner().invoke(command, [str(argument) for argument in arguments], standalone_mode=False)
+    if done.exception is not None:
+        raise done.exception
+    return done.return_value, done.output
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A class of three, graded: its results folder."""
+    batch = pytest.importorskip("tutor.grading.batch")
+    folder = tmp_path_factory.mktemp("results")
+    head = "# exercise: softmax-regression\n"
+    aliases = {"ann": {"canvas": "4711", "email": "ann@example.org"}, "bo": {"canvas": "4712", "moodle": "4713"}}
+    sheets = {"ann": head + RIGHT, "bo": head + PART, "=cmd": head + WRONG}
+    batch.grade(
+        assignment(folder=folder),
+        [Submission(who, 1, "q1.py", text.encode(), (), who, aliases.get(who, {})) for who, text in sheets.items()],
+        folder,
+        jobs=1,
+    )
+    return folder
+
+
+def test_csv_command(results, tmp_path):
+    code, said = run("csv", results, "-o", tmp_path / "grades.csv")
+    assert code == 0 and "3 learners" in said
+    with (tmp_path / "grades.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = {row["learner"]: row for row in csv.DictReader(stream)}
+    assert {who: row["total"] for who, row in rows.items()} == {"ann": "3", "bo": "2", "'=cmd": "0"}
+    assert [path.name for path in tmp_path.iterdir()] == ["grades.csv"]
+
+
+def test_canvas_command(results, tmp_path):
+    exported = put(tmp_path / "g.csv", CANVAS)
+    code, said = run("canvas", results, exported, "-o", tmp_path / "out.csv")
+    wanted = CANVAS.replace('early",,7', 'early",3,7').replace('"1.00"', '"2"')
+    assert code == 0 and (tmp_path / "out.csv").read_bytes() == wanted.encode()
+    assert "2 grades filled in" in said and "left as it was: =cmd: has no row here" in said
+
+
+def test_moodle_command(results, tmp_path):
+    exported = put(tmp_path / "g.csv", MOODLE.replace("5.00,No", "5.00,Yes"))
+    code, said = run("moodle", results, exported, "-o", tmp_path / "out.csv")
+    table = filled.read(tmp_path / "out.csv")
+    told = {row.value(1): (row.value(4), row.value(9)) for row in table.rows[1:]}
+    assert code == 0 and {who: points for who, (points, _) in told.items()} == {
+        "Cy Lee": "", "Ann Lee": "3", "Bo Lee": "2", "Dee Poe": "",
+    }  # fmt: skip
+    assert "2 of 3 points" in told["Bo Lee"][1] and told["Bo Lee"][1].startswith("<pre>")
+    assert told["Cy Lee"][1] == ""
+
+
+@pytest.mark.parametrize(("name", "made"), [
+    ("gradescope", {"out"}),
+    ("nbgrader", {"out"}),
+    ("otter", {"out/q1.py", "out/q2.py", "homework-3.ipynb"}),
+    ("prairielearn", {f"out/{name}" for name in (
+        "info.json", "question.html", "q1.py", "q2.py", "tests/run.sh", "tests/Dockerfile",
+        "tests/assignment/assignment.toml")}),
+])  # fmt: skip
+def test_commands_that_take_an_assignment(tmp_path, name, made):
+    (tmp_path / "homework.toml").write_text(TWO, "utf-8")
+    code, said = run(name, tmp_path / "homework.toml", "-o", tmp_path / "out")
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert code == 0 and files == made | {"homework.toml"} and "written:" in said
+    if name == "prairielearn":
+        assert os.access(tmp_path / "out/tests/run.sh", os.X_OK)
