@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def points(question: str, parcel: str) -> float:
     except Undecided as undecided:
         print(undecided)
         return OPEN
-    print(common.text_of(feedback).rstrip())
+    print(_text(feedback))
     return OPEN if grade.points is None else min(grade.points, grade.max_points)
 
 
@@ -72,8 +73,17 @@ def earns(question: str, name: str, least: float, parcel: str) -> None:
     if grade.points is None:
         raise Undecided(common.look_by_hand(feedback))
     attempt = grade.questions[0].attempt
-    if attempt is None or attempt.earned.get(name, 0.0) < least - 1e-9:
-        raise NotEarned("\n" + common.text_of(feedback).rstrip())
+    if attempt is None:
+        raise NotEarned("\n" + _text(feedback))
+    if attempt.earned.get(name, 0.0) < least - 1e-9:
+        credit = attempt.part.credit
+        first = next((n for n in attempt.earned if credit.get(n) not in ("correct", "excused")), name)
+        raise NotEarned("\n" + (_text(feedback) if name == first else tr("see {name}", name=first)))
+
+
+def _text(feedback: Feedback) -> str:
+    """Without a name: who it is, the notebook's system knows."""
+    return common.text_of(replace(feedback, learner="", person="")).rstrip()
 
 
 def _told(question: str, parcel: str) -> tuple[LearnerGrade, Feedback]:

@@ -196,11 +196,13 @@ def fill(
     """
     made = Filled(table)
     owners: dict[str, list[Row]] = {}
+    doubted: set[str] = set()
     for row in rows:
         try:
             learner = find(row)
         except Unclear as unclear:
             made.leave(who(row), str(unclear))
+            doubted |= unclear.learners
             continue
         if learner is None:
             made.leave(who(row), tr("nobody of that id or name was graded"))
@@ -216,7 +218,7 @@ def fill(
             made.written += 1
         for row in own if why else ():
             made.leave(who(row), why)
-    for learner in sorted(known.keys() - owners.keys()):
+    for learner in sorted(known.keys() - owners.keys() - doubted):
         made.leave(known[learner].person or learner, tr("has no row here"))
     return made
 

@@ -10,7 +10,11 @@ SYSTEMS = ("canvas", "moodle", "gradescope")  # an alias of these is a number of
 
 
 class Unclear(Exception):
-    """A row that is not certainly one learner's: why."""
+    """A row that is not certainly one learner's."""
+
+    def __init__(self, learners: set[str]):
+        super().__init__(str(said("it may be {learners}", learners=", ".join(sorted(learners)))))
+        self.learners = learners
 
 
 class People:
@@ -43,7 +47,7 @@ class People:
         found = self._of(self._system, [system], alone=True) or self._of(self._ids, ids, alone=True)
         found = found or self._of(self._names, map(_name, names), alone=False)
         if len(found) > 1:
-            raise Unclear(said("it may be {learners}", learners=", ".join(sorted(found))))
+            raise Unclear(found)
         return next(iter(found), None)
 
     @staticmethod

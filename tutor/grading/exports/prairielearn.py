@@ -37,7 +37,7 @@ def results(feedback: Feedback, grade: LearnerGrade) -> dict[str, Any]:
         return ungradable([tr("nothing was handed in")])
     if not feedback.points and any(problem.id in UNGRADABLE for _, problem in grade.problems):
         return ungradable([str(message) for _, message in feedback.problems], common.text_of(feedback))
-    most = MOST_BYTES // (8 * max(1, len(feedback.questions)))  # a letter is up to four bytes, an escape six
+    most = _share(1 + len(feedback.questions))
     return {
         "gradable": True,
         "score": min(1.0, feedback.points / feedback.max_points) if feedback.max_points else 1.0,
@@ -55,12 +55,15 @@ def results(feedback: Feedback, grade: LearnerGrade) -> dict[str, Any]:
 
 
 def ungradable(errors: list[str], output: str = "") -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "gradable": False,
-        "format_errors": errors,
-        "message": "\n".join(errors)[: MOST_BYTES // 16],
-    }
-    return {**made, "output": output[: MOST_BYTES // 16]} if output else made
+    most = _share(3)
+    shown = "\n".join(errors)[:most]
+    made: dict[str, Any] = {"gradable": False, "format_errors": shown.split("\n"), "message": shown}
+    return {**made, "output": output[:most]} if output else made
+
+
+def _share(parts: int) -> int:
+    """How many letters each of so many texts may have: one is up to four bytes, and up to six as an escape."""
+    return (MOST_BYTES - 100_000) // (6 * parts)
 
 
 # -- on their machine ------------------------------------------------------------------------------------------------
