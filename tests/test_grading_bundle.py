@@ -10,15 +10,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
 
 import tutor
 from tutor.answers import documents, latex
 from tutor.catalogue import entries
-from tutor.commands.bundle import COMMANDS
-from tutor.errors import NotFoundError, TutorError, UsageError
+from tutor.cli import app
+from tutor.errors import NotFoundError, UsageError
 from tutor.grading.assignment import FEEDBACK, AssignmentError, parse, read
 from tutor.grading.bundle import MARK, build, folder_names
 from tutor.grading.handout import handout
@@ -572,21 +571,13 @@ def test_every_view_of_the_key_has_every_line(form):
 
 
 def run(*args: str):
-    group = click.Group("assignment", commands={command.name: command for command in COMMANDS})
-
-    def code(result) -> int:
-        return 0 if result is None else result
-
-    runner = CliRunner()
+    """A command of `tutor assignment`: exit code, what it prints."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUTOR_LANG", "en")
-        found: list[int] = []
-        group.result_callback()(lambda result, **_: found.append(code(result)))
-        result = runner.invoke(group, list(args))
-    if isinstance(result.exception, TutorError):
-        raise result.exception
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return (found or [2])[0], result.stdout
+        done = CliRunner().invoke(app.commands["assignment"], list(args), standalone_mode=False)
+    if done.exception is not None:
+        raise done.exception
+    return done.return_value, done.stdout
 
 
 def test_a_teacher_goes_through_it(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from tutor.commands import exports as commands
+from tutor.cli import app
 from tutor.errors import NotFoundError, ReadingError, UsageError
 from tutor.grading.assignment import parse
 from tutor.grading.exports import FORMATS, canvas, common, csv_file, filled, gradescope, moodle, prairielearn
@@ -85,7 +85,7 @@ def feedback(points=(2.5, 1.0), problems=()):
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
 def test_each_format_has_a_file_and_a_command(format):
     import_module(f"tutor.grading.exports.{'csv_file' if format.name == 'csv' else format.name}")
-    command = next(command for command in commands.COMMANDS if command.name == format.name)
+    command = app.commands["export"].commands[format.name]
     assert [p.name for p in command.params if p.name in ("results", "assignment")] == [format.reads]
     assert format.specification
 
@@ -733,7 +733,7 @@ def run(name, *arguments):
     """A command of ours, as the command line calls it: exit code, what it says."""
     from click.testing import CliRunner
 
-    command = next(command for command in commands.COMMANDS if command.name == name)
+    command = app.commands["export"].commands[name]
     done = CliRunner().invoke(command, [str(argument) for argument in arguments], standalone_mode=False)
     if done.exception is not None:
         raise done.exception

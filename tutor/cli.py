@@ -32,7 +32,9 @@ ROOMS = (  # the modules of `tutor/commands/` that have commands, in the order i
     "sheets",
     "pictures",
     "desk",
+    "assignment",
     "grading",
+    "exports",
     "about",
 )
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)  # no place for what is printed

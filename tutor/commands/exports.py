@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tutor.commands.codes import RIGHT
+from tutor.commands.group import Commands
 from tutor.language import ntr, tr
 from tutor.terminal import note, say
 
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from tutor.grading.assignment import Assignment
     from tutor.grading.exports.filled import Filled
 
-RIGHT = 0
+room = Commands()
 RESULTS = click.argument("results", metavar="RESULTS")
+DB = click.option("--db", metavar="URL", help="A gradebook on a server.")
 OWN = click.argument("assignment", metavar="ASSIGNMENT", type=click.Path())
 EXPORTED = click.argument("file", metavar="FILE", type=click.Path())
 
@@ -29,6 +32,7 @@ def _filling(command: Any) -> Any:
         click.option("--column", metavar="NAME", help="The column to fill in, as its header has it."),
         click.option("--scale", is_flag=True, help="Convert points where the column is out of others."),
         click.option("--zeros", is_flag=True, help="0 for those who handed in nothing; else their row is left alone."),
+        DB,
         _to("FILE"),
         EXPORTED,
         RESULTS,
@@ -37,10 +41,16 @@ def _filling(command: Any) -> Any:
     return command
 
 
-@click.command("csv")
+@room.group()
+def export() -> None:
+    """Grades for other systems, and their autograders."""
+
+
+@export.command("csv")
 @RESULTS
 @_to("FILE")
-def csv_(results: str, output: str) -> int:
+@DB
+def csv_(results: str, output: str, db: str | None) -> int:
     """All grades as a table: grades.csv.
 
     A row for each learner: points of each question, their sum, what has to be looked at by hand, problems.
@@ -48,7 +58,7 @@ def csv_(results: str, output: str) -> int:
     from tutor.grading.exports import csv_file
     from tutor.grading.grades import grades
 
-    rows = csv_file.rows(grades(results), _assignment_of(results))
+    rows = csv_file.rows(grades(results, db), _assignment_of(results, db))
     path = Path(output)
     part = path.with_name(f"{path.name}.part")
     with part.open("w", encoding=csv_file.ENCODING, newline="") as stream:
@@ -58,9 +68,9 @@ def csv_(results: str, output: str) -> int:
     return RIGHT
 
 
-@click.command("canvas")
+@export.command("canvas")
 @_filling
-def canvas(results: str, file: str, output: str, column: str | None, scale: bool, zeros: bool) -> int:
+def canvas(results: str, file: str, output: str, column: str | None, scale: bool, zeros: bool, db: str | None) -> int:
     """Fill in the gradebook that Canvas exported.
 
     FILE is the CSV of Grades, Export; what is written is for Grades, Import. All but the column stays as it is. The
@@ -69,14 +79,14 @@ def canvas(results: str, file: str, output: str, column: str | None, scale: bool
     from tutor.grading.exports import canvas as system
     from tutor.grading.grades import grades
 
-    assignment = _assignment_of(results)
+    assignment = _assignment_of(results, db)
     title = assignment.title or assignment.id
-    return _written(system.fill(Path(file), grades(results), title, column, scale, zeros), Path(output))
+    return _written(system.fill(Path(file), grades(results, db), title, column, scale, zeros), Path(output))
 
 
-@click.command("moodle")
+@export.command("moodle")
 @_filling
-def moodle(results: str, file: str, output: str, column: str | None, scale: bool, zeros: bool) -> int:
+def moodle(results: str, file: str, output: str, column: str | None, scale: bool, zeros: bool, db: str | None) -> int:
     """Fill in the grading worksheet that Moodle exported.
 
     FILE is the assignment's "Download grading worksheet"; what is written is for "Upload grading worksheet". Grades and
@@ -87,16 +97,16 @@ def moodle(results: str, file: str, output: str, column: str | None, scale: bool
     from tutor.grading.grades import grades
     from tutor.language import speaking
 
-    assignment = _assignment_of(results)
+    assignment = _assignment_of(results, db)
 
     def comment(grade: Any) -> str:
         with speaking(assignment.language):
             return common.text_of(common.told(grade, assignment))
 
-    return _written(system.fill(Path(file), grades(results), comment, column, scale, zeros), Path(output))
+    return _written(system.fill(Path(file), grades(results, db), comment, column, scale, zeros), Path(output))
 
 
-@click.command("gradescope")
+@export.command("gradescope")
 @OWN
 @_to("ZIP")
 @click.option("--wheel", metavar="FILE", type=click.Path(), help="Install the tutor from this wheel, packed with it.")
@@ -108,7 +118,7 @@ def gradescope(assignment: str, output: str, wheel: str | None) -> int:
     return _saved(Path(output), packed)
 
 
-@click.command("prairielearn")
+@export.command("prairielearn")
 @OWN
 @_to("FOLDER")
 @click.option("--image", metavar="NAME", help="The Docker image with the tutor in it; tests/Dockerfile makes one.")
@@ -122,7 +132,7 @@ def prairielearn(assignment: str, output: str, image: str | None) -> int:
     return _said(output)
 
 
-@click.command("nbgrader")
+@export.command("nbgrader")
 @OWN
 @_to("NOTEBOOK")
 def nbgrader(assignment: str, output: str) -> int:
@@ -132,7 +142,7 @@ def nbgrader(assignment: str, output: str) -> int:
     return _saved(Path(output), system.notebook(_read(assignment)))
 
 
-@click.command("otter")
+@export.command("otter")
 @OWN
 @_to("FOLDER")
 @click.option("--notebook", metavar="FILE", type=click.Path(), help="The notebook; else ID.ipynb beside the folder.")
@@ -148,9 +158,6 @@ def otter(assignment: str, output: str, notebook: str | None) -> int:
     return _saved(path, system.notebook(made, folder.name))
 
 
-COMMANDS = (csv_, canvas, moodle, gradescope, prairielearn, nbgrader, otter)
-
-
 # -- what they share -------------------------------------------------------------------------------------------------
 
 
@@ -160,11 +167,11 @@ def _read(path: str) -> Assignment:
     return read(path)
 
 
-def _assignment_of(results: str) -> Assignment:
+def _assignment_of(results: str, db: str | None) -> Assignment:
     """The assignment as it was when the results were made."""
     from tutor.grading.grades import assignment
 
-    return assignment(results)
+    return assignment(results, db)
 
 
 def _saved(path: Path, data: bytes) -> int:

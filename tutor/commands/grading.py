@@ -10,8 +10,9 @@ import click
 
 from tutor.commands.codes import RIGHT, UNDECIDED
 from tutor.commands.group import Commands
+from tutor.commands.params import handed_over
 from tutor.language import tr
-from tutor.terminal import counting, note, patience, say
+from tutor.terminal import counting, deliver, note, patience, say
 
 room = Commands()
 FILE = click.Path(path_type=Path)
@@ -125,4 +126,29 @@ def override(
         made = decisions.decide(book, learner, question, points, comment, forget=forget)
         outputs.write(book, book.newest(), results, time)
     say(view.decision(made))
+    return RIGHT
+
+
+@room.command("class-report")
+@click.argument("results", metavar="RESULTS", type=FILE)
+@click.option("-o", "--output", metavar="FILE", help="Write it as a page (HTML), for a browser or to print.")
+@click.option("--json", "as_json", is_flag=True, help="As data, for programs.")
+@click.option("--db", metavar="URL", help="A gradebook on a server.")
+def class_report(results: Path, output: str | None, as_json: bool, db: str | None) -> int:
+    """What a class comes to.
+
+    Distributions, where sheets leave the path, mistakes by frequency, and who needs a look. Without -o the summary is
+    printed.
+    """
+    from tutor.grading import class_report as made
+    from tutor.grading.grades import assignment, grades
+    from tutor.views import class_report as view
+
+    report = made.summary(grades(results, db), assignment(results, db))
+    if as_json:
+        deliver(view.json(report))
+    elif output is None:
+        say(view.text(report))
+    if output is not None:
+        handed_over(view.html(report), output)
     return RIGHT

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tutor.grading.class_report import ELSEWHERE, MANY, ordered
 from tutor.language import N_, joined, ntr, speaking, tr
 from tutor.shown import json_text
-from tutor.views.feedback import number
+from tutor.views.feedback import number, sentence
 from tutor.views.frame import SHEET, document, verdict
 from tutor.views.plain import columns, cut, padded
 from tutor.views.svg import plain
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 BAR = 24  # cells of the longest bar in a terminal
 WIDEST = 40  # cells of a name in a terminal
+SHORT = 14  # letters of a name that stays on one line
 LEVELS = 5  # of heat
+MOST_OPEN = 25  # entries of a list that is not folded
 CAUSES = 3  # mistakes that are named where people leave the path
 SHOWN = 12  # quantities, mistakes and looks in a terminal
 
@@ -59,7 +61,10 @@ STYLE = (
 .tutor .bars { width: 100%; } .tutor .bars td, .tutor .bars th { padding: 0.12em 0.8em 0.12em 0; font-weight: 400; }
 .tutor .bars thead th, .tutor .heat thead th, .tutor .looks thead th, .tutor .overview thead th { color: var(--soft);
   font-size: 0.85em; font-weight: 600; }
-.tutor .bars .name { white-space: nowrap; width: 1%; max-width: 16em; overflow: hidden; text-overflow: ellipsis; }
+.tutor .bars .name { white-space: nowrap; width: 1%; }
+.tutor .bars .words { white-space: normal; width: 38%; line-height: 1.3; overflow-wrap: break-word; }
+.tutor .bars .long code { white-space: normal; overflow-wrap: anywhere; }
+.tutor .bars .causes { width: 42%; line-height: 1.3; }
 .tutor .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; width: 1%; }
 .tutor td.share { color: var(--soft); }
 .tutor .bar { display: block; height: 1em; min-width: 1px; background: var(--back); border-radius: 0 3px 3px 0; }
@@ -67,8 +72,10 @@ STYLE = (
 .tutor .heat th, .tutor .heat td, .tutor .overview th, .tutor .overview td { padding: 0.3em 0.6em; }
 .tutor .heat td { text-align: right; font-variant-numeric: tabular-nums; border: 2px solid var(--paper);
   min-width: 3.2em; }
-.tutor .heat thead th { vertical-align: bottom; text-align: right; max-width: 9em; overflow-wrap: anywhere; }
+.tutor .heat thead th { vertical-align: bottom; text-align: right; min-width: 4.5em; max-width: 9em;
+  overflow-wrap: break-word; }
 .tutor .heat thead th:first-child { text-align: left; }
+.tutor .heat thead th:first-child, .tutor .overview thead th:first-child { padding-left: 0; }
 .tutor .heat th[scope=row] { position: sticky; left: 0; background: var(--paper); font-weight: 400; padding-left: 0;
   max-width: 22em; line-height: 1.3; }
 .tutor .heat th small { color: var(--soft); } .tutor .heat .sum { font-weight: 700; }
@@ -77,7 +84,8 @@ STYLE = (
 .tutor .h3 { background: color-mix(in srgb, var(--back) 22%, var(--paper)); }
 .tutor .h4 { background: color-mix(in srgb, var(--back) 29%, var(--paper)); }
 .tutor .h5 { background: color-mix(in srgb, var(--back) 36%, var(--paper)); font-weight: 700; }
-.tutor .overview { width: 100%; } .tutor .overview th[scope=row] { padding-left: 0; overflow-wrap: anywhere; }
+.tutor .overview { width: 100%; } .tutor .overview th[scope=row] { padding-left: 0; min-width: 9em;
+  overflow-wrap: break-word; }
 .tutor .overview tbody tr, .tutor .looks tbody tr { border-top: 1px solid var(--edge); }
 .tutor .looks { width: 100%; overflow-wrap: anywhere; }
 .tutor .looks td { vertical-align: top; padding: 0.3em 0.8em 0.3em 0; }
@@ -89,7 +97,8 @@ STYLE = (
 @media (max-width: 44rem) {
   .tutor .looks thead { display: none; } .tutor .looks tr { display: block; padding: 0.5em 0; }
   .tutor .looks td { display: block; padding: 0; }
-  .tutor .heat th[scope=row] { max-width: 9.5em; font-size: 0.85em; }
+  .tutor .heat th[scope=row] { min-width: 10em; max-width: 10em; font-size: 0.85em; }
+  .tutor .heat th small { display: none; }
   .tutor .bars .causes { display: none; }
 }
 @media print { .tutor .heat th[scope=row] { position: static; } .tutor .heat, .tutor .bars { font-size: 0.9em; } }
@@ -169,7 +178,7 @@ def _figures(r: ClassReport) -> list[tuple[str, str, str]]:
         (tr("mean"), "–" if known.mean is None else number(known.mean), of if known.number else ""),
         (tr("median"), "–" if known.median is None else number(known.median), of if known.number else ""),
         (tr("all points"), count(known.full), share(known.full, known.number)),
-        (tr("to look at by hand"), count(r.to_look_at.number), ""),
+        (tr("to look at"), count(r.to_look_at.number), ""),
     ]
     return made
 
@@ -289,7 +298,7 @@ def _bar_table(heads: Sequence[str], rows: Sequence[tuple[str, int, str]], of: i
     most = max((n for _, n, _ in rows), default=0)
     more = any(said for _, _, said in rows)
     titles = [*heads[:1], "", heads[1], tr("share"), *(heads[2:] if more else [])]
-    kinds = ["name", "track", "n", "n", "causes"]
+    kinds = [_name_kind([name for name, _, _ in rows], code), "track", "n", "n", "causes"]
     head = "".join(
         f'<th scope="col" class="{kind}">{plain(title)}</th>' if title else f'<td class="{kind}"></td>'
         for title, kind in zip(titles, kinds, strict=False)
@@ -301,10 +310,17 @@ def _bar_table(heads: Sequence[str], rows: Sequence[tuple[str, int, str]], of: i
         bar = f'<span class="bar{"" if n else " none"}" style="width:{width}"></span>'
         last = f'<td class="causes why">{plain(said)}</td>' if more else ""
         made.append(
-            f'<tr><th scope="row" class="name">{shown}</th><td class="track">{bar}</td><td class="n">{count(n)}</td>'
-            f'<td class="n share">{share(n, of)}</td>{last}</tr>'
+            f'<tr><th scope="row" class="{kinds[0]}">{shown}</th><td class="track">{bar}</td>'
+            f'<td class="n">{count(n)}</td><td class="n share">{share(n, of)}</td>{last}</tr>'
         )
     return f'<table class="bars"><thead><tr>{head}</tr></thead><tbody>{"".join(made)}</tbody></table>'
+
+
+def _name_kind(names: Sequence[str], code: bool) -> str:
+    """How names are laid out: on one line where all of them are short."""
+    if max(map(columns, names), default=0) <= SHORT:
+        return "name"
+    return "words long" if code else "words"
 
 
 def _bins(scores: Scores) -> str:
@@ -315,7 +331,7 @@ def _bins(scores: Scores) -> str:
 
 def _points(r: ClassReport) -> Iterator[str]:
     if r.scores.number:
-        note = _excluded(r)
+        note = sentence(_excluded(r))
         yield _section(tr("Points"), f"<p>{plain(note)}</p>" if note else "", _bins(r.scores))
 
 
@@ -378,14 +394,17 @@ def _looked(r: ClassReport) -> Iterator[str]:
     heads = (tr("learner"), tr("question"), tr("file"), tr("why"))
     head = "".join(f'<th scope="col">{plain(word)}</th>' for word in heads)
     rows = "".join(f"<tr>{_look(look)}</tr>" for look in r.to_look_at.entries)
-    more = _more(r.to_look_at)
     table = f'<table class="looks"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    shown = f"<details><summary>{plain(_how_many(r.to_look_at.number))}</summary>{table}"
-    yield _section(tr("To look at by hand"), shown, f"<p>{plain(more)}</p>" if more else "", "</details>")
+    yield _listed(tr("To look at by hand"), r.to_look_at, table)
 
 
-def _how_many(n: int) -> str:
-    return ntr("Show it", "Show all {number}", n, number=count(n))
+def _listed(head: str, listed: Bounded, inner: str) -> str:
+    """A list: open where it is short, so that it is printed as well."""
+    more = f"<p>{plain(_more(listed))}</p>" if listed.left_out else ""
+    is_open = " open" if listed.number <= MOST_OPEN else ""
+    said = ntr("1 entry", "the first {shown} of {number} entries" if more else "{number} entries", listed.number,
+               number=count(listed.number), shown=count(len(listed.entries)))  # fmt: skip
+    return _section(head, f"<details{is_open}><summary>{plain(sentence(said))}</summary>{inner}{more}</details>")
 
 
 def _look(look: Look) -> str:
@@ -418,12 +437,12 @@ def _question(q: QuestionSummary, r: ClassReport) -> Iterator[str]:
     if set(q.attempts) - {1}:
         rows = [(_attempts(n), q.attempts[n], "") for n in sorted(q.attempts)]
         table = _bar_table([tr("attempts"), tr("learners")], rows, q.answered)
-        left.append(f"<h3>{plain(tr('Attempts'))}</h3><p>{plain(tr(POLICIES[r.policy]))}</p>{table}")
+        left.append(f"<h3>{plain(tr('Attempts'))}</h3><p>{plain(sentence(tr(POLICIES[r.policy])))}</p>{table}")
     made.append(f'<div class="two">{"".join(f"<div>{part}</div>" for part in left)}</div>')
     if q.overrides:
         said = ntr("1 learner's points were set by hand", "the points of {number} learners were set by hand",
                    q.overrides, number=count(q.overrides))  # fmt: skip
-        made.append(f"<p>{plain(said)}</p>")
+        made.append(f"<p>{plain(sentence(said))}</p>")
     yield _section(q.title, *made)
 
 
@@ -434,12 +453,7 @@ def _people(head: str, listed: Bounded) -> Iterator[str]:
         f"<li>{plain(person)} <code>{plain(who)}</code></li>" if person else f"<li>{plain(who)}</li>"
         for who, person in listed.entries
     )
-    more = _more(listed)
-    inner = f'<ul class="names">{names}</ul>' + (f"<p>{plain(more)}</p>" if more else "")
-    yield _section(
-        f"{head} ({count(listed.number)})",
-        f"<details><summary>{plain(_how_many(listed.number))}</summary>{inner}</details>",
-    )
+    yield _listed(head, listed, f'<ul class="names">{names}</ul>')
 
 
 def json(r: ClassReport) -> str:

@@ -25,7 +25,10 @@ STYLE = (
 .tutor .points { font-size: 1.5rem; font-weight: 700; margin: 0.3em 0; }
 .tutor .points small { font-size: 1rem; font-weight: 400; color: var(--soft); }
 .tutor h2 .worth { float: right; font-weight: 400; font-size: 1rem; padding-left: 1em; }
-.tutor .asked td { vertical-align: top; } .tutor .asked .number { white-space: nowrap;
+.tutor .asked { margin: 1em 0; } .tutor .asked td, .tutor .asked th { vertical-align: top; }
+.tutor .sheet { margin: 1em 0; } .tutor .said .first { display: block; font-weight: 700; }
+.tutor .asked th { font-weight: 600; } 
+.tutor .asked .number { white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 .tutor .said ul { margin: 0.1em 0 0.3em; padding-left: 1.2em; }
 .tutor .card.told { border-left-color: var(--back); } .tutor .card.told p { margin: 0.4em 0; }
@@ -179,7 +182,7 @@ def html(f: Feedback) -> str:
     """A page that stands alone: nothing is fetched, and nothing runs."""
     who = f"<p>{plain(f.person)} <code>{plain(f.learner)}</code></p>" if f.person else f"<p>{plain(f.learner)}</p>"
     body = [f"<h1>{plain(f.title)}</h1>", who, _points(f)]
-    body += [f"<p>{plain(_sentence(note))}</p>" for note in f.notes]
+    body += [f"<p>{plain(sentence(note))}</p>" for note in f.notes]
     if f.problems:
         rows = "".join(
             f"<li><code>{plain(name)}</code>{plain(tr(': '))}{plain(what)}</li>" for name, what in f.problems
@@ -197,7 +200,8 @@ def _points(f: Feedback) -> str:
     return f'<p class="points">{number(f.points)} <small>{of}</small></p>'
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """As it stands alone."""
     return text[:1].upper() + text[1:]
 
 
@@ -208,7 +212,7 @@ def _question(q: QuestionShown) -> Iterator[str]:
     shown += [f"<code>{plain(q.exercise)}</code>"]
     shown += [plain(tr("file: {name}", name=q.file))] if q.file else []
     yield f"<p>{' &#160; '.join(shown)}</p>"
-    yield from (f"<p>{plain(_sentence(note))}</p>" for note in q.notes)
+    yield from (f"<p>{plain(sentence(note))}</p>" for note in q.notes)
     if q.comment:
         words = "".join(f"<p>{plain(part)}</p>" for part in q.comment.split("\n") if part.strip())
         yield f'<div class="card told"><h3>{plain(tr("Your teacher writes"))}</h3>{words}</div>'
@@ -256,10 +260,11 @@ def _row(lines: Sequence[LineShown]) -> str:
 
 
 def _said(line: LineShown) -> str:
-    parts = [verdict(line.verdict)] if line.verdict else []
-    parts += [f"<code>{plain(line.quantity)}</code>"] if line.quantity else []
-    if line.diverges:
-        parts.append(f"<b>{plain(tr('the first line that diverges'))}</b>")
+    first = plain(sentence(tr("the first line that diverges")))
+    parts = [f'<span class="first">{first}</span>'] if line.diverges else []
+    parts += [verdict(line.verdict)] if line.verdict else []
+    if line.quantity and not line.text.startswith(line.quantity):  # the line does not say it itself
+        parts.append(f"<code>{plain(line.quantity)}</code>")
     if line.reason:
         parts.append(f'<span class="why">{plain(line.reason)}</span>')
     mistakes = "".join(f"<li>{plain(mistake)}</li>" for mistake in line.mistakes)

@@ -6,16 +6,23 @@ from pathlib import Path
 
 import click
 
+from tutor.commands.codes import NOT_RIGHT, RIGHT, UNREADABLE
+from tutor.commands.group import Commands
 from tutor.errors import UsageError
 from tutor.language import ntr, said, tr
 from tutor.shown import json_text, quoted
 from tutor.terminal import deliver, note, patience, say, width
 
-RIGHT, NOT_RIGHT, UNREADABLE = 0, 1, 4
+room = Commands()
 KEY_FORMATS = ("text", "markdown", "html", "json")
 
 
-@click.command("new")
+@room.group()
+def assignment() -> None:
+    """What a teacher hands out: write, check, build, key."""
+
+
+@assignment.command("new")
 @click.argument("path", metavar="[PATH]", required=False)
 @click.option("--exercise", "exercises", metavar="ID|FILE", multiple=True, help="To ask; may be given several times.")
 @click.option("--title", default="", help="What learners read at the top.")
@@ -32,7 +39,7 @@ def new(path: str | None, exercises: tuple[str, ...], title: str) -> int:
     return RIGHT
 
 
-@click.command("lint")
+@assignment.command("lint")
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="As data, for programs.")
 def lint(file: str, as_json: bool) -> int:
@@ -85,7 +92,7 @@ def _as_text(file: str, found: list) -> str:
     return "\n".join([*rows, "", ", ".join(counts)])
 
 
-@click.command("build")
+@assignment.command("build")
 @click.argument("file", metavar="FILE")
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="Where the bundle goes: a new folder.")
 @click.option("--learner", "learners", metavar="ID", multiple=True, help="Only for this learner; may be repeated.")
@@ -114,7 +121,7 @@ def build(file: str, output: str, learners: tuple[str, ...], force: bool) -> int
     return RIGHT
 
 
-@click.command("key")
+@assignment.command("key")
 @click.argument("file", metavar="FILE")
 @click.option("--learner", metavar="ID", help="Only the variants of this learner.")
 @click.option("--format", "form", type=click.Choice(KEY_FORMATS), default="text", show_default=True)
@@ -154,6 +161,3 @@ def _save(path: Path, made: str) -> None:
         raise UsageError(said("{path} lies in a bundle that is handed out: give another path for the key", path=path))
     save(str(path), made.rstrip("\n") + "\n")
     note(tr("written: {path}", path=path))
-
-
-COMMANDS = (new, lint, build, key)
