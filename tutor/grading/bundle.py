@@ -20,7 +20,8 @@ from pathlib import Path
 
 from tutor.errors import NotFoundError, UsageError, did_you_mean
 from tutor.grading.assignment import Assignment, AssignmentError, Fault
-from tutor.grading.handout import Cache, handout, roster_of
+from tutor.grading.handout import Cache, handout
+from tutor.grading.learners import people_of
 from tutor.language import said, speaking
 
 MARK = ".tutor-bundle.json"  # lies in a bundle that was written here, and names what is in it
@@ -87,7 +88,7 @@ def _people(assignment: Assignment, learners: Sequence[str]) -> Mapping[str, str
         if learners:
             raise UsageError(said("nothing is drawn, so everybody gets the same bundle: leave out --learner"))
         return None
-    roster = roster_of(assignment)
+    roster = people_of(assignment)
     if roster is None and not learners:
         raise UsageError(
             said(
@@ -113,12 +114,12 @@ def _person(learner: str, roster: Mapping[str, str] | None) -> str:
 
 def known_learner(assignment: Assignment, learner: str) -> str:
     """The learner's name; NotFoundError for one who is not on the roster."""
-    return _person(learner, roster_of(assignment))
+    return _person(learner, people_of(assignment))
 
 
 def _everybody(assignment: Assignment, people: Mapping[str, str]) -> Iterable[str]:
     """Names of folders hang on all learners, so that a single one's is the same as among all."""
-    return roster_of(assignment) or people
+    return people_of(assignment) or people
 
 
 def folder_names(learners: Iterable[str]) -> dict[str, str]:

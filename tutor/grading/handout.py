@@ -7,12 +7,11 @@ solution, and the secret stays behind.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tutor.errors import ReadingError
 from tutor.grading.assignment import Assignment, Question
 from tutor.grading.variants import Variant, variant
 from tutor.language import N_, said
@@ -179,34 +178,3 @@ def rules(assignment: Assignment) -> Iterator[str]:
         yield said("Shapes count: (N, 1) is not (N,).")
     yield said(ATTEMPTS[assignment.attempts])
     yield said(FEEDBACK[assignment.feedback])
-
-
-# -- the roster ------------------------------------------------------------------------------------------------------
-
-
-def roster_of(assignment: Assignment) -> Mapping[str, str] | None:
-    """Everybody on the assignment's roster, id -> name, in the order of the file; None where there is no roster."""
-    if assignment.roster is None:
-        return None
-    path = assignment.path.parent / assignment.roster
-    from importlib import import_module
-
-    try:
-        reader = import_module("tutor.grading.learners").Roster
-    except ModuleNotFoundError:
-        return _first_column(path)
-    learners: Mapping[str, str] = reader.read(path).learners
-    return learners
-
-
-def _first_column(path: Any) -> Mapping[str, str]:
-    """A stand-in for `tutor.grading.learners`: the first column holds ids, the second names."""
-    import csv
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            _, *rows = [row for row in csv.reader(file) if row and row[0].strip()] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ReadingError(said("the roster {path} cannot be read: {reason}", path=path, reason=reason)) from None
-    return {row[0].strip(): row[1].strip() if len(row) > 1 else "" for row in rows}

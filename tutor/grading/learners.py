@@ -410,3 +410,9 @@ SYSTEMS: tuple[tuple[Callable[[list[str]], bool], Callable[[list[str], Iterator[
 def roster_of(assignment: Assignment) -> Roster | None:
     """The roster that an assignment names, a file beside it."""
     return None if assignment.roster is None else Roster.read(assignment.path.parent / assignment.roster)
+
+
+def people_of(assignment: Assignment) -> Mapping[str, str] | None:
+    """Everybody on the assignment's roster, id -> name, in the order of the file; None where there is no roster."""
+    roster = roster_of(assignment)
+    return None if roster is None else roster.learners

@@ -116,15 +116,12 @@ def _names(assignment: Assignment) -> Iterator[_Found]:
 
 
 def _roster(assignment: Assignment) -> Iterator[_Found]:
-    from tutor.grading.handout import roster_of
+    from tutor.grading.learners import roster_of
 
     try:
-        learners = roster_of(assignment)
+        roster_of(assignment)
     except TutorError as error:
         yield _Found("error", ("roster",), error.says)
-        return
-    if not learners:
-        yield _Found("warning", ("roster",), said("there is nobody on the roster"))
 
 
 def _told_apart(members: Mapping[str, set[str]]) -> Iterator[_Found]:
