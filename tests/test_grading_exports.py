@@ -572,7 +572,7 @@ def on_prairielearn(root, files, here=False, **environment):
 
 
 @judges
-@pytest.mark.parametrize(("sheet", "score"), [(RIGHT, 0.6), (PART, 0.4), (WRONG, 0.0), (UNREADABLE, 0.0), ("", None)])
+@pytest.mark.parametrize(("sheet", "score"), [(RIGHT, 0.6), (PART, 0.4), (WRONG, 0.0), (UNREADABLE, None), ("", None)])
 def test_prairielearn_end_to_end(tmp_path, sheet, score):
     sheets = {"q1.py": sheet and f"# exercise: softmax-regression\n{sheet}"}
     document = on_prairielearn(tmp_path, sheets, here=sheet != PART)

@@ -35,8 +35,9 @@ def results(feedback: Feedback, grade: LearnerGrade) -> dict[str, Any]:
         return ungradable([common.look_by_hand(feedback)], common.problems_text(feedback))
     if not grade.handed_in:
         return ungradable([tr("nothing was handed in")])
-    if not feedback.points and any(problem.id in UNGRADABLE for _, problem in grade.problems):
-        return ungradable([str(message) for _, message in feedback.problems], common.text_of(feedback))
+    if not feedback.points and _unreadable(grade):
+        return ungradable([str(message) for _, message in feedback.problems] or [tr("nothing in it could be read")],
+                          common.text_of(feedback))  # fmt: skip
     most = _share(1 + len(feedback.questions))
     return {
         "gradable": True,
@@ -52,6 +53,13 @@ def results(feedback: Feedback, grade: LearnerGrade) -> dict[str, Any]:
             for question in feedback.questions
         ],
     }
+
+
+def _unreadable(grade: LearnerGrade) -> bool:
+    """Whether what was handed in is no answer that could be judged; a line that can be read is judged."""
+    shown = [question.attempt for question in grade.questions if question.attempt is not None]
+    verdicts = {attempt.part.report.get("verdict") for attempt in shown}
+    return verdicts == {"unreadable"} or any(problem.id in UNGRADABLE for _, problem in grade.problems)
 
 
 def ungradable(errors: list[str], output: str = "") -> dict[str, Any]:
