@@ -250,7 +250,7 @@ def test_without_draws_one_bundle_serves_all(tmp_path):
 
 
 def test_with_draws_everybody_on_the_roster_has_a_folder(tmp_path):
-    ids = ["ann", "Ann", "../up", "a/b", "con", "x" * 90, "李雷", "a b", "a-b", "..", "s.1"]
+    ids = ["ann", "Bob", "../up", "a/b", "con", "x" * 90, "李雷", "a b", "a-b", "..", "s.1"]
     rows = "".join(f'"{id}",Name\n' for id in ids)
     (tmp_path / "roster.csv").write_text(f"id,name\n{rows}", encoding="utf-8")
     homework = assignment(*VARIED, head='roster = "roster.csv"', folder=tmp_path)
