@@ -146,7 +146,9 @@ LATEX = {
     "db = dy_pred": r"\frac{\partial L}{\partial b} = \frac{\partial L}{\partial y_{pred}}",
     "db = -dy_pred": r"\frac{\partial L}{\partial b} = -\frac{\partial L}{\partial y_{pred}}",
 }
-FIRST = "Ann Bo Chen Dóra Emre Fatima Gül Hana Iñaki Jo Kåre Lê Mei Noor Olu Pat Quy Rui Søren Tú Uma Vũ Wei Zoë".split()
+FIRST = (
+    "Ann Bo Chen Dóra Emre Fatima Gül Hana Iñaki Jo Kåre Lê Mei Noor Olu Pat Quy Rui Søren Tú Uma Vũ Wei Zoë".split()
+)
 LAST = "Lee Müller O'Neil Nguyễn Smith-Jones García 王 Okafor Şahin Ivanov Kim Patel Sørensen Dubois Haddad".split()
 
 

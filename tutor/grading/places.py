@@ -30,7 +30,7 @@ MOST_FILES = 1_000  # below one place at the top, which is one learner's
 MOST_ENTRIES = 500_000  # of an archive
 MOST_DIRECTORY = 96_000_000  # bytes of an archive's list of entries, which is held in memory
 MOST_NAME = 200  # characters of a name that is shown
-BOMB = 100  # times its size in the archive
+BOMB, BOMB_BYTES = 100, 10_000_000  # a file that is so many times as large as in the archive, and so large
 
 # what systems and tools leave behind: never a learner's work, and passed over without a word
 PASSED_OVER = frozenset(
@@ -99,9 +99,9 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 def _number(digits: re.Match[str]) -> str:
-    """How many digits there are comes before which."""
+    """How many digits there are comes before which; as one letter, it stands where a digit does."""
     plain = digits[0].lstrip("0")
-    return f"{chr(len(plain) + 1)}{plain}"
+    return f"0{chr(len(plain) + 1)}{plain}"
 
 
 def shown(name: str) -> str:
@@ -445,7 +445,7 @@ class Archive:
 
     def _read(self, info: zipfile.ZipInfo, limit: int) -> bytes:
         if info.file_size >= limit:
-            bomb = info.file_size > BOMB * max(info.compress_size, 1)
+            bomb = info.file_size > max(BOMB * info.compress_size, BOMB_BYTES)
             raise Refused(_bomb(info) if bomb else too_large(limit))
         try:
             with self._zip.open(info) as file:

@@ -89,7 +89,9 @@ def _opened(source: Path) -> Iterator[Place]:
         with Archive.opened(source) as archive:
             yield archive
     else:
-        yield _Single(source)
+        file = source.resolve()
+        with Disk.opened(file.parent) as folder:
+            yield _Single(source.name, folder, file.name)
 
 
 def _is_archive(source: Path) -> bool:
@@ -107,16 +109,14 @@ def _is_archive(source: Path) -> bool:
 class _Single:
     """One file as a place, wherever a link to it stands."""
 
-    def __init__(self, source: Path):
-        self.name, self._file = source.name, source.resolve()
+    def __init__(self, name: str, folder: Disk, own: str):
+        self.name, self._folder, self._own = name, folder, own
 
     def top(self) -> list[tuple[str, bool]]:
         return [(self.name, False)]
 
     def below(self, name: str) -> Iterator[File]:
-        with Disk.opened(self._file.parent) as folder:
-            for file in folder.below(self._file.name):
-                yield replace(file, parts=(name,))
+        return (replace(file, parts=(name,)) for file in self._folder.below(self._own))
 
     def strays(self) -> Iterator[File]:
         return iter(())
