@@ -6,10 +6,8 @@ file which files are its own, and is replaced only where nothing else lies among
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 from collections import Counter
@@ -22,13 +20,11 @@ from tutor.errors import NotFoundError, UsageError, did_you_mean
 from tutor.grading.assignment import Assignment, AssignmentError, Fault
 from tutor.grading.handout import Cache, handout
 from tutor.grading.learners import people_of
+from tutor.grading.names import file_name
 from tutor.language import said, speaking
 
 MARK = ".tutor-bundle.json"  # lies in a bundle that was written here, and names what is in it
 FORMAT = "tutor.bundle/1"
-LONGEST = 64  # letters of a folder's name
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)")  # which Windows has no files of
 
 
 @dataclass(frozen=True)
@@ -123,24 +119,11 @@ def _everybody(assignment: Assignment, people: Mapping[str, str]) -> Iterable[st
 
 
 def folder_names(learners: Iterable[str]) -> dict[str, str]:
-    """A safe folder for each learner, no two of them the same on any file system.
-
-    A plain id is its own folder; any other, and one that differs from another in its capitals alone, gets a digest.
-    """
+    """A safe folder for each learner, no two of them the same on any file system."""
     learners = list(learners)
-    same = Counter(learner.casefold() for learner in learners)
-    return {learner: learner if _is_plain(learner) and same[learner.casefold()] == 1 else _with_digest(learner)
-            for learner in learners}  # fmt: skip
-
-
-def _is_plain(learner: str) -> bool:
-    """Such a name has no dot, so that it cannot be that of one with a digest."""
-    return bool(_PLAIN.fullmatch(learner)) and len(learner) <= LONGEST and not _RESERVED.fullmatch(learner)
-
-
-def _with_digest(learner: str) -> str:
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", learner).strip("-")[:24] or "learner"
-    return f"{stem.lower()}.{hashlib.sha256(learner.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    counts = Counter(map(str.casefold, learners))
+    alike = {name for name, count in counts.items() if count > 1}
+    return {learner: file_name(learner, alike) for learner in learners}
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------

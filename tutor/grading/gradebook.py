@@ -359,6 +359,13 @@ class Gradebook:
             query = sa.select(entries).where(entries.c.learner == NOBODY).order_by(*self._in_order(entries.c.name))
             return [_as_entry(row) for row in connection.execute(query)]
 
+    def alike(self) -> set[str]:
+        """Ids, in small letters, that several learners have in different capitals."""
+        small = sa.func.lower(learners.c.learner)
+        with self._reading() as connection:
+            query = sa.select(small).group_by(small).having(sa.func.count() > 1)
+            return set(connection.execute(query).scalars())
+
     def files(self) -> int:
         """How many files were handed in."""
         with self._reading() as connection:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tutor.errors import NotFoundError, ReadingError, UsageError
@@ -110,7 +109,7 @@ class Roster:
             learners[learner], rows[learner] = person, others
         if not learners:
             raise ReadingError(said("no learner below the header: give each a line"), 2)
-        return cls(MappingProxyType(learners), table.headers, MappingProxyType(rows))
+        return cls(learners, table.headers, rows)
 
     def aliases(self, learner: str) -> dict[str, str]:
         """What else the learner is called: `{"email": ..., "canvas": ...}`, without empty cells."""

@@ -8,11 +8,9 @@ feedback/       a page for each learner: what the assignment releases, and no mo
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +24,7 @@ from tutor.grading.exports.csv_file import ENCODING, safe
 from tutor.grading.gradebook import Gradebook, Version
 from tutor.grading.grades import assignment_of, of_version
 from tutor.grading.model import LearnerGrade, Problem
+from tutor.grading.names import file_name
 from tutor.language import said, speaking
 
 GRADES, PROBLEMS, FEEDBACK = "grades.csv", "problems.csv", "feedback"
@@ -55,7 +54,7 @@ class Tally:
 def write(book: Gradebook, version: Version, folder: Path, now: datetime) -> Tally:
     """Write the results folder; a file that is as it should be is not touched, and none is ever half written."""
     assignment, tally = assignment_of(version), Tally(files=book.files())
-    pages = _Pages(folder / FEEDBACK, assignment, assignment.is_due(now))
+    pages = _Pages(folder / FEEDBACK, assignment, assignment.is_due(now), book.alike())
     with _explained(folder), speaking(assignment.language):
         with _replaced(folder / GRADES) as grades, _replaced(folder / PROBLEMS) as problems:
             troubles = _Problems(problems)
@@ -95,8 +94,8 @@ class _Problems:
 class _Pages:
     """A page for each learner, under a name that no learner can choose a path with."""
 
-    def __init__(self, folder: Path, assignment: Assignment, due: bool):
-        self.folder, self.assignment, self.due = folder, assignment, due
+    def __init__(self, folder: Path, assignment: Assignment, due: bool, alike: Container[str]):
+        self.folder, self.assignment, self.due, self.alike = folder, assignment, due, alike
         self.written: set[str] = set()
 
     def write(self, grade: LearnerGrade) -> None:
@@ -105,7 +104,7 @@ class _Pages:
 
         if not self.written:
             self.folder.mkdir(exist_ok=True)
-        name = f"{safe_name(grade.learner)}.html"
+        name = f"{file_name(grade.learner, self.alike)}.html"
         self.written.add(name)
         page = feedback.html(released(grade, self.assignment, self.due)).encode("utf-8", "replace")
         path = self.folder / name
@@ -118,18 +117,6 @@ class _Pages:
         for path in self.folder.glob("*.html") if self.folder.is_dir() else ():
             if path.name not in self.written:
                 path.unlink()
-
-
-def safe_name(learner: str) -> str:
-    """A learner's id as the name of a file: itself where it is a plain one, else told apart by a digest."""
-    plain = re.sub(r"[^A-Za-z0-9._@+-]", "-", learner)[:80].strip(".-")
-    if (
-        plain == learner
-        and not re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", plain)
-        and plain == plain.lower()
-    ):
-        return plain
-    return f"{plain or 'learner'}~{hashlib.sha256(learner.encode('utf-8', 'replace')).hexdigest()[:10]}"
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -30,7 +30,7 @@ MOST_FILES = 1_000  # below one place at the top, which is one learner's
 MOST_ENTRIES = 500_000  # of an archive
 MOST_DIRECTORY = 96_000_000  # bytes of an archive's list of entries, which is held in memory
 MOST_NAME = 200  # characters of a name that is shown
-BOMB = 100  # times its size in the archive
+BOMB, BOMB_BYTES = 100, 10_000_000  # a file that is so many times as large as in the archive, and so large
 
 # what systems and tools leave behind: never a learner's work, and passed over without a word
 PASSED_OVER = frozenset(
@@ -89,11 +89,19 @@ class Place(Protocol):
 # -- names -------------------------------------------------------------------------------------------------------
 
 
-def natural(name: str) -> tuple[Any, ...]:
+def natural(name: str) -> str:
     """A key for the order in which people count: `x2` before `x10`, small letters as capitals, the same everywhere."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    numbers = [(len(digits.lstrip("0")), digits.lstrip("0")) if n % 2 else digits for n, digits in enumerate(parts)]
-    return (numbers, name)
+    folded = name.casefold()
+    return f"{_DIGITS.sub(_number, folded)}\0{name}"
+
+
+_DIGITS = re.compile(r"[0-9]+")
+
+
+def _number(digits: re.Match[str]) -> str:
+    """How many digits there are comes before which; as one letter, it stands where a digit does."""
+    plain = digits[0].lstrip("0")
+    return f"0{chr(len(plain) + 1)}{plain}"
 
 
 def shown(name: str) -> str:
@@ -170,10 +178,25 @@ _BY_HANDLE = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 
 @dataclass(frozen=True)
 class Disk:
-    """A folder; `prefix` are the folders below it that everything lies in."""
+    """A folder; `prefix` are the folders below it that everything lies in, `handle` its own, once opened."""
 
     folder: Path
     prefix: tuple[str, ...] = ()
+    handle: int | None = None
+
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Path) -> Iterator[Disk]:
+        """The folder at a path; Refused where it may not be read."""
+        try:
+            handle = os.open(folder, os.O_RDONLY) if _BY_HANDLE else None
+        except OSError as error:
+            raise Refused(_not_opened(error)) from None
+        try:
+            yield cls(folder, (), handle)
+        finally:
+            if handle is not None:
+                os.close(handle)
 
     @property
     def name(self) -> str:
@@ -194,7 +217,7 @@ class Disk:
         return iter(())
 
     def inside(self, name: str) -> Disk:
-        return Disk(self.folder, (*self.prefix, name))
+        return replace(self, prefix=(*self.prefix, name))
 
     def stream(self, name: str) -> IO[bytes] | None:
         try:
@@ -229,7 +252,7 @@ class Disk:
         """Why what lies there is not opened."""
         try:
             with self._opened(parts[:-1], of_folder=True) as handle:
-                if _BY_HANDLE:
+                if self.handle is not None:
                     mode = os.stat(parts[-1], dir_fd=handle, follow_symlinks=False).st_mode
                 else:
                     mode = os.lstat(handle / parts[-1]).st_mode
@@ -270,19 +293,23 @@ class Disk:
     @contextmanager
     def _opened(self, parts: tuple[str, ...], of_folder: bool = False) -> Iterator[Any]:
         """A handle of what lies there; each folder on the way is opened in the one before, so that none is a link."""
-        if not _BY_HANDLE:
-            with self._opened_by_path(parts, of_folder) as handle:
-                yield handle
+        if self.handle is None:
+            with self._opened_by_path(parts, of_folder) as path:
+                yield path
             return
-        handle = os.open(self.folder, os.O_RDONLY)
+        handle = self.handle
         try:
             for n, part in enumerate(parts, 1):
                 flags = _FLAGS | (os.O_DIRECTORY if of_folder or n < len(parts) else 0)
                 inner = os.open(part, flags, dir_fd=handle)
-                os.close(handle)
+                self._close(handle)
                 handle = inner
             yield handle
         finally:
+            self._close(handle)
+
+    def _close(self, handle: int) -> None:
+        if handle != self.handle:
             os.close(handle)
 
     @contextmanager
@@ -340,20 +367,19 @@ def _not_opened(error: OSError) -> Problem:
 
 # -- in an archive -----------------------------------------------------------------------------------------------
 
-Entry = tuple[tuple[str, ...], zipfile.ZipInfo]
-
 
 class Archive:
     """A zip. Its list of entries is held, its files are read one by one, and never more of one than can be a sheet."""
 
-    def __init__(self, name: str, packed: zipfile.ZipFile, entries: Iterable[Entry], at: int = 0):
+    def __init__(self, name: str, packed: zipfile.ZipFile, infos: Iterable[zipfile.ZipInfo], at: int = 0):
         self.name, self._zip, self._at = name, packed, at
         self._strays: list[File] = []
         self._overlapping: frozenset[int] = frozenset()
-        self._places: dict[str, list[Entry]] = {}
-        for parts, info in entries:
+        self._places: dict[str, list[zipfile.ZipInfo]] = {}
+        for info in infos:
+            parts = _parts(info)
             if len(parts) > at:
-                self._places.setdefault(parts[at], []).append((parts, info))
+                self._places.setdefault(parts[at], []).append(info)
 
     @classmethod
     @contextmanager
@@ -367,22 +393,20 @@ class Archive:
         with packed:
             infos = packed.infolist()
             packed.NameToInfo.clear()  # entries are asked for by what they are
-            made = cls(path.name, packed, (entry for info in infos if (entry := _entry(info)) is not None))
-            made._strays = [
-                _with((name,), unsafe(reason))
-                for name, reason in ((name, _leads_out(name)) for name in map(_decoded, infos))
-                if reason is not None
-            ]
+            made = cls(path.name, packed, infos)
+            named = ((name, _leads_out(name)) for name in map(_decoded, infos))
+            made._strays = [_with((name,), unsafe(reason)) for name, reason in named if reason is not None]
             made._overlapping = _overlapping(infos)
             yield made
 
     def top(self) -> list[tuple[str, bool]]:
-        below = self._at + 1
-        found = ((name, any(len(parts) > below for parts, _ in each)) for name, each in self._places.items())
+        found = ((name, any(len(_parts(info)) > self._at + 1 for info in each)) for name, each in self._places.items())
         return sorted(found, key=lambda each: natural(each[0]))
 
     def below(self, name: str) -> Iterator[File]:
-        entries = sorted(self._places[name], key=lambda each: [natural(part) for part in each[0]])
+        entries = [(_parts(info), info) for info in self._places[name]]
+        if len(entries) > 1:
+            entries.sort(key=lambda each: [natural(part) for part in each[0]])
         files = (File(parts, self._reader(info), self._problem(parts, info)) for parts, info in entries)
         return _at_most(files, (*entries[0][0][: self._at], name))
 
@@ -395,7 +419,8 @@ class Archive:
         return made
 
     def stream(self, name: str) -> IO[bytes] | None:
-        for parts, info in self._places.get(name, ()):
+        for info in self._places.get(name, ()):
+            parts = _parts(info)
             if len(parts) == self._at + 1 and self._problem(parts, info) is None:
                 with suppress(*_DAMAGED):
                     return self._zip.open(info)
@@ -420,7 +445,7 @@ class Archive:
 
     def _read(self, info: zipfile.ZipInfo, limit: int) -> bytes:
         if info.file_size >= limit:
-            bomb = info.file_size > BOMB * max(info.compress_size, 1)
+            bomb = info.file_size > max(BOMB * info.compress_size, BOMB_BYTES)
             raise Refused(_bomb(info) if bomb else too_large(limit))
         try:
             with self._zip.open(info) as file:
@@ -458,13 +483,13 @@ def _of_archive(error: Exception) -> Problem:
     return unreadable(said("the archive is damaged, or not all of it is here: download it again"))
 
 
-def _entry(info: zipfile.ZipInfo) -> Entry | None:
-    """An entry with the names of its folders; None for a folder, what is passed over, and what leads out."""
+def _parts(info: zipfile.ZipInfo) -> tuple[str, ...]:
+    """The names of an entry's folders and its own; none for a folder, what is passed over, and what leads out."""
     name = _decoded(info)
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
-    if not parts or name.endswith("/") or _leads_out(name) is not None or any(map(is_passed_over, parts)):
-        return None
-    return parts, info
+    if name.endswith("/") or _leads_out(name) is not None or any(map(is_passed_over, parts)):
+        return ()
+    return parts
 
 
 def _decoded(info: zipfile.ZipInfo) -> str:
@@ -482,7 +507,7 @@ def _leads_out(name: str) -> str | None:
     """Why a name says no place in the archive."""
     if "\\" in name or "\0" in name:
         return said("its name has a letter in it that leads elsewhere on some machines: rename it, and pack it anew")
-    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
+    if name.startswith("/") or name[1:2] == ":":
         return said("its name begins at the root of a disk: pack it anew, from inside its folder")
     if ".." in name.split("/"):
         return said("its name leads out of the archive: pack it anew, from inside its folder")

@@ -19,11 +19,13 @@ Every file gives one submission for each who handed it in, or is passed over: wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from os.path import splitext
+from pathlib import Path
 
 from tutor.answers.documents import kind_of, most
 from tutor.errors import NotFoundError
@@ -44,6 +46,7 @@ _AROUND = re.compile(r"(submissions|answers|class)\b.*", re.I | re.S)
 _ANSWERED = re.compile(
     rb"""^[ \t>"$]*+(?:d[A-Za-z]\w*+|grad_\w++|\w++\.grad|\\frac|\\nabla|\\partial)[^=\n]*+=(?!=|[ \t]*\.\.\.)""", re.M
 )
+_NONE: Mapping[str, str] = {}  # shared, and never written to
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -69,7 +72,7 @@ def _collected(source: Path, roster: Roster | None) -> Iterator[Submission]:
         with _opened(source) as place:
             place = _inside_what_is_around(place, roster)
             yield from _of_nobody(place)
-            claims = sorted(_claims(place, roster), key=lambda claim: (natural(claim.learner), natural(claim.top)))
+            claims = sorted(_claims(place, roster), key=lambda claim: natural(claim.learner))
             for _, same in groupby(claims, key=lambda claim: claim.learner):
                 yield from _of_learner(place, list(same))
     except Refused as refused:
@@ -80,12 +83,15 @@ def _collected(source: Path, roster: Roster | None) -> Iterator[Submission]:
 @contextmanager
 def _opened(source: Path) -> Iterator[Place]:
     if source.is_dir():
-        yield Disk(source)
+        with Disk.opened(source) as folder:
+            yield folder
     elif _is_archive(source):
         with Archive.opened(source) as archive:
             yield archive
     else:
-        yield _Single(source)
+        file = source.resolve()
+        with Disk.opened(file.parent) as folder:
+            yield _Single(source.name, folder, file.name)
 
 
 def _is_archive(source: Path) -> bool:
@@ -103,14 +109,14 @@ def _is_archive(source: Path) -> bool:
 class _Single:
     """One file as a place, wherever a link to it stands."""
 
-    def __init__(self, source: Path):
-        self.name, self._file = source.name, source.resolve()
+    def __init__(self, name: str, folder: Disk, own: str):
+        self.name, self._folder, self._own = name, folder, own
 
     def top(self) -> list[tuple[str, bool]]:
         return [(self.name, False)]
 
     def below(self, name: str) -> Iterator[File]:
-        return (replace(file, parts=(name,)) for file in Disk(self._file.parent).below(self._file.name))
+        return (replace(file, parts=(name,)) for file in self._folder.below(self._own))
 
     def strays(self) -> Iterator[File]:
         return iter(())
@@ -125,14 +131,14 @@ class _Single:
 # -- whose it is -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Claim:
     """What lies below a name at the top, as one learner's."""
 
     top: str
     learner: str
     person: str = ""
-    aliases: dict[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=lambda: _NONE)
     problems: tuple[Problem, ...] = ()
     attempt: int | None = None  # None: the folders below it say
     own: str = ""  # how the learner called the file, where `top` is one
@@ -167,7 +173,7 @@ def _is_around(name: str, inner: Place, roster: Roster | None) -> bool:
 
 
 def _known(name: str, is_folder: bool, roster: Roster) -> bool:
-    return (roster.find(name) if is_folder else _begins(PurePosixPath(name).stem, roster)[0]) is not None
+    return (roster.find(name) if is_folder else _begins(splitext(name)[0], roster)[0]) is not None
 
 
 def _is_canvas(top: list[tuple[str, bool]]) -> bool:
@@ -205,8 +211,7 @@ def _claims(place: Place, roster: Roster | None) -> Iterator[_Claim]:
 
 def _flat(name: str, roster: Roster | None, several: bool) -> _Claim:
     """`lee01_q1.py`: the learner is called as the name begins, the rest is the learner's own."""
-    path = PurePosixPath(name)
-    stem = path.stem
+    stem, suffix = splitext(name)
     if several and stem.lower() in OURS:
         return replace(_claim(name, None, stem, roster, own=name), attempt=1, beside=True)
     found, rest = _begins(stem, roster) if roster is not None else (None, "")
@@ -216,7 +221,7 @@ def _flat(name: str, roster: Roster | None, several: bool) -> _Claim:
     again = _ATTEMPT.search(rest)
     own = rest.strip("_-. ")
     return replace(
-        _claim(name, found, stem if roster is not None else said_to_be, roster, own=own + path.suffix if own else name),
+        _claim(name, found, stem if roster is not None else said_to_be, roster, own=own + suffix if own else name),
         attempt=int(again[1]) if again else 1,
     )
 
@@ -258,7 +263,7 @@ def _of_group(
 ) -> Iterator[_Claim]:
     """Each who handed it in. What came later names the earlier ones; those are there only if all were exported."""
     later = earlier.get(name) or earlier.get(name.removeprefix("submission_"))
-    known = exported.get(name) or exported.get(PurePosixPath(name).stem)
+    known = exported.get(name) or exported.get(splitext(name)[0])
     if later is not None and (known is None or not known.submitters):
         history = exported[later].history
         attempt = next(n for n, each in enumerate(history, 1) if name in (each, f"submission_{each}"))
@@ -283,7 +288,7 @@ def _claim(
 ) -> _Claim:  # fmt: skip
     """`learner` is the roster's; `called` what the place says, for one who is not on it."""
     called = called or top
-    safe = {key: shown(value) for key, value in (aliases or {}).items()}
+    safe = {key: shown(value) for key, value in aliases.items()} if aliases else _NONE
     if roster is None:
         return _Claim(top, shown(called), shown(person), safe, own=own)
     if learner is None:
@@ -318,7 +323,8 @@ def _of_nobody(place: Place) -> Iterator[Submission]:
 
 def _of_learner(place: Place, claims: list[_Claim]) -> Iterator[Submission]:
     files = [each for claim in claims for each in _attempts(claim, place.below(claim.top))]
-    files.sort(key=lambda each: (each[0], [natural(part) for part in each[1].parts]))
+    if len(files) > 1:
+        files.sort(key=lambda each: (each[0], [natural(part) for part in each[1].parts]))
     others = any(_is_sheet(file, claim) and not _is_ours(file, claim) for _, file, claim in files)
     made = (_taken(attempt, file, claim, others or claim.beside) for attempt, file, claim in files)
     yield from _distinct(each for each in made if each is not None)
@@ -331,8 +337,8 @@ def _distinct(submissions: Iterable[Submission]) -> Iterator[Submission]:
         name, count = each.name, 1
         while (each.attempt, name) in seen:
             count += 1
-            path = PurePosixPath(each.name)
-            name = str(path.with_name(f"{path.stem} ({count}){path.suffix}")) if path.name else f"{each.name} ({count})"
+            stem, suffix = splitext(each.name)
+            name = f"{stem} ({count}){suffix}"
         seen.add((each.attempt, name))
         if count > 1:
             problem = Problem(
@@ -345,8 +351,8 @@ def _distinct(submissions: Iterable[Submission]) -> Iterator[Submission]:
 def _attempts(claim: _Claim, files: Iterator[File]) -> list[tuple[int, File, _Claim]]:
     """Each file with its attempt: folders that end in a number, below those that all files lie in, are one each."""
     found = list(files)
-    if claim.attempt is not None:
-        return [(claim.attempt, file, claim) for file in found]
+    if claim.attempt is not None or len(found) == 1:
+        return [(claim.attempt or 1, file, claim) for file in found]
     folders = [file.parts[:-1] for file in found]
     depth = _shared(folders)
     named = [folder[depth] if len(folder) > depth and _NUMBERED.search(folder[depth]) else "" for folder in folders]
@@ -368,7 +374,7 @@ def _own(file: File, claim: _Claim) -> str:
 
 
 def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+    return splitext(name)[1].lower()
 
 
 def _is_typed(file: File, claim: _Claim) -> bool:
@@ -380,7 +386,7 @@ def _is_sheet(file: File, claim: _Claim) -> bool:
 
 
 def _is_ours(file: File, claim: _Claim) -> bool:
-    return PurePosixPath(_own(file, claim)).stem.lower() in OURS
+    return splitext(_own(file, claim))[0].lower() in OURS
 
 
 def _taken(attempt: int, file: File, claim: _Claim, others: bool) -> Submission | None:
@@ -398,16 +404,20 @@ def _data(file: File, claim: _Claim) -> tuple[bytes | None, Problem | None]:
         return None, file.problem
     name = file.parts[-1]
     typed = _is_typed(file, claim)
-    limit = most(kind_of(name))
     if not typed and _suffix(name) not in SHEETS:
         return None, _no_sheet(name)
     try:
-        data = file.read(limit)
+        data = file.read(_limit(_suffix(name)))
     except Refused as refused:
         return None, refused.problem
     if typed:
         data = systems.typed(data, claim.typed)
     return data, None if data.removeprefix(_BOM).strip() else _EMPTY
+
+
+@lru_cache(maxsize=64)
+def _limit(suffix: str) -> int:
+    return most(kind_of(f"sheet{suffix}"))
 
 
 _EMPTY = Problem("empty", said("there is nothing in it: hand in a sheet with lines"))
