@@ -1,4 +1,4 @@
-"""What a teacher sees of a class: the counts are right, bounded and the same however large it is; the page is laid out."""
+"""What a teacher sees of a class: the counts are right, bounded and the same at any size; the page is laid out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tutor.grading.model import PROBLEMS, LearnerGrade, Override, Part, Problem,
 from tutor.views import class_report as view
 
 ADDRESS = "softmax-regression"
-SIZES = (0, 1, 30, 700)
+SIZES = (0, 1, 30, 300)
 
 
 @pytest.fixture(scope="module")
@@ -227,12 +227,15 @@ needs_browser = pytest.mark.skipif(
 FAINT = """
 const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
 const rgb = (colour, under) => { canvas.fillStyle = `rgb(${under})`; canvas.fillRect(0, 0, 1, 1);
-    canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3); };
-const light = c => { const [r, g, b] = c.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+const light = c => { const [r, g, b] = c.map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
 const behind = e => { const up = []; for (; e; e = e.parentElement) up.unshift(getComputedStyle(e).backgroundColor);
     return up.reduce((under, colour) => rgb(colour, under), [255, 255, 255]); };
-return [...document.querySelectorAll('main *')].filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+return [...document.querySelectorAll('main *')]
+    .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
     .filter(e => e.getClientRects().length).map(e => { const ground = behind(e);
         const [a, b] = [light(rgb(getComputedStyle(e).color, ground)), light(ground)].sort((x, y) => y - x);
         return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 100)]; }).filter(([ratio]) => ratio < 4.5);
