@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import tutor
@@ -31,9 +32,14 @@ def part_of(address: str, report: Report) -> Part:
     return Part(id_of(address), dict(report.credit), json.loads(json.dumps(report.to_dict())))
 
 
-def attempt_of(address: str, part: Part, number: int = 1, name: str = "sheet.py") -> Attempt:
+@cache
+def worth_of(address: str) -> Mapping[str, float]:
     exercise = tutor.load(address)
-    worth = {exercise.answer_name(name): float(points) for name, points in exercise.asked.items()}
+    return {exercise.answer_name(name): float(points) for name, points in exercise.asked.items()}
+
+
+def attempt_of(address: str, part: Part, number: int = 1, name: str = "sheet.py") -> Attempt:
+    worth = worth_of(address)
     earned = {name: worth[name] if why in EARNS else 0.0 for name, why in part.credit.items()}
     return Attempt(number, name, sum(earned.values()), earned, part)
 
@@ -41,7 +47,7 @@ def attempt_of(address: str, part: Part, number: int = 1, name: str = "sheet.py"
 def grade_of(address: str, *parts: Part, **more: Any) -> LearnerGrade:
     """A learner's grade for one question, its attempts in order; the last one is shown."""
     attempts = tuple(attempt_of(address, part, n) for n, part in enumerate(parts, 1))
-    worth = sum(map(float, tutor.load(address).asked.values()))
+    worth = sum(worth_of(address).values())
     points = attempts[-1].points if attempts else 0.0
     counts = len(attempts) - 1 if attempts else None
     question = QuestionGrade(id_of(address), points, worth, attempts, counts)

@@ -311,7 +311,7 @@ def _bar_table(heads: Sequence[str], rows: Sequence[tuple[str, int, str]], of: i
         last = f'<td class="causes why">{plain(said)}</td>' if more else ""
         made.append(
             f'<tr><th scope="row" class="{kinds[0]}">{shown}</th><td class="track">{bar}</td>'
-            f'<td class="n">{count(n)}</td><td class="n share">{share(n, of)}</td>{last}</tr>'
+            f'<td class="n">{count(n)}</td><td class="n share">{plain(share(n, of))}</td>{last}</tr>'
         )
     return f'<table class="bars"><thead><tr>{head}</tr></thead><tbody>{"".join(made)}</tbody></table>'
 
@@ -401,7 +401,7 @@ def _looked(r: ClassReport) -> Iterator[str]:
 def _listed(head: str, listed: Bounded, inner: str) -> str:
     """A list: open where it is short, so that it is printed as well."""
     more = f"<p>{plain(_more(listed))}</p>" if listed.left_out else ""
-    is_open = " open" if listed.number <= MOST_OPEN else ""
+    is_open = ' open=""' if listed.number <= MOST_OPEN else ""
     said = ntr("1 entry", "the first {shown} of {number} entries" if more else "{number} entries", listed.number,
                number=count(listed.number), shown=count(len(listed.entries)))  # fmt: skip
     return _section(head, f"<details{is_open}><summary>{plain(sentence(said))}</summary>{inner}{more}</details>")
@@ -424,7 +424,7 @@ def _files(r: ClassReport) -> Iterator[str]:
 def _question(q: QuestionSummary, r: ClassReport) -> Iterator[str]:
     """One question closely: verdicts, points, where the path is left, attempts."""
     shown = " &#160; ".join(
-        f"{verdict(each)} {count(q.verdicts[each])} <small>({share(q.verdicts[each], q.answered)})</small>"
+        f"{verdict(each)} {count(q.verdicts[each])} <small>({plain(share(q.verdicts[each], q.answered))})</small>"
         for each in ("correct", "incomplete", "undecided", "unreadable", "wrong")
         if q.verdicts[each]
     )
