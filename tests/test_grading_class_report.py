@@ -180,7 +180,6 @@ def test_shares(n, of, said):
 
 def test_the_command(tmp_path, monkeypatch, classes):
     from click.testing import CliRunner
-
     from tutor.commands.class_report import class_report
 
     asked, grades = classes[30]
