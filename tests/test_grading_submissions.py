@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from tutor.errors import NotFoundError, ReadingError
 from tutor.grading import places, systems
 from tutor.grading.learners import Roster
-from tutor.grading.model import PROBLEMS
+from tutor.grading.model import NOBODY, PROBLEMS
 from tutor.grading.places import natural, shown
 from tutor.grading.submissions import collect
 
@@ -542,14 +542,14 @@ LEADING_OUT = ["../x.py", "lee/../../x.py", "/x.py", "//x.py", "C:/x.py", "c:x.p
 @pytest.mark.parametrize("name", LEADING_OUT)
 def test_a_path_that_leads_out_is_refused_by_name(tmp_path, name):
     found = brief(zipped(tmp_path / "s.zip", [(info(name), SHEET), ("lee/x.py", SHEET)]))
-    assert found == [("s.zip", 1, shown(name), ["unsafe"]), ("lee", 1, "lee/x.py", [])]
+    assert found == [(NOBODY, 1, shown(name), ["unsafe"]), ("lee", 1, "lee/x.py", [])]
 
 
 def test_a_name_with_a_nul_is_not_cut(tmp_path):
     path = zipped(tmp_path / "s.zip", [("lee/x.py#/../z", SHEET)])
     path.write_bytes(path.read_bytes().replace(b"x.py#", b"x.py\0"))
     assert [(learner, name, problems) for learner, _, name, problems in brief(path)] == [
-        ("s.zip", shown("lee/x.py\0/../z"), ["unsafe"])
+        (NOBODY, shown("lee/x.py\0/../z"), ["unsafe"])
     ]
 
 
@@ -590,7 +590,7 @@ def test_a_part_of_an_archive_is_refused_as_a_whole(tmp_path, part):
     path = zipped(tmp_path / "s.zip", [(f"l{n}/x.py", SHEET) for n in range(50)])
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * part)])
-    assert brief(path) == [("s.zip", 1, "s.zip", ["unreadable"])]
+    assert brief(path) == [(NOBODY, 1, "s.zip", ["unreadable"])]
 
 
 def test_a_list_of_a_million_entries_is_not_held(tmp_path):
@@ -615,7 +615,7 @@ def test_a_spoilt_archive_never_stops_the_batch(tmp_path, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     for found in collect(path, roster()):
-        assert found.name.isprintable() and found.learner
+        assert found.name.isprintable() and (found.learner or found.data is None)
         assert found.data is not None or found.problems
 
 
@@ -831,7 +831,8 @@ def test_no_file_is_lost(tmp_path_factory, paths, known):
     assert len(names) <= len(paths)
     assert odd <= set(names)
     for each in found:
-        assert each.name.isprintable() and each.learner.isprintable() and each.learner and each.person.isprintable()
+        assert each.name.isprintable() and each.learner.isprintable() and each.person.isprintable()
+        assert each.learner or each.data is None
         assert each.data is not None or each.problems
 
 
@@ -943,7 +944,7 @@ def test_a_whole_class_by_every_way(tmp_path, source):
             assert max(each.attempt for each in own) == 1 + (again or earlier)
             assert problems == ({expected} if expected else set())
     strangers = set(by_learner) - {learner.id for learner in made.learners}
-    assert strangers <= {Path(source).name}
+    assert strangers <= {NOBODY}
     hostile = {Path(each.name).name: [p.id for p in each.problems] for each in by_learner[made.learners[0].id]}
     assert {name: hostile[name] for name in made.hostile.get(source, {})} == {
         name: [problem] for name, problem in made.hostile.get(source, {}).items()

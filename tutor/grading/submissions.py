@@ -31,7 +31,7 @@ from tutor.answers.documents import kind_of, most
 from tutor.errors import NotFoundError
 from tutor.grading import systems
 from tutor.grading.learners import Roster
-from tutor.grading.model import Problem, Submission
+from tutor.grading.model import NOBODY, Problem, Submission
 from tutor.grading.places import Archive, Disk, File, Place, Refused, natural, shown
 from tutor.language import said
 
@@ -54,7 +54,7 @@ def collect(source: str | Path, roster: Roster | None = None) -> Iterator[Submis
     """What was handed in, by learner, attempt and name in their natural order; NotFoundError where there is no source.
 
     Nothing stops it: what cannot be taken is a submission with a problem, and often without data. One that belongs to
-    nobody, as a damaged archive, goes by the source's name.
+    nobody, as a damaged archive, has `NOBODY` for a learner.
     """
     source = Path(source)
     try:
@@ -77,7 +77,7 @@ def _collected(source: Path, roster: Roster | None) -> Iterator[Submission]:
                 yield from _of_learner(place, list(same))
     except Refused as refused:
         name = shown(source.name)
-        yield Submission(name, 1, name, None, (refused.problem,))
+        yield Submission(NOBODY, 1, name, None, (refused.problem,))
 
 
 @contextmanager
@@ -314,10 +314,9 @@ def _unknown(called: str, person: str) -> Problem:
 
 
 def _of_nobody(place: Place) -> Iterator[Submission]:
-    owner = shown(place.name)
     found = sorted(place.strays(), key=lambda file: natural(file.parts[0]))
     yield from _distinct(
-        Submission(owner, 1, shown(file.parts[0]), None, (file.problem,) if file.problem else ()) for file in found
+        Submission(NOBODY, 1, shown(file.parts[0]), None, (file.problem,) if file.problem else ()) for file in found
     )
 
 
