@@ -75,7 +75,7 @@ def credit(result: Result) -> dict[str, str]:
         ('id = "homework"', 'id = "a b"', "line 3, id: "),
         ('exercise = "linear', 'exercis = "linear', 'there is no such key; did you mean "exercise"?'),
         ('exercise = "linear', 'exercis = "linear', r"line 7, questions\[1\]\.exercise: this key is missing"),
-        ('secret = "a secret"', "follow_through = 2", "line 4, follow_through: .*less than or equal to 1"),
+        ('secret = "a secret"', "follow_through = 2", "line 4, follow_through: expected 1.* or less, not 2"),
         ('secret = "a secret"', 'feedback = "all"', "line 4, feedback: expected 'score', .*not 'all'"),
         ('secret = "a secret"', "secret = a", "line 4: no valid TOML"),
         ("[[questions]]", "[[questions]]\npoints = { w = -1 }", r"line 8, questions\[1\]\.points\.w"),
@@ -307,7 +307,7 @@ def test_a_class_gets_the_points_that_were_reckoned_by_hand(whole):
 def test_what_has_a_result_is_not_judged_again_and_the_bytes_are_the_same(whole, monkeypatch):
     results, asked, _ = whole
     before = content(results)
-    monkeypatch.setattr(workers, "executor", None)  # nobody is asked
+    monkeypatch.setattr(workers, "Processes", None)  # nobody is asked
     version, outcome = batch.grade(asked, sheets.submissions(24), results, jobs=1)
     with opened(results) as book:
         outputs.write(book, version, results, sheets.NOW)
@@ -515,24 +515,25 @@ def odd_jobs(at: Path, count: int = 40) -> list[Job]:
 
 def what_came_back(executor, jobs: list[Job]) -> dict[str, Result]:
     found: dict[str, Result] = {}
-    for job, result in workers.judged(executor, Rules("."), jobs, deadline=2, batch=4, work=odd_work):
-        assert job.key not in found  # nothing twice
-        found[job.key] = result
+    for results in workers.judged(executor, Rules("."), jobs, deadline=2, batch=4, work=odd_work):
+        for job, result in results:
+            assert job.key not in found  # nothing twice
+            found[job.key] = result
     return found
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
 def test_a_worker_that_dies_or_hangs_costs_that_one_sheet(tmp_path):
     jobs = odd_jobs(tmp_path)
-    with workers.executor(2) as executor:
-        found = what_came_back(executor, jobs)
+    with workers.Judges(2) as judges:
+        found = what_came_back(judges.start(), jobs)
     assert {key for key, result in found.items() if result.cut} == {"5", "9", "17"}
     assert all(found[job.key].problems[0].message == job.key for job in jobs if job.key not in ("5", "9", "17"))
 
 
 def test_a_worker_may_not_take_all_memory():
-    with workers.executor(1) as executor:
-        results = executor.submit(greedy, 8 << 30).result()
+    with workers.Judges(1) as judges:
+        results = judges.start().submit(greedy, 8 << 30).result()
     assert results == "MemoryError"
 
 
@@ -597,8 +598,11 @@ def test_on_a_cluster_a_killed_worker_loses_nothing_and_nothing_is_graded_twice(
 
 def test_a_scheduler_that_is_not_there_is_said():
     pytest.importorskip("distributed")
-    with pytest.raises(UsageError, match="no Dask scheduler answers"), workers.executor(scheduler="tcp://127.0.0.1:9"):
-        pass
+    with (
+        pytest.raises(UsageError, match="no Dask scheduler answers"),
+        workers.Judges(scheduler="tcp://127.0.0.1:9") as judges,
+    ):
+        judges.start()
 
 
 # -- a server ----------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ def override(
 @click.option("--json", "as_json", is_flag=True, help="As data, for programs.")
 @click.option("--db", metavar="URL", help="A gradebook on a server.")
 def class_report(results: Path, output: str | None, as_json: bool, db: str | None) -> int:
-    """What a class comes to.
+    """A class at a glance.
 
     Distributions, where sheets leave the path, mistakes by frequency, and who needs a look. Without -o the summary is
     printed.

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from tutor.catalogue import is_path, split_address
 from tutor.errors import NotFoundError, ReadingError, UsageError, did_you_mean
-from tutor.language import LANGUAGES, said
+from tutor.language import LANGUAGES, N_, said
 
 FORMAT = "tutor.assignment/1"
 MOST_BYTES = 1_000_000
@@ -100,7 +100,9 @@ class Assignment(_Table):
     @classmethod
     def _spoken(cls, value: str) -> str:
         if value not in LANGUAGES:
-            raise ValueError(f"one of {', '.join(LANGUAGES)}")
+            raise ValueError(
+                said("expected {expected}, not {given}", expected=" or ".join(LANGUAGES), given=repr(value))
+            )
         return value
 
     @model_validator(mode="after")
@@ -108,13 +110,13 @@ class Assignment(_Table):
         names = [question.name for question in self.questions]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"two questions are called {twice}: give one of them another id")
+            raise ValueError(said("two questions are called {name}: give one of them another id", name=twice))
         if not self.secret and any(not question.draw.nothing for question in self.questions):
             raise ValueError(
-                "something is drawn for each learner, so a secret is needed: 'tutor assignment new' makes one"
+                said("something is drawn for each learner, so a secret is needed: 'tutor assignment new' makes one")
             )
         if self.due is not None and self.due.tzinfo is None:
-            raise ValueError("due needs its time zone: 2026-12-10T23:59:00+01:00")
+            raise ValueError(said("due needs its time zone: 2026-12-10T23:59:00+01:00"))
         return self
 
     @property
@@ -164,7 +166,7 @@ def _source(path: Path, name: str) -> str:
     try:
         return path.expanduser().read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        reason = getattr(error, "strerror", None) or said("it is not text in UTF-8")
         raise NotFoundError(
             said("the assignment's exercise {name} cannot be read: {reason}", name=name, reason=reason)
         ) from None
@@ -241,7 +243,7 @@ def _toml_fault(text: str, error: Exception) -> Fault:
 
     place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
     line = int(place[1]) if place else text.count("\n") + 1
-    reason = re.sub(r"\s*\(at .*\)$", "", str(error)) or "nested too deeply"
+    reason = re.sub(r"\s*\(at .*\)$", "", str(error)) or said("nested too deeply")
     return Fault(line, "", said("no valid TOML: {reason}", reason=reason[:1].lower() + reason[1:]))
 
 
@@ -315,10 +317,39 @@ def _message(found: Mapping[str, Any]) -> str:
         return said("this key is missing")
     if kind == "literal_error":
         return said("expected {expected}, not {given}", expected=given["expected"], given=repr(found["input"]))
-    message = str(found["msg"]).removeprefix("Value error, ")
+    if kind in _EXPECTED:
+        return said("expected {expected}, not {given}", expected=said(_EXPECTED[kind]), given=repr(found["input"])[:60])
+    if kind in _BOUNDS:
+        return said(
+            _BOUNDS[kind],
+            bound=f"{next(iter(given.values()), 0):g}" if kind.endswith("_equal") else "",
+            given=repr(found["input"])[:60],
+        )
+    if kind == "value_error":
+        return given["error"].args[0]
+    message = str(found["msg"])
     return message[:1].lower() + message[1:]
 
 
+_EXPECTED = {
+    "float_type": N_("a number"),
+    "int_type": N_("a whole number"),
+    "finite_number": N_("a finite number"),
+    "string_type": N_("text in quotation marks"),
+    "bool_type": N_("true or false"),
+    "list_type": N_("a list"),
+    "dict_type": N_("a table"),
+    "model_type": N_("a table"),
+    "datetime_type": N_("a date with its time: 2026-12-10T23:59:00+01:00"),
+    "string_pattern_mismatch": N_("letters, digits, and . _ - after the first of them"),
+}
+_BOUNDS = {
+    "greater_than_equal": N_("expected {bound} or more, not {given}"),
+    "less_than_equal": N_("expected {bound} or less, not {given}"),
+    "too_short": N_("this list is empty"),
+    "string_too_short": N_("this text is empty"),
+    "string_too_long": N_("this text is too long"),
+}
 _TABLES: dict[str, type[BaseModel]] = {"questions": Question, "draw": Draw}
 
 

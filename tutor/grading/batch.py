@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ from tutor.grading.grades import known_worths, of_version
 from tutor.grading.judging import Job, Rules, engine, key_of
 from tutor.grading.model import LearnerGrade, Submission
 from tutor.grading.variants import source_of, variants
-from tutor.language import said
+from tutor.grading.workers import Judges
+from tutor.language import N_, said
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from tutor.grading.learners import Roster
 
 TAKEN_AT_ONCE = 200  # submissions of one transaction
+LOOKED_UP_AT_ONCE = 32  # entries whose results are looked for, and whose sheets are held
 Step = Callable[[int, int], None]  # how many of how many are done
 
 
@@ -57,7 +60,7 @@ def grade(
     step: Step | None = None,
 ) -> tuple[Version, Outcome]:
     """Grade what was handed in; the gradebook in `folder` (or at `url`) has it all afterwards."""
-    with _alone(folder), Gradebook(url_of(folder, url)) as book:
+    with _alone(folder), Gradebook(url_of(folder, url)) as book, Judges(jobs, scheduler) as judges:
         before = book.known_versions()
         version = _version(book, assignment)
         outcome = Outcome()
@@ -67,7 +70,9 @@ def grade(
             book.enrol((id, person, roster.aliases(id)) for id, person in roster.learners.items())
         for some in _grouped(submissions, TAKEN_AT_ONCE):
             book.take_in(some)
-        _judge_all(book, version, assignment, outcome, jobs, scheduler, step)
+            if next(book.to_judge(version.number), None) is not None:
+                judges.start()
+        _judge_all(book, version, assignment, outcome, judges, step)
     return version, outcome
 
 
@@ -76,11 +81,11 @@ def judge_again(
     scheduler: str | None = None, step: Step | None = None,
 ) -> tuple[Version | None, Version, Outcome]:  # fmt: skip
     """Judge all that the gradebook holds under what the assignment and the exercises are now: (before, now, ...)."""
-    with _alone(folder), Gradebook(url_of(folder, url)) as book:
+    with _alone(folder), Gradebook(url_of(folder, url)) as book, Judges(jobs, scheduler) as judges:
         before = book.newest()
         version = _version(book, assignment)
         outcome = Outcome()
-        _judge_all(book, version, assignment, outcome, jobs, scheduler, step)
+        _judge_all(book, version, assignment, outcome, judges, step)
     return (None if before.digest == version.digest else before), version, outcome
 
 
@@ -93,16 +98,14 @@ def _version(book: Gradebook, assignment: Assignment) -> Version:
 
 
 def _judge_all(
-    book: Gradebook, version: Version, assignment: Assignment, outcome: Outcome, jobs: int | None,
-    scheduler: str | None, step: Step | None,
-) -> None:  # fmt: skip
+    book: Gradebook, version: Version, assignment: Assignment, outcome: Outcome, judges: Judges, step: Step | None
+) -> None:
     """Judge what has no result; what cost a worker, or was stopped by the last guard, is tried anew."""
     learners = (variants(assignment, learner) for learner, *_ in book.people())
     book.put_worths(version.number, known_worths((v for own in learners for v in own), assignment.path.parent))
     total = book.count_to_judge(version.number)
     if total:
-        with workers.executor(jobs if jobs is None else min(jobs, total), scheduler) as executor:
-            _judge(book, version, assignment, outcome, executor, total, step)
+        _judge(book, version, assignment, outcome, judges.start(), total, step)
 
 
 def _judge(
@@ -115,29 +118,35 @@ def _judge(
 
     def todo() -> Iterator[Job]:
         nonlocal done
-        for entry in book.to_judge(version.number):
-            assert entry.digest is not None
-            own = variants(assignment, entry.learner)
-            key = key_of(entry.digest, entry.name, own, rules)
-            if key in waiting:
-                waiting[key].append(entry)
-            elif book.has(key):
-                book.record(version.number, key, None, [entry])
-                outcome.known += 1
-                done += 1
-            else:
-                waiting[key] = [entry]
-                yield Job(key, book.sheet(entry.digest), entry.name, own)
+        for some in _some(book.to_judge(version.number), LOOKED_UP_AT_ONCE):
+            own = [variants(assignment, entry.learner) for entry in some]
+            keys = [key_of(str(entry.digest), entry.name, asked, rules) for entry, asked in zip(some, own, strict=True)]
+            known = book.known(keys)
+            book.record(version.number, [(k, None, [e]) for e, k in zip(some, keys, strict=True) if k in known])
+            outcome.known += sum(key in known for key in keys)
+            done += sum(key in known for key in keys)
+            new = {key: (entry, asked) for entry, asked, key in zip(some, own, keys, strict=True)
+                   if key not in known and key not in waiting}  # fmt: skip
+            bodies = book.bodies(str(entry.digest) for entry, _ in new.values())
+            for entry, key in zip(some, keys, strict=True):
+                if key not in known:
+                    waiting.setdefault(key, []).append(entry)
+            yield from (Job(k, bodies[str(e.digest)], e.name, asked) for k, (e, asked) in new.items())
 
-    for job, result in workers.judged(executor, rules, todo()):
-        same = waiting.pop(job.key)
-        book.record(version.number, job.key, result, same)
-        outcome.judged += 1
-        outcome.known += len(same) - 1
-        outcome.cut += result.cut
-        done += len(same)
-        if step is not None:
+    for results in workers.judged(executor, rules, todo()):
+        same = [waiting.pop(job.key) for job, _ in results]
+        book.record(version.number, [(j.key, r, s) for (j, r), s in zip(results, same, strict=True)])
+        outcome.judged += len(results)
+        outcome.known += sum(map(len, same)) - len(results)
+        outcome.cut += sum(result.cut for _, result in results)
+        done += sum(map(len, same))
+        if step is not None and results:
             step(done, total)
+
+
+def _some(entries: Iterator[Entry], size: int) -> Iterator[list[Entry]]:
+    while some := list(islice(entries, size)):
+        yield some
 
 
 def _grouped(submissions: Iterable[Submission], size: int) -> Iterator[list[Submission]]:
@@ -215,7 +224,9 @@ def _why(was: Any, now: Any) -> tuple[str, ...]:
         return ()
     old, new = was.attempt, now.attempt
     reasons = [
-        said("{name} was {old} and is {new}", name=name, old=old.part.credit.get(name, "-"), new=credit)
+        said(
+            "{name} was {old} and is {new}", name=name, old=_in_words(old.part.credit.get(name)), new=_in_words(credit)
+        )
         for name, credit in new.part.credit.items()
         if old.part.credit.get(name) != credit
     ]
@@ -225,4 +236,21 @@ def _why(was: Any, now: Any) -> tuple[str, ...]:
         reasons.append(
             said("it is worth {now} points instead of {was}", now=f"{now.max_points:g}", was=f"{was.max_points:g}")
         )
-    return tuple(reasons) or (said("the assignment reckons its points in another way"),)
+    return tuple(reasons) or (said("what follows, or several attempts, count in another way"),)
+
+
+CREDITS = {  # as `Part.credit` has them
+    "correct": N_("right"),
+    "follows": N_("sound, given an earlier mistake"),
+    "wrong": N_("wrong"),
+    "charged": N_("charged for an earlier mistake"),
+    "unreadable": N_("unreadable"),
+    "undecided": N_("hanging on an unreadable line"),
+    "excused": N_("undecided"),
+    "missing": N_("missing"),
+    "form": N_("right in a form that is not taken"),
+}
+
+
+def _in_words(credit: str | None) -> str:
+    return said(CREDITS[credit or "missing"])

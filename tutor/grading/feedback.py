@@ -169,8 +169,8 @@ _FREE = r"[^\n]*"  # a parameter that is not passed on
 # why an asked name has not earned its points, for `CREDITS` and `form`; those of `_OPEN` are said at every level
 UNEARNED = {
     "wrong": N_("a line for it is wrong"),
-    "charged": N_("right in itself; its points pay for the wrong {place}, from which it follows"),
-    "charged-before": N_("right in itself; its points pay for a wrong line from which it follows"),
+    "charged": N_("right in itself; it follows from {place}, and that mistake is charged here"),
+    "charged-before": N_("right in itself; it follows from a wrong line, and that mistake is charged here"),
     "unreadable": N_("a line for it could not be read"),
     "undecided": N_("it reads a line that could not be read"),
     "missing": N_("it is not in your sheet"),

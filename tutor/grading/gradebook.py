@@ -122,6 +122,7 @@ class Gradebook:
     def __init__(self, url: str):
         self._url = sa.make_url(url)
         self.engine = _engine(self._url)
+        self._writes: dict[tuple[str, bool], Any] = {}
         self._migrate()
 
     def close(self) -> None:
@@ -169,9 +170,6 @@ class Gradebook:
     def _server(self) -> bool:
         return self.engine.dialect.name == "postgresql"
 
-    def _insert(self, table: sa.Table) -> Any:
-        return (postgresql if self._server else sqlite).insert(table)
-
     def _in_order(self, *columns: sa.Column[Any]) -> list[sa.ColumnElement[Any]]:
         """Columns as they are ordered by: texts byte by byte, whatever language the server's database speaks."""
         texts = self._server
@@ -181,16 +179,20 @@ class Gradebook:
         self, connection: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]], *, new: bool = False
     ) -> None:
         """Write rows; one that is there is kept if `new` ones alone are wanted, else it takes the new values."""
-        keys = [column.name for column in table.primary_key]
-        statement = self._insert(table)
-        others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
-        if new or not others:
-            statement = statement.on_conflict_do_nothing(index_elements=keys)
-        else:
-            statement = statement.on_conflict_do_update(index_elements=keys, set_=others)
+        statement = self._writes.get((table.name, new))
+        if statement is None:  # making one takes longer than running it
+            statement = self._writes[table.name, new] = self._write(table, new)
         rows = list(rows)
         for start in range(0, len(rows), AT_ONCE):
             connection.execute(statement, rows[start : start + AT_ONCE])
+
+    def _write(self, table: sa.Table, new: bool) -> Any:
+        keys = [column.name for column in table.primary_key]
+        statement = (postgresql if self._server else sqlite).insert(table)
+        others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+        if new or not others:
+            return statement.on_conflict_do_nothing(index_elements=keys)
+        return statement.on_conflict_do_update(index_elements=keys, set_=others)
 
     # -- taking in ---------------------------------------------------------------------------------------------
 
@@ -283,39 +285,31 @@ class Gradebook:
                 return
             after = (rows[-1].learner, rows[-1].attempt, rows[-1].name)
 
-    def sheet(self, digest: str) -> bytes:
-        """The bytes of a sheet."""
+    def bodies(self, digests: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of sheets, by their digests; few at a time, since a sheet may be large."""
+        wanted = set(digests)
         with self._reading() as connection:
-            body = connection.execute(sa.select(sheets.c.body).where(sheets.c.digest == digest)).scalar()
-        if body is None:
-            raise GradebookError(said("the gradebook has lost a sheet: {digest}", digest=digest))
-        return zlib.decompress(body)
+            rows = connection.execute(sa.select(sheets).where(sheets.c.digest.in_(wanted))).all()
+        if len(rows) < len(wanted):
+            raise GradebookError(said("the gradebook {url} has lost sheets", url=_shown(self._url)))
+        return {row.digest: zlib.decompress(row.body) for row in rows}
 
-    def has(self, key: str) -> bool:
-        """Whether there is a result that counts."""
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that have a result that counts."""
+        query = sa.select(results.c.key).where(results.c.key.in_(set(keys)), results.c.cut == sa.false())
         with self._reading() as connection:
-            query = sa.select(results.c.key).where(results.c.key == key, results.c.cut == sa.false())
-            return connection.execute(query).first() is not None
+            return set(connection.execute(query).scalars())
 
-    def record(self, version: int, key: str, result: Result | None, of: Iterable[Entry]) -> None:
-        """A result with all entries that have it; None where it is there already. Committed when this returns."""
-        with self._writing() as connection:
+    def record(self, version: int, found: Iterable[tuple[str, Result | None, Iterable[Entry]]]) -> None:
+        """Results, each with all entries that have it, or None where it is there already; kept when this returns."""
+        made, graded = [], []
+        for key, result, of in found:
             if result is not None:
-                body = json.dumps(result.to_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-                packed = zlib.compress(body.encode("utf-8", "replace"), 6)
-                self._put(connection, results, [{"key": key, "cut": result.cut, "body": packed}])
-            rows = [
-                {
-                    "version": version,
-                    "learner": e.learner,
-                    "attempt": e.attempt,
-                    "name": e.name,
-                    "digest": e.digest,
-                    "key": key,
-                }
-                for e in of
-            ]
-            self._put(connection, gradings, rows)
+                made.append({"key": key, "cut": result.cut, "body": _packed(result)})
+            graded += [_grading(version, key, entry) for entry in of]
+        with self._writing() as connection:
+            self._put(connection, results, made)
+            self._put(connection, gradings, graded)
 
     def put_worths(self, version: int, found: Mapping[str, Mapping[str, float]]) -> None:
         """What each asked name of a variant is worth."""
@@ -418,6 +412,16 @@ def _entry(s: Submission) -> dict[str, Any]:
     digest = None if s.data is None else digest_of(s.data)
     problems = json.dumps([problem.to_dict() for problem in s.problems], ensure_ascii=False)
     return {"learner": s.learner, "attempt": s.attempt, "name": s.name, "digest": digest, "problems": problems}
+
+
+def _grading(version: int, key: str, e: Entry) -> dict[str, Any]:
+    place = {"learner": e.learner, "attempt": e.attempt, "name": e.name}
+    return {"version": version, **place, "digest": e.digest, "key": key}
+
+
+def _packed(result: Result) -> bytes:
+    text = json.dumps(result.to_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return zlib.compress(text.encode("utf-8", "replace"), 6)
 
 
 def _as_entry(row: Any, key: str | None = None, cut: bool | None = None, body: bytes | None = None) -> Entry:

@@ -110,8 +110,8 @@ def _names(assignment: Assignment) -> Iterator[_Found]:
         elif other != name:
             yield _Found(
                 "error", ("questions", n, "id"),
-                said("{first} and {second} are one file on many computers: give one of them another id", first=other,
-                     second=name),
+                said("{first} and {second} differ in capitals alone, and are one file on many computers: give one "
+                     "another id", first=other, second=name),
             )  # fmt: skip
 
 

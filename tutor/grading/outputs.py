@@ -36,7 +36,7 @@ class Tally:
 
     learners: int = 0
     files: int = 0
-    graded: int = 0  # learners whose points are known
+    graded: int = 0  # learners who handed in, and whose points are known
     points: float = 0.0  # theirs together
     by_hand: int = 0  # learners with a question that a person has to look at
     problems: Counter[str] = field(default_factory=Counter)
@@ -45,7 +45,7 @@ class Tally:
         self.learners += 1
         if grade.points is None:
             self.by_hand += 1
-        else:
+        elif grade.handed_in:
             self.graded += 1
             self.points += grade.points
         self.problems.update(problem.id for _, problem in grade.problems)
@@ -109,7 +109,7 @@ class _Pages:
         page = feedback.html(released(grade, self.assignment, self.due)).encode("utf-8", "replace")
         path = self.folder / name
         if not path.is_file() or path.read_bytes() != page:
-            with _replaced(path, "utf-8") as file:
+            with _replaced(path, "utf-8", lasting=False) as file:
                 file.write(page.decode())
 
     def tidy(self) -> None:
@@ -120,14 +120,15 @@ class _Pages:
 
 
 @contextmanager
-def _replaced(path: Path, encoding: str = ENCODING) -> Iterator[TextIO]:
-    """A file that takes another's place once it is whole."""
+def _replaced(path: Path, encoding: str = ENCODING, *, lasting: bool = True) -> Iterator[TextIO]:
+    """A file that takes another's place once it is whole, and on the disk if it is to outlast a power cut."""
     made = path.with_name(f".{path.name}.new")
     try:
         with made.open("w", encoding=encoding, newline="") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         made.replace(path)
     except BaseException:
         made.unlink(missing_ok=True)

@@ -87,6 +87,7 @@ class Processes(Executor):
 
 def _prepare(memory: int, parent: int) -> None:
     """A process of ours: an interrupt is the parent's to answer, and small tensors want one thread."""
+    import gc
     import signal
     import threading
 
@@ -96,6 +97,8 @@ def _prepare(memory: int, parent: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    gc.freeze()  # what was imported stays, and need not be looked through for garbage again and again
+    gc.set_threshold(50_000)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _limit(memory)
 
@@ -176,16 +179,26 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-@contextmanager
-def executor(jobs: int | None = None, scheduler: str | None = None) -> Iterator[Executor]:
-    """Who judges; what is not done when the block is left early is dropped."""
-    made: Executor = Cluster(scheduler) if scheduler else Processes(jobs or os.cpu_count() or 1)
-    try:
-        yield made
-    except BaseException:
-        made.shutdown(wait=False, cancel_futures=True)
-        raise
-    made.shutdown()
+class Judges:
+    """Who judges: an executor, started when it is first needed; what is not done when the block is left is dropped."""
+
+    def __init__(self, jobs: int | None = None, scheduler: str | None = None):
+        self._jobs, self._scheduler = jobs or os.cpu_count() or 1, scheduler
+        self._made: Executor | None = None
+
+    def start(self) -> Executor:
+        """Have them get ready: a process imports torch for seconds, in which something else may be done."""
+        if self._made is None:
+            self._made = Cluster(self._scheduler) if self._scheduler else Processes(self._jobs)
+            self._made.submit(work, Rules("."), (), DEADLINE)
+        return self._made
+
+    def __enter__(self) -> Judges:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._made is not None:
+            self._made.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
 
 # -- keeping them busy ----------------------------------------------------------------------------------------------
@@ -205,8 +218,8 @@ def judged(
     deadline: float = DEADLINE,
     batch: int = BATCH,
     work: Callable[[Rules, tuple[Job, ...], float], list[Result]] = work,
-) -> Iterator[tuple[Job, Result]]:
-    """Each job with its result, in the order in which they are done; no more is asked for than keeps all busy."""
+) -> Iterator[list[tuple[Job, Result]]]:
+    """Jobs with their results, as many at a time as are done together; no more is asked for than keeps all busy."""
     waiting = map(_Task, _grouped(jobs, batch))
     again: deque[_Task] = deque()
     flying: dict[Future[Any], _Task] = {}
@@ -224,7 +237,7 @@ def judged(
         done, _ = wait(flying, return_when=FIRST_COMPLETED)
         for future in done:
             task = flying.pop(future)
-            yield from _results(future, task, again)
+            yield _results(future, task, again)
         launch()
 
 
@@ -234,7 +247,7 @@ def _grouped(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
         yield group
 
 
-def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> Iterator[tuple[Job, Result]]:
+def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> list[tuple[Job, Result]]:
     """What a task gave; where its worker ended, its sheets are tried again one by one."""
     try:
         results = future.result()
@@ -242,12 +255,11 @@ def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> Iterator[
         if not _ended(error):
             raise
         if len(task.jobs) == 1 and task.tries + 1 >= TRIES:
-            yield task.jobs[0], cut(said("judging it ended the process that did it, or took too long"))
-            return
+            return [(task.jobs[0], cut(said("the process that judged it died, or it took too long")))]
         tries = task.tries + 1 if len(task.jobs) == 1 else 0
         again.extend(_Task((job,), tries) for job in task.jobs)
-        return
-    yield from zip(task.jobs, results, strict=True)
+        return []
+    return list(zip(task.jobs, results, strict=True))
 
 
 def _ended(error: BaseException) -> bool:

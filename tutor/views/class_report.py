@@ -402,8 +402,10 @@ def _listed(head: str, listed: Bounded, inner: str) -> str:
     """A list: open where it is short, so that it is printed as well."""
     more = f"<p>{plain(_more(listed))}</p>" if listed.left_out else ""
     is_open = ' open=""' if listed.number <= MOST_OPEN else ""
-    said = ntr("1 entry", "the first {shown} of {number} entries" if more else "{number} entries", listed.number,
-               number=count(listed.number), shown=count(len(listed.entries)))  # fmt: skip
+    shown, number = count(len(listed.entries)), count(listed.number)
+    said = ntr("{number} entry", "{number} entries", listed.number, number=number)
+    if more:
+        said = tr("the first {shown} of {number} entries", shown=shown, number=number)
     return _section(head, f"<details{is_open}><summary>{plain(sentence(said))}</summary>{inner}{more}</details>")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_SHOWN = 200  # changes that are printed
 TROUBLES = {  # what was found with files, in the order in which it is told
     "unknown-learner": (N_("{count} file from nobody on the roster"), N_("{count} files from nobody on the roster")),
-    "wrong-exercise": (N_("{count} part for another exercise"), N_("{count} parts for other exercises")),
+    "wrong-exercise": (N_("{count} answer to another exercise"), N_("{count} answers to other exercises")),
     "duplicate": (N_("{count} further answer to a question"), N_("{count} further answers to a question")),
     "unreadable": (N_("{count} file that cannot be read"), N_("{count} files that cannot be read")),
     "empty": (N_("{count} empty file"), N_("{count} empty files")),
@@ -40,7 +40,7 @@ def _summary(assignment: Assignment, outcome: Outcome, tally: Tally, folder: Pat
     yield ""
     people = ntr("{count} learner", "{count} learners", tally.learners, count=tally.learners)
     files = ntr("{count} file", "{count} files", tally.files, count=tally.files)
-    yield tr("{people}, {files}: {judged} judged now, {known} known before or the same as another",
+    yield tr("{people}, {files}: {judged} sheets judged now, {known} known from before or equal to another",
              people=people, files=files, judged=outcome.judged, known=outcome.known)  # fmt: skip
     if tally.graded:
         yield tr("on average {points} points", points=f"{tally.points / tally.graded:.4g}")
@@ -50,7 +50,7 @@ def _summary(assignment: Assignment, outcome: Outcome, tally: Tally, folder: Pat
     for id, (one, many) in TROUBLES.items():
         count = tally.problems.get(id, 0)
         if count:
-            yield "! " + ntr(one, many, count, count=count)
+            yield "! " + tr(one if count == 1 else many, count=count)
     yield ""
     yield tr("{path}   a row for each learner", path=quoted(folder / "grades.csv"))
     if tally.problems:
@@ -75,7 +75,7 @@ def changes(found: Iterable[Change], outcome: Outcome) -> str:
 
 
 def _row(c: Change) -> str:
-    why = "; ".join(map(tr, c.why))
+    why = tr("; ").join(map(tr, c.why))
     return f"{c.learner}   {c.question}   {_points(c.before)} -> {_points(c.now)}   {why}".rstrip()
 
 
