@@ -320,11 +320,10 @@ def _message(found: Mapping[str, Any]) -> str:
     if kind in _EXPECTED:
         return said("expected {expected}, not {given}", expected=said(_EXPECTED[kind]), given=repr(found["input"])[:60])
     if kind in _BOUNDS:
-        return said(
-            _BOUNDS[kind],
-            bound=f"{next(iter(given.values()), 0):g}" if kind.endswith("_equal") else "",
-            given=repr(found["input"])[:60],
-        )
+        bound = given.get("ge", given.get("le"))
+        return said(_BOUNDS[kind], bound=f"{bound:g}", given=repr(found["input"])[:60])
+    if kind in _LENGTHS:
+        return said(_LENGTHS[kind])
     if kind == "value_error":
         return given["error"].args[0]
     message = str(found["msg"])
@@ -346,6 +345,8 @@ _EXPECTED = {
 _BOUNDS = {
     "greater_than_equal": N_("expected {bound} or more, not {given}"),
     "less_than_equal": N_("expected {bound} or less, not {given}"),
+}
+_LENGTHS = {
     "too_short": N_("this list is empty"),
     "string_too_short": N_("this text is empty"),
     "string_too_long": N_("this text is too long"),
