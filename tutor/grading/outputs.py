@@ -38,11 +38,13 @@ class Tally:
     files: int = 0
     graded: int = 0  # learners who handed in, and whose points are known
     points: float = 0.0  # theirs together
+    worth: float = 0.0  # the most that one can have
     by_hand: int = 0  # learners with a question that a person has to look at
     problems: Counter[str] = field(default_factory=Counter)
 
     def add(self, grade: LearnerGrade) -> None:
         self.learners += 1
+        self.worth = max(self.worth, grade.max_points)
         if grade.points is None:
             self.by_hand += 1
         elif grade.handed_in:

@@ -40,10 +40,14 @@ def _summary(assignment: Assignment, outcome: Outcome, tally: Tally, folder: Pat
     yield ""
     people = ntr("{count} learner", "{count} learners", tally.learners, count=tally.learners)
     files = ntr("{count} file", "{count} files", tally.files, count=tally.files)
-    yield tr("{people}, {files}: {judged} sheets judged now, {known} known from before or equal to another",
-             people=people, files=files, judged=outcome.judged, known=outcome.known)  # fmt: skip
+    did = [ntr("{count} sheet judged now", "{count} sheets judged now", outcome.judged, count=outcome.judged)]
+    if outcome.known:
+        did.append(ntr("{count} as before, or as an equal one", "{count} as before, or as equal ones", outcome.known,
+                       count=outcome.known))  # fmt: skip
+    yield tr("{people}, {files}: {did}", people=people, files=files, did=", ".join(did))
     if tally.graded:
-        yield tr("on average {points} points", points=f"{tally.points / tally.graded:.4g}")
+        average = f"{tally.points / tally.graded:.4g}"
+        yield tr("on average {points} of {worth} points", points=average, worth=f"{tally.worth:g}")
     if tally.by_hand:
         yield ntr("! {count} learner to look at by hand", "! {count} learners to look at by hand", tally.by_hand,
                   count=tally.by_hand)  # fmt: skip
