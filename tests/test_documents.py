@@ -185,6 +185,15 @@ def test_headers_divide_a_file():
     assert given_names(second) == [(7, "dz")] and second.sizes == {"N": 2} and second.sizes_line == 6
 
 
+@pytest.mark.parametrize("kind, mark", [("python", "#"), ("latex", "%"), ("markdown", "<!--")])
+def test_a_file_has_parts_within_reason(kind, mark):
+    header = f"{mark} exercise: mse{' -->' if mark == '<!--' else ''}\n"
+    assert len(documents.parts(header * documents.MAX_PARTS, kind)) == documents.MAX_PARTS
+    with pytest.raises(ReadingError, match="divide the file") as raised:
+        documents.parts(header * (documents.MAX_PARTS + 1), kind)
+    assert raised.value.line == documents.MAX_PARTS + 1
+
+
 def test_headers_of_latex_stand_in_comments():
     text = (
         "% exercise: linear-regression\n\\[dw = 2(\\hat y - y)x\\]\n% exercise: softmax-regression\n\\[dz = (p-y)/N\\]"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what Windows calls Unicode
 MAX_NOTEBOOK = 8_000_000  # bytes of a notebook, with its outputs
 MAX_CELLS = 2_000
+MAX_PARTS = 50  # each is judged for itself, with an exercise that is derived anew if it is another
 MAX_INLINE = 100  # formulas in prose that are looked at
 
 SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".ipynb": "notebook", ".tex": "latex", ".py": "python"}
@@ -126,7 +127,15 @@ def kind_of_text(text: str) -> str:
 
 def parts(text: str, kind: str | None = None) -> list[Part]:
     """What a file says about each exercise: one part, unless several headers divide it."""
-    kind = kind or kind_of_text(text)
+    found = _parts(text, kind or kind_of_text(text))
+    if len(found) > MAX_PARTS:
+        raise ReadingError(
+            said("more than {most} lines with '# exercise:': divide the file", most=MAX_PARTS), found[MAX_PARTS].line
+        )
+    return found
+
+
+def _parts(text: str, kind: str) -> list[Part]:
     if kind == "python":
         return [Part(sheet.exercise, read_already=sheet, line=sheet.exercise_line) for sheet in python.read(text)]
     if kind == "notebook":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers import documents
@@ -34,7 +35,8 @@ def check_sheets(
         return [check(exercise, read_answer(exercise, text, kind), **options)]
     parts = documents.parts(text, kind)
     rows = [] if any(part.cells for part in parts) else text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    found = [_exercise_of(part, rows, load, alone=len(parts) == 1) for part in parts]
+    known = cache(load)  # parts for one exercise share what is computed for it
+    found = [_exercise_of(part, rows, known, alone=len(parts) == 1) for part in parts]
     return [_judged(part, exercise, options) for part, exercise in zip(parts, found, strict=True)]
 
 
