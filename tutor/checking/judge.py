@@ -463,8 +463,8 @@ class Judge:
         credit = {name: _credit_of([j for j in lines if j.name == name]) for name in asked}
         for j in lines:
             if j.verdict == "wrong" and j.name not in credit:
-                follow = (other.name for other in lines if other.name in credit and self._stems(other, j, lines))
-                hit = next((name for name in follow if credit[name] in EARNS), None)
+                earning = (other for other in lines if credit.get(other.name) in EARNS)
+                hit = next((other.name for other in earning if self._stems(other, j, lines)), None)
                 if hit is not None:
                     credit[hit] = "charged"
         return credit

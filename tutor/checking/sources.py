@@ -70,14 +70,16 @@ class Sources(SheetRuns):
     def changed(self, segment: Segment) -> dict[str, int]:
         """Forward values that a line reads and a wrong one before it changed through another name, with its unit."""
         reads = set().union(*(touch.reads for touch in segment.touches))
-        wrong = {
-            unit for s in self.states if s.judgement and s.judgement.verdict == "wrong" for unit in s.segment.units
-        }
-        return {
+        before = {
             name: unit
             for name, unit, _ in self.runs[0].disturbed
-            if name in reads and unit in wrong and unit < segment.units[0] and self.meaning_of(name).kind == "forward"
+            if name in reads and unit < segment.units[0] and self.meaning_of(name).kind == "forward"
         }
+        return {name: unit for name, unit in before.items() if self._wrong_at(unit)}
+
+    def _wrong_at(self, unit: int) -> bool:
+        found = (s.judgement for s in self.states if unit in s.segment.units)
+        return any(judgement is not None and judgement.verdict == "wrong" for judgement in found)
 
     def unfinished(self, name: str, segment: Segment) -> bool:
         """Whether a line that cannot be read changes what was read: nobody knows whether it was right by then."""

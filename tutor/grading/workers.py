@@ -91,15 +91,16 @@ def _prepare(memory: int, parent: int) -> None:
     import signal
     import threading
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()  # also while torch is imported
+
     import torch
 
     import tutor.checking.check  # noqa: F401  before the limit is set: what is imported is not the sheet's
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     gc.freeze()  # what was imported stays, and need not be looked through for garbage again and again
     gc.set_threshold(50_000)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _limit(memory)
 
 
