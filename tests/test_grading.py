@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import shutil
@@ -529,6 +530,18 @@ def test_a_worker_that_dies_or_hangs_costs_that_one_sheet(tmp_path):
         found = what_came_back(judges.start(), jobs)
     assert {key for key, result in found.items() if result.cut} == {"5", "9", "17"}
     assert all(found[job.key].problems[0].message == job.key for job in jobs if job.key not in ("5", "9", "17"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
+@pytest.mark.parametrize("seconds", [0.2, 1.5])
+def test_processes_that_are_killed_while_they_start_are_replaced(tmp_path, seconds):
+    with workers.Judges(2) as judges:
+        executor = judges.start()
+        time.sleep(seconds)
+        for process in multiprocessing.active_children():
+            process.kill()
+        found = what_came_back(executor, [Job(str(n), b"fine", "x", ()) for n in range(40)])
+    assert len(found) == 40 and not any(result.cut for result in found.values())
 
 
 def test_a_worker_may_not_take_all_memory():

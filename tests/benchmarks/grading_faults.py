@@ -74,7 +74,7 @@ def kills(folder: Path, options: argparse.Namespace, workers_only: bool) -> list
     """Kill at random moments, again and again, then let it end."""
     rng = random.Random(options.seed)
     what = "workers" if workers_only else "runs"
-    count = options.kills // 5 if workers_only else options.kills
+    count = options.worker_kills if workers_only else options.kills
     whole, results = folder / "whole", folder / f"killed-{what}"
     for n in range(count):
         if workers_only:  # each run starts anew, and goes on in spite of it
@@ -140,6 +140,7 @@ def among_good_ones(folder: Path, options: argparse.Namespace) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--worker-kills", type=int, default=20, help="runs in which all workers are killed once")
     parser.add_argument("--until", type=float, default=12.0, help="seconds after which a run is killed at the latest")
     parser.add_argument("--count", type=int, default=2000, help="sheets of the class that is killed")
     parser.add_argument("--good", type=int, default=10_000)
@@ -149,7 +150,7 @@ def main() -> int:
     problems: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if options.kills:
+        if options.kills or options.worker_kills:
             grading_sheets.folder(folder / "class", options.count)
             run(command(folder, folder / "class", folder / "whole"))
             problems += kills(folder, options, workers_only=False)

@@ -2,7 +2,7 @@
 
 A sheet has a deadline and a memory limit in the worker itself. Past the deadline the worker ends, even out of code that
 never gives Python a turn; a worker that ends, for whatever reason, costs the sheets of its task a second try, each by
-itself, and only what ends a worker twice by itself is given up. Both executors replace a worker that ended.
+itself, and only what ends a worker three times by itself is given up. Both executors replace a worker that ended.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ DEADLINE = 30.0  # seconds for a sheet, which takes about 0.01: only what hangs 
 MEMORY = 2 << 30  # bytes beyond what a worker has at its start
 BATCH = 16  # sheets of a task: sending one costs about as much as a tenth of judging it
 AHEAD = 4  # tasks in flight for each worker
-TRIES = 2  # of a sheet by itself
+TRIES = 3  # of a sheet by itself
+MOST_FRUITLESS = 5
 
 
 def work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Result]:
@@ -65,17 +66,41 @@ class Processes(Executor):
     """Processes of this machine; one that dies costs its task alone, and another takes its place."""
 
     def __init__(self, workers: int, memory: int = MEMORY):
+        self.workers, self._memory = workers, memory
+        self._fruitless = 0  # pools that broke, one after the other, without a result between
+        self._pool = self._new()
+
+    def _new(self) -> Any:
         from multiprocessing import get_context
 
         from pebble import ProcessPool
 
-        self.workers = workers
-        self._pool = ProcessPool(
-            max_workers=workers, initializer=_prepare, initargs=(memory, os.getpid()), context=get_context("spawn")
+        return ProcessPool(
+            max_workers=self.workers,
+            initializer=_prepare,
+            initargs=(self._memory, os.getpid()),
+            context=get_context("spawn"),
         )
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return self._pool.schedule(fn, args=args, kwargs=kwargs)
+        """As ever; a pool whose processes were killed while they started is broken, and another takes its place."""
+        if self._fruitless > MOST_FRUITLESS:
+            raise TutorError(
+                said("the processes that judge die as they start, perhaps for want of memory: try --jobs 1")
+            )
+        try:
+            made: Future[Any] = self._pool.schedule(fn, args=args, kwargs=kwargs)
+        except RuntimeError:
+            self._fruitless += 1
+            self._pool.stop()
+            self._pool = self._new()
+            return self.submit(fn, *args, **kwargs)
+        made.add_done_callback(self._count)
+        return made
+
+    def _count(self, done: Future[Any]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._fruitless = 0
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if cancel_futures or not wait:
