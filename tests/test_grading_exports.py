@@ -29,6 +29,7 @@ from tutor.grading.exports import otter as otter_export
 from tutor.grading.exports.people import People, Unclear
 from tutor.grading.feedback import Feedback, LineShown, QuestionShown
 from tutor.grading.model import LearnerGrade, Problem, QuestionGrade, Submission
+from tutor.saving import lay_out
 
 SCHEMAS = Path(__file__).parent / "schemas"
 judges = pytest.mark.skipif(find_spec("tutor.grading.single") is None, reason="needs tutor.grading.single")
@@ -561,9 +562,9 @@ def test_what_is_taken_along_lies_beside_the_assignment(tmp_path):
 
 def on_prairielearn(root, files, here=False, **environment):
     made = root / "question"
-    common.laid_out(prairielearn.question(assignment()), made, executable=("tests/run.sh",))
+    lay_out(prairielearn.question(assignment()), made, executable=("tests/run.sh",))
     place = root / "grade"
-    common.laid_out({f"student/{name}": sheet.encode() for name, sheet in files.items()}, place)
+    lay_out({f"student/{name}": sheet.encode() for name, sheet in files.items()}, place)
     (made / "tests").rename(place / "tests")
     if here:
         prairielearn.main(str(place))
@@ -662,7 +663,7 @@ def test_nbgrader_end_to_end(tmp_path, monkeypatch, on_path):
     from traitlets.config import Config
 
     monkeypatch.chdir(tmp_path)
-    common.laid_out({"source/hw/hw.ipynb": nbgrader_export.notebook(assignment())}, tmp_path)
+    lay_out({"source/hw/hw.ipynb": nbgrader_export.notebook(assignment())}, tmp_path)
     config, url = Config(), f"sqlite:///{tmp_path}/gradebook.db"
     config.CourseDirectory.root, config.CourseDirectory.db_url = str(tmp_path), url
     with api.Gradebook(url) as book:
@@ -676,7 +677,7 @@ def test_nbgrader_end_to_end(tmp_path, monkeypatch, on_path):
     copies = {learner: answered(released, answers) for learner, answers in ANSWERS.items()}
     copies["fault"] = answered(released, (RIGHT, RIGHT_2), FAULT)
     for learner, text in copies.items():
-        common.laid_out({f"submitted/{learner}/hw/hw.ipynb": text.encode()}, tmp_path)
+        lay_out({f"submitted/{learner}/hw/hw.ipynb": text.encode()}, tmp_path)
     done = {learner: nbgrader.autograde("hw", learner, create=False)["success"] for learner in copies}
     assert done == dict.fromkeys(ANSWERS, True) | {"fault": False}  # our fault is no grade
     with api.Gradebook(url) as book:
@@ -697,7 +698,7 @@ def test_otter_end_to_end(tmp_path, monkeypatch, on_path):
     from otter.generate import main as generate
 
     monkeypatch.chdir(tmp_path)
-    common.laid_out(otter_export.tests(assignment()), tmp_path / "tests")
+    lay_out(otter_export.tests(assignment()), tmp_path / "tests")
     notebook = json.loads(otter_export.notebook(assignment()))
     generate(tests_dir="tests", output_path="autograder.zip", no_config=True, no_requirements=True, no_environment=True)
 

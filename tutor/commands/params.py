@@ -43,7 +43,7 @@ def the_sheet(named: str | None) -> str:
 
 def handed_over(content: str | bytes, output: str | None) -> None:
     """To the file, whose name is then said, or to stdout."""
-    from tutor.pictures.files import save
+    from tutor.saving import save
 
     if output is not None:
         save(output, content)

@@ -19,6 +19,7 @@ from tutor.grading.feedback import Feedback, QuestionShown
 from tutor.grading.model import LearnerGrade, Submission
 from tutor.grading.variants import Variant, variant
 from tutor.language import said, tr
+from tutor.saving import replaced
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -199,23 +200,12 @@ def zipped(files: Mapping[str, bytes], executable: Iterable[str] = ()) -> bytes:
     return buffer.getvalue()
 
 
-def laid_out(files: Mapping[str, bytes], folder: Path, executable: Iterable[str] = ()) -> None:
-    """The files below a folder."""
-    runs = set(executable)
-    for name in sorted(files):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(files[name])
-        path.chmod(0o755 if name in runs else 0o644)
-
-
 def write_results(root: Path, document: object) -> None:
     """results/results.json below a folder, whole or not at all."""
     place = root / "results"
     place.mkdir(parents=True, exist_ok=True)
-    part = place / "results.json.part"
-    part.write_bytes(json_bytes(document))
-    part.replace(place / "results.json")
+    with replaced(place / "results.json") as file:
+        file.write(json_bytes(document))
 
 
 def runner(system: str, root: str, seconds: int, python: str, fallback: object) -> bytes:
