@@ -241,23 +241,6 @@ def json_bytes(document: object) -> bytes:
     return (json.dumps(document, ensure_ascii=False, sort_keys=True, indent=2) + "\n").encode("utf-8", "replace")
 
 
-def handed_in(folder: Path, learner: str, most: int = 1_000_000) -> list[Submission]:
-    """The files below a folder as one attempt: links are not followed, and nothing large is read."""
-    from tutor.grading.model import Problem
-
-    found = []
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not path.is_file() or any(part.startswith((".", "__")) for part in Path(name).parts):
-            continue
-        if path.stat().st_size > most:
-            large = said("larger than {most} bytes: hand in the sheet alone", most=most)
-            found.append(Submission(learner, 1, name, None, (Problem("too-large", large),)))
-        else:
-            found.append(Submission(learner, 1, name, path.read_bytes()))
-    return found
-
-
 def wheel_bytes(wheel: Path) -> bytes:
     try:
         return wheel.read_bytes()

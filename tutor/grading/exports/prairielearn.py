@@ -18,6 +18,7 @@ from tutor.grading.assignment import Assignment
 from tutor.grading.exports import common
 from tutor.grading.feedback import Feedback
 from tutor.grading.model import LearnerGrade
+from tutor.grading.submissions import of_one
 from tutor.language import speaking, tr
 
 UNGRADABLE = ("unreadable", "empty", "not-a-sheet", "too-large", "unsafe", "wrong-exercise")
@@ -81,8 +82,8 @@ def run(root: Path) -> dict[str, Any]:
     try:
         assignment = common.from_tree(root / "tests" / "assignment")
         with speaking(assignment.language):
-            submissions = common.handed_in(root / "student", common.ANYBODY)
-            grade, feedback = common.graded(assignment, common.ANYBODY, submissions)
+            sheets = of_one(root / "student", common.ANYBODY)
+            grade, feedback = common.graded(assignment, common.ANYBODY, sheets)
             return results(feedback, grade)
     except Exception:
         traceback.print_exc(file=sys.stderr)
