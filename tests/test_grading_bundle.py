@@ -65,6 +65,7 @@ def alone(id: str):
     return handout(assignment(f'exercise = "{id}"'))
 
 
+LONG = 20  # gradients
 VARIED = (
     'exercise = "linear-regression"\ndraw.parameters = { loss = ["mse", "huber"] }\n'
     "draw.instance = { w = [2, 3], x = [5, 7] }",
@@ -104,8 +105,12 @@ def told(exercise) -> str:
 
 
 def solutions(exercise) -> set[str]:
-    """Every printed form of every gradient and asked value, with its name and, where it says something, without."""
-    every = tutor.derive(exercise, list(exercise.derive().gradients))
+    """Every printed form of every gradient and asked value, with its name and, where it says something, without.
+
+    Of a long derivation, closed forms are those of the asked gradients: all of them take longer than all else here.
+    """
+    derivation = exercise.derive()
+    every = tutor.derive(exercise, list(derivation.gradients)) if len(derivation.gradients) < LONG else derivation
     found = {form for line in right_lines(every) for form in with_and_without_name(squeezed(line.text))}
     known = told(exercise)
     return {form for form in found | set(forms_of_a_page(every)) if form not in known}
@@ -509,7 +514,7 @@ def test_every_line_of_the_key_is_graded_correct(id):
     (answer,) = answer_key(assignment(f'exercise = "{id}"')).answers
     exercise = answer.exercise
     # of long ones the other forms are graded in test_certificate.py and test_roundtrip.py
-    for form in ("torch", "index", "latex") if len(answer.lines) < 30 else ("latex",):
+    for form in ("torch", "index", "latex") if len(answer.lines) < LONG else ("latex",):
         lines = [line for line in answer.lines if line.form == form]
         text = "\n".join(line.text for line in lines)
         report = tutor.check(exercise, latex.read(text, exercise) if form == "latex" else text, repairs=False)
@@ -532,7 +537,7 @@ def test_each_variant_stands_in_the_key_once():
         {"dw": 2.0 * x * (w * x - 4), "db": 2.0 * (w * x - 4)} for w in (2, 3) for x in (5, 7)
     ]
     assert [dict(v.sizes) for v in softmax.variants] == [{"N": 7}, {"N": 11}]
-    assert {name: points for name, _, points in softmax.worth} == {"dW": 3, "db": 1}
+    assert {asked.name: asked.points for asked in softmax.asked} == {"dW": 3, "db": 1}
 
 
 def test_the_key_of_a_learner_has_what_the_learner_has():

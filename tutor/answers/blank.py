@@ -92,7 +92,7 @@ def sheet(exercise: Exercise, headers: Sequence[str], advice: Sequence[str], com
     for paragraph in advice:
         lines += ["#", *(f"# {row}" for row in refilled(paragraph, WIDTH).split("\n"))]
     lines += [*([f"#     {command}"] if command else []), ""]
-    lines += [f"{exercise.answer_name(name)} = ..." for name in exercise.asked]
+    lines += [f"{name} = ..." for name in exercise.worth]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -35,7 +35,7 @@ def _head(key: AnswerKey) -> str:
 
 
 def _worth(answer: Answer) -> str:
-    return ", ".join(f"{name} {worth:g}" for name, _, worth in answer.worth)
+    return ", ".join(f"{asked.name} {asked.points:g}" for asked in answer.asked)
 
 
 def _left_out(key: AnswerKey) -> list[str]:
@@ -166,8 +166,8 @@ def json(key: AnswerKey) -> str:
         {
             "question": answer.question,
             "exercise": answer.exercise.id,
-            "points": {name: worth for name, _, worth in answer.worth},
-            "shapes": {name: shape for name, shape, _ in answer.worth},
+            "points": {asked.name: asked.points for asked in answer.asked},
+            "shapes": {asked.name: asked.shape for asked in answer.asked},
             "lines": [{"name": line.name, "form": line.form, "text": line.text, "reads": list(line.reads),
                        "closed": line.closed} for line in answer.lines],
             "variants": [{"sizes": dict(v.sizes), "instance": dict(v.given), "values": dict(v.values)}

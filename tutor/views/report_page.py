@@ -266,7 +266,7 @@ def _graph(part: Part, key: str) -> list[str]:
 
 def _exercise(part: Part) -> list[str]:
     ex = part.exercise
-    asked = ", ".join(f"<code>{plain(ex.answer_name(name))}</code>" for name in ex.asked)
+    asked = ", ".join(_code(name) for name in ex.worth)
     return [
         f"<h2>{plain(tr('The exercise'))}</h2>",
         statement(ex),

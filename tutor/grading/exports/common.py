@@ -17,7 +17,7 @@ from tutor.errors import NotFoundError, UsageError
 from tutor.grading.assignment import Assignment, Question, parse
 from tutor.grading.feedback import Feedback, QuestionShown
 from tutor.grading.model import LearnerGrade, Submission
-from tutor.grading.variants import Variant, variant
+from tutor.grading.variants import variant
 from tutor.language import said, tr
 from tutor.saving import replaced
 
@@ -164,24 +164,10 @@ def from_tree(folder: Path) -> Assignment:
 # -- questions -------------------------------------------------------------------------------------------------------
 
 
-def exercises(assignment: Assignment) -> list[tuple[Question, Variant, Exercise]]:
+def exercises(assignment: Assignment) -> list[tuple[Question, Exercise]]:
     """Each question with the exercise that all learners have."""
-    found = []
-    for question in assignment.questions:
-        drawn = variant(assignment, question, ANYBODY)
-        found.append((question, drawn, drawn.exercise(assignment.path.parent)))
-    return found
-
-
-def title_of(question: Question, exercise: Exercise) -> str:
-    from tutor.language import of_exercise
-
-    return question.title or of_exercise(exercise.title)
-
-
-def worth_of(exercise: Exercise) -> dict[str, float]:
-    """Points by the name that is answered: {"dW": 2.0}."""
-    return {exercise.answer_name(name): points for name, points in exercise.asked.items()}
+    folder = assignment.path.parent
+    return [(q, variant(assignment, q, ANYBODY).exercise(folder)) for q in assignment.questions]
 
 
 # -- files -----------------------------------------------------------------------------------------------------------

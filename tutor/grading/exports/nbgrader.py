@@ -27,10 +27,10 @@ def notebook(assignment: Assignment) -> bytes:
             ),
             notebooks.code("load", "%load_ext tutor", _locked("load")),
         ]  # fmt: skip
-        for number, (question, _, exercise) in enumerate(common.exercises(assignment), 1):
+        for number, (question, exercise) in enumerate(common.exercises(assignment), 1):
             id = f"q{number}-{re.sub('[^A-Za-z0-9_-]', '-', question.name)}"
             grader = _grader(question.name, common.parcel(common.only(assignment, question)))
-            points = float(sum(common.worth_of(exercise).values()))
+            points = float(sum(exercise.worth.values()))
             cells += [
                 notebooks.statement(f"{id}-statement", question, exercise, _locked(f"{id}-statement")),
                 notebooks.answer(f"{id}-answer", question, exercise),

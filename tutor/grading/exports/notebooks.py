@@ -70,5 +70,5 @@ def statement(id: str, question: Question, exercise: Exercise, metadata: Mapping
 
 def answer(id: str, question: Question, exercise: Exercise) -> Cell:
     """A blank sheet; the cell is no one's but the learner's, so that no system locks or replaces it."""
-    rows = [f"{name} = ..." for name in common.worth_of(exercise)]
+    rows = [f"{name} = ..." for name in exercise.worth]
     return code(id, "\n".join([f"%%answer {question.name}", *rows]))

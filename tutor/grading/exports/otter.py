@@ -18,8 +18,8 @@ def tests(assignment: Assignment) -> dict[str, bytes]:
     common.alike_for_all(assignment, "otter-grader")
     with speaking(assignment.language):
         return {
-            f"{question.name}.py": _test_file(assignment, question, common.worth_of(exercise)).encode()
-            for question, _, exercise in common.exercises(assignment)
+            f"{question.name}.py": _test_file(assignment, question, exercise.worth).encode()
+            for question, exercise in common.exercises(assignment)
         }
 
 
@@ -76,7 +76,7 @@ def notebook(assignment: Assignment, folder: str = "tests") -> bytes:
             ),
             notebooks.code("load", f"%load_ext tutor\nimport otter\ngrader = otter.Notebook(tests_dir={folder!r})"),
         ]  # fmt: skip
-        for number, (question, _, exercise) in enumerate(common.exercises(assignment), 1):
+        for number, (question, exercise) in enumerate(common.exercises(assignment), 1):
             cells += [
                 notebooks.statement(f"q{number}-statement", question, exercise),
                 notebooks.answer(f"q{number}-answer", question, exercise),

@@ -105,7 +105,7 @@ def question(assignment: Assignment, image: str = IMAGE) -> dict[str, bytes]:
     with speaking(assignment.language):
         asked = common.exercises(assignment)
         files = {f"tests/assignment/{name}": data for name, data in common.tree(assignment).items()}
-        files |= {f"{question.name}.py": blank(exercise).encode() for question, _, exercise in asked}
+        files |= {f"{question.name}.py": blank(exercise).encode() for question, exercise in asked}
         files |= {
             "info.json": common.json_bytes(_info(assignment, image)),
             "question.html": _page(assignment, asked).encode(),
@@ -138,10 +138,8 @@ def _page(assignment: Assignment, asked: list[Any]) -> str:
     from tutor.views import html
 
     parts = []
-    for question, _, exercise in asked:
-        body = (
-            f"<h3>{escape(common.title_of(question, exercise))}</h3>{html.statement(exercise)}{html.program(exercise)}"
-        )
+    for question, exercise in asked:
+        body = f"<h3>{escape(question.title_of(exercise))}</h3>{html.statement(exercise)}{html.program(exercise)}"
         # the page is a Mustache template, and what a course writes is text to it
         parts.append(body.replace("{{", "&#123;&#123;"))
         parts.append(
