@@ -29,10 +29,13 @@ def bare(words: str) -> str:
     return re.sub(r"\s+", "", words)
 
 
+loaded = cache(tutor.load)  # what is derived of it, and its values, are kept with it
+
+
 @cache
 def forms(address: str) -> tuple[str, ...]:
     """Every piece of every gradient, as torch, with indices, in LaTeX, and of closed forms."""
-    exercise = tutor.load(address)
+    exercise = loaded(address)
     derivation = exercise.derive()
     found: dict[str, None] = {}
     for gradient in derivation.needed:
@@ -104,7 +107,7 @@ def _words(page: str) -> str:
 
 def sheets(address: str, most: int = 6) -> Iterator[str]:
     """Answers to an exercise: right ones, and wrong ones in many ways, each short, so that much is left to tell."""
-    exercise = tutor.load(address)
+    exercise = loaded(address)
     head = f"# exercise: {address}\n"
     lines = [(g.symbol_name, g.torch) for g in exercise.derive().needed if g.torch]
     yield head + "\n".join(f"{name} = {code}" for name, code in lines) + "\n"  # right
@@ -140,7 +143,7 @@ def _planted(address: str) -> Iterator[str]:
     from tutor.checking.spoils import spoilt
     from tutor.symbolic.notation import SheetWriter
 
-    exercise = tutor.load(address)
+    exercise = loaded(address)
     writer, seen = SheetWriter(exercise), set()
     for gradient in exercise.derive().needed:
         if exercise[gradient.name].kind in ("loss", "output"):

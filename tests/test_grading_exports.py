@@ -14,7 +14,6 @@ import unicodedata
 import zipfile
 from dataclasses import replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,10 +28,9 @@ from tutor.grading.exports import otter as otter_export
 from tutor.grading.exports.people import People, Unclear
 from tutor.grading.feedback import Feedback, LineShown, QuestionShown
 from tutor.grading.model import LearnerGrade, Problem, QuestionGrade, Submission
+from tutor.saving import lay_out
 
 SCHEMAS = Path(__file__).parent / "schemas"
-judges = pytest.mark.skipif(find_spec("tutor.grading.single") is None, reason="needs tutor.grading.single")
-shows = pytest.mark.skipif(find_spec("tutor.views.feedback") is None, reason="needs tutor.views.feedback")
 
 TWO = """
 format = "tutor.assignment/1"
@@ -379,7 +377,6 @@ TOLD = [
 ]
 
 
-@shows
 @pytest.mark.parametrize(("points", "problems"), TOLD)
 def test_gradescope_results(points, problems):
     made = gradescope.results(feedback(points, [("q1.py", f"{id} it is") for id in problems]))
@@ -392,7 +389,6 @@ def test_gradescope_results(points, problems):
     assert [test["name"] for test in made["tests"]] == ["Softmax & <co>", "q2"]
 
 
-@shows
 @pytest.mark.parametrize(("points", "problems"), TOLD)
 def test_prairielearn_results(points, problems):
     told = feedback(points, [("q1.py", f"{id} it is") for id in problems])
@@ -404,7 +400,6 @@ def test_prairielearn_results(points, problems):
         assert made["format_errors"] == (["unreadable it is"] if None not in points else [common.look_by_hand(told)])
 
 
-@shows
 def test_prairielearn_takes_no_more_than_a_megabyte():
     long = tuple(LineShown(n, "\x00" * 900, "dW", "correct") for n in range(2_000))
     questions = tuple(replace(question, lines=long) for question in feedback().questions)
@@ -475,7 +470,6 @@ def written(place, system):
 ANN = {"email": "ann@example.org", "id": 1234, "name": "Ann Lee"}
 
 
-@judges
 @pytest.mark.parametrize(("sheet", "score"), [(RIGHT, 3.0), (PART, 2.0), (WRONG, 0.0), (UNREADABLE, 0.0), ("", 0.0)])
 def test_gradescope_end_to_end(tmp_path, sheet, score):
     sheets = {"q1.py": sheet and f"# exercise: softmax-regression\n{sheet}"}
@@ -484,7 +478,6 @@ def test_gradescope_end_to_end(tmp_path, sheet, score):
     assert "dW" not in document["output"]
 
 
-@judges
 def test_gradescope_what_is_handed_in_is_never_run_and_its_modules_are_not_imported(tmp_path):
     hostile = f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n"
     files = {"tutor.py": hostile, "sitecustomize.py": hostile, "json.py": hostile, "q1.py": hostile + RIGHT}
@@ -492,7 +485,6 @@ def test_gradescope_what_is_handed_in_is_never_run_and_its_modules_are_not_impor
     assert not (tmp_path / "ran").exists() and document["output"]
 
 
-@judges
 def test_gradescope_the_roster_tells_whose_variant_it_is(tmp_path):
     roster = "learner,name,email\nann7,Ann Lee,ann@example.org\n"
     sheets = {"q1.py": f"# exercise: softmax-regression\n{RIGHT}"}
@@ -561,9 +553,9 @@ def test_what_is_taken_along_lies_beside_the_assignment(tmp_path):
 
 def on_prairielearn(root, files, here=False, **environment):
     made = root / "question"
-    common.laid_out(prairielearn.question(assignment()), made, executable=("tests/run.sh",))
+    lay_out(prairielearn.question(assignment()), made, executable=("tests/run.sh",))
     place = root / "grade"
-    common.laid_out({f"student/{name}": sheet.encode() for name, sheet in files.items()}, place)
+    lay_out({f"student/{name}": sheet.encode() for name, sheet in files.items()}, place)
     (made / "tests").rename(place / "tests")
     if here:
         prairielearn.main(str(place))
@@ -571,7 +563,6 @@ def on_prairielearn(root, files, here=False, **environment):
     return ran(place / "tests" / "run.sh", place, GRADE_ROOT=place, **environment)
 
 
-@judges
 @pytest.mark.parametrize(("sheet", "score"), [(RIGHT, 0.6), (PART, 0.4), (WRONG, 0.0), (UNREADABLE, None), ("", None)])
 def test_prairielearn_end_to_end(tmp_path, sheet, score):
     sheets = {"q1.py": sheet and f"# exercise: softmax-regression\n{sheet}"}
@@ -654,7 +645,6 @@ def answered(notebook, answers, before=""):
     return json.dumps(made)
 
 
-@judges
 def test_nbgrader_end_to_end(tmp_path, monkeypatch, on_path):
     """Generated, handed in, autograded by nbgrader itself: what its gradebook has."""
     api = pytest.importorskip("nbgrader.api")
@@ -662,7 +652,7 @@ def test_nbgrader_end_to_end(tmp_path, monkeypatch, on_path):
     from traitlets.config import Config
 
     monkeypatch.chdir(tmp_path)
-    common.laid_out({"source/hw/hw.ipynb": nbgrader_export.notebook(assignment())}, tmp_path)
+    lay_out({"source/hw/hw.ipynb": nbgrader_export.notebook(assignment())}, tmp_path)
     config, url = Config(), f"sqlite:///{tmp_path}/gradebook.db"
     config.CourseDirectory.root, config.CourseDirectory.db_url = str(tmp_path), url
     with api.Gradebook(url) as book:
@@ -676,7 +666,7 @@ def test_nbgrader_end_to_end(tmp_path, monkeypatch, on_path):
     copies = {learner: answered(released, answers) for learner, answers in ANSWERS.items()}
     copies["fault"] = answered(released, (RIGHT, RIGHT_2), FAULT)
     for learner, text in copies.items():
-        common.laid_out({f"submitted/{learner}/hw/hw.ipynb": text.encode()}, tmp_path)
+        lay_out({f"submitted/{learner}/hw/hw.ipynb": text.encode()}, tmp_path)
     done = {learner: nbgrader.autograde("hw", learner, create=False)["success"] for learner in copies}
     assert done == dict.fromkeys(ANSWERS, True) | {"fault": False}  # our fault is no grade
     with api.Gradebook(url) as book:
@@ -690,14 +680,13 @@ def test_nbgrader_end_to_end(tmp_path, monkeypatch, on_path):
     assert "very-secret" not in graded and "private remark" not in graded
 
 
-@judges
 def test_otter_end_to_end(tmp_path, monkeypatch, on_path):
     """An autograder that otter generates, and submissions that it grades."""
     otter = pytest.importorskip("otter.api")
     from otter.generate import main as generate
 
     monkeypatch.chdir(tmp_path)
-    common.laid_out(otter_export.tests(assignment()), tmp_path / "tests")
+    lay_out(otter_export.tests(assignment()), tmp_path / "tests")
     notebook = json.loads(otter_export.notebook(assignment()))
     generate(tests_dir="tests", output_path="autograder.zip", no_config=True, no_requirements=True, no_environment=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from grades import assignment, grade_of, id_of, part_of
-from leaks import found_in, sheets
+from leaks import found_in, loaded, sheets
 from pictures import Tags, tree_of
 
 import tutor
@@ -127,7 +127,7 @@ def test_points_and_why_they_are_not_all_earned(part):
         assert (each.earned, each.worth) == ({"dW": 0, "db": 0}, {"dW": 1, "db": 1})
     assert score.reasons == {}
     assert verdicts.reasons == {
-        "dW": "right in itself; its points pay for the wrong line 2, from which it follows",
+        "dW": "right in itself; it follows from line 2, and that mistake is charged here",
         "db": "a line for it is wrong",
     }
 
@@ -283,11 +283,15 @@ def raw(report):
     return "\n".join([*said, *(line["repair"]["to"] for line in lines if line["repair"]), *report["notes"]])
 
 
+def judged(address, sheet, **how):
+    return part_of(address, tutor.check(loaded(address), sheet, **how))
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("address", [entry.id for entry in entries()])
 def test_no_level_shows_a_form_of_any_gradient(address):
     for sheet in sheets(address, most=1):
-        grade = grade_of(address, part_of(address, tutor.check(address, sheet)))
+        grade = grade_of(address, judged(address, sheet, repairs=False))  # as grading judges
         for level in FEEDBACK:
             everything = shown(grade, assignment(address, feedback=level), due=level != "derivation")
             assert found_in(everything, address, sheet) == [], (level, sheet)
@@ -296,11 +300,15 @@ def test_no_level_shows_a_form_of_any_gradient(address):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("address", ["linear-regression", "batch-norm", "rms-norm", "mlp", "embedding"])
 def test_the_search_finds_what_a_report_itself_says(address):
-    found = []
-    for sheet in sheets(address):
-        report = part_of(address, tutor.check(address, sheet)).report
-        found += found_in(raw(report), address, sheet)
-    assert found
+    assert any(found_in(raw(judged(address, sheet).report), address, sheet) for sheet in sheets(address))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("address", ["linear-regression", "batch-norm", "rms-norm", "mlp", "embedding"])
+def test_repairs_are_not_passed_on_either(address):
+    for sheet in sheets(address, most=1):
+        part = judged(address, sheet)
+        assert found_in(shown(grade_of(address, part), assignment(address)), address, sheet) == []
 
 
 def test_the_search_finds_a_derivation_that_is_released(part):
@@ -314,6 +322,6 @@ def test_the_search_finds_a_derivation_that_is_released(part):
 def test_nor_does_it_in_chinese(address):
     for sheet in sheets(address, most=3):
         with speaking("zh"):
-            part = part_of(address, tutor.check(address, sheet))
+            part = judged(address, sheet)
         everything = shown(grade_of(address, part), assignment(address, language="zh"))
         assert found_in(everything, address, sheet) == []

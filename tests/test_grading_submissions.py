@@ -27,7 +27,7 @@ from tutor.grading import places, systems
 from tutor.grading.learners import Roster
 from tutor.grading.model import NOBODY, PROBLEMS
 from tutor.grading.places import natural, shown
-from tutor.grading.submissions import collect
+from tutor.grading.submissions import collect, of_one
 
 ROSTER = """learner,name,email,canvas,moodle,sid,section
 lee,Ann Lee,ann@example.org,4711,12345,S1,A
@@ -390,6 +390,16 @@ def test_one_file_is_one_learners(tmp_path):
     assert brief(tmp_path / "notes.pdf") == [("notes", 1, "notes.pdf", ["not-a-sheet"])]
     (tmp_path / "link.py").symlink_to("lee_q1.py")
     assert brief(tmp_path / "link.py") == [("link", 1, "link.py", [])]  # the teacher's own
+
+
+def test_a_folder_that_is_one_learners(tmp_path):
+    """However its files are called, they are one attempt; what is no sheet is said, and a link not followed."""
+    names = ["bob_q1.py", "attempt-2/q.py", "photo.png", ".git/config"]
+    made = folder(tmp_path / "in", [(name, SHEET) for name in names])
+    (made / "link.py").symlink_to(made / "bob_q1.py")
+    found = {each.name: [p.id for p in each.problems] for each in of_one(made, "ann")}
+    assert found == {"attempt-2/q.py": [], "bob_q1.py": [], "link.py": ["unsafe"], "photo.png": ["not-a-sheet"]}
+    assert {(each.learner, each.attempt) for each in of_one(made, "ann")} == {("ann", 1)}
 
 
 def test_no_source(tmp_path):

@@ -755,6 +755,11 @@ class Exercise(Shown):
         return {name: float(self._points.get(name, 1.0)) for name in names}
 
     @property
+    def worth(self) -> dict[str, float]:
+        """The same by what a learner writes: `{"dW": 2.0}`."""
+        return {self.answer_name(name): points for name, points in self.asked.items()}
+
+    @property
     def forward(self) -> list[Quantity]:
         """Steps, and then the loss or outputs, in the order in which they are computed."""
         kinds = ("step", "loss", "output")

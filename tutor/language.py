@@ -18,10 +18,10 @@ from __future__ import annotations
 import gettext as _gettext
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,17 @@ def speaking(language: str | None) -> Iterator[None]:
         yield
     finally:
         _chosen.reset(token)
+
+
+def in_its_language(view: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A view of something that has a `language`, spoken in that."""
+
+    @wraps(view)
+    def shown(made: Any) -> Any:
+        with speaking(made.language):
+            return view(made)
+
+    return shown
 
 
 def _known(language: str | None) -> str | None:

@@ -12,6 +12,7 @@ from tutor.catalogue import is_path, load, split_address
 from tutor.errors import UsageError
 from tutor.language import of_exercise, said, tr
 from tutor.paragraphs import refilled
+from tutor.saving import explained
 from tutor.shown import quoted
 from tutor.symbolic.notation import SheetWriter, shape_text
 
@@ -48,16 +49,12 @@ def write_sheet(address: str, path: str | None = None, *, force: bool = False) -
 
 def write_new(target: Path, text: str, taken: str, *, force: bool = False) -> None:
     """Write a file that is not there yet, or with `force` over one that is; `taken` says that there is one."""
-    try:
-        with target.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(taken) from None
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(
-            said("cannot write {target}: {reason}; give another path", target=target, reason=reason)
-        ) from None
+    with explained(target):
+        try:
+            with target.open("w" if force else "x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            raise UsageError(taken) from None
 
 
 def sheet_of(address: str) -> str:
@@ -95,7 +92,7 @@ def sheet(exercise: Exercise, headers: Sequence[str], advice: Sequence[str], com
     for paragraph in advice:
         lines += ["#", *(f"# {row}" for row in refilled(paragraph, WIDTH).split("\n"))]
     lines += [*([f"#     {command}"] if command else []), ""]
-    lines += [f"{exercise.answer_name(name)} = ..." for name in exercise.asked]
+    lines += [f"{name} = ..." for name in exercise.worth]
     return "\n".join(lines).rstrip() + "\n"
 
 

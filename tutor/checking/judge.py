@@ -436,7 +436,7 @@ class Judge:
         if first is not None:
             first.forward = self.forward_line(self.meaning_of(first.name))
             first.at = first.judgement.at or self.drawn
-        asked = {self.exercise.answer_name(name): worth for name, worth in self.exercise.asked.items()}
+        asked = self.exercise.worth
         credit = self._credit(lines, asked)
         return Report(
             self.exercise.id,

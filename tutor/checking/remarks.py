@@ -54,7 +54,7 @@ def _disturbed(
 
 def names(judge: SheetRuns) -> None:
     """Helpers that look like a misspelt gradient, and forward values that were changed on the way."""
-    wanted = {judge.exercise.answer_name(name) for name in judge.exercise.asked}
+    wanted = set(judge.exercise.worth)
     given = {j.name for j in judge.judged}
     for state in judge.states:
         segment, meaning = state.segment, judge.meaning(state.segment)

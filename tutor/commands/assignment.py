@@ -8,6 +8,7 @@ import click
 
 from tutor.commands.codes import NOT_RIGHT, RIGHT, UNREADABLE
 from tutor.commands.group import Commands
+from tutor.commands.params import handed_over
 from tutor.errors import UsageError
 from tutor.language import ntr, said, tr
 from tutor.shown import json_text, quoted
@@ -136,28 +137,25 @@ def key(file: str, learner: str | None, form: str, output: str | None) -> int:
     from tutor.grading.key import answer_key
     from tutor.views import answer_key as view
 
+    if output is not None:
+        _refuse_in_bundle(Path(output))
     assignment = read(file)
     if learner is not None:
         known_learner(assignment, learner)
     with patience(tr("deriving")):
         found = answer_key(assignment, learner)
         made = view.text(found, width() if output is None else None) if form == "text" else getattr(view, form)(found)
-    if output is not None:
-        _save(Path(output), made)
-    elif form == "text":
+    if output is None and form == "text":
         say(made)
     else:
-        deliver(made)
+        handed_over(made.rstrip("\n") + "\n", output)
     return RIGHT
 
 
-def _save(path: Path, made: str) -> None:
-    """Over a key of before, never among what is handed out."""
+def _refuse_in_bundle(path: Path) -> None:
+    """A key never lies among what is handed out."""
     from tutor.grading.bundle import MARK
-    from tutor.pictures.files import save
 
     folder = path.resolve().parent
     if any((place / MARK).exists() for place in (folder, *folder.parents[:1])):
         raise UsageError(said("{path} lies in a bundle that is handed out: give another path for the key", path=path))
-    save(str(path), made.rstrip("\n") + "\n")
-    note(tr("written: {path}", path=path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from tutor.commands.codes import RIGHT
 from tutor.commands.group import Commands
 from tutor.language import ntr, tr
+from tutor.saving import lay_out, save
 from tutor.terminal import note, say
 
 if TYPE_CHECKING:
@@ -58,13 +60,10 @@ def csv_(results: str, output: str, db: str | None) -> int:
     from tutor.grading.exports import csv_file
     from tutor.grading.grades import grades
 
-    rows = csv_file.rows(grades(results, db), _assignment_of(results, db))
-    path = Path(output)
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding=csv_file.ENCODING, newline="") as stream:
-        count = csv_file.write(rows, stream)
-    part.replace(path)
-    say(ntr("{path}: {number} learner", "{path}: {number} learners", count, path=path, number=count))
+    stream = StringIO(newline="")
+    count = csv_file.write(csv_file.rows(grades(results, db), _assignment_of(results, db)), stream)
+    save(output, stream.getvalue().encode(csv_file.ENCODING))
+    say(ntr("{path}: {number} learner", "{path}: {number} learners", count, path=output, number=count))
     return RIGHT
 
 
@@ -124,11 +123,10 @@ def gradescope(assignment: str, output: str, wheel: str | None) -> int:
 @click.option("--image", metavar="NAME", help="The Docker image with the tutor in it; tests/Dockerfile makes one.")
 def prairielearn(assignment: str, output: str, image: str | None) -> int:
     """A question for PrairieLearn, with its external grader."""
-    from tutor.grading.exports import common
     from tutor.grading.exports import prairielearn as system
 
     files = system.question(_read(assignment), image or system.IMAGE)
-    common.laid_out(files, Path(output), executable=("tests/run.sh",))
+    lay_out(files, Path(output), executable=("tests/run.sh",))
     return _said(output)
 
 
@@ -148,11 +146,10 @@ def nbgrader(assignment: str, output: str) -> int:
 @click.option("--notebook", metavar="FILE", type=click.Path(), help="The notebook; else ID.ipynb beside the folder.")
 def otter(assignment: str, output: str, notebook: str | None) -> int:
     """Test files for otter-grader, and a notebook that uses them."""
-    from tutor.grading.exports import common
     from tutor.grading.exports import otter as system
 
     made, folder = _read(assignment), Path(output)
-    common.laid_out(system.tests(made), folder)
+    lay_out(system.tests(made), folder)
     path = Path(notebook) if notebook else folder.parent / f"{made.id}.ipynb"
     _said(output)
     return _saved(path, system.notebook(made, folder.name))
@@ -175,8 +172,7 @@ def _assignment_of(results: str, db: str | None) -> Assignment:
 
 
 def _saved(path: Path, data: bytes) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    save(path, data, with_folder=True)
     return _said(path)
 
 

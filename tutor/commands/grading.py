@@ -10,7 +10,7 @@ import click
 
 from tutor.commands.codes import RIGHT, UNDECIDED
 from tutor.commands.group import Commands
-from tutor.commands.params import handed_over
+from tutor.commands.params import handed_over, point_in_time
 from tutor.language import tr
 from tutor.terminal import counting, deliver, note, patience, say
 
@@ -55,7 +55,7 @@ def grade(
     from tutor.views import grading as view
 
     asked = assignments.read(assignment)
-    time = assignments.utc(now)
+    time = point_in_time(now)
     roster = roster_of(asked)
     found = collect(submissions, roster)
     with counting(tr("judging")) as step:
@@ -88,7 +88,7 @@ def regrade(
     from tutor.views import grading as view
 
     asked = assignments.read(assignment)
-    time = assignments.utc(now)
+    time = point_in_time(now)
     opened(results, db).close()
     with counting(tr("judging")) as step:
         before, version, outcome = batch.judge_again(asked, results, url=db, jobs=jobs, scheduler=scheduler, step=step)
@@ -116,12 +116,11 @@ def override(
 
     They are kept in the gradebook, count instead of what was judged, and stay when the class is graded again.
     """
-    from tutor.grading import assignment as assignments
     from tutor.grading import decisions, outputs
     from tutor.grading.gradebook import opened
     from tutor.views import grading as view
 
-    time = assignments.utc(now)
+    time = point_in_time(now)
     with opened(results, db) as book:
         made = decisions.decide(book, learner, question, points, comment, forget=forget)
         outputs.write(book, book.newest(), results, time)

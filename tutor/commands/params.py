@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tutor import language
-from tutor.language import tr
+from tutor.errors import UsageError
+from tutor.language import said, tr
 from tutor.terminal import deliver, note
 
 
@@ -41,9 +43,20 @@ def the_sheet(named: str | None) -> str:
     return named
 
 
+def point_in_time(text: str | None) -> datetime:
+    """What was given for the clock's time, by itself in UTC; now, if nothing was."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(said("{text} is no date: write 2026-12-10 or 2026-12-10T23:59:00+01:00", text=text)) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def handed_over(content: str | bytes, output: str | None) -> None:
     """To the file, whose name is then said, or to stdout."""
-    from tutor.pictures.files import save
+    from tutor.saving import save
 
     if output is not None:
         save(output, content)

@@ -16,17 +16,20 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from tutor.catalogue import is_path, split_address
 from tutor.errors import NotFoundError, ReadingError, UsageError, did_you_mean
-from tutor.language import LANGUAGES, N_, said
+from tutor.language import LANGUAGES, N_, of_exercise, said
+
+if TYPE_CHECKING:
+    from tutor.exercise import Exercise
 
 FORMAT = "tutor.assignment/1"
 MOST_BYTES = 1_000_000
@@ -73,6 +76,10 @@ class Question(_Table):
         """Its id; without one, the exercise's."""
         address = split_address(self.exercise)[0]
         return self.id or (Path(address).stem if is_path(address) else address)
+
+    def title_of(self, exercise: Exercise) -> str:
+        """Its title; without one, the exercise's in the language in use."""
+        return self.title or of_exercise(exercise.title)
 
 
 class Assignment(_Table):
@@ -359,19 +366,3 @@ def _keys_beside(where: tuple[Any, ...]) -> list[str]:
     for key in where[:-1]:
         table = _TABLES.get(str(key), table)
     return list(table.model_fields)
-
-
-def utc(text: str | None) -> datetime:
-    """A point in time as it was given on the command line; now, if none was."""
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(said("{text} is no date: write 2026-12-10 or 2026-12-10T23:59:00+01:00", text=text)) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def questions(assignment: Assignment) -> Iterator[tuple[str, Question]]:
-    """Each question with its name."""
-    return ((question.name, question) for question in assignment.questions)

@@ -22,6 +22,7 @@ from tutor.grading.handout import Cache, handout
 from tutor.grading.learners import people_of
 from tutor.grading.names import file_name
 from tutor.language import said, speaking
+from tutor.saving import explained
 
 MARK = ".tutor-bundle.json"  # lies in a bundle that was written here, and names what is in it
 FORMAT = "tutor.bundle/1"
@@ -181,20 +182,16 @@ def _made_beside(target: Path) -> Iterator[Path]:
     place = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
     old = place.with_suffix(".old")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        place.mkdir()
-        yield place
-        if target.exists():
-            target.rename(old)
-        place.rename(target)
-    except OSError as error:
+        with explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            place.mkdir()
+            yield place
+            if target.exists():
+                target.rename(old)
+            place.rename(target)
+    finally:
         if old.exists() and not target.exists():
             old.rename(target)
-        reason = error.strerror or str(error)
-        raise UsageError(
-            said("cannot write {path}: {reason}; give another path with -o", path=target, reason=reason)
-        ) from None
-    finally:
         shutil.rmtree(place, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 

@@ -21,7 +21,7 @@ from tutor.checking.report import EARNS, REASONS
 from tutor.errors import TutorError
 from tutor.grading.assignment import FEEDBACK, Assignment
 from tutor.grading.model import Attempt, LearnerGrade, QuestionGrade
-from tutor.grading.variants import Variant, variant
+from tutor.grading.variants import Variant, entry_of, variant
 from tutor.language import N_, current, joined, of_exercise, speaking, tr
 from tutor.shown import shown_shape
 
@@ -423,12 +423,8 @@ def title_of(address: str, folder: Path) -> str:
 
 @lru_cache(maxsize=4096)
 def _title(address: str, folder: Path) -> str:
-    """Read without running the file."""
-    from tutor.catalogue import find, is_path, read_entry, split_address
-
-    name = split_address(address)[0]
     try:
-        return (read_entry(folder / name) if is_path(name) else find(name)).title
+        return entry_of(address, folder).title
     except TutorError:
         return ""
 
@@ -446,10 +442,9 @@ def _worth(own: Variant, folder: Path, grade: QuestionGrade) -> Mapping[str, flo
 @lru_cache(maxsize=1024)
 def _worth_of(own: Variant, folder: Path) -> Mapping[str, float]:
     try:
-        exercise = own.exercise(folder)
+        return own.exercise(folder).worth
     except TutorError:
         return {}
-    return {exercise.answer_name(name): float(worth) for name, worth in exercise.asked.items()}
 
 
 def _derivation(own: Variant, folder: Path) -> str:

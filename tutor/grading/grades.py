@@ -152,6 +152,5 @@ def known_worths(all_variants: Iterable[Variant], folder: Path) -> dict[str, dic
     for variant in all_variants:
         key = signature(variant)
         if key not in found:
-            exercise = variant.exercise(folder)
-            found[key] = {exercise.answer_name(name): points for name, points in exercise.asked.items()}
+            found[key] = variant.exercise(folder).worth
     return found

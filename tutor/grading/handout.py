@@ -128,16 +128,18 @@ class Cache:
         return made
 
 
-def asking(question: Question, drawn: Variant, exercise: Exercise) -> Asking:
-    from tutor.language import of_exercise
+def asked_of(exercise: Exercise) -> tuple[Asked, ...]:
     from tutor.symbolic.notation import shape_text
 
-    asked = tuple(
+    return tuple(
         Asked(exercise.answer_name(name), shape_text(exercise[name].shape), points)
         for name, points in exercise.asked.items()
     )
+
+
+def asking(question: Question, drawn: Variant, exercise: Exercise) -> Asking:
     numbers = tuple((name, spelt(value)) for name, value in exercise.instances[0].items()) if drawn.instance else ()
-    title = question.title or of_exercise(exercise.title)
+    title, asked = question.title_of(exercise), asked_of(exercise)
     of_family = bool(question.draw.parameters) or ":" in exercise.id
     return Asking(question.name, title, exercise, asked, drawn.sizes, numbers, of_family, question.ask is not None)
 

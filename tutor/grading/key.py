@@ -8,9 +8,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tutor.grading.assignment import Assignment, Question
+from tutor.grading.handout import Asked, asked_of
 from tutor.grading.variants import Variant, count, possible, variant
 from tutor.symbolic.indices import quantities_in
-from tutor.symbolic.notation import latex_form, shape_text, sheet_form
+from tutor.symbolic.notation import latex_form, sheet_form
 from tutor.symbolic.torch_form import torch_form
 
 if TYPE_CHECKING:
@@ -49,13 +50,13 @@ class Answer:
     title: str
     exercise: Exercise
     derivation: Derivation
-    worth: tuple[tuple[str, str, float], ...]  # name, shape, points
+    asked: tuple[Asked, ...]
     lines: tuple[Line, ...]
     variants: tuple[Numbers, ...]
 
     @property
     def points(self) -> float:
-        return sum(points for *_, points in self.worth)
+        return sum(each.points for each in self.asked)
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,13 @@ def answer_key(assignment: Assignment, learner: str | None = None, most: int = M
 
 
 def _answer(assignment: Assignment, question: Question, variants: Sequence[Variant]) -> Answer:
-    from tutor.language import of_exercise
-
     made = [variant.exercise(assignment.path.parent) for variant in variants]
     exercise = made[0]
     derivation = exercise.derive()
-    worth = tuple((exercise.answer_name(name), shape_text(exercise[name].shape), points)
-                  for name, points in exercise.asked.items())  # fmt: skip
     lines = tuple(line for line in right_lines(derivation) if line.form in assignment.forms)
     numbers = tuple(_numbers(each, dict(drawn.sizes)) for each, drawn in zip(made, variants, strict=True))
-    title = question.title or of_exercise(exercise.title)
-    return Answer(question.name, title, exercise, derivation, worth, lines, numbers)
+    title, asked = question.title_of(exercise), asked_of(exercise)
+    return Answer(question.name, title, exercise, derivation, asked, lines, numbers)
 
 
 # -- forms -----------------------------------------------------------------------------------------------------------
@@ -142,6 +139,7 @@ def _numbers(exercise: Exercise, sizes: Mapping[str, int]) -> Numbers:
     from tutor.numeric.sample import worked
 
     instance = worked(exercise)
-    names = [exercise.answer_name(name) for name in exercise.asked]
-    values = {name: instance.after[name].tolist() for name in names if instance.after[name].numel() <= MOST_NUMBERS}
+    values = {
+        name: instance.after[name].tolist() for name in exercise.worth if instance.after[name].numel() <= MOST_NUMBERS
+    }
     return Numbers(sizes, dict(exercise.instances[0]), values)

@@ -6,7 +6,6 @@ nothing is defined. Warnings are for what a teacher hardly means: a draw with on
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers.headers import ID
-from tutor.catalogue import Entry, find, is_path, read_entry, spelled, split_address
+from tutor.catalogue import Entry, spelled, split_address
 from tutor.errors import TutorError, did_you_mean
 from tutor.grading.assignment import Assignment, Question, key_of, line_of
-from tutor.grading.variants import Variant, count, looked_at
+from tutor.grading.variants import Variant, count, entry_of, looked_at
 from tutor.language import N_, joined, nsaid, said
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ class _Question:
 
     def findings(self) -> Iterator[_Found]:
         try:
-            entry = self._entry()
+            entry = entry_of(self.question.exercise, self.folder)
         except TutorError as error:
             yield self._error(error.says, "exercise")
             return
@@ -161,10 +160,6 @@ class _Question:
         if any(f.severity == "error" for f in declared):
             return
         yield from self._variants()
-
-    def _entry(self) -> Entry:
-        name = split_address(self.question.exercise)[0]
-        return read_entry(self.folder / os.path.expanduser(name)) if is_path(name) else find(name)
 
     def _error(self, message: str, *where: Any) -> _Found:
         return _Found("error", (*self.where, *where), message)

@@ -8,14 +8,13 @@ feedback/       a page for each learner: what the assignment releases, and no mo
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from tutor.errors import UsageError
 from tutor.grading.assignment import Assignment
@@ -26,6 +25,7 @@ from tutor.grading.grades import assignment_of, of_version
 from tutor.grading.model import LearnerGrade, Problem
 from tutor.grading.names import file_name
 from tutor.language import said, speaking
+from tutor.saving import replaced
 
 GRADES, PROBLEMS, FEEDBACK = "grades.csv", "problems.csv", "feedback"
 
@@ -58,7 +58,7 @@ def write(book: Gradebook, version: Version, folder: Path, now: datetime) -> Tal
     assignment, tally = assignment_of(version), Tally(files=book.files())
     pages = _Pages(folder / FEEDBACK, assignment, assignment.is_due(now), book.alike())
     with _explained(folder), speaking(assignment.language):
-        with _replaced(folder / GRADES) as grades, _replaced(folder / PROBLEMS) as problems:
+        with _table(folder / GRADES) as grades, _table(folder / PROBLEMS) as problems:
             troubles = _Problems(problems)
             for entry in book.of_nobody():
                 troubles.add("", entry.name, entry.problems)
@@ -77,10 +77,14 @@ def write(book: Gradebook, version: Version, folder: Path, now: datetime) -> Tal
     return tally
 
 
+def _table(path: Path) -> AbstractContextManager[IO[str]]:
+    return replaced(path, "w", encoding=ENCODING, newline="", lasting=True)
+
+
 class _Problems:
     """problems.csv: learner, file, which kind of problem, what it is and what to do."""
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: IO[str]):
         self._rows = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         self._rows.writerow(["learner", "file", "problem", "what"])
 
@@ -111,30 +115,14 @@ class _Pages:
         page = feedback.html(released(grade, self.assignment, self.due)).encode("utf-8", "replace")
         path = self.folder / name
         if not path.is_file() or path.read_bytes() != page:
-            with _replaced(path, "utf-8", lasting=False) as file:
-                file.write(page.decode())
+            with replaced(path) as file:
+                file.write(page)
 
     def tidy(self) -> None:
         """Pages of learners that are no longer there go."""
         for path in self.folder.glob("*.html") if self.folder.is_dir() else ():
             if path.name not in self.written:
                 path.unlink()
-
-
-@contextmanager
-def _replaced(path: Path, encoding: str = ENCODING, *, lasting: bool = True) -> Iterator[TextIO]:
-    """A file that takes another's place once it is whole, and on the disk if it is to outlast a power cut."""
-    made = path.with_name(f".{path.name}.new")
-    try:
-        with made.open("w", encoding=encoding, newline="") as file:
-            yield file
-            if lasting:
-                file.flush()
-                os.fsync(file.fileno())
-        made.replace(path)
-    except BaseException:
-        made.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

@@ -67,6 +67,12 @@ def collect(source: str | Path, roster: Roster | None = None) -> Iterator[Submis
     return _collected(source, roster)
 
 
+def of_one(folder: Path, learner: str) -> Iterator[Submission]:
+    """All that lies in a folder, as one attempt of a learner's; Refused where the folder cannot be read."""
+    with Disk.opened(folder) as place:
+        yield from _of_learner(place, [_Claim(name, learner, attempt=1) for name, _ in place.top()])
+
+
 def _collected(source: Path, roster: Roster | None) -> Iterator[Submission]:
     try:
         with _opened(source) as place:

@@ -17,7 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tutor.catalogue import find, is_path, load, spelled, split_address
+from tutor.catalogue import Entry, find, is_path, load, read_entry, spelled, split_address
 from tutor.errors import TutorError
 from tutor.grading.assignment import Assignment, Question
 
@@ -140,11 +140,15 @@ def _address(exercise: str, parameters: Mapping[str, Any]) -> str:
     return f"{name}:{','.join([*given, *(f'{key}={spelled(value)}' for key, value in sorted(parameters.items()))])}"
 
 
+def entry_of(address: str, folder: Path) -> Entry:
+    """What an exercise's file says of itself, without running it; `folder` is where files of one's own are."""
+    name = split_address(address)[0]
+    return read_entry(folder / name) if is_path(name) else find(name)
+
+
 def source_of(address: str, folder: Path) -> str:
     """A digest of an exercise's file, which a verdict hangs on as well."""
-    name = split_address(address)[0]
-    path = folder / name if is_path(name) else find(name).path
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(entry_of(address, folder).path.read_bytes()).hexdigest()
     except OSError as error:
         raise TutorError(str(error)) from None

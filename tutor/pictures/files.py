@@ -1,4 +1,4 @@
-"""Where a picture or a page goes: which form a file's name asks for, and writing it."""
+"""Which form of a picture a file's name asks for."""
 
 from __future__ import annotations
 
@@ -25,13 +25,3 @@ def form_of(path: str | None, form: str | None, suffixes: Mapping[str, str], def
             said("{path} does not say which form it should have: end it with {known}", path=path, known=known)
         )
     return found
-
-
-def save(path: str, content: str | bytes) -> None:
-    """Write a file of ours, over the one that is there."""
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    try:
-        Path(path).write_bytes(data)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(said("cannot write {path}: {reason}; give another path", path=path, reason=reason)) from None

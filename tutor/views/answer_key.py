@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tutor.grading.handout import spelt
 from tutor.language import N_, for_programs, joined, tr
 from tutor.shown import json_text
+from tutor.views import escaped
+from tutor.views.frame import table
 from tutor.views.handout import points
 from tutor.views.plain import padded
+from tutor.views.svg import plain
 
 if TYPE_CHECKING:
     from tutor.grading.key import Answer, AnswerKey, Line, Numbers
@@ -35,7 +38,7 @@ def _head(key: AnswerKey) -> str:
 
 
 def _worth(answer: Answer) -> str:
-    return ", ".join(f"{name} {worth:g}" for name, _, worth in answer.worth)
+    return ", ".join(f"{asked.name} {asked.points:g}" for asked in answer.asked)
 
 
 def _left_out(key: AnswerKey) -> list[str]:
@@ -104,12 +107,11 @@ def text(key: AnswerKey, width: int | None = None) -> str:
 
 def markdown(key: AnswerKey) -> str:
     from tutor.views import markdown as view
-    from tutor.views.handout import _code, _md
 
-    parts = [f"# {_md(_head(key))}"]
+    parts = [f"# {escaped.line(_head(key))}"]
     for number, answer in enumerate(key.answers, 1):
-        parts.append(f"# {number}. {_md(answer.title)}")
-        parts.append(f"{_code(answer.exercise.id)}, {points(answer.points)}{tr(': ')}{_worth(answer)}")
+        parts.append(f"# {number}. {escaped.line(answer.title)}")
+        parts.append(f"{escaped.code(answer.exercise.id)}, {points(answer.points)}{tr(': ')}{_worth(answer)}")
         parts.append(view.derivation(answer.derivation, closed=True).strip())
         parts.append(f"## {tr('Right lines')}")
         for said, lines in _groups(answer):
@@ -126,7 +128,6 @@ def markdown(key: AnswerKey) -> str:
 
 def html(key: AnswerKey) -> str:
     from tutor.views import html as view
-    from tutor.views.svg import plain
 
     body = [f"<h1>{plain(_head(key))}</h1>"]
     for number, answer in enumerate(key.answers, 1):
@@ -143,16 +144,16 @@ def html(key: AnswerKey) -> str:
             rows += [f"<tr><td><code>{plain(line.text)}</code></td><td>{plain(tr(FORMS[line.form]))}</td></tr>"
                      for line in lines]  # fmt: skip
         body.append(f'<table class="forms">{"".join(rows)}</table>')
-        body.append(_table(answer, plain))
+        body.append(_table(answer))
     body += [f"<p>{plain(said)}</p>" for said in _left_out(key)]
     return view.document(_head(key), body, STYLE)
 
 
-def _table(answer: Answer, plain: Callable[[str], str]) -> str:
-    rows = "".join(f"<tr><td>{plain(given)}</td><td>{plain(values)}</td></tr>" for given, values in _rows(answer))
-    heads = "".join(f'<th scope="col">{plain(word)}</th>' for word in (tr("variant"), tr("values")))
+def _table(answer: Answer) -> str:
+    rows = [f"<tr><td>{plain(given)}</td><td>{plain(values)}</td></tr>" for given, values in _rows(answer)]
+    made = table("numbers", (tr("variant"), tr("values")), rows)
     head = f"<h3>{plain(tr('Variants and their numbers'))}</h3>"
-    return f'{head}<div class="scroll"><table class="numbers"><tr>{heads}</tr>{rows}</table></div>' if rows else ""
+    return f'{head}<div class="scroll">{made}</div>' if rows else ""
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------
@@ -166,8 +167,8 @@ def json(key: AnswerKey) -> str:
         {
             "question": answer.question,
             "exercise": answer.exercise.id,
-            "points": {name: worth for name, _, worth in answer.worth},
-            "shapes": {name: shape for name, shape, _ in answer.worth},
+            "points": {asked.name: asked.points for asked in answer.asked},
+            "shapes": {asked.name: asked.shape for asked in answer.asked},
             "lines": [{"name": line.name, "form": line.form, "text": line.text, "reads": list(line.reads),
                        "closed": line.closed} for line in answer.lines],
             "variants": [{"sizes": dict(v.sizes), "instance": dict(v.given), "values": dict(v.values)}

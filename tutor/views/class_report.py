@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from tutor.grading.class_report import ELSEWHERE, MANY, ordered
-from tutor.language import N_, joined, ntr, speaking, tr
+from tutor.language import N_, in_its_language, joined, ntr, tr
 from tutor.shown import json_text
 from tutor.views.feedback import number, sentence
-from tutor.views.frame import SHEET, document, verdict
+from tutor.views.frame import SHEET, document, table, verdict
 from tutor.views.plain import columns, cut, padded
 from tutor.views.svg import plain
 
@@ -106,15 +105,6 @@ STYLE = (
 )
 
 
-def _in_its_language(view: Callable[[ClassReport], Any]) -> Callable[[ClassReport], Any]:
-    @wraps(view)
-    def shown(r: ClassReport) -> Any:
-        with speaking(r.language):
-            return view(r)
-
-    return shown
-
-
 def count(n: int) -> str:
     """`5,000`"""
     return f"{n:,}"
@@ -197,7 +187,7 @@ def _excluded(r: ClassReport) -> str:
 # -- a terminal ------------------------------------------------------------------------------------------------------
 
 
-@_in_its_language
+@in_its_language
 def text(r: ClassReport) -> str:
     """The summary in a terminal."""
     figures = "   ".join(f"{what} {figure}{f' ({beside})' if beside else ''}" for what, figure, beside in _figures(r))
@@ -269,7 +259,7 @@ def _text_looks(r: ClassReport) -> Iterator[str]:
 # -- a page ----------------------------------------------------------------------------------------------------------
 
 
-@_in_its_language
+@in_its_language
 def html(r: ClassReport) -> str:
     """The page: self-contained, without a script, for any screen and for paper."""
     tiles = "".join(
@@ -350,8 +340,8 @@ def _overview(r: ClassReport) -> Iterator[str]:
         cells += [count(q.unanswered), *([count(q.waiting)] if waiting else [])]
         name = f"{plain(q.title)}<br/><small><code>{plain(q.question)}</code></small>"
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(f"<td{_RIGHT}>{cell}</td>" for cell in cells)}</tr>')
-    table = f'<table class="overview"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    yield _section(tr("Questions"), _scroll(table, tr("questions, scrolls sideways where it is wide")))
+    made = f'<table class="overview"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    yield _section(tr("Questions"), _scroll(made, tr("questions, scrolls sideways where it is wide")))
 
 
 _RIGHT = ' class="n"'
@@ -366,21 +356,18 @@ def _heat(r: ClassReport) -> Iterator[str]:
     asked = list(r.questions.values())
     hottest = max(q.mistakes[id] for q in asked for id, _ in r.mistakes)
     several = len(asked) > 1
-    head = "".join(f'<th scope="col">{plain(q.question)}</th>' for q in asked)
-    head += f'<th scope="col">{plain(tr("together"))}</th>' if several else ""
+    heads = [tr("mistake"), *(q.question for q in asked), *([tr("together")] if several else [])]
     rows = []
     for id, total in r.mistakes:
         cells = "".join(_cell(q.mistakes[id], hottest) for q in asked)
         cells += f'<td class="sum">{count(total)}</td>' if several else ""
         name = f"{plain(tr(MISTAKES[id]))} <small>({plain(tr(id))})</small>"
         rows.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
-    table = (
-        f'<table class="heat"><thead><tr><th scope="col">{plain(tr("mistake"))}</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
     said = tr("How many learners made a mistake in the sheet that is shown, whichever line it is on; of several causes "
               "that fit a line the likeliest counts.")  # fmt: skip
-    yield _section(tr("Mistakes"), f"<p>{plain(said)}</p>", _scroll(table, tr("mistakes by question")))
+    yield _section(
+        tr("Mistakes"), f"<p>{plain(said)}</p>", _scroll(table("heat", heads, rows), tr("mistakes by question"))
+    )
 
 
 def _cell(n: int, hottest: int) -> str:
@@ -392,10 +379,8 @@ def _looked(r: ClassReport) -> Iterator[str]:
     if not r.to_look_at.number:
         return
     heads = (tr("learner"), tr("question"), tr("file"), tr("why"))
-    head = "".join(f'<th scope="col">{plain(word)}</th>' for word in heads)
-    rows = "".join(f"<tr>{_look(look)}</tr>" for look in r.to_look_at.entries)
-    table = f'<table class="looks"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    yield _listed(tr("To look at by hand"), r.to_look_at, table)
+    rows = (f"<tr>{_look(look)}</tr>" for look in r.to_look_at.entries)
+    yield _listed(tr("To look at by hand"), r.to_look_at, table("looks", heads, rows))
 
 
 def _listed(head: str, listed: Bounded, inner: str) -> str:
@@ -438,8 +423,8 @@ def _question(q: QuestionSummary, r: ClassReport) -> Iterator[str]:
     left = [f"<h3>{plain(tr('Points'))}</h3>{_bins(q.scores)}"] if q.scores.number else []
     if set(q.attempts) - {1}:
         rows = [(_attempts(n), q.attempts[n], "") for n in sorted(q.attempts)]
-        table = _bar_table([tr("attempts"), tr("learners")], rows, q.answered)
-        left.append(f"<h3>{plain(tr('Attempts'))}</h3><p>{plain(sentence(tr(POLICIES[r.policy])))}</p>{table}")
+        bars = _bar_table([tr("attempts"), tr("learners")], rows, q.answered)
+        left.append(f"<h3>{plain(tr('Attempts'))}</h3><p>{plain(sentence(tr(POLICIES[r.policy])))}</p>{bars}")
     made.append(f'<div class="two">{"".join(f"<div>{part}</div>" for part in left)}</div>')
     if q.overrides:
         said = ntr("1 learner's points were set by hand", "the points of {number} learners were set by hand",

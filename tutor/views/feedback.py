@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import speaking, tr
+from tutor.language import in_its_language, tr
 from tutor.shown import json_text
-from tutor.views.frame import SHEET, WORDS, document, verdict
+from tutor.views import escaped
+from tutor.views.frame import SHEET, WORDS, document, sheet, sheet_cell, sheet_line, table, verdict
 from tutor.views.plain import columns, padded
 from tutor.views.report import MARKS
 from tutor.views.svg import plain
@@ -27,23 +26,13 @@ STYLE = (
 .tutor h2 .worth { float: right; font-weight: 400; font-size: 1rem; padding-left: 1em; }
 .tutor .asked { margin: 1em 0; } .tutor .asked td, .tutor .asked th { vertical-align: top; }
 .tutor .sheet { margin: 1em 0; } .tutor .said .first { display: block; font-weight: 700; }
-.tutor .asked th { font-weight: 600; } 
-.tutor .asked .number { white-space: nowrap;
-  font-variant-numeric: tabular-nums; }
+.tutor .asked th { font-weight: 600; }
+.tutor .asked .number { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .tutor .said ul { margin: 0.1em 0 0.3em; padding-left: 1.2em; }
 .tutor .card.told { border-left-color: var(--back); } .tutor .card.told p { margin: 0.4em 0; }
 .tutor .card.told h3 { margin-top: 0.5em; }
 """
 )
-
-
-def _in_its_language(view: Callable[[Feedback], Any]) -> Callable[[Feedback], Any]:
-    @wraps(view)
-    def shown(f: Feedback) -> Any:
-        with speaking(f.language):
-            return view(f)
-
-    return shown
 
 
 def number(points: float) -> str:
@@ -71,7 +60,7 @@ def _word(line: LineShown) -> str:
 # -- text ------------------------------------------------------------------------------------------------------------
 
 
-@_in_its_language
+@in_its_language
 def text(f: Feedback) -> str:
     """Everything, for a terminal or a system that shows plain text."""
     head = f"{f.title}   {points_of(f.points, f.max_points)}"
@@ -130,54 +119,46 @@ def _text_line(line: LineShown) -> Iterator[str]:
 # -- Markdown --------------------------------------------------------------------------------------------------------
 
 
-@_in_its_language
+@in_its_language
 def markdown(f: Feedback) -> str:
     """The same as Markdown; what learners and teachers wrote has no meaning in it."""
-    made = [f"# {_md(f.title)}", f"**{points_of(f.points, f.max_points)}**"]
+    made = [f"# {escaped.text(f.title)}", f"**{points_of(f.points, f.max_points)}**"]
     if f.person or f.learner:
-        made.append(_md(f.person or f.learner))
-    made += [_md(note) for note in f.notes]
+        made.append(escaped.text(f.person or f.learner))
+    made += [escaped.text(note) for note in f.notes]
     if f.problems:
-        made.append("\n".join(f"- {_md_code(name)}{tr(': ')}{_md(what)}" for name, what in f.problems))
+        made.append("\n".join(f"- {escaped.code(name)}{tr(': ')}{escaped.text(what)}" for name, what in f.problems))
     for question in f.questions:
         made += _markdown(question)
     return "\n\n".join(made) + "\n"
 
 
 def _markdown(q: QuestionShown) -> Iterator[str]:
-    yield f"## {_md(q.title)}{tr(': ')}{points_of(q.points, q.max_points)}"
-    yield from (_md(note) for note in q.notes)
+    yield f"## {escaped.text(q.title)}{tr(': ')}{points_of(q.points, q.max_points)}"
+    yield from (escaped.text(note) for note in q.notes)
     if q.comment:
-        yield "> " + _md(tr("Your teacher writes: {comment}", comment=q.comment)).replace("\n", "\n> ")
+        yield "> " + escaped.text(tr("Your teacher writes: {comment}", comment=q.comment)).replace("\n", "\n> ")
     if rows := _asked(q):
-        made = (f"- {_md_code(name)}{tr(': ')}{had}" + (f" ({_md(why)})" if why else "") for name, had, why in rows)
+        made = (
+            f"- {escaped.code(name)}{tr(': ')}{had}" + (f" ({escaped.text(why)})" if why else "")
+            for name, had, why in rows
+        )
         yield "\n".join(made)
     for line in q.lines:
-        said = tr(": ").join(_md(part) for part in (_word(line), line.reason) if part)
-        first = f" **{_md(tr('the first line that diverges'))}**" if line.diverges else ""
-        shown = f"{_md(_place(line))}{tr(': ')}{_md_code(line.text)}{first}"
-        yield "\n".join([f"- {shown}", *([f"  {said}"] if said else []), *(f"  - {_md(m)}" for m in line.mistakes)])
+        said = tr(": ").join(escaped.text(part) for part in (_word(line), line.reason) if part)
+        first = f" **{escaped.text(tr('the first line that diverges'))}**" if line.diverges else ""
+        shown = f"{escaped.text(_place(line))}{tr(': ')}{escaped.code(line.text)}{first}"
+        yield "\n".join(
+            [f"- {shown}", *([f"  {said}"] if said else []), *(f"  - {escaped.text(m)}" for m in line.mistakes)]
+        )
     if q.derivation:
-        yield _md(tr("The derivation is on the page of this grade."))
-
-
-def _md(text: str) -> str:
-    """Text that Markdown takes as text."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~$&-])", r"\\\1", text.replace("\r", " "))
-
-
-def _md_code(text: str) -> str:
-    """Code on one line, in one more backtick than it has in a row."""
-    text = " ".join(text.split("\n"))
-    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
-    space = " " if text[:1] in ("`", "") or text[-1:] == "`" else ""
-    return f"{fence}{space}{text}{space}{fence}"
+        yield escaped.text(tr("The derivation is on the page of this grade."))
 
 
 # -- a page ----------------------------------------------------------------------------------------------------------
 
 
-@_in_its_language
+@in_its_language
 def html(f: Feedback) -> str:
     """A page that stands alone: nothing is fetched, and nothing runs."""
     who = f"<p>{plain(f.person)} <code>{plain(f.learner)}</code></p>" if f.person else f"<p>{plain(f.learner)}</p>"
@@ -229,11 +210,8 @@ def _asked_table(q: QuestionShown) -> str:
         f"<td>{plain(why)}</td></tr>"
         for name, had, why in _asked(q)
     )
-    heads = (tr("asked"), tr("earned"), tr("why"))
-    head = "".join(
-        f'<th scope="col">{plain(word)}</th>' for word in heads if any(q.reasons.values()) or word != heads[2]
-    )
-    return f'<table class="asked"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>' if rows else ""
+    heads = (tr("asked"), tr("earned"), tr("why")) if any(q.reasons.values()) else (tr("asked"), tr("earned"))
+    return table("asked", heads, [rows]) if rows else ""
 
 
 def _sheet(q: QuestionShown) -> str:
@@ -243,20 +221,14 @@ def _sheet(q: QuestionShown) -> str:
     rows = []
     for cell, lines in groupby(q.lines, key=lambda line: line.cell):
         if cell is not None:
-            rows.append(f'<tr><th scope="rowgroup" colspan="3">{plain(tr("cell {number}", number=cell))}</th></tr>')
+            rows.append(sheet_cell(cell))
         rows += [_row(list(same)) for _, same in groupby(lines, key=lambda line: (line.line, line.text))]
-    heads = (tr("line"), tr("your sheet"), tr("verdict"))
-    head = "".join(f'<th scope="col">{plain(word)}</th>' for word in heads)
-    return f'<table class="sheet"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return sheet(tr("your sheet"), rows)
 
 
 def _row(lines: Sequence[LineShown]) -> str:
-    here = ' class="here"' if any(line.diverges for line in lines) else ""
     said = "<br/>".join(map(_said, lines))
-    return (
-        f'<tr{here}><td class="number">{lines[0].line}</td><td><code>{plain(lines[0].text) or "&#160;"}</code></td>'
-        f'<td class="said">{said}</td></tr>'
-    )
+    return sheet_line(lines[0].line, lines[0].text, said, here=any(line.diverges for line in lines))
 
 
 def _said(line: LineShown) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from tutor.language import N_, current, tr
@@ -112,3 +112,27 @@ def verdict(found: str) -> str:
     """A mark and a word, in a colour that adds nothing."""
     mark = MARKS.get(found, "…")
     return f'<span class="verdict {TONES.get(found, "bad")}">{mark} {plain(tr(WORDS[found]))}</span>'
+
+
+def table(kind: str, heads: Iterable[str], rows: Iterable[str]) -> str:
+    head = "".join(f'<th scope="col">{plain(word)}</th>' for word in heads)
+    return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def sheet(called: str, rows: Iterable[str]) -> str:
+    """A sheet line by line, each with what is said of it."""
+    return table("sheet", (tr("line"), called, tr("verdict")), rows)
+
+
+def sheet_line(number: int, text: str, said: str, here: bool) -> str:
+    """`said` is HTML; `here` is where to look first."""
+    mark = ' class="here"' if here else ""
+    return (
+        f'<tr{mark}><td class="number">{number}</td>'
+        f'<td><code>{plain(text) or "&#160;"}</code></td><td class="said">{said}</td></tr>'
+    )
+
+
+def sheet_cell(number: int) -> str:
+    """What stands before the lines of a notebook's cell."""
+    return f'<tr><th scope="rowgroup" colspan="3">{plain(tr("cell {number}", number=number))}</th></tr>'

@@ -6,15 +6,14 @@ in together with the answers is then not taken for one of them.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tutor.answers import blank, documents
 from tutor.language import ntr, of_exercise, tr
 from tutor.symbolic.notation import LatexWriter, SheetWriter, shape_text
-from tutor.views import html
+from tutor.views import escaped, html, ipynb
+from tutor.views.frame import table
 from tutor.views.svg import plain
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ STYLE = """
 .tutor .contents { padding-left: 1.4em; } .tutor h2 { margin-top: 2.2em; }
 .tutor .contents li { margin: 0.2em 0; }
 """
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!&])")
 
 
 def files(h: Handout) -> dict[str, str]:
@@ -100,12 +98,15 @@ def markdown(h: Handout) -> str:
     """The whole statement."""
     parts = _head(h)
     for number, question in enumerate(h.questions, 1):
-        parts += [*_put(number, question), f"{tr('Sheet')}: {_code(question.sheet)}"]
+        parts += [*_put(number, question), f"{tr('Sheet')}: {escaped.code(question.sheet)}"]
     return "\n\n".join([*parts, *_last(h)]) + "\n"
 
 
 def _head(h: Handout) -> list[str]:
-    return [f"# {_md(h.title)}", "\n".join(f"* {_md(word)}: {_md(said)}" for word, said in _facts(h))]
+    return [
+        f"# {escaped.line(h.title)}",
+        "\n".join(f"* {escaped.line(word)}: {escaped.line(said)}" for word, said in _facts(h)),
+    ]
 
 
 def _put(number: int, question: Asking) -> list[str]:
@@ -113,12 +114,12 @@ def _put(number: int, question: Asking) -> list[str]:
     ex = question.exercise
     facts = _facts_of(ex)
     return [
-        f"## {number}. {_md(question.title)} ({points(question.points)})",
-        *_own(question, _code),
+        f"## {number}. {escaped.line(question.title)} ({points(question.points)})",
+        *_own(question, escaped.code),
         *([_inert(of_exercise(ex.statement.strip()))] if ex.statement.strip() else []),
         tr("The forward program in the letters of a sheet, with the shapes:"),
-        _block("\n".join(blank.program_rows(ex))),
-        *([tr("Facts you may use") + tr(":"), _block("\n".join(facts))] if facts else []),
+        escaped.block("\n".join(blank.program_rows(ex))),
+        *([tr("Facts you may use") + tr(":"), escaped.block("\n".join(facts))] if facts else []),
         f"{_asked_text(question)}{tr(':')}",
         _table(question),
     ]
@@ -130,7 +131,7 @@ def _asked_text(question: Asking) -> str:
 
 def _table(question: Asking) -> str:
     rows = [(tr("asked"), tr("shape"), tr("points")), ("---", "---", "---:")]
-    rows += [(_code(a.name), _code(a.shape) if a.shape != "()" else tr("a number"), f"{a.points:g}")
+    rows += [(escaped.code(a.name), escaped.code(a.shape) if a.shape != "()" else tr("a number"), f"{a.points:g}")
              for a in question.asked]  # fmt: skip
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -138,32 +139,17 @@ def _table(question: Asking) -> str:
 def _last(h: Handout) -> list[str]:
     return [
         f"## {tr('How to hand in')}",
-        *_how(h, _code),
+        *_how(h, escaped.code),
         f"## {tr('What counts')}",
         "\n".join(f"* {rule}" for rule in h.rules),
     ]
 
 
-def _code(text: str) -> str:
-    """Code in Markdown, whatever letters it has."""
-    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{ticks}{text}{ticks}"
-
-
-def _block(text: str) -> str:
-    """Plain text, which is no answer to whoever reads answers."""
-    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{ticks}text\n{text}\n{ticks}"
-
-
-def _md(text: str) -> str:
-    """A text in a line of Markdown, without any meaning of its signs."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
-
-
 def _inert(statement: str) -> str:
     """A statement in which a reader of answers finds none: as it stands where that holds, else as plain text."""
-    return _block(statement) if any(part.blocks for part in documents.parts(statement, "markdown")) else statement
+    return (
+        escaped.block(statement) if any(part.blocks for part in documents.parts(statement, "markdown")) else statement
+    )
 
 
 def _facts_of(ex: Exercise) -> list[str]:
@@ -192,25 +178,17 @@ def sheet(question: Asking) -> str:
 
 
 def notebook(h: Handout) -> str:
-    """Format 4.5: the statement in text cells, and a cell to answer each question in."""
+    """The statement in text cells, and a cell to answer each question in."""
     answer = tr("Your answer, in place of the dots; it is read and never run:")
-    cells = [_cell("markdown", "about", "\n\n".join(_head(h)))]
+    cells = [ipynb.markdown("about", "\n\n".join(_head(h)))]
     for number, question in enumerate(h.questions, 1):
         lines = [*question.headers, *(f"{asked.name} = ..." for asked in question.asked)]
-        cells.append(_cell("markdown", f"question-{number}", "\n\n".join([*_put(number, question), answer])))
-        cells.append(_cell("code", f"answer-{number}", "\n".join(lines)))
+        cells.append(ipynb.markdown(f"question-{number}", "\n\n".join([*_put(number, question), answer])))
+        cells.append(ipynb.code(f"answer-{number}", "\n".join(lines)))
     rest = [tr("Save this notebook and hand it in, or the sheets beside it. Leave the first line of a cell as it is."),
             f"## {tr('What counts')}", "\n".join(f"* {rule}" for rule in h.rules)]  # fmt: skip
-    cells.append(_cell("markdown", "rules", "\n\n".join(rest)))
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    made = {"cells": cells, "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
-            "nbformat": 4, "nbformat_minor": 5}  # fmt: skip
-    return json.dumps(made, ensure_ascii=False, indent=1) + "\n"
-
-
-def _cell(kind: str, id: str, source: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"cell_type": kind, "id": id, "metadata": {}, "source": source.splitlines(keepends=True)}
-    return made | {"execution_count": None, "outputs": []} if kind == "code" else made
+    cells.append(ipynb.markdown("rules", "\n\n".join(rest)))
+    return ipynb.notebook(cells)
 
 
 # -- HTML ------------------------------------------------------------------------------------------------------------
@@ -281,11 +259,10 @@ def _html_facts(ex: Exercise) -> str:
 
 
 def _html_table(question: Asking) -> str:
-    heads = "".join(f'<th scope="col">{plain(word)}</th>' for word in (tr("asked"), tr("shape"), tr("points")))
     rows = "".join(
         f"<tr><td>{_html_code(a.name)}</td><td>{_html_code(a.shape) if a.shape != '()' else plain(tr('a number'))}</td>"
         f"<td>{a.points:g}</td></tr>"
         for a in question.asked
     )
     total = f"<tr><td>{plain(tr('in all'))}</td><td></td><td>{question.points:g}</td></tr>"
-    return f'<table class="worth"><thead><tr>{heads}</tr></thead><tbody>{rows}{total}</tbody></table>'
+    return table("worth", (tr("asked"), tr("shape"), tr("points")), [rows, total])

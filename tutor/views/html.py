@@ -144,7 +144,7 @@ def exercise_fragment(ex: Exercise) -> str:
         f"<tr><td>{mathml(formula(q, writer))}</td><td><code>{escape(shape_text(q.shape))}</code></td></tr>"
         for q in ex.forward
     )
-    asked = ", ".join(f"<code>{escape(n if ex[n].kind == 'value' else 'd' + n)}</code>" for n in ex.asked)
+    asked = ", ".join(f"<code>{escape(name)}</code>" for name in ex.worth)
     statement = f"<pre>{escape(of_exercise(ex.statement.strip(), 80))}</pre>" if ex.statement else ""
     return fragment([
         f"<h2>{escape(of_exercise(ex.title))}</h2>{statement}<p>{tr('Given: {shapes}', shapes=shapes)}</p>",

@@ -60,7 +60,7 @@ def gradient(g: Gradient) -> str:
 
 
 def exercise(ex: Exercise) -> str:
-    asked = ", ".join(f"`{ex.answer_name(name)}`" for name in ex.asked)
+    asked = ", ".join(f"`{name}`" for name in ex.worth)
     return (
         "\n\n".join(
             [f"## {of_exercise(ex.title)}", *_program(ex, LatexWriter(ex)), tr("Asked: {names}", names=asked) + tr(".")]

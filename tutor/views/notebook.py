@@ -156,7 +156,7 @@ def exercise(ex: Exercise) -> list[str]:
     writer = LatexWriter(ex)
     rows = [(_math(writer.write(q.entry)), _code(shape_text(q.shape)), _domain(q)) for q in ex.leaves]
     steps = [(_math(formula(q, writer)), _code(shape_text(q.shape)), "") for q in ex.forward]
-    asked = ", ".join(_code(ex.answer_name(name)) for name in ex.asked)
+    asked = ", ".join(_code(name) for name in ex.worth)
     return [
         f"<h3>{_said(of_exercise(ex.title))}</h3>",
         statement(ex),

@@ -13,7 +13,7 @@ from tutor.shown import shown_shape
 from tutor.symbolic.notation import LatexWriter
 from tutor.views import drawing, heat
 from tutor.views import graph as graph_view
-from tutor.views.frame import SHEET, document, verdict
+from tutor.views.frame import SHEET, document, sheet, sheet_cell, sheet_line, verdict
 from tutor.views.html import displayed, program, statement, steps
 from tutor.views.page import formula
 from tutor.views.report import notes
@@ -187,18 +187,15 @@ def _sheet(part: Part, name: str) -> list[str]:
     """Every line as it stands in the file, with its marks."""
     if not any(judged.row.text.strip() for judged in part.lines):
         return []
-    heads = (tr("line"), tr("the sheet"), tr("verdict"))
-    head = "".join(f'<th scope="col">{plain(word)}</th>' for word in heads)
     rows = []
     for cell, lines in groupby(part.lines, key=lambda judged: judged.row.cell):
         if cell is not None:
-            rows.append(f'<tr><th scope="rowgroup" colspan="3">{plain(tr("cell {number}", number=cell))}</th></tr>')
+            rows.append(sheet_cell(cell))
         for aside, group in groupby(lines, key=_is_aside):
             run = list(group)
             rows += [_folded(run)] if aside and len(run) > MOST_ASIDE else [_line(part, judged) for judged in run]
     title = tr("Your lines") + (f"{tr(': ')}{name}" if name else "")
-    table = f'<table class="sheet"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    return [f"<h2>{plain(title)}</h2>", table]
+    return [f"<h2>{plain(title)}</h2>", sheet(tr("the sheet"), rows)]
 
 
 def _is_aside(judged: Judged) -> bool:
@@ -219,16 +216,12 @@ def _folded(run: Sequence[Judged]) -> str:
 
 
 def _line(part: Part, judged: Judged) -> str:
-    here = ' class="here"' if part.looked_at is not None and part.looked_at in judged.verdicts else ""
     said = "<br/>".join(
         f'{verdict(line.verdict)} {_code(line.quantity)} <span class="why">{plain(line.reason)}</span>'
         for line in judged.verdicts
     )
-    text = plain(judged.row.text) or "&#160;"
-    return (
-        f'<tr{here}><td class="number">{judged.row.number}</td><td><code>{text}</code></td>'
-        f'<td class="said">{said}</td></tr>'
-    )
+    here = part.looked_at is not None and part.looked_at in judged.verdicts
+    return sheet_line(judged.row.number, judged.row.text, said, here=here)
 
 
 def _others(part: Part, key: str) -> list[str]:
@@ -266,7 +259,7 @@ def _graph(part: Part, key: str) -> list[str]:
 
 def _exercise(part: Part) -> list[str]:
     ex = part.exercise
-    asked = ", ".join(f"<code>{plain(ex.answer_name(name))}</code>" for name in ex.asked)
+    asked = ", ".join(_code(name) for name in ex.worth)
     return [
         f"<h2>{plain(tr('The exercise'))}</h2>",
         statement(ex),

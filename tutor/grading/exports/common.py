@@ -17,8 +17,9 @@ from tutor.errors import NotFoundError, UsageError
 from tutor.grading.assignment import Assignment, Question, parse
 from tutor.grading.feedback import Feedback, QuestionShown
 from tutor.grading.model import LearnerGrade, Submission
-from tutor.grading.variants import Variant, variant
+from tutor.grading.variants import variant
 from tutor.language import said, tr
+from tutor.saving import replaced
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -163,24 +164,10 @@ def from_tree(folder: Path) -> Assignment:
 # -- questions -------------------------------------------------------------------------------------------------------
 
 
-def exercises(assignment: Assignment) -> list[tuple[Question, Variant, Exercise]]:
+def exercises(assignment: Assignment) -> list[tuple[Question, Exercise]]:
     """Each question with the exercise that all learners have."""
-    found = []
-    for question in assignment.questions:
-        drawn = variant(assignment, question, ANYBODY)
-        found.append((question, drawn, drawn.exercise(assignment.path.parent)))
-    return found
-
-
-def title_of(question: Question, exercise: Exercise) -> str:
-    from tutor.language import of_exercise
-
-    return question.title or of_exercise(exercise.title)
-
-
-def worth_of(exercise: Exercise) -> dict[str, float]:
-    """Points by the name that is answered: {"dW": 2.0}."""
-    return {exercise.answer_name(name): points for name, points in exercise.asked.items()}
+    folder = assignment.path.parent
+    return [(q, variant(assignment, q, ANYBODY).exercise(folder)) for q in assignment.questions]
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
@@ -199,23 +186,12 @@ def zipped(files: Mapping[str, bytes], executable: Iterable[str] = ()) -> bytes:
     return buffer.getvalue()
 
 
-def laid_out(files: Mapping[str, bytes], folder: Path, executable: Iterable[str] = ()) -> None:
-    """The files below a folder."""
-    runs = set(executable)
-    for name in sorted(files):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(files[name])
-        path.chmod(0o755 if name in runs else 0o644)
-
-
 def write_results(root: Path, document: object) -> None:
     """results/results.json below a folder, whole or not at all."""
     place = root / "results"
     place.mkdir(parents=True, exist_ok=True)
-    part = place / "results.json.part"
-    part.write_bytes(json_bytes(document))
-    part.replace(place / "results.json")
+    with replaced(place / "results.json") as file:
+        file.write(json_bytes(document))
 
 
 def runner(system: str, root: str, seconds: int, python: str, fallback: object) -> bytes:
@@ -249,23 +225,6 @@ def in_shell(document: object) -> str:
 
 def json_bytes(document: object) -> bytes:
     return (json.dumps(document, ensure_ascii=False, sort_keys=True, indent=2) + "\n").encode("utf-8", "replace")
-
-
-def handed_in(folder: Path, learner: str, most: int = 1_000_000) -> list[Submission]:
-    """The files below a folder as one attempt: links are not followed, and nothing large is read."""
-    from tutor.grading.model import Problem
-
-    found = []
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not path.is_file() or any(part.startswith((".", "__")) for part in Path(name).parts):
-            continue
-        if path.stat().st_size > most:
-            large = said("larger than {most} bytes: hand in the sheet alone", most=most)
-            found.append(Submission(learner, 1, name, None, (Problem("too-large", large),)))
-        else:
-            found.append(Submission(learner, 1, name, path.read_bytes()))
-    return found
 
 
 def wheel_bytes(wheel: Path) -> bytes:

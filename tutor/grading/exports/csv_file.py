@@ -10,7 +10,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TextIO
+from typing import IO
 
 from tutor.grading.assignment import Assignment
 from tutor.grading.exports.common import number
@@ -65,7 +65,7 @@ def _column(name: str) -> str:
     return f"{name} (question)" if name in (*BEFORE, *AFTER) else name
 
 
-def write(rows: Iterable[Sequence[str]], stream: TextIO) -> int:
+def write(rows: Iterable[Sequence[str]], stream: IO[str]) -> int:
     """Write rows as they come; how many learners there were."""
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     count = -1

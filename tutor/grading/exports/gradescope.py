@@ -19,6 +19,8 @@ from tutor.errors import UsageError
 from tutor.grading.assignment import Assignment
 from tutor.grading.exports import common
 from tutor.grading.feedback import Feedback, QuestionShown
+from tutor.grading.learners import roster_of
+from tutor.grading.submissions import of_one
 from tutor.language import said, speaking, tr
 
 SECONDS = 540  # Gradescope ends an autograder after ten minutes, and then nothing says why
@@ -77,7 +79,7 @@ def run(root: Path) -> dict[str, Any]:
             if learner is None:
                 return failure(tr("you are not on the course's list, and each learner has questions of their own: "
                                   "tell your teacher"))  # fmt: skip
-            _, feedback = common.graded(assignment, learner, common.handed_in(root / "submission", learner))
+            _, feedback = common.graded(assignment, learner, of_one(root / "submission", learner))
             return results(feedback)
     except Exception:
         traceback.print_exc(file=sys.stdout)  # which only teachers see
@@ -93,12 +95,10 @@ def _learner(assignment: Assignment, metadata: Mapping[str, Any]) -> str | None:
     """The roster's id of the first who handed in; without a roster, or beyond it, their e-mail address."""
     user = {key: str(value) for key, value in (metadata.get("users") or [{}])[0].items() if value is not None}
     identities = [user[key] for key in ("email", "sid", "name") if user.get(key)]
-    if assignment.roster is not None:
-        from tutor.grading.learners import Roster
-
-        found = Roster.read(assignment.path.parent / assignment.roster).find(*identities)
-        if found is not None:
-            return found
+    roster = roster_of(assignment)
+    found = roster.find(*identities) if roster is not None else None
+    if found is not None:
+        return found
     return None if assignment.varies else next(iter(identities), common.ANYBODY)
 
 

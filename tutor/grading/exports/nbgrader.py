@@ -12,8 +12,9 @@ from typing import Any
 
 from tutor.grading.assignment import Assignment
 from tutor.grading.exports import common, notebooks
-from tutor.grading.exports.notebooks import Cell
 from tutor.language import speaking, tr
+from tutor.views import ipynb
+from tutor.views.ipynb import Cell
 
 
 def notebook(assignment: Assignment) -> bytes:
@@ -21,22 +22,19 @@ def notebook(assignment: Assignment) -> bytes:
     common.alike_for_all(assignment, "nbgrader")
     with speaking(assignment.language):
         cells = [
-            notebooks.markdown(
-                "title", f"{notebooks.heading(assignment.title or assignment.id)}\n\n{notebooks.how()}",
-                _locked("title"),
-            ),
-            notebooks.code("load", "%load_ext tutor", _locked("load")),
-        ]  # fmt: skip
-        for number, (question, _, exercise) in enumerate(common.exercises(assignment), 1):
+            ipynb.markdown("title", notebooks.title(assignment), _locked("title")),
+            ipynb.code("load", "%load_ext tutor", _locked("load")),
+        ]
+        for number, (question, exercise) in enumerate(common.exercises(assignment), 1):
             id = f"q{number}-{re.sub('[^A-Za-z0-9_-]', '-', question.name)}"
             grader = _grader(question.name, common.parcel(common.only(assignment, question)))
-            points = float(sum(common.worth_of(exercise).values()))
+            points = float(sum(exercise.worth.values()))
             cells += [
                 notebooks.statement(f"{id}-statement", question, exercise, _locked(f"{id}-statement")),
                 notebooks.answer(f"{id}-answer", question, exercise),
-                notebooks.code(f"{id}-test", grader, _graded(f"{id}-test", points)),
+                ipynb.code(f"{id}-test", grader, _graded(f"{id}-test", points)),
             ]
-    return notebooks.notebook(cells)
+    return ipynb.notebook(cells).encode()
 
 
 def _grader(question: str, parcel: str) -> str:

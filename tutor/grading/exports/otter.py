@@ -11,6 +11,7 @@ from __future__ import annotations
 from tutor.grading.assignment import Assignment, Question
 from tutor.grading.exports import common, notebooks
 from tutor.language import speaking, tr
+from tutor.views import ipynb
 
 
 def tests(assignment: Assignment) -> dict[str, bytes]:
@@ -18,8 +19,8 @@ def tests(assignment: Assignment) -> dict[str, bytes]:
     common.alike_for_all(assignment, "otter-grader")
     with speaking(assignment.language):
         return {
-            f"{question.name}.py": _test_file(assignment, question, common.worth_of(exercise)).encode()
-            for question, _, exercise in common.exercises(assignment)
+            f"{question.name}.py": _test_file(assignment, question, exercise.worth).encode()
+            for question, exercise in common.exercises(assignment)
         }
 
 
@@ -71,15 +72,13 @@ def notebook(assignment: Assignment, folder: str = "tests") -> bytes:
     """The learners' notebook; `folder` is where it finds the test files."""
     with speaking(assignment.language):
         cells = [
-            notebooks.markdown(
-                "title", f"{notebooks.heading(assignment.title or assignment.id)}\n\n{notebooks.how()}"
-            ),
-            notebooks.code("load", f"%load_ext tutor\nimport otter\ngrader = otter.Notebook(tests_dir={folder!r})"),
-        ]  # fmt: skip
-        for number, (question, _, exercise) in enumerate(common.exercises(assignment), 1):
+            ipynb.markdown("title", notebooks.title(assignment)),
+            ipynb.code("load", f"%load_ext tutor\nimport otter\ngrader = otter.Notebook(tests_dir={folder!r})"),
+        ]
+        for number, (question, exercise) in enumerate(common.exercises(assignment), 1):
             cells += [
                 notebooks.statement(f"q{number}-statement", question, exercise),
                 notebooks.answer(f"q{number}-answer", question, exercise),
-                notebooks.code(f"q{number}-check", f"grader.check({question.name!r})"),
+                ipynb.code(f"q{number}-check", f"grader.check({question.name!r})"),
             ]
-    return notebooks.notebook(cells)
+    return ipynb.notebook(cells).encode()

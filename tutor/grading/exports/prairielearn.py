@@ -18,6 +18,7 @@ from tutor.grading.assignment import Assignment
 from tutor.grading.exports import common
 from tutor.grading.feedback import Feedback
 from tutor.grading.model import LearnerGrade
+from tutor.grading.submissions import of_one
 from tutor.language import speaking, tr
 
 UNGRADABLE = ("unreadable", "empty", "not-a-sheet", "too-large", "unsafe", "wrong-exercise")
@@ -81,8 +82,8 @@ def run(root: Path) -> dict[str, Any]:
     try:
         assignment = common.from_tree(root / "tests" / "assignment")
         with speaking(assignment.language):
-            submissions = common.handed_in(root / "student", common.ANYBODY)
-            grade, feedback = common.graded(assignment, common.ANYBODY, submissions)
+            sheets = of_one(root / "student", common.ANYBODY)
+            grade, feedback = common.graded(assignment, common.ANYBODY, sheets)
             return results(feedback, grade)
     except Exception:
         traceback.print_exc(file=sys.stderr)
@@ -104,7 +105,7 @@ def question(assignment: Assignment, image: str = IMAGE) -> dict[str, bytes]:
     with speaking(assignment.language):
         asked = common.exercises(assignment)
         files = {f"tests/assignment/{name}": data for name, data in common.tree(assignment).items()}
-        files |= {f"{question.name}.py": blank(exercise).encode() for question, _, exercise in asked}
+        files |= {f"{question.name}.py": blank(exercise).encode() for question, exercise in asked}
         files |= {
             "info.json": common.json_bytes(_info(assignment, image)),
             "question.html": _page(assignment, asked).encode(),
@@ -137,10 +138,8 @@ def _page(assignment: Assignment, asked: list[Any]) -> str:
     from tutor.views import html
 
     parts = []
-    for question, _, exercise in asked:
-        body = (
-            f"<h3>{escape(common.title_of(question, exercise))}</h3>{html.statement(exercise)}{html.program(exercise)}"
-        )
+    for question, exercise in asked:
+        body = f"<h3>{escape(question.title_of(exercise))}</h3>{html.statement(exercise)}{html.program(exercise)}"
         # the page is a Mustache template, and what a course writes is text to it
         parts.append(body.replace("{{", "&#123;&#123;"))
         parts.append(
