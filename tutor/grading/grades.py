@@ -77,12 +77,24 @@ def grade(
         for part in entry.result.parts:
             if part.question in parts:
                 parts[part.question] += [(entry, part, entry.result.cut)]
+    parts = {name: _answering(found) for name, found in parts.items()}
     problems += _duplicates(parts)
     lost = any(e.result is not None and e.result.cut and not e.result.parts for e in entries)
     questions = tuple(
         _question(assignment, name, parts[name], worth[name], overrides.get((learner, name)), lost) for name in worth
     )
     return LearnerGrade(learner, person, questions, tuple(problems), dict(aliases or {}), known, bool(entries))
+
+
+def _answering(found: list[tuple[Entry, Part, bool]]) -> list[tuple[Entry, Part, bool]]:
+    """Without what is no attempt beside one that is: a sheet left blank, and notes that come with a sheet."""
+    said = [each for each in found if each[2] or any(why != "missing" for why in each[1].credit.values())]
+    numbers = {entry.attempt for entry, _, _ in said}
+    return [
+        (entry, part, stopped)
+        for entry, part, stopped in found
+        if (entry, part, stopped) in said or not said or part.report.get("lines") and entry.attempt not in numbers
+    ]
 
 
 def _question(
