@@ -26,6 +26,7 @@ from tutor.grading.grades import grades, of_version
 from tutor.grading.judging import Job, Rules, judge
 from tutor.grading.model import Override, Problem, Result, Submission
 from tutor.grading.single import grade_one
+from tutor.grading.submissions import collect
 from tutor.grading.variants import variants
 
 ONE = """
@@ -401,6 +402,27 @@ def test_order_and_number_of_jobs_change_no_byte(whole, tmp_path):
     assert content(tmp_path / "r") == content(results)
 
 
+@pytest.mark.parametrize("attempts", ["last", "average"])
+def test_a_class_from_its_folder_and_then_from_a_zip_has_handed_in_once(tmp_path, attempts):
+    asked = assignment(LINEAR.replace('secret = "a secret"', f'attempts = "{attempts}"'), tmp_path)
+    around, renamed = tmp_path / "submissions", tmp_path / "renamed"
+    for place, name, text in ((around, "answer.py", RIGHT), (renamed, "answer-1.py", WRONG)):
+        (place / "ada").mkdir(parents=True)
+        (place / "ada" / name).write_text(text)
+
+    def graded(source):
+        version, _ = batch.grade(asked, collect(source), tmp_path / "results", jobs=1)
+        with opened(tmp_path / "results") as book:
+            (grade,) = of_version(book, version)
+        return grade
+
+    packed = Path(shutil.make_archive(str(tmp_path / "class"), "zip", tmp_path, "submissions"))
+    for source in (around, packed):
+        assert graded(source).points == 2.0 and len(graded(source).questions[0].attempts) == 1
+    (renamed / "ada" / "the same.py").write_text(WRONG)
+    assert [a.name for a in graded(renamed).questions[0].attempts] == ["ada/answer-1.py", "ada/answer.py"]
+
+
 def test_a_changed_file_takes_the_old_ones_place_and_the_old_one_is_kept(tmp_path):
     asked, results = assignment(at=tmp_path), tmp_path / "r"
     batch.grade(asked, [handed_in(WRONG)], results, jobs=1)
@@ -488,6 +510,13 @@ def test_a_gradebook_of_a_later_version_or_of_nobody_is_left_alone(tmp_path):
 
 
 # -- what may happen on the way ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["foo", "postgresql://ada:pass@localhost:port/x", "mysql://localhost/x"])
+def test_what_is_no_url_is_said_without_the_password(url):
+    with pytest.raises(UsageError) as refused:
+        Gradebook(url)
+    assert "pass@" not in str(refused.value)
 
 
 def test_a_locked_gradebook_is_said_and_nothing_is_lost(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import click
 from tutor.commands.codes import RIGHT, UNDECIDED
 from tutor.commands.group import Commands
 from tutor.commands.params import handed_over
+from tutor.errors import UsageError
 from tutor.language import tr
 from tutor.terminal import counting, deliver, note, patience, say
 
@@ -54,6 +55,7 @@ def grade(
     from tutor.grading.submissions import collect
     from tutor.views import grading as view
 
+    _check_places(submissions, output)
     asked = assignments.read(assignment)
     time = assignments.utc(now)
     roster = roster_of(asked)
@@ -68,6 +70,15 @@ def grade(
     if outcome.changed_since is not None:
         note(tr("note: the assignment has changed: all is graded anew; 'tutor regrade' shows who changes"))
     return UNDECIDED if tally.by_hand else RIGHT
+
+
+def _check_places(submissions: Path, output: Path) -> None:
+    """Results among what was handed in would be taken for a learner's the next time."""
+    if output.resolve().is_relative_to(submissions.resolve()):
+        raise UsageError(
+            tr("{output} lies in {submissions}, where it would be graded itself: give another folder with -o",
+               output=output, submissions=submissions)
+        )  # fmt: skip
 
 
 @room.command()

@@ -110,7 +110,7 @@ class _Single:
     """One file as a place, wherever a link to it stands."""
 
     def __init__(self, name: str, folder: Disk, own: str):
-        self.name, self._folder, self._own = name, folder, own
+        self.name, self.around, self._folder, self._own = name, 0, folder, own
 
     def top(self) -> list[tuple[str, bool]]:
         return [(self.name, False)]
@@ -325,7 +325,7 @@ def _of_learner(place: Place, claims: list[_Claim]) -> Iterator[Submission]:
     if len(files) > 1:
         files.sort(key=lambda each: (each[0], [natural(part) for part in each[1].parts]))
     others = any(_is_sheet(file, claim) and not _is_ours(file, claim) for _, file, claim in files)
-    made = (_taken(attempt, file, claim, others or claim.beside) for attempt, file, claim in files)
+    made = (_taken(attempt, file, claim, others or claim.beside, place.around) for attempt, file, claim in files)
     yield from _distinct(each for each in made if each is not None)
 
 
@@ -388,13 +388,16 @@ def _is_ours(file: File, claim: _Claim) -> bool:
     return splitext(_own(file, claim))[0].lower() in OURS
 
 
-def _taken(attempt: int, file: File, claim: _Claim, others: bool) -> Submission | None:
-    """The submission that a file is; None where it is ours and comes back without an answer."""
+def _taken(attempt: int, file: File, claim: _Claim, others: bool, around: int) -> Submission | None:
+    """The submission that a file is; None where it is ours and comes back without an answer.
+
+    A file is called the same, whether the class comes as a folder or as an archive with a folder around everything.
+    """
     data, problem = _data(file, claim)
     if others and _is_ours(file, claim) and not (data and _ANSWERED.search(data)):
         return None
     problems = (*claim.problems, problem) if problem else claim.problems
-    name = "/".join(shown(part) for part in file.parts)
+    name = "/".join(shown(part) for part in file.parts[around:])
     return Submission(claim.learner, attempt, name, data, problems, claim.person, claim.aliases)
 
 
