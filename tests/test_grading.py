@@ -27,6 +27,7 @@ from tutor.grading.grades import grades, of_version
 from tutor.grading.judging import Job, Rules, judge
 from tutor.grading.model import Override, Problem, Result, Submission
 from tutor.grading.single import grade_one
+from tutor.grading.submissions import collect
 from tutor.grading.variants import variants
 
 ONE = """
@@ -133,13 +134,49 @@ TWO = LINEAR + '\n[[questions]]\nid = "q2"\nexercise = "mse"\n'
         ("", "q2.py", "q2"),
         ("", "q22.py", None),
         ("", "answer.py", None),
-        ("# exercise: mae\n", "q2.py", None),
+        ("# exercise: mlp\n", "q2.py", None),
+        ("# exercise: Linear_Regression\n", "x.py", "linear-regression"),  # as people spell it
+        ("# EXERCISE: Q2\n", "x.py", "q2"),
+        ("# Exercise: find the gradient\n", "q2.py", "q2"),  # a title
+        ("", "linear_regression.py", "linear-regression"),
     ],
 )
 def test_the_question_is_that_of_the_header_else_of_the_files_name(header, name, question):
     result = judged(assignment(TWO), header + RIGHT, name)
     assert [part.question for part in result.parts] == ([question] if question else [])
     assert bool(result.problems) is (question is None)
+
+
+@pytest.mark.parametrize(
+    "text, header, name, question",
+    [
+        (TWO, "q-2", "q2.py", "q2"),
+        (TWO, "homework", "linear-regression.py", "linear-regression"),
+        (TWO, "homework", "x.py", None),
+        (LINEAR, "homework", "x.py", "linear-regression"),
+    ],
+)
+def test_a_header_that_names_no_exercise_at_all_is_said_and_the_files_name_or_the_only_question_counts(
+    text, header, name, question
+):
+    result = judged(assignment(text), f"# exercise: {header}\n{RIGHT}", name)
+    assert [part.question for part in result.parts] == ([question] if question else [])
+    assert [problem.id for problem in result.problems] == ["wrong-exercise"]
+
+
+def test_of_two_questions_of_one_family_the_files_name_says_which_and_the_longer_name_counts():
+    text = (
+        ONE.format(exercise="mlp:loss=mae", more="")
+        + 'id = "q1"\n[[questions]]\nid = "q1-b"\nexercise = "mlp:layers=3"\n'
+    )
+    for name, question in (("q1.py", "q1"), ("q1-b.py", "q1-b"), ("Q1_B.py", "q1-b")):
+        for header in ("", "# exercise: mlp\n"):
+            assert [p.question for p in judged(parse(text), header + "db2 = 0*b2\n", name).parts] == [question]
+
+
+def test_a_header_in_capitals_divides_a_file_too():
+    both = f"# Exercise: linear-regression\n{RIGHT}# EXERCISE: MSE\ndx = 1\n"
+    assert [part.question for part in judged(assignment(TWO), both).parts] == ["linear-regression", "q2"]
 
 
 @pytest.mark.parametrize(
@@ -221,6 +258,39 @@ def test_two_files_for_one_question_in_one_attempt_are_said():
     grade = grade_one(assignment(), "ada", [handed_in(WRONG, "ada/a.py"), handed_in(RIGHT, "ada/b.py")])
     assert grade.points == 2.0
     assert [(file, problem.id) for file, problem in grade.problems] == [("ada/b.py", "duplicate")]
+
+
+@pytest.mark.parametrize("attempts", ["best", "last", "average"])
+@pytest.mark.parametrize(
+    "beside", ["# exercise: linear-regression\ndw = ...\ndb = ...\n", "Dear teacher,\nhere it is\n"]
+)
+def test_a_blank_sheet_or_notes_beside_an_answer_are_no_attempt(attempts, beside):
+    asked = assignment(LINEAR.replace('secret = "a secret"', f'attempts = "{attempts}"'))
+    for names in (("a.py", "b.txt"), ("b.txt", "a.py")):
+        found = [handed_in(text, f"ada/{name}") for text, name in zip((RIGHT, beside), names, strict=True)]
+        grade = grade_one(asked, "ada", found)
+        assert grade.points == 2.0 and not grade.problems
+    again = grade_one(asked, "ada", [handed_in(RIGHT), handed_in("dw = ...\n", "ada/c.py", 2)])
+    assert again.points == 2.0
+    assert grade_one(asked, "ada", [handed_in(beside)]).points == 0.0
+
+
+PARTS = {
+    "answer.py": "# exercise: softmax-regression\ndz = (p - y)/N\ndW = x.T @ dz\n"
+                 "# exercise: softmax-regression\ndb = dz.sum(0)\n",
+    "answer.md": "# exercise: softmax-regression\n```\ndz = (p - y)/N\ndW = x.T @ dz\n```\n"
+                 "# exercise: softmax-regression\n$$db_k = \\sum_i dz_{ik}$$\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_file_that_names_its_exercise_twice_goes_on_with_it_and_a_second_answer_is_a_second_attempt(name):
+    asked = assignment(ONE.format(exercise="softmax-regression", more=""))
+    grade = grade_one(asked, "ada", [handed_in(PARTS[name], name)])
+    assert grade.points == 2.0 and not grade.problems and len(grade.questions[0].attempts) == 1
+    tries = "# exercise: softmax-regression\ndb = p\n# exercise: softmax-regression\ndb = ((p - y)/N).sum(0)\n"
+    grade = grade_one(asked, "ada", [handed_in(tries)])
+    assert [attempt.points for attempt in grade.questions[0].attempts] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
@@ -333,6 +403,27 @@ def test_order_and_number_of_jobs_change_no_byte(whole, tmp_path):
     assert content(tmp_path / "r") == content(results)
 
 
+@pytest.mark.parametrize("attempts", ["last", "average"])
+def test_a_class_from_its_folder_and_then_from_a_zip_has_handed_in_once(tmp_path, attempts):
+    asked = assignment(LINEAR.replace('secret = "a secret"', f'attempts = "{attempts}"'), tmp_path)
+    around, renamed = tmp_path / "submissions", tmp_path / "renamed"
+    for place, name, text in ((around, "answer.py", RIGHT), (renamed, "answer-1.py", WRONG)):
+        (place / "ada").mkdir(parents=True)
+        (place / "ada" / name).write_text(text)
+
+    def graded(source):
+        version, _ = batch.grade(asked, collect(source), tmp_path / "results", jobs=1)
+        with opened(tmp_path / "results") as book:
+            (grade,) = of_version(book, version)
+        return grade
+
+    packed = Path(shutil.make_archive(str(tmp_path / "class"), "zip", tmp_path, "submissions"))
+    for source in (around, packed):
+        assert graded(source).points == 2.0 and len(graded(source).questions[0].attempts) == 1
+    (renamed / "ada" / "the same.py").write_text(WRONG)
+    assert [a.name for a in graded(renamed).questions[0].attempts] == ["ada/answer-1.py", "ada/answer.py"]
+
+
 def test_a_changed_file_takes_the_old_ones_place_and_the_old_one_is_kept(tmp_path):
     asked, results = assignment(at=tmp_path), tmp_path / "r"
     batch.grade(asked, [handed_in(WRONG)], results, jobs=1)
@@ -420,6 +511,13 @@ def test_a_gradebook_of_a_later_version_or_of_nobody_is_left_alone(tmp_path):
 
 
 # -- what may happen on the way ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["foo", "postgresql://ada:pass@localhost:port/x", "mysql://localhost/x"])
+def test_what_is_no_url_is_said_without_the_password(url):
+    with pytest.raises(UsageError) as refused:
+        Gradebook(url)
+    assert "pass@" not in str(refused.value)
 
 
 def test_a_locked_gradebook_is_said_and_nothing_is_lost(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tutor.answers import language as lang
 from tutor.answers import python
-from tutor.answers.headers import ANYWHERE
+from tutor.answers.headers import ANYWHERE, key_of
 from tutor.answers.latex_regions import in_prose, is_latex, of_a_case, regions
 from tutor.errors import NotFoundError, ReadingError
 from tutor.language import first_clause, said
@@ -81,7 +81,7 @@ def rows(text: str, kind: str | None = None) -> list[list[Row]]:
     named = False
     for row in _rows(text, kind or kind_of_text(text)):
         header = ANYWHERE.match(row.text)
-        if header and header["key"] == "exercise":
+        if header and key_of(header) == "exercise":
             if named:
                 made.append([])
             named = True
@@ -190,6 +190,19 @@ class Part:
         if self.read_already is not None:
             return self.read_already
         return _Assembly(exercise, self).sheet()
+
+    def going_on(self, other: Part) -> Part:
+        """This part, and another of the same file that goes on with the same exercise."""
+        one, two = self.read_already, other.read_already
+        if one is None or two is None:
+            return replace(self, blocks=[*self.blocks, *other.blocks])
+        joined = replace(
+            one,
+            statements=[*one.statements, *two.statements],
+            notes=[*one.notes, *two.notes],
+            sizes={**two.sizes, **one.sizes},
+        )
+        return replace(self, read_already=joined)
 
 
 class _Assembly:
@@ -379,7 +392,8 @@ def _divided(blocks: list[Block], cells: list[tuple[int, int]] | None = None) ->
     """Parts that begin at `exercise:` headers; what stands before the first belongs to it."""
     made = [Part(None, cells=cells or [])]
     for block in blocks:
-        if block.kind == "header" and ANYWHERE.match(block.text)["key"] == "exercise":  # type: ignore[index]
+        header = ANYWHERE.match(block.text) if block.kind == "header" else None
+        if header and key_of(header) == "exercise":
             named = _lines(block).exercise
             if made[-1].exercise is not None or made[-1].header is not None:
                 made.append(Part(named, cells=cells or []))

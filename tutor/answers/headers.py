@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 
 _COLON = r"\s*[:：]"
-_HEADER = rf"(?P<key>exercise|sizes){_COLON}\s*(?P<value>.*?)\s*"  # after the mark of a comment
+# capitals may begin a title (`# Exercise: Backpropagation`): there the value has to look like one of a header
+_ID_LIKE = r"(?:[a-z][\w-]*|[A-Za-z]\w*[-_][\w-]+)(?::[\w=,.+-]+)?\s*(?:-->\s*)?$"
+_IN_CAPITALS = rf"EXERCISE|(?i:exercise)(?={_COLON}\s*{_ID_LIKE})|(?i:sizes)(?={_COLON}\s*\w+\s*=\s*\d)"
+_HEADER = rf"(?P<key>exercise|sizes|{_IN_CAPITALS}){_COLON}\s*(?P<value>.*?)\s*"  # after the mark of a comment
 IN_PYTHON = re.compile(rf"^\s*#\s*{_HEADER}$")
 ANYWHERE = re.compile(rf"^\s*(?:<!--|#|%)\s*{_HEADER}(?:-->\s*)?$")
 ID = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_=,.+-]+)?")
@@ -17,3 +20,8 @@ SIZE = re.compile(r"\s*([^\W\d]\w*)\s*=\s*(\d{1,7})\s*(?:,|;|\s|$)\s*")
 # before a header make it an example in Markdown
 NAMED = re.compile(rf"^(?:[ \t]{{0,3}}|\s*\")(?:<!--|#|%)\s*exercise{_COLON}\s*([\w-]+(?::[\w=.,-]*\w)?)", re.MULTILINE)
 DRILL = re.compile(rf"^\s*#\s*drill{_COLON}", re.MULTILINE)
+
+
+def key_of(header: re.Match[str]) -> str:
+    """`exercise` or `sizes`, also of `# Exercise: ...`."""
+    return header["key"].lower()

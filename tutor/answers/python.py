@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from tutor.answers import language as lang
-from tutor.answers.headers import ID, IN_PYTHON, SIZE
+from tutor.answers.headers import ID, IN_PYTHON, SIZE, key_of
 from tutor.answers.touched import changes, in_place, touched
 from tutor.errors import ReadingError
 from tutor.language import nsaid, said
@@ -115,7 +115,7 @@ def read_lines(lines: list[str], before: int) -> lang.Sheet:
 
 
 def _divide(lines: list[str]) -> list[tuple[int, int]]:
-    starts = [n for n, line in enumerate(lines) if (found := IN_PYTHON.match(line)) and found["key"] == "exercise"]
+    starts = [n for n, line in enumerate(lines) if (found := IN_PYTHON.match(line)) and key_of(found) == "exercise"]
     if len(starts) < 2:
         return [(0, len(lines))]
     return list(zip([0, *starts[1:]], [*starts[1:], len(lines)], strict=True))
@@ -314,7 +314,7 @@ class _Reader:
             found = IN_PYTHON.match(line)
             if not found:
                 continue
-            if found["key"] == "exercise":
+            if key_of(found) == "exercise":
                 if not ID.fullmatch(found["value"]):
                     reason = said(
                         "an exercise is named by its id, as '# exercise: mlp:layers=3'; a file is given by --exercise"

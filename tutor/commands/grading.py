@@ -51,12 +51,13 @@ def grade(
     from tutor.grading import batch, outputs
     from tutor.grading.gradebook import opened
     from tutor.grading.learners import roster_of
-    from tutor.grading.submissions import collect
+    from tutor.grading.submissions import apart, collect
     from tutor.views import grading as view
 
     asked = assignments.read(assignment)
     time = point_in_time(now)
     roster = roster_of(asked)
+    apart(submissions, output)
     found = collect(submissions, roster)
     with counting(tr("judging")) as step:
         version, outcome = batch.grade(

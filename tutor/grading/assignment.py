@@ -214,14 +214,15 @@ def read(path: str | Path) -> Assignment:
     """The assignment in a file; AssignmentError where it is none, NotFoundError where there is no such file."""
     path = Path(path)
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UsageError(said("{path} is too large for an assignment", path=path))
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotFoundError(
             said("cannot open {path}: {reason}; 'tutor assignment new' makes one", path=path, reason=reason)
         ) from None
+    if len(data) > MOST_BYTES:
+        raise UsageError(said("{path} is too large for an assignment", path=path))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -120,7 +120,7 @@ class Gradebook:
     """One assignment's gradebook. Each method is one transaction."""
 
     def __init__(self, url: str):
-        self._url = sa.make_url(url)
+        self._url = _parsed(url)
         self.engine = _engine(self._url)
         self._writes: dict[tuple[str, bool], Any] = {}
         self._migrate()
@@ -446,6 +446,15 @@ def opened(results_folder: str | Path, url: str | None = None) -> Gradebook:
     if url is None and not (Path(results_folder) / FILE).is_file():
         raise NotFoundError(said("{folder} holds no gradebook: 'tutor grade' makes one", folder=results_folder))
     return Gradebook(url_of(results_folder, url))
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        return sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):  # the text may hold a password, and is not repeated
+        raise UsageError(
+            said("this is no URL of a gradebook: write --db postgresql://USER:PASSWORD@HOST/NAME")
+        ) from None
 
 
 def _engine(url: sa.URL) -> sa.Engine:

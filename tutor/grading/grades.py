@@ -16,6 +16,7 @@ from tutor.grading.variants import Variant, variants
 from tutor.language import said
 
 Worth = Mapping[str, float]  # asked name -> points
+Found = tuple[Entry, Part, bool]  # what a file says to a question, and whether the last guard stopped it
 
 
 def grades(results: str | Path, url: str | None = None) -> Iterator[LearnerGrade]:
@@ -66,7 +67,7 @@ def grade(
     known: bool = True,
 ) -> LearnerGrade:
     """A learner's grade from what was judged; `entries` in the order of attempts."""
-    parts: dict[str, list[tuple[Entry, Part, bool]]] = {name: [] for name in worth}
+    parts: dict[str, list[Found]] = {name: [] for name in worth}
     problems: list[tuple[str, Problem]] = []
     for entry in entries:
         problems += [(entry.name, problem) for problem in entry.problems]
@@ -77,6 +78,7 @@ def grade(
         for part in entry.result.parts:
             if part.question in parts:
                 parts[part.question] += [(entry, part, entry.result.cut)]
+    parts = {name: _answering(found) for name, found in parts.items()}
     problems += _duplicates(parts)
     lost = any(e.result is not None and e.result.cut and not e.result.parts for e in entries)
     questions = tuple(
@@ -85,10 +87,30 @@ def grade(
     return LearnerGrade(learner, person, questions, tuple(problems), dict(aliases or {}), known, bool(entries))
 
 
+def _answering(found: list[Found]) -> list[Found]:
+    """Without what is no attempt beside one that is: a sheet left blank, notes that come with it, the same file twice.
+
+    The same file has two names where a class was graded from its folder and then from what a system exported.
+    """
+    first: dict[tuple[int, str], str] = {}
+    found = [each for each in found if first.setdefault(_text_of(each[0]), each[0].name) == each[0].name]
+    answers = [stopped or any(why != "missing" for why in part.credit.values()) for _, part, stopped in found]
+    numbers = {entry.attempt for (entry, _, _), said in zip(found, answers, strict=True) if said}
+    return [
+        (entry, part, stopped)
+        for (entry, part, stopped), said in zip(found, answers, strict=True)
+        if said or not numbers or part.report.get("lines") and entry.attempt not in numbers
+    ]
+
+
+def _text_of(entry: Entry) -> tuple[int, str]:
+    return entry.attempt, entry.digest or entry.name
+
+
 def _question(
     assignment: Assignment,
     name: str,
-    found: list[tuple[Entry, Part, bool]],
+    found: list[Found],
     worth: Worth,
     override: Override | None,
     lost: bool,
@@ -130,7 +152,7 @@ def _counted(how: str, attempts: tuple[Attempt, ...], full: float) -> tuple[floa
     return attempts[best].points, best
 
 
-def _duplicates(parts: Mapping[str, list[tuple[Entry, Part, bool]]]) -> Iterator[tuple[str, Problem]]:
+def _duplicates(parts: Mapping[str, list[Found]]) -> Iterator[tuple[str, Problem]]:
     """Further answers to a question within one attempt: they count as attempts after the first."""
     for name, found in parts.items():
         first: dict[int, str] = {}

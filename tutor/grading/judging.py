@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tutor.answers import documents
 from tutor.answers import language as lang
-from tutor.catalogue import split_address
+from tutor.catalogue import find, split_address
 from tutor.errors import ReadingError, TutorError
 from tutor.grading.assignment import FORMS, Assignment
 from tutor.grading.model import Part, Problem, Result
@@ -66,13 +67,13 @@ def engine() -> Mapping[str, str]:
     return {"tutor": __version__, **{name: version(name).split("+")[0] for name in ("sympy", "torch")}}
 
 
-def key_of(digest: str, name: str, variants: Iterable[Variant], rules: Rules) -> str:
+def key_of(digest: str, name: str, variants: Sequence[Variant], rules: Rules) -> str:
     """A digest of all that a result hangs on: equal files with equal variants have one result."""
     asked = [[*variant.judged_by, _source(variant.address, rules.folder)] for variant in variants]
     how = [rules.seed, rules.lenient_shapes, rules.forms, rules.language, dict(engine())]
     kind = documents.kind_of(name)
     # without a header in the sheet its name may say which question it answers
-    named = [v.question for v in variants if _says(name, v.question)] if len(asked) > 1 else []
+    named = _named(name, variants) if len(asked) > 1 else []
     return hashlib.sha256(json.dumps([digest, kind, named, asked, how], sort_keys=True).encode()).hexdigest()
 
 
@@ -107,15 +108,56 @@ def _judged(rules: Rules, job: Job) -> Result:
     if not text.strip():
         return Result(problems=(Problem("empty", said("there is nothing in it")),))
     written = documents.parts(text, documents.kind_of(job.name))
-    found = [_part(rules, job, part, alone=len(written) == 1) for part in written]
+    meant = [_Meant(part, *_meant(rules, job, part, alone=len(written) == 1)) for part in written]
+    found = [_part(rules, each) for each in _joined(rules, meant)]
     parts = tuple(part for part, _, _ in found if part is not None)
     problems = tuple(problem for _, problems, _ in found for problem in problems)
     return Result(parts, problems, any(stopped for _, _, stopped in found))
 
 
-def _part(rules: Rules, job: Job, part: documents.Part, alone: bool) -> tuple[Part | None, list[Problem], bool]:
+@dataclass
+class _Meant:
+    """A part of a file with the question that it answers, if there is one."""
+
+    part: documents.Part
+    variant: Variant | None
+    problems: list[Problem]
+
+
+def _joined(rules: Rules, meant: list[_Meant]) -> list[_Meant]:
+    """Parts of one question as one, as long as each answers what those before it did not: else it is a further try."""
+    count = Counter(each.variant for each in meant)
+    last: dict[Variant, tuple[_Meant, set[str]]] = {}
+    made = []
+    for each in meant:
+        if each.variant is None or count[each.variant] == 1:
+            made.append(each)
+            continue
+        names = _answers(each.part, _exercise(replace(each.variant, points=()), rules.folder))
+        before, known = last.get(each.variant, (None, set()))
+        if before is not None and names and not names & known:
+            before.part = before.part.going_on(each.part)
+            before.problems += [problem for problem in each.problems if problem not in before.problems]
+            last[each.variant] = before, known | names
+        else:
+            made.append(each)
+            last[each.variant] = each, names
+    return made
+
+
+def _answers(part: documents.Part, exercise: Exercise) -> set[str]:
+    """The asked names to which a part gives a value, readable or not."""
+    named: set[str | None] = set()
+    for statement in lang.flat(part.sheet(exercise).statements):
+        if isinstance(statement, lang.Unreadable):
+            named.add(lang.gradient_name(statement.target or ""))
+        named.update(lang.variable(lang.root(target)) for target in lang.targets(statement))
+    return {exercise.answer_name(name) for name in exercise.asked} & named
+
+
+def _part(rules: Rules, meant: _Meant) -> tuple[Part | None, list[Problem], bool]:
     """What one part says: to a question, with problems, and whether the last guard stopped it."""
-    variant, problems = _meant(rules, job, part, alone)
+    part, variant, problems = meant.part, meant.variant, meant.problems
     if variant is None:
         return None, problems, False
     exercise = _exercise(replace(variant, points=()), rules.folder)
@@ -155,14 +197,14 @@ def _pinned(sheet: lang.Sheet, sizes: dict[str, int]) -> list[Problem]:
 
 def _meant(rules: Rules, job: Job, part: documents.Part, alone: bool) -> tuple[Variant | None, list[Problem]]:
     """The question that a part answers: by its header, else by the file's name, else the only one there is."""
-    if part.exercise is None:
-        found = [variant for variant in job.variants if alone and _says(job.name, variant.question)]
-        if len(found) != 1 and len(job.variants) == 1:
-            found = list(job.variants)
-        if len(found) == 1:
-            return found[0], []
-        return None, [Problem("wrong-exercise", _without_header(part, job.variants))]
-    return _by_header(rules, part.exercise, job.variants)
+    named = [variant for variant in job.variants if alone and variant.question in _named(job.name, job.variants)]
+    other = named or list(job.variants)
+    fallback = other[0] if len(other) == 1 else None
+    if part.exercise is not None:
+        return _by_header(rules, part.exercise, job.variants, fallback)
+    if fallback is not None:
+        return fallback, []
+    return None, [Problem("wrong-exercise", _without_header(part, job.variants))]
 
 
 def _without_header(part: documents.Part, variants: tuple[Variant, ...]) -> str:
@@ -175,17 +217,25 @@ def _without_header(part: documents.Part, variants: tuple[Variant, ...]) -> str:
     )
 
 
-def _by_header(rules: Rules, header: str, variants: tuple[Variant, ...]) -> tuple[Variant | None, list[Problem]]:
-    """The question whose exercise a header names; of a family's members the learner's own counts."""
+def _by_header(
+    rules: Rules, header: str, variants: tuple[Variant, ...], fallback: Variant | None
+) -> tuple[Variant | None, list[Problem]]:
+    """The question whose exercise a header names; of a family's members the learner's own counts.
+
+    `fallback` is what the file's name says, or the only question: it counts where the header names no exercise at all,
+    or one that several questions ask.
+    """
     ids = [(variant, _exercise(replace(variant, points=()), rules.folder)) for variant in variants]
-    name = split_address(header)[0]
-    exact = [v for v, exercise in ids if _same_member(header, exercise.id) or header in (v.address, v.question)]
+    given = _as_known(header, [name for v, exercise in ids for name in (exercise.name, v.question)])
+    name = split_address(given)[0]
+    exact = [v for v, exercise in ids if _same_member(given, exercise.id) or given in (v.address, v.question)]
     near = [v for v, exercise in ids if name in (exercise.name, v.question)]
     if len(exact) == 1 or exact and len({v.judged_by[1:] for v in exact}) == 1:
         return exact[0], []
-    if len(near) == 1:
-        own = next(exercise.id for v, exercise in ids if v is near[0])
-        return near[0], [
+    found = near[0] if len(near) == 1 else fallback if fallback in near or not near and not _is_known(name) else None
+    if found is not None:
+        own = next(exercise.id for v, exercise in ids if v is found)
+        return found, [
             Problem("wrong-exercise", said("it is for {header}, and is judged as the learner's own {own}",
                                            header=header, own=own))
         ]  # fmt: skip
@@ -196,6 +246,26 @@ def _by_header(rules: Rules, header: str, variants: tuple[Variant, ...]) -> tupl
     ]  # fmt: skip
 
 
+def _as_known(header: str, names: Iterable[str]) -> str:
+    """A header with its name as it is spelt here: `Softmax_Regression` means `softmax-regression`."""
+    name, given = split_address(header)
+    known = next((each for each in names if _plain(each) == _plain(name)), name)
+    return known if given is None else f"{known}:{given}"
+
+
+def _plain(name: str) -> str:
+    """A name in small letters, its words joined in one way."""
+    return re.sub(r"[\s_-]+", "-", name.casefold())
+
+
+def _is_known(name: str) -> bool:
+    """Whether there is an exercise of that name, asked or not."""
+    try:
+        return bool(find(_plain(name)))
+    except TutorError:
+        return False
+
+
 def _same_member(header: str, id: str) -> bool:
     """`mlp:loss=mse` is `mlp` where mse is the default."""
     if header == id:
@@ -203,7 +273,7 @@ def _same_member(header: str, id: str) -> bool:
     name, given = split_address(header)
     if given is None or split_address(id)[0] != name:
         return False
-    from tutor.catalogue import family_values, find, normal_id
+    from tutor.catalogue import family_values, normal_id
 
     try:
         entry = find(name)
@@ -212,10 +282,16 @@ def _same_member(header: str, id: str) -> bool:
         return False
 
 
-def _says(name: str, question: str) -> bool:
-    """Whether a file's name names a question: `q-softmax.py`, `Q1 (final).ipynb`."""
-    stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower()
-    return re.search(rf"(?<![a-z0-9]){re.escape(question.lower())}(?![a-z0-9])", stem) is not None
+def _named(name: str, variants: Iterable[Variant]) -> list[str]:
+    """The questions that a file's name names: `q-softmax.py`, `Q1 (final).ipynb`; of `mlp` and `mlp-2` the longer."""
+    stem = _plain(name.rsplit("/", 1)[-1].rsplit(".", 1)[0])
+    found = {
+        (said.start(), said.end()): variant.question
+        for variant in variants
+        for said in re.finditer(rf"(?<![a-z0-9]){re.escape(_plain(variant.question))}(?![a-z0-9])", stem)
+    }
+    within = {one for one in found for other in found if one != other and other[0] <= one[0] and one[1] <= other[1]}
+    return list(dict.fromkeys(question for place, question in found.items() if place not in within))
 
 
 # -- ways of writing ------------------------------------------------------------------------------------------------

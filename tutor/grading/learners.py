@@ -63,14 +63,15 @@ class Roster:
         """The roster in a file; NotFoundError, or ReadingError with the line, where there is none."""
         path = Path(path)
         try:
-            if path.stat().st_size > MOST_BYTES:
-                raise UsageError(said("{path} is too large for a roster: give a CSV file of the class", path=path))
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                data = file.read(MOST_BYTES + 1)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise NotFoundError(
                 said("cannot open the roster {path}: {reason}; give a CSV file of the class", path=path, reason=reason)
             ) from None
+        if len(data) > MOST_BYTES:
+            raise UsageError(said("{path} is too large for a roster: give a CSV file of the class", path=path))
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:

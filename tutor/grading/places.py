@@ -70,6 +70,10 @@ class Place(Protocol):
     def name(self) -> str:
         """What it is called."""
 
+    @property
+    def around(self) -> int:
+        """How many folders there are around everything in it: they are no part of what a file is called."""
+
     def top(self) -> list[tuple[str, bool]]:
         """The names at the top in their natural order, and whether each is a folder."""
 
@@ -201,6 +205,10 @@ class Disk:
     @property
     def name(self) -> str:
         return self.folder.name or str(self.folder)
+
+    @property
+    def around(self) -> int:
+        return len(self.prefix)
 
     def top(self) -> list[tuple[str, bool]]:
         try:
@@ -398,6 +406,10 @@ class Archive:
             made._strays = [_with((name,), unsafe(reason)) for name, reason in named if reason is not None]
             made._overlapping = _overlapping(infos)
             yield made
+
+    @property
+    def around(self) -> int:
+        return self._at
 
     def top(self) -> list[tuple[str, bool]]:
         found = ((name, any(len(_parts(info)) > self._at + 1 for info in each)) for name, each in self._places.items())

@@ -28,7 +28,7 @@ from os.path import splitext
 from pathlib import Path
 
 from tutor.answers.documents import kind_of, most
-from tutor.errors import NotFoundError
+from tutor.errors import NotFoundError, UsageError
 from tutor.grading import systems
 from tutor.grading.learners import Roster
 from tutor.grading.model import NOBODY, Problem, Submission
@@ -71,6 +71,15 @@ def of_one(folder: Path, learner: str) -> Iterator[Submission]:
     """All that lies in a folder, as one attempt of a learner's; Refused where the folder cannot be read."""
     with Disk.opened(folder) as place:
         yield from _of_learner(place, [_Claim(name, learner, attempt=1) for name, _ in place.top()])
+
+
+def apart(source: Path, results: Path) -> None:
+    """Results among what was handed in would be taken for a learner's the next time."""
+    if results.resolve().is_relative_to(source.resolve()):
+        raise UsageError(
+            said("{output} lies in {submissions}, where it would be graded itself: give another folder with -o",
+                 output=results, submissions=source)
+        )  # fmt: skip
 
 
 def _collected(source: Path, roster: Roster | None) -> Iterator[Submission]:
@@ -116,7 +125,7 @@ class _Single:
     """One file as a place, wherever a link to it stands."""
 
     def __init__(self, name: str, folder: Disk, own: str):
-        self.name, self._folder, self._own = name, folder, own
+        self.name, self.around, self._folder, self._own = name, 0, folder, own
 
     def top(self) -> list[tuple[str, bool]]:
         return [(self.name, False)]
@@ -331,7 +340,7 @@ def _of_learner(place: Place, claims: list[_Claim]) -> Iterator[Submission]:
     if len(files) > 1:
         files.sort(key=lambda each: (each[0], [natural(part) for part in each[1].parts]))
     others = any(_is_sheet(file, claim) and not _is_ours(file, claim) for _, file, claim in files)
-    made = (_taken(attempt, file, claim, others or claim.beside) for attempt, file, claim in files)
+    made = (_taken(attempt, file, claim, others or claim.beside, place.around) for attempt, file, claim in files)
     yield from _distinct(each for each in made if each is not None)
 
 
@@ -394,13 +403,16 @@ def _is_ours(file: File, claim: _Claim) -> bool:
     return splitext(_own(file, claim))[0].lower() in OURS
 
 
-def _taken(attempt: int, file: File, claim: _Claim, others: bool) -> Submission | None:
-    """The submission that a file is; None where it is ours and comes back without an answer."""
+def _taken(attempt: int, file: File, claim: _Claim, others: bool, around: int) -> Submission | None:
+    """The submission that a file is; None where it is ours and comes back without an answer.
+
+    A file is called the same, whether the class comes as a folder or as an archive with a folder around everything.
+    """
     data, problem = _data(file, claim)
     if others and _is_ours(file, claim) and not (data and _ANSWERED.search(data)):
         return None
     problems = (*claim.problems, problem) if problem else claim.problems
-    name = "/".join(shown(part) for part in file.parts)
+    name = "/".join(shown(part) for part in file.parts[around:])
     return Submission(claim.learner, attempt, name, data, problems, claim.person, claim.aliases)
 
 
