@@ -197,6 +197,12 @@ def test_who_a_row_is(called, learner):
         assert people.find(**called) == learner
 
 
+def test_an_accent_may_be_a_letter_of_its_own():
+    """As a Mac writes it."""
+    people = People([("zk", "Zo\u00eb Kim", {"login": "zo\u00eb"})], "canvas")
+    assert people.find(names=["Kim, Zoe\u0308"]) == people.find(ids=["Zoe\u0308"]) == "zk"
+
+
 # -- Canvas ----------------------------------------------------------------------------------------------------------
 
 CANVAS = (

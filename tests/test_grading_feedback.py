@@ -13,12 +13,12 @@ from pictures import Tags, tree_of
 
 import tutor
 from tutor.catalogue import entries
-from tutor.checking.report import CREDITS, EARNS, MISTAKE_IDS, REASONS
-from tutor.grading import feedback
+from tutor.checking.report import EARNS, MISTAKE_IDS, REASONS
+from tutor.grading import batch, feedback
 from tutor.grading.assignment import FEEDBACK
 from tutor.grading.feedback import MISTAKES, PROBLEMS, TOLD, UNEARNED, released
+from tutor.grading.model import CREDITS, Override, Part, Problem
 from tutor.grading.model import PROBLEMS as PROBLEM_IDS
-from tutor.grading.model import Override, Part, Problem
 from tutor.language import speaking
 from tutor.views import feedback as view
 
@@ -61,7 +61,8 @@ def names(sentence):
 def test_every_id_has_its_sentence():
     assert set(MISTAKES) == set(MISTAKE_IDS)
     assert set(TOLD) == set(REASONS) - WITHOUT
-    assert {*CREDITS, "form"} - {"correct"} <= set(UNEARNED)
+    assert set(CREDITS) - {"correct"} <= set(UNEARNED)
+    assert set(batch.CREDITS) == set(CREDITS)
     assert set(PROBLEMS) == set(PROBLEM_IDS)
 
 
@@ -132,7 +133,7 @@ def test_points_and_why_they_are_not_all_earned(part):
     }
 
 
-@pytest.mark.parametrize("credit", [*CREDITS, "form"])
+@pytest.mark.parametrize("credit", CREDITS)
 def test_what_every_credit_says(credit, part):
     made = Part(part.question, {"dW": credit, "db": "correct"}, part.report)
     reasons = {level: told(made, level).questions[0].reasons for level in FEEDBACK}
