@@ -18,6 +18,7 @@ import tutor
 from tutor.answers import documents, latex
 from tutor.catalogue import entries
 from tutor.cli import app
+from tutor.commands.assignment import KEY_FORMATS
 from tutor.errors import NotFoundError, UsageError
 from tutor.grading.assignment import FEEDBACK, AssignmentError, parse, read
 from tutor.grading.bundle import MARK, build, folder_names
@@ -568,7 +569,7 @@ def test_forms_that_earn_nothing_are_not_in_the_key():
     assert {line.form for line in answer.lines} == {"latex"}
 
 
-@pytest.mark.parametrize("form", key_view.FORMATS)
+@pytest.mark.parametrize("form", KEY_FORMATS)
 def test_every_view_of_the_key_has_every_line(form):
     key = answer_key(assignment(*VARIED))
     made = getattr(key_view, form)(key)
