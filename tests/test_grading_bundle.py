@@ -18,6 +18,7 @@ import tutor
 from tutor.answers import documents, latex
 from tutor.catalogue import entries
 from tutor.cli import app
+from tutor.commands.assignment import KEY_FORMATS
 from tutor.errors import NotFoundError, UsageError
 from tutor.grading.assignment import FEEDBACK, AssignmentError, parse, read
 from tutor.grading.bundle import MARK, build, folder_names
@@ -61,8 +62,15 @@ def assignment(*questions: str, head: str = "", folder: Path = Path(".")):
 
 @cache
 def alone(id: str):
-    """The handout that asks one exercise as it is; with the exercise goes all that is derived of it."""
+    """The handout that asks one exercise as it is."""
     return handout(assignment(f'exercise = "{id}"'))
+
+
+@cache
+def key_of(id: str):
+    """The answer to it; closed forms are what takes long here, so each is derived once."""
+    (answer,) = answer_key(assignment(f'exercise = "{id}"')).answers
+    return answer
 
 
 LONG = 20  # gradients
@@ -104,12 +112,12 @@ def told(exercise) -> str:
     return squeezed("".join(shown))
 
 
-def solutions(exercise) -> set[str]:
+def solutions(derivation) -> set[str]:
     """Every printed form of every gradient and asked value, with its name and, where it says something, without.
 
     Of a long derivation, closed forms are those of the asked gradients: all of them take longer than all else here.
     """
-    derivation = exercise.derive()
+    exercise = derivation.exercise
     every = tutor.derive(exercise, list(derivation.gradients)) if len(derivation.gradients) < LONG else derivation
     found = {form for line in right_lines(every) for form in with_and_without_name(squeezed(line.text))}
     known = told(exercise)
@@ -135,7 +143,7 @@ def forms_of_a_page(derivation):
 def test_no_file_of_a_bundle_has_a_trace_of_a_solution(id):
     made = alone(id)
     exercise = made.questions[0].exercise
-    wanted = solutions(exercise)
+    wanted = solutions(key_of(id).derivation)
     assert wanted
     for name, text in view.files(made).items():
         plain = squeezed("".join("".join(c["source"]) for c in json.loads(text)["cells"]) if "ipynb" in name else text)
@@ -146,8 +154,8 @@ def test_no_file_of_a_bundle_has_a_trace_of_a_solution(id):
 
 
 def test_the_search_for_solutions_finds_one():
-    exercise = tutor.load("softmax-regression")
-    assert {"dW=x.T@dz", "dz=(p-y)/N", "dW[j,k]=Sum(dz[i,k]*x[i,j],i)"} <= solutions(exercise)
+    found = solutions(tutor.load("softmax-regression").derive())
+    assert {"dW=x.T@dz", "dz=(p-y)/N", "dW[j,k]=Sum(dz[i,k]*x[i,j],i)"} <= found
 
 
 # -- statements, sheets, notebooks -----------------------------------------------------------------------------------
@@ -511,10 +519,9 @@ def test_every_key_has_a_comment():
 
 @pytest.mark.parametrize("id", EVERY)
 def test_every_line_of_the_key_is_graded_correct(id):
-    (answer,) = answer_key(assignment(f'exercise = "{id}"')).answers
+    answer = key_of(id)
     exercise = answer.exercise
-    # of long ones the other forms are graded in test_certificate.py and test_roundtrip.py
-    for form in ("torch", "index", "latex") if len(answer.lines) < 30 else ("latex",):
+    for form in ("torch", "index", "latex"):
         lines = [line for line in answer.lines if line.form == form]
         text = "\n".join(line.text for line in lines)
         report = tutor.check(exercise, latex.read(text, exercise) if form == "latex" else text, repairs=False)
@@ -562,7 +569,7 @@ def test_forms_that_earn_nothing_are_not_in_the_key():
     assert {line.form for line in answer.lines} == {"latex"}
 
 
-@pytest.mark.parametrize("form", key_view.FORMATS)
+@pytest.mark.parametrize("form", KEY_FORMATS)
 def test_every_view_of_the_key_has_every_line(form):
     key = answer_key(assignment(*VARIED))
     made = getattr(key_view, form)(key)

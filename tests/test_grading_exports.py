@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator
 
 from tutor.cli import app
 from tutor.errors import NotFoundError, ReadingError, UsageError
+from tutor.grading import batch
 from tutor.grading.assignment import parse
 from tutor.grading.exports import FORMATS, canvas, common, csv_file, filled, gradescope, moodle, prairielearn
 from tutor.grading.exports import nbgrader as nbgrader_export
@@ -28,7 +29,7 @@ from tutor.grading.exports import otter as otter_export
 from tutor.grading.exports.people import People, Unclear
 from tutor.grading.feedback import Feedback, LineShown, QuestionShown
 from tutor.grading.model import LearnerGrade, Problem, QuestionGrade, Submission
-from tutor.saving import lay_out
+from tutor.saving import lay_out, replaced
 
 SCHEMAS = Path(__file__).parent / "schemas"
 
@@ -195,6 +196,12 @@ def test_who_a_row_is(called, learner):
             people.find(**called)
     else:
         assert people.find(**called) == learner
+
+
+def test_an_accent_may_be_a_letter_of_its_own():
+    """As a Mac writes it."""
+    people = People([("zk", "Zo\u00eb Kim", {"login": "zo\u00eb"})], "canvas")
+    assert people.find(names=["Kim, Zoe\u0308"]) == people.find(ids=["Zoe\u0308"]) == "zk"
 
 
 # -- Canvas ----------------------------------------------------------------------------------------------------------
@@ -732,7 +739,6 @@ def run(name, *arguments):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """A class of three, graded: its results folder."""
-    batch = pytest.importorskip("tutor.grading.batch")
     folder = tmp_path_factory.mktemp("results")
     head = "# exercise: softmax-regression\n"
     aliases = {"ann": {"canvas": "4711", "email": "ann@example.org"}, "bo": {"canvas": "4712", "moodle": "4713"}}
@@ -753,6 +759,27 @@ def test_csv_command(results, tmp_path):
         rows = {row["learner"]: row for row in csv.DictReader(stream)}
     assert {who: row["total"] for who, row in rows.items()} == {"ann": "3", "bo": "2", "'=cmd": "0"}
     assert [path.name for path in tmp_path.iterdir()] == ["grades.csv"]
+
+
+@pytest.mark.parametrize("name", [format.name for format in FORMATS if format.name not in ("canvas", "moodle")])
+def test_what_cannot_be_written_is_said(results, tmp_path, name):
+    (tmp_path / "homework.toml").write_text(TWO, "utf-8")
+    (tmp_path / "file").write_text("mine", "utf-8")
+    source = results if name == "csv" else tmp_path / "homework.toml"
+    with pytest.raises(UsageError, match="cannot write .*; give another path"):
+        run(name, source, "-o", tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text("utf-8") == "mine"
+
+
+def test_a_file_takes_anothers_place_as_a_whole_or_not_at_all(tmp_path):
+    path = put(tmp_path / "results.json", "before")
+    with pytest.raises(ZeroDivisionError), replaced(path) as file:
+        file.write(b"half of it")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"before" and [each.name for each in tmp_path.iterdir()] == ["results.json"]
+    with replaced(path, lasting=True) as file:
+        file.write(b"after")
+    assert path.read_bytes() == b"after" and [each.name for each in tmp_path.iterdir()] == ["results.json"]
 
 
 def test_canvas_command(results, tmp_path):

@@ -13,12 +13,12 @@ from pictures import Tags, tree_of
 
 import tutor
 from tutor.catalogue import entries
-from tutor.checking.report import CREDITS, EARNS, MISTAKE_IDS, REASONS
-from tutor.grading import feedback
+from tutor.checking.report import EARNS, MISTAKE_IDS, REASONS
+from tutor.grading import batch, feedback
 from tutor.grading.assignment import FEEDBACK
 from tutor.grading.feedback import MISTAKES, PROBLEMS, TOLD, UNEARNED, released
+from tutor.grading.model import CREDITS, Override, Part, Problem
 from tutor.grading.model import PROBLEMS as PROBLEM_IDS
-from tutor.grading.model import Override, Part, Problem
 from tutor.language import speaking
 from tutor.views import feedback as view
 
@@ -61,7 +61,8 @@ def names(sentence):
 def test_every_id_has_its_sentence():
     assert set(MISTAKES) == set(MISTAKE_IDS)
     assert set(TOLD) == set(REASONS) - WITHOUT
-    assert {*CREDITS, "form"} - {"correct"} <= set(UNEARNED)
+    assert set(CREDITS) - {"correct"} <= set(UNEARNED)
+    assert set(batch.CREDITS) == set(CREDITS)
     assert set(PROBLEMS) == set(PROBLEM_IDS)
 
 
@@ -132,7 +133,7 @@ def test_points_and_why_they_are_not_all_earned(part):
     }
 
 
-@pytest.mark.parametrize("credit", [*CREDITS, "form"])
+@pytest.mark.parametrize("credit", CREDITS)
 def test_what_every_credit_says(credit, part):
     made = Part(part.question, {"dW": credit, "db": "correct"}, part.report)
     reasons = {level: told(made, level).questions[0].reasons for level in FEEDBACK}
@@ -283,15 +284,15 @@ def raw(report):
     return "\n".join([*said, *(line["repair"]["to"] for line in lines if line["repair"]), *report["notes"]])
 
 
-def judged(address, sheet, **how):
-    return part_of(address, tutor.check(loaded(address), sheet, **how))
+def judged(address, sheet):
+    return part_of(address, tutor.check(loaded(address), sheet))
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("address", [entry.id for entry in entries()])
 def test_no_level_shows_a_form_of_any_gradient(address):
     for sheet in sheets(address, most=1):
-        grade = grade_of(address, judged(address, sheet, repairs=False))  # as grading judges
+        grade = grade_of(address, judged(address, sheet))  # with repairs, of which grading keeps none
         for level in FEEDBACK:
             everything = shown(grade, assignment(address, feedback=level), due=level != "derivation")
             assert found_in(everything, address, sheet) == [], (level, sheet)
@@ -301,14 +302,6 @@ def test_no_level_shows_a_form_of_any_gradient(address):
 @pytest.mark.parametrize("address", ["linear-regression", "batch-norm", "rms-norm", "mlp", "embedding"])
 def test_the_search_finds_what_a_report_itself_says(address):
     assert any(found_in(raw(judged(address, sheet).report), address, sheet) for sheet in sheets(address))
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("address", ["linear-regression", "batch-norm", "rms-norm", "mlp", "embedding"])
-def test_repairs_are_not_passed_on_either(address):
-    for sheet in sheets(address, most=1):
-        part = judged(address, sheet)
-        assert found_in(shown(grade_of(address, part), assignment(address)), address, sheet) == []
 
 
 def test_the_search_finds_a_derivation_that_is_released(part):

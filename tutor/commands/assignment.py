@@ -11,7 +11,7 @@ from tutor.commands.group import Commands
 from tutor.commands.params import handed_over
 from tutor.errors import UsageError
 from tutor.language import ntr, said, tr
-from tutor.shown import json_text, quoted
+from tutor.shown import quoted
 from tutor.terminal import deliver, note, patience, say, width
 
 room = Commands()
@@ -50,6 +50,7 @@ def lint(file: str, as_json: bool) -> int:
     """
     from tutor.grading.assignment import AssignmentError, read
     from tutor.grading.lint import Finding, errors, findings
+    from tutor.views import lint as view
 
     try:
         assignment = read(file)
@@ -57,40 +58,17 @@ def lint(file: str, as_json: bool) -> int:
         if not as_json:
             raise
         found = [Finding("error", fault.line, fault.key, fault.message) for fault in error.faults]
-        deliver(_as_json(file, found))
+        deliver(view.json(file, found))
         return UNREADABLE
     with patience(tr("looking at every variant")):
         found = findings(assignment)
     if as_json:
-        deliver(_as_json(file, found))
+        deliver(view.json(file, found))
     else:
-        say(_as_text(file, found))
+        say(view.text(file, found))
         if not errors(found):
             note(tr("next: 'tutor assignment build {path} -o bundle/'", path=quoted(file)))
     return NOT_RIGHT if errors(found) else RIGHT
-
-
-def _as_json(file: str, found: list) -> str:
-    from tutor.language import for_programs
-
-    with for_programs():
-        return json_text({"schema": "tutor.assignment-lint/1", "file": file, "findings": [f.to_dict() for f in found]})
-
-
-def _as_text(file: str, found: list) -> str:
-    words = {"error": tr("error"), "warning": tr("warning"), "note": tr("note")}
-    rows = [
-        tr("{file}, line {line}, {key}: {word}: {message}", file=file, line=f.line, key=f.key,
-           word=words[f.severity], message=f.message)
-        for f in found
-    ]  # fmt: skip
-    wrong = sum(f.severity == "error" for f in found)
-    warned = sum(f.severity == "warning" for f in found)
-    if not found:
-        return tr("{file}: nothing to mend", file=file)
-    counts = [ntr("{count} error", "{count} errors", wrong, count=wrong),
-              ntr("{count} warning", "{count} warnings", warned, count=warned)]  # fmt: skip
-    return "\n".join([*rows, "", ", ".join(counts)])
 
 
 @assignment.command("build")

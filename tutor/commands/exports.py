@@ -10,6 +10,7 @@ import click
 
 from tutor.commands.codes import RIGHT
 from tutor.commands.group import Commands
+from tutor.commands.params import DB
 from tutor.language import ntr, tr
 from tutor.saving import lay_out, save
 from tutor.terminal import note, say
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 room = Commands()
 RESULTS = click.argument("results", metavar="RESULTS")
-DB = click.option("--db", metavar="URL", help="A gradebook on a server.")
 OWN = click.argument("assignment", metavar="ASSIGNMENT", type=click.Path())
 EXPORTED = click.argument("file", metavar="FILE", type=click.Path())
 

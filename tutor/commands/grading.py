@@ -10,7 +10,7 @@ import click
 
 from tutor.commands.codes import RIGHT, UNDECIDED
 from tutor.commands.group import Commands
-from tutor.commands.params import handed_over, point_in_time
+from tutor.commands.params import DB, NOW, handed_over, point_in_time
 from tutor.language import tr
 from tutor.terminal import counting, deliver, note, patience, say
 
@@ -21,7 +21,7 @@ FILE = click.Path(path_type=Path)
 def _how_it_runs(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of what judges many sheets."""
     for option in (
-        click.option("--now", metavar="TIME", help="Instead of the clock: whether the assignment is due."),
+        NOW,
         click.option(
             "--db", metavar="URL", help="A gradebook on a server: postgresql://...; else it is in the results."
         ),
@@ -107,8 +107,8 @@ def regrade(
 @click.argument("points", type=float, required=False)
 @click.option("--comment", default="", metavar="TEXT", help="What the learner is told about it.")
 @click.option("--forget", is_flag=True, help="Take the decision back: what was judged counts again.")
-@click.option("--db", metavar="URL", help="A gradebook on a server.")
-@click.option("--now", metavar="TIME", help="Instead of the clock: whether the assignment is due.")
+@DB
+@NOW
 def override(
     results: Path, learner: str, question: str, points: float | None, comment: str, forget: bool, db: str | None,
     now: str | None,
@@ -133,7 +133,7 @@ def override(
 @click.argument("results", metavar="RESULTS", type=FILE)
 @click.option("-o", "--output", metavar="FILE", help="Write it as a page (HTML), for a browser or to print.")
 @click.option("--json", "as_json", is_flag=True, help="As data, for programs.")
-@click.option("--db", metavar="URL", help="A gradebook on a server.")
+@DB
 def class_report(results: Path, output: str | None, as_json: bool, db: str | None) -> int:
     """A class at a glance.
 

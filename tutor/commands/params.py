@@ -32,6 +32,9 @@ class ExerciseName(click.ParamType):
 EXERCISE = ExerciseName()
 SHEET = click.Path(allow_dash=True)  # never looked at here: `documents.read` says what is wrong with it
 
+DB = click.option("--db", metavar="URL", help="A gradebook on a server.")
+NOW = click.option("--now", metavar="TIME", help="Instead of the clock: whether the assignment is due.")
+
 
 def the_sheet(named: str | None) -> str:
     """The sheet that was named, or the only one here, which is said then."""

@@ -161,12 +161,11 @@ _SAFE = {
     "sizes": rf"{_NAME}=\d{{1,9}}(?:, {_NAME}=\d{{1,9}}){{0,12}}",
     "error": r".*",
 }
-_ADVICE = re.compile(
-    r"[:;：；] ?(?=[^:;：；]*(?:\.[A-Za-z]|\[|\bwrite\b|写))"
-)  # what torch refuses stays, what to write goes
+# of what torch refuses, what to write instead
+_ADVICE = re.compile(r"[:;：；] ?(?=[^:;：；]*(?:\.[A-Za-z]|\[|\bwrite\b|写))")
 _FREE = r"[^\n]*"  # a parameter that is not passed on
 
-# why an asked name has not earned its points, for `CREDITS` and `form`; those of `_OPEN` are said at every level
+# why an asked name has not earned its points, for `model.CREDITS`; those of `_OPEN` are said at every level
 UNEARNED = {
     "wrong": N_("a line for it is wrong"),
     "charged": N_("right in itself; it follows from {place}, and that mistake is charged here"),

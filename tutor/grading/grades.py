@@ -1,6 +1,6 @@
 """From results to grades: points, follow-through, attempts, a teacher's own decisions. Nothing is judged here.
 
-points of a part = sum over the asked names of worth * (1 if correct or excused, follow_through if it follows, else 0)
+points of a part = sum over the asked names of worth * (follow_through if it follows, 1 if it earns, else 0)
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
+from tutor.checking.report import EARNS
 from tutor.grading.assignment import Assignment, parse
 from tutor.grading.gradebook import Entry, Gradebook, Version, opened
 from tutor.grading.model import Attempt, LearnerGrade, Override, Part, Problem, QuestionGrade
@@ -127,7 +128,7 @@ def _question(
 
 
 def _attempt(assignment: Assignment, entry: Entry, part: Part, stopped: bool, worth: Worth) -> Attempt:
-    rate = {"correct": 1.0, "excused": 1.0, "follows": assignment.follow_through}
+    rate = {**dict.fromkeys(EARNS, 1.0), "follows": assignment.follow_through}
     earned = {name: points * rate.get(part.credit.get(name, "missing"), 0.0) for name, points in worth.items()}
     points = None if stopped else float(sum(earned.values()))
     return Attempt(entry.attempt, entry.name, points, earned, part)

@@ -45,6 +45,12 @@ def key(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(text.split())).casefold()
 
 
+def turned(name: str) -> str:
+    """`Lee, Ann` as `Ann Lee`"""
+    last, comma, first = name.partition(",")
+    return f"{first.strip()} {last.strip()}" if comma else name
+
+
 def squashed(name: str) -> str:
     """`Lee, Ann-Marie` as `leeannmarie`, which is how Canvas puts it into the name of a file."""
     return "".join(letter for letter in key(name) if letter.isalnum())
@@ -355,7 +361,7 @@ def _canvas(headers: list[str], rows: Iterator[Row]) -> Table:
         wanted = ("student", "id", "sis user id", "sis login id", "section")
         for line, (student, number, sis, login, section) in _chosen(headers, rows, wanted):
             if number and not (student == "Student, Test" and not sis):
-                yield line, number, _turned(student), (number, sis, login, section)
+                yield line, number, turned(student), (number, sis, login, section)
 
     return Table(("canvas", "sis", "login", "section"), made())
 
@@ -391,12 +397,6 @@ def _gradescope(headers: list[str], rows: Iterator[Row]) -> Table:
                 yield line, sid or email, name or " ".join(filter(None, (first, last))), (sid, email, section)
 
     return Table(("sid", "email", "section"), made())
-
-
-def _turned(name: str) -> str:
-    """`Lee, Ann` as `Ann Lee`"""
-    last, comma, first = name.partition(",")
-    return f"{first.strip()} {last.strip()}" if comma else name
 
 
 # how an export is known by its header, and read

@@ -12,6 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tutor.checking.report import CREDITS as JUDGED
+
+# `form` is a right line in a way of writing that the assignment does not take
+CREDITS = (*JUDGED, "form")
 RESULT_FORMAT = "tutor.result/1"
 NOBODY = ""  # the learner of what belongs to nobody, as a damaged archive
 # what can be said of something that was handed in, beside its marks; the second of a pair is said to people
@@ -58,10 +62,9 @@ class Submission:
 
 @dataclass(frozen=True)
 class Part:
-    """What a sheet says to one question: the report's JSON, and per asked name one of `checking.report.CREDITS`.
+    """What a sheet says to one question: the report's JSON, and per asked name one of `CREDITS`.
 
-    Beside those, `form` is a right line in a way of writing that the assignment does not take. `question` is None where
-    the part is for no question of the assignment.
+    `question` is None where the part is for no question of the assignment.
     """
 
     question: str | None

@@ -17,7 +17,6 @@ from tutor.views.svg import plain
 if TYPE_CHECKING:
     from tutor.grading.key import Answer, AnswerKey, Line, Numbers
 
-FORMATS = ("text", "markdown", "html", "json")
 FORMS = {"torch": "torch", "index": N_("indices"), "latex": "LaTeX"}
 STYLE = """
 .tutor .worth { color: var(--soft); }

@@ -36,6 +36,8 @@ def summary(assignment: Assignment, outcome: Outcome, tally: Tally, folder: Path
 
 
 def _summary(assignment: Assignment, outcome: Outcome, tally: Tally, folder: Path) -> Iterator[str]:
+    from tutor.grading.outputs import FEEDBACK, GRADES, PROBLEMS
+
     yield f"{assignment.id}   {assignment.title}".rstrip()
     yield ""
     people = ntr("{count} learner", "{count} learners", tally.learners, count=tally.learners)
@@ -56,10 +58,10 @@ def _summary(assignment: Assignment, outcome: Outcome, tally: Tally, folder: Pat
         if count:
             yield "! " + tr(one if count == 1 else many, count=count)
     yield ""
-    yield tr("{path}   a row for each learner", path=quoted(folder / "grades.csv"))
+    yield tr("{path}   a row for each learner", path=quoted(folder / GRADES))
     if tally.problems:
-        yield tr("{path}   what is wrong with which file", path=quoted(folder / "problems.csv"))
-    yield tr("{path}   a page for each learner", path=quoted(folder / "feedback"))
+        yield tr("{path}   what is wrong with which file", path=quoted(folder / PROBLEMS))
+    yield tr("{path}   a page for each learner", path=quoted(folder / FEEDBACK))
     yield ""
     yield tr("next: tutor class-report {folder} -o class.html", folder=quoted(folder))
 

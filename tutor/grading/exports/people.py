@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tutor.grading.learners import key, turned
 from tutor.language import said
 
 SYSTEMS = ("canvas", "moodle", "gradescope")  # an alias of these is a number of that system, and says nothing elsewhere
@@ -26,7 +27,7 @@ class People:
         self._names: dict[str, set[str]] = {}
         for learner, person, aliases in people:
             self._add(self._ids, learner, learner)
-            self._add(self._names, _name(person), learner)
+            self._add(self._names, turned(person), learner)
             for kind, value in aliases.items():
                 if kind == system:
                     self._add(self._system, value, learner)
@@ -34,9 +35,9 @@ class People:
                     self._add(self._ids, value, learner)
 
     @staticmethod
-    def _add(table: dict[str, set[str]], key: str, learner: str) -> None:
-        if key.strip():
-            table.setdefault(key.strip().casefold(), set()).add(learner)
+    def _add(table: dict[str, set[str]], called: str, learner: str) -> None:
+        if key(called):
+            table.setdefault(key(called), set()).add(learner)
 
     def find(self, system: str = "", ids: Iterable[str] = (), names: Iterable[str] = ()) -> str | None:
         """The one learner; None where nobody is called so, Unclear where several are.
@@ -45,18 +46,12 @@ class People:
         id; a name that several people have is theirs all the same, and decides nothing.
         """
         found = self._of(self._system, [system], alone=True) or self._of(self._ids, ids, alone=True)
-        found = found or self._of(self._names, map(_name, names), alone=False)
+        found = found or self._of(self._names, map(turned, names), alone=False)
         if len(found) > 1:
             raise Unclear(found)
         return next(iter(found), None)
 
     @staticmethod
-    def _of(table: dict[str, set[str]], keys: Iterable[str], alone: bool) -> set[str]:
-        owners = (table.get(key.strip().casefold(), set()) for key in keys if key.strip())
+    def _of(table: dict[str, set[str]], called: Iterable[str], alone: bool) -> set[str]:
+        owners = (table.get(key(each), set()) for each in called)
         return {learner for own in owners if not alone or len(own) == 1 for learner in own}
-
-
-def _name(name: str) -> str:
-    """`Doe, Jane` and `jane  doe` are one name."""
-    last, comma, first = name.partition(",")
-    return " ".join((f"{first} {last}" if comma else name).split()).casefold()
