@@ -629,6 +629,14 @@ def test_a_worker_that_dies_or_hangs_costs_that_one_sheet(tmp_path):
     assert all(found[job.key].problems[0].message == job.key for job in jobs if job.key not in ("5", "9", "17"))
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signal masks")
+def test_a_worker_has_no_interrupt_of_its_own_from_its_first_moment():
+    with workers.Processes(1) as judges:
+        mask = judges.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
+    assert signal.SIGINT in mask
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_a_worker_may_not_take_all_memory():
     with workers.Judges(1) as judges:
         results = judges.start().submit(greedy, 8 << 30).result()

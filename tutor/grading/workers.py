@@ -75,7 +75,8 @@ class Processes(Executor):
         )
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return self._pool.schedule(fn, args=args, kwargs=kwargs)
+        with _uninterrupted():
+            return self._pool.schedule(fn, args=args, kwargs=kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if cancel_futures or not wait:
@@ -83,6 +84,21 @@ class Processes(Executor):
         else:
             self._pool.close()
         self._pool.join()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Threads and processes that start here never see an interrupt, not even while they still import."""
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare(memory: int, parent: int) -> None:
