@@ -80,6 +80,7 @@ def credit(result: Result) -> dict[str, str]:
         ('secret = "a secret"', 'feedback = "all"', "line 4, feedback: expected 'score', .*not 'all'"),
         ('secret = "a secret"', "secret = a", "line 4: no valid TOML"),
         ("[[questions]]", "[[questions]]\npoints = { w = -1 }", r"line 8, questions\[1\]\.points\.w"),
+        ("[[questions]]", "[[questions]]\npoints = { w = 1e308 }", r"points\.w: expected .* or less"),
         ("[[questions]]", "[[questions]]\npoints = { w = nan }", r"line 8, questions\[1\]\.points\.w"),
         ('secret = "a secret"', "due = 2026-12-10T23:59:00", "needs its time zone"),
         ('secret = "a secret"', "draw = 1", "line 4, draw: there is no such key"),
@@ -400,6 +401,12 @@ def test_order_and_number_of_jobs_change_no_byte(whole, tmp_path):
     with opened(tmp_path / "r") as book:
         outputs.write(book, version, tmp_path / "r", sheets.NOW)
     assert content(tmp_path / "r") == content(results)
+
+
+def test_an_exercise_file_that_is_not_there_is_not_found(tmp_path):
+    asked = assignment(ONE.format(exercise="mine.py", more=""), tmp_path)
+    with pytest.raises(NotFoundError, match="mine.py cannot be read"):
+        batch.grade(asked, [handed_in(RIGHT)], tmp_path / "results", jobs=1)
 
 
 @pytest.mark.parametrize("attempts", ["last", "average"])
