@@ -227,6 +227,12 @@ def test_a_right_line_in_a_form_that_is_not_taken_is_right_and_earns_nothing(lin
     assert found == {"db": "correct" if form in forms else "form"}
 
 
+@pytest.mark.parametrize("form, earned", [("torch", "correct"), ("index", "correct"), ("latex", "form")])
+def test_a_scalar_is_written_alike_in_torch_and_with_indices(form, earned):
+    asked = assignment(LINEAR.replace('secret = "a secret"', f'forms = ["{form}"]'))
+    assert credit(judged(asked, RIGHT)) == {"dw": earned, "db": earned}
+
+
 def test_a_fault_of_ours_is_undecided_and_stops_nothing(monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("out of luck")
