@@ -81,6 +81,7 @@ def credit(result: Result) -> dict[str, str]:
         ('secret = "a secret"', 'feedback = "all"', "line 4, feedback: expected 'score', .*not 'all'"),
         ('secret = "a secret"', "secret = a", "line 4: no valid TOML"),
         ("[[questions]]", "[[questions]]\npoints = { w = -1 }", r"line 8, questions\[1\]\.points\.w"),
+        ("[[questions]]", "[[questions]]\npoints = { w = 1e308 }", r"points\.w: expected .* or less"),
         ("[[questions]]", "[[questions]]\npoints = { w = nan }", r"line 8, questions\[1\]\.points\.w"),
         ('secret = "a secret"', "due = 2026-12-10T23:59:00", "needs its time zone"),
         ('secret = "a secret"', "draw = 1", "line 4, draw: there is no such key"),
@@ -225,6 +226,12 @@ def test_a_right_line_in_a_form_that_is_not_taken_is_right_and_earns_nothing(lin
     sheet = f"```python\ndz = (p - y) / N\n{line}\n```\n" if form != "latex" else f"{line}\n"
     found = credit(judged(parse(text), sheet, "answer.md"))
     assert found == {"db": "correct" if form in forms else "form"}
+
+
+@pytest.mark.parametrize("form, earned", [("torch", "correct"), ("index", "correct"), ("latex", "form")])
+def test_a_scalar_is_written_alike_in_torch_and_with_indices(form, earned):
+    asked = assignment(LINEAR.replace('secret = "a secret"', f'forms = ["{form}"]'))
+    assert credit(judged(asked, RIGHT)) == {"dw": earned, "db": earned}
 
 
 def test_a_fault_of_ours_is_undecided_and_stops_nothing(monkeypatch):
@@ -401,6 +408,12 @@ def test_order_and_number_of_jobs_change_no_byte(whole, tmp_path):
     with opened(tmp_path / "r") as book:
         outputs.write(book, version, tmp_path / "r", sheets.NOW)
     assert content(tmp_path / "r") == content(results)
+
+
+def test_an_exercise_file_that_is_not_there_is_not_found(tmp_path):
+    asked = assignment(ONE.format(exercise="mine.py", more=""), tmp_path)
+    with pytest.raises(NotFoundError, match="mine.py cannot be read"):
+        batch.grade(asked, [handed_in(RIGHT)], tmp_path / "results", jobs=1)
 
 
 @pytest.mark.parametrize("attempts", ["last", "average"])
@@ -640,6 +653,14 @@ def test_processes_that_are_killed_while_they_start_are_replaced(tmp_path, secon
             process.kill()
         found = what_came_back(executor, [Job(str(n), b"fine", "x", ()) for n in range(40)])
     assert len(found) == 40 and not any(result.cut for result in found.values())
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signal masks")
+def test_a_worker_has_no_interrupt_of_its_own_from_its_first_moment():
+    with workers.Processes(1) as judges:
+        mask = judges.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
+    assert signal.SIGINT in mask
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_a_worker_may_not_take_all_memory():

@@ -38,7 +38,7 @@ Form = Literal["torch", "index", "latex"]
 FORMS: tuple[Form, ...] = ("torch", "index", "latex")
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Worth = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Worth = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 Scalar = bool | int | Number | str
 

@@ -301,7 +301,10 @@ def _in_form(name: str, credit: str, report: Report, sheet: lang.Sheet, forms: t
     """`form` for a right answer in a way of writing that the assignment does not take."""
     if credit not in ("correct", "follows") or len(forms) == len(FORMS):
         return credit
-    last = max((line.line for line in report.lines if line.quantity == name), default=0)
+    own = [line for line in report.lines if line.quantity == name]
+    if own and own[-1].expected_shape == () and "index" in forms:  # without an axis both ways are written alike
+        forms = (*forms, "torch")
+    last = max((line.line for line in own), default=0)
     cells = {start: number for start, number in sheet.cells}
     if cells:  # a report counts in cells, a sheet through all of them
         return credit if _last_form(sheet, name) in forms else "form"

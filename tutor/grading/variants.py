@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tutor.catalogue import Entry, find, is_path, load, read_entry, spelled, split_address
-from tutor.errors import TutorError
+from tutor.errors import NotFoundError
 from tutor.grading.assignment import Assignment, Question
+from tutor.language import said
 
 if TYPE_CHECKING:
     from tutor.exercise import Exercise
@@ -61,8 +62,8 @@ def variant(assignment: Assignment, question: Question, learner: str) -> Variant
     """What a learner has as a question."""
 
     def drawn(what: str, choices: Sequence[Any]) -> Any:
-        said = json.dumps([assignment.id, question.name, what, learner]).encode()
-        number = int.from_bytes(hmac.new(assignment.secret.encode(), said, hashlib.sha256).digest(), "big")
+        asked = json.dumps([assignment.id, question.name, what, learner]).encode()
+        number = int.from_bytes(hmac.new(assignment.secret.encode(), asked, hashlib.sha256).digest(), "big")
         return choices[number % len(choices)]
 
     draw = question.draw
@@ -151,4 +152,6 @@ def source_of(address: str, folder: Path) -> str:
     try:
         return hashlib.sha256(entry_of(address, folder).path.read_bytes()).hexdigest()
     except OSError as error:
-        raise TutorError(str(error)) from None
+        raise NotFoundError(
+            said("the assignment's exercise {name} cannot be read: {reason}", name=name, reason=error.strerror or error)
+        ) from None

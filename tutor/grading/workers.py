@@ -89,7 +89,8 @@ class Processes(Executor):
                 said("the processes that judge die as they start, perhaps for want of memory: try --jobs 1")
             )
         try:
-            made: Future[Any] = self._pool.schedule(fn, args=args, kwargs=kwargs)
+            with _uninterrupted():
+                made: Future[Any] = self._pool.schedule(fn, args=args, kwargs=kwargs)
         except RuntimeError:
             self._fruitless += 1
             self._pool.stop()
@@ -108,6 +109,24 @@ class Processes(Executor):
         else:
             self._pool.close()
         self._pool.join()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Threads and processes that start here never see an interrupt, not even while they still import."""
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # started later, it would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare(memory: int, parent: int) -> None:
