@@ -153,5 +153,9 @@ def source_of(address: str, folder: Path) -> str:
         return hashlib.sha256(entry_of(address, folder).path.read_bytes()).hexdigest()
     except OSError as error:
         raise NotFoundError(
-            said("the assignment's exercise {name} cannot be read: {reason}", name=name, reason=error.strerror or error)
+            said(
+                "the assignment's exercise {name} cannot be read: {reason}",
+                name=split_address(address)[0],
+                reason=error.strerror or error,
+            )
         ) from None
