@@ -35,7 +35,7 @@ from tutor.language import said
 from tutor.shown import shown_shape
 
 MANY_CASES = 6
-MANY_SEARCHED = 1_200  # edits that are tried on all wrong lines together
+MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
 
 
 class SheetJudge(Sources):
