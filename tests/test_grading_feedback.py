@@ -127,7 +127,7 @@ def test_points_and_why_they_are_not_all_earned(part):
         assert (each.earned, each.worth) == ({"dW": 0, "db": 0}, {"dW": 1, "db": 1})
     assert score.reasons == {}
     assert verdicts.reasons == {
-        "dW": "right in itself; its points pay for the wrong line 2, from which it follows",
+        "dW": "right in itself; it follows from line 2, and that mistake is charged here",
         "db": "a line for it is wrong",
     }
 
