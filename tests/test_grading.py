@@ -300,6 +300,17 @@ def test_a_file_that_names_its_exercise_twice_goes_on_with_it_and_a_second_answe
     assert [attempt.points for attempt in grade.questions[0].attempts] == [0.0, 1.0]
 
 
+def test_two_files_of_one_attempt_that_answer_different_names_are_one_answer():
+    first, second = RIGHT.splitlines(keepends=True)
+    grade = grade_one(assignment(), "ada", [handed_in(first, "ada/a.py"), handed_in(second, "ada/b.py")])
+    assert grade.points == 2.0 and not grade.problems
+    (attempt,) = grade.questions[0].attempts
+    assert attempt.name == "ada/a.py, ada/b.py" and attempt.part.report["verdict"] == "correct"
+    assert [line["text"].strip() for line in attempt.part.report["lines"]] == RIGHT.splitlines()
+    grade = grade_one(assignment(), "ada", [handed_in(first, "ada/a.py", 1), handed_in(second, "ada/b.py", 2)])
+    assert grade.points == 1.0  # two attempts are two answers
+
+
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_what_follows_from_a_mistake_earns_its_part(weight):
     asked = assignment(

@@ -6,10 +6,11 @@ points of a part = sum over the asked names of worth * (follow_through if it fol
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from tutor.checking.report import EARNS
+from tutor.checking.report import EARNS, VERDICTS
 from tutor.grading.assignment import Assignment, parse
 from tutor.grading.gradebook import Entry, Gradebook, Version, opened
 from tutor.grading.model import Attempt, LearnerGrade, Override, Part, Problem, QuestionGrade
@@ -79,7 +80,7 @@ def grade(
         for part in entry.result.parts:
             if part.question in parts:
                 parts[part.question] += [(entry, part, entry.result.cut)]
-    parts = {name: _answering(found) for name, found in parts.items()}
+    parts = {name: _together(_answering(found)) for name, found in parts.items()}
     problems += _duplicates(parts)
     lost = any(e.result is not None and e.result.cut and not e.result.parts for e in entries)
     questions = tuple(
@@ -102,6 +103,39 @@ def _answering(found: list[Found]) -> list[Found]:
         for (entry, part, stopped), said in zip(found, answers, strict=True)
         if said or not numbers or part.report.get("lines") and entry.attempt not in numbers
     ]
+
+
+def _together(found: list[Found]) -> list[Found]:
+    """Files of one attempt that answer different names of a question are one answer: dW in one, db in another."""
+    made: list[Found] = []
+    for entry, part, stopped in found:
+        last = made[-1] if made else None
+        if last is None or last[0].attempt != entry.attempt or _answered(last[1]) & _answered(part):
+            made.append((entry, part, stopped))
+        else:
+            name = f"{last[0].name}, {entry.name}"
+            made[-1] = (replace(entry, name=name), _joined(last[1], part), stopped or last[2])
+    return made
+
+
+def _answered(part: Part) -> set[str]:
+    return {name for name, credit in part.credit.items() if credit != "missing"}
+
+
+def _joined(first: Part, second: Part) -> Part:
+    credit = {name: second.credit[name] if why == "missing" else why for name, why in first.credit.items()}
+    lines = [*first.report["lines"], *second.report["lines"]]
+    missing = [name for name in first.report["missing"] if name in second.report["missing"]]
+    verdicts = {line["verdict"] for line in lines} | ({"incomplete"} if missing else set())
+    return Part(first.question, credit, {
+        **first.report,
+        "verdict": next((verdict for verdict in VERDICTS if verdict in verdicts), "correct"),
+        "score": first.report["score"] + second.report["score"],
+        "first_divergence": first.report["first_divergence"] or second.report["first_divergence"],
+        "missing": missing,
+        "lines": lines,
+        "notes": [*first.report["notes"], *second.report["notes"]],
+    })  # fmt: skip
 
 
 def _text_of(entry: Entry) -> tuple[int, str]:
