@@ -602,7 +602,9 @@ def test_prairielearn_question_is_complete():
 # -- notebooks -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [prairielearn.question, nbgrader_export.notebook, otter_export.tests], ids=lambda make: make.__module__)
+@pytest.mark.parametrize(
+    "make", [prairielearn.question, nbgrader_export.notebook, otter_export.tests], ids=lambda make: make.__module__
+)
 def test_an_assignment_that_varies_is_refused_where_the_learner_is_not_known(make):
     with pytest.raises(UsageError, match="does not tell the grader who the learner is"):
         make(assignment(VARIES))

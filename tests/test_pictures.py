@@ -300,9 +300,10 @@ def test_a_learners_text_is_only_text(suffix, tmp_path):
 
 
 def test_an_unescaped_text_would_be_noticed(monkeypatch, tmp_path):
-    from tutor.views import report_page
+    from tutor.views import frame, report_page
 
-    monkeypatch.setattr(report_page, "plain", lambda text: text)
+    for view in (frame, report_page):
+        monkeypatch.setattr(view, "plain", lambda text: text)
     page = page_of(WRONG + f"# {HOSTILE}\ndb = 3\n", tmp_path).replace("</img>", "")
     assert "<script>" in page
 

@@ -19,13 +19,18 @@ from tutor.language import N_, tr
 
 DISTRIBUTION = "derivation-tutor"
 NEEDED = {  # as setup.cfg says, for a checkout that is not installed
+    "alembic": "1.13",
     "click": "8.1",
     "filelock": "3.12",
     "igraph": "1.0",
     "latex2mathml": "3.77",
     "lark": "1.1.9",
     "markdown-it-py": "3",
+    "pebble": "5.0.7",
+    "pydantic": "2.7",
+    "pyyaml": "6",
     "rich": "13.7",
+    "sqlalchemy": "2",
     "sympy": "1.13",
     "torch": "2.5",
     "watchfiles": "0.22",

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +23,12 @@ from tutor.grading.assignment import Assignment
 from tutor.grading.gradebook import Entry, Gradebook, Version, url_of
 from tutor.grading.grades import known_worths, of_version
 from tutor.grading.judging import Job, Rules, engine, key_of
-from tutor.grading.model import LearnerGrade, Submission
+from tutor.grading.model import LearnerGrade, Result, Submission
 from tutor.grading.variants import source_of, variants
 from tutor.grading.workers import Judges
 from tutor.language import N_, said
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from tutor.grading.learners import Roster
 
 TAKEN_AT_ONCE = 200  # submissions of one transaction
@@ -105,48 +103,57 @@ def _judge_all(
     book.put_worths(version.number, known_worths((v for own in learners for v in own), assignment.path.parent))
     total = book.count_to_judge(version.number)
     if total:
-        _judge(book, version, assignment, outcome, judges.start(), total, step)
+        queue = _Queue(book, version, assignment, outcome)
+        for results in workers.judged(judges.start(), queue.rules, queue.jobs()):
+            queue.keep(results)
+            if step is not None and results:
+                step(queue.done, total)
 
 
-def _judge(
-    book: Gradebook, version: Version, assignment: Assignment, outcome: Outcome, executor: Executor, total: int,
-    step: Step | None,
-) -> None:  # fmt: skip
-    """Equal files with equal variants are judged once; each result is kept as it arrives."""
-    rules, done = Rules.of(assignment), 0
-    waiting: dict[str, list[Entry]] = {}  # entries whose result is on its way
+class _Queue:
+    """What is to be judged, equal files with equal variants once; each result is kept as it arrives."""
 
-    def todo() -> Iterator[Job]:
-        nonlocal done
-        for some in _some(book.to_judge(version.number), LOOKED_UP_AT_ONCE):
-            own = [variants(assignment, entry.learner) for entry in some]
-            keys = [key_of(str(entry.digest), entry.name, asked, rules) for entry, asked in zip(some, own, strict=True)]
-            known = book.known(keys)
-            book.record(version.number, [(k, None, [e]) for e, k in zip(some, keys, strict=True) if k in known])
-            outcome.known += sum(key in known for key in keys)
-            done += sum(key in known for key in keys)
-            new = {key: (entry, asked) for entry, asked, key in zip(some, own, keys, strict=True)
-                   if key not in known and key not in waiting}  # fmt: skip
-            bodies = book.bodies(str(entry.digest) for entry, _ in new.values())
-            for entry, key in zip(some, keys, strict=True):
-                if key not in known:
-                    waiting.setdefault(key, []).append(entry)
-            yield from (Job(k, bodies[str(e.digest)], e.name, asked) for k, (e, asked) in new.items())
+    def __init__(self, book: Gradebook, version: Version, assignment: Assignment, outcome: Outcome):
+        self.book, self.version, self.assignment, self.outcome = book, version.number, assignment, outcome
+        self.rules = Rules.of(assignment)
+        self.done = 0  # entries
+        self._waiting: dict[str, list[Entry]] = {}  # entries whose result is on its way
 
-    for results in workers.judged(executor, rules, todo()):
-        same = [waiting.pop(job.key) for job, _ in results]
-        book.record(version.number, [(j.key, r, s) for (j, r), s in zip(results, same, strict=True)])
-        outcome.judged += len(results)
-        outcome.known += sum(map(len, same)) - len(results)
-        outcome.cut += sum(result.cut for _, result in results)
-        done += sum(map(len, same))
-        if step is not None and results:
-            step(done, total)
+    def jobs(self) -> Iterator[Job]:
+        """A job for each result that is not there yet."""
+        entries = self.book.to_judge(self.version)
+        while some := list(islice(entries, LOOKED_UP_AT_ONCE)):
+            yield from self._jobs([(entry, self._job(entry)) for entry in some])
 
+    def _job(self, entry: Entry) -> Job:
+        """Without the file's bytes."""
+        asked = variants(self.assignment, entry.learner)
+        return Job(key_of(str(entry.digest), entry.name, asked, self.rules), b"", entry.name, asked)
 
-def _some(entries: Iterator[Entry], size: int) -> Iterator[list[Entry]]:
-    while some := list(islice(entries, size)):
-        yield some
+    def _jobs(self, made: list[tuple[Entry, Job]]) -> Iterator[Job]:
+        known = self.book.known(job.key for _, job in made)
+        self._account([(job.key, None, [entry]) for entry, job in made if job.key in known])
+        new: dict[str, tuple[Entry, Job]] = {}
+        for entry, job in made:
+            if job.key not in known:
+                if job.key not in self._waiting:
+                    new[job.key] = entry, job
+                self._waiting.setdefault(job.key, []).append(entry)
+        bodies = self.book.bodies(str(entry.digest) for entry, _ in new.values())
+        yield from (replace(job, data=bodies[str(entry.digest)]) for entry, job in new.values())
+
+    def keep(self, results: list[tuple[Job, Result]]) -> None:
+        """Results that arrived together, with all entries that have them."""
+        self._account([(job.key, result, self._waiting.pop(job.key)) for job, result in results])
+
+    def _account(self, found: list[tuple[str, Result | None, list[Entry]]]) -> None:
+        self.book.record(self.version, found)
+        made = [result for _, result, _ in found if result is not None]
+        entries = sum(len(of) for _, _, of in found)
+        self.outcome.judged += len(made)
+        self.outcome.known += entries - len(made)
+        self.outcome.cut += sum(result.cut for result in made)
+        self.done += entries
 
 
 def _grouped(submissions: Iterable[Submission], size: int) -> Iterator[list[Submission]]:
