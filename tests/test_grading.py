@@ -19,14 +19,14 @@ import grading_sheets as sheets
 import pytest
 import sqlalchemy as sa
 
-from tutor.checking.report import CREDITS
 from tutor.errors import NotFoundError, UsageError
 from tutor.grading import batch, decisions, gradebook, outputs, workers
 from tutor.grading.assignment import Assignment, AssignmentError, parse
-from tutor.grading.gradebook import Gradebook, GradebookError, opened, url_of
+from tutor.grading.gradebook import Entry, Gradebook, GradebookError, opened, url_of
+from tutor.grading.grades import grade as reckoned
 from tutor.grading.grades import grades, of_version
 from tutor.grading.judging import Job, Rules, judge
-from tutor.grading.model import Override, Problem, Result, Submission
+from tutor.grading.model import CREDITS, Override, Part, Problem, Result, Submission
 from tutor.grading.single import grade_one
 from tutor.grading.submissions import collect
 from tutor.grading.variants import variants
@@ -352,10 +352,13 @@ def test_an_attempt_that_nobody_could_judge_leaves_the_points_open_unless_it_can
 
 
 def test_every_credit_has_its_points():
-    """A credit that is new earns nothing until it is said what it earns."""
-    from tutor.checking.report import EARNS
-
-    assert set(EARNS) <= set(CREDITS)
+    """What each credit earns of one point, said here by hand; one that is new has to be added."""
+    earns = dict.fromkeys(CREDITS, 0.0) | {"correct": 1.0, "excused": 1.0, "follows": 0.25}
+    asked = assignment(LINEAR.replace('secret = "a secret"', "follow_through = 0.25"))
+    for credit, points in earns.items():
+        part = Part("linear-regression", {"dw": credit}, {"lines": [{"line": 1}], "missing": []})
+        entry = Entry("ada", 1, "a.py", None, (), None, Result((part,)))
+        assert reckoned(asked, "ada", "", [entry], {"linear-regression": {"dw": 1.0}}, {}).points == points, credit
 
 
 # -- the gradebook ----------------------------------------------------------------------------------
@@ -475,6 +478,24 @@ def test_regrading_says_who_changes_and_why_and_keeps_what_was(tmp_path):
         assert [g.points for g in of_version(book, now)] == [4.0, 1.25]
     _, _, outcome = batch.judge_again(assignment(LINEAR.replace("a secret", "x") + 'ask = ["w"]\n', tmp_path), results)
     assert outcome.judged == 2
+
+
+@pytest.mark.parametrize(
+    "key, why",
+    [
+        ("follow_through = 0.5", "what follows from a mistake earns 0.5 of its points instead of 1"),
+        ('attempts = "last"', 'of several attempts "last" counts instead of "best"'),
+    ],
+)
+def test_regrading_names_the_rule_by_which_points_change(tmp_path, key, why):
+    asked, results = assignment(SOFTMAX, tmp_path), tmp_path / "r"
+    good, bad = sheets.sheet(0), "# exercise: softmax-regression\ndz = p - y\ndW = x.T @ dz\ndb = dz.sum(0)\n"
+    batch.grade(asked, [handed_in(good, "ada/1.py", 1), handed_in(bad, "ada/2.py", 2), handed_in(bad, "bo/1.py")],
+                results, jobs=1)  # fmt: skip
+    before, now, _ = batch.judge_again(assignment(SOFTMAX.replace('secret = "a secret"', key), tmp_path), results)
+    with opened(results) as book:
+        found = list(batch.changes(book, before, now))
+    assert found and why in found[0].why
 
 
 def test_a_decision_is_checked_kept_and_taken_back(tmp_path):

@@ -819,3 +819,15 @@ def test_commands_that_take_an_assignment(tmp_path, name, made):
     assert code == 0 and files == made | {"homework.toml"} and "written:" in said
     if name == "prairielearn":
         assert os.access(tmp_path / "out/tests/run.sh", os.X_OK)
+
+
+def test_a_notebook_that_lies_there_is_not_written_over(tmp_path):
+    path = tmp_path / "homework.toml"
+    path.write_text(assignment().text)
+    mine = tmp_path / f"{assignment().id}.ipynb"
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="--notebook"):
+        run("otter", path, "-o", tmp_path / "tests")
+    assert mine.read_text() == "mine" and not (tmp_path / "tests").exists()
+    assert run("otter", path, "-o", tmp_path / "tests", "--notebook", tmp_path / "n.ipynb")[0] == 0
+    assert run("otter", path, "-o", tmp_path / "tests", "--notebook", tmp_path / "n.ipynb")[0] == 0  # named: replaced

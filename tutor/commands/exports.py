@@ -11,7 +11,8 @@ import click
 from tutor.commands.codes import RIGHT
 from tutor.commands.group import Commands
 from tutor.commands.params import DB
-from tutor.language import ntr, tr
+from tutor.errors import UsageError
+from tutor.language import ntr, said, tr
 from tutor.saving import lay_out, save
 from tutor.terminal import note, say
 
@@ -149,10 +150,13 @@ def otter(assignment: str, output: str, notebook: str | None) -> int:
     from tutor.grading.exports import otter as system
 
     made, folder = _read(assignment), Path(output)
-    lay_out(system.tests(made), folder)
     path = Path(notebook) if notebook else folder.parent / f"{made.id}.ipynb"
+    page = system.notebook(made, folder.name)
+    if notebook is None and path.exists() and path.read_bytes() != page:
+        raise UsageError(said("{path} exists and is left as it is: name the notebook with --notebook", path=path))
+    lay_out(system.tests(made), folder)
     _said(output)
-    return _saved(path, system.notebook(made, folder.name))
+    return _saved(path, page)
 
 
 # -- what they share -------------------------------------------------------------------------------------------------

@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tutor.errors import UsageError
 from tutor.grading import workers
 from tutor.grading.assignment import Assignment
 from tutor.grading.gradebook import Entry, Gradebook, Version, url_of
-from tutor.grading.grades import known_worths, of_version
+from tutor.grading.grades import assignment_of, known_worths, of_version
 from tutor.grading.judging import Job, Rules, engine, key_of
-from tutor.grading.model import LearnerGrade, Result, Submission
+from tutor.grading.model import LearnerGrade, QuestionGrade, Result, Submission
 from tutor.grading.variants import source_of, variants
 from tutor.grading.workers import Judges
 from tutor.language import N_, said
@@ -209,23 +209,37 @@ class Change:
 
 def changes(book: Gradebook, before: Version, now: Version) -> Iterator[Change]:
     """Whose points are others under the newer version."""
+    rules = _rules(assignment_of(before), assignment_of(now))
     for old, new in zip(of_version(book, before), of_version(book, now), strict=True):
-        yield from _changes(old, new)
+        yield from _changes(old, new, rules)
 
 
-def _changes(old: LearnerGrade, new: LearnerGrade) -> Iterator[Change]:
+def _rules(before: Assignment, now: Assignment) -> tuple[str, ...]:
+    """How points are reckoned in another way than before, whatever the sheets say."""
+    found = []
+    if before.follow_through != now.follow_through:
+        was, share = f"{before.follow_through:g}", f"{now.follow_through:g}"
+        found.append(said("what follows from a mistake earns {now} of its points instead of {was}", now=share, was=was))
+    if before.attempts != now.attempts:
+        found.append(
+            said('of several attempts "{now}" counts instead of "{was}"', now=now.attempts, was=before.attempts)
+        )
+    return tuple(found)
+
+
+def _changes(old: LearnerGrade, new: LearnerGrade, rules: tuple[str, ...]) -> Iterator[Change]:
     known = {question.question: question for question in old.questions}
     for question in new.questions:
         was = known.pop(question.question, None)
         if was is None:
             yield Change(new.learner, question.question, None, question.points, (said("the question is new"),))
         elif was.points != question.points:
-            yield Change(new.learner, question.question, was.points, question.points, _why(was, question))
+            yield Change(new.learner, question.question, was.points, question.points, _why(was, question, rules))
     for name, was in known.items():
         yield Change(new.learner, name, was.points, None, (said("the question is no longer asked"),))
 
 
-def _why(was: Any, now: Any) -> tuple[str, ...]:
+def _why(was: QuestionGrade, now: QuestionGrade, rules: tuple[str, ...]) -> tuple[str, ...]:
     """Which asked names are judged in another way, or are worth other points."""
     if was.attempt is None or now.attempt is None:
         return ()
@@ -243,7 +257,7 @@ def _why(was: Any, now: Any) -> tuple[str, ...]:
         reasons.append(
             said("it is worth {now} points instead of {was}", now=f"{now.max_points:g}", was=f"{was.max_points:g}")
         )
-    return tuple(reasons) or (said("what follows, or several attempts, count in another way"),)
+    return (*reasons, *rules)
 
 
 CREDITS = {  # as `Part.credit` has them

@@ -107,7 +107,8 @@ MISTAKES = {
     "aliasing": N_("two names stand for the same tensor, so that changing one changes the other"),
 }  # fmt: skip
 
-# a reason's id -> what is said of it here; its parameters are checked before they are put in (`_SAFE`). A reason that
+# a reason's id -> what is said of it here, also where that is the report's own sentence: one that is reworded there is
+# not released by that; its parameters are checked before they are put in (`_SAFE`). A reason that
 # has none here, or that is not recognised, becomes what its verdict alone says. {error} loses its advice
 TOLD = {
     "true": "", "number": "", "general-number": "",  # the verdict says it

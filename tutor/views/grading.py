@@ -42,7 +42,8 @@ def _summary(assignment: Assignment, outcome: Outcome, tally: Tally, folder: Pat
     yield ""
     people = ntr("{count} learner", "{count} learners", tally.learners, count=tally.learners)
     files = ntr("{count} file", "{count} files", tally.files, count=tally.files)
-    did = [ntr("{count} sheet judged now", "{count} sheets judged now", outcome.judged, count=outcome.judged)]
+    judged = ntr("{count} sheet judged now", "{count} sheets judged now", outcome.judged, count=outcome.judged)
+    did = [judged if outcome.judged else tr("nothing new to judge")]
     if outcome.known:
         did.append(ntr("{count} as before, or as an equal one", "{count} as before, or as equal ones", outcome.known,
                        count=outcome.known))  # fmt: skip
