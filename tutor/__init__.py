@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tutor.pictures.graph import graph
     from tutor.pictures.training import train
     from tutor.symbolic.derive import derive
+    from tutor.torch_import.importing import from_torch
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ _HOME = {
     "compare": "tutor.numeric.contrast:contrast",
     "derive": "tutor.symbolic.derive:derive",
     "entries": "tutor.catalogue:entries",
+    "from_torch": "tutor.torch_import.importing:from_torch",
     "graph": "tutor.pictures.graph:graph",
     "load": "tutor.catalogue:load",
     "sample": "tutor.numeric.sample:sample",
@@ -58,6 +60,7 @@ __all__ = [
     "compare",
     "derive",
     "entries",
+    "from_torch",
     "graph",
     "load",
     "sample",

@@ -156,6 +156,8 @@ class Exercise(Shown):
         self.quantities: dict[str, Quantity] = {}
         self.facts: list[Fact] = []
         self.reference_function: Callable[[Any], Any] | None = None
+        self.reference_source = ""  # the body of `def forward(t)`, where it is known as text
+        self.own: list[tuple[dict[str, int], dict[str, Any]]] = []  # sizes and values of an imported module's own
         self.instances: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
         self.example_sizes: dict[str, int] = {}

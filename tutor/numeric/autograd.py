@@ -21,7 +21,7 @@ from tutor.language import said
 from tutor.numeric.evaluate import Plan, Trace, compile_program
 from tutor.numeric.kinks import FAR, kinks, own_kinks
 from tutor.numeric.programs import magnitude_plan, step_plans
-from tutor.numeric.sample import Instance, generator, sample
+from tutor.numeric.sample import Instance, generator, sample, worked_instance
 from tutor.shown import Shown
 from tutor.symbolic.indices import ordered_indices, reduce_over
 from tutor.symbolic.operations import ArgMaxOver, ArgMinOver, MaxOver, MinOver
@@ -424,7 +424,8 @@ def verify(
 ) -> Verification:
     """Our symbolic gradients against autograd, the native reference and finite differences, for every quantity.
 
-    At each seed both of the exercise's sizes are used, or those given. `spoil={"W": 1.001}` multiplies our gradient
+    At each seed both of the exercise's sizes are used, or those given; without any, an imported module's own weights
+    at its own sizes as well. `spoil={"W": 1.001}` multiplies our gradient
     of W, to see that the judges notice.
     """
     exercise.validate()
@@ -437,6 +438,8 @@ def verify(
     for seed in seeds:
         for draw, extents in enumerate(given or [None, None]):
             trial.judge(sample(exercise, seed, draw=draw, sizes=extents, device=device))
+    for extents, values in exercise.own if given is None else ():
+        trial.judge(worked_instance(exercise, values, extents).to(device=device), vary=False)
     return trial.verdict(tuple(seeds))
 
 
@@ -452,7 +455,8 @@ class _Trial:
         self.zero = set(self.rows)
         self.varied = self.entries = self.at_kinks = self.not_finite = 0
 
-    def judge(self, instance: Instance) -> None:
+    def judge(self, instance: Instance, vary: bool = True) -> None:
+        """Finite differences (`vary`) cost a forward pass for each entry: a large module's own weights do without."""
         if instance.sizes not in self.sizes:
             self.sizes.append(instance.sizes)
         self.margins.append(instance.kink_margin)
@@ -466,14 +470,15 @@ class _Trial:
             for name, truth in native.gradients.items():
                 self.rows[name].worsen("reference", _error(ours[f"d{name}"], truth, sums[f"d{name}"]))
             self.values(instance, native, sums)
-        for name, slopes in differences(self.exercise, instance).items():
+        for name, slopes in differences(self.exercise, instance).items() if vary else ():
             self.varied += len(slopes.places)
             self.at_kinks += slopes.at_kinks
             self.not_finite += slopes.not_finite
             error = _error_at(slopes, ours[f"d{name}"], sums[f"d{name}"])
             if error is not None:
                 self.rows[name].worsen("differences", error)
-        self.entries += sum(instance.values[q.name].numel() for q in differentiable(self.exercise))
+        if vary:
+            self.entries += sum(instance.values[q.name].numel() for q in differentiable(self.exercise))
 
     def values(self, instance: Instance, native: Reference, sums: Mapping[str, float]) -> None:
         """Whatever the reference names is compared; a value after the backward pass gets a row."""

@@ -600,8 +600,13 @@ def _made(exercise: Exercise, leaves: Mapping[str, Tensor], like: Instance, leas
 # -- worked examples --------------------------------------------------------------------------------------------------
 
 
-def worked_instance(exercise: Exercise, values: Mapping[str, Any]) -> Instance:
-    """An instance with given values: numbers, nested lists or tensors; a shape (1,) passes for a scalar."""
+def worked_instance(
+    exercise: Exercise, values: Mapping[str, Any], sizes: Mapping[str, int] | None = None
+) -> Instance:
+    """An instance with given values: numbers, nested lists or tensors; a shape (1,) passes for a scalar.
+
+    `sizes`, where the shapes alone do not tell them.
+    """
     missing = [q.name for q in exercise.leaves if q.name not in values]
     if missing:
         raise UsageError(
@@ -619,7 +624,7 @@ def worked_instance(exercise: Exercise, values: Mapping[str, Any]) -> Instance:
                 )
             )
         made[name] = _given(exercise, q, value)
-    sizes = _inferred(exercise, made)
+    sizes = dict(sizes) if sizes is not None else _inferred(exercise, made)
     for q in exercise.leaves:
         if q.domain == "index" and made[q.name].numel():
             below = number(q.below, sizes)

@@ -1,0 +1,1 @@
+"""Bring your own PyTorch: a module or a function becomes an exercise (`tutor.from_torch`)."""

@@ -1,0 +1,446 @@
+"""From a graph to an exercise: the rows are run twice, first to learn the sizes, then to write the steps.
+
+What a row is given: `step`, `part` and `detail` name what it computes, `same` and `extent` speak of sizes, `sum` and
+`bound` make sums. A view that only rearranges stays a view; one that cuts or joins axes becomes a step when something
+computes with it, as one writes `q = ...` before the scores.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from sympy import Expr, Idx, Mul, S, Sum, Symbol, sqrt, sympify
+
+from tutor.errors import ExerciseError
+from tutor.exercise import Exercise
+from tutor.language import said
+from tutor.symbolic.indices import Tensor, entry, free_indices, fresh, reduce_over
+from tutor.symbolic.indices import size as size_of
+from tutor.torch_import.arrays import Array, At
+from tutor.torch_import.graph import Graph, Leaf, Node, Ref, refs
+from tutor.torch_import.leaves import axis_wishes, domain_of, pattern, short_names
+from tutor.torch_import.naming import Names, identifier, numbered, wished
+from tutor.torch_import.numbers import exact
+from tutor.torch_import.sizes import Sizes
+from tutor.torch_import.table import SILENT, Row, rows
+
+STEPS = ("coarse", "standard", "fine")
+VIEWS = ("views", "constants")  # groups whose rows compute nothing
+
+
+class Builder:
+    """What the rows of the table work with."""
+
+    def __init__(self, graph: Graph, steps: str = "standard", names: dict[str, str] | None = None, short: bool = False):
+        self.graph, self.steps, self.short = graph, steps, short
+        self.renamed = names or {}
+        self.sizes = Sizes()
+        self.names = Names()
+        self.exercise: Exercise | None = None  # none yet: the sizes are being learnt
+        self.values: dict[str, Any] = {}  # node -> Array, size, or several
+        self.node: Node | None = None
+        self.extents: dict[tuple[str, int], Expr] = {}
+        self.shapes: dict[str, tuple[Expr, ...]] = {}  # of leaves
+        self.belows: dict[str, Expr] = {}
+        self.domains: dict[str, str] = {}
+        self.given: dict[str, Leaf] = {}  # leaves that operations bring: the mask of dropout
+        self.declared: set[str] = set()  # leaves that became quantities
+        self.written: dict[tuple[str, str], Any] = {}  # (node, argument) -> the sizes that it stands for
+        self.real_ends: list[Ref] = []
+        self.called: dict[str, str] = {}  # leaf, node or node.part -> the quantity's name
+        self.notes: list[str] = []
+        self._wanted: dict[str, tuple[str, tuple[Expr, ...]]] = {}  # node or node.part -> wished name, shape
+        self._wishes = wished(graph)
+        self._serial = 0
+        self._indices: dict[Expr, list[Idx]] = {}
+        self._settled: dict[str, Array] = {}
+        self._ends = self._planned_ends()
+
+    # -- the two runs --------------------------------------------------------------------------------------------
+
+    def build(self, exercise: Exercise) -> Exercise:
+        """The graph's program, written into an exercise."""
+        for leaf in self.graph.leaves:
+            self._measure(leaf)
+        self._run()
+        self._name(exercise)
+        self.exercise = exercise
+        self._run()
+        return exercise
+
+    def _run(self) -> None:
+        self.values, self._settled = {}, {}
+        for leaf in self.graph.leaves:
+            self.values[leaf.name] = self._leaf(leaf)
+        for node in self.graph.nodes:
+            self.node, self._serial = node, 0
+            self.values[node.name] = self._computed(node)
+        self.node = None
+        self._finish()
+
+    def _computed(self, node: Node) -> Any:
+        if node.op == "getitem":
+            return self.values[node.args["self"].name][node.args["index"]]
+        if node.op == "sym_size":
+            return self.values[node.args["self"].name].shape[node.args["dim"]]
+        if not node.overload:
+            return self._arithmetic(node)
+        row = rows().get(node.op)
+        if row is None:
+            raise self.refusal(said("there is no row for it in the table of operations"))
+        self._refuse_overlooked(node, row)
+        if "complex" in node.kinds:
+            raise self.refusal(said("it computes complex numbers, and derivations are of real ones"))
+        args = {name: self._argument(node.args[name], row) for name in node.args if name in row.takes}
+        made = row.build(self, **args)
+        if isinstance(made, Array):
+            self._compare_shape(node, made)
+        return made
+
+    def _refuse_overlooked(self, node: Node, row: Row) -> None:
+        for name, value in node.args.items():
+            if name not in row.takes and name not in SILENT and name not in node.defaults:
+                raise self.refusal(said("{name}={value} is not in its row", name=name, value=value))
+
+    def _compare_shape(self, node: Node, made: Array) -> None:
+        numbers = tuple(map(self.sizes.number, made.shape))
+        if node.shapes and numbers != node.shapes[0]:
+            raise self.refusal(said("its row says the shape {ours}, torch {theirs}", ours=numbers, theirs=node.shapes[0]))
+
+    def _argument(self, value: Any, row: Row) -> Any:
+        if isinstance(value, Ref):
+            found = self.values[value.name]
+            return self.settled(found, value.name) if isinstance(found, Array) and row.group not in VIEWS else found
+        if isinstance(value, list):
+            return [self._argument(v, row) for v in value]
+        return value
+
+    def _arithmetic(self, node: Node) -> Any:
+        values = [self.values[v.name] if isinstance(v, Ref) else v for v in node.args.get("values", ())]
+        if not values or any(isinstance(v, Array) for v in values):
+            raise self.refusal(said("there is no row for it in the table of operations"))
+        a, *rest = map(sympify, values)
+        made = {
+            "add": lambda: a + rest[0], "sub": lambda: a - rest[0], "mul": lambda: a * rest[0],
+            "floordiv": lambda: self._divided(a, rest[0]), "truediv": lambda: a / rest[0], "pow": lambda: a ** rest[0],
+            "neg": lambda: -a, "mod": lambda: a % rest[0], "float": lambda: a, "int": lambda: a, "sqrt": lambda: sqrt(a),
+        }[node.op]  # fmt: skip
+        return made()
+
+    def _divided(self, a: Expr, b: Expr) -> Expr:
+        """Whole division of sizes: exact where it can be, else the example's number."""
+        ratio = self.sizes.resolve(a) / self.sizes.resolve(b)
+        if ratio.as_numer_denom()[1] == 1:
+            return ratio
+        return self.extent(self.sizes.number(a) // self.sizes.number(b))
+
+    def refusal(self, reason: str) -> ExerciseError:
+        """What torch calls it, where it stands, why it cannot be derived, and what to do."""
+        node = self.node
+        assert node is not None
+        where = said(" ({place})", place=node.place.says) if node.place else ""
+        return ExerciseError(said(
+            "{operation}{where} cannot be derived: {reason}; write this step by hand: import what stands before and "
+            "after it, or make the exercise with exercise.step",
+            operation=node.called, where=where, reason=reason,
+        ))  # fmt: skip
+
+    # -- sizes, for rows -----------------------------------------------------------------------------------------
+
+    def same(self, a: Expr, b: Expr) -> None:
+        """Two axes have one size."""
+        self.sizes.same(a, b)
+
+    def write(self, argument: str, sizes: Any) -> None:
+        """What an argument of the operation is in sizes: so the native reference calls it at other sizes."""
+        if self.exercise is not None and self.node is not None:
+            self.written[self.node.name, argument] = sizes
+
+    def number(self, extent: Any) -> int:
+        """A size in the example."""
+        return self.sizes.number(sympify(extent))
+
+    def extent(self, size: Any, *wishes: str) -> Expr:
+        """A size in an operation's arguments: a number there is a size of its own, until something says otherwise."""
+        if isinstance(size, Expr) and not size.is_number:
+            return self.sizes.resolve(size)
+        assert self.node is not None
+        key = (self.node.name, self._serial)
+        self._serial += 1
+        if key not in self.extents:
+            self.extents[key] = self.sizes.new(int(size), *wishes)
+        return self.sizes.resolve(self.extents[key])
+
+    def wish(self, extent: Expr, *names: str) -> None:
+        """What an axis is called in the field, as K for classes."""
+        self.sizes.wish(extent, *names)
+
+    def broadcast(self, *arrays: Array) -> tuple[Expr, ...]:
+        """The shape that torch broadcasts them to; axes that meet have one size."""
+        rank = max((a.dim for a in arrays), default=0)
+        shape: list[Expr] = [S.One] * rank
+        for array in arrays:
+            for d, extent in enumerate(array.shape, rank - array.dim):
+                if extent == 1:
+                    continue
+                if shape[d] != 1:
+                    self.same(shape[d], extent)
+                shape[d] = extent
+        return tuple(map(self.sizes.resolve, shape))
+
+    def axis(self, array: Array, dim: int) -> int:
+        return dim % max(array.dim, 1)
+
+    def below(self, array: Array, extent: Expr) -> None:
+        """The entries of an integer array are places on an axis."""
+        if array.kind == "int" and array.leaf:
+            self.sizes.same(self.belows.setdefault(array.leaf, extent), extent)
+        elif array.kind == "int" and array.below is not None:
+            self.sizes.at_least(extent, array.below)
+        else:
+            raise self.refusal(said("its indices are computed, and nothing says what they stay under"))
+
+    def domain(self, array: Array, domain: str) -> None:
+        """Where the entries of an input must lie for the operation to make sense."""
+        if array.leaf:
+            self.domains.setdefault(array.leaf, domain)
+
+    def argument(self, name: str) -> Any:
+        """An argument as the graph has it."""
+        return self.node.args.get(name) if self.node is not None else None
+
+    # -- formulas, for rows ------------------------------------------------------------------------------------------
+
+    def scalar(self, value: Any) -> Expr:
+        """A number as an author writes it: 0.1 is 1/10, 0.35355339059327373 is 1/sqrt(8)."""
+        return exact(value)
+
+    def bound(self, extent: Expr) -> Expr:
+        """A fresh index to sum over; 0 on an axis of one entry."""
+        extent = self.sizes.resolve(extent)
+        return S.Zero if extent == 1 else fresh(self._first(extent))
+
+    def _first(self, extent: Expr) -> Idx:
+        """A readable index over an axis."""
+        known = self._indices.get(extent)
+        return known[0] if known else Idx(Symbol("i", integer=True), extent)
+
+    def sum(self, body: Callable[..., Expr], *extents: Expr) -> Expr:
+        """`Sum(body(j), j)` over whole axes."""
+        bound = [self.bound(extent) for extent in extents]
+        inside = sympify(body(*bound))
+        over = [i for i in bound if isinstance(i, Idx)]
+        count = Mul(*(size_of(i) for i in over if i not in free_indices(inside)))
+        over = [i for i in over if i in free_indices(inside)]
+        return count * (reduce_over(Sum, inside, over) if over and inside != 0 else inside)
+
+    def mean(self, body: Callable[..., Expr], *extents: Expr) -> Expr:
+        """The sum over whole axes by the number of their entries."""
+        return self.sum(body, *extents) / Mul(*map(self.sizes.resolve, extents))
+
+    # -- steps, for rows ---------------------------------------------------------------------------------------------
+
+    def step(self, shape: Sequence[Expr], at: At, name: str = "y") -> Array:
+        """What the operation computes: a step at every level of detail; `name` where the source has none for it."""
+        assert self.node is not None
+        return self._define(self.node.name, self._wishes.get(self.node.name) or name, shape, at)
+
+    def part(self, name: str, shape: Sequence[Expr], at: At) -> Array:
+        """A step on the way to it, as a textbook has it; none if each operation is to be one step."""
+        return self._within(name, shape, at) if self.steps != "coarse" else self.inline(shape, at)
+
+    def detail(self, name: str, shape: Sequence[Expr], at: At) -> Array:
+        """A step only where small steps are asked for."""
+        return self._within(name, shape, at) if self.steps == "fine" else self.inline(shape, at)
+
+    def inline(self, shape: Sequence[Expr], at: At) -> Array:
+        """Written out where it is used."""
+        return Array(tuple(shape), at)
+
+    def _within(self, name: str, shape: Sequence[Expr], at: At) -> Array:
+        assert self.node is not None
+        return self._define(f"{self.node.name}.{name}", name, shape, at)
+
+    def settled(self, array: Array, name: str) -> Array:
+        """A view that cuts or joins axes as a step of its own."""
+        if array.kind != "float" or array.is_plain:
+            return array
+        if name not in self._settled:
+            self._settled[name] = self._define(f"{name}.view", self._wishes.get(name) or "v", array.shape, array.at)
+        return self._settled[name]
+
+    def _define(self, key: str, wish: str, shape: Sequence[Expr], at: At) -> Array:
+        shape = tuple(map(self.sizes.resolve, shape))
+        if self.exercise is None:
+            self._wanted[key] = (wish, shape)
+            return self._likeness(key, shape)
+        return self._quantity(key, shape, at)
+
+    def _likeness(self, key: str, shape: tuple[Expr, ...], **more: Any) -> Array:
+        """Stands for a quantity while the sizes are learnt."""
+        if not shape:
+            return Array(shape, lambda: Symbol(key, real=True), **more)
+        array = Tensor(key, shape=shape)
+        return Array(shape, lambda *ix: array[ix], **more)
+
+    def _quantity(self, key: str, shape: tuple[Expr, ...], at: At) -> Array:
+        """A step of the exercise. An axis that its formula does not depend on is left out, and broadcast again."""
+        assert self.exercise is not None
+        name = self.called[key]
+        axes = self.indices(shape)
+        expr = sympify(at(*axes))
+        kind = self._ends.get(key, "step")
+        kept = [d for d, i in enumerate(axes) if kind == "output" or size_of(i) == 1 or i in free_indices(expr)]
+        indices = [axes[d] for d in kept]
+        if kind == "loss":
+            symbol = self.exercise.loss(name, expr)
+        else:
+            define = self.exercise.output if kind == "output" else self.exercise.step
+            symbol = define(name, indices, expr)
+        return Array(shape, lambda *ix: entry(symbol, [ix[d] for d in kept]))
+
+    def indices(self, shape: Sequence[Expr]) -> list[Idx]:
+        """An index of its own for each axis."""
+        used: list[Idx] = []
+        for extent in shape:
+            pool = self._indices.setdefault(extent, [])
+            free = next((i for i in pool if i not in used), None)
+            if free is None:
+                assert self.exercise is not None
+                label = self.names.letter(str(extent) if isinstance(extent, Symbol) else "")
+                free = self.exercise.indices(**{label: extent})
+                pool.append(free)
+            used.append(free)
+        return used
+
+    # -- leaves --------------------------------------------------------------------------------------------------
+
+    def _measure(self, leaf: Leaf) -> None:
+        """Every axis of a leaf has a size of its own, until operations say otherwise."""
+        if leaf.is_tensor:
+            wishes = axis_wishes(leaf, self.graph)
+            self.shapes[leaf.name] = tuple(self.sizes.new(n, *w) for n, w in zip(leaf.value.shape, wishes, strict=True))
+
+    def _leaf(self, leaf: Leaf) -> Any:
+        if not leaf.is_tensor:
+            return leaf.value if leaf.value is None else exact(leaf.value)
+        if leaf.value.is_complex():
+            raise ExerciseError(said("{name} holds complex numbers, and derivations are of real ones", name=leaf.path))
+        shape = tuple(map(self.sizes.resolve, self.shapes[leaf.name]))
+        known = pattern(leaf, shape)
+        return known if known is not None else self._given(leaf, shape)
+
+    def _given(self, leaf: Leaf, shape: tuple[Expr, ...]) -> Array:
+        """A leaf as a quantity."""
+        kind = "float" if leaf.value.is_floating_point() else "bool" if leaf.value.dtype == torch.bool else "int"
+        if self.exercise is None:
+            made = self._likeness(leaf.name, shape, kind=kind, leaf=leaf.name)
+        else:
+            symbol = self._declared(leaf, self.indices(shape))
+            made = Array(shape, lambda *ix: entry(symbol, ix), kind, leaf=leaf.name)
+        if kind != "bool":
+            return made
+        return Array(shape, lambda *ix: made[ix] > S.Half, kind, leaf=leaf.name)
+
+    def _declared(self, leaf: Leaf, axes: list[Idx]) -> Any:
+        assert self.exercise is not None
+        name = self.called[leaf.name]
+        self.declared.add(leaf.name)
+        if leaf.kind == "parameter" and leaf.value.requires_grad and leaf.value.is_floating_point():
+            return self.exercise.parameter(name, *axes)
+        if leaf.name in self.belows:
+            below = self.sizes.resolve(self.belows[leaf.name])
+            return self.exercise.input(name, *axes, domain="index", below=below)
+        trained = leaf.kind == "input" and leaf.value.is_floating_point() and leaf.value.requires_grad
+        if trained and leaf.name not in self.domains:
+            return self.exercise.parameter(name, *axes)
+        return self.exercise.input(name, *axes, domain=domain_of(leaf, self.domains.get(leaf.name)))
+
+    def mask(self, name: str, shape: Sequence[Expr]) -> Array:
+        """A 0-1 mask that an operation would draw by chance: given, as an input of the exercise."""
+        assert self.node is not None
+        shape = tuple(map(self.sizes.resolve, shape))
+        key = f"{self.node.name}.{name}"
+        if key not in self.given:
+            self.given[key] = Leaf(key, "mask", name, torch.ones([self.sizes.number(n) for n in shape]))
+            self.shapes[key] = shape
+        if self.exercise is None:
+            self._wanted[key] = (name, shape)
+            return self._likeness(key, shape)
+        symbol = self.exercise.input(self.called[key], *self.indices(shape), domain="mask")
+        return Array(shape, lambda *ix: entry(symbol, ix))
+
+    # -- ends ----------------------------------------------------------------------------------------------------
+
+    def _planned_ends(self) -> dict[str, str]:
+        """Which steps are the loss or an output; one that is used on the way, or a view, gets a line of its own."""
+        kinds = {node.name: node.kinds[0] if len(node.kinds) == 1 else "several" for node in self.graph.nodes}
+        shapes = {node.name: node.shapes[0] for node in self.graph.nodes if node.shapes}
+        views = {node.name for node in self.graph.nodes if not _computes(node)}
+        used = Counter(ref.name for node in self.graph.nodes for ref in refs(node.args))
+        used.update(ref.name for ref in self.graph.ends if isinstance(ref, Ref))
+        self.real_ends = [ref for ref in self.graph.ends if isinstance(ref, Ref) and self._is_real(ref.name, kinds)]
+        real = [ref.name for ref in self.real_ends]
+        scalar = len(real) == 1 and shapes.get(real[0], None) == ()
+        planned = {}
+        for number, name in enumerate(real):
+            direct = used[name] == 1 and name not in views and name in kinds
+            planned[name if direct else f"end {number}.{name}"] = "loss" if scalar else "output"
+        return planned
+
+    def _is_real(self, name: str, kinds: dict[str, str]) -> bool:
+        leaf = next((leaf for leaf in self.graph.leaves if leaf.name == name), None)
+        if leaf is not None:
+            return leaf.is_tensor and leaf.value.is_floating_point()
+        return kinds.get(name) == "float"
+
+    def _finish(self) -> None:
+        if not self._ends:
+            raise ExerciseError(said("it returns no tensor of real numbers, so there is nothing to derive"))
+        for key, kind in self._ends.items():
+            if key.startswith("end "):
+                array = self.values[key.partition(".")[2]]
+                if array.kind != "float":
+                    array = array.numbers
+                self._define(key, "L" if kind == "loss" else "y", array.shape, array.at)
+
+    # -- names ---------------------------------------------------------------------------------------------------
+
+    def _name(self, exercise: Exercise) -> None:
+        """Quantities by the source's names, then sizes; indices get theirs as they are declared."""
+        leaves = [leaf for leaf in self.graph.leaves if leaf.is_tensor]
+        short = short_names(leaves) if self.short else {}
+        for leaf in leaves:
+            wish = self.renamed.get(leaf.path) or short.get(leaf.name) or identifier(leaf.path)
+            self.called[leaf.name] = self.names.claim(wish)
+        for key, wish in numbered(list(self._wished_names())).items():
+            self.called[key] = self.names.claim(self.renamed.get(wish, wish))
+        extents = [n for shape in self.shapes.values() for n in shape]
+        extents += [n for _, shape in self._wanted.values() for n in shape]
+        extents += [*self.belows.values(), *self.extents.values()]
+        for symbol in self.sizes.free(extents):
+            name = self.names.size(self.sizes.wishes(symbol))
+            self.sizes.call(symbol, exercise.sizes(name))
+
+    def _wished_names(self) -> Iterator[tuple[str, str]]:
+        """A part has its own name where only one operation has such a part; else the operation's before it."""
+        parts = Counter(wish for key, (wish, _) in self._wanted.items() if _is_part(key))
+        for key, (wish, _) in self._wanted.items():
+            owner = key.partition(".")[0]
+            if _is_part(key) and parts[wish] > 1 and owner in self._wishes:
+                wish = f"{self._wishes[owner]}_{wish}"
+            elif self._ends.get(key) == "loss" and key not in self._wishes:
+                wish = "L"
+            yield key, wish
+
+
+def _is_part(key: str) -> bool:
+    return "." in key and not key.startswith("end ") and not key.endswith(".view")
+
+
+def _computes(node: Node) -> bool:
+    row = rows().get(node.op)
+    return bool(node.overload) and (row is None or row.group not in VIEWS)

@@ -1,0 +1,419 @@
+"""A module or function as a graph of ATen operations: what `torch.export` sees, in our own words.
+
+Sizes of the user's inputs are left open where the module allows it, so that a division by `x.shape[0]` is known to be
+one by a size. Operations that change a tensor in place are made functional by torch itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import operator
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tutor.errors import ExerciseError
+from tutor.language import said
+from tutor.torch_import.table import rows
+
+# Python's arithmetic on sizes, as it stands in a graph
+ARITHMETIC: dict[Any, str] = {
+    operator.add: "add", operator.sub: "sub", operator.mul: "mul", operator.floordiv: "floordiv",
+    operator.truediv: "truediv", operator.pow: "pow", operator.neg: "neg", operator.mod: "mod",
+    torch.sym_float: "float", torch.sym_int: "int", torch._sym_sqrt: "sqrt",
+}  # fmt: skip
+VERSION = "torch.export"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the user's source."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return str(self.says)
+
+    @property
+    def says(self) -> str:
+        return said("{file}, line {line}: {text}", file=self.file, line=self.line, text=self.text)
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Another node of the graph, as an argument."""
+
+    name: str
+
+
+@dataclass
+class Node:
+    """One operation: `args` by the names of ATen's schema; shapes are the example's."""
+
+    name: str
+    op: str
+    overload: str
+    args: dict[str, Any]
+    defaults: frozenset[str]  # arguments that have their default
+    shapes: list[tuple[int, ...]]
+    kinds: list[str]
+    place: Place | None
+    module: str  # the innermost module that computes it: "blocks.0.fc1"
+    whole: bool = False  # it is that module's only operation
+
+    @property
+    def called(self) -> str:
+        return f"aten.{self.op}.{self.overload}" if self.overload else self.op
+
+
+@dataclass
+class Leaf:
+    """An input, a parameter, a buffer or a constant of the graph."""
+
+    name: str  # the node's
+    kind: str  # input, parameter, buffer, constant
+    path: str  # in the module: "fc1.weight"; of an input its name
+    value: Any  # the example's tensor, or a number
+    target: str = ""  # the path in what was traced, which wraps the module
+
+    @property
+    def is_tensor(self) -> bool:
+        return isinstance(self.value, Tensor)
+
+
+@dataclass
+class Graph:
+    """A straight-line program on leaves; `ends` are what it returns."""
+
+    leaves: list[Leaf]
+    nodes: list[Node]
+    ends: list[Any]  # Ref, or a constant
+    module: nn.Module = field(repr=False)
+    inputs: tuple[Any, ...] = ()
+
+
+# -- export ------------------------------------------------------------------------------------------------
+
+
+def trace(module: nn.Module, inputs: Sequence[Any], names: Sequence[str]) -> Graph:
+    """The module's graph at these inputs."""
+    program = _exported(module, tuple(inputs))
+    if any(_mutates(node) for node in program.graph.nodes):
+        with _quiet():
+            program = program.run_decompositions({})
+    missing = {n.target for n in program.graph.nodes if n.op == "call_function" and _packet(n) and _op(n) not in rows()}
+    known = torch._decomp.get_decompositions(list(missing)) if missing else {}
+    if known:
+        with _quiet():
+            program = program.run_decompositions(known)
+    return _read(program, module, tuple(inputs), names)
+
+
+def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+    """With the sizes of the inputs open; else, where the module needs them fixed, with those of the example."""
+    shapes = tuple(
+        {d: torch.export.Dim.AUTO for d in range(x.dim())} if isinstance(x, Tensor) else None for x in inputs
+    )
+    with _quiet():
+        try:
+            return torch.export.export(module, inputs, dynamic_shapes=shapes)
+        except Exception:
+            try:
+                return torch.export.export(module, inputs)
+            except Exception as error:
+                raise _not_exported(error) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Export's own advice is about serving models."""
+    import logging
+
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._dynamo")]
+    former = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, former, strict=True):
+                logger.setLevel(level)
+
+
+def _not_exported(error: Exception) -> ExerciseError:
+    place = _place_of_error(error)
+    where = said(" ({place})", place=place.says) if place else ""
+    text = str(error)
+    if "data-dependent" in text or "DataDependent" in type(error).__name__ or "nonzero" in text or "item()" in text:
+        return ExerciseError(said(
+            "the path through the program depends on the values of a tensor{where}: only a fixed sequence of "
+            "operations can be derived; write the branch with torch.where, or import each branch by itself",
+            where=where,
+        ))  # fmt: skip
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    return ExerciseError(said(
+        "torch cannot run or export this{where}: {kind}: {message}", where=where, kind=type(error).__name__,
+        message=first[:400],
+    ))  # fmt: skip
+
+
+def _place_of_error(error: BaseException) -> Place | None:
+    """The innermost line outside of torch and of the tutor."""
+    found, at = None, error.__traceback__
+    while at is not None:
+        file = at.tb_frame.f_code.co_filename
+        if _is_users(file):
+            found = Place(file, at.tb_lineno, linecache.getline(file, at.tb_lineno).strip())
+        at = at.tb_next
+    if found is None:  # torch's own messages quote the user's code
+        quoted = re.findall(r'File "([^"]+)", line (\d+), in \S+\n\s+(.+)', str(error))
+        users = [(file, line, text) for file, line, text in quoted if _is_users(file)]
+        if users:
+            file, line, text = users[-1]
+            found = Place(file, int(line), text.strip())
+    return found
+
+
+_OURS = str(Path(__file__).resolve().parent.parent)
+_TORCH = str(Path(torch.__file__).resolve().parent)
+_PYTHON = str(Path(inspect.__file__).resolve().parent)
+
+
+def _is_users(file: str) -> bool:
+    inside = (_OURS, _TORCH, *((_PYTHON,) if "site-packages" not in file else ()))
+    return not file.startswith(inside) and not file.startswith("<frozen") and "site-packages" not in file
+
+
+# -- reading ------------------------------------------------------------------------------------------------
+
+
+def _packet(node: Any) -> Any:
+    return getattr(node.target, "_overloadpacket", None)
+
+
+def _op(node: Any) -> str:
+    return str(_packet(node)).rsplit(".", 1)[-1]
+
+
+def _mutates(node: Any) -> bool:
+    """Whether it changes one of its arguments; a counter of batches is nobody's gradient."""
+    if node.op != "call_function" or not hasattr(node.target, "_schema"):
+        return False
+    if not node.target._schema.is_mutable:
+        return False
+    changed = node.args[0]
+    return not (getattr(changed, "op", "") == "placeholder" and "num_batches_tracked" in changed.name)
+
+
+def _read(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Sequence[str]) -> Graph:
+    leaves = list(_leaves(program, inputs, names))
+    nodes, ends = [], []
+    for node in program.graph.nodes:
+        if node.op == "call_function":
+            nodes.append(_node(node))
+        elif node.op == "output":
+            ends = _ends(program, node)
+    graph = Graph(leaves, nodes, ends, module, inputs)
+    graph.nodes = _alive(graph)
+    used = {ref.name for node in graph.nodes for ref in refs(node.args)} | {r.name for r in refs(ends)}
+    kept = [leaf for leaf in leaves if leaf.name in used or leaf.kind in ("input", "parameter")]
+    graph.leaves = sorted(kept, key=lambda leaf: leaf.kind != "input")  # formulas have x before W
+    by_module: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        by_module.setdefault(node.module, []).append(node)
+    for group in by_module.values():
+        group[-1].whole = len(group) == 1
+    return graph
+
+
+def _leaves(program: Any, inputs: tuple[Any, ...], names: Sequence[str]) -> Iterator[Leaf]:
+    from torch.export.graph_signature import InputKind
+
+    given = iter(zip(names, inputs, strict=True))
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    for spec in program.graph_signature.input_specs:
+        name = spec.arg.name
+        if spec.kind == InputKind.PARAMETER:
+            yield Leaf(name, "parameter", _path(spec.target), program.state_dict[spec.target], spec.target)
+        elif spec.kind == InputKind.BUFFER:
+            held = program.state_dict if spec.target in program.state_dict else program.constants
+            yield Leaf(name, "buffer", _path(spec.target), held[spec.target], spec.target)
+        elif spec.kind == InputKind.CONSTANT_TENSOR:
+            yield Leaf(name, "constant", _path(str(spec.target)), program.constants[spec.target], str(spec.target))
+        elif name in nodes:
+            called, value = next(given)
+            yield Leaf(name, "input", called, value)
+
+
+def _path(target: str) -> str:
+    """As the user's own module knows it."""
+    return target.removeprefix("module.")
+
+
+def _ends(program: Any, output: Any) -> list[Any]:
+    from torch.export.graph_signature import OutputKind
+
+    specs = program.graph_signature.output_specs
+    returned = output.args[0]
+    kept = [value for value, spec in zip(returned, specs, strict=False) if spec.kind == OutputKind.USER_OUTPUT]
+    if len(specs) == len(returned):
+        return [_argument(v) for v in kept]
+    return [_argument(v) for v in _flat(returned)]
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _flat(part)
+    else:
+        yield value
+
+
+def _node(node: Any) -> Node:
+    vals = node.meta.get("val")
+    several = isinstance(vals, (list, tuple))
+    values = list(vals) if several else [vals]
+    tensors = [v for v in values if isinstance(v, Tensor)]
+    shapes = [tuple(map(_number, v.shape)) for v in tensors]
+    kinds = [kind_of(v.dtype) for v in tensors]
+    if node.target is operator.getitem:
+        args, defaults, op, overload = {"self": _argument(node.args[0]), "index": node.args[1]}, frozenset(), "getitem", ""
+    elif node.target in ARITHMETIC:
+        args, defaults = {"values": [_argument(a) for a in node.args]}, frozenset()
+        op, overload = ARITHMETIC[node.target], ""
+        shapes, kinds = [], ["size"]
+    elif hasattr(node.target, "_schema"):
+        args, defaults = _by_schema(node)
+        op, overload = _op(node), node.target._overloadname
+        kinds = kinds or ["size"]
+    else:
+        args, defaults, op, overload = {}, frozenset(), getattr(node.target, "__name__", str(node.target)), ""
+    return Node(node.name, op, overload, args, defaults, shapes, kinds, _place(node), _module(node))
+
+
+def _by_schema(node: Any) -> tuple[dict[str, Any], frozenset[str]]:
+    args, defaults = {}, set()
+    for position, argument in enumerate(node.target._schema.arguments):
+        if position < len(node.args) and not argument.kwarg_only:
+            value = node.args[position]
+        elif argument.name in node.kwargs:
+            value = node.kwargs[argument.name]
+        else:
+            value = argument.default_value
+        args[argument.name] = _argument(value)
+        if argument.has_default_value() and _same(value, argument.default_value):
+            defaults.add(argument.name)
+    return args, frozenset(defaults)
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and not hasattr(a, "op") and a == b
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, torch.fx.Node):
+        return Ref(value.name)
+    if isinstance(value, (list, tuple)) and not isinstance(value, torch.Size):
+        return [_argument(v) for v in value]
+    return value
+
+
+def _number(extent: Any) -> int:
+    """A size in the example."""
+    return extent if isinstance(extent, int) else int(extent.node.hint)
+
+
+def kind_of(dtype: torch.dtype) -> str:
+    if dtype.is_complex:
+        return "complex"
+    return "bool" if dtype == torch.bool else "float" if dtype.is_floating_point else "int"
+
+
+def _place(node: Any) -> Place | None:
+    """The user's line: the innermost frame outside of torch."""
+    frames = re.findall(r'File "([^"]+)", line (\d+), in \S+\n\s*(.*)', node.meta.get("stack_trace") or "")
+    users = [(file, line, text) for file, line, text in frames if _is_users(file)]
+    if not users:
+        return None
+    file, line, text = users[-1]
+    return Place(file, int(line), text.strip())
+
+
+def _module(node: Any) -> str:
+    """The innermost module's path, as the user's own module knows it."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path = stack[-1][0] if stack else ""
+    return path.removeprefix("module").removeprefix(".") if path.startswith("module") else ""
+
+
+def refs(value: Any) -> Iterator[Ref]:
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from refs(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from refs(part)
+
+
+def _alive(graph: Graph) -> list[Node]:
+    """What the ends need."""
+    needed = {ref.name for ref in refs(graph.ends)}
+    kept = []
+    for node in reversed(graph.nodes):
+        if node.name in needed:
+            kept.append(node)
+            needed |= {ref.name for ref in refs(node.args)}
+    return kept[::-1]
+
+
+# -- what is traced ------------------------------------------------------------------------------------------
+
+
+class Whole(nn.Module):
+    """The user's module or function, and the loss behind it, as one module."""
+
+    def __init__(self, module: Any, loss: Any, count: int):
+        super().__init__()
+        self.module = module  # a plain function stays an attribute
+        self.loss = loss
+        self.count = count  # of the inputs that are the module's; the others are the loss's
+
+    def forward(self, *inputs: Any) -> Any:
+        made = self.module(*inputs[: self.count])
+        if self.loss is None:
+            return made
+        if isinstance(self.loss, (int, str)):
+            return made[self.loss]
+        return self.loss(made, *inputs[self.count :])
+
+
+def parameter_names(function: Callable[..., Any], count: int) -> list[str]:
+    """The names of the first positional arguments, as the function calls them."""
+    try:
+        signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function)
+    except (TypeError, ValueError):
+        return [f"x{n}" for n in range(count)]
+    names = []
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+        elif parameter.kind == parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}{n}" for n in range(count - len(names))]
+    return [*names, *(f"x{n}" for n in range(len(names), count))][:count]

@@ -1,0 +1,199 @@
+"""`tutor.from_torch`: a module or a function of the user's, at example inputs, as an exercise."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tutor.errors import ExerciseError, UsageError
+from tutor.exercise import Exercise
+from tutor.language import said
+from tutor.numeric.autograd import Given
+from tutor.torch_import import reference
+from tutor.torch_import.builder import STEPS, Builder
+from tutor.torch_import.graph import Graph, Whole, parameter_names, trace
+
+
+def from_torch(
+    module: nn.Module | Callable[..., Any],
+    *inputs: Any,
+    loss: nn.Module | Callable[..., Any] | int | str | None = None,
+    names: Sequence[str] | Mapping[str, str] | str = (),
+    steps: str = "standard",
+    name: str = "",
+    title: str = "",
+) -> Exercise:
+    """An exercise from a PyTorch module or function: its forward pass as named steps, its gradients to be derived.
+
+        ex = tutor.from_torch(model, x, target, loss=nn.CrossEntropyLoss())
+        ex = tutor.from_torch(lambda x, W: torch.tanh(x @ W), x, W)
+
+    The graph is torch's own (`torch.export`); each operation becomes the steps that a textbook has for it. The inputs
+    are examples: they say how many axes there are and where values lie, and sizes stay symbols (the batch is N).
+
+    * `loss`: a function of the output and the last input (or inputs); or, if the module computes its loss itself, the
+      place or key of it among what the module returns.
+    * `names`: of the inputs, in order; or other names for what has one, as `{"fc1.weight": "W1"}`; or "short" for W1,
+      b1, W2 in place of fc1_weight, fc1_bias, fc2_weight.
+    * `steps`: "coarse" keeps one step for each operation, "fine" has the smallest.
+
+    What learns is asked: parameters, and inputs that require a gradient; where there is neither, every real input.
+    Train or eval is as the module stands; the mask of a dropout is an input. `ex.verify()` compares our derivation
+    with the autograd of the module itself, at its own weights and at random ones.
+
+    Raises ExerciseError for what has no derivation here: a path that depends on values, an operation without a row.
+    """
+    if steps not in STEPS:
+        raise UsageError(said('steps="{steps}": give one of {known}', steps=steps, known=", ".join(STEPS)))
+    if not callable(module):
+        raise UsageError(said("from_torch takes a module or a function, not {kind}", kind=type(module).__name__))
+    called, renamed, short = _names(names)
+    count = len(inputs) - _loss_inputs(loss, len(inputs))
+    known = [*parameter_names(module, count), *_target_names(len(inputs) - count)]
+    known = [*called, *known[len(called) :]]
+    whole = Whole(module, loss, count)
+    if isinstance(module, nn.Module):
+        whole.train(module.training)
+    graph = trace(whole, inputs, known)
+    builder = Builder(graph, steps, renamed, short)
+    exercise = Exercise(name or _default_name(module), title=title or _default_title(module), tags=["imported"])
+    builder.build(exercise)
+    _finish(exercise, builder)
+    return exercise
+
+
+def _names(names: Any) -> tuple[list[str], dict[str, str], bool]:
+    """Names of inputs, other names for what has one, and whether they are to be short."""
+    if isinstance(names, str):
+        if names == "short":
+            return [], {}, True
+        return names.replace(",", " ").split(), {}, False
+    if isinstance(names, Mapping):
+        return [], dict(names), False
+    return list(names), {}, False
+
+
+def _loss_inputs(loss: Any, count: int) -> int:
+    """How many of the inputs are the loss's: what it takes besides the output."""
+    if loss is None or isinstance(loss, (int, str)):
+        return 0
+    function = loss.forward if isinstance(loss, nn.Module) else loss
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return min(1, count)
+    needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return min(max(len(needed) - 1, 0), count - 1 if count else 0)
+
+
+def _target_names(count: int) -> list[str]:
+    return ["target"] if count == 1 else [f"target{n}" for n in range(1, count + 1)]
+
+
+def _default_name(module: Any) -> str:
+    named = type(module).__name__ if isinstance(module, nn.Module) else getattr(module, "__name__", "function")
+    words = "".join(f"-{c.lower()}" if c.isupper() and n and not named[n - 1].isupper() else c.lower()
+                    for n, c in enumerate(named))  # fmt: skip
+    kept = "".join(c if c.isalnum() else "-" for c in words).strip("-")
+    return kept or "imported"
+
+
+def _default_title(module: Any) -> str:
+    return type(module).__name__ if isinstance(module, nn.Module) else getattr(module, "__name__", "")
+
+
+# -- what belongs to the exercise as a whole ------------------------------------------------------------------
+
+
+def _finish(exercise: Exercise, builder: Builder) -> None:
+    _ask(exercise)
+    body = reference.source(builder)
+    exercise.reference_source = body
+    exercise.reference(_reference(builder, body))
+    sizes = builder.sizes.example
+    if sizes:
+        exercise.full_size(**sizes)
+    exercise.own = [(sizes, values) for values in _own(builder)]
+    exercise.validate()
+
+
+def _ask(exercise: Exercise) -> None:
+    """Parameters that are used; without any, every real input."""
+    used = frozenset().union(*(q.reads for q in exercise))
+    for q in list(exercise):
+        if q.is_leaf and q.name not in used:
+            del exercise.quantities[q.name]
+    if not any(q.kind == "parameter" for q in exercise):
+        real = [q.name for q in exercise if q.is_leaf and q.differentiable and q.domain == "real"]
+        real = real or [q.name for q in exercise if q.is_leaf and q.differentiable]
+        if not real:
+            raise ExerciseError(said("nothing in it has a gradient: it has no parameter and no input of real numbers"))
+        exercise.ask(*real)
+
+
+def _own(builder: Builder) -> list[dict[str, Tensor]]:
+    """The module's own weights with the example's inputs; and the same again with random weights of their size."""
+    kept = {name: leaf.value.detach().clone() for name, leaf in _given(builder).items()}
+    source = torch.Generator().manual_seed(0)
+    real = {leaf_name for leaf_name, leaf in _given(builder).items() if leaf.kind == "parameter"}
+    random = {name: _alike(x, source) if name in real else x for name, x in kept.items()}
+    return [kept, random] if real else [kept]
+
+
+def _alike(x: Tensor, source: torch.Generator) -> Tensor:
+    """Random numbers with the spread of those there are."""
+    spread = float(x.double().square().mean().sqrt()) or 1.0
+    return torch.randn(x.shape, generator=source, dtype=torch.float64) * spread
+
+
+def _given(builder: Builder) -> dict[str, Any]:
+    """Quantity -> the leaf that it is."""
+    exercise = builder.exercise
+    assert exercise is not None
+    leaves = [*builder.graph.leaves, *builder.given.values()]
+    return {builder.called[leaf.name]: leaf for leaf in leaves if builder.called.get(leaf.name) in exercise.quantities}
+
+
+def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
+    """The user's module where the sizes are its own; at others the same graph."""
+    text = "def forward(t):\n" + "\n".join(f"    {line}" if line else "" for line in body.splitlines())
+    space: dict[str, Any] = {}
+    exec(compile(text, "<the imported graph>", "exec"), space)
+    graph, given = builder.graph, _given(builder)
+    shapes = {name: tuple(leaf.value.shape) for name, leaf in given.items()}
+    chance = bool(builder.given)  # a mask is given, which the module would draw itself
+
+    def forward(t: Given) -> Any:
+        if chance or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
+            return space["forward"](t)
+        return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)
+
+    return forward
+
+
+def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) -> Any:
+    """The module itself, with these values for its parameters, buffers and inputs."""
+    state, inputs = {}, []
+    for leaf in graph.leaves:
+        value = values.get(leaf.name, leaf.value)
+        if isinstance(value, Tensor) and leaf.is_tensor and not leaf.value.is_floating_point():
+            value = value.to(leaf.value.dtype)
+        elif isinstance(value, Tensor) and value.is_floating_point():
+            value = value.double()
+        if leaf.kind == "input":
+            inputs.append(value)
+        elif leaf.kind in ("parameter", "buffer"):
+            state[leaf.target] = value
+    made = torch.func.functional_call(graph.module, state, tuple(inputs))
+    real = [x for x in _flat(made) if isinstance(x, Tensor) and x.is_floating_point()]
+    return real[0] if len(real) == 1 else tuple(real)
+
+
+def _flat(value: Any) -> list[Any]:
+    from tutor.torch_import.graph import _flat as flat
+
+    return list(flat(value))

@@ -1,0 +1,124 @@
+"""Inputs, parameters and buffers: what their axes are called, where their values lie, what a mask is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from sympy import Eq, Expr, S
+from torch import Tensor
+
+from tutor.symbolic.indices import bracket
+from tutor.torch_import.arrays import Array, constant
+from tutor.torch_import.graph import Graph, Leaf
+from tutor.torch_import.numbers import exact
+
+AXES = {  # of a real input, by the number of its axes; the batch first
+    1: [["N"]],
+    2: [["N"], ["D"]],
+    3: [["N"], ["T"], ["D", "E"]],
+    4: [["N"], ["C"], ["H"], ["W"]],
+    5: [["N"], ["C"], ["T"], ["H"], ["W"]],
+}
+INTEGERS = {1: [["N"]], 2: [["N"], ["T"]], 3: [["N"], ["T"], ["M"]]}
+HIDDEN = ["H", "M", "P", "Q"]
+
+
+def axis_wishes(leaf: Leaf, graph: Graph) -> list[list[str]]:
+    """Names that the sizes of its axes would like."""
+    rank = leaf.value.dim()
+    if leaf.kind == "input":
+        table = AXES if leaf.value.is_floating_point() else INTEGERS
+        return table.get(rank, [["N"], *([[]] * max(rank - 1, 0))])[:rank]
+    return [[] for _ in range(rank)]
+
+
+def domain_of(leaf: Leaf, needed: str | None) -> str:
+    """Where the sampler draws it from: what the operations need, or what its values say they are."""
+    x = leaf.value.detach()
+    if leaf.value.dtype == torch.bool or _is_mask(x) and leaf.kind != "input":
+        return "mask"
+    if needed in ("distribution",):
+        return _distribution(x)
+    if needed:
+        return needed
+    if leaf.kind in ("buffer", "constant") and x.is_floating_point() and x.numel() and bool((x > 0).all()):
+        return "positive"
+    return "mask" if not x.is_floating_point() and _is_mask(x) else "real"
+
+
+def _distribution(x: Tensor) -> str:
+    """Targets of a cross-entropy that are no class indices."""
+    if x.dim() and bool((x >= 0).all()) and torch.allclose(x.sum(-1), torch.ones(()).to(x)):
+        return "one-hot" if _is_mask(x) else "probability"
+    return "real"
+
+
+def _is_mask(x: Tensor) -> bool:
+    return x.numel() > 0 and bool(((x == 0) | (x == 1)).all())
+
+
+def pattern(leaf: Leaf, shape: Sequence[Expr]) -> Array | None:
+    """A constant that has a formula: all entries equal, a triangle of ones, an identity, 0 1 2 3."""
+    if leaf.kind not in ("buffer", "constant"):
+        return None
+    x = leaf.value.detach()
+    kind = "bool" if x.dtype == torch.bool else "float" if x.is_floating_point() else "int"
+    if x.numel() and bool((x == x.reshape(-1)[0]).all()) and (x.dim() == 0 or kind == "bool"):
+        value = x.reshape(-1)[0].item()
+        return constant(S(bool(value)) if kind == "bool" else exact(value), shape, kind)
+    if kind == "int":
+        return _counted(x, shape)
+    return _triangle(x, shape, kind)
+
+
+def _counted(x: Tensor, shape: Sequence[Expr]) -> Array | None:
+    axes = [d for d, n in enumerate(x.shape) if n != 1]
+    if len(axes) != 1 or not torch.equal(x.reshape(-1), torch.arange(x.numel())):
+        return None
+    axis = axes[0]
+    return Array(tuple(shape), lambda *ix: ix[axis], "int", below=shape[axis])
+
+
+def _triangle(x: Tensor, shape: Sequence[Expr], kind: str) -> Array | None:
+    """`tril(ones)`, `triu(ones)`, `eye`, and masks of minus infinity, over the last two axes."""
+    axes = [d for d, n in enumerate(x.shape) if n != 1]
+    if len(axes) != 2:
+        return None
+    square = x.reshape([x.shape[d] for d in axes])
+    rows, columns = axes
+    ones = torch.ones_like(square, dtype=torch.bool)
+    conditions = {
+        lambda i, j: j <= i: ones.tril(), lambda i, j: j < i: ones.tril(-1), lambda i, j: j >= i: ones.triu(),
+        lambda i, j: j > i: ones.triu(1), lambda i, j: Eq(i, j): torch.eye(*square.shape, dtype=torch.bool),
+    }  # fmt: skip
+    for condition, inside in conditions.items():
+        if kind == "bool" and torch.equal(square, inside):
+            return Array(tuple(shape), lambda *ix, c=condition: c(ix[rows], ix[columns]), kind)
+        if kind != "float" or not inside.any() or inside.all():
+            continue
+        values = square[inside].unique(), square[~inside].unique()
+        if all(len(v) == 1 for v in values):
+            yes, no = (exact(v.item()) for v in values)
+            return Array(tuple(shape), lambda *ix, c=condition: _either(c(ix[rows], ix[columns]), yes, no))
+    return None
+
+
+def _either(condition: object, yes: Expr, no: Expr) -> Expr:
+    from sympy import Piecewise
+
+    return bracket(condition) if (yes, no) == (1, 0) else Piecewise((yes, condition), (no, True))
+
+
+def short_names(leaves: Sequence[Leaf]) -> dict[str, str]:
+    """W1, b1, W2, b2: weights and biases in the order of the module, those of one layer with one number."""
+    parameters = [leaf for leaf in leaves if leaf.kind == "parameter"]
+    layers = list(dict.fromkeys(leaf.path.rpartition(".")[0] for leaf in parameters))
+    letters = {"weight": "W", "bias": "b"}
+    made = {}
+    for leaf in parameters:
+        owner, _, own = leaf.path.rpartition(".")
+        number = str(layers.index(owner) + 1) if len(layers) > 1 else ""
+        if own in letters:
+            made[leaf.name] = f"{letters[own]}{number}"
+    return made

@@ -1,0 +1,201 @@
+"""The graph as plain torch code: the native reference of the exercise, at whatever sizes it is sampled.
+
+It calls the very operations that torch found in the user's module and knows nothing of the formulas: two ways from
+one graph, which `verify` compares. Where a size stands in an argument, the exercise's own size is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sympy import Expr, sympify
+
+from tutor.torch_import.arrays import Array
+from tutor.torch_import.builder import Builder
+from tutor.torch_import.graph import Node, Ref
+
+# calls that torch's users know, where only tensors are given; the others are written as aten's own
+SPELT = {
+    "linear": "F.linear", "relu": "F.relu", "tanh": "torch.tanh", "sigmoid": "torch.sigmoid", "exp": "torch.exp",
+    "log": "torch.log", "sqrt": "torch.sqrt", "embedding": "F.embedding", "cross_entropy_loss": "F.cross_entropy",
+    "mse_loss": "F.mse_loss", "gelu": "F.gelu", "silu": "F.silu", "l1_loss": "F.l1_loss", "matmul": "torch.matmul",
+    "bmm": "torch.bmm", "mm": "torch.mm", "nll_loss": "F.nll_loss", "abs": "torch.abs", "softplus": "F.softplus",
+}  # fmt: skip
+OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"}
+# the result's shape is all they are told
+SHAPED = {"view": "reshape", "reshape": "reshape", "_unsafe_view": "reshape", "view_copy": "reshape",
+          "expand": "expand", "expand_as": "expand", "broadcast_to": "expand", "unflatten": "reshape",
+          "flatten": "reshape"}  # fmt: skip
+MADE = {"zeros": "zeros", "ones": "ones", "new_zeros": "zeros", "new_ones": "ones", "empty": "zeros",
+        "full": "full", "new_full": "full"}  # fmt: skip
+SIZES = ("end", "start", "length", "split_size", "split_sizes", "normalized_shape", "output_size")
+DTYPES = {"float": "torch.float64", "int": "torch.int64", "bool": "torch.bool"}
+
+
+def source(builder: Builder) -> str:
+    """The body of `forward(t)`."""
+    return "\n".join([*_imports(_lines(builder)), *_lines(builder)])
+
+
+def _imports(lines: Sequence[str]) -> list[str]:
+    text = "\n".join(lines)
+    made = []
+    if "torch." in text or "aten." in text:
+        made.append("import torch")
+    if "F." in text:
+        made.append("import torch.nn.functional as F")
+    if "aten." in text:
+        made += ["", "aten = torch.ops.aten"]
+    return [*made, ""] if made else []
+
+
+def _lines(builder: Builder) -> list[str]:
+    writer = _Writer(builder)
+    body = [writer.line(node) for node in builder.graph.nodes]
+    return [*writer.constants, *filter(None, body), writer.ends()]
+
+
+class _Writer:
+    def __init__(self, builder: Builder):
+        self.builder = builder
+        self.constants: list[str] = []
+        self.texts: dict[str, str] = {}
+        for leaf in builder.graph.leaves:
+            self.texts[leaf.name] = self._leaf(leaf)
+
+    def _leaf(self, leaf: Any) -> str:
+        builder = self.builder
+        if not leaf.is_tensor:
+            return repr(leaf.value)
+        if leaf.name in builder.declared:
+            name = f"t.{builder.called[leaf.name]}"
+            return f"({name} > 0.5)" if leaf.value.dtype.__str__() == "torch.bool" else name
+        self.constants.append(f"{leaf.name} = {_constant(builder, leaf)}")
+        return str(leaf.name)
+
+    def line(self, node: Node) -> str:
+        made = self._call(node)
+        if made is None:
+            return ""
+        self.texts[node.name] = node.name
+        return f"{node.name} = {made}"
+
+    def _call(self, node: Node) -> str | None:
+        value = self.builder.values[node.name]
+        if node.op == "sym_size" or not node.overload and node.op != "getitem":
+            self.texts[node.name] = _size(value)
+            return None
+        args = node.args
+        if node.op == "getitem":
+            return f"{self._text(args['self'])}[{args['index']}]"
+        first = self._text(args[next(iter(args))]) if args else ""
+        if node.op in OPERATORS and set(args) - node.defaults <= {"self", "other", "exponent"}:
+            right = args.get("other", args.get("exponent"))
+            return f"{first} {OPERATORS[node.op]} {self._text(right)}"
+        if node.op in ("dropout", "native_dropout"):
+            return self._dropout(node, first)
+        if node.op in SHAPED:
+            return f"{first}.{SHAPED[node.op]}({_shape(value)})"
+        if node.op in MADE:
+            filler = f", {self._text(args['fill_value'])}" if "fill_value" in args else ""
+            kind = DTYPES[node.kinds[0]]
+            return f"torch.{MADE[node.op]}({_tuple(value)}{filler}, dtype={kind})"
+        if node.op == "arange":
+            by = "" if args.get("step", 1) == 1 else f", {args['step']}"
+            start = args.get("start", 0)
+            end = _size(value.shape[0]) if start == 0 and not by else self._text(args["end"])
+            return f"torch.arange({self._text(start)}, {end}{by})"
+        if node.op in ("to", "_to_copy", "type_as", "float", "double"):
+            return f"{first}.to({DTYPES[node.kinds[0]]})"
+        return self._aten(node, value)
+
+    def _aten(self, node: Node, value: Any) -> str:
+        given = {name: arg for name, arg in node.args.items() if name not in node.defaults}
+        given = {n: a for n, a in given.items() if n not in ("device", "pin_memory", "layout", "dtype", "memory_format")}
+        texts = {name: self._argument(node, name, arg, value) for name, arg in given.items()}
+        plain = all(isinstance(a, Ref) for a in given.values()) and list(given) == list(node.args)[: len(given)]
+        if node.op in SPELT and plain:
+            return f"{SPELT[node.op]}({', '.join(texts.values())})"
+        positional = list(node.args)
+        parts = [
+            text if name == positional[n] and list(given)[: n + 1] == positional[: n + 1] else f"{name}={text}"
+            for n, (name, text) in enumerate(texts.items())
+        ]
+        return f"aten.{node.op}.{node.overload}({', '.join(parts)})"
+
+    def _argument(self, node: Node, name: str, value: Any, result: Any) -> str:
+        """An argument; numbers that are sizes are the exercise's."""
+        known = self.builder.written.get((node.name, name))
+        return _size_or_list(known) if known is not None else self._text(value)
+
+    def _dropout(self, node: Node, first: str) -> str:
+        mask = self.builder.called.get(f"{node.name}.mask")
+        made = first if mask is None else f"{first} * t.{mask} / {1 - node.args['p']!r}"
+        return f"({made},)" if node.op == "native_dropout" else made
+
+    def _text(self, value: Any) -> str:
+        if isinstance(value, Ref):
+            return self.texts[value.name]
+        if isinstance(value, list):
+            return f"[{', '.join(map(self._text, value))}]"
+        if isinstance(value, float) and value in (float("inf"), float("-inf")):
+            return f'float("{value}")'
+        return str(value) if str(value).startswith("torch.") else repr(value)
+
+    def ends(self) -> str:
+        from tutor.torch_import.graph import refs
+
+        kept = [self.texts[ref.name] for ref in refs(self.builder.real_ends)]
+        return f"return {', '.join(kept)}"
+
+
+def _size_or_list(value: Any) -> str:
+    return f"[{', '.join(map(_size, value))}]" if isinstance(value, (list, tuple)) else _size(value)
+
+
+def _size(extent: Any) -> str:
+    """`t.R*t.D`"""
+    extent = sympify(extent)
+    return str(extent.xreplace({s: type(s)(f"t.{s.name}", **s.assumptions0) for s in extent.free_symbols}))
+
+
+def _shape(value: Array) -> str:
+    return ", ".join(map(_size, value.shape)) if value.shape else "()"
+
+
+def _tuple(value: Array) -> str:
+    return f"({', '.join(map(_size, value.shape))}{',' if len(value.shape) == 1 else ''})"
+
+
+def _constant(builder: Builder, leaf: Any) -> str:
+    """A buffer whose formula is known, built anew at the sizes of the day."""
+    array = builder.values[leaf.name]
+    kind = DTYPES[array.kind]
+    x = leaf.value
+    shape = _tuple(array)
+    if x.numel() and bool((x == x.reshape(-1)[0]).all()):
+        return f"torch.full({shape}, {x.reshape(-1)[0].item()!r}, dtype={kind})"
+    if array.kind == "int":
+        return f"torch.arange({_size(array.below)}).reshape({shape})"
+    return _triangle(x, shape, kind)
+
+
+def _triangle(x: Any, shape: str, kind: str) -> str:
+    import torch
+
+    square = x.reshape([n for n in x.shape if n != 1])
+    ones = torch.ones_like(square, dtype=torch.bool)
+    forms = {".tril()": ones.tril(), ".tril(-1)": ones.tril(-1), ".triu()": ones.triu(), ".triu(1)": ones.triu(1),
+             ".tril().triu()": ones.tril().triu()}  # fmt: skip
+    for form, inside in forms.items():
+        if inside.all() or not inside.any():
+            continue
+        yes, no = square[inside].unique(), square[~inside].unique()
+        if len(yes) == len(no) == 1:
+            mask = f"torch.ones({shape}, dtype=torch.bool){form}"
+            if kind == "torch.bool":
+                return mask if bool(yes) else f"~{mask}"
+            numbers = [f'float("{v}")' if v in (float("inf"), float("-inf")) else repr(v) for v in (yes.item(), no.item())]
+            return f"torch.where({mask}, {numbers[0]}, {numbers[1]}).to({kind})"
+    raise AssertionError("no formula")

@@ -1,0 +1,1 @@
+"""Convolution, pooling, resizing: windows over an axis."""

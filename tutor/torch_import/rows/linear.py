@@ -1,0 +1,123 @@
+"""Products: linear layers, matrix products, einsum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sympy import Expr, Mul, S
+
+from tutor.torch_import.arrays import Array
+from tutor.torch_import.builder import Builder
+from tutor.torch_import.table import operation
+
+
+@operation("linear", torch="F.linear")
+def linear(g: Builder, input: Array, weight: Array, bias: Array | None = None) -> Array:
+    """z[n,k] = sum_d x[n,d] W[k,d] + b[k]"""
+    g.same(input.shape[-1], weight.shape[-1])
+    shape = (*input.shape[:-1], weight.shape[0]) if weight.dim == 2 else input.shape[:-1]
+    g.wish(weight.shape[0], "H", "M", "P")
+
+    def product(*ix: Expr) -> Expr:
+        rows, out = ix[: input.dim - 1], ix[input.dim - 1 :]
+        return g.sum(lambda d: input[(*rows, d)] * weight[(*out, d)], input.shape[-1])
+
+    if bias is None:
+        return g.step(shape, product, "z")
+    if bias.dim:
+        g.same(bias.shape[0], weight.shape[0])
+    wx = g.detail("wx", shape, product)
+    return g.step(shape, lambda *ix: wx[ix] + bias.spread(ix, shape), "z")
+
+
+@operation("matmul", "mm", "bmm", "mv", "dot", torch="a @ b")
+def matmul(g: Builder, self: Array, other: Array) -> Array:
+    """y[..., i, k] = sum_j a[..., i, j] b[..., j, k]"""
+    a, b = self.numbers, other.numbers
+    g.same(a.shape[-1], b.shape[-2 if b.dim > 1 else 0])
+    lead = g.broadcast(*(Array(x.shape[:-2], x.at) for x in (a, b)))
+    rows, columns = a.shape[:-1][-1:], b.shape[1:][-1:]
+
+    def at(*ix: Expr) -> Expr:
+        over, rest = ix[: len(lead)], ix[len(lead) :]
+        i, k = rest[: len(rows)], rest[len(rows) :]
+
+        def term(j: Expr) -> Expr:
+            left = a[(*_batch(a, over, lead), *i, j)]
+            right = b[(*_batch(b, over, lead), j, *k)]
+            return left * right
+
+        return g.sum(term, a.shape[-1])
+
+    return g.step((*lead, *rows, *columns), at, "z")
+
+
+def _batch(x: Array, over: Sequence[Expr], lead: Sequence[Expr]) -> tuple[Expr, ...]:
+    """The leading indices of an operand: broadcast."""
+    own = x.shape[:-2]
+    met = zip(over[len(over) - len(own) :], own, lead[len(lead) - len(own) :], strict=True)
+    return tuple(S.Zero if n == 1 and m != 1 else i for i, n, m in met)
+
+
+@operation("addmm", "baddbmm", "addmv", torch="torch.addmm")
+def addmm(g: Builder, self: Array, mat1: Array, mat2: Array, beta: Any = 1, alpha: Any = 1) -> Array:
+    """y = beta c + alpha a @ b"""
+    one, two = g.scalar(beta), g.scalar(alpha)
+    g.same(mat1.shape[-1], mat2.shape[-2])
+    shape = (*mat1.shape[:-1], mat2.shape[-1])
+
+    def at(*ix: Expr) -> Expr:
+        *lead, i, k = ix
+        product = g.sum(lambda j: mat1[(*lead, i, j)] * mat2[(*lead, j, k)], mat1.shape[-1])
+        return one * self.spread(ix, shape) + two * product
+
+    return g.step(shape, at, "z")
+
+
+@operation("outer", "ger", torch="torch.outer")
+def outer(g: Builder, self: Array, vec2: Array) -> Array:
+    """y[i,j] = a[i] b[j]"""
+    return g.step((*self.shape, *vec2.shape), lambda i, j: self[i] * vec2[j], "z")
+
+
+@operation("einsum", torch="torch.einsum")
+def einsum(g: Builder, equation: str, tensors: Sequence[Array]) -> Array:
+    """y = the sum over the indices that are not in the result, of the product"""
+    left, _, right = equation.replace(" ", "").partition("->")
+    if "." in equation:
+        raise g.refusal(f'einsum("{equation}")')
+    parts = left.split(",")
+    if "->" not in equation:
+        right = "".join(sorted(c for c in set(left.replace(",", "")) if left.count(c) == 1))
+    extents: dict[str, Expr] = {}
+    for letters, x in zip(parts, tensors, strict=True):
+        for letter, extent in zip(letters, x.shape, strict=True):
+            g.same(extents.setdefault(letter, extent), extent)
+    summed = [c for c in extents if c not in right]
+
+    def at(*ix: Expr) -> Expr:
+        known = dict(zip(right, ix, strict=True))
+
+        def term(*bound: Expr) -> Expr:
+            place = {**known, **dict(zip(summed, bound, strict=True))}
+            return Mul(*(x[tuple(place[c] for c in letters)] for letters, x in zip(parts, tensors, strict=True)))
+
+        return g.sum(term, *(extents[c] for c in summed))
+
+    return g.step([g.sizes.resolve(extents[c]) for c in right], at, "z")
+
+
+@operation("bilinear", torch="F.bilinear")
+def bilinear(g: Builder, input1: Array, input2: Array, weight: Array, bias: Array | None = None) -> Array:
+    """y[n,k] = sum_{i,j} a[n,i] W[k,i,j] b[n,j] + c[k]"""
+    g.same(input1.shape[-1], weight.shape[1])
+    g.same(input2.shape[-1], weight.shape[2])
+    lead = g.broadcast(Array(input1.shape[:-1], input1.at), Array(input2.shape[:-1], input2.at))
+
+    def at(*ix: Expr) -> Expr:
+        *n, k = ix
+        made = g.sum(lambda i, j: input1[(*n, i)] * weight[k, i, j] * input2[(*n, j)], *weight.shape[1:])
+        return made if bias is None else made + bias[k]
+
+    return g.step((*lead, weight.shape[0]), at, "z")

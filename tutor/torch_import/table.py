@@ -1,0 +1,75 @@
+"""The table of operations: a row per ATen operation, each the steps that a textbook would write for it.
+
+A row is a function of a `Builder` and the operation's arguments, by the names of ATen's schema. It is called twice:
+once to learn which sizes are one, once to write the steps, so it decides nothing by itself. An argument that a row
+does not name has to have its default, or the operation is refused: nothing is overlooked.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+# arguments that do not change what is computed
+SILENT = frozenset({
+    "cudnn_enable", "cudnn_enabled", "memory_format", "device", "layout", "pin_memory", "non_blocking", "copy",
+    "generator", "dtype", "implicit", "momentum", "sparse", "half_to_float",
+})  # fmt: skip
+GROUPS = {
+    "pointwise": "Elementwise functions",
+    "views": "Views and shapes",
+    "linear": "Products",
+    "reductions": "Sums, means, norms",
+    "softmax": "Softmax and attention",
+    "losses": "Losses",
+    "norms": "Normalisation",
+    "indexing": "Embedding and indexing",
+    "convolutions": "Convolution, pooling, resizing",
+    "recurrent": "Recurrent cells and layers",
+    "constants": "Constants and masks",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation: its ATen name, how a user calls it, the steps it becomes (its function's docstring)."""
+
+    name: str
+    torch: str
+    group: str
+    build: Callable[..., Any]
+
+    @cached_property
+    def takes(self) -> frozenset[str]:
+        return frozenset(list(inspect.signature(self.build).parameters)[1:])
+
+    @property
+    def says(self) -> str:
+        return inspect.getdoc(self.build) or ""
+
+
+_ROWS: dict[str, Row] = {}
+
+
+def operation(*names: str, torch: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the row of one or several ATen operations that have the same arguments."""
+
+    def enter(build: Callable[..., Any]) -> Callable[..., Any]:
+        group = build.__module__.rsplit(".", 1)[-1]
+        for name in names:
+            assert name not in _ROWS, name
+            _ROWS[name] = Row(name, torch or f"torch.{name}", group, build)
+        return build
+
+    return enter
+
+
+def rows() -> dict[str, Row]:
+    """ATen name -> row, every group loaded."""
+    for group in GROUPS:
+        import_module(f"tutor.torch_import.rows.{group}")
+    return _ROWS
