@@ -69,6 +69,8 @@ def is_whole(expr: Basic) -> bool:
         return bool(expr.is_integer)
     if isinstance(expr, (Add, Mul, Mod)):
         return all(map(is_whole, expr.args))
+    if isinstance(expr, Pow):
+        return bool(expr.exp.is_Integer and expr.exp > 0) and is_whole(expr.base)
     if isinstance(expr, (floor, ceiling)):
         return all(map(is_whole, expr.args[0].as_numer_denom()))
     return False

@@ -42,17 +42,16 @@ from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Fact, Quantity
 from tutor.language import N_, said
 from tutor.shown import Shown
+from tutor.symbolic import radix
 from tutor.symbolic.functions import clamp, clamp_slope, extremum_slope, function_row
 from tutor.symbolic.indices import (
     IndexSymbol,
-    bounds,
     bracket,
     entry,
     free_indices,
     fresh,
     freshen,
     name_of,
-    never_negative,
     quantities_in,
     reduce_over,
     rename_bound,
@@ -408,120 +407,60 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
     solved: dict[Idx, Expr] = {}
     masks: list[Expr] = []
     deltas: list[Expr] = []
-    repeats: list[Idx] = []
 
-    def settle(index: Idx, value: Expr) -> None:
+    def unsolved() -> list[Idx]:
+        return [i for i in scope if i not in solved]
+
+    def settle(values: Mapping[Idx, Expr]) -> None:
+        for old in solved:
+            solved[old] = substitute(solved[old], values)
+        solved.update(values)
+
+    def settle_within(index: Idx, value: Expr) -> None:
         if size(index) != (size(value) if isinstance(value, Idx) else None):
             masks.append(bracket(within(value, size(index))))
-        for old in solved:
-            solved[old] = substitute(solved[old], {index: value})
-        solved[index] = value
+        settle({index: value})
 
-    pairs = [pair for slot, target in zip(slots, targets, strict=True) for pair in _split_radix(slot, target)]
-    pending = _merge_radix(sorted(pairs, key=lambda pair: not isinstance(pair[0], Idx)))
-    for slot, target in pending:
+    pairs: list[tuple[Expr, Expr]] = []
+    for slot, target in sorted(zip(slots, targets, strict=True), key=lambda pair: not isinstance(pair[0], Idx)):
         slot = substitute(slot, solved)
-        if slot == target or (slot == 0 and isinstance(target, Idx) and size(target) == 1):
+        if slot == target or (slot == 0 and size(target) == 1):
             continue
-        digits = _digits(slot, target, [i for i in scope if i not in solved])
-        if digits:
-            for old in solved:
-                solved[old] = substitute(solved[old], digits)
-            solved |= digits
+        number = None if radix.digit(slot) else radix.read(slot, unsolved())
+        if isinstance(slot, Idx) and slot in unsolved():
+            settle_within(slot, target)
+        elif number is not None and not _single(number):
+            values, condition = number.solve(target)
+            masks.append(bracket(condition))
+            settle({digit: value for digit, value in values.items() if isinstance(digit, Idx)})
+            pairs += [pair for pair in values.items() if not isinstance(pair[0], Idx)]
+        else:
+            pairs.append((slot, target))
+    pairs = [(substitute(slot, solved), value) for slot, value in pairs]
+    pairs, conditions, repeats = radix.merge(pairs, unsolved())
+    masks += map(bracket, conditions)
+    for slot, value in pairs:
+        slot = substitute(slot, solved)
+        if slot == value:
             continue
-        period = _period(slot, target, [i for i in scope if i not in solved])
-        if period is not None:
-            index, value, repeat = period
-            repeats.append(repeat)
-            for old in solved:
-                solved[old] = substitute(solved[old], {index: value})
-            solved[index] = value
+        if isinstance(slot, Idx) and slot in unsolved():
+            settle_within(slot, value)
             continue
-        for index in scope:
-            value = solve(slot, target, index) if index in free_indices(slot) and index not in solved else None
-            if value is not None:
-                settle(index, value)
+        for index in unsolved():
+            found = solve(slot, value, index) if index in free_indices(slot) else None
+            if found is not None:
+                settle_within(index, found)
                 break
         else:
-            deltas.append(KroneckerDelta(slot, target))
-    masks = [substitute(mask, solved) for mask in masks]
+            deltas.append(KroneckerDelta(slot, value))
+    masks = [transform(substitute(mask, solved), radix.settled_digits) for mask in masks]
     deltas = [substitute(delta, solved) for delta in deltas]  # a later slot may have solved an index of an earlier one
     return Meeting(solved, tuple(m for m in masks if m != 1), tuple(deltas), tuple(repeats))
 
 
-def _period(slot: Expr, target: Expr, scope: Sequence[Idx]) -> tuple[Idx, Expr, Idx] | None:
-    """`Mod(m, D) = i` for m below K*D says `m = k*D + i` for every k below K; `floor(m/D) = k` for every i below D."""
-    if not isinstance(slot, (Mod, floor)) or not isinstance(target, Idx):
-        return None
-    index, length = slot.args if isinstance(slot, Mod) else fraction(slot.args[0])
-    if index not in scope or free_indices(length) or not (length.is_integer and length.is_positive):
-        return None
-    often = size(index) / length
-    inner, outer = (size(target), often) if isinstance(slot, Mod) else (length, size(target))
-    if (inner * outer - size(index)).expand() != 0 or not often.is_integer:
-        return None
-    repeat = fresh(Idx(Symbol("k", integer=True), often if isinstance(slot, Mod) else length))
-    high, low = (repeat, target) if isinstance(slot, Mod) else (target, repeat)
-    return index, high * length + low, repeat
-
-
-def _whole_part(node: Basic) -> Basic | None:
-    """`floor((D*k + i)/D)` is k and `Mod(D*k + i, D)` is i, for i below D."""
-    if not isinstance(node, (floor, Mod)):
-        return None
-    above, length = node.args if isinstance(node, Mod) else fraction(node.args[0])
-    for index in free_indices(above):
-        low = (above - length * index).expand()
-        limits = bounds(low) if index not in free_indices(low) else None
-        if limits is not None and never_negative(limits[0]) and never_negative((length - 1 - limits[1]).expand()):
-            return low if isinstance(node, Mod) else index
-    return None
-
-
-def _digits(slot: Expr, target: Expr, scope: Sequence[Idx]) -> dict[Idx, Expr]:
-    """`r*D + d = j` says `r = floor(j/D)` and `d = Mod(j, D)`, where r and d together count the whole axis of j."""
-    found: dict[Idx, Expr] = {}
-    stride: Expr = S.One
-    rest = slot.expand() if isinstance(slot, Expr) and isinstance(target, Idx) else S.Zero
-    while rest != 0:
-        digit = next((i for i in scope if i not in found and rest.coeff(i) == stride), None)
-        if digit is None:
-            return {}
-        found[digit] = Mod(floor(target / stride), size(digit)) if stride != 1 else Mod(target, size(digit))
-        rest = (rest - stride * digit).expand()
-        stride = stride * size(digit)
-        if (stride - size(target)).expand() == 0:
-            found[digit] = floor(target * size(digit) / stride)
-            return found if rest == 0 and len(found) > 1 else {}
-    return {}
-
-
-def _split_radix(slot: Expr, target: Idx) -> list[tuple[Expr, Expr]]:
-    """`2*o + floor(m/2) = i` says `o = floor(i/2)` and `floor(m/2) = Mod(i, 2)`; other slots stay as they are."""
-    parts = slot.atoms(floor, Mod) if isinstance(slot, Add) else set()
-    low = next(iter(parts)) if len(parts) == 1 else None
-    high = (slot - low).expand() if low is not None else S.Zero
-    index = next(iter(free_indices(high)), None)
-    if low is None or index is None:
-        return [(slot, target)]
-    step, limits = high.coeff(index), bounds(low)
-    whole = limits is not None and limits[0] == 0 and (limits[1] + 1 - step).expand() == 0
-    if high != step * index or not whole or (step * size(index) - size(target)).expand() != 0:
-        return [(slot, target)]
-    return [(index, floor(target / step)), (low, Mod(target, step))]
-
-
-def _merge_radix(pairs: Sequence[tuple[Expr, Expr]]) -> list[tuple[Expr, Expr]]:
-    """`floor(m/D) = t` and `Mod(m, D) = d` together say `m = t*D + d`."""
-    pairs = list(pairs)
-    for high in pairs:
-        if not isinstance(high[0], floor):
-            continue
-        for low in pairs:
-            if isinstance(low[0], Mod) and (low[0].args[0] / low[0].args[1] - high[0].args[0]).expand() == 0:
-                rest = [pair for pair in pairs if pair is not high and pair is not low]
-                return _merge_radix([*rest, (low[0].args[0], high[1] * low[0].args[1] + low[1])])
-    return pairs
+def _single(number: radix.Number) -> bool:
+    """One plain index with slope 1: moved by an offset, which `solve` says more shortly."""
+    return len(number.places) == 1 and number.places[0].stride == 1 and isinstance(number.places[0].digit, Idx)
 
 
 # -- the derivation ----------------------------------------------------------------------------------
@@ -898,8 +837,8 @@ class Contribution:
         for path, meeting in zip(self.paths, self.meetings, strict=True):
             upstream = substitute(self._upstream({}), meeting.solved)
             factors = [substitute(f, meeting.solved) for f in path.factors]
-            if meeting.repeats:
-                factors = [transform(f, _whole_part) for f in factors]
+            if any(isinstance(value, Add) for value in meeting.solved.values()):
+                factors = [transform(f, radix.settled_digits) if f.has(floor, Mod) else f for f in factors]
             left = [i for i in (*self.scope, *path.entered, *meeting.repeats) if i not in meeting.solved]
             made.append(
                 Term(self.v, upstream, tuple(factors), (*meeting.masks, *meeting.deltas), tuple(left), path.uses)

@@ -21,10 +21,12 @@ from sympy import (
     Mod,
     Mul,
     Piecewise,
+    Pow,
     S,
     Sum,
     Symbol,
     Tuple,
+    cancel,
     floor,
     fraction,
     sympify,
@@ -321,8 +323,16 @@ def bracket_condition(node: Basic) -> Basic | None:
     return None
 
 
-def never_negative(expression: Expr) -> bool:
-    """Whether a polynomial in sizes is >= 0 for all sizes >= 1 (False: cannot tell)."""
+def never_negative(expression: Expr, axes: Iterable[Expr] = ()) -> bool:
+    """Whether a polynomial in sizes is >= 0 for all sizes >= 1 and `axes` (`L - K + 1`) >= 1; False: cannot tell."""
+    if _never_negative(expression):
+        return True
+    lengths = tuple(sorted((a for a in axes if isinstance(a, Add)), key=str))
+    return bool(lengths) and _never_negative(_in_lengths(expression, lengths))
+
+
+@lru_cache(maxsize=65536)
+def _never_negative(expression: Expr) -> bool:
     symbols = [s for s in expression.free_symbols if not isinstance(s, Idx)]
     if not all(s.is_integer and s.is_nonnegative for s in symbols):
         return False
@@ -330,54 +340,96 @@ def never_negative(expression: Expr) -> bool:
     return all(term.as_coeff_Mul()[0] >= 0 for term in shifted.expand().as_ordered_terms())
 
 
+@lru_cache(maxsize=65536)
+def _in_lengths(expression: Expr, lengths: tuple[Expr, ...]) -> Expr:
+    """`L` as `O + K - 1` where `O = L - K + 1` is the size of an axis, which has an entry at least."""
+    replaced: dict[Symbol, Expr] = {}
+    for number, length in enumerate(lengths):
+        length = length.xreplace(replaced).expand()
+        if _never_negative(length - 1):
+            continue
+        own = sorted((s for s in length.free_symbols if length.coeff(s) == 1), key=str)
+        symbol = next((s for s in own if not (length - s).has(s)), None)
+        if symbol is not None:
+            value = Symbol(f"axis~{number}", integer=True, positive=True) - (length - symbol)
+            replaced = {s: v.xreplace({symbol: value}) for s, v in replaced.items()} | {symbol: value}
+    return expression.xreplace(replaced)
+
+
+@lru_cache(maxsize=65536)
+def axis_sizes(*nodes: Basic) -> frozenset[Expr]:
+    """Sums that are sizes wherever these expressions mean something: of an index, and what a digit divides by."""
+    found: set[Expr] = set()
+    for node in nodes:
+        found.update(size(i) for i in free_indices(node))
+        found.update(part.args[1] for part in node.atoms(Mod))
+        found.update(fraction(part.args[0])[1] for part in node.atoms(floor))
+    factors = (f for s in found for f in Mul.make_args(s.factor() if isinstance(s, Add) else s))
+    bases = (f.base if isinstance(f, Pow) else f for f in factors)
+    return frozenset(b for b in bases if isinstance(b, Add) and not _never_negative(b - 1))
+
+
+@lru_cache(maxsize=65536)
+def quotient(above: Expr, below: Expr) -> Expr | None:
+    """`above / below` where that is a whole polynomial in sizes, else None."""
+    made = (above / below).expand()
+    if not _is_polynomial(made):
+        made = cancel(above / below).expand()
+    return made if _is_polynomial(made) else None
+
+
+def _is_polynomial(expression: Expr) -> bool:
+    return all(fraction(term)[1] == 1 for term in Add.make_args(expression))
+
+
 def bounds(expression: Expr) -> tuple[Expr, Expr] | None:
     """Least and greatest value of an index expression linear in its indices (and index entries), else None."""
     low = high = expression
     gathered = {e: e.base.below for e in expression.atoms(Indexed) if isinstance(e.base, IndexTensor)}
     gathered |= {e: e.below for e in expression.atoms(IndexSymbol)}
-    gathered |= {e: n for e in _outermost(expression) if (n := _values(e)) is not None}
+    gathered |= {e: n for e in outermost_digits(expression) if (n := values_of(e)) is not None}
     outside = free_indices(expression.xreplace(dict.fromkeys(gathered, S.Zero)))
     ranges = {e: (S.Zero, below - 1) for e, below in gathered.items()} | {i: (i.lower, i.upper) for i in outside}
+    axes = axis_sizes(expression)
     for atom, (least, greatest) in ranges.items():
         slope = expression.expand().coeff(atom)
-        rising = never_negative(slope)
-        if not (rising or never_negative(-slope)) or (expression - slope * atom).expand().has(atom):
+        rising = never_negative(slope, axes)
+        if not (rising or never_negative(-slope, axes)) or (expression - slope * atom).expand().has(atom):
             return None
         low = low.xreplace({atom: least if rising else greatest})
         high = high.xreplace({atom: greatest if rising else least})
     return low.expand(), high.expand()
 
 
-def _outermost(node: Basic) -> Iterator[Basic]:
+def outermost_digits(node: Basic) -> Iterator[Basic]:
     """The floors and remainders that stand in no other one."""
     if isinstance(node, (floor, Mod)):
         yield node
     elif not isinstance(node, (Indexed, Idx)):
         for part in node.args:
-            yield from _outermost(part)
+            yield from outermost_digits(part)
 
 
-def _values(digit: Basic) -> Expr | None:
+def values_of(digit: Basic) -> Expr | None:
     """How many values, from 0 up, `Mod(j, D)` or `floor(j/D)` takes; None where that cannot be told."""
     if isinstance(digit, Mod):
         return digit.args[1]
     above, below = fraction(digit.args[0])
     limits = bounds(above)
-    if limits is None or not never_negative(limits[0]):
+    if limits is None or not never_negative(limits[0], axis_sizes(above)):
         return None
-    values = ((limits[1] + 1) / below).expand()
-    return values if fraction(values)[1] == 1 else None
+    return quotient(limits[1] + 1, below)
 
 
 def within(expression: Expr, extent: Expr) -> Basic:
     """The condition 0 <= expression < extent, without the halves that always hold."""
     if _counted_off(expression, extent):
         return S.true
-    limits = bounds(expression)
+    limits, axes = bounds(expression), axis_sizes(expression)
     conditions = []
-    if limits is None or not never_negative(limits[0]):
+    if limits is None or not never_negative(limits[0], axes):
         conditions.append(expression >= 0)
-    if limits is None or not never_negative((extent - 1 - limits[1]).expand()):
+    if limits is None or not never_negative((extent - 1 - limits[1]).expand(), axes):
         conditions.append(expression < extent)
     return And(*conditions)
 
@@ -385,16 +437,16 @@ def within(expression: Expr, extent: Expr) -> Basic:
 def _counted_off(expression: Expr, extent: Expr) -> bool:
     """Whether `Mod(j, D)` or `floor(j/D)` stays on its axis: the digits of an index."""
     if isinstance(expression, Mod):
-        return (extent - expression.args[1]).expand() == 0
+        return never_negative((extent - expression.args[1]).expand(), axis_sizes(expression))
     if not isinstance(expression, floor):
         return False
     above, below = fraction(expression.args[0])
-    limits = bounds(above)
+    limits, axes = bounds(above), axis_sizes(expression)
     return (
         limits is not None
-        and never_negative(below)
-        and never_negative(limits[0])
-        and never_negative((below * extent - 1 - limits[1]).expand())
+        and never_negative(below, axes)
+        and never_negative(limits[0], axes)
+        and never_negative((below * extent - 1 - limits[1]).expand(), axes)
     )
 
 
@@ -408,9 +460,10 @@ def settled(condition: Basic) -> Basic:
         if gap is None:
             return None
         strict = 1 if "Strict" in type(part).__name__ else 0
-        if never_negative(gap[0] - strict):
+        axes = axis_sizes(part)
+        if never_negative(gap[0] - strict, axes):
             return S.true
-        if never_negative(-gap[1] + strict - 1):
+        if never_negative(-gap[1] + strict - 1, axes):
             return S.false
         return None
 

@@ -35,6 +35,7 @@ from sympy import (
     factorint,
     floor,
     fraction,
+    lcm,
     primefactors,
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
@@ -165,6 +166,8 @@ def placed(node: Relational) -> tuple[Expr, str, Expr]:
         gap = (left - right).expand()
         moving = Add(*(term for term in Add.make_args(gap) if free_indices(term)))
         fixed, sign = moving - gap, node.rel_op
+        parts = lcm([fraction(term.as_coeff_Mul()[0])[1] for term in (moving, *Add.make_args(fixed))])
+        moving, fixed = (moving * parts).expand(), (fixed * parts).expand()  # SymPy has m/2 < D
         if moving.could_extract_minus_sign():
             return -moving, _SWAPPED.get(sign, sign), -fixed
         return moving, sign, fixed
