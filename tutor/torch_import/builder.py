@@ -21,7 +21,7 @@ from tutor.symbolic.indices import Tensor, entry, free_indices, fresh, reduce_ov
 from tutor.symbolic.indices import size as size_of
 from tutor.torch_import.arrays import Array, At
 from tutor.torch_import.graph import Graph, Leaf, Node, Ref, refs
-from tutor.torch_import.leaves import axis_wishes, domain_of, pattern, short_names
+from tutor.torch_import.leaves import axis_wishes, domain_of, pattern, repeated, short_names
 from tutor.torch_import.naming import Names, identifier, numbered, wished
 from tutor.torch_import.numbers import exact
 from tutor.torch_import.sizes import Sizes
@@ -42,7 +42,7 @@ class Builder:
         self.exercise: Exercise | None = None  # none yet: the sizes are being learnt
         self.values: dict[str, Any] = {}  # node -> Array, size, or several
         self.node: Node | None = None
-        self.extents: dict[tuple[str, int], Expr] = {}
+        self.extents: dict[tuple[str, int, int], Expr] = {}
         self.shapes: dict[str, tuple[Expr, ...]] = {}  # of leaves
         self.belows: dict[str, Expr] = {}
         self.domains: dict[str, str] = {}
@@ -54,9 +54,10 @@ class Builder:
         self.notes: list[str] = []
         self._wanted: dict[str, tuple[str, tuple[Expr, ...]]] = {}  # node or node.part -> wished name, shape
         self._wishes = wished(graph)
-        self._serial = 0
+        self._asked: Counter[tuple[str, int]] = Counter()
         self._indices: dict[Expr, list[Idx]] = {}
         self._settled: dict[str, Array] = {}
+        self._alike: dict[Any, tuple[Expr, ...]] = {}  # blocks of one kind have the same sizes
         self._ends = self._planned_ends()
 
     # -- the two runs --------------------------------------------------------------------------------------------
@@ -65,7 +66,11 @@ class Builder:
         """The graph's program, written into an exercise."""
         for leaf in self.graph.leaves:
             self._measure(leaf)
-        self._run()
+        former = -1
+        while former != self.sizes.learnt:  # what a later operation says of a size may matter to an earlier one
+            former = self.sizes.learnt
+            self._wanted.clear()
+            self._run()
         self._name(exercise)
         self.exercise = exercise
         self._run()
@@ -73,10 +78,11 @@ class Builder:
 
     def _run(self) -> None:
         self.values, self._settled = {}, {}
+        self._asked.clear()
         for leaf in self.graph.leaves:
             self.values[leaf.name] = self._leaf(leaf)
         for node in self.graph.nodes:
-            self.node, self._serial = node, 0
+            self.node = node
             self.values[node.name] = self._computed(node)
         self.node = None
         self._finish()
@@ -168,8 +174,8 @@ class Builder:
         if isinstance(size, Expr) and not size.is_number:
             return self.sizes.resolve(size)
         assert self.node is not None
-        key = (self.node.name, self._serial)
-        self._serial += 1
+        key = (self.node.name, int(size), self._asked[self.node.name, int(size)])
+        self._asked[key[:2]] += 1
         if key not in self.extents:
             self.extents[key] = self.sizes.new(int(size), *wishes)
         return self.sizes.resolve(self.extents[key])
@@ -269,7 +275,7 @@ class Builder:
         if array.kind != "float" or array.is_plain:
             return array
         if name not in self._settled:
-            self._settled[name] = self._define(f"{name}.view", self._wishes.get(name) or "v", array.shape, array.at)
+            self._settled[name] = self._define(f"{name}.view", self._wishes.get(name) or "view", array.shape, array.at)
         return self._settled[name]
 
     def _define(self, key: str, wish: str, shape: Sequence[Expr], at: At) -> Array:
@@ -320,9 +326,11 @@ class Builder:
 
     def _measure(self, leaf: Leaf) -> None:
         """Every axis of a leaf has a size of its own, until operations say otherwise."""
-        if leaf.is_tensor:
-            wishes = axis_wishes(leaf, self.graph)
-            self.shapes[leaf.name] = tuple(self.sizes.new(n, *w) for n, w in zip(leaf.value.shape, wishes, strict=True))
+        if not leaf.is_tensor:
+            return
+        wishes = axis_wishes(leaf)
+        made = tuple(self.sizes.new(n, *w) for n, w in zip(leaf.value.shape, wishes, strict=True))
+        self.shapes[leaf.name] = self._alike.setdefault((repeated(leaf), tuple(leaf.value.shape)), made)
 
     def _leaf(self, leaf: Leaf) -> Any:
         if not leaf.is_tensor:

@@ -219,7 +219,7 @@ def _mutates(node: Any) -> bool:
 
 
 def _read(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Sequence[str]) -> Graph:
-    leaves = list(_leaves(program, inputs, names))
+    leaves = list(_leaves(program, module, inputs, names))
     nodes, ends = [], []
     for node in program.graph.nodes:
         if node.op == "call_function":
@@ -229,7 +229,8 @@ def _read(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Seque
     graph = Graph(leaves, nodes, ends, module, inputs)
     graph.nodes = _alive(graph)
     used = {ref.name for node in graph.nodes for ref in refs(node.args)} | {r.name for r in refs(ends)}
-    kept = [leaf for leaf in leaves if leaf.name in used or leaf.kind in ("input", "parameter")]
+    paths = {leaf.path for leaf in leaves if leaf.name in used}
+    kept = [leaf for leaf in leaves if leaf.name in used or leaf.kind in ("input", "parameter") and leaf.path not in paths]
     graph.leaves = sorted(kept, key=lambda leaf: leaf.kind != "input")  # formulas have x before W
     by_module: dict[str, list[Node]] = {}
     for node in graph.nodes:
@@ -239,15 +240,24 @@ def _read(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Seque
     return graph
 
 
-def _leaves(program: Any, inputs: tuple[Any, ...], names: Sequence[str]) -> Iterator[Leaf]:
+def _held(module: nn.Module, path: str) -> Any:
+    """The parameter of that path."""
+    owner, _, name = path.rpartition(".")
+    return getattr(module.get_submodule(owner), name, None)
+
+
+def _leaves(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Sequence[str]) -> Iterator[Leaf]:
     from torch.export.graph_signature import InputKind
 
     given = iter(zip(names, inputs, strict=True))
+    first = {id(x): path for path, x in reversed(list(module.named_parameters(remove_duplicate=False)))}  # of tied ones
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for spec in program.graph_signature.input_specs:
         name = spec.arg.name
         if spec.kind == InputKind.PARAMETER:
-            yield Leaf(name, "parameter", _path(spec.target), program.state_dict[spec.target], spec.target)
+            value = program.state_dict[spec.target]
+            path = first.get(id(_held(module, spec.target)), spec.target)
+            yield Leaf(name, "parameter", _path(path), value, spec.target)
         elif spec.kind == InputKind.BUFFER:
             held = program.state_dict if spec.target in program.state_dict else program.constants
             yield Leaf(name, "buffer", _path(spec.target), held[spec.target], spec.target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from tutor.symbolic.indices import bracket
 from tutor.torch_import.arrays import Array, constant
-from tutor.torch_import.graph import Graph, Leaf
+from tutor.torch_import.graph import Leaf
 from tutor.torch_import.numbers import exact
 
 AXES = {  # of a real input, by the number of its axes; the batch first
@@ -24,13 +25,21 @@ INTEGERS = {1: [["N"]], 2: [["N"], ["T"]], 3: [["N"], ["T"], ["M"]]}
 HIDDEN = ["H", "M", "P", "Q"]
 
 
-def axis_wishes(leaf: Leaf, graph: Graph) -> list[list[str]]:
+def axis_wishes(leaf: Leaf) -> list[list[str]]:
     """Names that the sizes of its axes would like."""
     rank = leaf.value.dim()
     if leaf.kind == "input":
         table = AXES if leaf.value.is_floating_point() else INTEGERS
         return table.get(rank, [["N"], *([[]] * max(rank - 1, 0))])[:rank]
     return [[] for _ in range(rank)]
+
+
+def repeated(leaf: Leaf) -> str:
+    """`h.0.fc.weight` and `h.1.fc.weight` are one parameter of a block that is repeated: they have the same sizes.
+
+    The layers of a plain `Sequential` are not: `0.weight` and `2.weight` are different layers.
+    """
+    return re.sub(r"\.\d+\.(?=.*\.)", ".*.", leaf.path) if leaf.kind == "parameter" else leaf.name
 
 
 def domain_of(leaf: Leaf, needed: str | None) -> str:

@@ -31,16 +31,16 @@ def identifier(text: str) -> str:
 
 def wished(graph: Graph) -> dict[str, str]:
     """Node -> the name that its source gives it: the variable it is assigned to, or the module that it is."""
-    assigned = _assigned(graph)
-    inputs = {leaf.path for leaf in graph.leaves if leaf.kind == "input"}
+    once, often = _assigned(graph)
     wishes = {}
     for node in graph.nodes:
-        variable = assigned.get(node.name, "")
         leaf = node.module.rsplit(".", 1)[-1]
-        if variable and variable not in inputs:
-            wishes[node.name] = identifier(variable)
+        if node.name in once:
+            wishes[node.name] = identifier(once[node.name])
         elif node.whole and leaf and not leaf[0].isdigit():
             wishes[node.name] = identifier(node.module if _several(graph, leaf) else leaf)
+        elif node.name in often:
+            wishes[node.name] = identifier(often[node.name])
     return wishes
 
 
@@ -48,8 +48,9 @@ def _several(graph: Graph, leaf: str) -> bool:
     return len({node.module for node in graph.nodes if node.module.rsplit(".", 1)[-1] == leaf}) > 1
 
 
-def _assigned(graph: Graph) -> dict[str, str]:
-    """Node -> variable, for the last operation of a line `h = ...`, where no other line assigns the same variable."""
+def _assigned(graph: Graph) -> tuple[dict[str, str], dict[str, str]]:
+    """Node -> variable, for the last operation of a line `h = ...`: of variables that one line assigns, and of those
+    that several do, as in `x = x + ...`."""
     lines: dict[str, set[tuple[str, int]]] = {}
     last: dict[str, str] = {}
     for node, following in zip(graph.nodes, [*graph.nodes[1:], None], strict=True):
@@ -59,7 +60,9 @@ def _assigned(graph: Graph) -> dict[str, str]:
         lines.setdefault(found[1], set()).add((node.place.file, node.place.line))
         if following is None or following.place != node.place:
             last[node.name] = found[1]
-    return {node: variable for node, variable in last.items() if len(lines[variable]) == 1}
+    taken = {leaf.path for leaf in graph.leaves if leaf.kind == "input"}
+    once = {node: v for node, v in last.items() if len(lines[v]) == 1 and v not in taken}
+    return once, {node: v for node, v in last.items() if node not in once}
 
 
 def numbered(wishes: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from tutor.torch_import.graph import Node, Ref
 # calls that torch's users know, where only tensors are given; the others are written as aten's own
 SPELT = {
     "linear": "F.linear", "relu": "F.relu", "tanh": "torch.tanh", "sigmoid": "torch.sigmoid", "exp": "torch.exp",
-    "log": "torch.log", "sqrt": "torch.sqrt", "embedding": "F.embedding", "cross_entropy_loss": "F.cross_entropy",
+    "log": "torch.log", "sqrt": "torch.sqrt", "cross_entropy_loss": "F.cross_entropy",
     "mse_loss": "F.mse_loss", "gelu": "F.gelu", "silu": "F.silu", "l1_loss": "F.l1_loss", "matmul": "torch.matmul",
     "bmm": "torch.bmm", "mm": "torch.mm", "nll_loss": "F.nll_loss", "abs": "torch.abs", "softplus": "F.softplus",
 }  # fmt: skip
@@ -93,6 +93,8 @@ class _Writer:
         if node.op in OPERATORS and set(args) - node.defaults <= {"self", "other", "exponent"}:
             right = args.get("other", args.get("exponent"))
             return f"{first} {OPERATORS[node.op]} {self._text(right)}"
+        if node.op == "embedding":
+            return f"{first}[{self._text(args['indices'])}]"
         if node.op in ("dropout", "native_dropout"):
             return self._dropout(node, first)
         if node.op in SHAPED:

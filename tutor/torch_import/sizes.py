@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import count
-from math import prod
+from math import gcd, prod
 
 from sympy import Expr, Integer, Mul, S, Symbol, sympify
 
@@ -33,6 +33,11 @@ class Sizes:
         self._numbers[made] = number
         self._wishes[made] = list(wishes)
         return made
+
+    @property
+    def learnt(self) -> int:
+        """How many sizes are known by now to be others."""
+        return len(self._known)
 
     def resolve(self, extent: Expr) -> Expr:
         while not self._known.keys().isdisjoint(extent.free_symbols):
@@ -136,10 +141,11 @@ class Sizes:
         return {size.name: self._numbers[size] for size in self._named}
 
 
-def _without_common_factors(a: Expr, b: Expr) -> tuple[Expr, Expr]:
-    """N*C = N*R*D says C = R*D."""
+def _without_common_factors(a: Expr, b: Expr) -> tuple[Expr, ...]:
+    """3*N*C = 3*N*R*D says C = R*D."""
+    number = gcd(int(a.primitive()[0]), int(b.primitive()[0]))
     shared = [factor for factor in Mul.make_args(a) if factor in Mul.make_args(b) and not factor.is_number]
-    return (a / Mul(*shared), b / Mul(*shared)) if shared else (a, b)
+    return tuple((side / number).expand() / Mul(*shared) for side in (a, b))
 
 
 def product(extents: Iterable[Expr]) -> Expr:

@@ -57,6 +57,9 @@ def attention(g: Builder, query: Array, key: Array, value: Array, attn_mask: Arr
     lead = g.broadcast(*(Array(x.shape[:-2], x.at) for x in (query, key, value)))
     width = g.sizes.resolve(query.shape[-1])
     by = 1 / sqrt(width) if scale is None else g.scalar(scale)
+    g.wish(width, "D")
+    for extent in lead[1:2]:
+        g.wish(extent, "R", "H")
     shape = (*lead, query.shape[-2], key.shape[-2])
 
     def scores(*ix: Expr) -> Expr:
