@@ -180,9 +180,9 @@ class Builder:
             self.extents[key] = self.sizes.new(int(size), *wishes)
         return self.sizes.resolve(self.extents[key])
 
-    def wish(self, extent: Expr, *names: str) -> None:
-        """What an axis is called in the field, as K for classes."""
-        self.sizes.wish(extent, *names)
+    def wish(self, extent: Expr, *names: str, default: bool = False) -> None:
+        """What an axis is called in the field, as K for classes; or, as H, where nothing else is known of it."""
+        self.sizes.wish(extent, *names, default=default)
 
     def broadcast(self, *arrays: Array) -> tuple[Expr, ...]:
         """The shape that torch broadcasts them to; axes that meet have one size."""
@@ -434,11 +434,12 @@ class Builder:
             self.sizes.call(symbol, exercise.sizes(name))
 
     def _wished_names(self) -> Iterator[tuple[str, str]]:
-        """A part has its own name where only one operation has such a part; else the operation's before it."""
+        """A part has its own name where only one operation has such a part; else its module's before it."""
+        modules = {node.name for node in self.graph.nodes if node.whole}
         parts = Counter(wish for key, (wish, _) in self._wanted.items() if _is_part(key))
         for key, (wish, _) in self._wanted.items():
             owner = key.partition(".")[0]
-            if _is_part(key) and parts[wish] > 1 and owner in self._wishes:
+            if _is_part(key) and parts[wish] > 1 and owner in modules:
                 wish = f"{self._wishes[owner]}_{wish}"
             elif self._ends.get(key) == "loss" and key not in self._wishes:
                 wish = "L"

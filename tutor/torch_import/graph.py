@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
 
 from tutor.errors import ExerciseError
 from tutor.language import said
@@ -122,17 +123,18 @@ def trace(module: nn.Module, inputs: Sequence[Any], names: Sequence[str]) -> Gra
 
 def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """With the sizes of the inputs open; else, where the module needs them fixed, with those of the example."""
-    shapes = tuple(
-        {d: torch.export.Dim.AUTO for d in range(x.dim())} if isinstance(x, Tensor) else None for x in inputs
-    )
     with _quiet():
         try:
-            return torch.export.export(module, inputs, dynamic_shapes=shapes)
+            return torch.export.export(module, inputs, dynamic_shapes=(tree_map(_open, inputs),))
         except Exception:
             try:
                 return torch.export.export(module, inputs)
             except Exception as error:
                 raise _not_exported(error) from error
+
+
+def _open(x: Any) -> Any:
+    return {d: torch.export.Dim.AUTO for d in range(x.dim())} if isinstance(x, Tensor) else None
 
 
 @contextmanager
@@ -240,6 +242,14 @@ def _read(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Seque
     return graph
 
 
+def _named(names: Sequence[str], inputs: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """The tensors of all inputs; those of a tuple `state` are state1, state2."""
+    for name, value in zip(names, inputs, strict=True):
+        parts = tree_leaves(value) if isinstance(value, (list, tuple, dict)) else [value]
+        for number, part in enumerate(parts, 1):
+            yield (name if len(parts) == 1 else f"{name}{number}"), part
+
+
 def _held(module: nn.Module, path: str) -> Any:
     """The parameter of that path."""
     owner, _, name = path.rpartition(".")
@@ -249,7 +259,7 @@ def _held(module: nn.Module, path: str) -> Any:
 def _leaves(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Sequence[str]) -> Iterator[Leaf]:
     from torch.export.graph_signature import InputKind
 
-    given = iter(zip(names, inputs, strict=True))
+    given = iter(_named(names, inputs))
     first = {id(x): path for path, x in reversed(list(module.named_parameters(remove_duplicate=False)))}  # of tied ones
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for spec in program.graph_signature.input_specs:
