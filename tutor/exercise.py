@@ -156,6 +156,7 @@ class Exercise(Shown):
         self.quantities: dict[str, Quantity] = {}
         self.facts: list[Fact] = []
         self.reference_function: Callable[[Any], Any] | None = None
+        self.reference_source = ""  # the body of `def forward(t):`, for `save`
         self.instances: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
         self.example_sizes: dict[str, int] = {}
@@ -850,6 +851,12 @@ class Exercise(Shown):
         from tutor.numeric.forward import forward
 
         return forward(self, self.sample() if t is None else t)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write the exercise as a file to edit and to load: `exercise.save("my_model.py")`."""
+        from tutor.views.source import save
+
+        return save(self, path, overwrite)
 
     def __repr__(self) -> str:
         return f"Exercise({self.id!r})"
