@@ -54,8 +54,10 @@ def flat(node: ast.AST) -> str:
     match node:
         case ast.Constant(value=str(text)):
             return quoted(text)
-        case ast.Constant() | ast.Name():
-            return ast.unparse(node)
+        case ast.Constant():
+            return repr(node.value).replace("e+", "e")
+        case ast.Name():
+            return node.id
         case ast.Attribute():
             return f"{flat(node.value)}.{node.attr}"
         case ast.keyword():
@@ -156,7 +158,8 @@ def _lines(node: ast.AST, indent: int, head: str = "", tail: str = "") -> list[s
         case ast.Constant() | ast.Name() | ast.Attribute() | ast.keyword() | ast.Dict():
             return [line]
     opening, parts, closing = _bracket(node)
-    return [f"{margin}{head}{opening}", *_inside(parts, indent + STEP), f"{margin}{closing}{tail}"]
+    each = isinstance(node, (ast.List, ast.Tuple))  # these have a line for each part
+    return [f"{margin}{head}{opening}", *_inside(parts, indent + STEP, each), f"{margin}{closing}{tail}"]
 
 
 def _inner(node: ast.AST, tight: int, indent: int, head: str, tail: str) -> list[str]:
@@ -170,12 +173,12 @@ def _inner(node: ast.AST, tight: int, indent: int, head: str, tail: str) -> list
     return [f"{margin}{head}(", *_lines(node, indent + STEP), f"{margin}){tail}"]
 
 
-def _inside(parts: Sequence[ast.AST], indent: int) -> list[str]:
-    line = " " * indent + ", ".join(map(flat, parts))
-    if width(line) <= WIDTH:
-        return [line]
+def _inside(parts: Sequence[ast.AST], indent: int, each: bool) -> list[str]:
     if len(parts) == 1:
         return _lines(parts[0], indent)
+    line = " " * indent + ", ".join(map(flat, parts))
+    if width(line) <= WIDTH and not each:
+        return [line]
     return [made for part in parts for made in _lines(part, indent, tail=",")]
 
 

@@ -27,14 +27,13 @@ def _body_of(function: Callable[[Any], Any]) -> str:
     if code is None or code.co_freevars or code.co_varnames[: code.co_argcount] != ("t",):
         return ""
     try:
-        found = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-        lines = textwrap.dedent(inspect.getsource(function)).splitlines()
+        text = textwrap.dedent(inspect.getsource(function))
+        found = ast.parse(text).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):
         return ""
     if not isinstance(found, ast.FunctionDef) or found.body[0].lineno == found.lineno:
         return ""
-    start = max(found.lineno, *(d.end_lineno or 0 for d in found.decorator_list), 0)
-    body = textwrap.dedent("\n".join(lines[start : found.end_lineno]))
+    body = textwrap.dedent("\n".join(text.split("\n")[found.lineno : found.end_lineno]))
     return body if _is_code_of(body, code) and _reads_nothing(function) else ""
 
 
@@ -52,7 +51,7 @@ def _gist(code: CodeType) -> tuple[Any, ...]:
 
 def _reads_nothing(function: Callable[[Any], Any]) -> bool:
     """Whether every global that the function reads is Python's own."""
-    names = set(_global_names(function.__code__))  # type: ignore[attr-defined]
+    names = set(_global_names(function.__code__))
     return all(hasattr(builtins, name) for name in names)
 
 

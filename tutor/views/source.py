@@ -38,7 +38,8 @@ DEFAULTS: dict[str, Any] = {
 def source(exercise: Exercise) -> str:
     """The text of an exercise file."""
     imports: dict[str, Any] = {}
-    _File(exercise, {}, imports).program()  # what it imports decides which names are free
+    apart = {name: f"{name}__apart" for name in _names(exercise)}
+    _File(exercise, apart, imports).program()  # what it imports decides which names are free
     variables = _variables(exercise, RESERVED | set(imports))
     imports.clear()
     program = _File(exercise, variables, imports).program()
@@ -114,10 +115,9 @@ def _variables(exercise: Exercise, reserved: set[str]) -> dict[str, str]:
     """What each of the exercise's names is called in the file: by itself, unless that is taken there."""
     made: dict[str, str] = {}
     taken = set(reserved)
-    names = [*exercise.size_symbols, *_all_indices(exercise), *exercise.quantities]
-    free = [name for name in names if name not in reserved and _plain(name) == name]
+    free = [name for name in _names(exercise) if name not in reserved and _plain(name) == name]
     taken |= set(free)
-    for name in [*names, *(f"d{q}" for q in exercise.quantities)]:
+    for name in _names(exercise):
         variable = _plain(name)
         if name not in free:
             while variable in taken:
@@ -125,6 +125,11 @@ def _variables(exercise: Exercise, reserved: set[str]) -> dict[str, str]:
         made[name] = variable
         taken.add(variable)
     return made
+
+
+def _names(exercise: Exercise) -> list[str]:
+    gradients = [f"d{name}" for name in exercise.quantities]
+    return [*exercise.size_symbols, *_all_indices(exercise), *exercise.quantities, *gradients]
 
 
 def _plain(name: str) -> str:
@@ -337,7 +342,8 @@ def save(exercise: Exercise, path: str | Path, overwrite: bool = False) -> Path:
     """Write the file whole or not at all; one that is there is left alone unless it may be overwritten."""
     path = Path(path).expanduser()
     if path.suffix != ".py" or path.name == ".py":
-        wanted = path.with_name(f"{path.stem or exercise.name.replace('-', '_')}.py")
+        stem = "" if path.name == ".py" else path.stem.rstrip(".")
+        wanted = path.with_name(f"{stem or exercise.name.replace('-', '_')}.py")
         raise UsageError(
             said('cannot save to {path}: exercise files end in .py; write save("{wanted}")', path=path, wanted=wanted)
         )
