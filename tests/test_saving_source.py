@@ -124,7 +124,7 @@ FORMULAS = {
     "a small number": (lambda w, x: sqrt(w**2 + Rational(1, 100000)) + x, "sqrt(w**2 + Rational(1, 100000)) + x"),
     "a long decimal": (lambda w, x: w * x * Rational(44715, 10**6), "Rational(8943, 200000) * w * x"),
     "a float": (lambda w, x: 0.1 * w * x, "0.1 * w * x"),
-    "floats far out": (lambda w, x: 1e-30 * w + 1e20 * x, "1e-30 * w + 1e+20 * x"),
+    "floats far out": (lambda w, x: 1e-30 * w + 1e20 * x, "1e-30 * w + 1e20 * x"),
     "a whole float": (lambda w, x: 2.0 * w * x, "2.0 * w * x"),
     "thirty digits": (lambda w, x: Float("0.1", 30) * w * x, "precision="),
     "pi": (lambda w, x: pi * w + sqrt(2 / pi) * x, "pi * w"),
@@ -178,6 +178,18 @@ def test_names_of_the_file_and_of_the_exercise_stay_apart(tmp_path):
     for line in ('exp__ = exercise.parameter("exp", l)', 'exercise_ = exercise.input("exercise", l)',
                  'forward_ = exercise.input("forward", domain="positive")'):  # fmt: skip
         assert line in text
+
+
+def test_names_that_python_folds_stay_apart(tmp_path):
+    ex = Exercise("ligatures")
+    N, M = ex.sizes("N ﬁ")
+    i, j = ex.indices(**{"i": N, "ﬂ": M})
+    fi, other = ex.parameter("fi", i), ex.parameter("ﬀ")
+    ff = ex.input("ff", j)
+    ex.loss("L", Sum(fi[i], i) * other * Sum(ff[j], j))
+    ex.example(**{"N": 3, "ﬁ": 5})
+    ex.points(**{"ﬀ": 2})
+    same(saved(ex, tmp_path), ex)
 
 
 def test_names_without_a_clash_stay(tmp_path):
@@ -328,9 +340,9 @@ STATEMENTS = [
     "x = f(a, b, [c, d, e], g(h, a*b + c), key=[a, b], other='text')",
     "x = f(a + b*c - d/e, (a, b < c), [a], -g(a, b)**2, a[b, c + d]**2 * (a + b)**-2)",
     "f(a, Piecewise((a + b, (a < b) & (c < d) | (d > e)), (b, ~(a >= b)), (c, True)))",
-    "x = g(sqrt(a + b + c + d + e + f + g + h), a) / (a*b*c*d*e*f*g*h) + (a*b + c*d)*(e + f)",
+    "x = f(g(sqrt(a + b + c + d + e + f + g + h), a) / (a*b*c*d*e*f*g*h) + (a*b + c*d)*(e + f))",
     "x = f(-(a + b + c + d + e + f + g)*(a*b)/(c*d) - (a - b)**2*g(a), a[b + c, d, e, f, g, h, a, b, c + 1])",
-    "x = f(**{'a': [1, 2.5, 1e+30, 1e-08]}, b='it is', c=float('inf'), d=a.b**c.d)",
+    "x = f(a=[1, 2.5, 1e+30, 1e-08], b='it is', c=float('inf'), d=a.b**c.d)",
     "f('some text of many words here, and a few more words', ['some text of many words here, and a few more words'])",
     "x = f('text', title='some text of many words here, and a few more', hints=['some \"text\" of many words', 'b'])",
     "f(g(h(a + b + c + d + e + f + g + h + a + b + c + d)))",

@@ -21,7 +21,7 @@ _OPERATORS: dict[type, tuple[str, int]] = {
 
 
 def laid_out(statement: str, comment: str = "") -> str:
-    """One assignment or expression, over as many lines as it needs; a comment stands on the first."""
+    """One call, or a name given to it, over as many lines as it needs; a comment stands on the first."""
     made = ast.parse(statement).body[0]
     if isinstance(made, ast.Assign):
         lines = _lines(made.value, 0, f"{_targets(made.targets[0])} = ")

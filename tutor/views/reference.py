@@ -40,7 +40,10 @@ def _body_of(function: Callable[[Any], Any]) -> str:
 def _is_code_of(body: str, code: CodeType) -> bool:
     """Whether the lines make this very function: its file may have changed since."""
     text = f"def {code.co_name}(t):\n{textwrap.indent(body, '    ')}\n"
-    made = next(c for c in compile(text, "<reference>", "exec").co_consts if isinstance(c, CodeType))
+    try:
+        made = next(c for c in compile(text, "<reference>", "exec").co_consts if isinstance(c, CodeType))
+    except SyntaxError:  # its head goes over several lines
+        return False
     return _gist(made) == _gist(code)
 
 

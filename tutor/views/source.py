@@ -38,7 +38,7 @@ DEFAULTS: dict[str, Any] = {
 def source(exercise: Exercise) -> str:
     """The text of an exercise file."""
     imports: dict[str, Any] = {}
-    apart = {name: f"{name}__apart" for name in _names(exercise)}
+    apart = {name: f"apart{n}_" for n, name in enumerate(_names(exercise))}
     _File(exercise, apart, imports).program()  # what it imports decides which names are free
     variables = _variables(exercise, RESERVED | set(imports))
     imports.clear()
