@@ -35,11 +35,13 @@ from sympy import (
 from test_exercises import MANY, MEMBERS
 
 import tutor
+from tutor.cli import main
 from tutor.errors import ExerciseError, UsageError
 from tutor.exercise import Exercise
 from tutor.functions import clamp, log1p, relu
 from tutor.operations import Convolution1d, CumulativeSum, Inverse, LogDet, MaxOver, MaxPool1d, Reshape
 from tutor.proving import addresses
+from tutor.symbolic.indices import reduce_over
 from tutor.views.layout import laid_out
 from tutor.views.source import source
 
@@ -151,6 +153,19 @@ def test_a_formula_is_read_back_and_reads_well(what, tmp_path):
 def test_the_other_side_of_a_relation_is_kept(tmp_path):
     ex = scalar(lambda w, x: Piecewise((w, S(0) < w), (x, Eq(x, 2)), (x * w, True)))
     same(saved(ex, tmp_path), ex)
+
+
+def test_a_formula_that_sympy_would_evaluate_is_read_back_evaluated(tmp_path):
+    ex = Exercise("unevaluated")
+    N = ex.sizes("N")
+    i, j = ex.indices(i=N, j=N)
+    w, x = ex.parameter("w", i), ex.parameter("x", j)
+    inner = reduce_over(Sum, w[i] * x[j], [j])
+    ex.step("s", [], reduce_over(Sum, inner, [i]))
+    ex.loss("L", Mul(2, Add(ex["s"].symbol, 3), evaluate=False))
+    again = saved(ex, tmp_path)
+    assert again["s"].expr == Sum(w[i] * x[j], j, i)
+    assert again["L"].expr == 2 * ex["s"].symbol + 6
 
 
 def hostile() -> Exercise:
@@ -386,6 +401,21 @@ def test_a_reference_that_stands_alone_is_kept():
         "\n\n\n@exercise.reference\ndef forward(t):\n    import torch\n\n"
         "    return torch.nn.functional.cross_entropy(torch.addmm(t.b, t.x, t.W), t.y)\n"
     )
+
+
+def test_a_reference_that_leans_on_its_file_is_left_out(tmp_path):
+    path = tmp_path / "leaning.py"
+    path.write_text(
+        source(scalar(lambda w, x: w * x)) + "\n\nfactor = 1\n\n\n@exercise.reference\ndef forward(t):\n"
+        "    return factor * t.w * t.x\n"
+    )
+    assert "forward" not in source(tutor.load(path))
+
+
+def test_a_saved_exercise_is_verified_from_the_command_line(tmp_path, capsys):
+    path = loaded("softmax-regression").save(tmp_path / "mine.py")
+    assert main(["verify", str(path)]) == 0
+    assert "native torch" in capsys.readouterr().out
 
 
 def test_a_reference_that_reads_its_family_is_left_out():

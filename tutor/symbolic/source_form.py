@@ -1,7 +1,7 @@
 """Formulas as an exercise file writes them: `Sum(x[i, j]*W[j, k], j) + b[k]`, in names that the file imports.
 
 What is written must be read back as the same SymPy object. Where the author's order and signs would not be, the formula
-is written as SymPy holds it.
+is written as SymPy holds it; and one that SymPy itself would evaluate further is read back evaluated.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sympy import (
     Basic,
     Expr,
     Float,
+    Idx,
     Indexed,
     Mul,
     Not,
@@ -200,13 +201,15 @@ def source_form(
     node: Basic, exercise: Exercise, known: Mapping[str, Any], variables: Mapping[str, str], imports: dict[str, Any]
 ) -> str:
     """The text of a formula; `known` gives the object of every name, and `imports` is added to."""
-    for kind in (SourceWriter, PlacedWriter, LiteralWriter):
-        writer = kind(exercise, variables)
-        text = writer.write(node)
-        names = {variables.get(name, name): made for name, made in known.items()} | writer.imports
-        if _same(_read_back(text, names), node):
-            imports |= writer.imports
-            return text
+    for evaluate in (False, True):
+        wanted = _evaluated(node) if evaluate else node
+        for kind in (SourceWriter, PlacedWriter, LiteralWriter):
+            writer = kind(exercise, variables)
+            text = writer.write(node)
+            names = {variables.get(name, name): made for name, made in known.items()} | writer.imports
+            if _same(_read_back(text, names), wanted):
+                imports |= writer.imports
+                return text
     raise UsageError(
         said(
             "exercise {name}: SymPy would read {text} as another formula; name a part of it with exercise.step",
@@ -222,6 +225,15 @@ def _read_back(text: str, names: Mapping[str, Any]) -> Any:
         return sympify(eval(compile(text, "<formula>", "eval"), {"__builtins__": {}}, dict(names)))
     except (TypeError, ValueError, AttributeError, NameError, sympy.SympifyError):
         return None
+
+
+def _evaluated(node: Basic) -> Basic:
+    """What SymPy makes of a formula that was put together without its constructors, as `Sum(Sum(x, i), j)` can be."""
+    if not node.args or isinstance(node, (Idx, Tensor)):
+        return node
+    if isinstance(node, ExprWithLimits):
+        return node.func(_evaluated(node.args[0]), *bound_indices(node))
+    return node.func(*map(_evaluated, node.args))
 
 
 def _same(read: Any, node: Basic) -> bool:
