@@ -170,7 +170,7 @@ class Exercise(Shown):
         self.quantities: dict[str, Quantity] = {}
         self.facts: list[Fact] = []
         self.reference_function: Callable[[Any], Any] | None = None
-        self.reference_source = ""  # the body of `def forward(t)`, where it is known as text
+        self.reference_source = ""  # the body of `def forward(t):`, where it is known as text, for `save`
         self.own: list[tuple[dict[str, int], dict[str, Any]]] = []  # sizes and values of an imported module's own
         self.instances: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
@@ -866,6 +866,12 @@ class Exercise(Shown):
         from tutor.numeric.forward import forward
 
         return forward(self, self.sample() if t is None else t)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write the exercise as a file to edit and to load: `exercise.save("my_model.py")`."""
+        from tutor.views.source import save
+
+        return save(self, path, overwrite)
 
     def __repr__(self) -> str:
         return f"Exercise({self.id!r})"
