@@ -241,8 +241,9 @@ def settled_digits(node: Basic) -> Basic | None:
         return None
     front, low = _divided(above.expand(), length)
     limits, axes = bounds(low), axis_sizes(node)
-    if limits is None or not never_negative(limits[0], axes):
+    gaps = (limits[0], (length - 1 - limits[1]).expand()) if limits is not None else ()
+    if gaps and all(never_negative(gap, axes) for gap in gaps):
+        return low if isinstance(node, Mod) else front
+    if front == 0:
         return None
-    if not never_negative((length - 1 - limits[1]).expand(), axes):
-        return Mod(low, length) if isinstance(node, Mod) and front != 0 else None
-    return low if isinstance(node, Mod) else front
+    return Mod(low, length) if isinstance(node, Mod) else front + floor(low / length)
