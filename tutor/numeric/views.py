@@ -185,12 +185,29 @@ def part_of(index: Idx, conditions: Sequence[Basic]) -> Part | None:
     if start is None or end is None or len(every) > 1 or not never_negative((end - start).expand(), sums):
         return None
     step = every[0][1] if every else S.One
-    if every and quotient((start - every[0][2]).expand(), step) is None:
-        return None
-    count = quotient((end - start).expand(), step)
+    if every:
+        start = _first(start, step, every[0][2])
+    count = _count(start, end, step) if start is not None else None
     if count is None or (start == 0 and same_size(count, size(index))):
         return None
     return Part(index, Idx(fresh(index).label, count), start, step)
+
+
+def _first(start: Expr, step: Expr, rest: Expr) -> Expr | None:
+    """The first place from `start` on with this remainder."""
+    if quotient((start - rest).expand(), step) is not None:
+        return start
+    aligned = quotient(start, step) is not None and rest.is_number and step.is_number and 0 <= rest < step
+    return start + rest if aligned else None
+
+
+def _count(start: Expr, end: Expr, step: Expr) -> Expr | None:
+    """How many of start, start + step, ... are below the end."""
+    exact = quotient((end - start).expand(), step)
+    if exact is not None:
+        return exact
+    count, left = radix.divided((end - start + step - 1).expand(), step)
+    return count if left.is_number and step.is_number and 0 <= left < step else None
 
 
 def narrowed(parts: Parts, kept: Iterable[Idx]) -> tuple[Parts, list[Part]]:
@@ -203,7 +220,9 @@ def narrowed(parts: Parts, kept: Iterable[Idx]) -> tuple[Parts, list[Part]]:
     found = []
     for index, conditions in masks.items():
         part = part_of(index, conditions)
-        if part is None or not any(index in free_indices(e) for e in (*parts.above, *parts.below)):
+        factors = (*parts.above, *parts.below)
+        alone = any(each is not None and each[1] == 0 for each in map(_every, conditions))  # ds[n]*delta(m, 2)
+        if part is None or not factors or not (alone or any(index in free_indices(e) for e in factors)):
             continue
         rest = [c for c in parts.conditions if c not in conditions]
         deltas = [d for d in parts.deltas if d not in conditions]
