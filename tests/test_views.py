@@ -165,6 +165,34 @@ def test_a_view_agrees_with_torch(name):
     assert all(row.reference is not None for row in verification.rows)
 
 
+@pytest.mark.parametrize("name", MAPS)
+def test_what_is_printed_is_graded_correct(name):
+    ex, expected = MAPS[name]
+    derivation = ex.derive()
+    gradients = [derivation.gradient(q) for q in expected]
+    sheet = "\n".join(f"d{g.name}[{','.join(map(str, g.indices))}] = {g.index_form}" for g in gradients)
+    assert ex.check(sheet).verdict == "correct", str(ex.check(sheet))
+    if all(g.torch for g in gradients):
+        sheet = "\n".join(f"d{g.name} = {g.torch}" for g in gradients)
+        assert ex.check(sheet).verdict == "correct", str(ex.check(sheet))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("dP[p,d] = dy[p,d]", "p runs over 8 values, but this axis has 3"),
+        ("dP[p,d] = dy[p,d]*where(d < T, 1, 0)", "p runs over 8 values, but this axis has 3"),
+    ],
+)
+def test_past_the_end_only_a_condition_allows(line, says):
+    report = prefix().check(line)
+    assert report.verdict == "unreadable" and says in str(report)
+
+
+def test_a_wrong_condition_is_wrong():
+    assert prefix().check("dP[p,d] = dy[p,d]*where(p < T - 1, 1, 0)").verdict == "wrong"
+
+
 # a digit whose range is a part of it is still put back by a mask; in two steps, view and slice, it is not
 @pytest.mark.parametrize("name", [name for name in MAPS if name != "interleaved heads"])
 def test_a_view_is_evaluated_as_one(name):

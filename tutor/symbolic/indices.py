@@ -116,6 +116,17 @@ def size(index: Idx) -> Expr:
     return index.upper - index.lower + 1
 
 
+def fits(length: Expr, extent: Expr) -> bool:
+    """Whether an index of this length may stand on an axis, all of it or its front: `t` over T on T + M, or 3 on 5.
+
+    Nothing may be subtracted in what is left of the axis: N on N*T stays refused, since there an author forgot a
+    digit (`n*T + t`) more often than meant a part, and so does 1 on 5, which is spelled `x[0]`. Of two indices that
+    were mistaken for one another, one is always too long.
+    """
+    left = (extent - length).expand()
+    return left == 0 or (length != 1 and all(term.as_coeff_Mul()[0] > 0 for term in Add.make_args(left)))
+
+
 # -- reductions ---------------------------------------------------------------------------
 
 
