@@ -867,5 +867,11 @@ class Exercise(Shown):
 
         return forward(self, self.sample() if t is None else t)
 
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write the exercise as a file to edit and to load: `exercise.save("my_model.py")`."""
+        from tutor.views.source import save
+
+        return save(self, path, overwrite)
+
     def __repr__(self) -> str:
         return f"Exercise({self.id!r})"

@@ -71,7 +71,7 @@ class _ByText:
         return (len(mine), mine) < (len(theirs), theirs)
 
 
-def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
+def split_product(node: Expr, decimals: bool = True) -> tuple[Number, list[Expr], list[Expr]]:
     """Number, factors above and factors below the line; the numbers that SymPy multiplied into sums come out again."""
     coefficient = S.One
     above: list[Expr] = []
@@ -96,7 +96,8 @@ def split_product(node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
                 side[place], coefficient = -factor, -coefficient  # `-(t - 1)` is `1 - t`
     coefficient, above, below = _one_root(coefficient, above, below)
     if decimal(coefficient) is not None:
-        return S.One if coefficient > 0 else S.NegativeOne, [decimal(abs(coefficient)), *above], below
+        number = decimal(abs(coefficient)) if decimals else abs(coefficient)
+        return S.One if coefficient > 0 else S.NegativeOne, [number, *above], below
     return coefficient, above, below
 
 
@@ -203,6 +204,7 @@ class Writer:
 
     times = "·"
     minus = "-"
+    decimals = True  # 0.044715 for 8943/200000
 
     def __init__(self, exercise: Exercise | None = None, gradients_first: bool = True):
         self.exercise, self.gradients_first = exercise, gradients_first
@@ -294,7 +296,7 @@ class Writer:
 
     def split(self, node: Expr) -> tuple[Number, list[Expr], list[Expr]]:
         """`split_product`, with `-sign(y - p)` turned to `sign(p - y)`: what is defined later comes first."""
-        coefficient, above, below = split_product(node)
+        coefficient, above, below = split_product(node, self.decimals)
         for side in (above, below):
             for place, factor in enumerate(side):
                 row = _ROWS.get(factor.func)
