@@ -154,7 +154,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _not_exported(error: Exception) -> ExerciseError:
-    place = _place_of_error(error)
+    place = place_of_error(error)
     where = said(" ({place})", place=place.says) if place else ""
     text = str(error)
     if "data-dependent" in text or "DataDependent" in type(error).__name__ or "nonzero" in text or "item()" in text:
@@ -170,7 +170,7 @@ def _not_exported(error: Exception) -> ExerciseError:
     ))  # fmt: skip
 
 
-def _place_of_error(error: BaseException) -> Place | None:
+def place_of_error(error: BaseException) -> Place | None:
     """The innermost line outside of torch and of the tutor."""
     found, at = None, error.__traceback__
     while at is not None:
