@@ -101,8 +101,8 @@ def _verified(exercise: Exercise) -> Any:
         return found
     wrong = [row.quantity for row in found.rows if not row.agrees] or found.disputes
     raise UndecidedError(said(
-        "our derivation disagrees with torch at {names}: this is our fault, not yours; nothing is written\nplease report it "
-        "with your file and the command; --no-verify writes the exercise all the same, and 'tutor verify' of it shows where",
+        "our derivation disagrees with torch at {names}: this is our fault, not yours; nothing is written\n"
+        "please report it with your file and the command; --no-verify writes it, and 'tutor verify' shows where it differs",
         names=", ".join(f"d{name}" for name in wrong[:5]),
     ))  # fmt: skip
 
@@ -203,19 +203,25 @@ class _Model:
         elif not needed and not signature.parameters:
             raise ExerciseError(said("{name} takes no tensor, so there is nothing to derive", name=self.name))
         names = ", ".join(needed or parameter_names(self.called, 1))
-        known = self.example()
+        example = self.example() or "--input 64x784"
+        if not self.inputs:
+            raise UsageError(said("{name} takes {names}: give an example of each, as {example}", name=self.name,
+                                  names=names, example=example))  # fmt: skip
         raise UsageError(said(
-            "{name} takes {names}, and {count} --input was given: give one for each, in this order, as {example}",
-            name=self.name, names=names, count=len(self.inputs), example=known or "--input 64x784",
+            "{name} takes {names}: give an --input for each, in this order ({count} given)", name=self.name,
+            names=names, count=len(self.inputs),
         ))  # fmt: skip
 
     def example(self) -> str:
         """What its first layer would take."""
-        for layer in self.value.modules() if isinstance(self.value, nn.Module) else ():
+        for layer in self.layers():
             for kind, form in LAYERS.items():
                 if isinstance(layer, kind):
                     return "--input " + form.format(**vars(layer))
         return ""
+
+    def layers(self) -> list[nn.Module]:
+        return list(self.value.modules()) if isinstance(self.value, nn.Module) else []
 
     def run(self) -> Any:
         """What it returns at the example; its buffers are as before."""
@@ -234,19 +240,19 @@ class _Model:
         if isinstance(made, nn.Module):
             names = ", ".join(programs.required(self.called))
             raise ExerciseError(said(
-                "{name} in {home} needs arguments ({needed}): write a function without any that calls it, and name that",
+                "{name} in {home} needs arguments ({needed}): write a function without any that calls it, and name it",
                 name=self.name, home=self.where.home, needed=names,
             ))  # fmt: skip
         return made
 
     def _failed(self, error: BaseException) -> TutorError:
         """Torch's own words, the user's line, and what the inputs were."""
-        at = programs.line_of(error) or f"{self.where.home}:{self.name}"
+        at, code = programs.line_of(error, self.where)
         names = parameter_names(self.value, len(self.inputs))
         given = ", ".join(f"{n} {shown_shape(x.shape)}" for n, x in zip(names, self.inputs, strict=True))
         return ExerciseError(said(
-            "{at}: {kind}: {message}\nit was given {given}{hint}", at=at, kind=type(error).__name__,
-            message=programs.message_of(error), given=given, hint=self._hint(error),
+            "{at}: {kind}: {message}{code}\nthe example was {given}{hint}", at=at, kind=type(error).__name__,
+            message=programs.message_of(error), code=code, given=given, hint=self._hint(error),
         ))  # fmt: skip
 
     def _hint(self, error: BaseException) -> str:
@@ -254,7 +260,9 @@ class _Model:
         if "Long" in text and ("indices" in text or "scalar type" in text) or "must be tensor of integers" in text:
             return said("; indices are given as {example}", example=_index_example(example))
         if "index out of range" in text:
-            return said("; an index is as large as its table: the count behind index: must be at most the table's rows")
+            rows = [str(m.num_embeddings) for m in self.layers() if isinstance(m, nn.Embedding)]
+            known = said(" (here {rows})", rows=", ".join(dict.fromkeys(rows))) if rows else ""
+            return said("; the count behind index: is at most the rows of the table{known}", known=known)
         if example and not isinstance(error, SystemExit) and example not in _inputs_of(self.wish):
             return said("; its first layer takes {example}", example=example)
         return ""
@@ -265,7 +273,7 @@ class _Model:
         """What `from_torch` takes for it, the target, and what it is called."""
         typed, target = self.wish.loss, self.wish.target
         if typed is not None and (place := self._place(typed, made)) is not None:
-            return place, None, said("{place} of what it returns", place=repr(place))
+            return place, None, said("output[{place}], which the model computes itself", place=repr(place))
         name = loss_name(typed) if typed is not None else NONE if target is None else _usual(target)
         if name == NONE:
             self._remark_on_several(made)
@@ -281,9 +289,9 @@ class _Model:
         except Exception as error:
             hint = said("; logits go with --loss bce-with-logits") if name == "bce" else ""
             raise ExerciseError(said(
-                "the loss {name}: {kind}: {message}\nthe output has shape {output}, the target {target}{hint}", name=name,
-                kind=type(error).__name__, message=programs.message_of(error), output=shown_shape(output.shape),
-                target=shown_shape(wanted.shape), hint=hint,
+                "the loss {name}: {kind}: {message}\nthe output has shape {output}, the target {target}{hint}",
+                name=name, kind=type(error).__name__, message=programs.message_of(error),
+                output=shown_shape(output.shape), target=shown_shape(wanted.shape), hint=hint,
             )) from error  # fmt: skip
         return loss, wanted, name
 
@@ -314,10 +322,10 @@ class _Model:
         keys = list(made) if isinstance(made, Mapping) else list(range(len(made))) if _is_sequence(made) else []
         real = [key for key in keys if isinstance(made[key], Tensor) and made[key].is_floating_point()]
         if not real:
-            raise ExerciseError(said("{name} returns {what}: no tensor of real numbers to take a loss of", name=self.name,
-                                     what=_described(made)))  # fmt: skip
+            raise ExerciseError(said("{name} returns {what}: no tensor of real numbers to take a loss of",
+                                     name=self.name, what=_described(made)))  # fmt: skip
         key = "logits" if "logits" in real else real[0]
-        self.notes.append(said("it returns {what}: the loss is of {key}", what=_described(made), key=repr(key)))
+        self.notes.append(said("it returns {what}: the loss is of output[{key}]", what=_described(made), key=repr(key)))
         return lambda made: made[key], made[key]
 
     def _target(self, target: Form, name: str, output: Tensor) -> tuple[int | None, Tensor]:

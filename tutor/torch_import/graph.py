@@ -7,13 +7,14 @@ one by a size. Operations that change a tensor in place are made functional by t
 from __future__ import annotations
 
 import inspect
+import io
 import linecache
 import operator
 import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,12 +138,13 @@ def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Export's own advice is about serving models."""
+    """Export's own advice is about serving models; what the model prints, its author has seen."""
     import logging
 
     loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._dynamo")]
     former = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    nowhere = io.StringIO()
+    with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
         warnings.simplefilter("ignore")
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)

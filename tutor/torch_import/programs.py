@@ -72,7 +72,7 @@ def _name(text: str) -> str:
     name = text.strip()
     if name and not re.fullmatch(r"\w+(\.\w+)*", name):
         raise UsageError(said(
-            '"{name}" is no name: write FILE.py:NAME with the name of a function or a class, as in my_model.py:build_model',
+            '"{name}" is no name: write FILE.py:NAME with that of a function or a class, as in my_model.py:build_model',
             name=name[:LONGEST],
         ))  # fmt: skip
     return name
@@ -167,29 +167,30 @@ def placed(where: Address) -> Iterator[None]:
 def _explained(error: BaseException, where: Address) -> TutorError:
     if isinstance(error, ModuleNotFoundError) and error.name and f"{where.module}.".startswith(f"{error.name}."):
         return _no_module(where, error.name)
-    place = line_of(error)
-    at = place or where.home
     if isinstance(error, SyntaxError):
         return _syntax_error(error, where)
+    at, code = line_of(error, where)
     if isinstance(error, SystemExit):
         return ExerciseError(said(
-            '{at}: it ends the program: put what is to happen only when it runs as a program behind if __name__ == "__main__":',
-            at=at,
+            "{at}: it ends the program here{code}\nput what is only for running it as a program under "
+            'if __name__ == "__main__":', at=at, code=code,
         ))  # fmt: skip
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.partition(".")[0]
         install = f"{quoted(sys.executable)} -m pip install {PACKAGES.get(top, top)}"
         return ExerciseError(said(
-            "{at}: {message}: install it where the tutor is installed:\n\n  {install}\n\n"
-            "or, if {name} is a file of yours, put it into the folder of {file}",
-            at=at, message=message_of(error), install=install, name=f"{top}.py", file=where.home,
+            "{at}: {message}{code}\ninstall it where the tutor is installed:\n\n  {install}\n\n"
+            "or, if {name} is a file of yours, put it beside {file}",
+            at=at, message=message_of(error), code=code, install=install, name=f"{top}.py", file=where.home,
         ))  # fmt: skip
     if isinstance(error, ImportError) and "relative import" in str(error):
         return ExerciseError(said(
-            "{at}: {message}: name it as part of its package, from the folder above: tutor import package.{module}:NAME",
-            at=at, message=message_of(error), module=Path(where.home).stem,
+            "{at}: {message}{code}\nname it as part of its package, from the folder above: "
+            "tutor import package.{module}:NAME", at=at, message=message_of(error), code=code,
+            module=Path(where.home).stem,
         ))  # fmt: skip
-    return ExerciseError(said("{at}: {kind}: {message}", at=at, kind=type(error).__name__, message=message_of(error)))
+    return ExerciseError(said("{at}: {kind}: {message}{code}", at=at, kind=type(error).__name__,
+                              message=message_of(error), code=code.rstrip("\n")))  # fmt: skip
 
 
 def _no_module(where: Address, missing: str) -> NotFoundError:
@@ -197,8 +198,8 @@ def _no_module(where: Address, missing: str) -> NotFoundError:
     folder = Path(*parent.split(".")) if parent else Path()
     there = [p.stem for p in folder.glob("*.py")] if folder.is_dir() else []
     return NotFoundError(said(
-        "there is no module {name}{hint}: it is looked up from this folder on, and in what is installed; a file is named "
-        "with its .py", name=missing, hint=did_you_mean(last, there),
+        "there is no module {name}{hint}; modules are looked up from this folder on, a file is named with its .py",
+        name=missing, hint=did_you_mean(last, there),
     ))  # fmt: skip
 
 
@@ -214,21 +215,22 @@ def _syntax_error(error: SyntaxError, where: Address) -> ExerciseError:
     return ExerciseError(joined([at, f"{error.msg}\n\n  {bare}\n  {' ' * column}^"], ": "))
 
 
-def message_of(error: BaseException) -> str:
+def message_of(error: Any) -> str:
     """The error's own words on one line, without the advice of libraries to turn on switches of theirs."""
     text = re.split(r"\n\s*\n|\nThe above exception|\nException raised from", str(error))[0]
     text = " ".join(text.split()) or said("without a message")
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 
-def line_of(error: BaseException) -> Any:
-    """`net.py, line 9: x = 1 / 0`, the last of the user's own lines; None where there is none."""
+def line_of(error: BaseException, where: Address) -> tuple[str, str]:
+    """`net.py, line 9`, and `x = 1 / 0` as a paragraph: the last of the user's own lines; else the file."""
     from tutor.torch_import.graph import place_of_error
 
     place = place_of_error(error)
     if place is None:
-        return None
-    return said("{file}, line {line}: {text}", file=shown_file(place.file), line=place.line, text=place.text)
+        return where.home, ""
+    at = said("{file}, line {line}", file=shown_file(place.file), line=place.line)
+    return at, f"\n\n  {place.text}\n" if place.text else ""
 
 
 def shown_file(file: str) -> str:
@@ -322,8 +324,8 @@ def built(where: Address, name: str, value: Any, given: int) -> Any:
         return value
     if not callable(value):
         raise ExerciseError(said(
-            "{name} in {home} is a {kind}: name a function that builds the model, a class, a module, or a function on "
-            "tensors", name=name, home=where.home, kind=type(value).__name__,
+            "{name} in {home} is no model but {value}: name a function that builds one, a class, a module, or a "
+            "function on tensors", name=name, home=where.home, value=message_of(repr(value)),
         ))  # fmt: skip
     needed = required(value)
     if isinstance(value, type):

@@ -14,7 +14,7 @@ from tutor.shown import quoted
 from tutor.symbolic.notation import shape_text
 from tutor.views.plain import columns
 
-SHOWN = 8  # names in a row
+SHOWN, FEW = 6, 4  # names in a row; of them with shapes
 
 
 def summary(brought: Any, path: Path | None) -> str:
@@ -25,7 +25,7 @@ def summary(brought: Any, path: Path | None) -> str:
         (tr("sizes"), ", ".join(f"{name}={number}" for name, number in _sizes(exercise).items()) or tr("none")),
         (tr("pinned"), _some(_pinned(exercise))),
         (tr("inputs"), _named(exercise, "input")),
-        (tr("asked"), _some([f"d{name} {shape_text(exercise[name].shape)}" for name in exercise.asked])),
+        (tr("asked"), _asked(exercise)),
         (tr("agrees"), _agreement(brought.verification)),
     ]
     wide = max(columns(name) for name, text in rows if text)
@@ -52,8 +52,10 @@ def _program(exercise: Any) -> str:
     sizes = {exercise.size_symbols[name]: number for name, number in _sizes(exercise).items()}
     entries = sum(int(math.prod(Integer(1) * n for n in q.shape).subs(sizes)) if q.shape else 1 for q in parameters)
     count = len(parameters)
-    return text + ", " + ntr("{number} parameter with {entries:,} entries", "{number} parameters with {entries:,} entries",
-                             count, number=count, entries=entries)  # fmt: skip
+    return f"{text}, " + ntr(
+        "{number} parameter with {entries:,} entries", "{number} parameters with {entries:,} entries", count,
+        number=count, entries=entries,
+    )  # fmt: skip
 
 
 def _loss(brought: Any) -> str:
@@ -83,6 +85,12 @@ def _named(exercise: Any, kind: str) -> str:
     return _some([f"{q.name} {shape_text(q.shape)}" for q in exercise if q.kind == kind])
 
 
+def _asked(exercise: Any) -> str:
+    """With shapes where they are few."""
+    few = len(exercise.asked) <= FEW
+    return _some([f"d{name} {shape_text(exercise[name].shape)}" if few else f"d{name}" for name in exercise.asked])
+
+
 def _some(names: Iterable[str]) -> str:
     names = list(names)
     more = len(names) - SHOWN
@@ -93,14 +101,11 @@ def _agreement(verification: Any) -> str:
     """The largest errors over all quantities."""
     if verification is None:
         return ""
-    judges = {
-        tr("autograd"): [row.autograd for row in verification.rows],
-        tr("your model"): [row.reference for row in verification.rows],
-        tr("differences"): [row.differences for row in verification.rows],
-    }
-    worst = {judge: max(e for e in errors if e is not None) for judge, errors in judges.items() if any(
-        e is not None for e in errors)}  # fmt: skip
-    return ", ".join(f"{judge} {error:.1e}" for judge, error in worst.items())
+    ours = [error for row in verification.rows for error in (row.autograd, row.reference) if error is not None]
+    slopes = [row.differences for row in verification.rows if row.differences is not None]
+    parts = [tr("with torch's autograd to {error:.1e}", error=max(ours))] if ours else []
+    parts += [tr("with finite differences to {error:.1e}", error=max(slopes))] if slopes else []
+    return ", ".join(parts)
 
 
 def _next(exercise: Any, path: Path) -> list[str]:
