@@ -29,6 +29,7 @@ from tutor.terminal import complain, let_go, note, say, shows_letters
 
 ROOMS = (  # the modules of `tutor/commands/` that have commands, in the order in which these are told
     "exercises",
+    "importing",
     "sheets",
     "pictures",
     "desk",

@@ -7,13 +7,14 @@ one by a size. Operations that change a tensor in place are made functional by t
 from __future__ import annotations
 
 import inspect
+import io
 import linecache
 import operator
 import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,12 +140,13 @@ def _open(x: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Export's own advice is about serving models."""
+    """Export's own advice is about serving models; what the model prints, its author has seen."""
     import logging
 
     loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._dynamo")]
     former = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    nowhere = io.StringIO()
+    with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
         warnings.simplefilter("ignore")
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
@@ -156,7 +158,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _not_exported(error: Exception) -> ExerciseError:
-    place = _place_of_error(error)
+    place = place_of_error(error)
     where = said(" ({place})", place=place.says) if place else ""
     text = str(error)
     if "data-dependent" in text or "DataDependent" in type(error).__name__ or "nonzero" in text or "item()" in text:
@@ -172,7 +174,7 @@ def _not_exported(error: Exception) -> ExerciseError:
     ))  # fmt: skip
 
 
-def _place_of_error(error: BaseException) -> Place | None:
+def place_of_error(error: BaseException) -> Place | None:
     """The innermost line outside of torch and of the tutor."""
     found, at = None, error.__traceback__
     while at is not None:
