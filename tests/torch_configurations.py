@@ -270,10 +270,6 @@ _enter(
             [r(3, 5).requires_grad_(), r.probabilities(3, 5).log()],
         ),
         "F.poisson_nll_loss": _loss(F.poisson_nll_loss, lambda r: r.positive(3, 5)),
-        "F.gaussian_nll_loss": lambda r: (
-            lambda y, target, var: F.gaussian_nll_loss(y, target, var),
-            [r(3, 5).requires_grad_(), r(3, 5), r.positive(3, 5)],
-        ),
         "F.hinge_embedding_loss": _loss(F.hinge_embedding_loss, lambda r: r.signs(3, 5)),
         "F.soft_margin_loss": _loss(F.soft_margin_loss, lambda r: r.signs(3, 5)),
         "F.multilabel_soft_margin_loss": _loss(F.multilabel_soft_margin_loss, _both),
@@ -754,7 +750,6 @@ _enter(
         "two outputs": lambda r: (lambda x, W: (torch.tanh(x @ W), (W**2).sum()), [r(3, 4), r(4, 5)]),
         "a dict of outputs": lambda r: (lambda x, W: {"y": torch.tanh(x @ W), "w": W.exp()}, [r(3, 4), r(4, 5)]),
         "a module list in a loop": lambda r: (_Stack(), [r(2, 4)]),
-        "detach()": lambda r: (lambda x, W: (x @ W) * torch.sigmoid(x @ W).detach(), [r(3, 4), r(4, 5)]),
     },
 )
 
@@ -784,6 +779,12 @@ def _until(x: Tensor) -> Tensor:
     while x.norm() > 1:
         x = x / 2
     return x
+
+
+def _half_fixed(x: Tensor, W: Tensor) -> Tensor:
+    with torch.no_grad():
+        scale = (x @ W).exp()
+    return scale * (x @ W)
 
 
 @torch.library.custom_op("tutor_tests::cube", mutates_args=())
@@ -817,12 +818,24 @@ _refuse(
         "torch.rand_like": (lambda r: (lambda x: x + torch.rand_like(x), [r(3, 4)]), ("rand_like", "by hand")),
         "F.gumbel_softmax": (lambda r: (lambda x: F.gumbel_softmax(x), [r(3, 4)]), ("by hand",)),
         "torch.linalg.inv": (lambda r: (torch.linalg.inv, [r(4, 4)]), ("inv", "by hand")),
+        "F.gaussian_nll_loss, which looks at its variances": (
+            lambda r: (
+                lambda y, target, var: F.gaussian_nll_loss(y, target, var),
+                [r(3, 5).requires_grad_(), r(3, 5), r.positive(3, 5)],
+            ),
+            ("gaussian_nll_loss", "depends on the values"),
+        ),
+        "x.detach()": (
+            lambda r: (lambda x, W: (x @ W) * torch.sigmoid(x @ W).detach(), [r(3, 4), r(4, 5)]),
+            ("detach", "give it as an input"),
+        ),
+        "with torch.no_grad()": (lambda r: (_half_fixed, [r(3, 4), r(4, 5)]), ("no_grad", "give it as an input")),
         "F.ctc_loss": (
             lambda r: (
                 lambda z, y, a, b: F.ctc_loss(F.log_softmax(z, -1), y, a, b),
                 [r(5, 2, 4), r.index(3, 2, 3) + 1, torch.tensor([5, 5]), torch.tensor([3, 2])],
             ),
-            ("ctc_loss", "by hand"),
+            ("ctc_loss",),
         ),
         "an operation of the user's own": (lambda r: (lambda x: cube(x).sum(), [r(3, 4)]), ("cube", "by hand")),
     },
