@@ -1,8 +1,8 @@
 """What learners meet in `torch.nn` and `torch.nn.functional`, as a table: a row per configuration, and what
 `tutor.from_torch` makes of it: an exercise (`derived`), or a refusal that says why (`refused`).
 
-`tests/test_torch_configurations.py` imports every row; `python tests/test_torch_configurations.py` writes the table
-that users read, `docs/torch.md`.
+`test_torch_configurations.py` imports every row; `python tests/test_torch_docs.py` writes the table that users read,
+`docs/torch.md`.
 """
 
 from __future__ import annotations
@@ -138,16 +138,19 @@ _enter(
     {
         "x ** 3 + 2 / x": lambda r: (lambda x: x**3 + 2 / x, [r.positive(3, 4)]),
         "exp, log, sqrt, rsqrt": lambda r: (
-            lambda x: torch.exp(-x) + torch.log(x) * torch.sqrt(x) - torch.rsqrt(x), [r.positive(3, 4)],
+            lambda x: torch.exp(-x) + torch.log(x) * torch.sqrt(x) - torch.rsqrt(x),
+            [r.positive(3, 4)],
         ),
         "sin, cos, atan, erf": lambda r: (
-            lambda x: torch.sin(x) * torch.cos(x) + torch.atan(x) - torch.erf(x), [r(3, 4)],
+            lambda x: torch.sin(x) * torch.cos(x) + torch.atan(x) - torch.erf(x),
+            [r(3, 4)],
         ),
         "torch.log1p, torch.expm1": lambda r: (lambda x: torch.log1p(x) - torch.expm1(x), [r.positive(3, 4)]),
         "x.abs().mean()": lambda r: (lambda x: x.abs().mean(), [r(3, 4)]),
         "torch.clamp(x, -1, 0.5)": _with(torch.clamp, 3, 4, min=-1.0, max=0.5),
         "torch.maximum, torch.minimum": lambda r: (
-            lambda a, b: torch.maximum(a, b) - 2 * torch.minimum(a, b), [r(3, 4), r(3, 4)],
+            lambda a, b: torch.maximum(a, b) - 2 * torch.minimum(a, b),
+            [r(3, 4), r(3, 4)],
         ),
         "torch.where(x > 0, x, a * x)": lambda r: (lambda x, a: torch.where(x > 0, x, a * x), [r(3, 4), r(4)]),
         "x.masked_fill(mask, 0)": lambda r: (lambda x, mask: x.masked_fill(mask, 0.0), [r(3, 4), r.mask(3, 4)]),
@@ -212,7 +215,9 @@ _enter(
             for n in ("mean", "sum")
         },
         "nn.CrossEntropyLoss(weight=...) behind a model": lambda r: (
-            nn.Linear(4, 5), [r(3, 4), _classes(r)], {"loss": nn.CrossEntropyLoss(weight=r.positive(5))},
+            nn.Linear(4, 5),
+            [r(3, 4), _classes(r)],
+            {"loss": nn.CrossEntropyLoss(weight=r.positive(5))},
         ),
         "F.cross_entropy, weights and label smoothing": lambda r: (
             lambda z, target, w: F.cross_entropy(z, target, weight=w, label_smoothing=0.2),
@@ -228,7 +233,8 @@ _enter(
             [r(2, 3, 5).requires_grad_(), torch.tensor([[1, 2, 0], [3, 4, 1]])],
         ),
         "F.cross_entropy of one row": lambda r: (
-            lambda z, target: F.cross_entropy(z, target), [r(5).requires_grad_(), torch.tensor(3)],
+            lambda z, target: F.cross_entropy(z, target),
+            [r(5).requires_grad_(), torch.tensor(3)],
         ),
         **{
             f'F.nll_loss of log_softmax, reduction="{n}"': lambda r, n=n: (
@@ -274,11 +280,13 @@ _enter(
         "F.soft_margin_loss": _loss(F.soft_margin_loss, lambda r: r.signs(3, 5)),
         "F.multilabel_soft_margin_loss": _loss(F.multilabel_soft_margin_loss, _both),
         "F.margin_ranking_loss(margin=0.2)": lambda r: (
-            lambda a, b, target: F.margin_ranking_loss(a, b, target, margin=0.2), [r(5), r(5), r.signs(5)],
+            lambda a, b, target: F.margin_ranking_loss(a, b, target, margin=0.2),
+            [r(5), r(5), r.signs(5)],
         ),
         "F.triplet_margin_loss": lambda r: (F.triplet_margin_loss, [r(3, 4), r(3, 4), r(3, 4)]),
         "F.cosine_embedding_loss": lambda r: (
-            lambda a, b, target: F.cosine_embedding_loss(a, b, target), [r(3, 4), r(3, 4), r.signs(3)],
+            lambda a, b, target: F.cosine_embedding_loss(a, b, target),
+            [r(3, 4), r(3, 4), r.signs(3)],
         ),
         "a loss written out: (y - t)**2 and a penalty": lambda r: (
             lambda x, t, W: ((x @ W - t) ** 2).mean() + 0.1 * (W**2).sum(),
@@ -404,25 +412,34 @@ _enter(
     "Embedding and indexing",
     {
         "nn.Embedding": lambda r: (nn.Embedding(6, 4), [torch.tensor([[0, 5, 2], [3, 3, 1]])]),
-        "nn.Embedding, padding_idx=0": lambda r: (nn.Embedding(6, 4, padding_idx=0), [torch.tensor([[1, 5, 0], [3, 3, 0]])]),
+        "nn.Embedding, padding_idx=0": lambda r: (
+            nn.Embedding(6, 4, padding_idx=0),
+            [torch.tensor([[1, 5, 0], [3, 3, 0]])],
+        ),
         "nn.Embedding tied with the output layer": lambda r: (
-            Tied(), [torch.tensor([[0, 5, 2], [3, 3, 1]])],
+            Tied(),
+            [torch.tensor([[0, 5, 2], [3, 3, 1]])],
         ),
         "embedding, flattened, linear": lambda r: (
-            nn.Sequential(nn.Embedding(6, 4), nn.Flatten(), nn.Linear(12, 5)), [torch.tensor([[0, 5, 2], [3, 3, 1]])],
+            nn.Sequential(nn.Embedding(6, 4), nn.Flatten(), nn.Linear(12, 5)),
+            [torch.tensor([[0, 5, 2], [3, 3, 1]])],
         ),
         "E[tokens]": lambda r: (lambda E, tokens: E[tokens], [r(6, 4), torch.tensor([[0, 5, 2], [3, 3, 1]])]),
         "z[torch.arange(N), y]": lambda r: (
-            lambda z, y: z[torch.arange(z.shape[0]), y].mean(), [r(3, 5), torch.tensor([4, 0, 2])],
+            lambda z, y: z[torch.arange(z.shape[0]), y].mean(),
+            [r(3, 5), torch.tensor([4, 0, 2])],
         ),
         "torch.gather(z, 1, y)": lambda r: (
-            lambda z, y: torch.gather(z, 1, y), [r(3, 5), torch.tensor([[4, 1], [0, 2], [3, 3]])],
+            lambda z, y: torch.gather(z, 1, y),
+            [r(3, 5), torch.tensor([[4, 1], [0, 2], [3, 3]])],
         ),
         "torch.index_select": lambda r: (
-            lambda x, i: torch.index_select(x, 1, i), [r(3, 5), torch.tensor([4, 0])],
+            lambda x, i: torch.index_select(x, 1, i),
+            [r(3, 5), torch.tensor([4, 0])],
         ),
         "F.one_hot(y, 5)": lambda r: (
-            lambda y, W: F.one_hot(y, 5).to(W.dtype) @ W, [torch.tensor([4, 0, 2]), r(5, 4)],
+            lambda y, W: F.one_hot(y, 5).to(W.dtype) @ W,
+            [torch.tensor([4, 0, 2]), r(5, 4)],
         ),
         "x[:, 0] and x[:, -1]": lambda r: (lambda x: x[:, 0] * x[:, -1], [r(3, 5)]),
         "x[:, 1:4]": lambda r: (lambda x: x[:, 1:4].exp(), [r(3, 5)]),
@@ -550,7 +567,8 @@ _enter(
         "F.scaled_dot_product_attention, a bool mask": _masked_attention(lambda r: r.mask(3, 6)),
         "F.scaled_dot_product_attention, a float mask": _masked_attention(lambda r: r(3, 6)),
         "F.scaled_dot_product_attention with heads": lambda r: (
-            F.scaled_dot_product_attention, [r(2, 3, 4, 5), r(2, 3, 6, 5), r(2, 3, 6, 5)],
+            F.scaled_dot_product_attention,
+            [r(2, 3, 4, 5), r(2, 3, 6, 5), r(2, 3, 6, 5)],
         ),
         "a causal head written out": lambda r: (CausalHead(), [r(2, 5, 4)]),
         "a causal head on a shorter sequence": lambda r: (CausalHead(length=8), [r(2, 5, 4)]),
@@ -579,12 +597,14 @@ _enter(
         "torch.outer": lambda r: (torch.outer, [r(3), r(4)]),
         'torch.einsum("nd,kd->nk")': lambda r: (lambda x, W: torch.einsum("nd,kd->nk", x, W), [r(3, 4), r(5, 4)]),
         'torch.einsum("bhqd,bhkd->bhqk")': lambda r: (
-            lambda q, k: torch.einsum("bhqd,bhkd->bhqk", q, k), [r(2, 3, 4, 5), r(2, 3, 6, 5)],
+            lambda q, k: torch.einsum("bhqd,bhkd->bhqk", q, k),
+            [r(2, 3, 4, 5), r(2, 3, 6, 5)],
         ),
         "F.cosine_similarity": lambda r: (lambda a, b: F.cosine_similarity(a, b, dim=1), [r(3, 4), r(3, 4)]),
         "F.pairwise_distance": lambda r: (F.pairwise_distance, [r(3, 4), r(3, 4)]),
         "distances written out": lambda r: (
-            lambda a, b: ((a[:, None] - b[None]) ** 2).sum(-1).sqrt(), [r(3, 4), r(5, 4)],
+            lambda a, b: ((a[:, None] - b[None]) ** 2).sum(-1).sqrt(),
+            [r(3, 4), r(5, 4)],
         ),
     },
 )
@@ -593,7 +613,8 @@ _enter(
     "Sums, means, norms",
     {
         "x.sum(), x.sum(0), x.sum((0, 2))": lambda r: (
-            lambda x: x.sum((0, 2)) * x.sum() + x.sum(0).sum(-1), [r(2, 3, 4)],
+            lambda x: x.sum((0, 2)) * x.sum() + x.sum(0).sum(-1),
+            [r(2, 3, 4)],
         ),
         "x.mean(-1, keepdim=True)": lambda r: (lambda x: x - x.mean(-1, keepdim=True), [r(3, 4)]),
         "x.var(0)": _with(torch.var, 3, 4, dim=0),
@@ -619,7 +640,8 @@ _enter(
     {
         "x.view(N, -1)": lambda r: (lambda x: x.view(x.shape[0], -1).exp(), [r(2, 3, 4)]),
         "x.view into heads, transposed": lambda r: (
-            lambda x: x.view(x.shape[0], x.shape[1], 2, -1).transpose(1, 2).exp(), [r(2, 3, 6)],
+            lambda x: x.view(x.shape[0], x.shape[1], 2, -1).transpose(1, 2).exp(),
+            [r(2, 3, 6)],
         ),
         "x.permute(2, 0, 1)": lambda r: (lambda x: x.permute(2, 0, 1).exp(), [r(2, 3, 4)]),
         "x.T @ x": lambda r: (lambda x: x.T @ x, [r(3, 4)]),
@@ -628,14 +650,17 @@ _enter(
         "torch.stack": lambda r: (lambda a, b: torch.stack([a, b], dim=1) ** 2, [r(3, 4), r(3, 4)]),
         "x.chunk(2, dim=1)": lambda r: (lambda x: x.chunk(2, dim=1)[0] * x.chunk(2, dim=1)[1].exp(), [r(3, 4)]),
         "x.split([2, 3], dim=1)": lambda r: (
-            lambda x: torch.outer(*[part.sum(1) for part in x.split([2, 3], dim=1)]), [r(4, 5)],
+            lambda x: torch.outer(*[part.sum(1) for part in x.split([2, 3], dim=1)]),
+            [r(4, 5)],
         ),
         "x.unfold(1, 3, 2)": lambda r: (lambda x: x.unfold(1, 3, 2) ** 2, [r(2, 7)]),
         "nn.Flatten and nn.Unflatten": lambda r: (
-            nn.Sequential(nn.Flatten(), nn.Linear(12, 10), nn.Unflatten(1, (2, 5)), nn.Tanh()), [r(2, 3, 4)],
+            nn.Sequential(nn.Flatten(), nn.Linear(12, 10), nn.Unflatten(1, (2, 5)), nn.Tanh()),
+            [r(2, 3, 4)],
         ),
         "x.unsqueeze, x.squeeze, x.expand": lambda r: (
-            lambda x: (x.unsqueeze(1).expand(3, 2, 4) ** 2).sum(1, keepdim=True).squeeze(1), [r(3, 4)],
+            lambda x: (x.unsqueeze(1).expand(3, 2, 4) ** 2).sum(1, keepdim=True).squeeze(1),
+            [r(3, 4)],
         ),
         "x.flip(1)": lambda r: (lambda x: x.flip(1) * x, [r(3, 4)]),
         "torch.roll(x, 1, 1)": lambda r: (lambda x: torch.roll(x, 1, 1) * x, [r(3, 4)]),
@@ -726,23 +751,30 @@ _enter(
     "Programs",
     {
         "SimpleNN with nn.CrossEntropyLoss": lambda r: (
-            SimpleNN(), [r(3, 2, 3), torch.tensor([4, 0, 2])], {"loss": nn.CrossEntropyLoss()},
+            SimpleNN(),
+            [r(3, 2, 3), torch.tensor([4, 0, 2])],
+            {"loss": nn.CrossEntropyLoss()},
         ),
         "nn.Sequential with nn.MSELoss": lambda r: (
-            nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)), [r(3, 4), r(3, 2)], {"loss": nn.MSELoss()},
+            nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)),
+            [r(3, 4), r(3, 2)],
+            {"loss": nn.MSELoss()},
         ),
         "a module called twice": lambda r: (Twice(), [r(3, 4)]),
         "a tied autoencoder": lambda r: (Shared(), [r(2, 5)]),
         "a residual block with batch norm": lambda r: (ResidualBlock(), [r(3, 4)]),
         "frozen parameters": lambda r: (Frozen(), [r(3, 4)]),
         "nn.Dropout in eval": lambda r: (
-            nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.3), nn.Linear(5, 2)).eval(), [r(3, 4)],
+            nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.3), nn.Linear(5, 2)).eval(),
+            [r(3, 4)],
         ),
         "nn.Dropout in training, its mask given": lambda r: (
-            nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.25), nn.Linear(5, 2)), [r(3, 4)],
+            nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.25), nn.Linear(5, 2)),
+            [r(3, 4)],
         ),
         "an input that requires a gradient": lambda r: (
-            lambda x, W: (torch.tanh(x @ W) ** 2).sum(), [r(3, 4), r(4, 5).requires_grad_()],
+            lambda x, W: (torch.tanh(x @ W) ** 2).sum(),
+            [r(3, 4), r(4, 5).requires_grad_()],
         ),
         "z += y, in place": lambda r: (_added_in_place, [r(3, 4), r(4, 5)]),
         "z[:, 0] = y, in place": lambda r: (_assigned, [r(3, 4), r(4, 5)]),
@@ -805,10 +837,12 @@ _refuse(
         "while x.norm() > 1": (lambda r: (_until, [r(3, 4)]), ("while x.norm() > 1", "torch.where")),
         "x.sum().item()": (lambda r: (lambda x: x * x.sum().item(), [r(3, 4)]), ("item",)),
         "complex numbers": (
-            lambda r: (lambda x, w: (x * torch.exp(1j * w)).abs(), [r(3, 4), r(4)]), ("complex", "by hand"),
+            lambda r: (lambda x, w: (x * torch.exp(1j * w)).abs(), [r(3, 4), r(4)]),
+            ("complex", "by hand"),
         ),
         "a complex input": (
-            lambda r: (lambda x: (x * x.conj()).real, [torch.complex(r(3, 4), r(3, 4))]), ("complex",),
+            lambda r: (lambda x: (x * x.conj()).real, [torch.complex(r(3, 4), r(3, 4))]),
+            ("complex",),
         ),
         "torch.fft.rfft": (lambda r: (lambda x: torch.fft.rfft(x).abs(), [r(3, 4)]), ("fft", "by hand")),
         "torch.sort": (lambda r: (lambda x: x.sort(1).values, [r(3, 4)]), ("sort", "by hand")),
