@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from sympy import Expr, Integer, Symbol
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from tutor.errors import ExerciseError, UsageError
 from tutor.exercise import Exercise
@@ -216,9 +217,25 @@ def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) ->
         elif leaf.kind in ("parameter", "buffer"):
             state[leaf.target] = value
     inputs = tree_unflatten(inputs, tree_flatten(graph.inputs)[1])
-    made = torch.func.functional_call(graph.module, state, tuple(inputs))
+    with _Doubles():
+        made = torch.func.functional_call(graph.module, state, tuple(inputs))
     real = [x for x in _flat(made) if isinstance(x, Tensor) and x.is_floating_point()]
     return real[0] if len(real) == 1 else tuple(real)
+
+
+class _Doubles(TorchFunctionMode):
+    """What the module makes in float32, as `torch.zeros(3)`, is float64 beside our float64 weights; and so is 1/6 in
+    the gradient of a hardsigmoid, which torch keeps in float32."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(function, "__name__", "") == "hardsigmoid":
+            return torch.clamp(args[0] + 3, 0, 6) / 6
+        args, kwargs = tree_map(_double, (tuple(args), kwargs or {}))
+        return tree_map(_double, function(*args, **kwargs))
+
+
+def _double(x: Any) -> Any:
+    return x.double() if type(x) in (Tensor, nn.Parameter) and x.dtype == torch.float32 else x
 
 
 def _flat(value: Any) -> list[Any]:
