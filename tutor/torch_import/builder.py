@@ -53,6 +53,7 @@ class Builder:
         self.called: dict[str, str] = {}  # leaf, node or node.part -> the quantity's name
         self.notes: list[str] = []
         self._wanted: dict[str, tuple[str, tuple[Expr, ...]]] = {}  # node or node.part -> wished name, shape
+        self._leaves = {leaf.name: leaf for leaf in graph.leaves}
         self._wishes = wished(graph)
         self._asked: Counter[tuple[str, int]] = Counter()
         self._indices: dict[Expr, list[Idx]] = {}
@@ -80,18 +81,25 @@ class Builder:
         self.values, self._settled = {}, {}
         self._asked.clear()
         for leaf in self.graph.leaves:
-            self.values[leaf.name] = self._leaf(leaf)
+            if leaf.kind == "input":
+                self.value(leaf.name)
         for node in self.graph.nodes:
             self.node = node
             self.values[node.name] = self._computed(node)
         self.node = None
         self._finish()
 
+    def value(self, name: str) -> Any:
+        """What a node made; a parameter is declared where it is first used, so that formulas have h before W."""
+        if name not in self.values:
+            self.values[name] = self._leaf(self._leaves[name])
+        return self.values[name]
+
     def _computed(self, node: Node) -> Any:
         if node.op == "getitem":
-            return self.values[node.args["self"].name][node.args["index"]]
+            return self.value(node.args["self"].name)[node.args["index"]]
         if node.op == "sym_size":
-            return self.values[node.args["self"].name].shape[node.args["dim"]]
+            return self.value(node.args["self"].name).shape[node.args["dim"]]
         if not node.overload:
             return self._arithmetic(node)
         row = rows().get(node.op)
@@ -118,14 +126,14 @@ class Builder:
 
     def _argument(self, value: Any, row: Row) -> Any:
         if isinstance(value, Ref):
-            found = self.values[value.name]
+            found = self.value(value.name)
             return self.settled(found, value.name) if isinstance(found, Array) and row.group not in VIEWS else found
         if isinstance(value, list):
             return [self._argument(v, row) for v in value]
         return value
 
     def _arithmetic(self, node: Node) -> Any:
-        values = [self.values[v.name] if isinstance(v, Ref) else v for v in node.args.get("values", ())]
+        values = [self.value(v.name) if isinstance(v, Ref) else v for v in node.args.get("values", ())]
         if not values or any(isinstance(v, Array) for v in values):
             raise self.refusal(said("there is no row for it in the table of operations"))
         a, *rest = map(sympify, values)
@@ -412,7 +420,7 @@ class Builder:
             raise ExerciseError(said("it returns no tensor of real numbers, so there is nothing to derive"))
         for key, kind in self._ends.items():
             if key.startswith("end "):
-                array = self.values[key.partition(".")[2]]
+                array = self.value(key.partition(".")[2])
                 if array.kind != "float":
                     array = array.numbers
                 self._define(key, "L" if kind == "loss" else "y", array.shape, array.at)
