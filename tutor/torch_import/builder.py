@@ -89,7 +89,10 @@ class Builder:
 
     def _computed(self, node: Node) -> Any:
         if node.op == "getitem":
-            return self.values[node.args["self"].name][node.args["index"]]
+            made = self.values[node.args["self"].name]
+            if node.args["index"] >= len(made):
+                raise self.refusal(said("result {number} of it is not in its row", number=node.args["index"] + 1))
+            return made[node.args["index"]]
         if node.op == "sym_size":
             return self.values[node.args["self"].name].shape[node.args["dim"]]
         if not node.overload:

@@ -178,6 +178,9 @@ def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
 def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) -> Any:
     """The module itself, with these values for its parameters, buffers and inputs."""
     state, inputs = {}, []
+    for name, held in graph.module.named_buffers():  # copies: a batch norm in training counts in them
+        state[name] = held.double() if held.is_floating_point() else held
+        state[name] = state[name].detach().clone()
     for leaf in graph.leaves:
         value = values.get(leaf.name, leaf.value)
         if isinstance(value, Tensor) and leaf.is_tensor and not leaf.value.is_floating_point():
@@ -187,7 +190,7 @@ def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) ->
         if leaf.kind == "input":
             inputs.append(value)
         elif leaf.kind in ("parameter", "buffer"):
-            state[leaf.target] = value
+            state[leaf.target] = value.clone() if leaf.kind == "buffer" else value
     made = torch.func.functional_call(graph.module, state, tuple(inputs))
     real = [x for x in _flat(made) if isinstance(x, Tensor) and x.is_floating_point()]
     return real[0] if len(real) == 1 else tuple(real)

@@ -29,6 +29,8 @@ SHAPED = {"view": "reshape", "reshape": "reshape", "_unsafe_view": "reshape", "v
           "flatten": "reshape"}  # fmt: skip
 MADE = {"zeros": "zeros", "ones": "ones", "new_zeros": "zeros", "new_ones": "ones", "empty": "zeros",
         "full": "full", "new_full": "full"}  # fmt: skip
+BATCH_NORMS = ("batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_functional",
+               "_batch_norm_with_update_functional")  # fmt: skip
 SIZES = ("end", "start", "length", "split_size", "split_sizes", "normalized_shape", "output_size")
 DTYPES = {"float": "torch.float64", "int": "torch.int64", "bool": "torch.bool"}
 
@@ -97,6 +99,8 @@ class _Writer:
             return f"{first}[{self._text(args['indices'])}]"
         if node.op in ("dropout", "native_dropout"):
             return self._dropout(node, first)
+        if node.op in BATCH_NORMS or node.op == "instance_norm":
+            return self._batch_norm(node, first)
         if node.op in SHAPED:
             return f"{first}.{SHAPED[node.op]}({_shape(value)})"
         if node.op in MADE:
@@ -135,6 +139,20 @@ class _Writer:
         mask = self.builder.called.get(f"{node.name}.mask")
         made = first if mask is None else f"{first} * t.{mask} / {1 - node.args['p']!r}"
         return f"({made},)" if node.op == "native_dropout" else made
+
+    def _batch_norm(self, node: Node, first: str) -> str:
+        """Without the running statistics where they are not used: in training they are no inputs of the exercise."""
+        args = node.args
+        instance = node.op == "instance_norm"
+        training = args["use_input_stats" if instance else "training"] if "update" not in node.op else True
+        names = ("weight", "bias") if training else ("running_mean", "running_var", "weight", "bias")
+        given = [f"{name}={self._text(args[name])}" for name in names if args.get(name) is not None]
+        given.append(f"{'use_input_stats' if instance else 'training'}={training}")
+        call = f"F.{'instance' if instance else 'batch'}_norm({first}, "
+        if training and not instance:
+            call += "None, None, "
+        made = f"{call}{', '.join(given)}, eps={args['eps']!r})"
+        return made if node.op in ("batch_norm", "instance_norm") else f"({made},)"
 
     def _text(self, value: Any) -> str:
         if isinstance(value, Ref):
