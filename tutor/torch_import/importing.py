@@ -186,11 +186,11 @@ def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) ->
         if isinstance(value, Tensor) and leaf.is_tensor and not leaf.value.is_floating_point():
             value = value.to(leaf.value.dtype)
         elif isinstance(value, Tensor) and value.is_floating_point():
-            value = value.double()
+            value = value.double().clone()
         if leaf.kind == "input":
             inputs.append(value)
         elif leaf.kind in ("parameter", "buffer"):
-            state[leaf.target] = value.clone() if leaf.kind == "buffer" else value
+            state[leaf.target] = value
     made = torch.func.functional_call(graph.module, state, tuple(inputs))
     real = [x for x in _flat(made) if isinstance(x, Tensor) and x.is_floating_point()]
     return real[0] if len(real) == 1 else tuple(real)

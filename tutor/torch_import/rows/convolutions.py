@@ -30,13 +30,14 @@ def _bordered(g: Builder, x: Array, sides: Sides, filler: Expr) -> Array:
     if not any(before or behind for before, behind in sides):
         return x
     lead = x.dim - len(sides)
+    in_front = all(before for before, behind in sides if behind)  # a longer index by itself needs the guard
     shape = [*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], sides, strict=True))]
 
     def at(*ix: Expr) -> Expr:
         places = [i - before for i, (before, _) in zip(ix[lead:], sides, strict=True)]
         inside = And(*(within(p, n) for p, n, side in zip(places, x.shape[lead:], sides, strict=True) if any(side)))
         entry = x[(*ix[:lead], *places)]
-        return entry * bracket(inside) if filler == 0 else Piecewise((entry, inside), (filler, True))
+        return entry * bracket(inside) if filler == 0 and in_front else Piecewise((entry, inside), (filler, True))
 
     return g.part("xp", shape, at)
 
@@ -274,8 +275,11 @@ def conv_transpose2d(g: Builder, input: Array, weight: Array, bias: Array | None
 
 
 def _largest(g: Builder, x: Array, window: Sequence[Expr], outer: Sequence[Expr], stride: Sequence[Any],
-             dilation: Sequence[int]) -> Array:  # fmt: skip
-    """The largest of each window: one index runs over it row by row, so that the first of equals wins."""
+             dilation: Sequence[int], finite: bool = True) -> Array:  # fmt: skip
+    """The largest of each window: one index runs over it row by row, so that the first of equals wins.
+
+    Windows that meet a border of minus infinity are not written out: a step has finite entries.
+    """
     rank = len(window)
     lead = x.dim - rank
     count = Mul(*window)
@@ -288,7 +292,7 @@ def _largest(g: Builder, x: Array, window: Sequence[Expr], outer: Sequence[Expr]
         return [s * o + d * k for s, o, d, k in zip(stride, out, dilation, [m, *digits], strict=True)]
 
     win = g.inline([*x.shape[:lead], *outer, count], lambda *ix: x[(*ix[:lead], *pixel(ix[lead:-1], ix[-1]))])
-    if sum(n != 1 for n in window) > 1:
+    if sum(n != 1 for n in window) > 1 and finite:
         win = g.part("win", win.shape, win.at)
 
     def at(*ix: Expr) -> Expr:
@@ -305,7 +309,8 @@ def _max_pooled(g: Builder, x: Array, kernel_size: Any, stride: Any, padding: An
     spread = _each(dilation, rank)
     sides: Sides = [(p, p) for p in _each(padding, rank)]
     outer = _windows(g, x, window, strides, sides, spread, ceil_mode)
-    return _largest(g, _bordered(g, x, sides, S.NegativeInfinity), window, outer, strides, spread)
+    finite = not any(map(any, sides))
+    return _largest(g, _bordered(g, x, sides, S.NegativeInfinity), window, outer, strides, spread, finite)
 
 
 @operation("max_pool1d", torch="F.max_pool1d")
@@ -526,6 +531,44 @@ def _enter_nearest(rank: int, letters: str) -> None:
 _enter_nearest(1, "u")
 _enter_nearest(2, "uv")
 _enter_nearest(3, "uvw")
+
+
+def _interpolated(g: Builder, x: Array, output_size: Any, aligned: bool, rank: int) -> Array:
+    """Each axis by weights that fall off linearly: max(0, 1 - |s(u) - i|), where s(u) is the place of u in x."""
+    outer, factors = _resized(g, x, output_size, rank)
+    lead = x.dim - rank
+
+    def source(u: Expr, n: Expr, out: Expr, up: Expr, down: Expr) -> Expr:
+        if aligned:
+            return S.Zero if out == 1 else u * (n - 1) / (out - 1)
+        place = (u + S.Half) * down / up - S.Half
+        return place if down != 1 else Min(Max(place, 0), n - 1)
+
+    def at(*ix: Expr) -> Expr:
+        inner = x.shape[lead:]
+        places = [source(u, n, out, *factor) for u, n, out, factor in zip(ix[lead:], inner, outer, factors, strict=True)]
+
+        def share(*bound: Expr) -> Expr:
+            near = (Max(0, 1 - Abs(s - i)) for s, i in zip(places, bound, strict=True))
+            return Mul(*near) * x[(*ix[:lead], *bound)]
+
+        return g.sum(share, *inner)
+
+    return g.step([*x.shape[:lead], *outer], at, "y")
+
+
+@operation("upsample_linear1d", torch='F.interpolate(mode="linear")')
+def linear1d(g: Builder, align_corners: bool, self: Any = None, input: Any = None, output_size: Any = None,
+             scale_factors: Any = None, scales: Any = None) -> Array:  # fmt: skip
+    """y[n,c,u] = sum_i max(0, 1 - |s(u) - i|) x[n,c,i], s(u) = (u + 1/2)/f - 1/2 kept inside, or u (L-1)/(f L - 1)"""
+    return _interpolated(g, input if self is None else self, output_size, align_corners, 1)
+
+
+@operation("upsample_bilinear2d", torch='F.interpolate(mode="bilinear")')
+def bilinear2d(g: Builder, align_corners: bool, self: Any = None, input: Any = None, output_size: Any = None,
+               scale_factors: Any = None, scales_h: Any = None, scales_w: Any = None) -> Array:  # fmt: skip
+    """as upsample_linear1d along rows and columns: the product of both weights"""
+    return _interpolated(g, input if self is None else self, output_size, align_corners, 2)
 
 
 @operation("pixel_shuffle", torch="F.pixel_shuffle")
