@@ -170,7 +170,8 @@ def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
     def forward(t: Given) -> Any:
         if chance or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
             return space["forward"](t)
-        return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)
+        with reference.GivenStatistics():
+            return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)
 
     return forward
 

@@ -44,7 +44,10 @@ def _bordered(g: Builder, x: Array, sides: Sides, filler: Expr) -> Array:
 
 def _windows(g: Builder, x: Array, kernel: Sequence[Expr], stride: Sequence[int], sides: Sides, dilation: Sequence[int],
              ceil: bool = False) -> list[Expr]:  # fmt: skip
-    """The sizes of the output, which are the free ones: H = s (O - 1) + d (K - 1) + 1 - the border."""
+    """The sizes of the output, which are the free ones: H = s (O - 1) + d (K - 1) + 1 - the border.
+
+    Of an input that has such a size itself, as H + 2, only a number of taps leaves one that is a size.
+    """
     rank = len(kernel)
     made = []
     for d, extent in enumerate(x.shape[x.dim - rank :]):
@@ -53,7 +56,10 @@ def _windows(g: Builder, x: Array, kernel: Sequence[Expr], stride: Sequence[int]
         if ceil and rest:
             raise g.refusal(said("with ceil_mode=True the last window reaches over the edge here"))
         out = g.extent(count + 1, OUTPUTS[rank][d])
-        g.same(extent, stride[d] * (out - 1) + length + rest)
+        needed = stride[d] * (out - 1) + length + rest
+        if extent.is_Add and g.sizes.resolve(extent - needed).expand() != 0:
+            g.sizes.pin(kernel[d])
+        g.same(extent, needed)
         made.append(g.sizes.resolve(out))
     return made
 

@@ -373,8 +373,11 @@ def mirrored(g: Builder, x: Array, pad: Sequence[Any], mode: str) -> Array:
         d, (before, behind) = x.dim - 1 - n // 2, (g.number(pad[n]), g.number(pad[n + 1]))
         if not before and not behind:
             continue
+        if max(before, behind) > 1 and mode != "replicate":
+            g.sizes.at_least(x.shape[d], sympify(max(before, behind) + (mode == "reflect")))
+            shape[d] = g.sizes.resolve(shape[d])
         shape[d] = shape[d] + before + behind
-        x = x.seen(shape, _with_border(x, d, x.shape[d], before, behind, mode))
+        x = x.seen(shape, _with_border(x, d, g.sizes.resolve(x.shape[d]), before, behind, mode))
     return x
 
 
