@@ -86,11 +86,11 @@ def _by_channel(g: Builder, x: Array, *given: Array | None) -> None:
 
 def _batch(g: Builder, x: Array, weight: Array | None, bias: Array | None, mean: Array | None, var: Array | None,
            training: bool, eps: Any, dims: Sequence[int]) -> Array:  # fmt: skip
-    if training:
-        _by_channel(g, x, weight, bias)
-        return scaled(g, normalised(g, x, dims, eps), weight, bias, lambda ix: (ix[1],))
     _by_channel(g, x, weight, bias, mean, var)
+    if training:
+        return scaled(g, normalised(g, x, dims, eps), weight, bias, lambda ix: (ix[1],))
     assert mean is not None and var is not None
+    g.domain(mean, "real")
     g.domain(var, "positive")
     istd = g.part("istd", var.shape, lambda c: 1 / sqrt(var[c] + g.scalar(eps)))
     xhat = g.part("xhat", x.shape, lambda *ix: (x[ix] - mean[ix[1]]) * istd[ix[1]])
