@@ -261,6 +261,10 @@ class Builder:
         """A step on the way to it, as a textbook has it; none if each operation is to be one step."""
         return self._within(name, shape, at) if self.steps != "coarse" else self.inline(shape, at)
 
+    def needed(self, name: str, shape: Sequence[Expr], at: At) -> Array:
+        """A step on the way at every level of detail: written out where it is used it could not be derived."""
+        return self._within(name, shape, at)
+
     def detail(self, name: str, shape: Sequence[Expr], at: At) -> Array:
         """A step only where small steps are asked for."""
         return self._within(name, shape, at) if self.steps == "fine" else self.inline(shape, at)

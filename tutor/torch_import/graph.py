@@ -222,9 +222,9 @@ def _mutates(node: Any) -> bool:
 # what they return is a tensor of its own, never one of their arguments
 FRESH = frozenset({
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "linear", "matmul", "mm", "bmm", "addmm",
-    "batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm", "add", "sub", "mul", "div", "neg", "relu", "tanh",
-    "sigmoid", "exp", "gelu", "silu", "leaky_relu", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "cat", "sum",
-    "mean", "softmax", "log_softmax",
+    "batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm", "add", "sub", "mul", "div", "neg", "relu",
+    "tanh", "sigmoid", "exp", "gelu", "silu", "leaky_relu", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d",
+    "cat", "sum", "mean", "softmax", "log_softmax",
 })  # fmt: skip
 
 
@@ -233,6 +233,12 @@ def _out_of_place(graph: Any) -> None:
 
     Torch's own rewriting takes batch norm apart as well, and fails where that is in eval.
     """
+    if not any(_mutates(node) for node in graph.nodes):
+        return
+    for node in list(graph.nodes):  # in eval dropout returns what it was given, not a copy
+        if node.op == "call_function" and _op(node).endswith("dropout") and not node.args[2]:
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
     order = {node: n for n, node in enumerate(graph.nodes)}
     for node in list(graph.nodes):
         if not _mutates(node):
@@ -241,7 +247,9 @@ def _out_of_place(graph: Any) -> None:
         packet = getattr(torch.ops.aten, twin, None)
         overload = getattr(packet, node.target._overloadname, None) if twin in FRESH else None
         earlier = [user for user in changed.users if order.get(user, 0) < order[node]]
-        if overload is None or not all(_is_fresh(n) for n in (changed, *earlier)) or not _same_arguments(node, overload):
+        if overload is None or not _same_arguments(node, overload):
+            continue
+        if not all(_is_fresh(n) for n in (changed, *earlier)):
             continue
         node.target = overload
         changed.replace_all_uses_with(node, delete_user_cb=lambda user, n=node: order.get(user, 0) > order[n])

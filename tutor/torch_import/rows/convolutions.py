@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sympy import Abs, And, Eq, Expr, Idx, Max, Min, Mod, Mul, Piecewise, S, floor, sympify
+from sympy import Abs, And, Eq, Expr, Idx, Max, Min, Mul, Piecewise, S, sympify
 
 from tutor.language import said
 from tutor.symbolic.indices import bracket, reduce_over, within
@@ -39,7 +39,7 @@ def _bordered(g: Builder, x: Array, sides: Sides, filler: Expr) -> Array:
         entry = x[(*ix[:lead], *places)]
         return entry * bracket(inside) if filler == 0 and in_front else Piecewise((entry, inside), (filler, True))
 
-    return g.part("xp", shape, at)
+    return g.part("xp", shape, at) if filler == 0 else g.needed("xp", shape, at)
 
 
 def _windows(g: Builder, x: Array, kernel: Sequence[Expr], stride: Sequence[int], sides: Sides, dilation: Sequence[int],
@@ -265,14 +265,16 @@ class _Stamp:
 
 @operation("conv_transpose1d", torch="F.conv_transpose1d")
 def conv_transpose1d(g: Builder, input: Array, weight: Array, bias: Array | None = None, stride: Any = 1,
-                     padding: Any = 0, output_padding: Any = 0, groups: Any = 1, dilation: Any = 1) -> Array:  # fmt: skip
+                     padding: Any = 0, output_padding: Any = 0, groups: Any = 1,
+                     dilation: Any = 1) -> Array:  # fmt: skip
     """y[n,m,u] = sum_{c,i} x[n,c,i] w[c,m,u + p - s i] + b[m], of the taps that there are"""
     return _transposed(g, input, weight, bias, stride, padding, output_padding, groups, dilation, 1)
 
 
 @operation("conv_transpose2d", torch="F.conv_transpose2d")
 def conv_transpose2d(g: Builder, input: Array, weight: Array, bias: Array | None = None, stride: Any = 1,
-                     padding: Any = 0, output_padding: Any = 0, groups: Any = 1, dilation: Any = 1) -> Array:  # fmt: skip
+                     padding: Any = 0, output_padding: Any = 0, groups: Any = 1,
+                     dilation: Any = 1) -> Array:  # fmt: skip
     """y[n,m,u,v] = sum_{c,i,j} x[n,c,i,j] w[c,m,u + p - s i,v + p - s j] + b[m], of the taps that there are"""
     return _transposed(g, input, weight, bias, stride, padding, output_padding, groups, dilation, 2)
 
@@ -521,11 +523,13 @@ def _nearest(g: Builder, x: Array, output_size: Any, rank: int, middle: bool = F
 
 def _enter_nearest(rank: int, letters: str) -> None:
     def nearest(g: Builder, self: Any = None, input: Any = None, output_size: Any = None, scale_factors: Any = None,
-                scales: Any = None, scales_h: Any = None, scales_w: Any = None, scales_d: Any = None) -> Array:  # fmt: skip
+                scales: Any = None, scales_h: Any = None, scales_w: Any = None,
+                scales_d: Any = None) -> Array:  # fmt: skip
         return _nearest(g, input if self is None else self, output_size, rank)
 
     def exact(g: Builder, self: Any = None, input: Any = None, output_size: Any = None, scale_factors: Any = None,
-              scales: Any = None, scales_h: Any = None, scales_w: Any = None, scales_d: Any = None) -> Array:  # fmt: skip
+              scales: Any = None, scales_h: Any = None, scales_w: Any = None,
+              scales_d: Any = None) -> Array:  # fmt: skip
         return _nearest(g, input if self is None else self, output_size, rank, middle=True)
 
     places = ",".join(f"floor({letter}/f)" for letter in letters)
@@ -552,7 +556,9 @@ def _interpolated(g: Builder, x: Array, output_size: Any, aligned: bool, rank: i
 
     def at(*ix: Expr) -> Expr:
         inner = x.shape[lead:]
-        places = [source(u, n, out, *factor) for u, n, out, factor in zip(ix[lead:], inner, outer, factors, strict=True)]
+        places = [
+            source(u, n, out, *factor) for u, n, out, factor in zip(ix[lead:], inner, outer, factors, strict=True)
+        ]
 
         def share(*bound: Expr) -> Expr:
             near = (Max(0, 1 - Abs(s - i)) for s, i in zip(places, bound, strict=True))
