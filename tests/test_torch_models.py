@@ -143,7 +143,7 @@ def test_gradients_are_autograds(model, monkeypatch):
     monkeypatch.setattr(autograd, "differences", lambda *given: {})  # they cost a forward pass for each entry
     verdict = model.verify(seeds=(0,))
     assert verdict.agrees, str(verdict)
-    rows = {row.name: row for row in verdict.rows}
+    rows = {row.quantity: row for row in verdict.rows}
     parameters = [q.name for q in model if q.kind == "parameter"]
     assert parameters
     for name in parameters:
@@ -153,6 +153,42 @@ def test_gradients_are_autograds(model, monkeypatch):
 
 def test_a_gradient_that_is_off_by_a_thousandth_is_found(model, monkeypatch):
     monkeypatch.setattr(autograd, "differences", lambda *given: {})
-    spoilt = [q.name for q in model if q.kind == "parameter"][0]
-    verdict = model.verify(seeds=(0,), spoil={spoilt: 1.001})
-    assert [row.name for row in verdict.rows if not row.agrees] == [spoilt]
+    spoilt = next(q.name for q in model if q.kind == "parameter")
+    verdict = model.verify(seeds=(0,), sizes=model.example_sizes or None, spoil={spoilt: 1.001})
+    assert [row.quantity for row in verdict.rows if not row.agrees] == [spoilt]
+
+
+def _seen_by_a_view(x, w):
+    h = x @ w
+    v = h.t()
+    h.relu_()
+    return v * 2
+
+
+def _read_before(x, w):
+    h = x @ w
+    s = torch.sigmoid(h)
+    h.mul_(3.0)
+    return s + h
+
+
+def _behind_dropout(x, w):
+    h = x @ w
+    d = F.dropout(h, 0.5, False)
+    h.relu_()
+    return d + 1
+
+
+@pytest.mark.parametrize("function", [_seen_by_a_view, _read_before, _behind_dropout])
+def test_what_changes_in_place_is_seen_where_torch_sees_it(function, monkeypatch):
+    monkeypatch.setattr(autograd, "differences", lambda *given: {})
+    torch.manual_seed(0)
+    verdict = tutor.from_torch(function, torch.randn(3, 4), torch.randn(4, 5)).verify(seeds=(0,))
+    assert verdict.agrees, str(verdict)
+
+
+def test_judging_leaves_the_users_running_statistics_alone():
+    module = nn.BatchNorm1d(3).double()
+    former = {name: held.clone() for name, held in module.state_dict().items()}
+    assert tutor.from_torch(module, torch.randn(4, 3, dtype=torch.float64)).verify(seeds=(0,)).agrees
+    assert all(torch.equal(held, former[name]) for name, held in module.state_dict().items())
