@@ -485,13 +485,15 @@ def sample(
     extents = checked_sizes(exercise, sizes, draw)
     best: Instance | None = None
     culprit: Quantity | None = None
+    failed = 0
     for attempt in range(TRIES):
         key = (exercise.id, seed, draw, attempt)
         with torch.no_grad():
-            values = _complete(exercise, _leaves(exercise, extents, key, draw, scale), extents)
+            smaller = scale / 2 ** max(failed - 3, 0)  # through many layers numbers near 1 overflow an exp
+            values = _complete(exercise, _leaves(exercise, extents, key, draw, smaller), extents)
             broken = next((q for q in exercise.forward if not _sound(q, values[q.name])), None)
             if broken is not None:
-                culprit = broken
+                culprit, failed = broken, failed + 1
                 continue
             if attempt == 0 or best is None:
                 _check_facts(exercise, values, extents)

@@ -97,7 +97,10 @@ class Builder:
 
     def _computed(self, node: Node) -> Any:
         if node.op == "getitem":
-            return self.value(node.args["self"].name)[node.args["index"]]
+            made = self.value(node.args["self"].name)
+            if node.args["index"] >= len(made):
+                raise self.refusal(said("result {number} of it is not in its row", number=node.args["index"] + 1))
+            return made[node.args["index"]]
         if node.op == "sym_size":
             return self.value(node.args["self"].name).shape[node.args["dim"]]
         if not node.overload:
@@ -265,6 +268,10 @@ class Builder:
     def part(self, name: str, shape: Sequence[Expr], at: At) -> Array:
         """A step on the way to it, as a textbook has it; none if each operation is to be one step."""
         return self._within(name, shape, at) if self.steps != "coarse" else self.inline(shape, at)
+
+    def needed(self, name: str, shape: Sequence[Expr], at: At) -> Array:
+        """A step on the way at every level of detail: written out where it is used it could not be derived."""
+        return self._within(name, shape, at)
 
     def detail(self, name: str, shape: Sequence[Expr], at: At) -> Array:
         """A step only where small steps are asked for."""

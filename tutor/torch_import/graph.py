@@ -113,6 +113,7 @@ def trace(module: nn.Module, inputs: Sequence[Any], names: Sequence[str]) -> Gra
     """The module's graph at these inputs."""
     program = _exported(module, tuple(inputs))
     _refuse_cut_gradients(program)
+    _out_of_place(program.graph)
     if any(_mutates(node) for node in program.graph.nodes):
         program = _decomposed(program, {})
     tried: set[Any] = set()
@@ -193,7 +194,7 @@ def _quiet() -> Iterator[None]:
     """Export's own advice is about serving models; what the model prints, its author has seen."""
     import logging
 
-    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._dynamo")]
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch._export", "torch.fx", "torch._dynamo")]
     former = [logger.level for logger in loggers]
     nowhere = io.StringIO()
     with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
@@ -272,6 +273,51 @@ def _mutates(node: Any) -> bool:
         return False
     changed = node.args[0]
     return not (getattr(changed, "op", "") == "placeholder" and "num_batches_tracked" in changed.name)
+
+
+# what they return is a tensor of its own, never one of their arguments
+FRESH = frozenset({
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "linear", "matmul", "mm", "bmm", "addmm",
+    "batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm", "add", "sub", "mul", "div", "neg", "relu",
+    "tanh", "sigmoid", "exp", "gelu", "silu", "leaky_relu", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d",
+    "cat", "sum", "mean", "softmax", "log_softmax",
+})  # fmt: skip
+
+
+def _out_of_place(graph: Any) -> None:
+    """relu_(x) as y = relu(x) where nothing else can see that x has changed: no view of it, no input of the user's.
+
+    Torch's own rewriting takes batch norm apart as well, and fails where that is in eval.
+    """
+    if not any(_mutates(node) for node in graph.nodes):
+        return
+    for node in list(graph.nodes):  # in eval dropout returns what it was given, not a copy
+        if node.op == "call_function" and _op(node).endswith("dropout") and not node.args[2]:
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+    order = {node: n for n, node in enumerate(graph.nodes)}
+    for node in list(graph.nodes):
+        if not _mutates(node):
+            continue
+        changed, twin = node.args[0], _op(node).removesuffix("_")
+        packet = getattr(torch.ops.aten, twin, None)
+        overload = getattr(packet, node.target._overloadname, None) if twin in FRESH else None
+        earlier = [user for user in changed.users if order.get(user, 0) < order[node]]
+        if overload is None or not _same_arguments(node, overload):
+            continue
+        if not all(_is_fresh(n) for n in (changed, *earlier)):
+            continue
+        node.target = overload
+        changed.replace_all_uses_with(node, delete_user_cb=lambda user, n=node: order.get(user, 0) > order[n])
+
+
+def _is_fresh(node: Any) -> bool:
+    return node.op == "call_function" and _op(node) in FRESH
+
+
+def _same_arguments(node: Any, overload: Any) -> bool:
+    names = [[a.name for a in target._schema.arguments] for target in (node.target, overload)]
+    return names[0] == names[1] and tuple(node.meta["val"].shape) == tuple(node.args[0].meta["val"].shape)
 
 
 def _read(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Sequence[str]) -> Graph:

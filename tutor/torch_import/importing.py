@@ -198,7 +198,8 @@ def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
     def forward(t: Given) -> Any:
         if chance or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
             return space["forward"](t)
-        return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)
+        with reference.GivenStatistics():
+            return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)
 
     return forward
 
@@ -206,12 +207,15 @@ def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
 def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) -> Any:
     """The module itself, with these values for its parameters, buffers and inputs."""
     state, inputs = {}, []
+    for name, held in graph.module.named_buffers():  # copies: a batch norm in training counts in them
+        state[name] = held.double() if held.is_floating_point() else held
+        state[name] = state[name].detach().clone()
     for leaf in graph.leaves:
         value = values.get(leaf.name, leaf.value)
         if isinstance(value, Tensor) and leaf.is_tensor and not leaf.value.is_floating_point():
             value = value.to(leaf.value.dtype)
         elif isinstance(value, Tensor) and value.is_floating_point():
-            value = value.double()
+            value = value.double().clone()
         if leaf.kind == "input":
             inputs.append(value)
         elif leaf.kind in ("parameter", "buffer"):

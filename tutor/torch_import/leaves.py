@@ -46,7 +46,7 @@ def repeated(leaf: Leaf) -> str:
 def domain_of(leaf: Leaf, needed: str | None) -> str:
     """Where the sampler draws it from: what the operations need, or what its values say they are."""
     x = leaf.value.detach()
-    if leaf.value.dtype == torch.bool or _is_mask(x) and leaf.kind != "input":
+    if leaf.value.dtype == torch.bool or needed is None and _is_mask(x) and leaf.kind != "input":
         return "mask"
     if needed in ("distribution",):
         return _distribution(x)

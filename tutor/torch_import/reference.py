@@ -6,10 +6,14 @@ one graph, which `verify` compares. Where a size stands in an argument, the exer
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from sympy import Expr, sympify
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
@@ -29,6 +33,8 @@ SHAPED = {"view": "reshape", "reshape": "reshape", "_unsafe_view": "reshape", "v
           "flatten": "reshape"}  # fmt: skip
 MADE = {"zeros": "zeros", "ones": "ones", "new_zeros": "zeros", "new_ones": "ones", "empty": "zeros",
         "full": "full", "new_full": "full"}  # fmt: skip
+BATCH_NORMS = ("batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_functional",
+               "_batch_norm_with_update_functional")  # fmt: skip
 SIZES = ("end", "start", "length", "split_size", "split_sizes", "normalized_shape", "output_size")
 TAKEN = ("t", "F", "torch", "aten")  # names of the function's own: x.t() is a node named t
 DTYPES = {"float": "torch.float64", "int": "torch.int64", "bool": "torch.bool"}
@@ -99,6 +105,8 @@ class _Writer:
             return f"{first}[{self._text(args['indices'])}]"
         if node.op in ("dropout", "native_dropout"):
             return self._dropout(node, first)
+        if node.op in BATCH_NORMS or node.op == "instance_norm":
+            return self._batch_norm(node, first)
         if node.op in SHAPED:
             return f"{first}.{SHAPED[node.op]}({_shape(value)})"
         if node.op in MADE:
@@ -137,6 +145,25 @@ class _Writer:
         mask = self.builder.called.get(f"{node.name}.mask")
         made = first if mask is None else f"{first} * t.{mask} / {1 - node.args['p']!r}"
         return f"({made},)" if node.op == "native_dropout" else made
+
+    def _batch_norm(self, node: Node, first: str) -> str:
+        """In training without the running statistics, which are no inputs of the exercise then; else by the formula,
+        since torch's own operation has no gradient with respect to them."""
+        args = node.args
+        instance = node.op == "instance_norm"
+        if args.get("use_input_stats" if instance else "training", True):
+            given = [f"{name}={self._text(args[name])}" for name in ("weight", "bias") if args[name] is not None]
+            given.append(f"eps={args['eps']!r}")
+            lead = "F.instance_norm(" if instance else "F.batch_norm("
+            given = given if instance else ["None", "None", *given, "training=True"]
+            made = f"{lead}{first}, {', '.join(given)})"
+        else:
+            axes = "[:, " + ", ".join(["None"] * (len(node.shapes[0]) - 2)) + "]" if len(node.shapes[0]) > 2 else ""
+            mean, var = self._text(args["running_mean"]), self._text(args["running_var"])
+            made = f"({first} - {mean}{axes}) / torch.sqrt({var} + {args['eps']!r}){axes}"
+            made += f" * {self._text(args['weight'])}{axes}" if args["weight"] is not None else ""
+            made += f" + {self._text(args['bias'])}{axes}" if args["bias"] is not None else ""
+        return made if node.op in ("batch_norm", "instance_norm") else f"({made},)"
 
     def _text(self, value: Any) -> str:
         if isinstance(value, Ref):
@@ -194,8 +221,6 @@ def _constant(builder: Builder, leaf: Any) -> str:
 
 
 def _triangle(x: Any, shape: str, kind: str) -> str:
-    import torch
-
     square = x.reshape([n for n in x.shape if n != 1])
     ones = torch.ones_like(square, dtype=torch.bool)
     forms = {".tril()": ones.tril(), ".tril(-1)": ones.tril(-1), ".triu()": ones.triu(), ".triu(1)": ones.triu(1),
@@ -211,3 +236,24 @@ def _triangle(x: Any, shape: str, kind: str) -> str:
             numbers = [f'float("{v}")' if v in (float("inf"), float("-inf")) else repr(v) for v in (yes.item(), no.item())]
             return f"torch.where({mask}, {numbers[0]}, {numbers[1]}).to({kind})"
     raise AssertionError("no formula")
+
+
+class GivenStatistics(TorchFunctionMode):
+    """Batch norm in eval by its formula: torch's own has no gradient with respect to the running statistics."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        if function in (F.batch_norm, F.instance_norm):
+            bound = inspect.signature(function).bind(*args, **named)
+            bound.apply_defaults()
+            x, mean, var, weight, bias, training, _, eps = bound.arguments.values()
+        elif function in (torch.batch_norm, torch.instance_norm):
+            x, weight, bias, mean, var, training, _, eps, _ = args
+        else:
+            return function(*args, **named)
+        if training:
+            return function(*args, **named)
+        shape = (-1, *[1] * (x.dim() - 2))
+        made = (x - mean.reshape(shape)) / torch.sqrt(var + eps).reshape(shape)
+        made = made if weight is None else made * weight.reshape(shape)
+        return made if bias is None else made + bias.reshape(shape)

@@ -8,7 +8,7 @@ from typing import Any
 from sympy import Expr, Piecewise, S, sympify
 
 from tutor.symbolic.indices import bracket
-from tutor.torch_import.arrays import Array, quotient, remainder
+from tutor.torch_import.arrays import Array, At, quotient, remainder
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.sizes import product
 from tutor.torch_import.table import operation
@@ -343,7 +343,7 @@ def flip(g: Builder, self: Array, dims: Sequence[int]) -> Array:
 def pad(g: Builder, self: Array, pad: Sequence[Any], mode: str = "constant", value: Any = None) -> Array:
     """a border of a constant around it"""
     if mode != "constant":
-        raise g.refusal(f'mode="{mode}"')
+        return mirrored(g, self, pad, mode)
     filler = g.scalar(value or 0)
     sides = {self.dim - 1 - n // 2: (pad[n], pad[n + 1]) for n in range(0, len(pad), 2)}
     x = self.numbers
@@ -364,3 +364,48 @@ def pad(g: Builder, self: Array, pad: Sequence[Any], mode: str = "constant", val
         return Piecewise((x[tuple(places)], condition), (filler, True))
 
     return x.seen(shape, at)
+
+
+def mirrored(g: Builder, x: Array, pad: Sequence[Any], mode: str) -> Array:
+    """A border of the array's own entries: mirrored at the edge, the edge repeated, or from the other side."""
+    shape = list(x.shape)
+    for n in range(0, len(pad), 2):
+        d, (before, behind) = x.dim - 1 - n // 2, (g.number(pad[n]), g.number(pad[n + 1]))
+        if not before and not behind:
+            continue
+        if max(before, behind) > 1 and mode != "replicate":
+            g.sizes.at_least(x.shape[d], sympify(max(before, behind) + (mode == "reflect")))
+            shape[d] = g.sizes.resolve(shape[d])
+        shape[d] = shape[d] + before + behind
+        x = x.seen(shape, _with_border(x, d, g.sizes.resolve(x.shape[d]), before, behind, mode))
+    return x
+
+
+def _with_border(x: Array, d: int, extent: Expr, before: int, behind: int, mode: str) -> At:
+    last = extent - 1
+
+    def at(*ix: Expr) -> Expr:
+        place = ix[d] - before
+        outside = {
+            "reflect": (-place, 2 * last - place),
+            "replicate": (S.Zero, last),
+            "circular": (place + extent, place - extent),
+        }[mode]
+        front, inside, back = (x[(*ix[:d], p, *ix[d + 1 :])] for p in (outside[0], place, outside[1]))
+        branches = [(front, place < 0)] if before else []
+        branches += [(inside, place < extent)] if behind else [(inside, S.true)]
+        return Piecewise(*branches, *([(back, True)] if behind else []))
+
+    return at
+
+
+@operation("reflection_pad1d", "reflection_pad2d", "reflection_pad3d", torch='F.pad(mode="reflect")')
+def reflection_pad(g: Builder, self: Array, padding: Sequence[Any]) -> Array:
+    """a border mirrored at the edge, which itself is not repeated"""
+    return mirrored(g, self, padding, "reflect")
+
+
+@operation("replication_pad1d", "replication_pad2d", "replication_pad3d", torch='F.pad(mode="replicate")')
+def replication_pad(g: Builder, self: Array, padding: Sequence[Any]) -> Array:
+    """a border that repeats the edge"""
+    return mirrored(g, self, padding, "replicate")
