@@ -20,8 +20,8 @@ from tutor.shown import shown_shape
 from tutor.torch_import import programs
 from tutor.torch_import.graph import parameter_names
 from tutor.torch_import.importing import from_torch
-from tutor.torch_import.spelling import LIKE, Form
-from tutor.torch_import.typed_losses import LOSSES, NONE, function, within
+from tutor.torch_import.spelling import LIKE, REAL, Form, within
+from tutor.torch_import.typed_losses import LOSSES, NONE, function
 
 MOODS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)  # train and eval differ
 
@@ -68,8 +68,8 @@ def bring(wish: Wish) -> Brought:
         with _silently():
             exercise = from_torch(
                 model.value, *model.inputs, *([] if target is None else [target]), loss=loss,
-                names="short" if wish.short else (), steps=wish.steps, name=wish.name or _plain(name, model.value),
-                title=wish.title or _title(name, model.value),
+                names="short" if wish.short else (), steps=wish.steps, name=wish.name or _plain(name, model.value, wish.where),
+                title=wish.title or _title(name, model.value, wish.where), domains=model.domains(),
             )  # fmt: skip
             exercise.statement = exercise.statement or _docstring(model.value)
             brought = Brought(exercise, f"{wish.where.home}:{name}", not wish.where.name, shown, model.notes)
@@ -102,7 +102,7 @@ def _verified(exercise: Exercise) -> Any:
     wrong = [row.quantity for row in found.rows if not row.agrees] or found.disputes
     raise UndecidedError(said(
         "our derivation disagrees with torch at {names}: this is our fault, not yours; nothing is written\n"
-        "please report it with your file and the command; --no-verify writes it, and 'tutor verify' shows where it differs",
+        "please report it with your file and the command; --no-verify writes it, for 'tutor verify' to show where",
         names=", ".join(f"d{name}" for name in wrong[:5]),
     ))  # fmt: skip
 
@@ -128,11 +128,15 @@ def check_wish(wish: Wish) -> None:
             example = "index:10"
         raise UsageError(said("--loss {name} compares with a target: give one, as --target {example}", name=name,
                               example=example))  # fmt: skip
-    if row is not None and target is not None and target.kind not in row.targets:
+    if row is not None and target is not None and _sort(target) not in row.targets:
         better = said("class indices: --target index:10") if "index" in row.targets else said(
             "real numbers: --target {like}", like=LIKE)  # fmt: skip
         raise UsageError(said("--loss {name} with --target {text}: it compares with {better}", name=name,
                               text=target.text, better=better))  # fmt: skip
+
+
+def _sort(form: Form) -> str:
+    return "float" if form.kind in REAL else form.kind
 
 
 def _needless(loss: str) -> UsageError:
@@ -235,6 +239,7 @@ class _Model:
             raise
         except (Exception, SystemExit) as error:
             raise self._failed(error) from error
+        self._check_finite(made)
         for name, buffer in kept.items():
             self.value.get_buffer(name).copy_(buffer)
         if isinstance(made, nn.Module):
@@ -244,6 +249,21 @@ class _Model:
                 name=self.name, home=self.where.home, needed=names,
             ))  # fmt: skip
         return made
+
+    def _check_finite(self, made: Any) -> None:
+        real = [x for x in _tensors(made) if x.is_floating_point()]
+        if all(bool(x.isfinite().all()) for x in real):
+            return
+        raise ExerciseError(said(
+            "{name} gives nan or infinity at the example, so no gradient can be compared there: the numbers are of both "
+            "signs; --input {text}:positive has them above 0, :fraction between 0 and 1, :probability with the sum 1",
+            name=self.name, text=next((f.text for f in self.wish.inputs if f.kind == "float"), "16"),
+        ))  # fmt: skip
+
+    def domains(self) -> dict[str, str]:
+        """Inputs of which it was said where they lie."""
+        names = parameter_names(self.value, len(self.inputs))
+        return {n: f.kind for n, f in zip(names, self.wish.inputs, strict=True) if f.kind in REAL[1:]}
 
     def _failed(self, error: BaseException) -> TutorError:
         """Torch's own words, the user's line, and what the inputs were."""
@@ -341,7 +361,6 @@ class _Model:
                 text=target.text, shape=shown_shape(shape), loss=name, better=LIKE,
             ))  # fmt: skip
         x = Form(target.text, shape, target.kind).tensor(self.source, output.dtype)
-        x = x if x.is_floating_point() else x.to(output.dtype)
         return axis, within(LOSSES[name].domain, x) if target.kind == "float" else x
 
     def _classes(self, target: Form, output: Tensor) -> tuple[int, tuple[int, ...]]:
@@ -398,6 +417,14 @@ def _is_sequence(made: Any) -> bool:
     return isinstance(made, (list, tuple))
 
 
+def _tensors(made: Any) -> Iterator[Tensor]:
+    if isinstance(made, Tensor):
+        yield made
+    elif isinstance(made, Mapping) or _is_sequence(made):
+        for part in made.values() if isinstance(made, Mapping) else made:
+            yield from _tensors(part)
+
+
 def _described(made: Any) -> str:
     """`(tensor (4, 8, 65), None)`"""
     if isinstance(made, Tensor):
@@ -412,14 +439,18 @@ def _described(made: Any) -> str:
 # -- the exercise ----------------------------------------------------------------------------------------------------
 
 
-def _plain(name: str, value: Any) -> str:
-    """The exercise's name: nothing to decide where the model has a class of its own."""
-    own = isinstance(value, nn.Module) and not type(value).__module__.startswith("torch.")
-    return "" if own else name.rpartition(".")[2].replace("_", "-").lower().strip("-")
+def _plain(name: str, value: Any, where: programs.Address) -> str:
+    """The exercise's name: the class's own (""), else the function's, else the file's where that says nothing."""
+    if isinstance(value, nn.Module) and not type(value).__module__.startswith("torch."):
+        return ""
+    last = name.rpartition(".")[2]
+    if last in programs.BUILDERS or last == programs.LAST:
+        last = where.file.stem if where.file is not None else where.module.rpartition(".")[2]
+    return "-".join(last.replace("_", "-").lower().strip("-").split())
 
 
-def _title(name: str, value: Any) -> str:
-    return "" if not _plain(name, value) else name.rpartition(".")[2]
+def _title(name: str, value: Any, where: programs.Address) -> str:
+    return _plain(name, value, where).replace("-", " ")
 
 
 def _docstring(value: Any) -> str:

@@ -26,6 +26,7 @@ def from_torch(
     steps: str = "standard",
     name: str = "",
     title: str = "",
+    domains: Mapping[str, str] | None = None,
 ) -> Exercise:
     """An exercise from a PyTorch module or function: its forward pass as named steps, its gradients to be derived.
 
@@ -39,6 +40,7 @@ def from_torch(
       place or key of it among what the module returns.
     * `names`: of the inputs, in order; or other names for what has one, as `{"fc1.weight": "W1"}`; or "short" for W1,
       b1, W2 in place of fc1_weight, fc1_bias, fc2_weight.
+    * `domains`: where inputs lie that are not any real numbers, as `{"p": "probability", "x": "positive"}`.
     * `steps`: "coarse" keeps one step for each operation, "fine" has the smallest.
 
     What learns is asked: parameters, and inputs that require a gradient; where there is neither, every real input.
@@ -60,6 +62,8 @@ def from_torch(
         whole.train(module.training)
     graph = trace(whole, inputs, known)
     builder = Builder(graph, steps, renamed, short)
+    wanted = domains or {}
+    builder.domains |= {leaf.name: wanted[leaf.path] for leaf in graph.leaves if leaf.path in wanted}
     exercise = Exercise(name or _default_name(module), title=title or _default_title(module), tags=["imported"])
     builder.build(exercise)
     _finish(exercise, builder)
