@@ -20,7 +20,7 @@ from tutor.shown import shown_shape
 from tutor.torch_import import programs
 from tutor.torch_import.graph import parameter_names
 from tutor.torch_import.importing import from_torch
-from tutor.torch_import.spelling import LIKE, REAL, Form, within
+from tutor.torch_import.spelling import LIKE, REAL, Form, input_form, within
 from tutor.torch_import.typed_losses import LOSSES, NONE, function
 
 MOODS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)  # train and eval differ
@@ -66,10 +66,11 @@ def bring(wish: Wish) -> Brought:
         made = model.run()
         loss, target, shown = model.loss(made)
         with _silently():
+            id = wish.name or _plain(name, model.value, wish.where)
             exercise = from_torch(
-                model.value, *model.inputs, *([] if target is None else [target]), loss=loss,
-                names="short" if wish.short else (), steps=wish.steps, name=wish.name or _plain(name, model.value, wish.where),
-                title=wish.title or _title(name, model.value, wish.where), domains=model.domains(),
+                model.value, *model.inputs, *([] if target is None else [target]), loss=loss, steps=wish.steps,
+                names="short" if wish.short else (), name=id, title=wish.title or id.replace("-", " "),
+                domains=model.domains(),
             )  # fmt: skip
             exercise.statement = exercise.statement or _docstring(model.value)
             brought = Brought(exercise, f"{wish.where.home}:{name}", not wish.where.name, shown, model.notes)
@@ -255,8 +256,8 @@ class _Model:
         if all(bool(x.isfinite().all()) for x in real):
             return
         raise ExerciseError(said(
-            "{name} gives nan or infinity at the example, so no gradient can be compared there: the numbers are of both "
-            "signs; --input {text}:positive has them above 0, :fraction between 0 and 1, :probability with the sum 1",
+            "{name} gives nan or infinity at the example, where nothing can be derived: its numbers are of both signs; "
+            "--input {text}:positive has them above 0, :fraction between 0 and 1, :probability with the sum 1",
             name=self.name, text=next((f.text for f in self.wish.inputs if f.kind == "float"), "16"),
         ))  # fmt: skip
 
@@ -277,15 +278,26 @@ class _Model:
 
     def _hint(self, error: BaseException) -> str:
         text, example = str(error), self.example()
+        if _builds(self.value):
+            return said("; if {name} builds a model, write a function without arguments that calls it, and name that",
+                        name=self.name)  # fmt: skip
         if "Long" in text and ("indices" in text or "scalar type" in text) or "must be tensor of integers" in text:
             return said("; indices are given as {example}", example=_index_example(example))
         if "index out of range" in text:
             rows = [str(m.num_embeddings) for m in self.layers() if isinstance(m, nn.Embedding)]
             known = said(" (here {rows})", rows=", ".join(dict.fromkeys(rows))) if rows else ""
             return said("; the count behind index: is at most the rows of the table{known}", known=known)
-        if example and not isinstance(error, SystemExit) and example not in _inputs_of(self.wish):
+        if example and not isinstance(error, SystemExit) and not self._fits(example):
             return said("; its first layer takes {example}", example=example)
         return ""
+
+    def _fits(self, example: str) -> bool:
+        """Whether the first input is already what the first layer takes: only its channels or features count."""
+        form, given = input_form(example.removeprefix("--input ")), self.inputs[0]
+        axis = 1 if "28" in example or form.text.endswith("x32") else -1
+        if form.kind == "index" or given.dim() < 2:
+            return form.kind == self.wish.inputs[0].kind
+        return form.shape is not None and given.shape[axis] == form.shape[axis]
 
     # -- the loss ----------------------------------------------------------------------------------------------
 
@@ -401,16 +413,19 @@ LAYERS: dict[Any, str] = {
 }  # fmt: skip
 
 
-def _inputs_of(wish: Wish) -> Sequence[str]:
-    return [f"--input {form.text}" for form in wish.inputs]
-
-
 def _index_example(example: str) -> str:
     return example if ":index:" in example else "--input 8x16:index:100"
 
 
 def _usual(target: Form) -> str:
     return "cross-entropy" if target.kind == "index" else "mse"
+
+
+def _builds(value: Any) -> bool:
+    """Whether a function speaks of layers."""
+    code, known = getattr(value, "__code__", None), getattr(value, "__globals__", {})
+    named = [known.get(name) for name in code.co_names] if code is not None else []
+    return any(x is nn or isinstance(x, type) and issubclass(x, nn.Module) for x in named)
 
 
 def _is_sequence(made: Any) -> bool:
@@ -447,10 +462,6 @@ def _plain(name: str, value: Any, where: programs.Address) -> str:
     if last in programs.BUILDERS or last == programs.LAST:
         last = where.file.stem if where.file is not None else where.module.rpartition(".")[2]
     return "-".join(last.replace("_", "-").lower().strip("-").split())
-
-
-def _title(name: str, value: Any, where: programs.Address) -> str:
-    return _plain(name, value, where).replace("-", " ")
 
 
 def _docstring(value: Any) -> str:

@@ -126,7 +126,7 @@ def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     shapes = tuple(
         {d: torch.export.Dim.AUTO for d in range(x.dim())} if isinstance(x, Tensor) else None for x in inputs
     )
-    with _quiet():
+    with _quiet(), _lines_kept(getattr(module, "module", None)):
         try:
             return torch.export.export(module, inputs, dynamic_shapes=shapes)
         except Exception:
@@ -134,6 +134,23 @@ def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
                 return torch.export.export(module, inputs)
             except Exception as error:
                 raise _not_exported(error) from error
+
+
+@contextmanager
+def _lines_kept(function: Any) -> Iterator[None]:
+    """Torch keeps the lines of what is called `forward`; those of a function that is imported are its own."""
+    code, anchors = getattr(function, "__code__", None), getattr(torch.fx.proxy, "_STACK_TRACE_ANCHORS", None)
+    if code is None or anchors is None:
+        yield
+        return
+    place = (code.co_filename, code.co_name)
+    known = place in anchors
+    anchors.add(place)
+    try:
+        yield
+    finally:
+        if not known:
+            anchors.discard(place)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -66,7 +66,8 @@ def from_torch(
     builder.domains |= {leaf.name: wanted[leaf.path] for leaf in graph.leaves if leaf.path in wanted}
     exercise = Exercise(name or _default_name(module), title=title or _default_title(module), tags=["imported"])
     builder.build(exercise)
-    _finish(exercise, builder)
+    free = [leaf.name for leaf in graph.leaves if wanted.get(leaf.path) in ("positive", "fraction")]
+    _finish(exercise, builder, [builder.called[name] for name in free])
     return exercise
 
 
@@ -113,8 +114,8 @@ def _default_title(module: Any) -> str:
 # -- what belongs to the exercise as a whole ------------------------------------------------------------------
 
 
-def _finish(exercise: Exercise, builder: Builder) -> None:
-    _ask(exercise)
+def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) -> None:
+    _ask(exercise, also)
     body = reference.source(builder)
     exercise.reference_source = body
     exercise.reference(_reference(builder, body))
@@ -125,14 +126,15 @@ def _finish(exercise: Exercise, builder: Builder) -> None:
     exercise.validate()
 
 
-def _ask(exercise: Exercise) -> None:
-    """Parameters that are used; without any, every real input."""
+def _ask(exercise: Exercise, also: Collection[str] = ()) -> None:
+    """Parameters that are used; without any, every real input, and what is said to be `also` one."""
     used = frozenset().union(*(q.reads for q in exercise))
     for q in list(exercise):
         if q.is_leaf and q.name not in used:
             del exercise.quantities[q.name]
     if not any(q.kind == "parameter" for q in exercise):
-        real = [q.name for q in exercise if q.is_leaf and q.differentiable and q.domain == "real"]
+        leaves = [q for q in exercise if q.is_leaf and q.differentiable]
+        real = [q.name for q in leaves if q.domain == "real" or q.name in also]
         real = real or [q.name for q in exercise if q.is_leaf and q.differentiable]
         if not real:
             raise ExerciseError(said("nothing in it has a gradient: it has no parameter and no input of real numbers"))
@@ -189,7 +191,7 @@ def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) ->
         elif isinstance(value, Tensor) and value.is_floating_point():
             value = value.double()
         if leaf.kind == "input":
-            inputs.append(value)
+            inputs.append(value.clone() if isinstance(value, Tensor) else value)  # it may be changed in place
         elif leaf.kind in ("parameter", "buffer"):
             state[leaf.target] = value
     made = torch.func.functional_call(graph.module, state, tuple(inputs))

@@ -68,7 +68,7 @@ def target_form(text: str) -> Form:
     if words.partition(":")[0] == "index":
         _, count = _kind(text, "--target", words.split(":"))
         return Form(text, None, "index", count)
-    if words.isalpha() and words != SCALAR:
+    if re.fullmatch("[a-z-]+", words) and words != SCALAR:
         hint = did_you_mean(words, (LIKE, "index:10", SCALAR))
         raise UsageError(said(
             "--target {text} is none{hint}: write index:10 for class indices, 64x10 for real numbers, or like-output",

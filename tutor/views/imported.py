@@ -39,7 +39,7 @@ def summary(brought: Any, path: Path | None) -> str:
 
 def _origin(brought: Any) -> str:
     if brought.guessed:
-        return tr("from {origin}, the one it holds", origin=brought.origin)
+        return tr("from {origin} (no name was given)", origin=brought.origin)
     return tr("from {origin}", origin=brought.origin)
 
 
