@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sympy import (
-    Add,
     Basic,
     Expr,
     Idx,
@@ -39,6 +38,7 @@ from tutor.symbolic.indices import (
     IndexTensor,
     Tensor,
     entry,
+    fits,
     free_indices,
     quantities_in,
     rename_bound,
@@ -113,19 +113,6 @@ class Quantity:
         return quantities_in(self.expr) if self.expr is not None else frozenset()
 
 
-def _fits(index: Idx, extent: Expr) -> bool:
-    """Whether an index runs over an axis of this size or a front part of it: `t` over T on T + M, or 3 on 5.
-
-    Nothing may be subtracted in what is left of the axis: N on N*T stays refused, since there an author forgot a
-    digit (`n*T + t`) more often than meant a part, and so does 1 on N, which is spelled `x[0]`. Of two indices that
-    were mistaken for one another, one is always too long.
-    """
-    left = (extent - size(index)).expand()
-    if left == 0:
-        return True
-    return size(index) != 1 and all(term.as_coeff_Mul()[0] > 0 for term in Add.make_args(left))
-
-
 @dataclass(frozen=True)
 class Fact:
     """An identity that holds for every instance: `Sum(y[i, k], k) = 1`, and where it comes from."""
@@ -170,7 +157,7 @@ class Exercise(Shown):
         self.quantities: dict[str, Quantity] = {}
         self.facts: list[Fact] = []
         self.reference_function: Callable[[Any], Any] | None = None
-        self.reference_source = ""  # the body of `def forward(t)`, where it is known as text
+        self.reference_source = ""  # the body of `def forward(t):`, where it is known as text, for `save`
         self.own: list[tuple[dict[str, int], dict[str, Any]]] = []  # sizes and values of an imported module's own
         self.instances: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
@@ -553,7 +540,7 @@ class Exercise(Shown):
             quantity = self._quantity_of(str(node.base.label))
             for position, (index, extent) in enumerate(zip(node.indices, quantity.shape, strict=True), 1):
                 self._check_axes(name, index, guarded)
-                if isinstance(index, Idx) and not guarded and not _fits(index, extent):
+                if isinstance(index, Idx) and not guarded and not fits(size(index), extent):
                     raise self._error(
                         said(
                             "{name} uses {node}, but axis {position} of {name2} has size {extent} and {index} runs "

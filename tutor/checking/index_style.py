@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tutor.checking.interpret import Run
 
+_COMPARED = ("<", "<=", ">", ">=", "==", "!=")
 # Sum(f, i), and sum(f, i)
 _REDUCERS = {name: row for key, row in library.INDEX.items() if row.over for name in {key, row.over}}
 _DENSE = 20_000  # entries of a product up to which it is multiplied out before it is summed
@@ -376,20 +377,43 @@ class IndexStyle:
             raise self.run.refuse(node, self._axes_message(base, len(shape), items))
         if all(isinstance(item, lang.Name) and item.name in self.extents for item in items):
             labels = tuple(item.name for item in items)  # type: ignore[attr-defined]
-            for item, label, extent in zip(items, labels, shape, strict=True):
+            whole = True
+            for axis, (item, label, extent) in enumerate(zip(items, labels, shape, strict=True)):
                 if self.extents[label] != extent:
-                    raise self.run.refuse(
-                        item,
-                        said(
-                            "{label} runs over {extents} values, but this axis has {extent}",
-                            label=label,
-                            extents=self.extents[label],
-                            extent=extent,
-                        ),
-                    )
-            if len(set(labels)) == len(labels):
+                    whole = False
+                    if not self._is_part(base, axis, label):
+                        raise self.run.refuse(
+                            item,
+                            said(
+                                "{label} runs over {extents} values, but this axis has {extent}",
+                                label=label,
+                                extents=self.extents[label],
+                                extent=extent,
+                            ),
+                        )
+            if whole and len(set(labels)) == len(labels):
                 return Named(array, labels)
         return self._gathered(node, array, items)
+
+    def _is_part(self, base: lang.Expression, axis: int, label: str) -> bool:
+        """Whether a plain index runs over the front of this axis, or past its end where a condition on it says so."""
+        from tutor.symbolic.indices import fits, size
+
+        name = self.run.names.read(base)
+        meaning = self.run.names.meaning(name) if name is not None else None
+        quantity = self.run.names.quantities.get(meaning.of) if meaning is not None else None
+        index = self.run.names.indices.get(label)
+        if quantity is None or index is None or meaning is None or meaning.kind not in ("gradient", "value", "forward"):
+            return False
+        length, extent = size(index), quantity.shape[axis]
+        return fits(length, extent) or (fits(extent, length) and self._compared(label))
+
+    def _compared(self, label: str) -> bool:
+        value = getattr(self.statement, "value", None)
+        return value is not None and any(
+            isinstance(node, lang.Binary) and node.op in _COMPARED and label in _names(node)
+            for node in lang.walk(value)
+        )
 
     def _array(self, base: lang.Expression) -> Any:
         name = self.run.names.read(base)
@@ -400,8 +424,9 @@ class IndexStyle:
     def _gathered(self, node: lang.Subscript, array: Tensor, items: tuple[lang.Expression, ...]) -> Named:
         """Entries at computed places: `E[t[n], d]`, `x[o + k]` (0 outside), `A[i, i]`, `gain[0, h]`."""
         places = []
-        for item, extent in zip(items, array.shape, strict=True):
-            if isinstance(item, lang.Name) and self.extents.get(item.name, extent) != extent:
+        for axis, (item, extent) in enumerate(zip(items, array.shape, strict=True)):
+            other = isinstance(item, lang.Name) and self.extents.get(item.name, extent) != extent
+            if isinstance(item, lang.Name) and other and not self._is_part(_flat(node)[0], axis, item.name):
                 runs = self.extents[item.name]
                 raise self.run.refuse(
                     item,
@@ -421,7 +446,7 @@ class IndexStyle:
             grid = self._aligned(place, axes)
             good = (grid >= 0) & (grid < extent)
             if not self.run.limits.holds(good):
-                if not isinstance(item, lang.Binary) or not place.axes:
+                if not isinstance(item, (lang.Binary, lang.Name)) or not place.axes:
                     raise self.run.refuse(
                         item, said("this index leaves its axis, which has {extent} entries", extent=extent)
                     )

@@ -51,7 +51,8 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     (r"input matrix is singular", N_("{it} is singular at the drawn values: it has no inverse")),
     (r"Incompatible shapes of A and B", N_("the shapes of solve(A, B) do not fit: B has as many rows as A")),
     (r"Class values must be (smaller|non-negative)",
-     N_("one_hot meets a class outside 0 to num_classes - 1: count the classes again")),
+     N_("one_hot meets a class outside 0 to num_classes - 1: write the size's name in place of the number, or pin it "
+        "with a line such as # sizes: K=10")),
     (r"Index tensor must have the same number of dimensions",
      N_("the index has as many axes as the tensor it picks from: write index[:, None]")),
     (r"Expected dtype int", N_("an index holds whole numbers: write ix.long()")),

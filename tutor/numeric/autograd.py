@@ -29,6 +29,7 @@ from tutor.symbolic.operations import ArgMaxOver, ArgMinOver, MaxOver, MinOver
 EXACT, APPROXIMATE = 1e-9, 1e-6  # relative errors allowed against autograd, and against finite differences
 NOISE = 1e-14  # what rounding leaves of terms a few steps earlier, where they cancel
 BUDGET = 30_000  # torch calls spent on finite differences per instance
+WIDE = 1e8  # the range of a tensor's entries from which on a zero has no scale
 ENTRIES = 40  # entries of one tensor that are varied
 
 
@@ -310,6 +311,8 @@ class _Probe:
         self.value = instance.values[name]
         self.flat = self.value.reshape(-1)
         self.typical = float(self.flat.square().mean().sqrt()) or 1.0
+        sizes = self.flat[self.flat != 0].abs()
+        self.wide = bool(sizes.numel()) and self.typical > WIDE * float(sizes.min())
         self.terms = sum(float((w * trace.value(n)).abs().sum()) for w, n in zip(self.weights, ends, strict=True))
         self.largest, self.crossed = 0.0, False
         self.branches = [trace.value(n) for n in patterns]
@@ -340,6 +343,8 @@ class _Probe:
         """The slope and its noise, with a step that fits the entry: smaller while the curve bends, larger while
         rounding drowns it, but never so large that it contradicts what a smaller one has seen."""
         x = abs(float(self.flat[place]))
+        if not x and self.wide:  # a zero among entries of 1e-9 and 1e20: no step is known to be small
+            return None, 0.0
         coarse = 2e-3 * max(x, 0.1 * self.typical)
         step, way, self.crossed = 2e-3 * x or coarse / 8**3, 0, False
         best: tuple[float, float, float] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import torch
@@ -120,6 +120,65 @@ def _strided(entry: str, axis: int, dim: int) -> Callable[..., Any]:
     return strided
 
 
+def _spaced(entry: str, axis: int, dim: int) -> Callable[..., Any]:
+    """x[..., start + sum of step*index, ...] as a view, an axis for each index."""
+    narrow = _strided(entry, axis, dim)
+
+    def spaced(x: torch.Tensor, start: int, extent: int, *given: int) -> torch.Tensor:
+        spans, full = _spans(given)
+        if spans[0] != extent or start != 0:
+            x = narrow(x, start, 1, spans[0], extent)
+        if full:  # every digit has its whole range: no need for windows
+            shape = x.shape
+            return x.view(*shape[:dim], *given[1::2], *shape[dim + 1 :])
+        for n, step in enumerate(given[:-2:2]):
+            x = x.unfold(dim + n, spans[n + 1], step).movedim(-1, dim + n + 1)
+        return x if given[-2] == 1 else x[(slice(None),) * (dim + len(spans) - 1) + (slice(None, None, given[-2]),)]
+
+    return spaced
+
+
+@lru_cache(maxsize=1024)
+def _spans(given: tuple[int, ...]) -> tuple[list[int], bool]:
+    """How far each index and those after it reach together; whether every step is what those after it count."""
+    steps, counts = given[::2], given[1::2]
+    spans = [1 + sum(s * (c - 1) for s, c in zip(steps[n:], counts[n:], strict=True)) for n in range(len(steps))]
+    return spans, all(s == t * c for s, t, c in zip(steps, (*steps[1:], 1), (*counts[1:], 1), strict=True))
+
+
+def _place(dim: int) -> Callable[..., Any]:
+    """Zeros along an axis, with x at start, start + step, ..."""
+
+    def place(x: torch.Tensor, start: int, step: int, extent: int) -> torch.Tensor:
+        count = x.shape[dim]
+        if step == 1:
+            return torch.constant_pad_nd(x, (*[0, 0] * (x.dim() - 1 - dim), start, extent - start - count))
+        made = x.new_zeros((*x.shape[:dim], extent, *x.shape[dim + 1 :]))
+        made[(slice(None),) * dim + (slice(start, start + step * count, step),)].copy_(x)
+        return made
+
+    return place
+
+
+def _joined(dim: int, count: int) -> Callable[..., Any]:
+    """Parts of an axis one after the other, with zeros between them."""
+
+    def join(*given: Any) -> torch.Tensor:
+        parts, starts, extent = given[:count], given[count : 2 * count], given[-1]
+        row, end = [], 0
+        for x, start in zip((*parts, None), (*starts, extent), strict=True):
+            if start > end:
+                shape = list(parts[0].shape)
+                shape[dim] = start - end
+                row.append(parts[0].new_zeros(shape))
+            if x is not None:
+                row.append(x)
+                end = start + x.shape[dim]
+        return torch.cat(row, dim)
+
+    return join
+
+
 def _take(dim: int) -> Callable[..., Any]:
     def take(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         if index.dim() == 1:
@@ -197,7 +256,11 @@ OPS: dict[str, Callable[..., Callable[..., Any]]] = {
     "diagonal": lambda a, b: lambda x: x.diagonal(0, a, b),
     "select": _select,
     "strided": _strided,
+    "spaced": _spaced,
+    "flatten": lambda first, last: lambda x: x.flatten(first, last),
     # new tensors
+    "place": _place,
+    "joined": _joined,
     "arange": lambda: lambda extent, device: torch.arange(extent, device=device),
     "full": lambda: lambda value, dtype, device: torch.full((), value, dtype=dtype, device=device),
     "truth": lambda: lambda value, device: torch.tensor(bool(value), device=device),

@@ -56,6 +56,7 @@ from sympy.functions.special.gamma_functions import polygamma
 
 from tutor.errors import ExerciseError
 from tutor.language import joined, said
+from tutor.numeric import views
 from tutor.numeric.calls import elementwise
 from tutor.numeric.constants import COMPARE, is_size, number
 from tutor.numeric.plan import DEVICE, DTYPE, Input, Instruction, Plan, Trace
@@ -77,7 +78,16 @@ from tutor.numeric.products import (
     targets_of,
 )
 from tutor.symbolic.functions import clamp, function_row
-from tutor.symbolic.indices import Tensor, bound_indices, free_indices, freshen, reduce_over, size
+from tutor.symbolic.indices import (
+    Tensor,
+    axis_sizes,
+    bound_indices,
+    free_indices,
+    freshen,
+    never_negative,
+    reduce_over,
+    size,
+)
 from tutor.symbolic.operations import (
     AmaxOver,
     AminOver,
@@ -149,6 +159,7 @@ class Builder:
         self.origin: dict[int, Instruction] = {}
         self.terms: dict[tuple[Expr, Register | None], Term] = {}
         self.want: dict[Idx, int] = {}
+        self.parts: dict[int, tuple[views.Part, Register]] = {}  # what is zero outside of a part of an axis
 
     # -- writing ---------------------------------------------------------------------------------------
 
@@ -307,6 +318,7 @@ class Builder:
         parts = [(c, self.float(r)) for r, c in collected.items() if c != 0]
         if not parts:
             return Term(offset)
+        parts = self.joined(parts)
         if len(parts) == 1 and offset == 0:
             return Term(*parts[0])
         first = parts[0][0]
@@ -433,6 +445,9 @@ class Builder:
     def piecewise(self, expr: Piecewise, guard: Register | None) -> Term:
         if mask_of(expr) is not None:
             return self.product(expr, guard)
+        found = None if guard is not None else views.segments(expr)
+        if found is not None:
+            return Term(S.One, self.row(found))
         conditions, branches, earlier = [], [], None
         for body, when in expr.args:
             here = None if when == S.true else self.condition(when, guard)
@@ -453,6 +468,21 @@ class Builder:
             assert here is not None
             made = self.choose(here, self.value(branch), made)
         return Term(S.One, made)
+
+    def row(self, found: Sequence[tuple[Expr, views.Part]]) -> Register:
+        """Branches that each have a part of an axis, one after the other."""
+        self.follow(part for _, part in found)
+        pieces = [self.float(self.tensor(self.term(body))) for body, _ in found]
+        index = found[0][1].index
+        inner = {part.inner: index for _, part in found}
+        axes = self.ordered([index, *(inner.get(a, a) for piece in pieces for a in piece.axes)])
+        slots = [
+            self.spread(piece, [part.inner if a == index else a for a in axes])
+            for piece, (_, part) in zip(pieces, found, strict=True)
+        ]
+        starts = [self.constant(part.start) for _, part in found]
+        made = self.emit("joined", (*slots, *starts, self.constant(size(index))), axes.index(index), len(slots))
+        return Register(made, axes)
 
     def choose(self, condition: Register, yes: Register, no: Register) -> Register:
         if no.kind == "number":  # of two numbers torch would make its default dtype
@@ -513,10 +543,55 @@ class Builder:
                 axes[dim] = index
                 extents[dim] = size(index)
                 continue
+            elif guard is None and (found := views.strides(at, dim, axes)):
+                numbers = [e for index, step in found.steps for e in (step, size(index))]
+                given = [self.constant(e) for e in (found.start, extents[dim], *numbers)]
+                slot = self.emit("spaced", (slot, *given), str(name), places[dim], dim)
+                axes[dim : dim + 1] = [index for index, _ in found.steps]
+                extents[dim : dim + 1] = [size(index) for index, _ in found.steps]
+                places[dim : dim + 1] = places[dim : dim + 1] * len(found.steps)
+                continue
             else:
                 continue
             del axes[dim], places[dim], extents[dim]
+        while (merged := self._merged(slot, axes, extents, places, guard)) is not None:
+            slot, axes, extents, places = merged
         return self._gathered(slot, kind, axes, extents, places, guard, str(name))
+
+    def _merged(
+        self, slot: int, axes: list[Expr], extents: list[Expr], places: list[int], guard: Register | None
+    ) -> tuple[int, list[Expr], list[Expr], list[int]] | None:
+        """Axes that are the digits of one index, put side by side and flattened."""
+        found = views.digits(axes)
+        if found is None:
+            return None
+        dims = [dim for dim, _ in found.places]
+        for dim, count in found.places:
+            if not same_size(count, extents[dim]):
+                if guard is not None or not never_negative((extents[dim] - count).expand(), axis_sizes(found.index)):
+                    return None
+                bounds = [self.constant(e) for e in (S.Zero, S.One, count, extents[dim])]
+                slot = self.emit("strided", (slot, *bounds), str(found.index), places[dim], dim)
+        rest = [d for d in range(len(axes)) if d not in dims]
+        rank = self.want.get(found.index, len(self.want))
+        ahead = [d for d in rest if not isinstance(axes[d], Idx) or self.want.get(axes[d], len(self.want)) < rank]
+        first = len(ahead)
+        if all(isinstance(axes[d], Idx) for d in rest):  # the copy has the order that is asked for
+            ahead.sort(key=lambda d: self.want.get(axes[d], len(self.want)))
+            rest = ahead + [d for d in rest if d not in ahead]
+        else:
+            rest = ahead + [d for d in rest if d not in ahead]
+        order = [*rest[:first], *dims, *rest[first:]]
+        if order != list(range(len(order))):
+            slot = self.emit("permute", (slot,), *order)
+        if len(dims) > 1:
+            slot = self.emit("flatten", (slot,), first, first + len(dims) - 1)
+        return (
+            slot,
+            [*(axes[d] for d in rest[:first]), found.index, *(axes[d] for d in rest[first:])],
+            [*(extents[d] for d in rest[:first]), size(found.index), *(extents[d] for d in rest[first:])],
+            [*(places[d] for d in rest[:first]), places[dims[0]], *(places[d] for d in rest[first:])],
+        )
 
     def _guards(self, guard: Register | None) -> list[int]:
         return [] if guard is None else [guard.slot]
@@ -570,10 +645,64 @@ class Builder:
     # -- products and sums -------------------------------------------------------------------------------
 
     def product(self, expr: Expr, guard: Register | None) -> Term:
-        parts = split(expr)
+        parts, narrow = self.narrowed(split(expr), guard)
         conditions = [*parts.conditions, *(Eq(*d.args[:2], evaluate=False) for d in parts.deltas)]
         constant, factors, masks = self.factors(parts, conditions, guard)
-        return self.masked(constant, self.multiply(factors), masks, parts.tame)
+        return self.placed(self.masked(constant, self.multiply(factors), masks, parts.tame), narrow)
+
+    def narrowed(self, parts: Parts, guard: Register | None) -> tuple[Parts, list[views.Part]]:
+        """A product over the part of an axis to which its masks confine it."""
+        parts, found = views.narrowed(parts, () if guard is None else guard.axes)
+        self.follow(found)
+        return parts, found
+
+    def follow(self, found: Iterable[views.Part]) -> None:
+        """An index over a part of an axis stands where the axis does."""
+        for part in found:
+            if part.index in self.want:
+                self.want[part.inner] = self.want[part.index]
+
+    def placed(self, term: Term, narrow: Sequence[views.Part]) -> Term:
+        """The whole axis again, zero outside of the part."""
+        for part in narrow:
+            if term.constant == 0:
+                return Term(S.Zero)
+            register = self.tensor(Term(S.One, term.register)) if term.register else self.tensor(Term(S.One))
+            register = self.float(register)
+            if part.inner not in register.axes:
+                axes = self.ordered((*register.axes, part.inner))
+                register = Register(self.spread(register, axes), axes)
+            dim = register.axes.index(part.inner)
+            bounds = [self.constant(e) for e in (part.start, part.step, size(part.index))]
+            slot = self.emit("place", (register.slot, *bounds), dim)
+            self.parts[slot] = (part, register)
+            axes = tuple(part.index if a == part.inner else a for a in register.axes)
+            term = Term(term.constant, Register(slot, axes))
+        return term
+
+    def joined(self, parts: list[tuple[Expr, Register]]) -> list[tuple[Expr, Register]]:
+        """Summands that fill different parts of one axis are put one after the other instead of added."""
+        groups: dict[tuple[Idx, frozenset[Idx]], list[tuple[Expr, Register]]] = {}
+        for constant, register in parts:
+            if register.slot in self.parts:
+                part = self.parts[register.slot][0]
+                groups.setdefault((part.index, frozenset(register.axes)), []).append((constant, register))
+        for (index, axes), group in groups.items():
+            known = [self.parts[register.slot] for _, register in group]
+            order = views.in_a_row([part for part, _ in known]) if len(group) > 1 else None
+            if order is None:
+                continue
+            wanted = self.ordered(axes)
+            dim = wanted.index(index)
+            slots = []
+            for n in order:
+                part, register = known[n]
+                register = self.value(Term(group[n][0], register))
+                slots.append(self.spread(register, [part.inner if a == index else a for a in wanted]))
+            starts = [self.constant(known[n][0].start) for n in order]
+            made = self.emit("joined", (*slots, *starts, self.constant(size(index))), dim, len(order))
+            parts = [p for p in parts if p not in group] + [(S.One, Register(made, wanted))]
+        return parts
 
     def factors(
         self, parts: Parts, conditions: Sequence[Basic], guard: Register | None
@@ -671,11 +800,15 @@ class Builder:
         parts, bound = solved(parts, bound)
         if parts.constant == 0:
             return Term(S.Zero)
+        parts, narrow = self.narrowed(parts, guard)
+        inner = {part.index: part.inner for part in narrow}
+        outside = [part for part in narrow if part.index not in bound]
+        bound = [inner.get(index, index) for index in bound]
         targets, parts = targets_of(parts, bound, () if guard is None else guard.axes)
         conditions = [*parts.conditions, *(Eq(*d.args[:2], evaluate=False) for d in parts.deltas)]
         if targets:
-            return self.scatter(targets, parts, conditions, bound, guard)
-        return self.contraction(parts, conditions, bound, guard)
+            return self.placed(self.scatter(targets, parts, conditions, bound, guard), outside)
+        return self.placed(self.contraction(parts, conditions, bound, guard), outside)
 
     def contraction(
         self, parts: Parts, conditions: Sequence[Basic], bound: Sequence[Idx], guard: Register | None

@@ -6,7 +6,7 @@ Sum(f[n]*delta(t[n], v), n)    rows added into place v = t[n]     `targets_of`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -192,15 +192,19 @@ def _guarded(parts: Parts, condition: Basic) -> None:
         parts.conditions.append(condition)
 
 
-def _replaced(parts: Parts, mapping: Mapping[Idx, Expr]) -> Parts:
-    """Every part with indices replaced."""
+def replaced(parts: Parts, mapping: Mapping[Idx, Expr], after: Callable[[Basic], Basic] = lambda node: node) -> Parts:
+    """Every part with indices replaced, and `after` that brought to a shorter form."""
+
+    def put_in(node: Basic) -> Basic:
+        return after(substitute(node, mapping))
+
     made = Parts(parts.constant)
-    made.above = [substitute(e, mapping) for e in parts.above]
-    made.below = [substitute(e, mapping) for e in parts.below]
+    made.above = [put_in(e) for e in parts.above]
+    made.below = [put_in(e) for e in parts.below]
     for condition in parts.conditions:
-        _guarded(made, substitute(condition, mapping))
+        _guarded(made, put_in(condition))
     for delta in parts.deltas:
-        new = substitute(delta, mapping)
+        new = put_in(delta)
         if isinstance(new, KroneckerDelta):
             made.deltas.append(new)
         else:
@@ -236,7 +240,7 @@ def solved(parts: Parts, bound: list[Idx]) -> tuple[Parts, list[Idx]]:
         for here, there in (delta.args[:2], delta.args[1::-1]):
             if here in bound and here not in free_indices(there) and is_whole(there):
                 rest = replace(parts, deltas=[d for d in parts.deltas if d is not delta])
-                made = _replaced(rest, {here: there})
+                made = replaced(rest, {here: there})
                 if not (isinstance(there, Idx) and same_size(size(there), size(here))):
                     for condition in And.make_args(within(there, size(here))):
                         _guarded(made, condition)

@@ -21,7 +21,6 @@ from sympy import (
     Mod,
     Mul,
     Piecewise,
-    Pow,
     S,
     Sum,
     Symbol,
@@ -30,6 +29,7 @@ from sympy import (
     floor,
     fraction,
     sympify,
+    together,
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
@@ -114,6 +114,17 @@ def name_of(node: Basic) -> str | None:
 def size(index: Idx) -> Expr:
     """The number of values an index runs over."""
     return index.upper - index.lower + 1
+
+
+def fits(length: Expr, extent: Expr) -> bool:
+    """Whether an index of this length may stand on an axis, all of it or its front: `t` over T on T + M, or 3 on 5.
+
+    Nothing may be subtracted in what is left of the axis: N on N*T stays refused, since there an author forgot a
+    digit (`n*T + t`) more often than meant a part, and so does 1 on 5, which is spelled `x[0]`. Of two indices that
+    were mistaken for one another, one is always too long.
+    """
+    left = (extent - length).expand()
+    return left == 0 or (length != 1 and all(term.as_coeff_Mul()[0] > 0 for term in Add.make_args(left)))
 
 
 # -- reductions ---------------------------------------------------------------------------
@@ -363,10 +374,21 @@ def axis_sizes(*nodes: Basic) -> frozenset[Expr]:
     for node in nodes:
         found.update(size(i) for i in free_indices(node))
         found.update(part.args[1] for part in node.atoms(Mod))
-        found.update(fraction(part.args[0])[1] for part in node.atoms(floor))
-    factors = (f for s in found for f in Mul.make_args(s.factor() if isinstance(s, Add) else s))
-    bases = (f.base if isinstance(f, Pow) else f for f in factors)
-    return frozenset(b for b in bases if isinstance(b, Add) and not _never_negative(b - 1))
+        divided = (over(part.args[0]) for part in node.atoms(floor))
+        found.update(below for above, below in divided if not above.could_extract_minus_sign())
+    return frozenset(sum_ for s in found if (sum_ := _sum_in(s)) is not None)
+
+
+def _sum_in(extent: Expr) -> Expr | None:
+    """Of a size 2*C*(L - K + 1) the sum, which is positive as the size is; of two sums neither need be."""
+    sums = [part.primitive()[1] for part in Mul.make_args(extent) if not never_negative(part)]
+    return sums[0] if len(sums) == 1 and isinstance(sums[0], Add) else None
+
+
+@lru_cache(maxsize=65536)
+def over(expression: Expr) -> tuple[Expr, Expr]:
+    """Numerator and denominator: l/3 - 4/3 is (l - 4)/3."""
+    return fraction(together(expression) if isinstance(expression, Add) else expression)
 
 
 @lru_cache(maxsize=65536)
@@ -414,7 +436,7 @@ def values_of(digit: Basic) -> Expr | None:
     """How many values, from 0 up, `Mod(j, D)` or `floor(j/D)` takes; None where that cannot be told."""
     if isinstance(digit, Mod):
         return digit.args[1]
-    above, below = fraction(digit.args[0])
+    above, below = over(digit.args[0])
     limits = bounds(above)
     if limits is None or not never_negative(limits[0], axis_sizes(above)):
         return None
@@ -440,7 +462,7 @@ def _counted_off(expression: Expr, extent: Expr) -> bool:
         return never_negative((extent - expression.args[1]).expand(), axis_sizes(expression))
     if not isinstance(expression, floor):
         return False
-    above, below = fraction(expression.args[0])
+    above, below = over(expression.args[0])
     limits, axes = bounds(above), axis_sizes(expression)
     return (
         limits is not None

@@ -44,7 +44,15 @@ from sympy.core.relational import GreaterThan, LessThan, Relational
 
 from tutor.exercise import Exercise
 from tutor.symbolic.functions import FUNCTIONS
-from tutor.symbolic.indices import Tensor, bound_indices, bracket_condition, free_indices, name_of, quantities_in
+from tutor.symbolic.indices import (
+    Tensor,
+    bound_indices,
+    bracket_condition,
+    free_indices,
+    name_of,
+    over,
+    quantities_in,
+)
 from tutor.symbolic.operations import MatrixEntry, MatrixFunction
 
 ADD, PRODUCT, UNARY, POWER, ATOM = range(5)  # how tightly a piece of text holds together
@@ -621,7 +629,7 @@ class SheetWriter(Writer):
         return name
 
     def _floor(self, node: floor) -> tuple[str, int]:
-        top, bottom = fraction(node.args[0])
+        top, bottom = over(node.args[0])
         return f"{self.write(top, UNARY)}//{self.write(bottom, UNARY)}", PRODUCT
 
     def _Mod(self, node: Mod) -> tuple[str, int]:

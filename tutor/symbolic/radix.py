@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sympy import Add, And, Basic, Eq, Expr, Idx, Mod, S, Symbol, floor, fraction
+from sympy import Add, And, Basic, Eq, Expr, Idx, Mod, S, Symbol, floor
 
 from tutor.symbolic.indices import (
     axis_sizes,
@@ -20,6 +20,7 @@ from tutor.symbolic.indices import (
     fresh,
     never_negative,
     outermost_digits,
+    over,
     quotient,
     size,
     values_of,
@@ -62,7 +63,7 @@ class Number:
         modulus: Expr | None = None  # rest stays below it
         for upto in reversed(range(len(self.places))):
             place = self.places[upto]
-            front, offset = _divided(offset, place.stride)
+            front, offset = divided(offset, place.stride)
             room = (place.stride - self.reach(upto) - offset).expand()
             if not (never_negative(offset, self.axes) and never_negative(room, self.axes)):
                 rest, modulus = rest - (front * place.stride + offset).expand(), None
@@ -74,7 +75,8 @@ class Number:
                 values[place.digit] = Mod(floor(_under(rest) / place.stride), place.count)
             else:
                 values[place.digit] = floor(rest / place.stride) - front
-            conditions += _between(rest, modulus, (front * place.stride).expand(), end, self.axes)
+            spare = offset if upto == 0 else S.Zero  # the lowest stride leaves only every so many values
+            conditions += _between(rest, modulus, (front * place.stride).expand(), end, spare, self.axes)
             if place.stride != 1:
                 whole = modulus is not None and isinstance(rest, Mod) and quotient(modulus, place.stride) is not None
                 rest, modulus = Mod(_under(rest) if whole else rest, place.stride), place.stride
@@ -87,23 +89,29 @@ def _under(rest: Expr) -> Expr:
     return rest.args[0] if isinstance(rest, Mod) else rest
 
 
-def _divided(offset: Expr, stride: Expr) -> tuple[Expr, Expr]:
-    """`offset = front*stride + rest`, by terms."""
+def divided(offset: Expr, stride: Expr) -> tuple[Expr, Expr]:
+    """`offset = front*stride + rest`, by terms: 4*D is 3*D and D more."""
     front = quotient(offset, stride)
     if front is not None:
         return front, S.Zero
-    parts = [(term, quotient(term, stride)) for term in Add.make_args(offset)]
-    return Add(*(q for _, q in parts if q is not None)), Add(*(term for term, q in parts if q is None))
+    front = S.Zero
+    for term in Add.make_args(offset):
+        ratio = term / stride
+        part = floor(ratio) if ratio.is_Rational else quotient(term, stride)
+        front += part or S.Zero
+    return front, (offset - front * stride).expand()
 
 
-def _between(value: Expr, modulus: Expr | None, low: Expr, end: Expr, axes: Collection[Expr]) -> list[Basic]:
-    """low <= value < end, without the halves that always hold."""
+def _between(
+    value: Expr, modulus: Expr | None, low: Expr, end: Expr, spare: Expr, axes: Collection[Expr]
+) -> list[Basic]:
+    """low <= value < end, without the halves that always hold; up to `end + spare` there is no further value."""
     limits = (S.Zero, modulus - 1) if modulus is not None else bounds(value)
     axes = frozenset(axes) | axis_sizes(value)
     found: list[Basic] = []
     if limits is None or not never_negative((limits[0] - low).expand(), axes):
         found.append(value >= low)
-    if limits is None or not never_negative((end - 1 - limits[1]).expand(), axes):
+    if limits is None or not never_negative((end + spare - 1 - limits[1]).expand(), axes):
         found.append(value < end)
     return found
 
@@ -160,7 +168,7 @@ def digit(node: Basic) -> Digit | None:
             return None
         return Digit(inner.base, inner.stride, count)
     if isinstance(node, floor):
-        base, stride = fraction(node.args[0])
+        base, stride = over(node.args[0])
         found = digit(base) or Digit(base, S.One, None)
         if found.count is None:
             return Digit(found.base, found.stride * stride, None)
@@ -236,13 +244,14 @@ def settled_digits(node: Basic) -> Basic | None:
     """`floor((D*k + i)/D)` is k and `Mod(D*k + i, D)` is i, for i below D; None for anything else."""
     if not isinstance(node, (floor, Mod)):
         return None
-    above, length = node.args if isinstance(node, Mod) else fraction(node.args[0])
+    above, length = node.args if isinstance(node, Mod) else over(node.args[0])
     if not free_indices(above) or free_indices(length):
         return None
-    front, low = _divided(above.expand(), length)
+    front, low = divided(above.expand(), length)
     limits, axes = bounds(low), axis_sizes(node)
-    if limits is None or not never_negative(limits[0], axes):
+    gaps = (limits[0], (length - 1 - limits[1]).expand()) if limits is not None else ()
+    if gaps and all(never_negative(gap, axes) for gap in gaps):
+        return low if isinstance(node, Mod) else front
+    if front == 0:
         return None
-    if not never_negative((length - 1 - limits[1]).expand(), axes):
-        return Mod(low, length) if isinstance(node, Mod) and front != 0 else None
-    return low if isinstance(node, Mod) else front
+    return Mod(low, length) if isinstance(node, Mod) else front + floor(low / length)

@@ -34,7 +34,7 @@ from tutor import functions, operations
 from tutor.errors import UsageError
 from tutor.exercise import Exercise
 from tutor.language import said
-from tutor.symbolic.indices import Tensor, bound_indices
+from tutor.symbolic.indices import Tensor, bound_indices, quantities_in
 from tutor.symbolic.notation import ADD, ATOM, PRODUCT, UNARY, SheetWriter, decimal
 from tutor.symbolic.operations import MatrixFunction
 
@@ -201,13 +201,14 @@ def source_form(
     node: Basic, exercise: Exercise, known: Mapping[str, Any], variables: Mapping[str, str], imports: dict[str, Any]
 ) -> str:
     """The text of a formula; `known` gives the object of every name, and `imports` is added to."""
+    used = quantities_in(node) | {index.name for index in node.atoms(Idx)}
+    objects = {variables.get(name, name): known[name] for name in used if name in known}
     for evaluate in (False, True):
         wanted = _evaluated(node) if evaluate else node
         for kind in (SourceWriter, PlacedWriter, LiteralWriter):
             writer = kind(exercise, variables)
             text = writer.write(node)
-            names = {variables.get(name, name): made for name, made in known.items()} | writer.imports
-            if _same(_read_back(text, names), wanted):
+            if _same(_read_back(text, objects | writer.imports), wanted):
                 imports |= writer.imports
                 return text
     raise UsageError(

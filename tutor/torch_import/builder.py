@@ -53,6 +53,7 @@ class Builder:
         self.called: dict[str, str] = {}  # leaf, node or node.part -> the quantity's name
         self.notes: list[str] = []
         self._wanted: dict[str, tuple[str, tuple[Expr, ...]]] = {}  # node or node.part -> wished name, shape
+        self._leaves = {leaf.name: leaf for leaf in graph.leaves}
         self._wishes = wished(graph)
         self._asked: Counter[tuple[str, int]] = Counter()
         self._indices: dict[Expr, list[Idx]] = {}
@@ -80,18 +81,25 @@ class Builder:
         self.values, self._settled = {}, {}
         self._asked.clear()
         for leaf in self.graph.leaves:
-            self.values[leaf.name] = self._leaf(leaf)
+            if leaf.kind == "input":
+                self.value(leaf.name)
         for node in self.graph.nodes:
             self.node = node
             self.values[node.name] = self._computed(node)
         self.node = None
         self._finish()
 
+    def value(self, name: str) -> Any:
+        """What a node made; a parameter is declared where it is first used, so that formulas have h before W."""
+        if name not in self.values:
+            self.values[name] = self._leaf(self._leaves[name])
+        return self.values[name]
+
     def _computed(self, node: Node) -> Any:
         if node.op == "getitem":
-            return self.values[node.args["self"].name][node.args["index"]]
+            return self.value(node.args["self"].name)[node.args["index"]]
         if node.op == "sym_size":
-            return self.values[node.args["self"].name].shape[node.args["dim"]]
+            return self.value(node.args["self"].name).shape[node.args["dim"]]
         if not node.overload:
             return self._arithmetic(node)
         row = rows().get(node.op)
@@ -118,14 +126,14 @@ class Builder:
 
     def _argument(self, value: Any, row: Row) -> Any:
         if isinstance(value, Ref):
-            found = self.values[value.name]
+            found = self.value(value.name)
             return self.settled(found, value.name) if isinstance(found, Array) and row.group not in VIEWS else found
         if isinstance(value, list):
             return [self._argument(v, row) for v in value]
         return value
 
     def _arithmetic(self, node: Node) -> Any:
-        values = [self.values[v.name] if isinstance(v, Ref) else v for v in node.args.get("values", ())]
+        values = [self.value(v.name) if isinstance(v, Ref) else v for v in node.args.get("values", ())]
         if not values or any(isinstance(v, Array) for v in values):
             raise self.refusal(said("there is no row for it in the table of operations"))
         a, *rest = map(sympify, values)
@@ -180,9 +188,9 @@ class Builder:
             self.extents[key] = self.sizes.new(int(size), *wishes)
         return self.sizes.resolve(self.extents[key])
 
-    def wish(self, extent: Expr, *names: str) -> None:
-        """What an axis is called in the field, as K for classes."""
-        self.sizes.wish(extent, *names)
+    def wish(self, extent: Expr, *names: str, default: bool = False) -> None:
+        """What an axis is called in the field, as K for classes; or, as H, where nothing else is known of it."""
+        self.sizes.wish(extent, *names, default=default)
 
     def broadcast(self, *arrays: Array) -> tuple[Expr, ...]:
         """The shape that torch broadcasts them to; axes that meet have one size."""
@@ -299,6 +307,8 @@ class Builder:
         axes = self.indices(shape)
         expr = sympify(at(*axes))
         kind = self._ends.get(key, "step")
+        if kind == "step" and expr.is_number:
+            return Array(shape, lambda *ix: expr)  # nothing to compute: 0 times x
         kept = [d for d, i in enumerate(axes) if kind == "output" or size_of(i) == 1 or i in free_indices(expr)]
         indices = [axes[d] for d in kept]
         if kind == "loss":
@@ -399,6 +409,11 @@ class Builder:
             planned[name if direct else f"end {number}.{name}"] = "loss" if scalar else "output"
         return planned
 
+    @property
+    def ends(self) -> list[str]:
+        """The quantities that it returns, in its order; the exercise has them as they are computed."""
+        return [self.called[key] for key in self._ends]
+
     def _is_real(self, name: str, kinds: dict[str, str]) -> bool:
         leaf = next((leaf for leaf in self.graph.leaves if leaf.name == name), None)
         if leaf is not None:
@@ -410,7 +425,7 @@ class Builder:
             raise ExerciseError(said("it returns no tensor of real numbers, so there is nothing to derive"))
         for key, kind in self._ends.items():
             if key.startswith("end "):
-                array = self.values[key.partition(".")[2]]
+                array = self.value(key.partition(".")[2])
                 if array.kind != "float":
                     array = array.numbers
                 self._define(key, "L" if kind == "loss" else "y", array.shape, array.at)
@@ -434,11 +449,12 @@ class Builder:
             self.sizes.call(symbol, exercise.sizes(name))
 
     def _wished_names(self) -> Iterator[tuple[str, str]]:
-        """A part has its own name where only one operation has such a part; else the operation's before it."""
+        """A part has its own name where only one operation has such a part; else its module's before it."""
+        modules = {node.name for node in self.graph.nodes if node.whole}
         parts = Counter(wish for key, (wish, _) in self._wanted.items() if _is_part(key))
         for key, (wish, _) in self._wanted.items():
             owner = key.partition(".")[0]
-            if _is_part(key) and parts[wish] > 1 and owner in self._wishes:
+            if _is_part(key) and parts[wish] > 1 and owner in modules:
                 wish = f"{self._wishes[owner]}_{wish}"
             elif self._ends.get(key) == "loss" and key not in self._wishes:
                 wish = "L"

@@ -12,6 +12,7 @@ import linecache
 import operator
 import re
 import sys
+import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -21,6 +22,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
 
 from tutor.errors import ExerciseError
 from tutor.language import said
@@ -110,30 +112,80 @@ class Graph:
 def trace(module: nn.Module, inputs: Sequence[Any], names: Sequence[str]) -> Graph:
     """The module's graph at these inputs."""
     program = _exported(module, tuple(inputs))
+    _refuse_cut_gradients(program)
     if any(_mutates(node) for node in program.graph.nodes):
-        with _quiet():
-            program = program.run_decompositions({})
-    missing = {n.target for n in program.graph.nodes if n.op == "call_function" and _packet(n) and _op(n) not in rows()}
-    known = torch._decomp.get_decompositions(list(missing)) if missing else {}
-    if known:
-        with _quiet():
-            program = program.run_decompositions(known)
+        program = _decomposed(program, {})
+    tried: set[Any] = set()
+    while known := torch._decomp.get_decompositions(list(_missing(program) - tried)):  # one may be made of others
+        tried |= known.keys()
+        program = _decomposed(program, known)
     return _read(program, module, tuple(inputs), names)
+
+
+def _missing(program: Any) -> set[Any]:
+    """Operations without a row."""
+    return {n.target for n in program.graph.nodes if n.op == "call_function" and _packet(n) and _op(n) not in rows()}
+
+
+def _decomposed(program: Any, known: dict[Any, Any]) -> Any:
+    """With operations taken apart as torch knows; what it cannot take apart stays, and has no row."""
+    with _quiet():
+        try:
+            return program.run_decompositions(known)
+        except Exception:
+            for one in known if len(known) > 1 else ():
+                program = _decomposed(program, {one: known[one]})
+            return program
+
+
+def _refuse_cut_gradients(program: Any) -> None:
+    """`detach` and `no_grad` are nothing but a cut in the backward pass: torch's decompositions forget them."""
+    from torch.export.graph_signature import InputKind
+
+    learns = {
+        spec.arg.name for spec in program.graph_signature.input_specs
+        if spec.kind in (InputKind.PARAMETER, InputKind.USER_INPUT)
+    }  # fmt: skip
+    for node in program.graph.nodes:
+        if node.op == "placeholder" and not _is_real(node):
+            learns.discard(node.name)
+        elif any(before.name in learns for before in node.all_input_nodes):
+            learns.add(node.name)
+            cut = "detach" if node.op == "call_function" and _packet(node) and _op(node).startswith("detach") else ""
+            if "set_grad_enabled" in str(node.target) and not node.args[0]:
+                cut = "no_grad"
+            if cut and (_is_real(node) or cut == "no_grad"):
+                raise _cut(cut, _place(node))
+
+
+def _is_real(node: Any) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _cut(name: str, place: Place | None) -> ExerciseError:
+    where = said(" ({place})", place=place.says) if place else ""
+    return ExerciseError(said(
+        "{name}{where} stops the gradient, and a formula cannot say that: compute what is held fixed outside of the "
+        "module and give it as an input",
+        name=name, where=where,
+    ))  # fmt: skip
 
 
 def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """With the sizes of the inputs open; else, where the module needs them fixed, with those of the example."""
-    shapes = tuple(
-        {d: torch.export.Dim.AUTO for d in range(x.dim())} if isinstance(x, Tensor) else None for x in inputs
-    )
     with _quiet(), _lines_kept(getattr(module, "module", None)):
         try:
-            return torch.export.export(module, inputs, dynamic_shapes=shapes)
+            return torch.export.export(module, inputs, dynamic_shapes=(tree_map(_open, inputs),))
         except Exception:
             try:
                 return torch.export.export(module, inputs)
             except Exception as error:
                 raise _not_exported(error) from error
+
+
+def _open(x: Any) -> Any:
+    return {d: torch.export.Dim.AUTO for d in range(x.dim())} if isinstance(x, Tensor) else None
 
 
 @contextmanager
@@ -182,6 +234,8 @@ def _not_exported(error: Exception) -> ExerciseError:
             "operations can be derived; write the branch with torch.where, or import each branch by itself",
             where=where,
         ))  # fmt: skip
+    if "DynamicOutputShape" in type(error).__name__:
+        return _shapeless(text.strip(), place)
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     return ExerciseError(said(
         "torch cannot run or export this{where}: {kind}: {message}", where=where, kind=type(error).__name__,
@@ -259,6 +313,14 @@ def _read(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Seque
     return graph
 
 
+def _named(names: Sequence[str], inputs: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """The tensors of all inputs; those of a tuple `state` are state1, state2."""
+    for name, value in zip(names, inputs, strict=True):
+        parts = tree_leaves(value) if isinstance(value, (list, tuple, dict)) else [value]
+        for number, part in enumerate(parts, 1):
+            yield (name if len(parts) == 1 else f"{name}{number}"), part
+
+
 def _held(module: nn.Module, path: str) -> Any:
     """The parameter of that path."""
     owner, _, name = path.rpartition(".")
@@ -268,7 +330,7 @@ def _held(module: nn.Module, path: str) -> Any:
 def _leaves(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Sequence[str]) -> Iterator[Leaf]:
     from torch.export.graph_signature import InputKind
 
-    given = iter(zip(names, inputs, strict=True))
+    given = iter(_named(names, inputs))
     first = {id(x): path for path, x in reversed(list(module.named_parameters(remove_duplicate=False)))}  # of tied ones
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for spec in program.graph_signature.input_specs:
@@ -318,6 +380,8 @@ def _node(node: Any) -> Node:
     several = isinstance(vals, (list, tuple))
     values = list(vals) if several else [vals]
     tensors = [v for v in values if isinstance(v, Tensor)]
+    if any(_number(n) is None for v in tensors for n in v.shape):
+        raise _shapeless(f"aten.{_op(node)}", _place(node))
     shapes = [tuple(map(_number, v.shape)) for v in tensors]
     kinds = [kind_of(v.dtype) for v in tensors]
     if node.target is operator.getitem:
@@ -362,9 +426,21 @@ def _argument(value: Any) -> Any:
     return value
 
 
-def _number(extent: Any) -> int:
-    """A size in the example."""
-    return extent if isinstance(extent, int) else int(extent.node.hint)
+def _number(extent: Any) -> Any:
+    """A size in the example; None where it depends on values."""
+    if isinstance(extent, int):
+        return extent
+    hint = extent.node.hint if extent.node.has_hint() else None
+    return None if hint is None else int(hint)
+
+
+def _shapeless(operation: str, place: Place | None) -> ExerciseError:
+    where = said(" ({place})", place=place.says) if place else ""
+    return ExerciseError(said(
+        "how many entries {operation}{where} has depends on the values of a tensor: only a fixed sequence of operations "
+        "on fixed shapes can be derived; keep all entries, and write zero where the mask does not hold with torch.where",
+        operation=operation, where=where,
+    ))  # fmt: skip
 
 
 def kind_of(dtype: torch.dtype) -> str:
@@ -420,8 +496,8 @@ class Whole(nn.Module):
 
     def __init__(self, module: Any, loss: Any, count: int):
         super().__init__()
-        self.module = module  # a plain function stays an attribute
-        self.loss = loss
+        self.module = as_forward(module)  # a plain function stays an attribute
+        self.loss = as_forward(loss)
         self.count = count  # of the inputs that are the module's; the others are the loss's
 
     def forward(self, *inputs: Any) -> Any:
@@ -431,6 +507,20 @@ class Whole(nn.Module):
         if isinstance(self.loss, (int, str)):
             return made[self.loss]
         return self.loss(made, *inputs[self.count :])
+
+
+def as_forward(function: Any) -> Any:
+    """A plain function under the name `forward`: export keeps the lines of functions of that name."""
+    if isinstance(function, types.MethodType):
+        return types.MethodType(as_forward(function.__func__), function.__self__)
+    if not isinstance(function, types.FunctionType):
+        return function
+    code = function.__code__.replace(co_name="forward")
+    made = types.FunctionType(
+        code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 def parameter_names(function: Callable[..., Any], count: int) -> list[str]:

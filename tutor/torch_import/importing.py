@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import torch
+from sympy import Expr, Integer, Symbol
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from tutor.errors import ExerciseError, UsageError
 from tutor.exercise import Exercise
 from tutor.language import said
 from tutor.numeric.autograd import Given
+from tutor.symbolic.indices import size
 from tutor.torch_import import reference
 from tutor.torch_import.builder import STEPS, Builder
 from tutor.torch_import.graph import Graph, Whole, parameter_names, trace
+
+MOST_SMALL = 60  # where no number keeps the axes apart, they may be equal
 
 
 def from_torch(
@@ -121,6 +128,7 @@ def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) ->
     exercise.reference(_reference(builder, body))
     sizes = builder.sizes.example
     if sizes:
+        exercise.example(**small_sizes(exercise))
         exercise.full_size(**sizes)
     exercise.own = [(sizes, values) for values in _own(builder)]
     exercise.validate()
@@ -139,6 +147,26 @@ def _ask(exercise: Exercise, also: Collection[str] = ()) -> None:
         if not real:
             raise ExerciseError(said("nothing in it has a gradient: it has no parameter and no input of real numbers"))
         exercise.ask(*real)
+
+
+def small_sizes(exercise: Exercise) -> dict[str, int]:
+    """Small sizes for judging: no two axes are equal by chance, and what multiplies others comes first."""
+    extents = {extent for q in exercise for extent in q.shape} | {q.below for q in exercise if q.below is not None}
+    extents |= {size(index) for index in exercise.index_symbols.values()}
+    symbols = list(exercise.size_symbols.values())
+    compound = [extent for extent in extents if not extent.is_Symbol]
+    symbols.sort(key=lambda s: -sum(extent.has(s) for extent in compound))
+    chosen: dict[Symbol, int] = {}
+    for symbol in symbols:
+        chosen[symbol] = next(n for n in count(2) if _apart(extents, {**chosen, symbol: n}) or n > MOST_SMALL)
+    return {name: chosen[symbol] for name, symbol in exercise.size_symbols.items()}
+
+
+def _apart(extents: Iterable[Expr], chosen: Mapping[Symbol, int]) -> bool:
+    """Whether all axes that are known by now have lengths of their own, of 2 and more."""
+    known = [e for e in extents if e.free_symbols and e.free_symbols <= set(chosen)]
+    lengths = [e.xreplace({s: Integer(n) for s, n in chosen.items()}) for e in known]
+    return len(set(lengths)) == len(lengths) and all(n >= 2 for n in lengths) and len(set(chosen.values())) == len(chosen)
 
 
 def _own(builder: Builder) -> list[dict[str, Tensor]]:
@@ -194,9 +222,26 @@ def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) ->
             inputs.append(value.clone() if isinstance(value, Tensor) else value)  # it may be changed in place
         elif leaf.kind in ("parameter", "buffer"):
             state[leaf.target] = value
-    made = torch.func.functional_call(graph.module, state, tuple(inputs))
+    inputs = tree_unflatten(inputs, tree_flatten(graph.inputs)[1])
+    with _Doubles():
+        made = torch.func.functional_call(graph.module, state, tuple(inputs))
     real = [x for x in _flat(made) if isinstance(x, Tensor) and x.is_floating_point()]
-    return real[0] if len(real) == 1 else tuple(real)
+    return dict(zip(builder.ends, real, strict=True))
+
+
+class _Doubles(TorchFunctionMode):
+    """What the module makes in float32, as `torch.zeros(3)`, is float64 beside our float64 weights; and so is 1/6 in
+    the gradient of a hardsigmoid, which torch keeps in float32."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(function, "__name__", "") == "hardsigmoid":
+            return torch.clamp(args[0] + 3, 0, 6) / 6
+        args, kwargs = tree_map(_double, (tuple(args), kwargs or {}))
+        return tree_map(_double, function(*args, **kwargs))
+
+
+def _double(x: Any) -> Any:
+    return x.double() if type(x) in (Tensor, nn.Parameter) and x.dtype == torch.float32 else x
 
 
 def _flat(value: Any) -> list[Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from sympy import Eq, Expr, S
+from sympy import Eq, Expr, Piecewise, S
 from torch import Tensor
 
 from tutor.symbolic.indices import bracket
-from tutor.torch_import.arrays import Array, constant
+from tutor.torch_import.arrays import Array, At, constant
 from tutor.torch_import.graph import Leaf
 from tutor.torch_import.numbers import exact
 
@@ -109,14 +110,18 @@ def _triangle(x: Tensor, shape: Sequence[Expr], kind: str) -> Array | None:
         values = square[inside].unique(), square[~inside].unique()
         if all(len(v) == 1 for v in values):
             yes, no = (exact(v.item()) for v in values)
-            return Array(tuple(shape), lambda *ix, c=condition: _either(c(ix[rows], ix[columns]), yes, no))
+            return Array(tuple(shape), _either(condition, rows, columns, yes, no))
     return None
 
 
-def _either(condition: object, yes: Expr, no: Expr) -> Expr:
-    from sympy import Piecewise
+def _either(condition: Callable[..., Any], rows: int, columns: int, yes: Expr, no: Expr) -> At:
+    """One number where the condition on row and column holds, another elsewhere."""
 
-    return bracket(condition) if (yes, no) == (1, 0) else Piecewise((yes, condition), (no, True))
+    def at(*ix: Expr) -> Expr:
+        holds = condition(ix[rows], ix[columns])
+        return bracket(holds) if (yes, no) == (1, 0) else Piecewise((yes, holds), (no, True))
+
+    return at
 
 
 def short_names(leaves: Sequence[Leaf]) -> dict[str, str]:

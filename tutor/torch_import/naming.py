@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from tutor.torch_import.graph import Graph, Node
+from tutor.torch_import.graph import Graph
 
 ASSIGNED = re.compile(r"(\w+)\s*(?::[^=]+)?=(?!=)")
 # names that stand for something else on an answer sheet

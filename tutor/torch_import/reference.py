@@ -30,6 +30,7 @@ SHAPED = {"view": "reshape", "reshape": "reshape", "_unsafe_view": "reshape", "v
 MADE = {"zeros": "zeros", "ones": "ones", "new_zeros": "zeros", "new_ones": "ones", "empty": "zeros",
         "full": "full", "new_full": "full"}  # fmt: skip
 SIZES = ("end", "start", "length", "split_size", "split_sizes", "normalized_shape", "output_size")
+TAKEN = ("t", "F", "torch", "aten")  # names of the function's own: x.t() is a node named t
 DTYPES = {"float": "torch.float64", "int": "torch.int64", "bool": "torch.bool"}
 
 
@@ -78,8 +79,9 @@ class _Writer:
         made = self._call(node)
         if made is None:
             return ""
-        self.texts[node.name] = node.name
-        return f"{node.name} = {made}"
+        name = f"{node.name}_" if node.name in TAKEN else node.name
+        self.texts[node.name] = name
+        return f"{name} = {made}"
 
     def _call(self, node: Node) -> str | None:
         value = self.builder.values[node.name]
@@ -119,9 +121,9 @@ class _Writer:
         plain = all(isinstance(a, Ref) for a in given.values()) and list(given) == list(node.args)[: len(given)]
         if node.op in SPELT and plain:
             return f"{SPELT[node.op]}({', '.join(texts.values())})"
-        positional = list(node.args)
+        positional = _positional(node)
         parts = [
-            text if name == positional[n] and list(given)[: n + 1] == positional[: n + 1] else f"{name}={text}"
+            text if list(given)[: n + 1] == positional[: n + 1] else f"{name}={text}"
             for n, (name, text) in enumerate(texts.items())
         ]
         return f"aten.{node.op}.{node.overload}({', '.join(parts)})"
@@ -148,8 +150,17 @@ class _Writer:
     def ends(self) -> str:
         from tutor.torch_import.graph import refs
 
-        kept = [self.texts[ref.name] for ref in refs(self.builder.real_ends)]
-        return f"return {', '.join(kept)}"
+        kept = dict(zip(self.builder.ends, (self.texts[ref.name] for ref in refs(self.builder.real_ends)), strict=True))
+        assert self.builder.exercise is not None
+        return f"return {', '.join(kept[q.name] for q in self.builder.exercise.ends)}"  # in the exercise's order
+
+
+def _positional(node: Node) -> list[str]:
+    """The arguments that aten takes without their name."""
+    import torch
+
+    schema = getattr(getattr(torch.ops.aten, node.op), node.overload)._schema
+    return [argument.name for argument in schema.arguments if not argument.kwarg_only]
 
 
 def _size_or_list(value: Any) -> str:

@@ -21,7 +21,8 @@ class Sizes:
     def __init__(self) -> None:
         self._numbers: dict[Symbol, int] = {}
         self._known: dict[Symbol, Expr] = {}
-        self._wishes: dict[Symbol, list[str]] = {}
+        self._wishes: dict[Symbol, list[str]] = {}  # names it would like, those of the first operation first
+        self._defaults: dict[Symbol, list[str]] = {}  # and those that will do
         self._named: list[Symbol] = []
         self._serial = count()
 
@@ -31,7 +32,7 @@ class Sizes:
             return Integer(number)
         made = Symbol(f"size_{next(self._serial)}", integer=True, positive=True)
         self._numbers[made] = number
-        self._wishes[made] = list(wishes)
+        self._wishes[made], self._defaults[made] = list(wishes), []
         return made
 
     @property
@@ -68,7 +69,8 @@ class Sizes:
         symbol, value = found
         self._known[symbol] = value
         if isinstance(value, Symbol):
-            self._wishes[value] += self._wishes[symbol]
+            for lists in (self._wishes, self._defaults):
+                lists[value] += lists[symbol]
 
     def pin(self, extent: Expr) -> int:
         """The size is the example's number, in every instance: the program depends on it."""
@@ -120,14 +122,15 @@ class Sizes:
                 seen.setdefault(symbol)
         return list(seen)
 
-    def wish(self, extent: Expr, *names: str) -> None:
-        """Names that a size would like; the later operation knows more of an axis."""
+    def wish(self, extent: Expr, *names: str, default: bool = False) -> None:
+        """Names that a size would like, or that will do where nothing else is known of it."""
         extent = self.resolve(extent)
-        if isinstance(extent, Symbol) and extent in self._wishes:
-            self._wishes[extent] = list(dict.fromkeys([*names, *self._wishes[extent]]))
+        lists = self._defaults if default else self._wishes
+        if isinstance(extent, Symbol) and extent in lists:
+            lists[extent] += [name for name in names if name not in lists[extent]]
 
     def wishes(self, symbol: Symbol) -> list[str]:
-        return self._wishes[symbol]
+        return [*self._wishes[symbol], *self._defaults[symbol]]
 
     def call(self, symbol: Symbol, size: Symbol) -> None:
         """From here on it is the exercise's own size."""

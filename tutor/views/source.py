@@ -271,8 +271,8 @@ class _File:
 
     def gradients(self, q: Quantity) -> Iterator[str]:
         """`dw = exercise.gradient("w")`, before the first value that uses it."""
-        for base in self.exercise.quantities:
-            if q.kind == "value" and f"d{base}" in q.reads and f"d{base}" not in self.known:
+        for base in self.exercise.quantities if q.kind == "value" else ():
+            if f"d{base}" in q.reads and f"d{base}" not in self.known:
                 self.known[f"d{base}"] = self.exercise.gradient(base)
                 yield self.statement(f"exercise.gradient({quoted(base)})", f"d{base}")
 

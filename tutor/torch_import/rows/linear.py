@@ -17,7 +17,7 @@ def linear(g: Builder, input: Array, weight: Array, bias: Array | None = None) -
     """z[n,k] = sum_d x[n,d] W[k,d] + b[k]"""
     g.same(input.shape[-1], weight.shape[-1])
     shape = (*input.shape[:-1], weight.shape[0]) if weight.dim == 2 else input.shape[:-1]
-    g.wish(weight.shape[0], "H", "M", "P")
+    g.wish(weight.shape[0], "H", "M", "P", default=True)
 
     def product(*ix: Expr) -> Expr:
         rows, out = ix[: input.dim - 1], ix[input.dim - 1 :]
