@@ -210,7 +210,7 @@ def _quiet() -> Iterator[None]:
     """Export's own advice is about serving models; what the model prints, its author has seen."""
     import logging
 
-    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._dynamo")]
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch._export", "torch.fx", "torch._dynamo")]
     former = [logger.level for logger in loggers]
     nowhere = io.StringIO()
     with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):

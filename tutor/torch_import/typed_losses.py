@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Loss:
-    """`index` and `real` targets, or neither; a target of `real` entries lies in `domain`."""
+    """Targets are class indices, real numbers (in `domain`), either or none."""
 
     torch: str
     targets: tuple[str, ...] = ("float",)
