@@ -94,6 +94,7 @@ def imported(*args: str) -> set[str]:
         ("--help",),
         ("derive", "--help"),
         ("verify", "--help"),
+        ("import", "--help"),
         ("--lang", "zh", "--help"),
         ("--lang", "zh", "verify", "--help"),
         ("list",),

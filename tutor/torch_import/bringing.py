@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +20,8 @@ from tutor.shown import shown_shape
 from tutor.torch_import import programs
 from tutor.torch_import.graph import parameter_names
 from tutor.torch_import.importing import from_torch
-from tutor.torch_import.spelling import LIKE, Form
-from tutor.torch_import.typed_losses import LOSSES, NONE, function, within
+from tutor.torch_import.spelling import LIKE, REAL, Form, input_form, within
+from tutor.torch_import.typed_losses import LOSSES, NONE, function
 
 MOODS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)  # train and eval differ
 
@@ -66,10 +66,11 @@ def bring(wish: Wish) -> Brought:
         made = model.run()
         loss, target, shown = model.loss(made)
         with _silently():
+            id = wish.name or _plain(name, model.value, wish.where)
             exercise = from_torch(
-                model.value, *model.inputs, *([] if target is None else [target]), loss=loss,
-                names="short" if wish.short else (), steps=wish.steps, name=wish.name or _plain(name, model.value),
-                title=wish.title or _title(name, model.value),
+                model.value, *model.inputs, *([] if target is None else [target]), loss=loss, steps=wish.steps,
+                names="short" if wish.short else (), name=id, title=wish.title or id.replace("-", " "),
+                domains=model.domains(),
             )  # fmt: skip
             exercise.statement = exercise.statement or _docstring(model.value)
             brought = Brought(exercise, f"{wish.where.home}:{name}", not wish.where.name, shown, model.notes)
@@ -102,7 +103,7 @@ def _verified(exercise: Exercise) -> Any:
     wrong = [row.quantity for row in found.rows if not row.agrees] or found.disputes
     raise UndecidedError(said(
         "our derivation disagrees with torch at {names}: this is our fault, not yours; nothing is written\n"
-        "please report it with your file and the command; --no-verify writes it, and 'tutor verify' shows where it differs",
+        "please report it with your file and the command; --no-verify writes it, for 'tutor verify' to show where",
         names=", ".join(f"d{name}" for name in wrong[:5]),
     ))  # fmt: skip
 
@@ -128,11 +129,15 @@ def check_wish(wish: Wish) -> None:
             example = "index:10"
         raise UsageError(said("--loss {name} compares with a target: give one, as --target {example}", name=name,
                               example=example))  # fmt: skip
-    if row is not None and target is not None and target.kind not in row.targets:
+    if row is not None and target is not None and _sort(target) not in row.targets:
         better = said("class indices: --target index:10") if "index" in row.targets else said(
             "real numbers: --target {like}", like=LIKE)  # fmt: skip
         raise UsageError(said("--loss {name} with --target {text}: it compares with {better}", name=name,
                               text=target.text, better=better))  # fmt: skip
+
+
+def _sort(form: Form) -> str:
+    return "float" if form.kind in REAL else form.kind
 
 
 def _needless(loss: str) -> UsageError:
@@ -235,6 +240,7 @@ class _Model:
             raise
         except (Exception, SystemExit) as error:
             raise self._failed(error) from error
+        self._check_finite(made)
         for name, buffer in kept.items():
             self.value.get_buffer(name).copy_(buffer)
         if isinstance(made, nn.Module):
@@ -244,6 +250,21 @@ class _Model:
                 name=self.name, home=self.where.home, needed=names,
             ))  # fmt: skip
         return made
+
+    def _check_finite(self, made: Any) -> None:
+        real = [x for x in _tensors(made) if x.is_floating_point()]
+        if all(bool(x.isfinite().all()) for x in real):
+            return
+        raise ExerciseError(said(
+            "{name} gives nan or infinity at the example, where nothing can be derived: its numbers are of both signs; "
+            "--input {text}:positive has them above 0, :fraction between 0 and 1, :probability with the sum 1",
+            name=self.name, text=next((f.text for f in self.wish.inputs if f.kind == "float"), "16"),
+        ))  # fmt: skip
+
+    def domains(self) -> dict[str, str]:
+        """Inputs of which it was said where they lie."""
+        names = parameter_names(self.value, len(self.inputs))
+        return {n: f.kind for n, f in zip(names, self.wish.inputs, strict=True) if f.kind in REAL[1:]}
 
     def _failed(self, error: BaseException) -> TutorError:
         """Torch's own words, the user's line, and what the inputs were."""
@@ -257,15 +278,26 @@ class _Model:
 
     def _hint(self, error: BaseException) -> str:
         text, example = str(error), self.example()
+        if _builds(self.value):
+            return said("; if {name} builds a model, write a function without arguments that calls it, and name that",
+                        name=self.name)  # fmt: skip
         if "Long" in text and ("indices" in text or "scalar type" in text) or "must be tensor of integers" in text:
             return said("; indices are given as {example}", example=_index_example(example))
         if "index out of range" in text:
             rows = [str(m.num_embeddings) for m in self.layers() if isinstance(m, nn.Embedding)]
             known = said(" (here {rows})", rows=", ".join(dict.fromkeys(rows))) if rows else ""
             return said("; the count behind index: is at most the rows of the table{known}", known=known)
-        if example and not isinstance(error, SystemExit) and example not in _inputs_of(self.wish):
+        if example and not isinstance(error, SystemExit) and not self._fits(example):
             return said("; its first layer takes {example}", example=example)
         return ""
+
+    def _fits(self, example: str) -> bool:
+        """Whether the first input is already what the first layer takes: only its channels or features count."""
+        form, given = input_form(example.removeprefix("--input ")), self.inputs[0]
+        axis = 1 if "28" in example or form.text.endswith("x32") else -1
+        if form.kind == "index" or given.dim() < 2:
+            return form.kind == self.wish.inputs[0].kind
+        return form.shape is not None and given.shape[axis] == form.shape[axis]
 
     # -- the loss ----------------------------------------------------------------------------------------------
 
@@ -341,7 +373,6 @@ class _Model:
                 text=target.text, shape=shown_shape(shape), loss=name, better=LIKE,
             ))  # fmt: skip
         x = Form(target.text, shape, target.kind).tensor(self.source, output.dtype)
-        x = x if x.is_floating_point() else x.to(output.dtype)
         return axis, within(LOSSES[name].domain, x) if target.kind == "float" else x
 
     def _classes(self, target: Form, output: Tensor) -> tuple[int, tuple[int, ...]]:
@@ -382,10 +413,6 @@ LAYERS: dict[Any, str] = {
 }  # fmt: skip
 
 
-def _inputs_of(wish: Wish) -> Sequence[str]:
-    return [f"--input {form.text}" for form in wish.inputs]
-
-
 def _index_example(example: str) -> str:
     return example if ":index:" in example else "--input 8x16:index:100"
 
@@ -394,8 +421,23 @@ def _usual(target: Form) -> str:
     return "cross-entropy" if target.kind == "index" else "mse"
 
 
+def _builds(value: Any) -> bool:
+    """Whether a function speaks of layers."""
+    code, known = getattr(value, "__code__", None), getattr(value, "__globals__", {})
+    named = [known.get(name) for name in code.co_names] if code is not None else []
+    return any(x is nn or isinstance(x, type) and issubclass(x, nn.Module) for x in named)
+
+
 def _is_sequence(made: Any) -> bool:
     return isinstance(made, (list, tuple))
+
+
+def _tensors(made: Any) -> Iterator[Tensor]:
+    if isinstance(made, Tensor):
+        yield made
+    elif isinstance(made, Mapping) or _is_sequence(made):
+        for part in made.values() if isinstance(made, Mapping) else made:
+            yield from _tensors(part)
 
 
 def _described(made: Any) -> str:
@@ -412,14 +454,14 @@ def _described(made: Any) -> str:
 # -- the exercise ----------------------------------------------------------------------------------------------------
 
 
-def _plain(name: str, value: Any) -> str:
-    """The exercise's name: nothing to decide where the model has a class of its own."""
-    own = isinstance(value, nn.Module) and not type(value).__module__.startswith("torch.")
-    return "" if own else name.rpartition(".")[2].replace("_", "-").lower().strip("-")
-
-
-def _title(name: str, value: Any) -> str:
-    return "" if not _plain(name, value) else name.rpartition(".")[2]
+def _plain(name: str, value: Any, where: programs.Address) -> str:
+    """The exercise's name: the class's own (""), else the function's, else the file's where that says nothing."""
+    if isinstance(value, nn.Module) and not type(value).__module__.startswith("torch."):
+        return ""
+    last = name.rpartition(".")[2]
+    if last in programs.BUILDERS or last == programs.LAST:
+        last = where.file.stem if where.file is not None else where.module.rpartition(".")[2]
+    return "-".join(last.replace("_", "-").lower().strip("-").split())
 
 
 def _docstring(value: Any) -> str:

@@ -416,6 +416,11 @@ class Builder:
             planned[name if direct else f"end {number}.{name}"] = "loss" if scalar else "output"
         return planned
 
+    @property
+    def ends(self) -> list[str]:
+        """The quantities that it returns, in its order; the exercise has them as they are computed."""
+        return [self.called[key] for key in self._ends]
+
     def _is_real(self, name: str, kinds: dict[str, str]) -> bool:
         leaf = next((leaf for leaf in self.graph.leaves if leaf.name == name), None)
         if leaf is not None:

@@ -175,7 +175,7 @@ def _cut(name: str, place: Place | None) -> ExerciseError:
 
 def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """With the sizes of the inputs open; else, where the module needs them fixed, with those of the example."""
-    with _quiet():
+    with _quiet(), _lines_kept(getattr(module, "module", None)):
         try:
             return torch.export.export(module, inputs, dynamic_shapes=(tree_map(_open, inputs),))
         except Exception:
@@ -187,6 +187,23 @@ def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
 
 def _open(x: Any) -> Any:
     return {d: torch.export.Dim.AUTO for d in range(x.dim())} if isinstance(x, Tensor) else None
+
+
+@contextmanager
+def _lines_kept(function: Any) -> Iterator[None]:
+    """Torch keeps the lines of what is called `forward`; those of a function that is imported are its own."""
+    code, anchors = getattr(function, "__code__", None), getattr(torch.fx.proxy, "_STACK_TRACE_ANCHORS", None)
+    if code is None or anchors is None:
+        yield
+        return
+    place = (code.co_filename, code.co_name)
+    known = place in anchors
+    anchors.add(place)
+    try:
+        yield
+    finally:
+        if not known:
+            anchors.discard(place)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -33,6 +33,7 @@ def from_torch(
     steps: str = "standard",
     name: str = "",
     title: str = "",
+    domains: Mapping[str, str] | None = None,
 ) -> Exercise:
     """An exercise from a PyTorch module or function: its forward pass as named steps, its gradients to be derived.
 
@@ -46,6 +47,7 @@ def from_torch(
       place or key of it among what the module returns.
     * `names`: of the inputs, in order; or other names for what has one, as `{"fc1.weight": "W1"}`; or "short" for W1,
       b1, W2 in place of fc1_weight, fc1_bias, fc2_weight.
+    * `domains`: where inputs lie that are not any real numbers, as `{"p": "probability", "x": "positive"}`.
     * `steps`: "coarse" keeps one step for each operation, "fine" has the smallest.
 
     What learns is asked: parameters, and inputs that require a gradient; where there is neither, every real input.
@@ -67,9 +69,12 @@ def from_torch(
         whole.train(module.training)
     graph = trace(whole, inputs, known)
     builder = Builder(graph, steps, renamed, short)
+    wanted = domains or {}
+    builder.domains |= {leaf.name: wanted[leaf.path] for leaf in graph.leaves if leaf.path in wanted}
     exercise = Exercise(name or _default_name(module), title=title or _default_title(module), tags=["imported"])
     builder.build(exercise)
-    _finish(exercise, builder)
+    free = [leaf.name for leaf in graph.leaves if wanted.get(leaf.path) in ("positive", "fraction")]
+    _finish(exercise, builder, [builder.called[name] for name in free])
     return exercise
 
 
@@ -116,8 +121,8 @@ def _default_title(module: Any) -> str:
 # -- what belongs to the exercise as a whole ------------------------------------------------------------------
 
 
-def _finish(exercise: Exercise, builder: Builder) -> None:
-    _ask(exercise)
+def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) -> None:
+    _ask(exercise, also)
     body = reference.source(builder)
     exercise.reference_source = body
     exercise.reference(_reference(builder, body))
@@ -129,14 +134,15 @@ def _finish(exercise: Exercise, builder: Builder) -> None:
     exercise.validate()
 
 
-def _ask(exercise: Exercise) -> None:
-    """Parameters that are used; without any, every real input."""
+def _ask(exercise: Exercise, also: Collection[str] = ()) -> None:
+    """Parameters that are used; without any, every real input, and what is said to be `also` one."""
     used = frozenset().union(*(q.reads for q in exercise))
     for q in list(exercise):
         if q.is_leaf and q.name not in used:
             del exercise.quantities[q.name]
     if not any(q.kind == "parameter" for q in exercise):
-        real = [q.name for q in exercise if q.is_leaf and q.differentiable and q.domain == "real"]
+        leaves = [q for q in exercise if q.is_leaf and q.differentiable]
+        real = [q.name for q in leaves if q.domain == "real" or q.name in also]
         real = real or [q.name for q in exercise if q.is_leaf and q.differentiable]
         if not real:
             raise ExerciseError(said("nothing in it has a gradient: it has no parameter and no input of real numbers"))
@@ -217,14 +223,14 @@ def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) ->
         elif isinstance(value, Tensor) and value.is_floating_point():
             value = value.double().clone()
         if leaf.kind == "input":
-            inputs.append(value)
+            inputs.append(value.clone() if isinstance(value, Tensor) else value)  # it may be changed in place
         elif leaf.kind in ("parameter", "buffer"):
             state[leaf.target] = value
     inputs = tree_unflatten(inputs, tree_flatten(graph.inputs)[1])
     with _Doubles():
         made = torch.func.functional_call(graph.module, state, tuple(inputs))
     real = [x for x in _flat(made) if isinstance(x, Tensor) and x.is_floating_point()]
-    return real[0] if len(real) == 1 else tuple(real)
+    return dict(zip(builder.ends, real, strict=True))
 
 
 class _Doubles(TorchFunctionMode):

@@ -196,7 +196,7 @@ def _explained(error: BaseException, where: Address) -> TutorError:
 def _no_module(where: Address, missing: str) -> NotFoundError:
     parent, _, last = missing.rpartition(".")
     folder = Path(*parent.split(".")) if parent else Path()
-    there = [p.stem for p in folder.glob("*.py")] if folder.is_dir() else []
+    there = [p.stem for p in folder.iterdir() if p.suffix == ".py" or p.is_dir()] if folder.is_dir() else []
     return NotFoundError(said(
         "there is no module {name}{hint}; modules are looked up from this folder on, a file is named with its .py",
         name=missing, hint=did_you_mean(last, there),
@@ -362,8 +362,8 @@ def _instance(where: Address, name: str, kind: type, needed: list[str]) -> Any:
         values = ", ".join(f"{argument}=..." for argument in needed)
         raise ExerciseError(said(
             "{name} in {home} needs arguments ({needed}): write a function that gives them and name that:\n\n"
-            "  def build_model():\n      return {name}({values})\n\n  tutor import {home}:build_model ...",
-            name=name, home=where.home, needed=", ".join(needed), values=values,
+            "  def build_model():\n      return {name}({values})\n\n  tutor import {own}:build_model ...",
+            name=name, home=where.home, needed=", ".join(needed), values=values, own=where.file or "my_model.py",
         ))  # fmt: skip
     with placed(where):
         return kind()

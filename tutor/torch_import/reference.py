@@ -177,8 +177,9 @@ class _Writer:
     def ends(self) -> str:
         from tutor.torch_import.graph import refs
 
-        kept = [self.texts[ref.name] for ref in refs(self.builder.real_ends)]
-        return f"return {', '.join(kept)}"
+        kept = dict(zip(self.builder.ends, (self.texts[ref.name] for ref in refs(self.builder.real_ends)), strict=True))
+        assert self.builder.exercise is not None
+        return f"return {', '.join(kept[q.name] for q in self.builder.exercise.ends)}"  # in the exercise's order
 
 
 def _positional(node: Node) -> list[str]:

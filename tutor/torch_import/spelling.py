@@ -10,7 +10,8 @@ from typing import Any
 from tutor.errors import UsageError, did_you_mean
 from tutor.language import said
 
-KINDS = ("float", "index", "bool")
+REAL = ("float", "positive", "fraction", "probability")
+KINDS = (*REAL, "index", "bool")
 SCALAR, LIKE = "scalar", "like-output"
 MOST = 10**8  # entries of an example
 
@@ -31,11 +32,19 @@ class Form:
         assert self.shape is not None
         if self.kind == "bool":
             return torch.rand(self.shape, generator=source) < 0.5
-        if self.kind == "float":
-            return torch.randn(self.shape, generator=source, dtype=dtype or torch.get_default_dtype())
+        if self.kind in REAL:
+            x = torch.randn(self.shape, generator=source, dtype=dtype or torch.get_default_dtype())
+            return within(self.kind, x)
         made = torch.randint(self.count, self.shape, generator=source)
         made.reshape(-1)[-1] = self.count - 1
         return made
+
+
+def within(domain: str, x: Any) -> Any:
+    """Random numbers moved to where they are wanted."""
+    moved = {"positive": lambda: x.abs() + 0.1, "fraction": x.sigmoid}
+    moved["probability"] = lambda: x.softmax(-1) if x.dim() else x.sigmoid()
+    return moved[domain]() if domain in moved else x
 
 
 def input_form(text: str, option: str = "--input") -> Form:
@@ -59,7 +68,7 @@ def target_form(text: str) -> Form:
     if words.partition(":")[0] == "index":
         _, count = _kind(text, "--target", words.split(":"))
         return Form(text, None, "index", count)
-    if words.isalpha() and words != SCALAR:
+    if re.fullmatch("[a-z-]+", words) and words != SCALAR:
         hint = did_you_mean(words, (LIKE, "index:10", SCALAR))
         raise UsageError(said(
             "--target {text} is none{hint}: write index:10 for class indices, 64x10 for real numbers, or like-output",

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Loss:
-    """`index` and `real` targets, or neither; a target of `real` entries lies in `domain`."""
+    """Targets are class indices, real numbers (in `domain`), either or none."""
 
     torch: str
     targets: tuple[str, ...] = ("float",)
@@ -49,8 +49,3 @@ def function(name: str, output: Callable[[Any], Any], axis: int | None = None) -
         return getattr(F, row.torch)(given, wanted, reduction=row.reduction)
 
     return loss
-
-
-def within(domain: str, x: Any) -> Any:
-    """Random numbers moved to where a loss wants them."""
-    return x.softmax(-1) if domain == "probability" else x.sigmoid() if domain == "fraction" else x

@@ -39,7 +39,7 @@ def summary(brought: Any, path: Path | None) -> str:
 
 def _origin(brought: Any) -> str:
     if brought.guessed:
-        return tr("from {origin}, the one it holds", origin=brought.origin)
+        return tr("from {origin} (no name was given)", origin=brought.origin)
     return tr("from {origin}", origin=brought.origin)
 
 
@@ -64,7 +64,7 @@ def _loss(brought: Any) -> str:
         if not ends:
             return tr("{name}, which the model computes itself", name=brought.exercise.ends[0].name)
         upstream = ", ".join(f"d{q.name}" for q in ends)
-        return tr("none: a layer, whose upstream gradient {upstream} is given", upstream=upstream)
+        return tr("none: a layer, given from above: {upstream}", upstream=upstream)
     return tr(brought.loss)
 
 
