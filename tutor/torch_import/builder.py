@@ -346,8 +346,11 @@ class Builder:
         if not leaf.is_tensor:
             return
         wishes = axis_wishes(leaf)
-        made = tuple(self.sizes.new(n, *w) for n, w in zip(leaf.value.shape, wishes, strict=True))
-        self.shapes[leaf.name] = self._alike.setdefault((repeated(leaf), tuple(leaf.value.shape)), made)
+        made = tuple(map(self.sizes.new, leaf.value.shape))
+        shape = self._alike.setdefault((repeated(leaf), tuple(leaf.value.shape)), made)
+        for axis, (extent, names) in enumerate(zip(shape, wishes, strict=True)):
+            self.sizes.wish(extent, *names, default=axis > 0)  # the batch is N; of the others operations know more
+        self.shapes[leaf.name] = shape
 
     def _leaf(self, leaf: Leaf) -> Any:
         if not leaf.is_tensor:
@@ -451,9 +454,11 @@ class Builder:
         extents = [n for shape in self.shapes.values() for n in shape]
         extents += [n for _, shape in self._wanted.values() for n in shape]
         extents += [*self.belows.values(), *self.extents.values()]
-        for symbol in self.sizes.free(extents):
-            name = self.names.size(self.sizes.wishes(symbol))
-            self.sizes.call(symbol, exercise.sizes(name))
+        free = self.sizes.free(extents)
+        known = sorted(free, key=lambda symbol: not self.sizes.is_known(symbol))  # classes are K before a kernel is
+        names = {symbol: self.names.size(self.sizes.wishes(symbol)) for symbol in known}
+        for symbol in free:
+            self.sizes.call(symbol, exercise.sizes(names[symbol]))
 
     def _wished_names(self) -> Iterator[tuple[str, str]]:
         """A part has its own name where only one operation has such a part; else its module's before it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import count
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from tutor.torch_import import reference
 from tutor.torch_import.builder import STEPS, Builder
 from tutor.torch_import.graph import Graph, Whole, parameter_names, trace
 
-MOST_SMALL = 60  # where no number keeps the axes apart, they may be equal
+MOST_SMALL = 60  # where no number below keeps the axes apart, they may be equal
 
 
 def from_torch(
@@ -158,15 +157,21 @@ def small_sizes(exercise: Exercise) -> dict[str, int]:
     symbols.sort(key=lambda s: -sum(extent.has(s) for extent in compound))
     chosen: dict[Symbol, int] = {}
     for symbol in symbols:
-        chosen[symbol] = next(n for n in count(2) if _apart(extents, {**chosen, symbol: n}) or n > MOST_SMALL)
+        free = [n for n in range(2, MOST_SMALL) if n not in chosen.values()]
+        fitting = [n for n in free if min(_lengths(extents, {**chosen, symbol: n}), default=2) >= 2]
+        apart = (n for n in fitting if _all_differ(_lengths(extents, {**chosen, symbol: n})))
+        chosen[symbol] = next(apart, (fitting or free)[0])
     return {name: chosen[symbol] for name, symbol in exercise.size_symbols.items()}
 
 
-def _apart(extents: Iterable[Expr], chosen: Mapping[Symbol, int]) -> bool:
-    """Whether all axes that are known by now have lengths of their own, of 2 and more."""
+def _lengths(extents: Iterable[Expr], chosen: Mapping[Symbol, int]) -> list[int]:
+    """Of the axes that are known by now."""
     known = [e for e in extents if e.free_symbols and e.free_symbols <= set(chosen)]
-    lengths = [e.xreplace({s: Integer(n) for s, n in chosen.items()}) for e in known]
-    return len(set(lengths)) == len(lengths) and all(n >= 2 for n in lengths) and len(set(chosen.values())) == len(chosen)
+    return [int(e.xreplace({s: Integer(n) for s, n in chosen.items()})) for e in known]
+
+
+def _all_differ(numbers: Sequence[int]) -> bool:
+    return len(set(numbers)) == len(numbers)
 
 
 def _own(builder: Builder) -> list[dict[str, Tensor]]:

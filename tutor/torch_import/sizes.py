@@ -132,6 +132,10 @@ class Sizes:
     def wishes(self, symbol: Symbol) -> list[str]:
         return [*self._wishes[symbol], *self._defaults[symbol]]
 
+    def is_known(self, symbol: Symbol) -> bool:
+        """Whether an operation, and not its place alone, says what it is."""
+        return bool(self._wishes[symbol])
+
     def call(self, symbol: Symbol, size: Symbol) -> None:
         """From here on it is the exercise's own size."""
         self._known[symbol] = size

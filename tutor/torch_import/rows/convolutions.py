@@ -74,7 +74,7 @@ def _kernel(g: Builder, weight: Array, rank: int) -> list[Expr]:
         if g.number(n) == g.number(sides[0]):
             g.same(sides[0], n)
     for n in sides:
-        g.wish(n, "K")
+        g.wish(n, "K", "S", default=True)
     return [g.sizes.resolve(n) for n in sides]
 
 
