@@ -176,11 +176,17 @@ def _all_differ(numbers: Sequence[int]) -> bool:
 
 def _own(builder: Builder) -> list[dict[str, Tensor]]:
     """The module's own weights with the example's inputs; and the same again with random weights of their size."""
-    kept = {name: leaf.value.detach().clone() for name, leaf in _given(builder).items()}
+    kept = {name: _exactly(leaf.value.detach().clone(), builder, name) for name, leaf in _given(builder).items()}
     source = torch.Generator().manual_seed(0)
     real = {leaf_name for leaf_name, leaf in _given(builder).items() if leaf.kind == "parameter"}
     random = {name: _alike(x, source) if name in real else x for name, x in kept.items()}
     return [kept, random] if real else [kept]
+
+
+def _exactly(x: Tensor, builder: Builder, name: str) -> Tensor:
+    """Probabilities in float32 sum to 1 but for its rounding."""
+    assert builder.exercise is not None
+    return x.double() / x.double().sum(-1, keepdim=True) if builder.exercise[name].domain == "probability" else x
 
 
 def _alike(x: Tensor, source: torch.Generator) -> Tensor:
