@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from sympy import Expr, Idx, Mul, S, Sum, Symbol, sqrt, sympify
 
-from tutor.errors import ExerciseError
+from tutor.errors import ExerciseError, UsageError, did_you_mean
 from tutor.exercise import Exercise
 from tutor.language import said
 from tutor.symbolic.indices import Tensor, entry, free_indices, fresh, reduce_over
@@ -52,6 +52,7 @@ class Builder:
         self.real_ends: list[Ref] = []
         self.called: dict[str, str] = {}  # leaf, node or node.part -> the quantity's name
         self.notes: list[str] = []
+        self._defined: set[str] = set()  # in this run
         self._wanted: dict[str, tuple[str, tuple[Expr, ...]]] = {}  # node or node.part -> wished name, shape
         self._wishes = wished(graph)
         self._asked: Counter[tuple[str, int]] = Counter()
@@ -79,6 +80,7 @@ class Builder:
     def _run(self) -> None:
         self.values, self._settled = {}, {}
         self._asked.clear()
+        self._defined.clear()
         for leaf in self.graph.leaves:
             self.values[leaf.name] = self._leaf(leaf)
         for node in self.graph.nodes:
@@ -280,6 +282,7 @@ class Builder:
 
     def _define(self, key: str, wish: str, shape: Sequence[Expr], at: At) -> Array:
         shape = tuple(map(self.sizes.resolve, shape))
+        self._defined.add(key)
         if self.exercise is None:
             self._wanted[key] = (wish, shape)
             return self._likeness(key, shape)
@@ -411,8 +414,8 @@ class Builder:
         if not self._ends:
             raise ExerciseError(said("it returns no tensor of real numbers, so there is nothing to derive"))
         for key, kind in self._ends.items():
-            if key.startswith("end "):
-                array = self.values[key.partition(".")[2]]
+            if key not in self._defined:  # a view, a leaf, or a dropout in eval, which computes nothing
+                array = self.values[key.partition(".")[2] if key.startswith("end ") else key]
                 if array.kind != "float":
                     array = array.numbers
                 self._define(key, "L" if kind == "loss" else "y", array.shape, array.at)
@@ -426,7 +429,9 @@ class Builder:
         for leaf in leaves:
             wish = self.renamed.get(leaf.path) or short.get(leaf.name) or identifier(leaf.path)
             self.called[leaf.name] = self.names.claim(wish)
-        for key, wish in numbered(list(self._wished_names())).items():
+        wished_for = numbered(list(self._wished_names()))
+        self._refuse_unknown_names([*(leaf.path for leaf in leaves), *wished_for.values()])
+        for key, wish in wished_for.items():
             self.called[key] = self.names.claim(self.renamed.get(wish, wish))
         extents = [n for shape in self.shapes.values() for n in shape]
         extents += [n for _, shape in self._wanted.values() for n in shape]
@@ -434,6 +439,14 @@ class Builder:
         for symbol in self.sizes.free(extents):
             name = self.names.size(self.sizes.wishes(symbol))
             self.sizes.call(symbol, exercise.sizes(name))
+
+    def _refuse_unknown_names(self, known: Sequence[str]) -> None:
+        for name in self.renamed:
+            if name not in known:
+                raise UsageError(said(
+                    "names: nothing in it is called {name}{hint} what can be renamed: {known}", name=name,
+                    hint=did_you_mean(name, known), known=", ".join(dict.fromkeys(known)),
+                ))  # fmt: skip
 
     def _wished_names(self) -> Iterator[tuple[str, str]]:
         """A part has its own name where only one operation has such a part; else the operation's before it."""
