@@ -86,7 +86,7 @@ class _Writer:
     def _call(self, node: Node) -> str | None:
         value = self.builder.values[node.name]
         if node.op == "sym_size" or not node.overload and node.op != "getitem":
-            self.texts[node.name] = _size(value)
+            self.texts[node.name] = _grouped(value)
             return None
         args = node.args
         if node.op == "getitem":
@@ -94,7 +94,10 @@ class _Writer:
         first = self._text(args[next(iter(args))]) if args else ""
         if node.op in OPERATORS and set(args) - node.defaults <= {"self", "other", "exponent"}:
             right = args.get("other", args.get("exponent"))
+            first = f"({first})" if first.startswith("-") else first
             return f"{first} {OPERATORS[node.op]} {self._text(right)}"
+        if node.op == "hardsigmoid":  # torch's own gradient has 1/6 in float32
+            return f"F.relu6({first} + 3) / 6"
         if node.op == "embedding":
             return f"{first}[{self._text(args['indices'])}]"
         if node.op in ("dropout", "native_dropout"):
@@ -170,6 +173,12 @@ def _size(extent: Any) -> str:
     """`t.R*t.D`"""
     extent = sympify(extent)
     return str(extent.xreplace({s: type(s)(f"t.{s.name}", **s.assumptions0) for s in extent.free_symbols}))
+
+
+def _grouped(extent: Any) -> str:
+    """A size as a factor: `(t.N - 1)`"""
+    text = _size(extent)
+    return text if sympify(extent).is_Atom else f"({text})"
 
 
 def _shape(value: Array) -> str:
