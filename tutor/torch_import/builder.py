@@ -362,14 +362,15 @@ class Builder:
         assert self.exercise is not None
         name = self.called[leaf.name]
         self.declared.add(leaf.name)
+        positive = "positive" if self.domains.get(leaf.name) == "positive" else "real"
         if leaf.kind == "parameter" and leaf.value.requires_grad and leaf.value.is_floating_point():
-            return self.exercise.parameter(name, *axes)
+            return self.exercise.parameter(name, *axes, domain=positive)
         if leaf.name in self.belows:
             below = self.sizes.resolve(self.belows[leaf.name])
             return self.exercise.input(name, *axes, domain="index", below=below)
         trained = leaf.kind == "input" and leaf.value.is_floating_point() and leaf.value.requires_grad
-        if trained and leaf.name not in self.domains:
-            return self.exercise.parameter(name, *axes)
+        if trained and self.domains.get(leaf.name, "positive") == "positive":
+            return self.exercise.parameter(name, *axes, domain=positive)
         return self.exercise.input(name, *axes, domain=domain_of(leaf, self.domains.get(leaf.name)))
 
     def mask(self, name: str, shape: Sequence[Expr]) -> Array:
