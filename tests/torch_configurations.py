@@ -523,7 +523,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, causal: bool = False):
         super().__init__()
-        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
         self.causal = causal
 
     def forward(self, x: Tensor) -> Tensor:
@@ -534,7 +534,7 @@ class SelfAttention(nn.Module):
 class CrossAttention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         return self.attention(x, memory, memory)[0]
@@ -555,7 +555,7 @@ def _masked_attention(mask: Callable[[Draw], Tensor]) -> Callable[[Draw], Made]:
 
 
 def _encoder(**options: Any) -> Callable[[Draw], Made]:
-    return lambda r: (nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True, **options), [r(2, 3, 4)])
+    return lambda r: (nn.TransformerEncoderLayer(8, 2, 6, dropout=0.0, batch_first=True, **options), [r(3, 5, 8)])
 
 
 _enter(
@@ -568,13 +568,13 @@ _enter(
         "F.scaled_dot_product_attention, a float mask": _masked_attention(lambda r: r(3, 6)),
         "F.scaled_dot_product_attention with heads": lambda r: (
             F.scaled_dot_product_attention,
-            [r(2, 3, 4, 5), r(2, 3, 6, 5), r(2, 3, 6, 5)],
+            [r(2, 3, 4, 5), r(2, 3, 6, 5), r(2, 3, 6, 7)],
         ),
         "a causal head written out": lambda r: (CausalHead(), [r(2, 5, 4)]),
         "a causal head on a shorter sequence": lambda r: (CausalHead(length=8), [r(2, 5, 4)]),
-        "nn.MultiheadAttention, self": lambda r: (SelfAttention(), [r(2, 3, 4)]),
-        "nn.MultiheadAttention, self, causal": lambda r: (SelfAttention(causal=True), [r(2, 3, 4)]),
-        "nn.MultiheadAttention, cross, with its weights": lambda r: (CrossAttention(), [r(2, 3, 4), r(2, 5, 4)]),
+        "nn.MultiheadAttention, self": lambda r: (SelfAttention(), [r(3, 5, 8)]),
+        "nn.MultiheadAttention, self, causal": lambda r: (SelfAttention(causal=True), [r(3, 5, 8)]),
+        "nn.MultiheadAttention, cross, with its weights": lambda r: (CrossAttention(), [r(3, 5, 8), r(3, 6, 8)]),
         "nn.TransformerEncoderLayer, norm last": _encoder(),
         "nn.TransformerEncoderLayer, norm first, GELU": _encoder(norm_first=True, activation="gelu"),
     },

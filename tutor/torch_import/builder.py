@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from sympy import Expr, Idx, Mul, S, Sum, Symbol, sqrt, sympify
+from sympy import Expr, Idx, Indexed, Mul, Piecewise, S, Sum, Symbol, sqrt, sympify
 
 from tutor.errors import ExerciseError, UsageError, did_you_mean
 from tutor.exercise import Exercise
@@ -302,8 +302,8 @@ class Builder:
         axes = self.indices(shape)
         expr = sympify(at(*axes))
         kind = self._ends.get(key, "step")
-        if kind == "step" and expr.is_number:
-            return Array(shape, lambda *ix: expr)  # nothing to compute: 0 times x
+        if kind == "step" and _is_constant(expr):
+            return Array(shape, at)  # nothing to compute: 0 times x, a mask of minus infinity
         kept = [d for d, i in enumerate(axes) if kind == "output" or size_of(i) == 1 or i in free_indices(expr)]
         indices = [axes[d] for d in kept]
         if kind == "loss":
@@ -459,6 +459,13 @@ class Builder:
             elif self._ends.get(key) == "loss" and key not in self._wishes:
                 wish = "L"
             yield key, wish
+
+
+def _is_constant(expr: Expr) -> bool:
+    """A number, or numbers by cases of the indices."""
+    if isinstance(expr, Piecewise):
+        return all(value.is_number and not condition.has(Indexed) for value, condition in expr.args)
+    return bool(expr.is_number)
 
 
 def _is_part(key: str) -> bool:
