@@ -302,8 +302,6 @@ def test_identifiers() -> None:
 
 
 def test_a_keyword_among_the_modules() -> None:
-    model = nn.Module()
-
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -312,8 +310,7 @@ def test_a_keyword_among_the_modules() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.tanh(getattr(self, "lambda")(x))
 
-    model = fresh(Odd)
-    exercise = sound(tutor.from_torch(model, normal(3, 4)))
+    exercise = sound(tutor.from_torch(fresh(Odd), normal(3, 4)))
     assert {"lambda_weight", "lambda_bias"} <= set(names(exercise)) and "lambda" not in names(exercise)
 
 

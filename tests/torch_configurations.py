@@ -379,8 +379,8 @@ _enter(
         'F.interpolate, mode="nearest", scale_factor=2': _with(
             F.interpolate, 2, 3, 4, 5, scale_factor=2, mode="nearest"
         ),
-        'F.interpolate, mode="bilinear", align_corners=True': _with(
-            F.interpolate, 2, 3, 2, 3, size=(3, 5), mode="bilinear", align_corners=True
+        'F.interpolate, mode="bilinear", scale_factor=2, align_corners=True': _with(
+            F.interpolate, 2, 3, 2, 3, scale_factor=2, mode="bilinear", align_corners=True
         ),
         'F.interpolate, mode="bilinear", scale_factor=2': _with(
             F.interpolate, 2, 3, 2, 3, scale_factor=2, mode="bilinear", align_corners=False
@@ -412,10 +412,6 @@ _enter(
     "Embedding and indexing",
     {
         "nn.Embedding": lambda r: (nn.Embedding(6, 4), [torch.tensor([[0, 5, 2], [3, 3, 1]])]),
-        "nn.Embedding, padding_idx=0": lambda r: (
-            nn.Embedding(6, 4, padding_idx=0),
-            [torch.tensor([[1, 5, 0], [3, 3, 0]])],
-        ),
         "nn.Embedding tied with the output layer": lambda r: (
             Tied(),
             [torch.tensor([[0, 5, 2], [3, 3, 1]])],
@@ -864,6 +860,14 @@ _refuse(
             ("detach", "give it as an input"),
         ),
         "with torch.no_grad()": (lambda r: (_half_fixed, [r(3, 4), r(4, 5)]), ("no_grad", "give it as an input")),
+        "nn.Embedding, padding_idx=0": (
+            lambda r: (nn.Embedding(6, 4, padding_idx=0), [torch.tensor([[1, 5, 0], [3, 3, 0]])]),
+            ("padding_idx", "leave padding_idx out"),
+        ),
+        'F.interpolate, mode="bilinear", from (2, 3) to (3, 5)': (
+            _with(F.interpolate, 2, 3, 2, 3, size=(3, 5), mode="bilinear", align_corners=True),
+            ("upsample_bilinear2d", "by hand"),
+        ),
         "F.ctc_loss": (
             lambda r: (
                 lambda z, y, a, b: F.ctc_loss(F.log_softmax(z, -1), y, a, b),
