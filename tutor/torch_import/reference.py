@@ -133,6 +133,8 @@ class _Writer:
             text if list(given)[: n + 1] == positional[: n + 1] else f"{name}={text}"
             for n, (name, text) in enumerate(texts.items())
         ]
+        if node.args.get("dtype") is not None:  # zeros_like(mask, dtype=float) are numbers
+            parts.append(f"dtype={DTYPES[node.kinds[0]]}")
         return f"aten.{node.op}.{node.overload}({', '.join(parts)})"
 
     def _argument(self, node: Node, name: str, value: Any, result: Any) -> str:
