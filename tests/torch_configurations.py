@@ -590,6 +590,7 @@ _enter(
         "torch.bmm": lambda r: (torch.bmm, [r(2, 3, 4), r(2, 4, 5)]),
         "matmul of (2, 1, 3, 4) and (5, 4, 6)": lambda r: (torch.matmul, [r(2, 1, 3, 4), r(5, 4, 6)]),
         "torch.addmm": lambda r: (torch.addmm, [r(5), r(3, 4), r(4, 5)]),
+        "torch.linalg.inv": lambda r: (lambda x: torch.linalg.inv(x) ** 2, [r(3, 3)]),
         "torch.outer": lambda r: (torch.outer, [r(3), r(4)]),
         'torch.einsum("nd,kd->nk")': lambda r: (lambda x, W: torch.einsum("nd,kd->nk", x, W), [r(3, 4), r(5, 4)]),
         'torch.einsum("bhqd,bhkd->bhqk")': lambda r: (
@@ -737,6 +738,13 @@ def _assigned(x: Tensor, W: Tensor) -> Tensor:
     return z
 
 
+def _twice_assigned(x: Tensor, W: Tensor) -> Tensor:
+    z = x @ W
+    z[1:, :2] = 3.0
+    z[-1] += x[0, 0]
+    return z**2
+
+
 def _filled(x: Tensor, W: Tensor) -> Tensor:
     z = torch.zeros(x.shape[0], W.shape[1])
     z[:, 1:] = (x @ W)[:, 1:]
@@ -774,6 +782,7 @@ _enter(
         ),
         "z += y, in place": lambda r: (_added_in_place, [r(3, 4), r(4, 5)]),
         "z[:, 0] = y, in place": lambda r: (_assigned, [r(3, 4), r(4, 5)]),
+        "z[1:, :2] = 3 and z[-1] += y, in place": lambda r: (_twice_assigned, [r(3, 4), r(4, 5)]),
         "a slice of zeros that is filled": lambda r: (_filled, [r(3, 4), r(4, 5)]),
         "two outputs": lambda r: (lambda x, W: (torch.tanh(x @ W), (W**2).sum()), [r(3, 4), r(4, 5)]),
         "a dict of outputs": lambda r: (lambda x, W: {"y": torch.tanh(x @ W), "w": W.exp()}, [r(3, 4), r(4, 5)]),
@@ -847,7 +856,7 @@ _refuse(
         "x[mask]": (lambda r: (lambda x: x[x > 0].sum(), [r(3, 4)]), ("mask",)),
         "torch.rand_like": (lambda r: (lambda x: x + torch.rand_like(x), [r(3, 4)]), ("rand_like", "by hand")),
         "F.gumbel_softmax": (lambda r: (lambda x: F.gumbel_softmax(x), [r(3, 4)]), ("by hand",)),
-        "torch.linalg.inv": (lambda r: (torch.linalg.inv, [r(4, 4)]), ("inv", "by hand")),
+        "torch.linalg.eigvalsh": (lambda r: (lambda x: torch.linalg.eigvalsh(x @ x.T), [r(4, 4)]), ("eigh", "by hand")),
         "F.gaussian_nll_loss, which looks at its variances": (
             lambda r: (
                 lambda y, target, var: F.gaussian_nll_loss(y, target, var),

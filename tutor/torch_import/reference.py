@@ -108,6 +108,8 @@ class _Writer:
             return self._dropout(node, first)
         if node.op in SHAPED:
             return f"{first}.{SHAPED[node.op]}({_shape(value)})"
+        if node.op == "copy":  # of aten's own autograd has no derivative
+            return f"{self._text(args['src'])}.to({DTYPES[node.kinds[0]]}).expand({_shape(value)})"
         if node.op in MADE:
             filler = f", {self._text(args['fill_value'])}" if "fill_value" in args else ""
             kind = DTYPES[node.kinds[0]]
