@@ -69,16 +69,10 @@ def squeeze(g: Builder, self: Array, dim: Any = None) -> Array:
     return self.seen([self.shape[d] for d in kept], at)
 
 
-@operation("expand_as", torch="x.expand_as")
-def expand_as(g: Builder, self: Array, other: Array) -> Array:
-    """the same entries along new axes"""
-    return expand(g, self, other.shape)
-
-
-@operation("expand", "broadcast_to", torch="x.expand")
+@operation("expand", "expand_as", "broadcast_to", torch="x.expand")
 def expand(g: Builder, self: Array, size: Any) -> Array:
     """the same entries along new axes"""
-    wanted = list(size)
+    wanted = list(size.shape) if isinstance(size, Array) else list(size)
     lead = len(wanted) - self.dim
     shape = [g.extent(n) if d < lead or n != -1 else self.shape[d - lead] for d, n in enumerate(wanted)]
     for d, n in enumerate(self.shape, lead):
