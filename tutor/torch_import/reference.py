@@ -69,6 +69,8 @@ class _Writer:
         builder = self.builder
         if not leaf.is_tensor:
             return repr(leaf.value)
+        if leaf.name not in builder.values:  # nothing uses it
+            return str(leaf.name)
         if leaf.name in builder.declared:
             if builder.exercise is not None and builder.called[leaf.name] not in builder.exercise.quantities:
                 shape = _tuple(builder.values[leaf.name])  # nothing depends on it: weights of a state that is zero
