@@ -64,7 +64,9 @@ def agrees_with_the_module(row: Configuration, exercise: Exercise) -> None:
     ours = worked_instance(exercise, values, sizes)
     if any(q.domain == "mask" and q.name.endswith("mask") and q.is_leaf for q in exercise) and "Dropout" in row.name:
         return  # torch would draw another mask
-    learns = [x.requires_grad_() for x in tensors(module, inputs)]
+    parameters = [p for p in module.parameters() if p.requires_grad] if isinstance(module, nn.Module) else []
+    asked = [x for x in inputs if isinstance(x, Tensor) and set(alike(x, values)) & set(exercise.asked)]
+    learns = [x.requires_grad_() for x in (*parameters, *asked)]
     made = module(*inputs[: len(inputs) - ("loss" in options)])
     made = options["loss"](made, inputs[-1]) if "loss" in options else made
     ends = [y for y in flat(made) if isinstance(y, Tensor) and y.is_floating_point()]
@@ -75,7 +77,7 @@ def agrees_with_the_module(row: Configuration, exercise: Exercise) -> None:
         total = total + (y * (ours.values[f"d{q.name}"].float() if q.kind == "output" else 1)).sum()
     compared = 0
     for x, gradient in zip(learns, torch.autograd.grad(total, learns, allow_unused=True), strict=True):
-        same = [n for n, v in values.items() if v.shape == x.shape and torch.equal(v.to(x), x)]
+        same = alike(x, values)
         if len(same) != 1:  # a scale and a shift of one value, or an input that nothing uses
             assert same or gradient is None or not gradient.any()
             continue
@@ -87,14 +89,13 @@ def agrees_with_the_module(row: Configuration, exercise: Exercise) -> None:
 def close(ours: Tensor, theirs: Tensor, what: str) -> None:
     """Equal but for float32's rounding."""
     assert ours.shape == theirs.shape, what
-    scale = max(float(theirs.detach().abs().max()), 1e-3)
+    scale = max(float(theirs.detach().abs().max()), 1.0)
     assert float((ours - theirs.detach().double()).abs().max()) < 3e-5 * scale, what
 
 
-def tensors(module: Any, inputs: Any) -> Iterator[Tensor]:
-    if isinstance(module, nn.Module):
-        yield from (p for p in module.parameters() if p.requires_grad)
-    yield from (x for x in inputs if isinstance(x, Tensor) and x.is_floating_point())
+def alike(x: Tensor, values: dict[str, Tensor]) -> list[str]:
+    """Quantities that have the values of a tensor of the user's."""
+    return [name for name, v in values.items() if v.shape == x.shape and torch.equal(v.to(x), x)]
 
 
 def flat(value: Any) -> Iterator[Any]:

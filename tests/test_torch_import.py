@@ -1,4 +1,4 @@
-"""How a module or function becomes an exercise: its sizes, its names, what is asked, what is refused and in which words."""
+"""How a module or function becomes an exercise: its sizes, its names, what is asked, what is refused and how."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sympy import Float, Rational, S, Symbol, pi, sqrt
+from sympy import Float, Rational, S, pi, sqrt
 from torch import Tensor, nn
 
 import tutor
@@ -141,8 +141,7 @@ def test_the_batch_may_be_one() -> None:
 
 def test_a_division_by_a_size_is_one() -> None:
     exercise = sound(tutor.from_torch(lambda x: (x**2).sum() / x.shape[0], normal(3, 4)))
-    last = exercise.ends[0].expr
-    assert last.has(Symbol("N", integer=True, positive=True)) or "N" in map(str, last.free_symbols)
+    assert "N" in map(str, exercise.ends[0].expr.free_symbols)
 
 
 def test_a_number_that_happens_to_be_a_size_stays_a_number() -> None:
@@ -303,8 +302,6 @@ def test_identifiers() -> None:
 
 
 def test_a_keyword_among_the_modules() -> None:
-    model = nn.Module()
-
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -313,8 +310,7 @@ def test_a_keyword_among_the_modules() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.tanh(getattr(self, "lambda")(x))
 
-    model = fresh(Odd)
-    exercise = sound(tutor.from_torch(model, normal(3, 4)))
+    exercise = sound(tutor.from_torch(fresh(Odd), normal(3, 4)))
     assert {"lambda_weight", "lambda_bias"} <= set(names(exercise)) and "lambda" not in names(exercise)
 
 

@@ -379,8 +379,8 @@ _enter(
         'F.interpolate, mode="nearest", scale_factor=2': _with(
             F.interpolate, 2, 3, 4, 5, scale_factor=2, mode="nearest"
         ),
-        'F.interpolate, mode="bilinear", align_corners=True': _with(
-            F.interpolate, 2, 3, 2, 3, size=(3, 5), mode="bilinear", align_corners=True
+        'F.interpolate, mode="bilinear", scale_factor=2, align_corners=True': _with(
+            F.interpolate, 2, 3, 2, 3, scale_factor=2, mode="bilinear", align_corners=True
         ),
         'F.interpolate, mode="bilinear", scale_factor=2': _with(
             F.interpolate, 2, 3, 2, 3, scale_factor=2, mode="bilinear", align_corners=False
@@ -412,10 +412,6 @@ _enter(
     "Embedding and indexing",
     {
         "nn.Embedding": lambda r: (nn.Embedding(6, 4), [torch.tensor([[0, 5, 2], [3, 3, 1]])]),
-        "nn.Embedding, padding_idx=0": lambda r: (
-            nn.Embedding(6, 4, padding_idx=0),
-            [torch.tensor([[1, 5, 0], [3, 3, 0]])],
-        ),
         "nn.Embedding tied with the output layer": lambda r: (
             Tied(),
             [torch.tensor([[0, 5, 2], [3, 3, 1]])],
@@ -523,7 +519,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, causal: bool = False):
         super().__init__()
-        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
         self.causal = causal
 
     def forward(self, x: Tensor) -> Tensor:
@@ -534,7 +530,7 @@ class SelfAttention(nn.Module):
 class CrossAttention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         return self.attention(x, memory, memory)[0]
@@ -555,7 +551,7 @@ def _masked_attention(mask: Callable[[Draw], Tensor]) -> Callable[[Draw], Made]:
 
 
 def _encoder(**options: Any) -> Callable[[Draw], Made]:
-    return lambda r: (nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True, **options), [r(2, 3, 4)])
+    return lambda r: (nn.TransformerEncoderLayer(8, 2, 6, dropout=0.0, batch_first=True, **options), [r(3, 5, 8)])
 
 
 _enter(
@@ -568,13 +564,13 @@ _enter(
         "F.scaled_dot_product_attention, a float mask": _masked_attention(lambda r: r(3, 6)),
         "F.scaled_dot_product_attention with heads": lambda r: (
             F.scaled_dot_product_attention,
-            [r(2, 3, 4, 5), r(2, 3, 6, 5), r(2, 3, 6, 5)],
+            [r(2, 3, 4, 5), r(2, 3, 6, 5), r(2, 3, 6, 7)],
         ),
         "a causal head written out": lambda r: (CausalHead(), [r(2, 5, 4)]),
         "a causal head on a shorter sequence": lambda r: (CausalHead(length=8), [r(2, 5, 4)]),
-        "nn.MultiheadAttention, self": lambda r: (SelfAttention(), [r(2, 3, 4)]),
-        "nn.MultiheadAttention, self, causal": lambda r: (SelfAttention(causal=True), [r(2, 3, 4)]),
-        "nn.MultiheadAttention, cross, with its weights": lambda r: (CrossAttention(), [r(2, 3, 4), r(2, 5, 4)]),
+        "nn.MultiheadAttention, self": lambda r: (SelfAttention(), [r(3, 5, 8)]),
+        "nn.MultiheadAttention, self, causal": lambda r: (SelfAttention(causal=True), [r(3, 5, 8)]),
+        "nn.MultiheadAttention, cross, with its weights": lambda r: (CrossAttention(), [r(3, 5, 8), r(3, 6, 8)]),
         "nn.TransformerEncoderLayer, norm last": _encoder(),
         "nn.TransformerEncoderLayer, norm first, GELU": _encoder(norm_first=True, activation="gelu"),
     },
@@ -594,6 +590,7 @@ _enter(
         "torch.bmm": lambda r: (torch.bmm, [r(2, 3, 4), r(2, 4, 5)]),
         "matmul of (2, 1, 3, 4) and (5, 4, 6)": lambda r: (torch.matmul, [r(2, 1, 3, 4), r(5, 4, 6)]),
         "torch.addmm": lambda r: (torch.addmm, [r(5), r(3, 4), r(4, 5)]),
+        "torch.linalg.inv": lambda r: (lambda x: torch.linalg.inv(x) ** 2, [r(3, 3)]),
         "torch.outer": lambda r: (torch.outer, [r(3), r(4)]),
         'torch.einsum("nd,kd->nk")': lambda r: (lambda x, W: torch.einsum("nd,kd->nk", x, W), [r(3, 4), r(5, 4)]),
         'torch.einsum("bhqd,bhkd->bhqk")': lambda r: (
@@ -741,6 +738,13 @@ def _assigned(x: Tensor, W: Tensor) -> Tensor:
     return z
 
 
+def _twice_assigned(x: Tensor, W: Tensor) -> Tensor:
+    z = x @ W
+    z[1:, :2] = 3.0
+    z[-1] += x[0, 0]
+    return z**2
+
+
 def _filled(x: Tensor, W: Tensor) -> Tensor:
     z = torch.zeros(x.shape[0], W.shape[1])
     z[:, 1:] = (x @ W)[:, 1:]
@@ -778,6 +782,7 @@ _enter(
         ),
         "z += y, in place": lambda r: (_added_in_place, [r(3, 4), r(4, 5)]),
         "z[:, 0] = y, in place": lambda r: (_assigned, [r(3, 4), r(4, 5)]),
+        "z[1:, :2] = 3 and z[-1] += y, in place": lambda r: (_twice_assigned, [r(3, 4), r(4, 5)]),
         "a slice of zeros that is filled": lambda r: (_filled, [r(3, 4), r(4, 5)]),
         "two outputs": lambda r: (lambda x, W: (torch.tanh(x @ W), (W**2).sum()), [r(3, 4), r(4, 5)]),
         "a dict of outputs": lambda r: (lambda x, W: {"y": torch.tanh(x @ W), "w": W.exp()}, [r(3, 4), r(4, 5)]),
@@ -851,7 +856,7 @@ _refuse(
         "x[mask]": (lambda r: (lambda x: x[x > 0].sum(), [r(3, 4)]), ("mask",)),
         "torch.rand_like": (lambda r: (lambda x: x + torch.rand_like(x), [r(3, 4)]), ("rand_like", "by hand")),
         "F.gumbel_softmax": (lambda r: (lambda x: F.gumbel_softmax(x), [r(3, 4)]), ("by hand",)),
-        "torch.linalg.inv": (lambda r: (torch.linalg.inv, [r(4, 4)]), ("inv", "by hand")),
+        "torch.linalg.eigvalsh": (lambda r: (lambda x: torch.linalg.eigvalsh(x @ x.T), [r(4, 4)]), ("eigh", "by hand")),
         "F.gaussian_nll_loss, which looks at its variances": (
             lambda r: (
                 lambda y, target, var: F.gaussian_nll_loss(y, target, var),
@@ -864,6 +869,14 @@ _refuse(
             ("detach", "give it as an input"),
         ),
         "with torch.no_grad()": (lambda r: (_half_fixed, [r(3, 4), r(4, 5)]), ("no_grad", "give it as an input")),
+        "nn.Embedding, padding_idx=0": (
+            lambda r: (nn.Embedding(6, 4, padding_idx=0), [torch.tensor([[1, 5, 0], [3, 3, 0]])]),
+            ("padding_idx", "leave padding_idx out"),
+        ),
+        'F.interpolate, mode="bilinear", from (2, 3) to (3, 5)': (
+            _with(F.interpolate, 2, 3, 2, 3, size=(3, 5), mode="bilinear", align_corners=True),
+            ("upsample_bilinear2d", "by hand"),
+        ),
         "F.ctc_loss": (
             lambda r: (
                 lambda z, y, a, b: F.ctc_loss(F.log_softmax(z, -1), y, a, b),

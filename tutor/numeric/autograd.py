@@ -68,7 +68,8 @@ def gradients_by_autograd(
         nodes = _tracked(instance)
         used = dict(nodes)
         for q, plan in zip(exercise.forward, step_plans(exercise), strict=True):
-            nodes[q.name] = plan.run(used, instance.sizes)[q.name]
+            made = plan.run(used, instance.sizes)[q.name]
+            nodes[q.name] = made if made.requires_grad else made.clone().requires_grad_()  # a constant step
             used[q.name] = nodes[q.name].detach() if f"d{q.name}" in given else nodes[q.name]
         scalar = _scalar(exercise, used, instance)
         for q in exercise.forward:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from sympy import Expr, Idx, Mul, S, Sum, Symbol, sqrt, sympify
+from sympy import Expr, Idx, Indexed, Mul, Piecewise, S, Sum, Symbol, sqrt, sympify
 
-from tutor.errors import ExerciseError
+from tutor.errors import ExerciseError, UsageError, did_you_mean
 from tutor.exercise import Exercise
 from tutor.language import said
 from tutor.symbolic.indices import Tensor, entry, free_indices, fresh, reduce_over
@@ -52,6 +52,7 @@ class Builder:
         self.real_ends: list[Ref] = []
         self.called: dict[str, str] = {}  # leaf, node or node.part -> the quantity's name
         self.notes: list[str] = []
+        self._defined: set[str] = set()  # in this run
         self._wanted: dict[str, tuple[str, tuple[Expr, ...]]] = {}  # node or node.part -> wished name, shape
         self._leaves = {leaf.name: leaf for leaf in graph.leaves}
         self._wishes = wished(graph)
@@ -80,6 +81,7 @@ class Builder:
     def _run(self) -> None:
         self.values, self._settled = {}, {}
         self._asked.clear()
+        self._defined.clear()
         for leaf in self.graph.leaves:
             if leaf.kind == "input":
                 self.value(leaf.name)
@@ -295,6 +297,7 @@ class Builder:
 
     def _define(self, key: str, wish: str, shape: Sequence[Expr], at: At) -> Array:
         shape = tuple(map(self.sizes.resolve, shape))
+        self._defined.add(key)
         if self.exercise is None:
             self._wanted[key] = (wish, shape)
             return self._likeness(key, shape)
@@ -314,8 +317,8 @@ class Builder:
         axes = self.indices(shape)
         expr = sympify(at(*axes))
         kind = self._ends.get(key, "step")
-        if kind == "step" and expr.is_number:
-            return Array(shape, lambda *ix: expr)  # nothing to compute: 0 times x
+        if kind == "step" and _is_constant(expr):
+            return Array(shape, at)  # nothing to compute: 0 times x, a mask of minus infinity
         kept = [d for d, i in enumerate(axes) if kind == "output" or size_of(i) == 1 or i in free_indices(expr)]
         indices = [axes[d] for d in kept]
         if kind == "loss":
@@ -377,14 +380,15 @@ class Builder:
         assert self.exercise is not None
         name = self.called[leaf.name]
         self.declared.add(leaf.name)
+        positive = "positive" if self.domains.get(leaf.name) == "positive" else "real"
         if leaf.kind == "parameter" and leaf.value.requires_grad and leaf.value.is_floating_point():
-            return self.exercise.parameter(name, *axes)
+            return self.exercise.parameter(name, *axes, domain=positive)
         if leaf.name in self.belows:
             below = self.sizes.resolve(self.belows[leaf.name])
             return self.exercise.input(name, *axes, domain="index", below=below)
         trained = leaf.kind == "input" and leaf.value.is_floating_point() and leaf.value.requires_grad
-        if trained and leaf.name not in self.domains:
-            return self.exercise.parameter(name, *axes)
+        if trained and self.domains.get(leaf.name, "positive") == "positive":
+            return self.exercise.parameter(name, *axes, domain=positive)
         return self.exercise.input(name, *axes, domain=domain_of(leaf, self.domains.get(leaf.name)))
 
     def mask(self, name: str, shape: Sequence[Expr]) -> Array:
@@ -434,8 +438,8 @@ class Builder:
         if not self._ends:
             raise ExerciseError(said("it returns no tensor of real numbers, so there is nothing to derive"))
         for key, kind in self._ends.items():
-            if key.startswith("end "):
-                array = self.value(key.partition(".")[2])
+            if key not in self._defined:  # a view, a leaf, or a dropout in eval, which computes nothing
+                array = self.value(key.partition(".")[2] if key.startswith("end ") else key)
                 if array.kind != "float":
                     array = array.numbers
                 self._define(key, "L" if kind == "loss" else "y", array.shape, array.at)
@@ -449,7 +453,9 @@ class Builder:
         for leaf in leaves:
             wish = self.renamed.get(leaf.path) or short.get(leaf.name) or identifier(leaf.path)
             self.called[leaf.name] = self.names.claim(wish)
-        for key, wish in numbered(list(self._wished_names())).items():
+        wished_for = numbered(list(self._wished_names()))
+        self._refuse_unknown_names([*(leaf.path for leaf in leaves), *wished_for.values()])
+        for key, wish in wished_for.items():
             self.called[key] = self.names.claim(self.renamed.get(wish, wish))
         extents = [n for shape in self.shapes.values() for n in shape]
         extents += [n for _, shape in self._wanted.values() for n in shape]
@@ -459,6 +465,14 @@ class Builder:
         names = {symbol: self.names.size(self.sizes.wishes(symbol)) for symbol in known}
         for symbol in free:
             self.sizes.call(symbol, exercise.sizes(names[symbol]))
+
+    def _refuse_unknown_names(self, known: Sequence[str]) -> None:
+        for name in self.renamed:
+            if name not in known:
+                raise UsageError(said(
+                    "names: nothing in it is called {name}{hint} what can be renamed: {known}", name=name,
+                    hint=did_you_mean(name, known), known=", ".join(dict.fromkeys(known)),
+                ))  # fmt: skip
 
     def _wished_names(self) -> Iterator[tuple[str, str]]:
         """A part has its own name where only one operation has such a part; else its module's before it."""
@@ -471,6 +485,13 @@ class Builder:
             elif self._ends.get(key) == "loss" and key not in self._wishes:
                 wish = "L"
             yield key, wish
+
+
+def _is_constant(expr: Expr) -> bool:
+    """A number, or numbers by cases of the indices."""
+    if isinstance(expr, Piecewise):
+        return all(value.is_number and not condition.has(Indexed) for value, condition in expr.args)
+    return bool(expr.is_number)
 
 
 def _is_part(key: str) -> bool:

@@ -60,6 +60,8 @@ def from_torch(
     if not callable(module):
         raise UsageError(said("from_torch takes a module or a function, not {kind}", kind=type(module).__name__))
     called, renamed, short = _names(names)
+    if len(called) > len(inputs):
+        raise UsageError(said("names={names}: there are {count} inputs", names=", ".join(called), count=len(inputs)))
     count = len(inputs) - _loss_inputs(loss, len(inputs))
     known = [*parameter_names(module, count), *_target_names(len(inputs) - count)]
     known = [*called, *known[len(called) :]]

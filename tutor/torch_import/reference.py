@@ -75,7 +75,13 @@ class _Writer:
         builder = self.builder
         if not leaf.is_tensor:
             return repr(leaf.value)
+        if leaf.name not in builder.values:  # nothing uses it
+            return str(leaf.name)
         if leaf.name in builder.declared:
+            if builder.exercise is not None and builder.called[leaf.name] not in builder.exercise.quantities:
+                shape = _tuple(builder.values[leaf.name])  # nothing depends on it: weights of a state that is zero
+                self.constants.append(f"{leaf.name} = torch.zeros({shape}, dtype={DTYPES[builder.values[leaf.name].kind]})")
+                return str(leaf.name)
             name = f"t.{builder.called[leaf.name]}"
             return f"({name} > 0.5)" if leaf.value.dtype.__str__() == "torch.bool" else name
         self.constants.append(f"{leaf.name} = {_constant(builder, leaf)}")
@@ -92,7 +98,7 @@ class _Writer:
     def _call(self, node: Node) -> str | None:
         value = self.builder.values[node.name]
         if node.op == "sym_size" or not node.overload and node.op != "getitem":
-            self.texts[node.name] = _size(value)
+            self.texts[node.name] = _grouped(value)
             return None
         args = node.args
         if node.op == "getitem":
@@ -100,7 +106,10 @@ class _Writer:
         first = self._text(args[next(iter(args))]) if args else ""
         if node.op in OPERATORS and set(args) - node.defaults <= {"self", "other", "exponent"}:
             right = args.get("other", args.get("exponent"))
+            first = f"({first})" if first.startswith("-") else first
             return f"{first} {OPERATORS[node.op]} {self._text(right)}"
+        if node.op == "hardsigmoid":  # torch's own gradient has 1/6 in float32
+            return f"F.relu6({first} + 3) / 6"
         if node.op == "embedding":
             return f"{first}[{self._text(args['indices'])}]"
         if node.op in ("dropout", "native_dropout"):
@@ -109,6 +118,8 @@ class _Writer:
             return self._batch_norm(node, first)
         if node.op in SHAPED:
             return f"{first}.{SHAPED[node.op]}({_shape(value)})"
+        if node.op == "copy":  # of aten's own autograd has no derivative
+            return f"{self._text(args['src'])}.to({DTYPES[node.kinds[0]]}).expand({_shape(value)})"
         if node.op in MADE:
             filler = f", {self._text(args['fill_value'])}" if "fill_value" in args else ""
             kind = DTYPES[node.kinds[0]]
@@ -134,6 +145,8 @@ class _Writer:
             text if list(given)[: n + 1] == positional[: n + 1] else f"{name}={text}"
             for n, (name, text) in enumerate(texts.items())
         ]
+        if node.args.get("dtype") is not None:  # zeros_like(mask, dtype=float) are numbers
+            parts.append(f"dtype={DTYPES[node.kinds[0]]}")
         return f"aten.{node.op}.{node.overload}({', '.join(parts)})"
 
     def _argument(self, node: Node, name: str, value: Any, result: Any) -> str:
@@ -198,6 +211,12 @@ def _size(extent: Any) -> str:
     """`t.R*t.D`"""
     extent = sympify(extent)
     return str(extent.xreplace({s: type(s)(f"t.{s.name}", **s.assumptions0) for s in extent.free_symbols}))
+
+
+def _grouped(extent: Any) -> str:
+    """A size as a factor: `(t.N - 1)`"""
+    text = _size(extent)
+    return text if sympify(extent).is_Atom else f"({text})"
 
 
 def _shape(value: Array) -> str:

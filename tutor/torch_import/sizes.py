@@ -109,8 +109,8 @@ class Sizes:
         return pairs if all(self.number(m) == self.number(n) for m, n in pairs) else []
 
     def _age(self, symbol: Expr) -> int:
-        name = str(symbol)
-        return int(name.removeprefix("size_")) if name.startswith("size_") else -1  # the exercise's own are the first
+        serial = str(symbol).removeprefix("size_")
+        return int(serial) if serial.isdigit() and symbol.is_Symbol else -1  # the exercise's own are the first
 
     # -- names -----------------------------------------------------------------------------------------------
 

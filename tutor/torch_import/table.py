@@ -62,10 +62,19 @@ def operation(*names: str, torch: str = "") -> Callable[[Callable[..., Any]], Ca
         group = build.__module__.rsplit(".", 1)[-1]
         for name in names:
             assert name not in _ROWS, name
-            _ROWS[name] = Row(name, torch or f"torch.{name}", group, build)
+            _ROWS[name] = Row(name, torch or _usual(name), group, build)
         return build
 
     return enter
+
+
+def _usual(name: str) -> str:
+    """`torch.exp`, or `F.hardswish` where torch itself has none."""
+    import torch
+
+    if name.startswith(("special_", "linalg_")):
+        return f"torch.{name.replace('_', '.', 1)}"
+    return f"torch.{name}" if hasattr(torch, name) else f"F.{name.replace('log_sigmoid', 'logsigmoid')}"
 
 
 def rows() -> dict[str, Row]:

@@ -66,6 +66,9 @@ def addmm(g: Builder, self: Array, mat1: Array, mat2: Array, beta: Any = 1, alph
     one, two = g.scalar(beta), g.scalar(alpha)
     g.same(mat1.shape[-1], mat2.shape[-2])
     shape = (*mat1.shape[:-1], mat2.shape[-1])
+    for own, extent in zip(reversed(self.shape), reversed(shape), strict=False):
+        if own != 1:
+            g.same(own, extent)
 
     def at(*ix: Expr) -> Expr:
         *lead, i, k = ix
@@ -113,6 +116,8 @@ def bilinear(g: Builder, input1: Array, input2: Array, weight: Array, bias: Arra
     """y[n,k] = sum_{i,j} a[n,i] W[k,i,j] b[n,j] + c[k]"""
     g.same(input1.shape[-1], weight.shape[1])
     g.same(input2.shape[-1], weight.shape[2])
+    if bias is not None:
+        g.same(bias.shape[0], weight.shape[0])
     lead = g.broadcast(Array(input1.shape[:-1], input1.at), Array(input2.shape[:-1], input2.at))
 
     def at(*ix: Expr) -> Expr:

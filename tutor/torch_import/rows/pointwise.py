@@ -62,8 +62,13 @@ _FUNCTIONS: dict[str, tuple[str, Callable[[Expr], Expr]]] = {
 }
 
 
+POSITIVE = ("log", "sqrt", "rsqrt", "log1p")  # of an input that they are taken of
+
+
 def _enter(name: str, wish: str, function: Callable[[Expr], Expr]) -> None:
     def row(g: Builder, self: Array) -> Array:
+        if name in POSITIVE:
+            g.domain(self, "positive")
         return elementwise(g, wish, function, self)
 
     row.__doc__ = f"y = {function(sympy.Symbol('x', real=True))}"
@@ -121,7 +126,16 @@ def clamp(g: Builder, self: Array, min: Any = None, max: Any = None) -> Array:
 def add(g: Builder, self: Any, other: Any, alpha: Any = 1) -> Array:
     """y = a + alpha b"""
     scale = g.scalar(alpha)
-    return elementwise(g, "s", lambda a, b: a + scale * b, self, other)
+    return elementwise(g, "s", lambda a, b: plus(a, scale * b), self, other)
+
+
+def plus(a: Expr, b: Expr) -> Expr:
+    """a + b; of a constant mask with minus infinity, minus infinity where it is."""
+    if isinstance(a, Piecewise) and not isinstance(b, Piecewise):
+        a, b = b, a
+    if not (isinstance(b, Piecewise) and all(value.is_number for value, _ in b.args)):
+        return a + b
+    return Piecewise(*((value if value.is_infinite else a + value, condition) for value, condition in b.args))
 
 
 @operation("sub", torch="a - b")
@@ -152,6 +166,8 @@ def div(g: Builder, self: Any, other: Any) -> Array:
 @operation("pow", torch="x ** n")
 def power(g: Builder, self: Any, exponent: Any) -> Array:
     """y = x**n"""
+    if isinstance(self, Array) and (isinstance(exponent, Array) or not g.scalar(exponent).is_integer):
+        g.domain(self, "positive")
     return elementwise(g, "q", Pow, self, exponent)
 
 

@@ -8,6 +8,7 @@ from sympy import Expr, Piecewise, S, exp, log, sqrt
 
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
+from tutor.torch_import.rows.pointwise import plus
 from tutor.torch_import.rows.reductions import Over
 from tutor.torch_import.table import operation
 
@@ -98,4 +99,4 @@ def _masked(g: Builder, a: Array, mask: Array | None, causal: bool) -> Array:
     shape = g.broadcast(a, mask)
     if mask.kind == "bool":
         return g.part("am", shape, lambda *ix: Piecewise((a[ix], mask.spread(ix, shape)), (S.NegativeInfinity, True)))
-    return g.part("am", shape, lambda *ix: a[ix] + mask.spread(ix, shape))
+    return g.part("am", shape, lambda *ix: plus(a[ix], mask.spread(ix, shape)))

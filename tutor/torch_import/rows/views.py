@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Expr, Piecewise, S, sympify
+from sympy import Eq, Expr, Piecewise, S, sympify
 
 from tutor.symbolic.indices import bracket
 from tutor.torch_import.arrays import Array, At, quotient, remainder
@@ -409,3 +409,84 @@ def reflection_pad(g: Builder, self: Array, padding: Sequence[Any]) -> Array:
 def replication_pad(g: Builder, self: Array, padding: Sequence[Any]) -> Array:
     """a border that repeats the edge"""
     return mirrored(g, self, padding, "replicate")
+
+
+# -- written into --------------------------------------------------------------------------------------------------
+
+
+@operation("copy", torch="x[...] = y")
+def copy(g: Builder, self: Array, src: Array) -> Array:
+    """other entries in its place"""
+    return expand(g, src.numbers if self.kind == "float" else src, self.shape)
+
+
+@operation("fill", torch="x[...] = 1")
+def fill(g: Builder, self: Array, value: Any) -> Array:
+    """one number in its place"""
+    number = value[()] if isinstance(value, Array) else g.scalar(value)
+    return Array(self.shape, lambda *ix: number, self.kind)
+
+
+@operation("select_scatter", torch="x[:, i] = y")
+def select_scatter(g: Builder, self: Array, src: Array, dim: int, index: Any) -> Array:
+    """y at one place of an axis, x at the others"""
+    d = dim % self.dim
+    place = _first(select(g, _place_on(self, d), d, index), self.dim - 1)
+    x, y = self.numbers, src.numbers
+    _meet(g, [*x.shape[:d], *x.shape[d + 1 :]], y.shape)
+
+    def at(*ix: Expr) -> Expr:
+        return Piecewise((y[(*ix[:d], *ix[d + 1 :])], Eq(ix[d], place)), (x[ix], True))
+
+    return Array(x.shape, at)
+
+
+@operation("slice_scatter", torch="x[:, a:b] = y")
+def slice_scatter(g: Builder, self: Array, src: Array, dim: int = 0, start: Any = None, end: Any = None,
+                  step: Any = 1) -> Array:  # fmt: skip
+    """y at a part of an axis, x at the rest"""
+    if step != 1:
+        raise g.refusal(f"step={step}")
+    d = dim % self.dim
+    part = cut(g, _place_on(self, d), d, start, end)
+    before = _first(part, self.dim)
+    x, y = self.numbers, src.numbers
+    _meet(g, [*x.shape[:d], part.shape[d], *x.shape[d + 1 :]], y.shape)
+    after = before + g.sizes.resolve(part.shape[d])
+
+    def at(*ix: Expr) -> Expr:
+        inside = (before <= ix[d]) & (ix[d] < after)
+        return Piecewise((y[(*ix[:d], ix[d] - before, *ix[d + 1 :])], inside), (x[ix], True))
+
+    return Array(x.shape, at)
+
+
+def _place_on(x: Array, d: int) -> Array:
+    """The place on an axis, for every entry."""
+    return Array(x.shape, lambda *ix: ix[d], "int")
+
+
+def _first(part: Array, dim: int) -> Expr:
+    """Where a part begins."""
+    return sympify(part[(S.Zero,) * dim])
+
+
+def _meet(g: Builder, ours: Sequence[Expr], theirs: Sequence[Expr]) -> None:
+    for a, b in zip(ours, theirs, strict=True):
+        g.same(a, b)
+
+
+@operation("unfold", torch="x.unfold")
+def unfold(g: Builder, self: Array, dimension: int, size: Any, step: Any) -> Array:
+    """windows over an axis: y[i,k] = x[step i + k]"""
+    d = dimension % self.dim
+    by, length, window = g.number(step), g.number(self.shape[d]), g.number(size)
+    count, k = g.extent((length - window) // by + 1), g.extent(window)
+    g.same(self.shape[d], by * (count - 1) + k + (length - window) % by)
+    count, k = g.sizes.resolve(count), g.sizes.resolve(k)
+    g.write("size", k)
+
+    def at(*ix: Expr) -> Expr:
+        return self[(*ix[:d], by * ix[d] + ix[-1], *ix[d + 1 : -1])]
+
+    return self.seen([*self.shape[:d], count, *self.shape[d + 1 :], k], at)
