@@ -26,7 +26,7 @@ from tutor.grading.gradebook import Entry, Gradebook, GradebookError, opened, ur
 from tutor.grading.grades import grade as reckoned
 from tutor.grading.grades import grades, of_version
 from tutor.grading.judging import Job, Rules, judge
-from tutor.grading.model import CREDITS, Override, Part, Problem, Result, Submission
+from tutor.grading.model import CREDITS, Override, Packed, Part, Problem, Result, Submission
 from tutor.grading.single import grade_one
 from tutor.grading.submissions import collect
 from tutor.grading.variants import variants
@@ -638,7 +638,7 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path):
 ODD = {5: b"die", 9: b"hang", 17: b"kill", 20: b"die once"}
 
 
-def odd_work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Result]:
+def odd_work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Packed]:
     """In a worker: dies, hangs or is killed at some sheets."""
     results = []
     for job in jobs:
@@ -650,7 +650,7 @@ def odd_work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Resul
                 os.kill(os.getpid(), signal.SIGKILL)
             while job.data == b"hang":
                 time.sleep(0.1)
-            results.append(Result(problems=(Problem("empty", job.key),)))
+            results.append(Result(problems=(Problem("empty", job.key),)).packed())
     return results
 
 
@@ -663,7 +663,7 @@ def what_came_back(executor, jobs: list[Job]) -> dict[str, Result]:
     for results in workers.judged(executor, Rules("."), jobs, deadline=2, batch=4, work=odd_work):
         for job, result in results:
             assert job.key not in found  # nothing twice
-            found[job.key] = result
+            found[job.key] = result.opened()
     return found
 
 

@@ -23,7 +23,7 @@ from tutor.grading.assignment import Assignment
 from tutor.grading.gradebook import Entry, Gradebook, Version, url_of
 from tutor.grading.grades import assignment_of, known_worths, of_version
 from tutor.grading.judging import Job, Rules, engine, key_of
-from tutor.grading.model import LearnerGrade, QuestionGrade, Result, Submission
+from tutor.grading.model import LearnerGrade, Packed, QuestionGrade, Submission
 from tutor.grading.variants import source_of, variants
 from tutor.grading.workers import Judges
 from tutor.language import N_, said
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from tutor.grading.learners import Roster
 
 TAKEN_AT_ONCE = 200  # submissions of one transaction
-LOOKED_UP_AT_ONCE = 32  # entries whose results are looked for, and whose sheets are held
+LOOKED_UP_AT_ONCE = 256  # entries whose results are looked for
+HELD_AT_ONCE = 64  # sheets that are read together
 Step = Callable[[int, int], None]  # how many of how many are done
 
 
@@ -139,14 +140,18 @@ class _Queue:
                 if job.key not in self._waiting:
                     new[job.key] = entry, job
                 self._waiting.setdefault(job.key, []).append(entry)
-        bodies = self.book.bodies(str(entry.digest) for entry, _ in new.values())
-        yield from (replace(job, data=bodies[str(entry.digest)]) for entry, job in new.values())
+        todo = iter(new.values())
+        while some := list(islice(todo, HELD_AT_ONCE)):
+            bodies = self.book.bodies(str(entry.digest) for entry, _ in some)
+            yield from (replace(job, data=bodies[str(entry.digest)]) for entry, job in some)
 
-    def keep(self, results: list[tuple[Job, Result]]) -> None:
+    def keep(self, results: list[tuple[Job, Packed]]) -> None:
         """Results that arrived together, with all entries that have them."""
         self._account([(job.key, result, self._waiting.pop(job.key)) for job, result in results])
 
-    def _account(self, found: list[tuple[str, Result | None, list[Entry]]]) -> None:
+    def _account(self, found: list[tuple[str, Packed | None, list[Entry]]]) -> None:
+        if not found:
+            return
         self.book.record(self.version, found)
         made = [result for _, result, _ in found if result is not None]
         entries = sum(len(of) for _, _, of in found)

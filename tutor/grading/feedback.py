@@ -225,8 +225,11 @@ def released(grade: LearnerGrade, assignment: Assignment, due: bool, derivation:
         )
 
 
+_LEVELS = {level: number for number, level in enumerate(FEEDBACK)}
+
+
 def _says(assignment: Assignment, level: str) -> bool:
-    return FEEDBACK.index(assignment.feedback) >= FEEDBACK.index(level)
+    return _LEVELS[assignment.feedback] >= _LEVELS[level]
 
 
 def _problem(id: str) -> str:

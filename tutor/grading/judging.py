@@ -69,12 +69,18 @@ def engine() -> Mapping[str, str]:
 
 def key_of(digest: str, name: str, variants: Sequence[Variant], rules: Rules) -> str:
     """A digest of all that a result hangs on: equal files with equal variants have one result."""
+    # without a header in the sheet its name may say which question it answers
+    named = _named(name, variants) if len(variants) > 1 else []
+    of_file = json.dumps([digest, documents.kind_of(name), named])
+    return hashlib.sha256(f"{of_file[:-1]}, {_of_all(tuple(variants), rules)}]".encode()).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _of_all(variants: tuple[Variant, ...], rules: Rules) -> str:
+    """The part of a key that is the same for all files of whoever has these variants."""
     asked = [[*variant.judged_by, _source(variant.address, rules.folder)] for variant in variants]
     how = [rules.seed, rules.lenient_shapes, rules.forms, rules.language, dict(engine())]
-    kind = documents.kind_of(name)
-    # without a header in the sheet its name may say which question it answers
-    named = _named(name, variants) if len(asked) > 1 else []
-    return hashlib.sha256(json.dumps([digest, kind, named, asked, how], sort_keys=True).encode()).hexdigest()
+    return json.dumps([asked, how], sort_keys=True)[1:-1]
 
 
 @lru_cache(maxsize=4096)

@@ -8,8 +8,11 @@ reckoned from results when grades are made, so that changing them judges nothing
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tutor.checking.report import CREDITS as JUDGED
@@ -95,6 +98,22 @@ class Result:
         parts = tuple(Part(p["question"], p["credit"], p["report"]) for p in data["parts"])
         return cls(parts, tuple(Problem(p["id"], p["message"]) for p in data["problems"]))
 
+    def packed(self) -> Packed:
+        text = json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return Packed(zlib.compress(text.encode("utf-8", "replace"), 6), self.cut)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A result as it is kept, packed by whoever judged: who hands it on need not look into it."""
+
+    body: bytes
+    cut: bool = False
+
+    def opened(self) -> Result:
+        found = Result.from_dict(json.loads(zlib.decompress(self.body)))
+        return Result(found.parts, found.problems, self.cut)
+
 
 # -- grades ----------------------------------------------------------------------------------------------------------
 
@@ -148,12 +167,12 @@ class LearnerGrade:
     known: bool = True  # on the roster, or there is none
     handed_in: bool = True
 
-    @property
+    @cached_property
     def points(self) -> float | None:
         """The sum; None while a part of it is not known."""
         found = [question.points for question in self.questions]
         return None if any(points is None for points in found) else float(sum(p for p in found if p is not None))
 
-    @property
+    @cached_property
     def max_points(self) -> float:
         return float(sum(question.max_points for question in self.questions))

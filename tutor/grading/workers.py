@@ -20,7 +20,7 @@ from typing import Any
 
 from tutor.errors import TutorError, UsageError
 from tutor.grading.judging import Job, Rules, cut, judge
-from tutor.grading.model import Result
+from tutor.grading.model import Packed
 from tutor.language import said
 
 DEADLINE = 30.0  # seconds for a sheet, which takes about 0.01: only what hangs reaches it
@@ -31,12 +31,12 @@ TRIES = 3  # of a sheet by itself
 MOST_FRUITLESS = 5
 
 
-def work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Result]:
+def work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Packed]:
     """Judge some files, each with its deadline. What runs in a worker."""
     results = []
     for job in jobs:
         with _ends_after(deadline):
-            results.append(judge(rules, job))
+            results.append(judge(rules, job).packed())
     return results
 
 
@@ -262,8 +262,8 @@ def judged(
     *,
     deadline: float = DEADLINE,
     batch: int = BATCH,
-    work: Callable[[Rules, tuple[Job, ...], float], list[Result]] = work,
-) -> Iterator[list[tuple[Job, Result]]]:
+    work: Callable[[Rules, tuple[Job, ...], float], list[Packed]] = work,
+) -> Iterator[list[tuple[Job, Packed]]]:
     """Jobs with their results, as many at a time as are done together; no more is asked for than keeps all busy."""
     waiting = map(_Task, _grouped(jobs, batch))
     again: deque[_Task] = deque()
@@ -292,7 +292,7 @@ def _grouped(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
         yield group
 
 
-def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> list[tuple[Job, Result]]:
+def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> list[tuple[Job, Packed]]:
     """What a task gave; where its worker ended, its sheets are tried again one by one."""
     try:
         results = future.result()
@@ -300,7 +300,7 @@ def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> list[tupl
         if not _ended(error):
             raise
         if len(task.jobs) == 1 and task.tries + 1 >= TRIES:
-            return [(task.jobs[0], cut(said("the process that judged it died, or it took too long")))]
+            return [(task.jobs[0], cut(said("the process that judged it died, or it took too long")).packed())]
         tries = task.tries + 1 if len(task.jobs) == 1 else 0
         again.extend(_Task((job,), tries) for job in task.jobs)
         return []
