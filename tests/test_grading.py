@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from tutor.errors import NotFoundError, UsageError
 from tutor.grading import batch, decisions, gradebook, outputs, workers
 from tutor.grading.assignment import Assignment, AssignmentError, parse
+from tutor.grading.feedback import released
 from tutor.grading.gradebook import Entry, Gradebook, GradebookError, opened, url_of
 from tutor.grading.grades import grade as reckoned
 from tutor.grading.grades import grades, of_version
@@ -30,6 +31,7 @@ from tutor.grading.model import CREDITS, Override, Packed, Part, Problem, Result
 from tutor.grading.single import grade_one
 from tutor.grading.submissions import collect
 from tutor.grading.variants import variants
+from tutor.views import feedback as feedback_view
 
 ONE = """
 format = "tutor.assignment/1"
@@ -145,7 +147,7 @@ TWO = LINEAR + '\n[[questions]]\nid = "q2"\nexercise = "mse"\n'
 )
 def test_the_question_is_that_of_the_header_else_of_the_files_name(header, name, question):
     result = judged(assignment(TWO), header + RIGHT, name)
-    assert [part.question for part in result.parts] == ([question] if question else [])
+    assert [part.question for part in result.parts if not part.fits] == ([question] if question else [])
     assert bool(result.problems) is (question is None)
 
 
@@ -164,6 +166,52 @@ def test_a_header_that_names_no_exercise_at_all_is_said_and_the_files_name_or_th
     result = judged(assignment(text), f"# exercise: {header}\n{RIGHT}", name)
     assert [part.question for part in result.parts] == ([question] if question else [])
     assert [problem.id for problem in result.problems] == ["wrong-exercise"]
+
+
+UNPLACED = {  # sheets by name and attempt, and what each question has then; None is open
+    "alone": ("best", {("answer.py", 1): RIGHT}, {"linear-regression": None, "q2": 0.0}),
+    "beside the other question": ("best", {("answer.py", 1): RIGHT, ("q2.py", 1): "dx = 0\n"},
+                                  {"linear-regression": None, "q2": 0.0}),
+    "that names nothing asked": ("best", {("answer.py", 1): "notes = 1\n"}, {"linear-regression": 0.0, "q2": 0.0}),
+    "beside an answer": ("best", {("answer.py", 1): RIGHT, ("linear-regression.py", 1): "dw = 1\ndb = 1\n"},
+                         {"linear-regression": 0.0, "q2": 0.0}),
+    "after an answer": ("best", {("linear-regression.py", 1): "dw = 1\ndb = 1\n", ("answer.py", 2): RIGHT},
+                        {"linear-regression": None, "q2": 0.0}),
+    "after a full one": ("best", {("linear-regression.py", 1): RIGHT, ("answer.py", 2): RIGHT},
+                         {"linear-regression": 2.0, "q2": 0.0}),
+    "before the last": ("last", {("answer.py", 1): RIGHT, ("linear-regression.py", 2): "dw = 1\ndb = 1\n"},
+                        {"linear-regression": 0.0, "q2": 0.0}),
+    "as the last": ("last", {("linear-regression.py", 1): RIGHT, ("answer.py", 2): RIGHT},
+                    {"linear-regression": None, "q2": 0.0}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNPLACED)
+def test_a_sheet_that_does_not_say_which_question_it_is_for_leaves_open_what_it_could_answer(case):
+    attempts, files, points = UNPLACED[case]
+    asked = assignment(TWO.replace("secret", f'attempts = "{attempts}"\nsecret', 1))
+    grade = grade_one(asked, "ada", [handed_in(text, f"ada/{name}", number) for (name, number), text in files.items()])
+    assert {question.question: question.points for question in grade.questions} == points
+    about = [problem for _, problem in grade.problems]
+    assert [problem.id for problem in about] == ["wrong-exercise" if case == "that names nothing asked" else "unplaced"]
+    assert case == "that names nothing asked" or "it could be for linear-regression:" in str(about[0].message)
+    page = feedback_view.text(released(grade, asked, False))
+    assert ("does not say so: its points are not known yet" in page) is (case in ("alone", "beside the other question"))
+    assert case == "that names nothing asked" or "begin it with '# exercise: ...'" in page
+
+
+def test_a_run_counts_what_it_could_not_place(tmp_path):
+    (tmp_path / "in" / "ada").mkdir(parents=True)
+    (tmp_path / "in" / "ada" / "answer.py").write_text(RIGHT)
+    (tmp_path / "homework.toml").write_text(TWO)
+    done = subprocess.run(
+        command("grade", tmp_path / "homework.toml", tmp_path / "in", "--jobs", 1, "-o", tmp_path / "out"),
+        env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 5
+    assert "! 1 learner to look at by hand" in done.stdout
+    assert "! 1 sheet that does not say which question it is for" in done.stdout
+    assert '"by hand"' in (tmp_path / "out" / "grades.csv").read_text("utf-8-sig")
 
 
 def test_of_two_questions_of_one_family_the_files_name_says_which_and_the_longer_name_counts():

@@ -105,7 +105,7 @@ def _judge_all(
     total = book.count_to_judge(version.number)
     if total:
         queue = _Queue(book, version, assignment, outcome)
-        for results in workers.judged(judges.start(), queue.rules, queue.jobs()):
+        for results in workers.judged(judges.start(), queue.rules, queue.jobs(), count=total):
             queue.keep(results)
             if step is not None and results:
                 step(queue.done, total)

@@ -191,6 +191,7 @@ PROBLEMS = {
     "unknown-learner": N_("you are not on the list of this course: ask your teacher to add you"),
     "duplicate": N_("there was more than one sheet for a question: the further one counts as another attempt"),
     "wrong-exercise": N_("it is for no exercise of this assignment, or not for your own variant: look at its header"),
+    "unplaced": N_("it does not say which question it is for: begin it with '# exercise: ...' and hand it in again"),
     "unreadable": N_("it could not be read: hand it in again as plain text, LaTeX, Markdown or a notebook"),
     "empty": N_("there is nothing in it: hand it in again"),
     "too-large": N_("it is too large: hand in the sheet alone"),
@@ -293,7 +294,11 @@ def _notes(grade: QuestionGrade, learner: LearnerGrade, assignment: Assignment) 
     if grade.override is not None:
         yield tr("your teacher has set these points")
     elif not grade.attempts:
-        if learner.handed_in:
+        if grade.points is None and any(problem.id == "unplaced" for _, problem in learner.problems):
+            yield tr("a sheet of yours could be for this question and does not say so: its points are not known yet")
+        elif grade.points is None:
+            yield tr("a person will look at this: its points are not known yet")
+        elif learner.handed_in:
             yield tr("no sheet of yours is for this question")
     elif grade.points is None:
         yield tr("a person will look at this: its points are not known yet")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,7 @@ PROBLEMS = (
     "unknown-learner",  # not on the roster; graded, and kept apart
     "duplicate",  # a further sheet for a question in one attempt; it counts as an attempt after the first
     "wrong-exercise",  # for an exercise that the assignment does not ask
+    "unplaced",  # it does not say which question it is for, and could be for one that has no other answer
     "unreadable",  # no text, damaged, or nothing in it can be read
     "empty",
     "too-large",
@@ -67,12 +68,20 @@ class Submission:
 class Part:
     """What a sheet says to one question: the report's JSON, and per asked name one of `CREDITS`.
 
-    `question` is None where the part is for no question of the assignment.
+    `question` is None where the part does not say which one it is for; `fits` has those it could be for.
     """
 
     question: str | None
     credit: Mapping[str, str]
     report: Mapping[str, Any]
+
+    @classmethod
+    def unplaced(cls, fits: Iterable[str]) -> Part:
+        return cls(None, {}, {"fits": list(fits)})
+
+    @property
+    def fits(self) -> tuple[str, ...]:
+        return tuple(self.report.get("fits", ())) if self.question is None else ()
 
     def to_dict(self) -> dict[str, Any]:
         return {"question": self.question, "credit": dict(self.credit), "report": dict(self.report)}

@@ -8,6 +8,7 @@ itself, and only what ends a worker three times by itself is given up. Both exec
 from __future__ import annotations
 
 import faulthandler
+import math
 import os
 import sys
 from collections import deque
@@ -27,6 +28,7 @@ DEADLINE = 30.0  # seconds for a sheet, which takes about 0.01: only what hangs 
 MEMORY = 2 << 30  # bytes beyond what a worker has at its start
 BATCH = 16  # sheets of a task: sending one costs about as much as a tenth of judging it
 AHEAD = 4  # tasks in flight for each worker
+BATCH_FAR, AHEAD_FAR = 64, 2  # the same on a cluster, where a task goes by way of its scheduler
 TRIES = 3  # of a sheet by itself
 MOST_FRUITLESS = 5
 
@@ -64,6 +66,8 @@ def _nowhere() -> Any:
 
 class Processes(Executor):
     """Processes of this machine; one that dies costs its task alone, and another takes its place."""
+
+    batch, ahead = BATCH, AHEAD
 
     def __init__(self, workers: int, memory: int = MEMORY):
         self.workers, self._memory = workers, memory
@@ -175,6 +179,8 @@ def _limit(memory: int) -> None:
 class Cluster(Executor):
     """A Dask cluster that is there already: `tutor` has to be installed where its workers run."""
 
+    batch, ahead = BATCH_FAR, AHEAD_FAR
+
     def __init__(self, scheduler: str):
         try:
             from distributed import Client
@@ -260,15 +266,20 @@ def judged(
     rules: Rules,
     jobs: Iterable[Job],
     *,
+    count: float = math.inf,
     deadline: float = DEADLINE,
-    batch: int = BATCH,
+    batch: int | None = None,
     work: Callable[[Rules, tuple[Job, ...], float], list[Packed]] = work,
 ) -> Iterator[list[tuple[Job, Packed]]]:
-    """Jobs with their results, as many at a time as are done together; no more is asked for than keeps all busy."""
-    waiting = map(_Task, _grouped(jobs, batch))
+    """Jobs with their results, as many at a time as are done together; no more is asked for than keeps all busy.
+
+    `count` is how many jobs there are, or could be.
+    """
+    workers = getattr(executor, "workers", 1)
+    waiting = map(_Task, _grouped(jobs, batch or getattr(executor, "batch", BATCH), workers, count))
     again: deque[_Task] = deque()
     flying: dict[Future[Any], _Task] = {}
-    most = AHEAD * getattr(executor, "workers", 1)
+    most = workers * getattr(executor, "ahead", AHEAD)
 
     def launch() -> None:
         while len(flying) < most:
@@ -286,9 +297,11 @@ def judged(
         launch()
 
 
-def _grouped(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
+def _grouped(jobs: Iterable[Job], most: int, workers: int, left: float) -> Iterator[tuple[Job, ...]]:
+    """So many together, and towards the end fewer, so that no worker is busy long after the others are done."""
     todo = iter(jobs)
-    while group := tuple(islice(todo, size)):
+    while group := tuple(islice(todo, max(1, int(min(most, left / (2 * workers)))))):
+        left -= len(group)
         yield group
 
 
