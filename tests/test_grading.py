@@ -19,7 +19,8 @@ import grading_sheets as sheets
 import pytest
 import sqlalchemy as sa
 
-from tutor.errors import NotFoundError, UsageError
+from tutor.cli import main
+from tutor.errors import ExerciseError, NotFoundError, UsageError
 from tutor.grading import batch, decisions, gradebook, outputs, workers
 from tutor.grading.assignment import Assignment, AssignmentError, parse
 from tutor.grading.feedback import released
@@ -566,6 +567,31 @@ def test_a_decision_is_checked_kept_and_taken_back(tmp_path):
         assert next(of_version(book, book.newest())).points == 1.0
 
 
+def test_points_above_what_a_question_is_worth_are_kept_and_remarked_upon(tmp_path, capsys):
+    batch.grade(assignment(at=tmp_path), [handed_in(WRONG)], tmp_path / "r", jobs=1)
+    for points, remark in ((2, ""), (2.5, "note: that is more than the 2 points that linear-regression is worth")):
+        assert main(["override", str(tmp_path / "r"), "ada", "linear-regression", str(points)]) == 0
+        said = capsys.readouterr()
+        assert f"ada has {points} points" in said.out and said.err.strip() == remark
+        assert next(grades(tmp_path / "r")).points == points
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ("points = { nothing = 1 }\n", "nothing is not asked"),
+        ('ask = ["nothing"]\n', "nothing"),
+        ('[[questions]]\nexercise = "linear-regresion"\n', 'did you mean "linear-regression"'),
+    ],
+)
+def test_what_is_wrong_with_an_exercise_is_said_with_the_command_that_shows_it(tmp_path, more, said):
+    asked = assignment(LINEAR + more, tmp_path)
+    with pytest.raises((ExerciseError, NotFoundError, UsageError)) as refused:
+        batch.grade(asked, [handed_in(RIGHT)], tmp_path / "r", jobs=1)
+    assert said in str(refused.value)
+    assert str(refused.value).endswith(f"; 'tutor assignment lint {asked.path}' shows all that is wrong")
+
+
 def test_migrations_end_where_the_tables_are(tmp_path):
     made = Gradebook(f"sqlite:///{tmp_path / 'migrated.sqlite'}")
     wanted = sa.create_engine(f"sqlite:///{tmp_path / 'wanted.sqlite'}")
@@ -679,6 +705,19 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path):
         process.wait()
     subprocess.run(command(*args, tmp_path / "killed"), check=True, env=environment(), capture_output=True)
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_a_run_that_is_told_to_end_takes_its_workers_along(tmp_path):
+    asked = assignment(SOFTMAX, tmp_path)
+    args = command("grade", asked.path, sheets.folder(tmp_path / "submissions", 400), "-o", tmp_path / "r")
+    with (tmp_path / "said").open("w+") as said:
+        process = subprocess.Popen(args, env=environment(), stdout=subprocess.DEVNULL, stderr=said)
+        while "judging" not in (tmp_path / "said").read_text() and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert "resource_tracker" not in (tmp_path / "said").read_text()
 
 
 # -- who judges ----------------------------------------------------------------------------------

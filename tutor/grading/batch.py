@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tutor.errors import UsageError
+from tutor.errors import ExerciseError, NotFoundError, UsageError
 from tutor.grading import workers
 from tutor.grading.assignment import Assignment
 from tutor.grading.gradebook import Entry, Gradebook, Version, url_of
@@ -27,6 +27,7 @@ from tutor.grading.model import LearnerGrade, Packed, QuestionGrade, Submission
 from tutor.grading.variants import source_of, variants
 from tutor.grading.workers import Judges
 from tutor.language import N_, said
+from tutor.shown import quoted
 
 if TYPE_CHECKING:
     from tutor.grading.learners import Roster
@@ -90,10 +91,24 @@ def judge_again(
 
 def _version(book: Gradebook, assignment: Assignment) -> Version:
     """The version of all that grades hang on: the assignment, the exercises' files, and the engine."""
-    sources = [source_of(question.exercise, assignment.path.parent) for question in assignment.questions]
+    with _pointing_to_lint(assignment):
+        sources = [source_of(question.exercise, assignment.path.parent) for question in assignment.questions]
     made_of = json.dumps([assignment.version, sources, dict(engine())], sort_keys=True)
     digest = hashlib.sha256(made_of.encode()).hexdigest()
     return book.version(digest, str(assignment.path.resolve()), assignment.text, engine())
+
+
+@contextmanager
+def _pointing_to_lint(assignment: Assignment) -> Iterator[None]:
+    """What is wrong with an exercise of the assignment, and the command that shows it with its line."""
+    try:
+        yield
+    except (ExerciseError, NotFoundError, UsageError) as error:
+        kind = next(kind for kind in (ExerciseError, NotFoundError, UsageError) if isinstance(error, kind))
+        raise kind(
+            said("{reason}; 'tutor assignment lint {path}' shows all that is wrong", reason=error.says,
+                 path=quoted(assignment.path))
+        ) from None  # fmt: skip
 
 
 def _judge_all(
@@ -101,7 +116,9 @@ def _judge_all(
 ) -> None:
     """Judge what has no result; what cost a worker, or was stopped by the last guard, is tried anew."""
     learners = (variants(assignment, learner) for learner, *_ in book.people())
-    book.put_worths(version.number, known_worths((v for own in learners for v in own), assignment.path.parent))
+    with _pointing_to_lint(assignment):
+        worths = known_worths((v for own in learners for v in own), assignment.path.parent)
+    book.put_worths(version.number, worths)
     total = book.count_to_judge(version.number)
     if total:
         queue = _Queue(book, version, assignment, outcome)

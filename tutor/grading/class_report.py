@@ -88,7 +88,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Look:
-    """Something for a person to look at: `why` is `points`, `undecided`, `unreadable`, `unplaced`, or one of `PROBLEMS`."""
+    """Something for a person to look at: `why` is `points`, or one of `PROBLEMS`."""
 
     learner: str
     person: str

@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -245,11 +245,33 @@ class Judges:
         return self._made
 
     def __enter__(self) -> Judges:
+        self._told = ExitStack()
+        self._told.enter_context(_ends_when_told())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._made is not None:
-            self._made.shutdown(wait=kind is None, cancel_futures=kind is not None)
+        with self._told:
+            if self._made is not None:
+                self._made.shutdown(wait=kind is None, cancel_futures=kind is not None)
+
+
+@contextmanager
+def _ends_when_told() -> Iterator[None]:
+    """A process that is told to end takes its workers along, and what they shared with it."""
+    import signal
+    import threading
+
+    def end(number: int, _: Any) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # only there can it be told
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 # -- keeping them busy ----------------------------------------------------------------------------------------------
@@ -276,7 +298,8 @@ def judged(
     `count` is how many jobs there are, or could be.
     """
     workers = getattr(executor, "workers", 1)
-    waiting = map(_Task, _grouped(jobs, batch or getattr(executor, "batch", BATCH), workers, count))
+    largest = batch or int(getattr(executor, "batch", BATCH))
+    waiting = map(_Task, _grouped(jobs, largest, workers, count))
     again: deque[_Task] = deque()
     flying: dict[Future[Any], _Task] = {}
     most = workers * getattr(executor, "ahead", AHEAD)
