@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -256,33 +256,33 @@ def _question(
     question = assignment.question(grade.question)
     own, folder = variant(assignment, question, learner.learner), assignment.path.parent
     attempt = grade.attempt
-    shown = QuestionShown(
+    worth = _worth(own, folder, grade)
+    return QuestionShown(
         question=grade.question,
         title=question.title or title_of(own.address, folder) or grade.question,
         exercise=own.address,
         points=grade.points,
         max_points=grade.max_points,
-        worth=_worth(own, folder, grade),
+        worth=worth,
         attempts=tuple(each.points for each in grade.attempts),
         comment=grade.override.comment if grade.override else "",
         derivation=derivation(own, folder) if due and assignment.feedback == "derivation" else "",
         notes=tuple(_notes(grade, learner, assignment)),
+        **({} if attempt is None else _of_attempt(attempt, worth, assignment)),
     )
-    return shown if attempt is None else _with_attempt(shown, attempt, assignment)
 
 
-def _with_attempt(shown: QuestionShown, attempt: Attempt, assignment: Assignment) -> QuestionShown:
+def _of_attempt(attempt: Attempt, worth: Mapping[str, float], assignment: Assignment) -> dict[str, Any]:
     report, credit = attempt.part.report, attempt.part.credit
-    reasons = {name: why for name in credit if (why := _unearned(name, shown, attempt, assignment))}
-    return replace(
-        shown,
-        earned=dict(attempt.earned),
-        file=attempt.name,
-        verdict=_verdict(report) if _says(assignment, "verdicts") else None,
-        lines=tuple(_lines(report.get("lines", ()), assignment)),
-        missing=tuple(name for name, why in credit.items() if why == "missing"),
-        reasons=reasons,
-    )
+    reasons = {name: why for name in credit if (why := _unearned(name, worth, attempt, assignment))}
+    return {
+        "earned": dict(attempt.earned),
+        "file": attempt.name,
+        "verdict": _verdict(report) if _says(assignment, "verdicts") else None,
+        "lines": tuple(_lines(report.get("lines", ()), assignment)),
+        "missing": tuple(name for name, why in credit.items() if why == "missing"),
+        "reasons": reasons,
+    }
 
 
 def _verdict(report: Mapping[str, Any]) -> str | None:
@@ -307,10 +307,10 @@ def _notes(grade: QuestionGrade, learner: LearnerGrade, assignment: Assignment) 
         yield tr(_POLICY[assignment.attempts], number=number, shown=grade.attempts[grade.counts].number)
 
 
-def _unearned(name: str, shown: QuestionShown, attempt: Attempt, assignment: Assignment) -> str:
+def _unearned(name: str, worth: Mapping[str, float], attempt: Attempt, assignment: Assignment) -> str:
     """Why an asked name has not earned all it is worth; nothing where it has, or where that is not released."""
     why = attempt.part.credit[name]
-    if why in EARNS and attempt.earned.get(name, 0.0) >= shown.worth.get(name, 0.0):
+    if why in EARNS and attempt.earned.get(name, 0.0) >= worth.get(name, 0.0):
         return ""
     if why not in UNEARNED or not (why in _OPEN or _says(assignment, "verdicts")):
         return ""
