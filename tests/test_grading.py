@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import random
@@ -32,6 +33,7 @@ from tutor.grading.model import CREDITS, Override, Packed, Part, Problem, Result
 from tutor.grading.single import grade_one
 from tutor.grading.submissions import collect
 from tutor.grading.variants import variants
+from tutor.saving import kept_whole
 from tutor.views import feedback as feedback_view
 
 ONE = """
@@ -739,6 +741,34 @@ def odd_work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Packe
                 time.sleep(0.1)
             results.append(Result(problems=(Problem("empty", job.key),)).packed())
     return results
+
+
+@pytest.mark.parametrize(
+    "count, most, busy, wanted",
+    [
+        (20, 16, 2, [5, 3, 3, 2, 1, 1, 1, 1, 1, 1, 1]),  # a small class keeps both busy
+        (80, 16, 2, [16, 16, 12, 9, 6, 5, 4, 3, 2, 1, 1, 1, 1, 1, 1, 1]),
+        (10, 4, 1, [4, 3, 1, 1, 1]),
+    ],
+)
+def test_tasks_are_smaller_towards_the_end(count, most, busy, wanted):
+    tasks = list(workers._grouped(odd_jobs(Path(), count), most, busy, count))
+    assert [len(task) for task in tasks] == wanted
+    assert [job.key for task in tasks for job in task] == [str(n) for n in range(count)]
+    unknown = workers._grouped(odd_jobs(Path(), count), most, busy, math.inf)
+    assert [len(task) for task in unknown][:-1] == [most] * ((count - 1) // most)
+
+
+def test_a_page_is_whole_or_as_it_was(tmp_path):
+    page, times = tmp_path / "ada.html", []
+    for content in (b"first", b"first", b"second, and longer"):
+        kept_whole(str(page), content)
+        assert [each.name for each in tmp_path.iterdir()] == [page.name] and page.read_bytes() == content
+        times.append(page.stat().st_ino)
+    assert times[0] == times[1] != times[2]  # one that is as it should be is not touched
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        kept_whole(str(tmp_path / "folder"), b"")
 
 
 def odd_jobs(at: Path, count: int = 40) -> list[Job]:
