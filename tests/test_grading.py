@@ -184,6 +184,8 @@ UNPLACED = {  # sheets by name and attempt, and what each question has then; Non
                          {"linear-regression": 2.0, "q2": 0.0}),
     "before the last": ("last", {("answer.py", 1): RIGHT, ("linear-regression.py", 2): "dw = 1\ndb = 1\n"},
                         {"linear-regression": 0.0, "q2": 0.0}),
+    "handed in again": ("best", {("answer.py", 1): RIGHT, ("linear-regression.py", 2): "dw = 1\ndb = 1\n"},
+                        {"linear-regression": 0.0, "q2": 0.0}),
     "as the last": ("last", {("linear-regression.py", 1): RIGHT, ("answer.py", 2): RIGHT},
                     {"linear-regression": None, "q2": 0.0}),
 }  # fmt: skip

@@ -87,7 +87,7 @@ def grade(
     questions = tuple(
         _question(
             assignment, name, parts[name], worth[name], overrides.get((learner, name)),
-            lost or _may_be_answered(assignment.attempts, parts[name], {n for n, other in unplaced if other == name}),
+            lost or _may_be_answered(parts[name], {n for n, other in unplaced if other == name}),
         )
         for name in worth
     )  # fmt: skip
@@ -147,14 +147,12 @@ def _text_of(entry: Entry) -> tuple[int, str]:
     return entry.attempt, entry.digest or entry.name
 
 
-def _may_be_answered(how: str, found: list[Found], unplaced: set[int]) -> bool:
-    """Whether an attempt that counts has no answer to a question, and a sheet that could be one; `unplaced` are those.
+def _may_be_answered(found: list[Found], unplaced: set[int]) -> bool:
+    """Whether a sheet that does not say which question it is for could answer one that has no answer since.
 
-    A sheet that does not say which question it is for is never judged as an answer; nor is its question called missing.
+    `unplaced` are the attempts of such sheets. None is judged as an answer; nor is its question called missing.
     """
-    answered = {entry.attempt for entry, _, _ in found}
-    without = unplaced - answered
-    return bool(without) and (how != "last" or max(without) > max(answered, default=0))
+    return max(unplaced, default=0) > max((entry.attempt for entry, _, _ in found), default=0)
 
 
 def _question(
