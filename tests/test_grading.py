@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import random
@@ -19,17 +20,21 @@ import grading_sheets as sheets
 import pytest
 import sqlalchemy as sa
 
-from tutor.errors import NotFoundError, UsageError
+from tutor.cli import main
+from tutor.errors import ExerciseError, NotFoundError, UsageError
 from tutor.grading import batch, decisions, gradebook, outputs, workers
 from tutor.grading.assignment import Assignment, AssignmentError, parse
+from tutor.grading.feedback import released
 from tutor.grading.gradebook import Entry, Gradebook, GradebookError, opened, url_of
 from tutor.grading.grades import grade as reckoned
 from tutor.grading.grades import grades, of_version
 from tutor.grading.judging import Job, Rules, judge
-from tutor.grading.model import CREDITS, Override, Part, Problem, Result, Submission
+from tutor.grading.model import CREDITS, Override, Packed, Part, Problem, Result, Submission
 from tutor.grading.single import grade_one
 from tutor.grading.submissions import collect
 from tutor.grading.variants import variants
+from tutor.saving import kept_whole
+from tutor.views import feedback as feedback_view
 
 ONE = """
 format = "tutor.assignment/1"
@@ -145,7 +150,7 @@ TWO = LINEAR + '\n[[questions]]\nid = "q2"\nexercise = "mse"\n'
 )
 def test_the_question_is_that_of_the_header_else_of_the_files_name(header, name, question):
     result = judged(assignment(TWO), header + RIGHT, name)
-    assert [part.question for part in result.parts] == ([question] if question else [])
+    assert [part.question for part in result.parts if not part.fits] == ([question] if question else [])
     assert bool(result.problems) is (question is None)
 
 
@@ -164,6 +169,54 @@ def test_a_header_that_names_no_exercise_at_all_is_said_and_the_files_name_or_th
     result = judged(assignment(text), f"# exercise: {header}\n{RIGHT}", name)
     assert [part.question for part in result.parts] == ([question] if question else [])
     assert [problem.id for problem in result.problems] == ["wrong-exercise"]
+
+
+UNPLACED = {  # sheets by name and attempt, and what each question has then; None is open
+    "alone": ("best", {("answer.py", 1): RIGHT}, {"linear-regression": None, "q2": 0.0}),
+    "beside the other question": ("best", {("answer.py", 1): RIGHT, ("q2.py", 1): "dx = 0\n"},
+                                  {"linear-regression": None, "q2": 0.0}),
+    "that names nothing asked": ("best", {("answer.py", 1): "notes = 1\n"}, {"linear-regression": 0.0, "q2": 0.0}),
+    "beside an answer": ("best", {("answer.py", 1): RIGHT, ("linear-regression.py", 1): "dw = 1\ndb = 1\n"},
+                         {"linear-regression": 0.0, "q2": 0.0}),
+    "after an answer": ("best", {("linear-regression.py", 1): "dw = 1\ndb = 1\n", ("answer.py", 2): RIGHT},
+                        {"linear-regression": None, "q2": 0.0}),
+    "after a full one": ("best", {("linear-regression.py", 1): RIGHT, ("answer.py", 2): RIGHT},
+                         {"linear-regression": 2.0, "q2": 0.0}),
+    "before the last": ("last", {("answer.py", 1): RIGHT, ("linear-regression.py", 2): "dw = 1\ndb = 1\n"},
+                        {"linear-regression": 0.0, "q2": 0.0}),
+    "handed in again": ("best", {("answer.py", 1): RIGHT, ("linear-regression.py", 2): "dw = 1\ndb = 1\n"},
+                        {"linear-regression": 0.0, "q2": 0.0}),
+    "as the last": ("last", {("linear-regression.py", 1): RIGHT, ("answer.py", 2): RIGHT},
+                    {"linear-regression": None, "q2": 0.0}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNPLACED)
+def test_a_sheet_that_does_not_say_which_question_it_is_for_leaves_open_what_it_could_answer(case):
+    attempts, files, points = UNPLACED[case]
+    asked = assignment(TWO.replace("secret", f'attempts = "{attempts}"\nsecret', 1))
+    grade = grade_one(asked, "ada", [handed_in(text, f"ada/{name}", number) for (name, number), text in files.items()])
+    assert {question.question: question.points for question in grade.questions} == points
+    about = [problem for _, problem in grade.problems]
+    assert [problem.id for problem in about] == ["wrong-exercise" if case == "that names nothing asked" else "unplaced"]
+    assert case == "that names nothing asked" or "it could be for linear-regression:" in str(about[0].message)
+    page = feedback_view.text(released(grade, asked, False))
+    assert ("does not say so: its points are not known yet" in page) is (case in ("alone", "beside the other question"))
+    assert case == "that names nothing asked" or "begin it with '# exercise: ...'" in page
+
+
+def test_a_run_counts_what_it_could_not_place(tmp_path):
+    (tmp_path / "in" / "ada").mkdir(parents=True)
+    (tmp_path / "in" / "ada" / "answer.py").write_text(RIGHT)
+    (tmp_path / "homework.toml").write_text(TWO)
+    done = subprocess.run(
+        command("grade", tmp_path / "homework.toml", tmp_path / "in", "--jobs", 1, "-o", tmp_path / "out"),
+        env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 5
+    assert "! 1 learner to look at by hand" in done.stdout
+    assert "! 1 sheet that does not say which question it is for" in done.stdout
+    assert '"by hand"' in (tmp_path / "out" / "grades.csv").read_text("utf-8-sig")
 
 
 def test_of_two_questions_of_one_family_the_files_name_says_which_and_the_longer_name_counts():
@@ -518,6 +571,31 @@ def test_a_decision_is_checked_kept_and_taken_back(tmp_path):
         assert next(of_version(book, book.newest())).points == 1.0
 
 
+def test_points_above_what_a_question_is_worth_are_kept_and_remarked_upon(tmp_path, capsys):
+    batch.grade(assignment(at=tmp_path), [handed_in(WRONG)], tmp_path / "r", jobs=1)
+    for points, remark in ((2, ""), (2.5, "note: that is more than the 2 points that linear-regression is worth")):
+        assert main(["override", str(tmp_path / "r"), "ada", "linear-regression", str(points)]) == 0
+        said = capsys.readouterr()
+        assert f"ada has {points} points" in said.out and said.err.strip() == remark
+        assert next(grades(tmp_path / "r")).points == points
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ("points = { nothing = 1 }\n", "nothing is not asked"),
+        ('ask = ["nothing"]\n', "nothing"),
+        ('[[questions]]\nexercise = "linear-regresion"\n', 'did you mean "linear-regression"'),
+    ],
+)
+def test_what_is_wrong_with_an_exercise_is_said_with_the_command_that_shows_it(tmp_path, more, said):
+    asked = assignment(LINEAR + more, tmp_path)
+    with pytest.raises((ExerciseError, NotFoundError, UsageError)) as refused:
+        batch.grade(asked, [handed_in(RIGHT)], tmp_path / "r", jobs=1)
+    assert said in str(refused.value)
+    assert str(refused.value).endswith(f"; 'tutor assignment lint {asked.path}' shows all that is wrong")
+
+
 def test_migrations_end_where_the_tables_are(tmp_path):
     made = Gradebook(f"sqlite:///{tmp_path / 'migrated.sqlite'}")
     wanted = sa.create_engine(f"sqlite:///{tmp_path / 'wanted.sqlite'}")
@@ -633,12 +711,25 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path):
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_a_run_that_is_told_to_end_takes_its_workers_along(tmp_path):
+    asked = assignment(SOFTMAX, tmp_path)
+    args = command("grade", asked.path, sheets.folder(tmp_path / "submissions", 400), "-o", tmp_path / "r")
+    with (tmp_path / "said").open("w+") as said:
+        process = subprocess.Popen(args, env=environment(), stdout=subprocess.DEVNULL, stderr=said)
+        while "judging" not in (tmp_path / "said").read_text() and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert "resource_tracker" not in (tmp_path / "said").read_text()
+
+
 # -- who judges ----------------------------------------------------------------------------------
 
 ODD = {5: b"die", 9: b"hang", 17: b"kill", 20: b"die once"}
 
 
-def odd_work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Result]:
+def odd_work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Packed]:
     """In a worker: dies, hangs or is killed at some sheets."""
     results = []
     for job in jobs:
@@ -650,8 +741,36 @@ def odd_work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Resul
                 os.kill(os.getpid(), signal.SIGKILL)
             while job.data == b"hang":
                 time.sleep(0.1)
-            results.append(Result(problems=(Problem("empty", job.key),)))
+            results.append(Result(problems=(Problem("empty", job.key),)).packed())
     return results
+
+
+@pytest.mark.parametrize(
+    "count, most, busy, wanted",
+    [
+        (20, 16, 2, [5, 3, 3, 2, 1, 1, 1, 1, 1, 1, 1]),  # a small class keeps both busy
+        (80, 16, 2, [16, 16, 12, 9, 6, 5, 4, 3, 2, 1, 1, 1, 1, 1, 1, 1]),
+        (10, 4, 1, [4, 3, 1, 1, 1]),
+    ],
+)
+def test_tasks_are_smaller_towards_the_end(count, most, busy, wanted):
+    tasks = list(workers._grouped(odd_jobs(Path(), count), most, busy, count))
+    assert [len(task) for task in tasks] == wanted
+    assert [job.key for task in tasks for job in task] == [str(n) for n in range(count)]
+    unknown = workers._grouped(odd_jobs(Path(), count), most, busy, math.inf)
+    assert [len(task) for task in unknown][:-1] == [most] * ((count - 1) // most)
+
+
+def test_a_page_is_whole_or_as_it_was(tmp_path):
+    page, times = tmp_path / "ada.html", []
+    for content in (b"first", b"first", b"second, and longer"):
+        kept_whole(str(page), content)
+        assert [each.name for each in tmp_path.iterdir()] == [page.name] and page.read_bytes() == content
+        times.append(page.stat().st_ino)
+    assert times[0] == times[1] != times[2]  # one that is as it should be is not touched
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        kept_whole(str(tmp_path / "folder"), b"")
 
 
 def odd_jobs(at: Path, count: int = 40) -> list[Job]:
@@ -663,7 +782,7 @@ def what_came_back(executor, jobs: list[Job]) -> dict[str, Result]:
     for results in workers.judged(executor, Rules("."), jobs, deadline=2, batch=4, work=odd_work):
         for job, result in results:
             assert job.key not in found  # nothing twice
-            found[job.key] = result
+            found[job.key] = result.opened()
     return found
 
 

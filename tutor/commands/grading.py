@@ -126,6 +126,9 @@ def override(
         made = decisions.decide(book, learner, question, points, comment, forget=forget)
         outputs.write(book, book.newest(), results, time)
     say(view.decision(made))
+    if made.made is not None and made.made.points > made.most:
+        note(tr("note: that is more than the {most} points that {question} is worth", most=f"{made.most:g}",
+                question=question))  # fmt: skip
     return RIGHT
 
 

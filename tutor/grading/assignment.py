@@ -71,7 +71,7 @@ class Question(_Table):
     points: dict[str, Worth] = {}  # per asked name; default: the exercise's
     draw: Draw = Draw()
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Its id; without one, the exercise's."""
         address = split_address(self.exercise)[0]

@@ -17,22 +17,24 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tutor.errors import UsageError
+from tutor.errors import ExerciseError, NotFoundError, UsageError
 from tutor.grading import workers
 from tutor.grading.assignment import Assignment
 from tutor.grading.gradebook import Entry, Gradebook, Version, url_of
 from tutor.grading.grades import assignment_of, known_worths, of_version
 from tutor.grading.judging import Job, Rules, engine, key_of
-from tutor.grading.model import LearnerGrade, QuestionGrade, Result, Submission
+from tutor.grading.model import LearnerGrade, Packed, QuestionGrade, Submission
 from tutor.grading.variants import source_of, variants
 from tutor.grading.workers import Judges
 from tutor.language import N_, said
+from tutor.shown import quoted
 
 if TYPE_CHECKING:
     from tutor.grading.learners import Roster
 
 TAKEN_AT_ONCE = 200  # submissions of one transaction
-LOOKED_UP_AT_ONCE = 32  # entries whose results are looked for, and whose sheets are held
+LOOKED_UP_AT_ONCE = 256  # entries whose results are looked for
+HELD_AT_ONCE = 64  # sheets that are read together
 Step = Callable[[int, int], None]  # how many of how many are done
 
 
@@ -89,10 +91,24 @@ def judge_again(
 
 def _version(book: Gradebook, assignment: Assignment) -> Version:
     """The version of all that grades hang on: the assignment, the exercises' files, and the engine."""
-    sources = [source_of(question.exercise, assignment.path.parent) for question in assignment.questions]
+    with _pointing_to_lint(assignment):
+        sources = [source_of(question.exercise, assignment.path.parent) for question in assignment.questions]
     made_of = json.dumps([assignment.version, sources, dict(engine())], sort_keys=True)
     digest = hashlib.sha256(made_of.encode()).hexdigest()
     return book.version(digest, str(assignment.path.resolve()), assignment.text, engine())
+
+
+@contextmanager
+def _pointing_to_lint(assignment: Assignment) -> Iterator[None]:
+    """What is wrong with an exercise of the assignment, and the command that shows it with its line."""
+    try:
+        yield
+    except (ExerciseError, NotFoundError, UsageError) as error:
+        kind = next(kind for kind in (ExerciseError, NotFoundError, UsageError) if isinstance(error, kind))
+        raise kind(
+            said("{reason}; 'tutor assignment lint {path}' shows all that is wrong", reason=error.says,
+                 path=quoted(assignment.path))
+        ) from None  # fmt: skip
 
 
 def _judge_all(
@@ -100,11 +116,13 @@ def _judge_all(
 ) -> None:
     """Judge what has no result; what cost a worker, or was stopped by the last guard, is tried anew."""
     learners = (variants(assignment, learner) for learner, *_ in book.people())
-    book.put_worths(version.number, known_worths((v for own in learners for v in own), assignment.path.parent))
+    with _pointing_to_lint(assignment):
+        worths = known_worths((v for own in learners for v in own), assignment.path.parent)
+    book.put_worths(version.number, worths)
     total = book.count_to_judge(version.number)
     if total:
         queue = _Queue(book, version, assignment, outcome)
-        for results in workers.judged(judges.start(), queue.rules, queue.jobs()):
+        for results in workers.judged(judges.start(), queue.rules, queue.jobs(), count=total):
             queue.keep(results)
             if step is not None and results:
                 step(queue.done, total)
@@ -139,14 +157,18 @@ class _Queue:
                 if job.key not in self._waiting:
                     new[job.key] = entry, job
                 self._waiting.setdefault(job.key, []).append(entry)
-        bodies = self.book.bodies(str(entry.digest) for entry, _ in new.values())
-        yield from (replace(job, data=bodies[str(entry.digest)]) for entry, job in new.values())
+        todo = iter(new.values())
+        while some := list(islice(todo, HELD_AT_ONCE)):
+            bodies = self.book.bodies(str(entry.digest) for entry, _ in some)
+            yield from (replace(job, data=bodies[str(entry.digest)]) for entry, job in some)
 
-    def keep(self, results: list[tuple[Job, Result]]) -> None:
+    def keep(self, results: list[tuple[Job, Packed]]) -> None:
         """Results that arrived together, with all entries that have them."""
         self._account([(job.key, result, self._waiting.pop(job.key)) for job, result in results])
 
-    def _account(self, found: list[tuple[str, Result | None, list[Entry]]]) -> None:
+    def _account(self, found: list[tuple[str, Packed | None, list[Entry]]]) -> None:
+        if not found:
+            return
         self.book.record(self.version, found)
         made = [result for _, result, _ in found if result is not None]
         entries = sum(len(of) for _, _, of in found)

@@ -88,7 +88,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Look:
-    """Something for a person to look at: `why` is `points`, `undecided`, `unreadable`, or one of `PROBLEMS`."""
+    """Something for a person to look at: `why` is `points`, or one of `PROBLEMS`."""
 
     learner: str
     person: str
@@ -260,7 +260,7 @@ _BY_HAND = ("undecided", "unreadable")
 def _looks(grade: LearnerGrade) -> Iterator[Look]:
     """What of a learner's a person has to look at, each file and question once for each reason."""
     for file, problem in grade.problems:
-        if problem.id in _BY_HAND:
+        if problem.id in (*_BY_HAND, "unplaced"):
             yield Look(grade.learner, grade.person, "", file, problem.id)
     files = {file for file, problem in grade.problems if problem.id in _BY_HAND}
     for question in grade.questions:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,7 @@ PROBLEMS = {
     "unknown-learner": N_("you are not on the list of this course: ask your teacher to add you"),
     "duplicate": N_("there was more than one sheet for a question: the further one counts as another attempt"),
     "wrong-exercise": N_("it is for no exercise of this assignment, or not for your own variant: look at its header"),
+    "unplaced": N_("it does not say which question it is for: begin it with '# exercise: ...' and hand it in again"),
     "unreadable": N_("it could not be read: hand it in again as plain text, LaTeX, Markdown or a notebook"),
     "empty": N_("there is nothing in it: hand it in again"),
     "too-large": N_("it is too large: hand in the sheet alone"),
@@ -225,8 +226,11 @@ def released(grade: LearnerGrade, assignment: Assignment, due: bool, derivation:
         )
 
 
+_LEVELS = {level: number for number, level in enumerate(FEEDBACK)}
+
+
 def _says(assignment: Assignment, level: str) -> bool:
-    return FEEDBACK.index(assignment.feedback) >= FEEDBACK.index(level)
+    return _LEVELS[assignment.feedback] >= _LEVELS[level]
 
 
 def _problem(id: str) -> str:
@@ -252,33 +256,33 @@ def _question(
     question = assignment.question(grade.question)
     own, folder = variant(assignment, question, learner.learner), assignment.path.parent
     attempt = grade.attempt
-    shown = QuestionShown(
+    worth = _worth(own, folder, grade)
+    return QuestionShown(
         question=grade.question,
         title=question.title or title_of(own.address, folder) or grade.question,
         exercise=own.address,
         points=grade.points,
         max_points=grade.max_points,
-        worth=_worth(own, folder, grade),
+        worth=worth,
         attempts=tuple(each.points for each in grade.attempts),
         comment=grade.override.comment if grade.override else "",
         derivation=derivation(own, folder) if due and assignment.feedback == "derivation" else "",
         notes=tuple(_notes(grade, learner, assignment)),
+        **({} if attempt is None else _of_attempt(attempt, worth, assignment)),
     )
-    return shown if attempt is None else _with_attempt(shown, attempt, assignment)
 
 
-def _with_attempt(shown: QuestionShown, attempt: Attempt, assignment: Assignment) -> QuestionShown:
+def _of_attempt(attempt: Attempt, worth: Mapping[str, float], assignment: Assignment) -> dict[str, Any]:
     report, credit = attempt.part.report, attempt.part.credit
-    reasons = {name: why for name in credit if (why := _unearned(name, shown, attempt, assignment))}
-    return replace(
-        shown,
-        earned=dict(attempt.earned),
-        file=attempt.name,
-        verdict=_verdict(report) if _says(assignment, "verdicts") else None,
-        lines=tuple(_lines(report.get("lines", ()), assignment)),
-        missing=tuple(name for name, why in credit.items() if why == "missing"),
-        reasons=reasons,
-    )
+    reasons = {name: why for name in credit if (why := _unearned(name, worth, attempt, assignment))}
+    return {
+        "earned": dict(attempt.earned),
+        "file": attempt.name,
+        "verdict": _verdict(report) if _says(assignment, "verdicts") else None,
+        "lines": tuple(_lines(report.get("lines", ()), assignment)),
+        "missing": tuple(name for name, why in credit.items() if why == "missing"),
+        "reasons": reasons,
+    }
 
 
 def _verdict(report: Mapping[str, Any]) -> str | None:
@@ -290,7 +294,11 @@ def _notes(grade: QuestionGrade, learner: LearnerGrade, assignment: Assignment) 
     if grade.override is not None:
         yield tr("your teacher has set these points")
     elif not grade.attempts:
-        if learner.handed_in:
+        if grade.points is None and any(problem.id == "unplaced" for _, problem in learner.problems):
+            yield tr("a sheet of yours could be for this question and does not say so: its points are not known yet")
+        elif grade.points is None:
+            yield tr("a person will look at this: its points are not known yet")
+        elif learner.handed_in:
             yield tr("no sheet of yours is for this question")
     elif grade.points is None:
         yield tr("a person will look at this: its points are not known yet")
@@ -299,10 +307,10 @@ def _notes(grade: QuestionGrade, learner: LearnerGrade, assignment: Assignment) 
         yield tr(_POLICY[assignment.attempts], number=number, shown=grade.attempts[grade.counts].number)
 
 
-def _unearned(name: str, shown: QuestionShown, attempt: Attempt, assignment: Assignment) -> str:
+def _unearned(name: str, worth: Mapping[str, float], attempt: Attempt, assignment: Assignment) -> str:
     """Why an asked name has not earned all it is worth; nothing where it has, or where that is not released."""
     why = attempt.part.credit[name]
-    if why in EARNS and attempt.earned.get(name, 0.0) >= shown.worth.get(name, 0.0):
+    if why in EARNS and attempt.earned.get(name, 0.0) >= worth.get(name, 0.0):
         return ""
     if why not in UNEARNED or not (why in _OPEN or _says(assignment, "verdicts")):
         return ""

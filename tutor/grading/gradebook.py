@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tutor.errors import NotFoundError, TutorError, UsageError
-from tutor.grading.model import NOBODY, Override, Problem, Result, Submission
+from tutor.grading.model import NOBODY, Override, Packed, Problem, Result, Submission
 from tutor.language import said
 
 FILE = "gradebook.sqlite"
@@ -300,12 +300,12 @@ class Gradebook:
         with self._reading() as connection:
             return set(connection.execute(query).scalars())
 
-    def record(self, version: int, found: Iterable[tuple[str, Result | None, Iterable[Entry]]]) -> None:
+    def record(self, version: int, found: Iterable[tuple[str, Packed | None, Iterable[Entry]]]) -> None:
         """Results, each with all entries that have it, or None where it is there already; kept when this returns."""
         made, graded = [], []
         for key, result, of in found:
             if result is not None:
-                made.append({"key": key, "cut": result.cut, "body": _packed(result)})
+                made.append({"key": key, "cut": result.cut, "body": result.body})
             graded += [_grading(version, key, entry) for entry in of]
         with self._writing() as connection:
             self._put(connection, results, made)
@@ -419,17 +419,9 @@ def _grading(version: int, key: str, e: Entry) -> dict[str, Any]:
     return {"version": version, **place, "digest": e.digest, "key": key}
 
 
-def _packed(result: Result) -> bytes:
-    text = json.dumps(result.to_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return zlib.compress(text.encode("utf-8", "replace"), 6)
-
-
 def _as_entry(row: Any, key: str | None = None, cut: bool | None = None, body: bytes | None = None) -> Entry:
-    problems = tuple(Problem(p["id"], p["message"]) for p in json.loads(row.problems))
-    result = None
-    if body is not None:
-        found = Result.from_dict(json.loads(zlib.decompress(body)))
-        result = Result(found.parts, found.problems, bool(cut))
+    problems = tuple(Problem(p["id"], p["message"]) for p in json.loads(row.problems)) if row.problems != "[]" else ()
+    result = None if body is None else Packed(body, bool(cut)).opened()
     return Entry(row.learner, row.attempt, row.name, row.digest, problems, key, result)
 
 

@@ -82,10 +82,15 @@ def grade(
                 parts[part.question] += [(entry, part, entry.result.cut)]
     parts = {name: _together(_answering(found)) for name, found in parts.items()}
     problems += _duplicates(parts)
+    unplaced = [(e.attempt, name) for e in entries if e.result for part in e.result.parts for name in part.fits]
     lost = any(e.result is not None and e.result.cut and not e.result.parts for e in entries)
     questions = tuple(
-        _question(assignment, name, parts[name], worth[name], overrides.get((learner, name)), lost) for name in worth
-    )
+        _question(
+            assignment, name, parts[name], worth[name], overrides.get((learner, name)),
+            lost or _may_be_answered(parts[name], {n for n, other in unplaced if other == name}),
+        )
+        for name in worth
+    )  # fmt: skip
     return LearnerGrade(learner, person, questions, tuple(problems), dict(aliases or {}), known, bool(entries))
 
 
@@ -142,6 +147,14 @@ def _text_of(entry: Entry) -> tuple[int, str]:
     return entry.attempt, entry.digest or entry.name
 
 
+def _may_be_answered(found: list[Found], unplaced: set[int]) -> bool:
+    """Whether a sheet that does not say which question it is for could answer one that has no answer since.
+
+    `unplaced` are the attempts of such sheets. None is judged as an answer; nor is its question called missing.
+    """
+    return max(unplaced, default=0) > max((entry.attempt for entry, _, _ in found), default=0)
+
+
 def _question(
     assignment: Assignment,
     name: str,
@@ -150,7 +163,7 @@ def _question(
     override: Override | None,
     lost: bool,
 ) -> QuestionGrade:
-    """`lost` says that a sheet could not be judged, which may have answered this question."""
+    """`lost` says that a sheet could not be judged, or placed, which may have answered this question."""
     attempts = tuple(_attempt(assignment, entry, part, stopped, worth) for entry, part, stopped in found)
     full = float(sum(worth.values()))
     points, counts = _counted(assignment.attempts, attempts, full)

@@ -69,12 +69,18 @@ def engine() -> Mapping[str, str]:
 
 def key_of(digest: str, name: str, variants: Sequence[Variant], rules: Rules) -> str:
     """A digest of all that a result hangs on: equal files with equal variants have one result."""
+    # without a header in the sheet its name may say which question it answers
+    named = _named(name, variants) if len(variants) > 1 else []
+    of_file = json.dumps([digest, documents.kind_of(name), named])
+    return hashlib.sha256(f"{of_file[:-1]}, {_of_all(tuple(variants), rules)}]".encode()).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _of_all(variants: tuple[Variant, ...], rules: Rules) -> str:
+    """The part of a key that is the same for all files of whoever has these variants."""
     asked = [[*variant.judged_by, _source(variant.address, rules.folder)] for variant in variants]
     how = [rules.seed, rules.lenient_shapes, rules.forms, rules.language, dict(engine())]
-    kind = documents.kind_of(name)
-    # without a header in the sheet its name may say which question it answers
-    named = _named(name, variants) if len(asked) > 1 else []
-    return hashlib.sha256(json.dumps([digest, kind, named, asked, how], sort_keys=True).encode()).hexdigest()
+    return json.dumps([asked, how], sort_keys=True)[1:-1]
 
 
 @lru_cache(maxsize=4096)
@@ -108,7 +114,7 @@ def _judged(rules: Rules, job: Job) -> Result:
     if not text.strip():
         return Result(problems=(Problem("empty", said("there is nothing in it")),))
     written = documents.parts(text, documents.kind_of(job.name))
-    meant = [_Meant(part, *_meant(rules, job, part, alone=len(written) == 1)) for part in written]
+    meant = [_meant(rules, job, part, alone=len(written) == 1) for part in written]
     found = [_part(rules, each) for each in _joined(rules, meant)]
     parts = tuple(part for part, _, _ in found if part is not None)
     problems = tuple(problem for _, problems, _ in found for problem in problems)
@@ -122,6 +128,7 @@ class _Meant:
     part: documents.Part
     variant: Variant | None
     problems: list[Problem]
+    fits: tuple[str, ...] = ()  # questions it could be for, by the names it gives, where it does not say for which
 
 
 def _joined(rules: Rules, meant: list[_Meant]) -> list[_Meant]:
@@ -159,7 +166,7 @@ def _part(rules: Rules, meant: _Meant) -> tuple[Part | None, list[Problem], bool
     """What one part says: to a question, with problems, and whether the last guard stopped it."""
     part, variant, problems = meant.part, meant.variant, meant.problems
     if variant is None:
-        return None, problems, False
+        return (Part.unplaced(meant.fits) if meant.fits else None), problems, False
     exercise = _exercise(replace(variant, points=()), rules.folder)
     sheet = part.sheet(exercise)
     if variant.sizes:
@@ -195,16 +202,34 @@ def _pinned(sheet: lang.Sheet, sizes: dict[str, int]) -> list[Problem]:
 # -- which question ------------------------------------------------------------------------------------------------
 
 
-def _meant(rules: Rules, job: Job, part: documents.Part, alone: bool) -> tuple[Variant | None, list[Problem]]:
+def _meant(rules: Rules, job: Job, part: documents.Part, alone: bool) -> _Meant:
     """The question that a part answers: by its header, else by the file's name, else the only one there is."""
     named = [variant for variant in job.variants if alone and variant.question in _named(job.name, job.variants)]
     other = named or list(job.variants)
     fallback = other[0] if len(other) == 1 else None
     if part.exercise is not None:
-        return _by_header(rules, part.exercise, job.variants, fallback)
+        return _Meant(part, *_by_header(rules, part.exercise, job.variants, fallback))
     if fallback is not None:
-        return fallback, []
-    return None, [Problem("wrong-exercise", _without_header(part, job.variants))]
+        return _Meant(part, fallback, [])
+    why, fits = _without_header(part, job.variants), _fitting(rules, part, job.variants)
+    if not fits:
+        return _Meant(part, None, [Problem("wrong-exercise", why)])
+    look = said(
+        "{why}; by what it gives it could be for {names}: the points are open until it says so, "
+        "or until 'tutor override' gives them",
+        why=why,
+        names=", ".join(fits),
+    )
+    return _Meant(part, None, [Problem("unplaced", look)], fits)
+
+
+def _fitting(rules: Rules, part: documents.Part, variants: tuple[Variant, ...]) -> tuple[str, ...]:
+    """The questions to whose asked names a part gives values. Which of them is meant is never guessed."""
+    try:
+        exercises = ((variant, _exercise(replace(variant, points=()), rules.folder)) for variant in variants)
+        return tuple(variant.question for variant, exercise in exercises if _answers(part, exercise))
+    except ReadingError:
+        return ()
 
 
 def _without_header(part: documents.Part, variants: tuple[Variant, ...]) -> str:

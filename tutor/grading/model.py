@@ -8,8 +8,11 @@ reckoned from results when grades are made, so that changing them judges nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tutor.checking.report import CREDITS as JUDGED
@@ -23,6 +26,7 @@ PROBLEMS = (
     "unknown-learner",  # not on the roster; graded, and kept apart
     "duplicate",  # a further sheet for a question in one attempt; it counts as an attempt after the first
     "wrong-exercise",  # for an exercise that the assignment does not ask
+    "unplaced",  # it does not say which question it is for, and could be for one that has no other answer
     "unreadable",  # no text, damaged, or nothing in it can be read
     "empty",
     "too-large",
@@ -64,12 +68,20 @@ class Submission:
 class Part:
     """What a sheet says to one question: the report's JSON, and per asked name one of `CREDITS`.
 
-    `question` is None where the part is for no question of the assignment.
+    `question` is None where the part does not say which one it is for; `fits` has those it could be for.
     """
 
     question: str | None
     credit: Mapping[str, str]
     report: Mapping[str, Any]
+
+    @classmethod
+    def unplaced(cls, fits: Iterable[str]) -> Part:
+        return cls(None, {}, {"fits": list(fits)})
+
+    @property
+    def fits(self) -> tuple[str, ...]:
+        return tuple(self.report.get("fits", ())) if self.question is None else ()
 
     def to_dict(self) -> dict[str, Any]:
         return {"question": self.question, "credit": dict(self.credit), "report": dict(self.report)}
@@ -94,6 +106,22 @@ class Result:
     def from_dict(cls, data: Mapping[str, Any]) -> Result:
         parts = tuple(Part(p["question"], p["credit"], p["report"]) for p in data["parts"])
         return cls(parts, tuple(Problem(p["id"], p["message"]) for p in data["problems"]))
+
+    def packed(self) -> Packed:
+        text = json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return Packed(zlib.compress(text.encode("utf-8", "replace"), 6), self.cut)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A result as it is kept, packed by whoever judged: who hands it on need not look into it."""
+
+    body: bytes
+    cut: bool = False
+
+    def opened(self) -> Result:
+        found = Result.from_dict(json.loads(zlib.decompress(self.body)))
+        return Result(found.parts, found.problems, self.cut)
 
 
 # -- grades ----------------------------------------------------------------------------------------------------------
@@ -148,12 +176,12 @@ class LearnerGrade:
     known: bool = True  # on the roster, or there is none
     handed_in: bool = True
 
-    @property
+    @cached_property
     def points(self) -> float | None:
         """The sum; None while a part of it is not known."""
         found = [question.points for question in self.questions]
         return None if any(points is None for points in found) else float(sum(p for p in found if p is not None))
 
-    @property
+    @cached_property
     def max_points(self) -> float:
         return float(sum(question.max_points for question in self.questions))

@@ -8,6 +8,7 @@ feedback/       a page for each learner: what the assignment releases, and no mo
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -25,7 +26,7 @@ from tutor.grading.grades import assignment_of, of_version
 from tutor.grading.model import LearnerGrade, Problem
 from tutor.grading.names import file_name
 from tutor.language import said, speaking
-from tutor.saving import replaced
+from tutor.saving import kept_whole, replaced
 
 GRADES, PROBLEMS, FEEDBACK = "grades.csv", "problems.csv", "feedback"
 
@@ -113,10 +114,7 @@ class _Pages:
         name = f"{file_name(grade.learner, self.alike)}.html"
         self.written.add(name)
         page = feedback.html(released(grade, self.assignment, self.due)).encode("utf-8", "replace")
-        path = self.folder / name
-        if not path.is_file() or path.read_bytes() != page:
-            with replaced(path) as file:
-                file.write(page)
+        kept_whole(f"{self.folder}{os.sep}{name}", page)
 
     def tidy(self) -> None:
         """Pages of learners that are no longer there go."""

@@ -291,7 +291,9 @@ class Disk:
                 if found.st_size >= limit:
                     raise Refused(too_large(limit))
                 with os.fdopen(os.dup(handle), "rb") as file:
-                    data = file.read(limit)
+                    data = file.read(found.st_size + 1)  # no more room is asked for than it takes
+                    if len(data) > found.st_size:
+                        data += file.read(limit - len(data))
                 if len(data) >= limit:  # it has grown since
                     raise Refused(too_large(limit))
                 return data

@@ -60,6 +60,8 @@ class Variant:
 
 def variant(assignment: Assignment, question: Question, learner: str) -> Variant:
     """What a learner has as a question."""
+    if question.draw.nothing:
+        return _made(question, {}, {}, {})
 
     def drawn(what: str, choices: Sequence[Any]) -> Any:
         asked = json.dumps([assignment.id, question.name, what, learner]).encode()

@@ -8,35 +8,37 @@ itself, and only what ends a worker three times by itself is given up. Both exec
 from __future__ import annotations
 
 import faulthandler
+import math
 import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from tutor.errors import TutorError, UsageError
 from tutor.grading.judging import Job, Rules, cut, judge
-from tutor.grading.model import Result
+from tutor.grading.model import Packed
 from tutor.language import said
 
 DEADLINE = 30.0  # seconds for a sheet, which takes about 0.01: only what hangs reaches it
 MEMORY = 2 << 30  # bytes beyond what a worker has at its start
 BATCH = 16  # sheets of a task: sending one costs about as much as a tenth of judging it
 AHEAD = 4  # tasks in flight for each worker
+BATCH_FAR, AHEAD_FAR = 64, 2  # the same on a cluster, where a task goes by way of its scheduler
 TRIES = 3  # of a sheet by itself
 MOST_FRUITLESS = 5
 
 
-def work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Result]:
+def work(rules: Rules, jobs: tuple[Job, ...], deadline: float) -> list[Packed]:
     """Judge some files, each with its deadline. What runs in a worker."""
     results = []
     for job in jobs:
         with _ends_after(deadline):
-            results.append(judge(rules, job))
+            results.append(judge(rules, job).packed())
     return results
 
 
@@ -64,6 +66,8 @@ def _nowhere() -> Any:
 
 class Processes(Executor):
     """Processes of this machine; one that dies costs its task alone, and another takes its place."""
+
+    batch, ahead = BATCH, AHEAD
 
     def __init__(self, workers: int, memory: int = MEMORY):
         self.workers, self._memory = workers, memory
@@ -175,6 +179,8 @@ def _limit(memory: int) -> None:
 class Cluster(Executor):
     """A Dask cluster that is there already: `tutor` has to be installed where its workers run."""
 
+    batch, ahead = BATCH_FAR, AHEAD_FAR
+
     def __init__(self, scheduler: str):
         try:
             from distributed import Client
@@ -239,11 +245,33 @@ class Judges:
         return self._made
 
     def __enter__(self) -> Judges:
+        self._told = ExitStack()
+        self._told.enter_context(_ends_when_told())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._made is not None:
-            self._made.shutdown(wait=kind is None, cancel_futures=kind is not None)
+        with self._told:
+            if self._made is not None:
+                self._made.shutdown(wait=kind is None, cancel_futures=kind is not None)
+
+
+@contextmanager
+def _ends_when_told() -> Iterator[None]:
+    """A process that is told to end takes its workers along, and what they shared with it."""
+    import signal
+    import threading
+
+    def end(number: int, _: Any) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # only there can it be told
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 # -- keeping them busy ----------------------------------------------------------------------------------------------
@@ -260,15 +288,21 @@ def judged(
     rules: Rules,
     jobs: Iterable[Job],
     *,
+    count: float = math.inf,
     deadline: float = DEADLINE,
-    batch: int = BATCH,
-    work: Callable[[Rules, tuple[Job, ...], float], list[Result]] = work,
-) -> Iterator[list[tuple[Job, Result]]]:
-    """Jobs with their results, as many at a time as are done together; no more is asked for than keeps all busy."""
-    waiting = map(_Task, _grouped(jobs, batch))
+    batch: int | None = None,
+    work: Callable[[Rules, tuple[Job, ...], float], list[Packed]] = work,
+) -> Iterator[list[tuple[Job, Packed]]]:
+    """Jobs with their results, as many at a time as are done together; no more is asked for than keeps all busy.
+
+    `count` is how many jobs there are, or could be.
+    """
+    workers = getattr(executor, "workers", 1)
+    largest = batch or int(getattr(executor, "batch", BATCH))
+    waiting = map(_Task, _grouped(jobs, largest, workers, count))
     again: deque[_Task] = deque()
     flying: dict[Future[Any], _Task] = {}
-    most = AHEAD * getattr(executor, "workers", 1)
+    most = workers * getattr(executor, "ahead", AHEAD)
 
     def launch() -> None:
         while len(flying) < most:
@@ -286,13 +320,15 @@ def judged(
         launch()
 
 
-def _grouped(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
+def _grouped(jobs: Iterable[Job], most: int, workers: int, left: float) -> Iterator[tuple[Job, ...]]:
+    """So many together, and towards the end fewer, so that no worker is busy long after the others are done."""
     todo = iter(jobs)
-    while group := tuple(islice(todo, size)):
+    while group := tuple(islice(todo, max(1, int(min(most, left / (2 * workers)))))):
+        left -= len(group)
         yield group
 
 
-def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> list[tuple[Job, Result]]:
+def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> list[tuple[Job, Packed]]:
     """What a task gave; where its worker ended, its sheets are tried again one by one."""
     try:
         results = future.result()
@@ -300,7 +336,7 @@ def _results(future: Future[Any], task: _Task, again: deque[_Task]) -> list[tupl
         if not _ended(error):
             raise
         if len(task.jobs) == 1 and task.tries + 1 >= TRIES:
-            return [(task.jobs[0], cut(said("the process that judged it died, or it took too long")))]
+            return [(task.jobs[0], cut(said("the process that judged it died, or it took too long")).packed())]
         tries = task.tries + 1 if len(task.jobs) == 1 else 0
         again.extend(_Task((job,), tries) for job in task.jobs)
         return []

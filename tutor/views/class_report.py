@@ -28,11 +28,13 @@ WHY = {
     "points": N_("its points are not known yet"),
     "undecided": N_("a part of it could not be decided"),
     "unreadable": N_("a part of it could not be read"),
+    "unplaced": N_("it does not say which question it is for"),
 }
 PROBLEMS = {
     "unknown-learner": N_("from somebody who is not on the roster"),
     "duplicate": N_("a further sheet for a question: an attempt of its own"),
     "wrong-exercise": N_("for an exercise, or a variant, that was not asked"),
+    "unplaced": N_("does not say which question it is for"),
     "unreadable": N_("could not be read"),
     "empty": N_("empty"),
     "too-large": N_("too large"),

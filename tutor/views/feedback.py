@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tutor.language import in_its_language, tr
+from tutor.language import current, in_its_language, tr
 from tutor.shown import json_text
 from tutor.views import escaped
 from tutor.views.frame import SHEET, WORDS, document, sheet, sheet_cell, sheet_line, table, verdict
@@ -232,15 +233,22 @@ def _row(lines: Sequence[LineShown]) -> str:
 
 
 def _said(line: LineShown) -> str:
+    named = "" if line.quantity is None or line.text.startswith(line.quantity) else line.quantity
+    return _told(line.diverges, line.verdict, named, line.reason, line.mistakes, current())
+
+
+@lru_cache(maxsize=4096)
+def _told(diverges: bool, found: str | None, named: str, reason: str, mistakes: tuple[str, ...], language: str) -> str:
+    """What is said of a line, which is the same for many; `named` is a quantity that the line does not say itself."""
     first = plain(sentence(tr("the first line that diverges")))
-    parts = [f'<span class="first">{first}</span>'] if line.diverges else []
-    parts += [verdict(line.verdict)] if line.verdict else []
-    if line.quantity and not line.text.startswith(line.quantity):  # the line does not say it itself
-        parts.append(f"<code>{plain(line.quantity)}</code>")
-    if line.reason:
-        parts.append(f'<span class="why">{plain(line.reason)}</span>')
-    mistakes = "".join(f"<li>{plain(mistake)}</li>" for mistake in line.mistakes)
-    return " ".join(parts) + (f"<ul>{mistakes}</ul>" if mistakes else "")
+    parts = [f'<span class="first">{first}</span>'] if diverges else []
+    parts += [verdict(found)] if found else []
+    if named:
+        parts.append(f"<code>{plain(named)}</code>")
+    if reason:
+        parts.append(f'<span class="why">{plain(reason)}</span>')
+    listed = "".join(f"<li>{plain(mistake)}</li>" for mistake in mistakes)
+    return " ".join(parts) + (f"<ul>{listed}</ul>" if listed else "")
 
 
 # -- data ------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from html import escape
 
 from tutor.language import N_, current, tr
@@ -99,17 +100,29 @@ def fragment(body: Sequence[str]) -> str:
 
 def document(title: str, body: Sequence[str], style: str = "") -> str:
     """A page that stands alone."""
+    before, after = _around(style, current())
+    return f"{before}{escape(title)}{after}{''.join(body)}</main></body></html>\n"
+
+
+@lru_cache(maxsize=64)
+def _around(style: str, language: str) -> tuple[str, str]:
+    """What stands before a page's title, and between that and its body: the same for a whole class."""
     return (
-        f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8"/>'
+        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8"/>'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/><link rel="icon" href="data:,"/>'
-        f"<title>{escape(title)}</title><style>{colours(':root')}{STYLE}{PAGE}{style}</style></head>"
-        f'<body><main class="tutor">{"".join(body)}</main></body></html>\n'
+        "<title>",
+        f'</title><style>{colours(":root")}{STYLE}{PAGE}{style}</style></head><body><main class="tutor">',
     )
 
 
 def verdict(found: str) -> str:
     """A mark and a word, in a colour that adds nothing."""
+    return _verdict(found, current())
+
+
+@lru_cache(maxsize=64)
+def _verdict(found: str, language: str) -> str:
     mark = MARKS.get(found, "…")
     return f'<span class="verdict {TONES.get(found, "bad")}">{mark} {plain(tr(WORDS[found]))}</span>'
 

@@ -20,6 +20,10 @@ MOST_SHOWN = 200  # changes that are printed
 TROUBLES = {  # what was found with files, in the order in which it is told
     "unknown-learner": (N_("{count} file from nobody on the roster"), N_("{count} files from nobody on the roster")),
     "wrong-exercise": (N_("{count} answer to another exercise"), N_("{count} answers to other exercises")),
+    "unplaced": (
+        N_("{count} sheet that does not say which question it is for"),
+        N_("{count} sheets that do not say which question they are for"),
+    ),
     "duplicate": (N_("{count} further answer to a question"), N_("{count} further answers to a question")),
     "unreadable": (N_("{count} file that cannot be read"), N_("{count} files that cannot be read")),
     "empty": (N_("{count} empty file"), N_("{count} empty files")),

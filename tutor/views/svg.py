@@ -43,12 +43,17 @@ def _number(value: object) -> str:
 
 
 # what XML 1.0 has no place for at all, not even escaped
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NOWHERE = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+_FORBIDDEN = re.compile(f"[{_NOWHERE}]")
+_NOT_AS_IT_IS = re.compile(f"[&<>\"'{_NOWHERE}]")
 
 
 def plain(text: str) -> str:
     """A text inside an element: escaped, and rid of what no XML may contain."""
-    return escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(text)))  # a kept sentence says itself
+    text = str(text)  # a kept sentence says itself
+    if _NOT_AS_IT_IS.search(text) is None:  # most texts of a page, and a class has many pages
+        return text
+    return escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def picture(

@@ -29,8 +29,9 @@ _STARTS = re.compile(
 
 def safe(text: str) -> str:
     """The text with an apostrophe before whatever could start a formula, and without control characters."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
-    text = "".join(c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs"))
+    if not text.isprintable():
+        text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
+        text = "".join(c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs"))
     return _STARTS.sub(lambda found: f"{found['blank']}'", text)
 
 

@@ -21,7 +21,7 @@ from tutor.grading.model import LearnerGrade
 from tutor.grading.submissions import of_one
 from tutor.language import speaking, tr
 
-UNGRADABLE = ("unreadable", "empty", "not-a-sheet", "too-large", "unsafe", "wrong-exercise")
+UNGRADABLE = ("unreadable", "empty", "not-a-sheet", "too-large", "unsafe", "wrong-exercise", "unplaced")
 IMAGE = f"derivation-tutor:{__version__}"
 MOST_BYTES = 1_000_000  # of results.json
 SECONDS, PATIENCE = 100, 120  # ours, and then PrairieLearn's, which would say that the job failed
