@@ -55,6 +55,7 @@ DOMAINS: dict[str, dict[str, bool]] = {
     "one-hot": {"real": True, "nonnegative": True},
     "index": {"integer": True, "nonnegative": True},
     "mask": {"real": True, "nonnegative": True},
+    "sign": {"real": True, "nonzero": True},  # 1 or -1: the label of a hinge loss
 }
 STRUCTURAL = (
     Piecewise,

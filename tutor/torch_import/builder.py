@@ -25,7 +25,7 @@ from tutor.torch_import.leaves import axis_wishes, domain_of, pattern, repeated,
 from tutor.torch_import.naming import Names, identifier, numbered, wished
 from tutor.torch_import.numbers import exact
 from tutor.torch_import.sizes import Sizes
-from tutor.torch_import.table import SILENT, Row, rows
+from tutor.torch_import.table import SILENT, Row, reasons, rows
 
 STEPS = ("coarse", "standard", "fine")
 VIEWS = ("views", "constants")  # groups whose rows compute nothing
@@ -46,6 +46,7 @@ class Builder:
         self.shapes: dict[str, tuple[Expr, ...]] = {}  # of leaves
         self.belows: dict[str, Expr] = {}
         self.domains: dict[str, str] = {}
+        self.ungraded: set[str] = set()  # leaves whose gradient torch does not have
         self.given: dict[str, Leaf] = {}  # leaves that operations bring: the mask of dropout
         self.declared: set[str] = set()  # leaves that became quantities
         self.written: dict[tuple[str, str], Any] = {}  # (node, argument) -> the sizes that it stands for
@@ -96,7 +97,8 @@ class Builder:
             return self._arithmetic(node)
         row = rows().get(node.op)
         if row is None:
-            raise self.refusal(said("there is no row for it in the table of operations"))
+            reason = reasons().get(node.op)
+            raise self.refusal(said(reason) if reason else said("there is no row for it in the table of operations"))
         self._refuse_overlooked(node, row)
         if "complex" in node.kinds:
             raise self.refusal(said("it computes complex numbers, and derivations are of real ones"))
@@ -213,6 +215,14 @@ class Builder:
         """Where the entries of an input must lie for the operation to make sense."""
         if array.leaf:
             self.domains.setdefault(array.leaf, domain)
+
+    def fixed(self, *arrays: Array | None) -> None:
+        """Torch has no gradient for these arguments: as leaves they are given, and not asked."""
+        self.ungraded.update(array.leaf for array in arrays if array is not None and array.leaf)
+
+    def example(self, array: Array) -> torch.Tensor | None:
+        """The example's values of an input or parameter."""
+        return next((leaf.value for leaf in self.graph.leaves if array.leaf and leaf.name == array.leaf), None)
 
     def argument(self, name: str) -> Any:
         """An argument as the graph has it."""

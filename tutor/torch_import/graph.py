@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from tutor.errors import ExerciseError
 from tutor.language import said
-from tutor.torch_import.table import rows
+from tutor.torch_import.table import reasons, rows
 
 # Python's arithmetic on sizes, as it stands in a graph
 ARITHMETIC: dict[Any, str] = {
@@ -112,12 +112,16 @@ def trace(module: nn.Module, inputs: Sequence[Any], names: Sequence[str]) -> Gra
     if any(_mutates(node) for node in program.graph.nodes):
         with _quiet():
             program = program.run_decompositions({})
-    missing = {n.target for n in program.graph.nodes if n.op == "call_function" and _packet(n) and _op(n) not in rows()}
-    known = torch._decomp.get_decompositions(list(missing)) if missing else {}
-    if known:
+    while known := torch._decomp.get_decompositions(list(_missing(program))):  # one may be made of others
         with _quiet():
             program = program.run_decompositions(known)
     return _read(program, module, tuple(inputs), names)
+
+
+def _missing(program: Any) -> set[Any]:
+    """Operations that have neither a row nor a reason why there is none."""
+    said_of = rows().keys() | reasons().keys()
+    return {n.target for n in program.graph.nodes if n.op == "call_function" and _packet(n) and _op(n) not in said_of}
 
 
 def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:

@@ -110,7 +110,7 @@ def _default_title(module: Any) -> str:
 
 
 def _finish(exercise: Exercise, builder: Builder) -> None:
-    _ask(exercise)
+    _ask(exercise, {builder.called[name] for name in builder.ungraded})
     body = reference.source(builder)
     exercise.reference_source = body
     exercise.reference(_reference(builder, body))
@@ -121,15 +121,15 @@ def _finish(exercise: Exercise, builder: Builder) -> None:
     exercise.validate()
 
 
-def _ask(exercise: Exercise) -> None:
-    """Parameters that are used; without any, every real input."""
+def _ask(exercise: Exercise, ungraded: set[str]) -> None:
+    """Parameters that are used; without any, every real input that torch has a gradient for."""
     used = frozenset().union(*(q.reads for q in exercise))
     for q in list(exercise):
         if q.is_leaf and q.name not in used:
             del exercise.quantities[q.name]
     if not any(q.kind == "parameter" for q in exercise):
-        real = [q.name for q in exercise if q.is_leaf and q.differentiable and q.domain == "real"]
-        real = real or [q.name for q in exercise if q.is_leaf and q.differentiable]
+        leaves = [q for q in exercise if q.is_leaf and q.differentiable and q.name not in ungraded]
+        real = [q.name for q in leaves if q.domain == "real"] or [q.name for q in leaves]
         if not real:
             raise ExerciseError(said("nothing in it has a gradient: it has no parameter and no input of real numbers"))
         exercise.ask(*real)
@@ -137,11 +137,17 @@ def _ask(exercise: Exercise) -> None:
 
 def _own(builder: Builder) -> list[dict[str, Tensor]]:
     """The module's own weights with the example's inputs; and the same again with random weights of their size."""
-    kept = {name: leaf.value.detach().clone() for name, leaf in _given(builder).items()}
+    kept = {name: _summed_to_one(builder, name, leaf.value.detach().clone()) for name, leaf in _given(builder).items()}
     source = torch.Generator().manual_seed(0)
     real = {leaf_name for leaf_name, leaf in _given(builder).items() if leaf.kind == "parameter"}
     random = {name: _alike(x, source) if name in real else x for name, x in kept.items()}
     return [kept, random] if real else [kept]
+
+
+def _summed_to_one(builder: Builder, name: str, x: Tensor) -> Tensor:
+    """Probabilities sum to 1 in float64 as well."""
+    assert builder.exercise is not None
+    return x.double() / x.double().sum(-1, keepdim=True) if builder.exercise[name].domain == "probability" else x
 
 
 def _alike(x: Tensor, source: torch.Generator) -> Tensor:
@@ -167,7 +173,11 @@ def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
     shapes = {name: tuple(leaf.value.shape) for name, leaf in given.items()}
     chance = bool(builder.given)  # a mask is given, which the module would draw itself
 
+    ungraded = {builder.called[name] for name in builder.ungraded}
+
     def forward(t: Given) -> Any:
+        if ungraded:
+            t = Given({name: x.detach() if name in ungraded else x for name, x in vars(t).items()})
         if chance or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
             return space["forward"](t)
         return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)

@@ -95,7 +95,7 @@ class _Writer:
             return f"{first} {OPERATORS[node.op]} {self._text(right)}"
         if node.op == "embedding":
             return f"{first}[{self._text(args['indices'])}]"
-        if node.op in ("dropout", "native_dropout"):
+        if node.op in ("dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"):
             return self._dropout(node, first)
         if node.op in SHAPED:
             return f"{first}.{SHAPED[node.op]}({_shape(value)})"
@@ -133,7 +133,8 @@ class _Writer:
 
     def _dropout(self, node: Node, first: str) -> str:
         mask = self.builder.called.get(f"{node.name}.mask")
-        made = first if mask is None else f"{first} * t.{mask} / {1 - node.args['p']!r}"
+        axes = "[(...,) + (None,) * " + f"({first}.dim() - 2)]" if node.op == "feature_dropout" else ""
+        made = first if mask is None else f"{first} * t.{mask}{axes} / {1 - node.args['p']!r}"
         return f"({made},)" if node.op == "native_dropout" else made
 
     def _text(self, value: Any) -> str:

@@ -31,7 +31,25 @@ def linear(g: Builder, input: Array, weight: Array, bias: Array | None = None) -
     return g.step(shape, lambda *ix: wx[ix] + bias.spread(ix, shape), "z")
 
 
-@operation("matmul", "mm", "bmm", "mv", "dot", torch="a @ b")
+@operation("mm", "bmm", torch="torch.mm")
+def mm(g: Builder, self: Array, mat2: Array) -> Array:
+    """y[..., i, k] = sum_j a[..., i, j] b[..., j, k]"""
+    return matmul(g, self, mat2)
+
+
+@operation("mv", torch="torch.mv")
+def mv(g: Builder, self: Array, vec: Array) -> Array:
+    """y[i] = sum_j a[i, j] b[j]"""
+    return matmul(g, self, vec)
+
+
+@operation("dot", "vdot", torch="torch.dot")
+def dot(g: Builder, self: Array, tensor: Array) -> Array:
+    """y = sum_j a[j] b[j]"""
+    return matmul(g, self, tensor)
+
+
+@operation("matmul", torch="a @ b")
 def matmul(g: Builder, self: Array, other: Array) -> Array:
     """y[..., i, k] = sum_j a[..., i, j] b[..., j, k]"""
     a, b = self.numbers, other.numbers

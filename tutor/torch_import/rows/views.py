@@ -179,6 +179,24 @@ def chunk(g: Builder, self: Array, chunks: int, dim: int = 0) -> list[Array]:
     return split(g, self, -(-total // chunks), dim)
 
 
+def halves(g: Builder, x: Array, dim: int) -> list[Array]:
+    """The two halves of an axis."""
+    d = dim % x.dim
+    half = g.extent(g.number(x.shape[d]) // 2)
+    g.same(x.shape[d], 2 * half)
+    half = g.sizes.resolve(half)
+    shape = (*x.shape[:d], half, *x.shape[d + 1 :])
+    second = x.seen(shape, lambda *ix: x[(*ix[:d], half + ix[d], *ix[d + 1 :])])
+    return [x.seen(shape, lambda *ix: x[ix]), second]
+
+
+@operation("broadcast_tensors", torch="torch.broadcast_tensors")
+def broadcast_tensors(g: Builder, tensors: Sequence[Array]) -> list[Array]:
+    """the same entries along new axes, so that all have one shape"""
+    shape = g.broadcast(*tensors)
+    return [x if x.shape == shape else x.seen(shape, lambda *ix, x=x: x.spread(ix, shape)) for x in tensors]
+
+
 @operation("unbind", torch="x.unbind")
 def unbind(g: Builder, self: Array, dim: int = 0) -> list[Array]:
     """every place of an axis by itself"""
