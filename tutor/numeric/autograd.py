@@ -67,7 +67,8 @@ def gradients_by_autograd(
         nodes = _tracked(instance)
         used = dict(nodes)
         for q, plan in zip(exercise.forward, step_plans(exercise), strict=True):
-            nodes[q.name] = plan.run(used, instance.sizes)[q.name]
+            value = plan.run(used, instance.sizes)[q.name]
+            nodes[q.name] = value if value.requires_grad else value.detach().requires_grad_()
             used[q.name] = nodes[q.name].detach() if f"d{q.name}" in given else nodes[q.name]
         scalar = _scalar(exercise, used, instance)
         for q in exercise.forward:

@@ -266,6 +266,7 @@ DOMAIN_SAMPLERS: dict[str, Callable[[Sequence[int], torch.Generator, float], Ten
     "probability": _probability,
     "one-hot": _one_hot,
     "mask": _mask,
+    "constant": _positive,
     "sign": lambda shape, source, scale: 2 * _mask(shape, source, scale) - 1,
 }
 

@@ -46,7 +46,7 @@ class Builder:
         self.shapes: dict[str, tuple[Expr, ...]] = {}  # of leaves
         self.belows: dict[str, Expr] = {}
         self.domains: dict[str, str] = {}
-        self.ungraded: set[str] = set()  # leaves whose gradient torch does not have
+        self.coarse: set[str] = set()  # operations whose backward torch rounds to float32
         self.given: dict[str, Leaf] = {}  # leaves that operations bring: the mask of dropout
         self.declared: set[str] = set()  # leaves that became quantities
         self.written: dict[tuple[str, str], Any] = {}  # (node, argument) -> the sizes that it stands for
@@ -216,9 +216,10 @@ class Builder:
         if array.leaf:
             self.domains.setdefault(array.leaf, domain)
 
-    def fixed(self, *arrays: Array | None) -> None:
-        """Torch has no gradient for these arguments: as leaves they are given, and not asked."""
-        self.ungraded.update(array.leaf for array in arrays if array is not None and array.leaf)
+    def rounded(self) -> None:
+        """Torch's own backward of this operation is right to float32 only: the reference spells it out."""
+        assert self.node is not None
+        self.coarse.add(self.node.name)
 
     def example(self, array: Array) -> torch.Tensor | None:
         """The example's values of an input or parameter."""

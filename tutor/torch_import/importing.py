@@ -110,7 +110,7 @@ def _default_title(module: Any) -> str:
 
 
 def _finish(exercise: Exercise, builder: Builder) -> None:
-    _ask(exercise, {builder.called[name] for name in builder.ungraded})
+    _ask(exercise)
     body = reference.source(builder)
     exercise.reference_source = body
     exercise.reference(_reference(builder, body))
@@ -121,15 +121,15 @@ def _finish(exercise: Exercise, builder: Builder) -> None:
     exercise.validate()
 
 
-def _ask(exercise: Exercise, ungraded: set[str]) -> None:
-    """Parameters that are used; without any, every real input that torch has a gradient for."""
+def _ask(exercise: Exercise) -> None:
+    """Parameters that are used; without any, every real input."""
     used = frozenset().union(*(q.reads for q in exercise))
     for q in list(exercise):
         if q.is_leaf and q.name not in used:
             del exercise.quantities[q.name]
     if not any(q.kind == "parameter" for q in exercise):
-        leaves = [q for q in exercise if q.is_leaf and q.differentiable and q.name not in ungraded]
-        real = [q.name for q in leaves if q.domain == "real"] or [q.name for q in leaves]
+        real = [q.name for q in exercise if q.is_leaf and q.differentiable and q.domain == "real"]
+        real = real or [q.name for q in exercise if q.is_leaf and q.differentiable]
         if not real:
             raise ExerciseError(said("nothing in it has a gradient: it has no parameter and no input of real numbers"))
         exercise.ask(*real)
@@ -171,14 +171,11 @@ def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
     exec(compile(text, "<the imported graph>", "exec"), space)
     graph, given = builder.graph, _given(builder)
     shapes = {name: tuple(leaf.value.shape) for name, leaf in given.items()}
-    chance = bool(builder.given)  # a mask is given, which the module would draw itself
-
-    ungraded = {builder.called[name] for name in builder.ungraded}
+    # a mask is given, which the module would draw itself; or its own gradient is no measure
+    apart = bool(builder.given or builder.coarse)
 
     def forward(t: Given) -> Any:
-        if ungraded:
-            t = Given({name: x.detach() if name in ungraded else x for name, x in vars(t).items()})
-        if chance or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
+        if apart or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
             return space["forward"](t)
         return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)
 

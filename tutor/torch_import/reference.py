@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from sympy import Expr, sympify
 
 from tutor.torch_import.arrays import Array
@@ -22,6 +23,11 @@ SPELT = {
     "mse_loss": "F.mse_loss", "gelu": "F.gelu", "silu": "F.silu", "l1_loss": "F.l1_loss", "matmul": "torch.matmul",
     "bmm": "torch.bmm", "mm": "torch.mm", "nll_loss": "F.nll_loss", "abs": "torch.abs", "softplus": "F.softplus",
 }  # fmt: skip
+# whose backward torch rounds to float32
+SPELT_OUT = {
+    "hardsigmoid": "F.relu6({x} + 3) / 6",
+    "celu": "torch.where({x} > 0, {x}, {alpha} * torch.expm1({x} / {alpha}))",
+}
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"}
 # the result's shape is all they are told
 SHAPED = {"view": "reshape", "reshape": "reshape", "_unsafe_view": "reshape", "view_copy": "reshape",
@@ -95,6 +101,8 @@ class _Writer:
             return f"{first} {OPERATORS[node.op]} {self._text(right)}"
         if node.op == "embedding":
             return f"{first}[{self._text(args['indices'])}]"
+        if node.op in SPELT_OUT:
+            return SPELT_OUT[node.op].format(x=first, **{name: self._text(arg) for name, arg in args.items()})
         if node.op in ("dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"):
             return self._dropout(node, first)
         if node.op in SHAPED:
@@ -119,9 +127,10 @@ class _Writer:
         plain = all(isinstance(a, Ref) for a in given.values()) and list(given) == list(node.args)[: len(given)]
         if node.op in SPELT and plain:
             return f"{SPELT[node.op]}({', '.join(texts.values())})"
-        positional = list(node.args)
+        schema = getattr(getattr(torch.ops.aten, node.op), node.overload)._schema
+        positional = [argument.name for argument in schema.arguments if not argument.kwarg_only]
         parts = [
-            text if name == positional[n] and list(given)[: n + 1] == positional[: n + 1] else f"{name}={text}"
+            text if list(given)[: n + 1] == positional[: n + 1] else f"{name}={text}"
             for n, (name, text) in enumerate(texts.items())
         ]
         return f"aten.{node.op}.{node.overload}({', '.join(parts)})"
@@ -185,8 +194,6 @@ def _constant(builder: Builder, leaf: Any) -> str:
 
 
 def _triangle(x: Any, shape: str, kind: str) -> str:
-    import torch
-
     square = x.reshape([n for n in x.shape if n != 1])
     ones = torch.ones_like(square, dtype=torch.bool)
     forms = {".tril()": ones.tril(), ".tril(-1)": ones.tril(-1), ".triu()": ones.triu(), ".triu(1)": ones.triu(1),

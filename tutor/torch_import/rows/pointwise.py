@@ -64,7 +64,6 @@ _FUNCTIONS: dict[str, tuple[str, Callable[[Expr], Expr]]] = {
     "sigmoid": ("h", sigmoid_of),
     "special_expit": ("h", sigmoid_of),
     "positive": ("y", lambda x: x),
-    "hardsigmoid": ("h", lambda x: clamped(x + 3, 0, 6) / 6),
     "hardswish": ("h", lambda x: x * clamped(x + 3, 0, 6) / 6),
     "relu": ("h", relu_of),
     "silu": ("h", silu_of),
@@ -75,8 +74,17 @@ _FUNCTIONS: dict[str, tuple[str, Callable[[Expr], Expr]]] = {
 }
 
 
+# where an input must lie that is their argument
+_DOMAINS = {
+    **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt"), "positive"),
+    **dict.fromkeys(("asin", "acos", "atanh"), "fraction"),
+}
+
+
 def _enter(name: str, wish: str, function: Callable[[Expr], Expr]) -> None:
     def row(g: Builder, self: Array) -> Array:
+        if name in _DOMAINS:
+            g.domain(self, _DOMAINS[name])
         return elementwise(g, wish, function, self)
 
     row.__doc__ = f"y = {function(sympy.Symbol('x', real=True))}"
@@ -119,10 +127,18 @@ def elu(g: Builder, self: Array, alpha: Any = 1, scale: Any = 1, input_scale: An
     return _elu(g, self, a, s, inner)
 
 
+@operation("hardsigmoid", torch="F.hardsigmoid")
+def hardsigmoid(g: Builder, self: Array) -> Array:
+    """y = (x + 3 kept between 0 and 6) / 6"""
+    g.rounded()  # torch's backward has 1/6 in float32
+    return elementwise(g, "h", lambda x: clamped(x + 3, 0, 6) / 6, self)
+
+
 @operation("celu", torch="F.celu")
 def celu(g: Builder, self: Array, alpha: Any = 1) -> Array:
     """y = x where x > 0, else alpha (exp(x / alpha) - 1)"""
     a = g.scalar(alpha)
+    g.rounded()  # torch's backward has 1/alpha in float32
     return _elu(g, self, a, S.One, 1 / a)
 
 
