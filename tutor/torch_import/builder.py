@@ -90,7 +90,10 @@ class Builder:
 
     def _computed(self, node: Node) -> Any:
         if node.op == "getitem":
-            return self.values[node.args["self"].name][node.args["index"]]
+            several, place = self.values[node.args["self"].name], node.args["index"]
+            if place >= len(several) or several[place] is None:
+                raise self.refusal(said("result {place} of the operation before it is not in its row", place=place))
+            return several[place]
         if node.op == "sym_size":
             return self.values[node.args["self"].name].shape[node.args["dim"]]
         if not node.overload:
@@ -213,7 +216,7 @@ class Builder:
 
     def domain(self, array: Array, domain: str) -> None:
         """Where the entries of an input must lie for the operation to make sense."""
-        if array.leaf:
+        if array.leaf and not (array.viewed and domain == "distribution"):  # which is about the last axis
             self.domains.setdefault(array.leaf, domain)
 
     def rounded(self) -> None:
@@ -268,6 +271,10 @@ class Builder:
     def part(self, name: str, shape: Sequence[Expr], at: At) -> Array:
         """A step on the way to it, as a textbook has it; none if each operation is to be one step."""
         return self._within(name, shape, at) if self.steps != "coarse" else self.inline(shape, at)
+
+    def also(self, name: str, shape: Sequence[Expr], at: At) -> Array:
+        """A further result of the operation: a step at every level of detail."""
+        return self._within(name, shape, at)
 
     def detail(self, name: str, shape: Sequence[Expr], at: At) -> Array:
         """A step only where small steps are asked for."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Expr, Mul, S
+from sympy import Expr, Idx, Indexed, Mul, S
 
+from tutor.language import N_
+from tutor.symbolic.indices import fresh
+from tutor.symbolic.operations import Det, Inverse, LogDet
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
-from tutor.torch_import.table import operation
+from tutor.torch_import.table import operation, refused
 
 
 @operation("linear", torch="F.linear")
@@ -139,3 +142,76 @@ def bilinear(g: Builder, input1: Array, input2: Array, weight: Array, bias: Arra
         return made if bias is None else made + bias[k]
 
     return g.step((*lead, weight.shape[0]), at, "z")
+
+
+# -- of a square matrix -----------------------------------------------------------------------------------------------
+
+
+@operation("trace", torch="torch.trace")
+def trace(g: Builder, self: Array) -> Array:
+    """y = sum_i x[i,i]"""
+    from tutor.torch_import.rows.views import diagonal
+
+    d = diagonal(g, self)
+    return g.step((), lambda: g.sum(lambda i: d[i], d.shape[0]), "y")
+
+
+def matrix(g: Builder, x: Array) -> Any:
+    """The quantity that is the whole matrix, and whether it is seen transposed."""
+    if x.dim != 2:
+        raise g.refusal(N_("it is of one matrix, not of several at a time"))
+    g.same(x.shape[0], x.shape[1])
+    for _ in range(2):
+        i, j = (fresh(Idx("i", g.sizes.resolve(n))) for n in x.shape)
+        entry = x[i, j]
+        if isinstance(entry, Indexed) and tuple(entry.indices) in ((i, j), (j, i)):
+            return entry.base, tuple(entry.indices) == (j, i)
+        x = g.also("A", x.shape, x.at)
+    raise g.refusal(N_("its matrix is no quantity of its own"))
+
+
+@operation("linalg_inv", "inverse", torch="torch.linalg.inv")
+def inverse(g: Builder, A: Array | None = None, self: Array | None = None) -> Array:
+    """V = A^-1"""
+    x = A if A is not None else self
+    assert x is not None
+    base, turned = matrix(g, x)
+    return g.step(x.shape, lambda i, j: Inverse(base)[(j, i) if turned else (i, j)], "V")
+
+
+@operation("linalg_det", "det", torch="torch.linalg.det")
+def det(g: Builder, A: Array | None = None, self: Array | None = None) -> Array:
+    """d = det A"""
+    x = A if A is not None else self
+    assert x is not None
+    base, _ = matrix(g, x)
+    return g.step((), lambda: Det(base), "d")
+
+
+@operation("linalg_slogdet", "slogdet", torch="torch.linalg.slogdet")
+def slogdet(g: Builder, A: Array | None = None, self: Array | None = None) -> list[Any]:
+    """l = log |det A|; the sign has no gradient and is not derived"""
+    x = A if A is not None else self
+    assert x is not None
+    base, _ = matrix(g, x)
+    return [None, g.also("l", (), lambda: LogDet(base))]
+
+
+@operation("linalg_solve", torch="torch.linalg.solve")
+def solve(g: Builder, A: Array, B: Array) -> Array:
+    """x[i,k] = sum_j (A^-1)[i,j] b[j,k]"""
+    base, turned = matrix(g, A)
+    g.same(A.shape[1], B.shape[0])
+    if B.dim > 2:
+        raise g.refusal(N_("it is of one matrix, not of several at a time"))
+
+    def at(i: Expr, *k: Expr) -> Expr:
+        return g.sum(lambda j: Inverse(base)[(j, i) if turned else (i, j)] * B[(j, *k)], A.shape[1])
+
+    return g.step(B.shape, at, "x")
+
+
+refused("logdet", reason=N_("it is no number where the determinant is negative; use torch.linalg.slogdet(A)[1]"))
+refused("linalg_cholesky", "cholesky", "linalg_cholesky_ex", "linalg_qr", "linalg_svd", "_linalg_svd", "linalg_eigh",
+        "linalg_eig", "_linalg_eigh", "linalg_matrix_exp", "matrix_exp", "linalg_pinv", "linalg_lstsq", "pinverse",
+        reason=N_("it is an algorithm on a whole matrix, and no formula of its entries"))  # fmt: skip
