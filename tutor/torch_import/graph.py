@@ -303,6 +303,8 @@ def _node(node: Any) -> Node:
     several = isinstance(vals, (list, tuple))
     values = list(vals) if several else [vals]
     tensors = [v for v in values if isinstance(v, Tensor)]
+    if any(not isinstance(n, int) and not n.node.has_hint() for v in tensors for n in v.shape):
+        raise _depends_on_values(node)
     shapes = [tuple(map(_number, v.shape)) for v in tensors]
     kinds = [kind_of(v.dtype) for v in tensors]
     if node.target is operator.getitem:
@@ -318,6 +320,14 @@ def _node(node: Any) -> Node:
     else:
         args, defaults, op, overload = {}, frozenset(), getattr(node.target, "__name__", str(node.target)), ""
     return Node(node.name, op, overload, args, defaults, shapes, kinds, _place(node), _module(node))
+
+
+def _depends_on_values(node: Any) -> ExerciseError:
+    place = _place(node)
+    return ExerciseError(said(
+        "{operation}{where} cannot be derived: the size of its result depends on the values of a tensor; multiply by "
+        "the mask, or use torch.where", operation=node.target, where=said(" ({place})", place=place.says) if place else "",
+    ))  # fmt: skip
 
 
 def _by_schema(node: Any) -> tuple[dict[str, Any], frozenset[str]]:

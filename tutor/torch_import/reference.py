@@ -72,8 +72,12 @@ class _Writer:
 
     def _leaf(self, leaf: Any) -> str:
         builder = self.builder
+        assert builder.exercise is not None
         if not leaf.is_tensor:
             return repr(leaf.value)
+        if leaf.name in builder.declared and builder.called[leaf.name] not in builder.exercise.quantities:
+            shape = ", ".join(map(_size, builder.values[leaf.name].shape))  # nothing depends on it
+            return f"torch.zeros({shape}, dtype={DTYPES[builder.values[leaf.name].kind]})"
         if leaf.name in builder.declared:
             name = f"t.{builder.called[leaf.name]}"
             return f"({name} > 0.5)" if leaf.value.dtype.__str__() == "torch.bool" else name

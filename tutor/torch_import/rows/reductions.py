@@ -93,6 +93,28 @@ def std(g: Builder, self: Array, dim: Axes = None, correction: Any = 1, keepdim:
     return g.step(over.shape, lambda *ix: sqrt(v[ix]), "std")
 
 
+@operation("var_mean", torch="torch.var_mean")
+def var_mean(g: Builder, self: Array, dim: Axes = None, correction: Any = 1, keepdim: bool = False,
+             unbiased: bool = True) -> list[Array]:  # fmt: skip
+    """the variance and the mean"""
+    over = Over(self, dim, keepdim)
+    v = g.also("var", over.shape, variance(g, over, correction if unbiased else 0))
+    return [v, _averaged(g, over)]
+
+
+@operation("std_mean", torch="torch.std_mean")
+def std_mean(g: Builder, self: Array, dim: Axes = None, correction: Any = 1, keepdim: bool = False,
+             unbiased: bool = True) -> list[Array]:  # fmt: skip
+    """the root of the variance, and the mean"""
+    over = Over(self, dim, keepdim)
+    v = g.part("var", over.shape, variance(g, over, correction if unbiased else 0))
+    return [g.also("std", over.shape, lambda *ix: sqrt(v[ix])), _averaged(g, over)]
+
+
+def _averaged(g: Builder, over: Over) -> Array:
+    return g.also("m", over.shape, lambda *ix: g.mean(lambda *b: over.entry(ix, b), *over.extents))
+
+
 @operation("prod", torch="x.prod")
 def prod(g: Builder, self: Array, dim: Axes = None, keepdim: bool = False) -> Array:
     """p = the product of x[i]"""

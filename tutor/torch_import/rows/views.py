@@ -15,11 +15,23 @@ from tutor.language import N_
 from tutor.torch_import.table import operation, refused
 
 
-@operation("contiguous", "clone", "detach_copy", "alias", "lift_fresh_copy", "to", "_to_copy", "type_as", "float",
-           "double", torch="x.contiguous()")  # fmt: skip
+@operation("contiguous", "clone", "detach_copy", "alias", "lift_fresh_copy", "to", "_to_copy", "float", "double",
+           torch="x.contiguous()")  # fmt: skip
 def same(g: Builder, self: Array) -> Array:
     """y = x"""
     return self.numbers if g.node is not None and g.node.kinds == ["float"] else self
+
+
+@operation("type_as", torch="x.type_as")
+def type_as(g: Builder, self: Array, other: Array) -> Array:
+    """y = x"""
+    return same(g, self)
+
+
+@operation("expand_as", torch="x.expand_as")
+def expand_as(g: Builder, self: Array, other: Array) -> Array:
+    """the same entries along new axes"""
+    return expand(g, self, other)
 
 
 @operation("permute", torch="x.permute")
@@ -70,7 +82,7 @@ def squeeze(g: Builder, self: Array, dim: Any = None) -> Array:
     return self.seen([self.shape[d] for d in kept], at)
 
 
-@operation("expand", "expand_as", "broadcast_to", torch="x.expand")
+@operation("expand", "broadcast_to", torch="x.expand")
 def expand(g: Builder, self: Array, size: Any) -> Array:
     """the same entries along new axes"""
     wanted = list(size.shape) if isinstance(size, Array) else list(size)
