@@ -58,6 +58,7 @@ class Builder:
         self._asked: Counter[tuple[str, int]] = Counter()
         self._indices: dict[Expr, list[Idx]] = {}
         self._settled: dict[str, Array] = {}
+        self._defined: set[str] = set()  # keys of the steps of this run
         self._alike: dict[Any, tuple[Expr, ...]] = {}  # blocks of one kind have the same sizes
         self._ends = self._planned_ends()
 
@@ -78,7 +79,7 @@ class Builder:
         return exercise
 
     def _run(self) -> None:
-        self.values, self._settled = {}, {}
+        self.values, self._settled, self._defined = {}, {}, set()
         self._asked.clear()
         for leaf in self.graph.leaves:
             self.values[leaf.name] = self._leaf(leaf)
@@ -298,6 +299,7 @@ class Builder:
 
     def _define(self, key: str, wish: str, shape: Sequence[Expr], at: At) -> Array:
         shape = tuple(map(self.sizes.resolve, shape))
+        self._defined.add(key)
         if self.exercise is None:
             self._wanted[key] = (wish, shape)
             return self._likeness(key, shape)
@@ -427,8 +429,8 @@ class Builder:
         if not self._ends:
             raise ExerciseError(said("it returns no tensor of real numbers, so there is nothing to derive"))
         for key, kind in self._ends.items():
-            if key.startswith("end "):
-                array = self.values[key.partition(".")[2]]
+            if key not in self._defined:  # a leaf, a view, an operation that changes nothing
+                array = self.values[key.partition(".")[2] if key.startswith("end ") else key]
                 if array.kind != "float":
                     array = array.numbers
                 self._define(key, "L" if kind == "loss" else "y", array.shape, array.at)

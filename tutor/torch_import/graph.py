@@ -112,10 +112,16 @@ def trace(module: nn.Module, inputs: Sequence[Any], names: Sequence[str]) -> Gra
     if any(_mutates(node) for node in program.graph.nodes):
         with _quiet():
             program = program.run_decompositions({})
-    while known := torch._decomp.get_decompositions(list(_missing(program))):  # one may be made of others
+    while known := _decompositions(_missing(program)):  # one may be made of others
         with _quiet():
             program = program.run_decompositions(known)
     return _read(program, module, tuple(inputs), names)
+
+
+def _decompositions(operations: set[Any]) -> dict[Any, Any]:
+    """What torch itself makes them of."""
+    composite = {made: made.decompose for made in operations if made._can_decompose()}
+    return {**composite, **torch._decomp.get_decompositions(list(operations))}
 
 
 def _missing(program: Any) -> set[Any]:

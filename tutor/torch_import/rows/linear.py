@@ -81,7 +81,24 @@ def _batch(x: Array, over: Sequence[Expr], lead: Sequence[Expr]) -> tuple[Expr, 
     return tuple(S.Zero if n == 1 and m != 1 else i for i, n, m in met)
 
 
-@operation("addmm", "baddbmm", "addmv", torch="torch.addmm")
+@operation("baddbmm", torch="torch.baddbmm")
+def baddbmm(g: Builder, self: Array, batch1: Array, batch2: Array, beta: Any = 1, alpha: Any = 1) -> Array:
+    """y = beta c + alpha a @ b"""
+    g.same(batch1.shape[0], batch2.shape[0])
+    return addmm(g, self, batch1, batch2, beta, alpha)
+
+
+@operation("addmv", torch="torch.addmv")
+def addmv(g: Builder, self: Array, mat: Array, vec: Array, beta: Any = 1, alpha: Any = 1) -> Array:
+    """y = beta c + alpha A @ v"""
+    one, two = g.scalar(beta), g.scalar(alpha)
+    g.same(mat.shape[1], vec.shape[0])
+    shape = mat.shape[:1]
+    return g.step(shape, lambda i: one * self.spread((i,), shape) + two * g.sum(lambda j: mat[i, j] * vec[j],
+                                                                                mat.shape[1]), "z")  # fmt: skip
+
+
+@operation("addmm", torch="torch.addmm")
 def addmm(g: Builder, self: Array, mat1: Array, mat2: Array, beta: Any = 1, alpha: Any = 1) -> Array:
     """y = beta c + alpha a @ b"""
     one, two = g.scalar(beta), g.scalar(alpha)

@@ -235,6 +235,8 @@ def logit(g: Builder, self: Array, eps: Any = None) -> Array:
 @operation("xlogy", "special_xlogy", torch="torch.xlogy")
 def xlogy(g: Builder, self: Any, other: Any) -> Array:
     """y = a log(b), and 0 where a is 0"""
+    if isinstance(other, Array):
+        g.domain(other, "positive")
     return elementwise(g, "y", lambda a, b: Piecewise((S.Zero, Eq(a, 0)), (a * log(b), True)), self, other)
 
 
