@@ -602,9 +602,7 @@ def _made(exercise: Exercise, leaves: Mapping[str, Tensor], like: Instance, leas
 # -- worked examples --------------------------------------------------------------------------------------------------
 
 
-def worked_instance(
-    exercise: Exercise, values: Mapping[str, Any], sizes: Mapping[str, int] | None = None
-) -> Instance:
+def worked_instance(exercise: Exercise, values: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> Instance:
     """An instance with given values: numbers, nested lists or tensors; a shape (1,) passes for a scalar.
 
     `sizes`, where the shapes alone do not tell them.

@@ -120,7 +120,9 @@ class Builder:
     def _compare_shape(self, node: Node, made: Array) -> None:
         numbers = tuple(map(self.sizes.number, made.shape))
         if node.shapes and numbers != node.shapes[0]:
-            raise self.refusal(said("its row says the shape {ours}, torch {theirs}", ours=numbers, theirs=node.shapes[0]))
+            raise self.refusal(
+                said("its row says the shape {ours}, torch {theirs}", ours=numbers, theirs=node.shapes[0])
+            )
 
     def _argument(self, value: Any, row: Row) -> Any:
         if isinstance(value, Ref):
@@ -224,6 +226,10 @@ class Builder:
         """Torch's own backward of this operation is right to float32 only: the reference spells it out."""
         assert self.node is not None
         self.coarse.add(self.node.name)
+
+    def is_constant(self, array: Array) -> bool:
+        """Whether it is a buffer or a constant of the graph, or a view of one."""
+        return any(leaf.kind in ("buffer", "constant") for leaf in self.graph.leaves if leaf.name == array.leaf)
 
     def example(self, array: Array) -> torch.Tensor | None:
         """The example's values of an input or parameter."""
@@ -412,7 +418,7 @@ class Builder:
         used.update(ref.name for ref in self.graph.ends if isinstance(ref, Ref))
         self.real_ends = [ref for ref in self.graph.ends if isinstance(ref, Ref) and self._is_real(ref.name, kinds)]
         real = [ref.name for ref in self.real_ends]
-        scalar = len(real) == 1 and shapes.get(real[0], None) == ()
+        scalar = len(real) == 1 and shapes.get(real[0]) == ()
         planned = {}
         for number, name in enumerate(real):
             direct = used[name] == 1 and name not in views and name in kinds

@@ -10,7 +10,6 @@ import inspect
 import linecache
 import operator
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -120,7 +119,9 @@ def trace(module: nn.Module, inputs: Sequence[Any], names: Sequence[str]) -> Gra
 
 def _decompositions(operations: set[Any]) -> dict[Any, Any]:
     """What torch itself makes them of."""
-    composite = {made: made.decompose for made in operations if made._can_decompose()}
+    from torch._export.utils import _get_decomp_for_cia
+
+    composite = {made: _get_decomp_for_cia(made) for made in operations if made._can_decompose()}
     return {**composite, **torch._decomp.get_decompositions(list(operations))}
 
 
@@ -240,7 +241,9 @@ def _read(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Seque
     graph.nodes = _alive(graph)
     used = {ref.name for node in graph.nodes for ref in refs(node.args)} | {r.name for r in refs(ends)}
     paths = {leaf.path for leaf in leaves if leaf.name in used}
-    kept = [leaf for leaf in leaves if leaf.name in used or leaf.kind in ("input", "parameter") and leaf.path not in paths]
+    kept = [
+        leaf for leaf in leaves if leaf.name in used or leaf.kind in ("input", "parameter") and leaf.path not in paths
+    ]
     graph.leaves = sorted(kept, key=lambda leaf: leaf.kind != "input")  # formulas have x before W
     by_module: dict[str, list[Node]] = {}
     for node in graph.nodes:
@@ -314,7 +317,12 @@ def _node(node: Any) -> Node:
     shapes = [tuple(map(_number, v.shape)) for v in tensors]
     kinds = [kind_of(v.dtype) for v in tensors]
     if node.target is operator.getitem:
-        args, defaults, op, overload = {"self": _argument(node.args[0]), "index": node.args[1]}, frozenset(), "getitem", ""
+        args, defaults, op, overload = (
+            {"self": _argument(node.args[0]), "index": node.args[1]},
+            frozenset(),
+            "getitem",
+            "",
+        )
     elif node.target in ARITHMETIC:
         args, defaults = {"values": [_argument(a) for a in node.args]}, frozenset()
         op, overload = ARITHMETIC[node.target], ""

@@ -185,7 +185,12 @@ def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
 def _casts(node: Node) -> bool:
     """x.float() in the module: at float64 it would be an error there, or a loss of digits."""
     dtype = node.args.get("dtype")
-    return node.op in ("to", "_to_copy") and isinstance(dtype, torch.dtype) and dtype.itemsize < 8 and "float" in node.kinds
+    return (
+        node.op in ("to", "_to_copy")
+        and isinstance(dtype, torch.dtype)
+        and dtype.itemsize < 8
+        and "float" in node.kinds
+    )
 
 
 def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) -> Any:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-from tutor.torch_import.graph import Graph, Node
+from tutor.torch_import.graph import Graph
 
 ASSIGNED = re.compile(r"(\w+)\s*(?::[^=]+)?=(?!=)")
 # names that stand for something else on an answer sheet

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from sympy import Expr, sympify
+from sympy import sympify
 
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
@@ -109,6 +109,8 @@ class _Writer:
             return SPELT_OUT[node.op].format(x=first, **{name: self._text(arg) for name, arg in args.items()})
         if node.op in ("dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"):
             return self._dropout(node, first)
+        if node.op == "scaled_dot_product_attention" and args["dropout_p"]:
+            return self._attention(node)
         if node.op in SHAPED:
             return f"{first}.{SHAPED[node.op]}({_shape(value)})"
         if node.op in MADE:
@@ -126,7 +128,9 @@ class _Writer:
 
     def _aten(self, node: Node, value: Any) -> str:
         given = {name: arg for name, arg in node.args.items() if name not in node.defaults}
-        given = {n: a for n, a in given.items() if n not in ("device", "pin_memory", "layout", "dtype", "memory_format")}
+        given = {
+            n: a for n, a in given.items() if n not in ("device", "pin_memory", "layout", "dtype", "memory_format")
+        }
         texts = {name: self._argument(node, name, arg, value) for name, arg in given.items()}
         plain = all(isinstance(a, Ref) for a in given.values()) and list(given) == list(node.args)[: len(given)]
         if node.op in SPELT and plain:
@@ -149,6 +153,22 @@ class _Writer:
         axes = "[(...,) + (None,) * " + f"({first}.dim() - 2)]" if node.op == "feature_dropout" else ""
         made = first if mask is None else f"{first} * t.{mask}{axes} / {1 - node.args['p']!r}"
         return f"({made},)" if node.op == "native_dropout" else made
+
+    def _attention(self, node: Node) -> str:
+        """With a given mask of dropout, which torch's own would draw."""
+        args = node.args
+        q, k, v = (self._text(args[name]) for name in ("query", "key", "value"))
+        scale = f"{q}.shape[-1] ** 0.5" if args["scale"] is None else repr(1 / args["scale"])
+        scores = f"({q} @ {k}.transpose(-2, -1) / {scale})"
+        if args["attn_mask"] is not None:
+            mask = self._text(args["attn_mask"])
+            scores = (
+                f"torch.where({mask}, {scores}, float('-inf')) if {mask}.dtype == torch.bool else {scores} + {mask}"
+            )
+        if args["is_causal"]:
+            scores = f"torch.where(torch.ones_like({scores}, dtype=torch.bool).tril(), {scores}, float('-inf'))"
+        dropped = f"t.{self.builder.called[f'{node.name}.mask']} / {1 - args['dropout_p']!r}"
+        return f"(torch.softmax({scores}, -1) * {dropped}) @ {v}"
 
     def _text(self, value: Any) -> str:
         if isinstance(value, Ref):
@@ -210,6 +230,8 @@ def _triangle(x: Any, shape: str, kind: str) -> str:
             mask = f"torch.ones({shape}, dtype=torch.bool){form}"
             if kind == "torch.bool":
                 return mask if bool(yes) else f"~{mask}"
-            numbers = [f'float("{v}")' if v in (float("inf"), float("-inf")) else repr(v) for v in (yes.item(), no.item())]
+            numbers = [
+                f'float("{v}")' if v in (float("inf"), float("-inf")) else repr(v) for v in (yes.item(), no.item())
+            ]
             return f"torch.where({mask}, {numbers[0]}, {numbers[1]}).to({kind})"
     raise AssertionError("no formula")

@@ -81,7 +81,9 @@ def index(g: Builder, self: Array, indices: Sequence[Array | None]) -> Array:
     """y[m,d] = x[t[m], d]; several arrays of integers are broadcast and taken together: logp[arange(N), y]"""
     given = {d: t for d, t in enumerate(indices) if t is not None}
     if any(t.kind == "bool" for t in given.values()):
-        raise g.refusal(N_("a mask of conditions takes as many entries as are true; multiply by it, or use torch.where"))
+        raise g.refusal(
+            N_("a mask of conditions takes as many entries as are true; multiply by it, or use torch.where")
+        )
     if any(t.kind != "int" for t in given.values()):
         raise g.refusal(N_("its indices are computed, and nothing says what they stay under"))
     met = g.broadcast(*given.values())

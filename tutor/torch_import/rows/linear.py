@@ -93,7 +93,7 @@ def addmv(g: Builder, self: Array, mat: Array, vec: Array, beta: Any = 1, alpha:
     """y = beta c + alpha A @ v"""
     one, two = g.scalar(beta), g.scalar(alpha)
     g.same(mat.shape[1], vec.shape[0])
-    shape = mat.shape[:1]
+    shape = g.broadcast(Array(mat.shape[:1], mat.at), self)
     return g.step(shape, lambda i: one * self.spread((i,), shape) + two * g.sum(lambda j: mat[i, j] * vec[j],
                                                                                 mat.shape[1]), "z")  # fmt: skip
 
@@ -104,6 +104,7 @@ def addmm(g: Builder, self: Array, mat1: Array, mat2: Array, beta: Any = 1, alph
     one, two = g.scalar(beta), g.scalar(alpha)
     g.same(mat1.shape[-1], mat2.shape[-2])
     shape = (*mat1.shape[:-1], mat2.shape[-1])
+    shape = g.broadcast(Array(shape, mat1.at), self)
 
     def at(*ix: Expr) -> Expr:
         *lead, i, k = ix

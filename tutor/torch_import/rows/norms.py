@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Expr, Mul, sqrt
+from sympy import Expr, sqrt
 
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder

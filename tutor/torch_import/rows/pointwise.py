@@ -8,11 +8,14 @@ from typing import Any
 import sympy
 from sympy import Abs, Eq, Expr, Max, Min, Piecewise, Pow, Rational, S, exp, log, pi, sqrt, tanh
 
-from tutor.symbolic.functions import clamp as clamped
-from tutor.symbolic.functions import gelu as gelu_exact
-from tutor.symbolic.functions import log1p, relu as relu_of, sigmoid as sigmoid_of, silu as silu_of
-from tutor.symbolic.functions import expm1, softplus as softplus_of
 from tutor.language import N_
+from tutor.symbolic.functions import clamp as clamped
+from tutor.symbolic.functions import expm1, log1p
+from tutor.symbolic.functions import gelu as gelu_exact
+from tutor.symbolic.functions import relu as relu_of
+from tutor.symbolic.functions import sigmoid as sigmoid_of
+from tutor.symbolic.functions import silu as silu_of
+from tutor.symbolic.functions import softplus as softplus_of
 from tutor.torch_import.arrays import Array, constant
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.table import operation, refused
@@ -174,9 +177,7 @@ def hardshrink(g: Builder, self: Array, lambd: Any = 0.5) -> Array:
 def softshrink(g: Builder, self: Array, lambd: Any = 0.5) -> Array:
     """y = x - lambda above lambda, x + lambda below -lambda, else 0"""
     width = g.scalar(lambd)
-    return elementwise(
-        g, "h", lambda x: Piecewise((x - width, x > width), (x + width, x < -width), (0, True)), self
-    )
+    return elementwise(g, "h", lambda x: Piecewise((x - width, x > width), (x + width, x < -width), (0, True)), self)
 
 
 @operation("threshold", torch="F.threshold")

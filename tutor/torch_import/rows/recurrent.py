@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import Expr, tanh
+from sympy import Expr, Integer, tanh
 
 from tutor.language import N_
 from tutor.symbolic.functions import relu, sigmoid
@@ -155,6 +155,8 @@ def unrolled(g: Builder, step: Callable[..., Any], input: Array, states: Sequenc
     each = 4 if has_biases else 2
     if len(params) != each * num_layers * directions:
         raise g.refusal("proj_size is not in its row")
+    for state in states:
+        g.same(state.shape[0], Integer(num_layers * directions))
     time = 1 if batch_first else 0
     steps = g.sizes.pin(input.shape[time])
     xs = [_place(input, time, t) for t in range(steps)]
@@ -203,7 +205,9 @@ def _layer(step: Callable[..., Any], several: bool) -> Callable[..., Any]:
         if data is not None:
             raise g.refusal(N_("a packed sequence has another length in every row; give it padded"))
         states = list(hx) if several else [hx]
-        return unrolled(g, step, input, states, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+        return unrolled(
+            g, step, input, states, params, has_biases, num_layers, dropout, train, bidirectional, batch_first
+        )
 
     return row
 

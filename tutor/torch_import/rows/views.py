@@ -7,19 +7,28 @@ from typing import Any
 
 from sympy import Eq, Expr, Integer, Piecewise, S, sympify
 
+from tutor.language import N_
 from tutor.symbolic.indices import bracket
 from tutor.torch_import.arrays import Array, quotient, remainder
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.sizes import product
-from tutor.language import N_
 from tutor.torch_import.table import operation, refused
 
 
-@operation("contiguous", "clone", "detach_copy", "alias", "lift_fresh_copy", "to", "_to_copy", "float", "double",
+@operation("contiguous", "clone", "alias", "lift_fresh_copy", "to", "_to_copy", "float", "double",
            torch="x.contiguous()")  # fmt: skip
 def same(g: Builder, self: Array) -> Array:
     """y = x"""
     return self.numbers if g.node is not None and g.node.kinds == ["float"] else self
+
+
+@operation("detach", "detach_copy", "detach_", torch="x.detach()")
+def detach(g: Builder, self: Array) -> Array:
+    """y = x, of constants and integers: elsewhere the gradient stops, which no formula says"""
+    entry = self[tuple(g.bound(n) for n in self.shape)] if self.kind == "float" else S.Zero
+    if getattr(entry, "free_symbols", set()) and not g.is_constant(self):
+        raise g.refusal(N_("the gradient stops there, which no formula of values says; give it as an input of its own"))
+    return self
 
 
 @operation("type_as", torch="x.type_as")
