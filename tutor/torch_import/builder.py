@@ -425,6 +425,14 @@ class Builder:
             planned[name if direct else f"end {number}.{name}"] = "loss" if scalar else "output"
         return planned
 
+    @property
+    def order(self) -> list[int]:
+        """Which of the graph's real results each end of the exercise is."""
+        assert self.exercise is not None
+        keys = [r.name if r.name in self._ends else f"end {n}.{r.name}" for n, r in enumerate(self.real_ends)]
+        names = [self.called[key] for key in keys]
+        return [names.index(q.name) for q in self.exercise.ends]
+
     def _is_real(self, name: str, kinds: dict[str, str]) -> bool:
         leaf = next((leaf for leaf in self.graph.leaves if leaf.name == name), None)
         if leaf is not None:

@@ -338,9 +338,10 @@ def _node(node: Any) -> Node:
 
 def _depends_on_values(node: Any) -> ExerciseError:
     place = _place(node)
+    where = said(" ({place})", place=place.says) if place else ""
     return ExerciseError(said(
         "{operation}{where} cannot be derived: the size of its result depends on the values of a tensor; multiply by "
-        "the mask, or use torch.where", operation=node.target, where=said(" ({place})", place=place.says) if place else "",
+        "the mask, or use torch.where", operation=node.target, where=where,
     ))  # fmt: skip
 
 

@@ -208,7 +208,7 @@ def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) ->
             state[leaf.target] = value
     made = torch.func.functional_call(graph.module, state, tuple(inputs))
     real = [x for x in _flat(made) if isinstance(x, Tensor) and x.is_floating_point()]
-    return real[0] if len(real) == 1 else tuple(real)
+    return real[0] if len(real) == 1 else tuple(real[number] for number in builder.order)
 
 
 def _flat(value: Any) -> list[Any]:

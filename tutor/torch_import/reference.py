@@ -182,7 +182,8 @@ class _Writer:
     def ends(self) -> str:
         from tutor.torch_import.graph import refs
 
-        kept = [self.texts[ref.name] for ref in refs(self.builder.real_ends)]
+        real = [self.texts[ref.name] for ref in refs(self.builder.real_ends)]
+        kept = [real[number] for number in self.builder.order]
         return f"return {', '.join(kept)}"
 
 

@@ -115,7 +115,7 @@ def one_hot(g: Builder, self: Array, num_classes: Any = -1) -> Array:
 
 
 refused("argmax", "argmin",
-        reason=N_("the place of the largest entry is an integer without a gradient; use amax or a softmax"))  # fmt: skip
+        reason=N_("the place of an extreme entry is an integer without a gradient; use amax or a softmax"))  # fmt: skip
 refused("scatter", "scatter_add", "scatter_reduce", "index_add", "index_put", "index_copy", "index_fill",
         "masked_scatter", "put", "index_put_",
         reason=N_("which entries are written depends on values; write the sum with a one-hot matrix"))  # fmt: skip

@@ -181,8 +181,8 @@ def binary_cross_entropy(g: Builder, self: Array, target: Array, weight: Array |
         p, t = self.spread(ix, shape), target.spread(ix, shape)
         return t * log(p) + (1 - t) * log(1 - p)
 
-    l = g.detail("l", shape, at)
-    return reduced(g, _weighted(g, l, weight), reduction, -1)
+    terms = g.detail("l", shape, at)
+    return reduced(g, _weighted(g, terms, weight), reduction, -1)
 
 
 @operation("binary_cross_entropy_with_logits", torch="F.binary_cross_entropy_with_logits")
@@ -202,8 +202,8 @@ def with_logits(g: Builder, self: Array, target: Array, weight: Array | None = N
             return softplus(z) - t * z
         return (1 - t) * z + (1 + (pos_weight.spread(ix, shape) - 1) * t) * softplus(-z)
 
-    l = g.detail("l", shape, at)
-    return reduced(g, _weighted(g, l, weight), reduction)
+    terms = g.detail("l", shape, at)
+    return reduced(g, _weighted(g, terms, weight), reduction)
 
 
 def _weighted(g: Builder, terms: Array, weight: Array | None) -> Array:
@@ -331,7 +331,7 @@ def multi_margin(g: Builder, self: Array, target: Array, p: Any = 1, margin: Any
     return reduced(g, g.detail("l", rows, row) if reduction else g.inline(rows, row), reduction)
 
 
-# -- distances ----------------------------------------------------------------------------------------------------------
+# -- distances ---------------------------------------------------------------------------------------------------------
 
 
 @operation("cosine_embedding_loss", torch="F.cosine_embedding_loss")

@@ -312,8 +312,9 @@ def cumsum(g: Builder, self: Array, dim: int) -> Array:
 
 refused("cumprod", "logcumsumexp", "cummax", "cummin",
         reason=N_("it is a recursion along the axis, and its gradient is no formula of one sum"))  # fmt: skip
-refused("sort", "topk", "argsort", "median", "nanmedian", "kthvalue", "mode", "quantile", "unique", "unique_consecutive",
+refused("sort", "topk", "argsort", "median", "nanmedian", "kthvalue", "mode", "quantile", "unique",
+        "unique_consecutive",
         "_unique2", "msort", "searchsorted", "bucketize", "histc", "bincount",
-        reason=N_("the order of the entries depends on their values, and index notation has no name for it"))  # fmt: skip
+        reason=N_("the order of entries depends on their values, and index notation has no name for it"))  # fmt: skip
 refused("nansum", "nanmean", "count_nonzero",
         reason=N_("it depends on which entries are numbers or zero; write the condition with torch.where"))  # fmt: skip
