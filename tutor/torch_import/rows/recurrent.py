@@ -200,8 +200,8 @@ def _place(x: Array, axis: int, index: int) -> Array:
 
 def _layer(step: Callable[..., Any], several: bool) -> Callable[..., Any]:
     def row(g: Builder, input: Any = None, hx: Any = None, params: Any = (), has_biases: bool = True,
-            num_layers: int = 1, dropout: Any = 0.0, train: bool = False, bidirectional: bool = False, batch_first: bool = False,
-            data: Any = None, batch_sizes: Any = None) -> list[Array]:  # fmt: skip
+            num_layers: int = 1, dropout: Any = 0.0, train: bool = False, bidirectional: bool = False,
+            batch_first: bool = False, data: Any = None, batch_sizes: Any = None) -> list[Array]:  # fmt: skip
         if data is not None:
             raise g.refusal(N_("a packed sequence has another length in every row; give it padded"))
         states = list(hx) if several else [hx]

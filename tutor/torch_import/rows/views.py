@@ -1,4 +1,4 @@
-"""Views: where to look, nothing to compute. A chain of them is one; it becomes a step when something computes with it."""
+"""Views: where to look, nothing to compute. A chain of them is one, and a step when something computes with it."""
 
 from __future__ import annotations
 
