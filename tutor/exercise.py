@@ -55,7 +55,10 @@ DOMAINS: dict[str, dict[str, bool]] = {
     "one-hot": {"real": True, "nonnegative": True},
     "index": {"integer": True, "nonnegative": True},
     "mask": {"real": True, "nonnegative": True},
+    "sign": {"real": True, "nonzero": True},  # 1 or -1: the label of a hinge loss; nobody's gradient
+    "constant": {"positive": True},  # a weight of a loss: nobody's gradient
 }
+FIXED = ("index", "sign", "constant")  # domains of what is given for good, without a gradient
 STRUCTURAL = (
     Piecewise,
     Max,
@@ -105,7 +108,7 @@ class Quantity:
 
     @property
     def differentiable(self) -> bool:
-        return self.domain != "index" and self.kind not in ("value", "upstream")
+        return self.domain not in FIXED and self.kind not in ("value", "upstream")
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -712,6 +715,11 @@ class Exercise(Shown):
                 raise self._error(
                     said("{name} is asked but holds integers, which have no gradient: ask for another", name=name)
                 )
+            if self._known(name).domain in FIXED:
+                raise self._error(said(
+                    '{name} is asked but has the domain "{domain}", which has no gradient: ask for another', name=name,
+                    domain=self[name].domain,
+                ))  # fmt: skip
         for name in self._points:
             if name not in self.asked:
                 raise self._error(

@@ -377,6 +377,8 @@ DOMAINS: dict[str, tuple[Callable[[float], bool], str]] = {
     "positive": (lambda x: x > 0, N_("has to be positive")),
     "fraction": (lambda x: 0 < x < 1, N_("has to lie between 0 and 1")),
     "mask": (lambda x: x in (0, 1), N_("has to be 0 or 1")),
+    "constant": (lambda x: x > 0, N_("has to be positive")),
+    "sign": (lambda x: x in (1, -1), N_("has to be 1 or -1")),
     "index": (lambda x: x >= 0 and x == int(x), N_("has to be a whole number from 0 up")),
 }
 

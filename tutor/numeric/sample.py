@@ -266,6 +266,8 @@ DOMAIN_SAMPLERS: dict[str, Callable[[Sequence[int], torch.Generator, float], Ten
     "probability": _probability,
     "one-hot": _one_hot,
     "mask": _mask,
+    "constant": _positive,
+    "sign": lambda shape, source, scale: 2 * _mask(shape, source, scale) - 1,
 }
 
 
@@ -602,9 +604,7 @@ def _made(exercise: Exercise, leaves: Mapping[str, Tensor], like: Instance, leas
 # -- worked examples --------------------------------------------------------------------------------------------------
 
 
-def worked_instance(
-    exercise: Exercise, values: Mapping[str, Any], sizes: Mapping[str, int] | None = None
-) -> Instance:
+def worked_instance(exercise: Exercise, values: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> Instance:
     """An instance with given values: numbers, nested lists or tensors; a shape (1,) passes for a scalar.
 
     `sizes`, where the shapes alone do not tell them.

@@ -23,8 +23,8 @@ At = Callable[..., Any]
 class Array:
     """`array[i, j]` is a formula; of a `bool` array it is a condition, of an `int` array a whole number.
 
-    `below`: what the entries of a computed `int` array stay under. `leaf`: the input or parameter that it is (or, of
-    integers, that it is a view of).
+    `below`: what the entries of a computed `int` array stay under. `leaf`: the input or parameter that it is, or whose
+    entries it has (`viewed`).
     """
 
     shape: tuple[Expr, ...]
@@ -32,6 +32,7 @@ class Array:
     kind: str = "float"
     below: Expr | None = None
     leaf: str = ""
+    viewed: bool = False
 
     @property
     def dim(self) -> int:
@@ -50,7 +51,7 @@ class Array:
 
     def seen(self, shape: Sequence[Expr], at: At) -> Array:
         """A view of it."""
-        return replace(self, shape=tuple(shape), at=at, leaf=self.leaf if self.kind == "int" else "")
+        return replace(self, shape=tuple(shape), at=at, viewed=True)
 
     @property
     def numbers(self) -> Array:

@@ -25,7 +25,7 @@ from tutor.torch_import.leaves import axis_wishes, domain_of, pattern, repeated,
 from tutor.torch_import.naming import Names, identifier, numbered, wished
 from tutor.torch_import.numbers import exact
 from tutor.torch_import.sizes import Sizes
-from tutor.torch_import.table import SILENT, Row, rows
+from tutor.torch_import.table import SILENT, Row, reasons, rows
 
 STEPS = ("coarse", "standard", "fine")
 VIEWS = ("views", "constants")  # groups whose rows compute nothing
@@ -46,6 +46,7 @@ class Builder:
         self.shapes: dict[str, tuple[Expr, ...]] = {}  # of leaves
         self.belows: dict[str, Expr] = {}
         self.domains: dict[str, str] = {}
+        self.coarse: set[str] = set()  # operations whose backward torch rounds to float32
         self.given: dict[str, Leaf] = {}  # leaves that operations bring: the mask of dropout
         self.declared: set[str] = set()  # leaves that became quantities
         self.written: dict[tuple[str, str], Any] = {}  # (node, argument) -> the sizes that it stands for
@@ -59,6 +60,7 @@ class Builder:
         self._asked: Counter[tuple[str, int]] = Counter()
         self._indices: dict[Expr, list[Idx]] = {}
         self._settled: dict[str, Array] = {}
+        self._defined: set[str] = set()  # keys of the steps of this run
         self._alike: dict[Any, tuple[Expr, ...]] = {}  # blocks of one kind have the same sizes
         self._ends = self._planned_ends()
 
@@ -79,7 +81,7 @@ class Builder:
         return exercise
 
     def _run(self) -> None:
-        self.values, self._settled = {}, {}
+        self.values, self._settled, self._defined = {}, {}, set()
         self._asked.clear()
         self._defined.clear()
         for leaf in self.graph.leaves:
@@ -99,17 +101,18 @@ class Builder:
 
     def _computed(self, node: Node) -> Any:
         if node.op == "getitem":
-            made = self.value(node.args["self"].name)
-            if node.args["index"] >= len(made):
-                raise self.refusal(said("result {number} of it is not in its row", number=node.args["index"] + 1))
-            return made[node.args["index"]]
+            several, place = self.value(node.args["self"].name), node.args["index"]
+            if place >= len(several) or several[place] is None:
+                raise self.refusal(said("result {place} of the operation before it is not in its row", place=place))
+            return several[place]
         if node.op == "sym_size":
             return self.value(node.args["self"].name).shape[node.args["dim"]]
         if not node.overload:
             return self._arithmetic(node)
         row = rows().get(node.op)
         if row is None:
-            raise self.refusal(said("there is no row for it in the table of operations"))
+            reason = reasons().get(node.op)
+            raise self.refusal(said(reason) if reason else said("there is no row for it in the table of operations"))
         self._refuse_overlooked(node, row)
         if "complex" in node.kinds:
             raise self.refusal(said("it computes complex numbers, and derivations are of real ones"))
@@ -127,7 +130,9 @@ class Builder:
     def _compare_shape(self, node: Node, made: Array) -> None:
         numbers = tuple(map(self.sizes.number, made.shape))
         if node.shapes and numbers != node.shapes[0]:
-            raise self.refusal(said("its row says the shape {ours}, torch {theirs}", ours=numbers, theirs=node.shapes[0]))
+            raise self.refusal(
+                said("its row says the shape {ours}, torch {theirs}", ours=numbers, theirs=node.shapes[0])
+            )
 
     def _argument(self, value: Any, row: Row) -> Any:
         if isinstance(value, Ref):
@@ -224,8 +229,21 @@ class Builder:
 
     def domain(self, array: Array, domain: str) -> None:
         """Where the entries of an input must lie for the operation to make sense."""
-        if array.leaf:
+        if array.leaf and not (array.viewed and domain == "distribution"):  # which is about the last axis
             self.domains.setdefault(array.leaf, domain)
+
+    def rounded(self) -> None:
+        """Torch's own backward of this operation is right to float32 only: the reference spells it out."""
+        assert self.node is not None
+        self.coarse.add(self.node.name)
+
+    def is_constant(self, array: Array) -> bool:
+        """Whether it is a buffer or a constant of the graph, or a view of one."""
+        return any(leaf.kind in ("buffer", "constant") for leaf in self.graph.leaves if leaf.name == array.leaf)
+
+    def example(self, array: Array) -> torch.Tensor | None:
+        """The example's values of an input or parameter."""
+        return next((leaf.value for leaf in self.graph.leaves if array.leaf and leaf.name == array.leaf), None)
 
     def argument(self, name: str) -> Any:
         """An argument as the graph has it."""
@@ -273,6 +291,10 @@ class Builder:
 
     def needed(self, name: str, shape: Sequence[Expr], at: At) -> Array:
         """A step on the way at every level of detail: written out where it is used it could not be derived."""
+        return self._within(name, shape, at)
+
+    def also(self, name: str, shape: Sequence[Expr], at: At) -> Array:
+        """A further result of the operation: a step at every level of detail."""
         return self._within(name, shape, at)
 
     def detail(self, name: str, shape: Sequence[Expr], at: At) -> Array:
@@ -416,7 +438,7 @@ class Builder:
         used.update(ref.name for ref in self.graph.ends if isinstance(ref, Ref))
         self.real_ends = [ref for ref in self.graph.ends if isinstance(ref, Ref) and self._is_real(ref.name, kinds)]
         real = [ref.name for ref in self.real_ends]
-        scalar = len(real) == 1 and shapes.get(real[0], None) == ()
+        scalar = len(real) == 1 and shapes.get(real[0]) == ()
         planned = {}
         for number, name in enumerate(real):
             direct = used[name] == 1 and name not in views and name in kinds

@@ -11,7 +11,6 @@ import io
 import linecache
 import operator
 import re
-import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from tutor.errors import ExerciseError
 from tutor.language import said
-from tutor.torch_import.table import rows
+from tutor.torch_import.table import reasons, rows
 
 # Python's arithmetic on sizes, as it stands in a graph
 ARITHMETIC: dict[Any, str] = {
@@ -117,15 +116,24 @@ def trace(module: nn.Module, inputs: Sequence[Any], names: Sequence[str]) -> Gra
     if any(_mutates(node) for node in program.graph.nodes):
         program = _decomposed(program, {})
     tried: set[Any] = set()
-    while known := torch._decomp.get_decompositions(list(_missing(program) - tried)):  # one may be made of others
+    while known := _decompositions(_missing(program) - tried):  # one may be made of others
         tried |= known.keys()
         program = _decomposed(program, known)
     return _read(program, module, tuple(inputs), names)
 
 
+def _decompositions(operations: set[Any]) -> dict[Any, Any]:
+    """What torch itself makes them of."""
+    from torch._export.utils import _get_decomp_for_cia
+
+    composite = {made: _get_decomp_for_cia(made) for made in operations if made._can_decompose()}
+    return {**composite, **torch._decomp.get_decompositions(list(operations))}
+
+
 def _missing(program: Any) -> set[Any]:
-    """Operations without a row."""
-    return {n.target for n in program.graph.nodes if n.op == "call_function" and _packet(n) and _op(n) not in rows()}
+    """Operations that have neither a row nor a reason why there is none."""
+    said_of = rows().keys() | reasons().keys()
+    return {n.target for n in program.graph.nodes if n.op == "call_function" and _packet(n) and _op(n) not in said_of}
 
 
 def _decomposed(program: Any, known: dict[Any, Any]) -> Any:
@@ -349,7 +357,9 @@ def _read(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Seque
     graph.nodes = _alive(graph)
     used = {ref.name for node in graph.nodes for ref in refs(node.args)} | {r.name for r in refs(ends)}
     paths = {leaf.path for leaf in leaves if leaf.name in used}
-    kept = [leaf for leaf in leaves if leaf.name in used or leaf.kind in ("input", "parameter") and leaf.path not in paths]
+    kept = [
+        leaf for leaf in leaves if leaf.name in used or leaf.kind in ("input", "parameter") and leaf.path not in paths
+    ]
     graph.leaves = sorted(kept, key=lambda leaf: leaf.kind != "input")  # formulas have x before W
     by_module: dict[str, list[Node]] = {}
     for node in graph.nodes:
@@ -431,7 +441,12 @@ def _node(node: Any) -> Node:
     shapes = [tuple(map(_number, v.shape)) for v in tensors]
     kinds = [kind_of(v.dtype) for v in tensors]
     if node.target is operator.getitem:
-        args, defaults, op, overload = {"self": _argument(node.args[0]), "index": node.args[1]}, frozenset(), "getitem", ""
+        args, defaults, op, overload = (
+            {"self": _argument(node.args[0]), "index": node.args[1]},
+            frozenset(),
+            "getitem",
+            "",
+        )
     elif node.target in ARITHMETIC:
         args, defaults = {"values": [_argument(a) for a in node.args]}, frozenset()
         op, overload = ARITHMETIC[node.target], ""
@@ -443,6 +458,15 @@ def _node(node: Any) -> Node:
     else:
         args, defaults, op, overload = {}, frozenset(), getattr(node.target, "__name__", str(node.target)), ""
     return Node(node.name, op, overload, args, defaults, shapes, kinds, _place(node), _module(node))
+
+
+def _depends_on_values(node: Any) -> ExerciseError:
+    place = _place(node)
+    where = said(" ({place})", place=place.says) if place else ""
+    return ExerciseError(said(
+        "{operation}{where} cannot be derived: the size of its result depends on the values of a tensor; multiply by "
+        "the mask, or use torch.where", operation=node.target, where=where,
+    ))  # fmt: skip
 
 
 def _by_schema(node: Any) -> tuple[dict[str, Any], frozenset[str]]:

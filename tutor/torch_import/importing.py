@@ -19,7 +19,7 @@ from tutor.numeric.autograd import Given
 from tutor.symbolic.indices import size
 from tutor.torch_import import reference
 from tutor.torch_import.builder import STEPS, Builder
-from tutor.torch_import.graph import Graph, Whole, parameter_names, trace
+from tutor.torch_import.graph import Graph, Node, Whole, parameter_names, trace
 
 MOST_SMALL = 60  # where no number below keeps the axes apart, they may be equal
 
@@ -212,15 +212,27 @@ def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
     exec(compile(text, "<the imported graph>", "exec"), space)
     graph, given = builder.graph, _given(builder)
     shapes = {name: tuple(leaf.value.shape) for name, leaf in given.items()}
-    chance = bool(builder.given)  # a mask is given, which the module would draw itself
+    # a mask is given, which the module would draw itself; or its own gradient is no measure
+    apart = bool(builder.given or builder.coarse or any(map(_casts, builder.graph.nodes)))
 
     def forward(t: Given) -> Any:
-        if chance or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
+        if apart or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
             return space["forward"](t)
         with reference.GivenStatistics():
             return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)
 
     return forward
+
+
+def _casts(node: Node) -> bool:
+    """x.float() in the module: at float64 it would be an error there, or a loss of digits."""
+    dtype = node.args.get("dtype")
+    return (
+        node.op in ("to", "_to_copy")
+        and isinstance(dtype, torch.dtype)
+        and dtype.itemsize < 8
+        and "float" in node.kinds
+    )
 
 
 def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) -> Any:

@@ -50,6 +50,8 @@ def domain_of(leaf: Leaf, needed: str | None) -> str:
         return "mask"
     if needed in ("distribution",):
         return _distribution(x)
+    if needed == "labels":
+        return "mask" if _is_mask(x) else "fraction" if bool(((x > 0) & (x < 1)).all()) else "real"
     if needed:
         return needed
     if leaf.kind in ("buffer", "constant") and x.is_floating_point() and x.numel() and bool((x > 0).all()):

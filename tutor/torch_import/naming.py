@@ -6,6 +6,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from tutor.torch_import.graph import Graph
 
@@ -53,7 +54,7 @@ def _assigned(graph: Graph) -> tuple[dict[str, str], dict[str, str]]:
     that several do, as in `x = x + ...`."""
     lines: dict[str, set[tuple[str, int]]] = {}
     last: dict[str, str] = {}
-    for node, following in zip(graph.nodes, [*graph.nodes[1:], None], strict=True):
+    for node, following in zip_longest(graph.nodes, graph.nodes[1:]):
         found = ASSIGNED.match(node.place.text) if node.place else None
         if found is None or node.place is None:
             continue

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from sympy import Expr, sympify
+from sympy import sympify
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -26,6 +26,11 @@ SPELT = {
     "mse_loss": "F.mse_loss", "gelu": "F.gelu", "silu": "F.silu", "l1_loss": "F.l1_loss", "matmul": "torch.matmul",
     "bmm": "torch.bmm", "mm": "torch.mm", "nll_loss": "F.nll_loss", "abs": "torch.abs", "softplus": "F.softplus",
 }  # fmt: skip
+# whose backward torch rounds to float32
+SPELT_OUT = {
+    "hardsigmoid": "F.relu6({x} + 3) / 6",
+    "celu": "torch.where({x} > 0, {x}, {alpha} * torch.expm1({x} / {alpha}))",
+}
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"}
 # the result's shape is all they are told
 SHAPED = {"view": "reshape", "reshape": "reshape", "_unsafe_view": "reshape", "view_copy": "reshape",
@@ -73,6 +78,7 @@ class _Writer:
 
     def _leaf(self, leaf: Any) -> str:
         builder = self.builder
+        assert builder.exercise is not None
         if not leaf.is_tensor:
             return repr(leaf.value)
         if leaf.name not in builder.values:  # nothing uses it
@@ -108,14 +114,16 @@ class _Writer:
             right = args.get("other", args.get("exponent"))
             first = f"({first})" if first.startswith("-") else first
             return f"{first} {OPERATORS[node.op]} {self._text(right)}"
-        if node.op == "hardsigmoid":  # torch's own gradient has 1/6 in float32
-            return f"F.relu6({first} + 3) / 6"
         if node.op == "embedding":
             return f"{first}[{self._text(args['indices'])}]"
-        if node.op in ("dropout", "native_dropout"):
+        if node.op in SPELT_OUT:
+            return SPELT_OUT[node.op].format(x=first, **{name: self._text(arg) for name, arg in args.items()})
+        if node.op in ("dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"):
             return self._dropout(node, first)
         if node.op in BATCH_NORMS or node.op == "instance_norm":
             return self._batch_norm(node, first)
+        if node.op == "scaled_dot_product_attention" and args["dropout_p"]:
+            return self._attention(node)
         if node.op in SHAPED:
             return f"{first}.{SHAPED[node.op]}({_shape(value)})"
         if node.op == "copy":  # of aten's own autograd has no derivative
@@ -135,7 +143,9 @@ class _Writer:
 
     def _aten(self, node: Node, value: Any) -> str:
         given = {name: arg for name, arg in node.args.items() if name not in node.defaults}
-        given = {n: a for n, a in given.items() if n not in ("device", "pin_memory", "layout", "dtype", "memory_format")}
+        given = {
+            n: a for n, a in given.items() if n not in ("device", "pin_memory", "layout", "dtype", "memory_format")
+        }
         texts = {name: self._argument(node, name, arg, value) for name, arg in given.items()}
         plain = all(isinstance(a, Ref) for a in given.values()) and list(given) == list(node.args)[: len(given)]
         if node.op in SPELT and plain:
@@ -156,7 +166,8 @@ class _Writer:
 
     def _dropout(self, node: Node, first: str) -> str:
         mask = self.builder.called.get(f"{node.name}.mask")
-        made = first if mask is None else f"{first} * t.{mask} / {1 - node.args['p']!r}"
+        axes = "[(...,) + (None,) * " + f"({first}.dim() - 2)]" if node.op == "feature_dropout" else ""
+        made = first if mask is None else f"{first} * t.{mask}{axes} / {1 - node.args['p']!r}"
         return f"({made},)" if node.op == "native_dropout" else made
 
     def _batch_norm(self, node: Node, first: str) -> str:
@@ -177,6 +188,22 @@ class _Writer:
             made += f" * {self._text(args['weight'])}{axes}" if args["weight"] is not None else ""
             made += f" + {self._text(args['bias'])}{axes}" if args["bias"] is not None else ""
         return made if node.op in ("batch_norm", "instance_norm") else f"({made},)"
+
+    def _attention(self, node: Node) -> str:
+        """With a given mask of dropout, which torch's own would draw."""
+        args = node.args
+        q, k, v = (self._text(args[name]) for name in ("query", "key", "value"))
+        scale = f"{q}.shape[-1] ** 0.5" if args["scale"] is None else repr(1 / args["scale"])
+        scores = f"({q} @ {k}.transpose(-2, -1) / {scale})"
+        if args["attn_mask"] is not None:
+            mask = self._text(args["attn_mask"])
+            scores = (
+                f"torch.where({mask}, {scores}, float('-inf')) if {mask}.dtype == torch.bool else {scores} + {mask}"
+            )
+        if args["is_causal"]:
+            scores = f"torch.where(torch.ones_like({scores}, dtype=torch.bool).tril(), {scores}, float('-inf'))"
+        dropped = f"t.{self.builder.called[f'{node.name}.mask']} / {1 - args['dropout_p']!r}"
+        return f"(torch.softmax({scores}, -1) * {dropped}) @ {v}"
 
     def _text(self, value: Any) -> str:
         if isinstance(value, Ref):
@@ -253,7 +280,9 @@ def _triangle(x: Any, shape: str, kind: str) -> str:
             mask = f"torch.ones({shape}, dtype=torch.bool){form}"
             if kind == "torch.bool":
                 return mask if bool(yes) else f"~{mask}"
-            numbers = [f'float("{v}")' if v in (float("inf"), float("-inf")) else repr(v) for v in (yes.item(), no.item())]
+            numbers = [
+                f'float("{v}")' if v in (float("inf"), float("-inf")) else repr(v) for v in (yes.item(), no.item())
+            ]
             return f"torch.where({mask}, {numbers[0]}, {numbers[1]}).to({kind})"
     raise AssertionError("no formula")
 

@@ -53,6 +53,18 @@ class Row:
 
 
 _ROWS: dict[str, Row] = {}
+_REASONS: dict[str, str] = {}
+
+
+def refused(*names: str, reason: str) -> None:
+    """ATen operations that index notation cannot say, and why: torch's own decomposition would say no more."""
+    _REASONS.update(dict.fromkeys(names, reason))
+
+
+def reasons() -> dict[str, str]:
+    """ATen name -> why it is refused."""
+    rows()
+    return _REASONS
 
 
 def operation(*names: str, torch: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:

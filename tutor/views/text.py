@@ -39,6 +39,8 @@ DOMAINS = {
     "one-hot": N_("one-hot"),
     "index": N_("integers from 0 to {below} - 1"),
     "mask": N_("mask"),
+    "sign": N_("1 or -1"),
+    "constant": N_("positive constants"),
 }
 STATEMENT = 80  # columns of a statement in a language that has no line breaks of its own
 WIDTH = 110  # reasons that would pass this column go below their line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Eq, Expr, Ge, Gt, Le, Lt, Ne, Not, Or, And, S, sympify
+from sympy import And, Eq, Expr, Ge, Gt, Le, Lt, Ne, Not, Or, S, sympify
 
 from tutor.torch_import.arrays import Array, constant
 from tutor.torch_import.builder import Builder

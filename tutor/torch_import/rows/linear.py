@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Expr, Mul, S
+from sympy import Expr, Idx, Indexed, Mul, S
 
+from tutor.language import N_
+from tutor.symbolic.indices import fresh
+from tutor.symbolic.operations import Det, Inverse, LogDet
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
-from tutor.torch_import.table import operation
+from tutor.torch_import.table import operation, refused
 
 
 @operation("linear", torch="F.linear")
@@ -31,7 +34,25 @@ def linear(g: Builder, input: Array, weight: Array, bias: Array | None = None) -
     return g.step(shape, lambda *ix: wx[ix] + bias.spread(ix, shape), "z")
 
 
-@operation("matmul", "mm", "bmm", "mv", "dot", torch="a @ b")
+@operation("mm", "bmm", torch="torch.mm")
+def mm(g: Builder, self: Array, mat2: Array) -> Array:
+    """y[..., i, k] = sum_j a[..., i, j] b[..., j, k]"""
+    return matmul(g, self, mat2)
+
+
+@operation("mv", torch="torch.mv")
+def mv(g: Builder, self: Array, vec: Array) -> Array:
+    """y[i] = sum_j a[i, j] b[j]"""
+    return matmul(g, self, vec)
+
+
+@operation("dot", "vdot", torch="torch.dot")
+def dot(g: Builder, self: Array, tensor: Array) -> Array:
+    """y = sum_j a[j] b[j]"""
+    return matmul(g, self, tensor)
+
+
+@operation("matmul", torch="a @ b")
 def matmul(g: Builder, self: Array, other: Array) -> Array:
     """y[..., i, k] = sum_j a[..., i, j] b[..., j, k]"""
     a, b = self.numbers, other.numbers
@@ -60,15 +81,30 @@ def _batch(x: Array, over: Sequence[Expr], lead: Sequence[Expr]) -> tuple[Expr, 
     return tuple(S.Zero if n == 1 and m != 1 else i for i, n, m in met)
 
 
-@operation("addmm", "baddbmm", "addmv", torch="torch.addmm")
+@operation("baddbmm", torch="torch.baddbmm")
+def baddbmm(g: Builder, self: Array, batch1: Array, batch2: Array, beta: Any = 1, alpha: Any = 1) -> Array:
+    """y = beta c + alpha a @ b"""
+    g.same(batch1.shape[0], batch2.shape[0])
+    return addmm(g, self, batch1, batch2, beta, alpha)
+
+
+@operation("addmv", torch="torch.addmv")
+def addmv(g: Builder, self: Array, mat: Array, vec: Array, beta: Any = 1, alpha: Any = 1) -> Array:
+    """y = beta c + alpha A @ v"""
+    one, two = g.scalar(beta), g.scalar(alpha)
+    g.same(mat.shape[1], vec.shape[0])
+    shape = g.broadcast(Array(mat.shape[:1], mat.at), self)
+    return g.step(shape, lambda i: one * self.spread((i,), shape) + two * g.sum(lambda j: mat[i, j] * vec[j],
+                                                                                mat.shape[1]), "z")  # fmt: skip
+
+
+@operation("addmm", torch="torch.addmm")
 def addmm(g: Builder, self: Array, mat1: Array, mat2: Array, beta: Any = 1, alpha: Any = 1) -> Array:
     """y = beta c + alpha a @ b"""
     one, two = g.scalar(beta), g.scalar(alpha)
     g.same(mat1.shape[-1], mat2.shape[-2])
     shape = (*mat1.shape[:-1], mat2.shape[-1])
-    for own, extent in zip(reversed(self.shape), reversed(shape), strict=False):
-        if own != 1:
-            g.same(own, extent)
+    shape = g.broadcast(Array(shape, mat1.at), self)
 
     def at(*ix: Expr) -> Expr:
         *lead, i, k = ix
@@ -126,3 +162,76 @@ def bilinear(g: Builder, input1: Array, input2: Array, weight: Array, bias: Arra
         return made if bias is None else made + bias[k]
 
     return g.step((*lead, weight.shape[0]), at, "z")
+
+
+# -- of a square matrix -----------------------------------------------------------------------------------------------
+
+
+@operation("trace", torch="torch.trace")
+def trace(g: Builder, self: Array) -> Array:
+    """y = sum_i x[i,i]"""
+    from tutor.torch_import.rows.views import diagonal
+
+    d = diagonal(g, self)
+    return g.step((), lambda: g.sum(lambda i: d[i], d.shape[0]), "y")
+
+
+def matrix(g: Builder, x: Array) -> Any:
+    """The quantity that is the whole matrix, and whether it is seen transposed."""
+    if x.dim != 2:
+        raise g.refusal(N_("it is of one matrix, not of several at a time"))
+    g.same(x.shape[0], x.shape[1])
+    for _ in range(2):
+        i, j = (fresh(Idx("i", g.sizes.resolve(n))) for n in x.shape)
+        entry = x[i, j]
+        if isinstance(entry, Indexed) and tuple(entry.indices) in ((i, j), (j, i)):
+            return entry.base, tuple(entry.indices) == (j, i)
+        x = g.also("A", x.shape, x.at)
+    raise g.refusal(N_("its matrix is no quantity of its own"))
+
+
+@operation("linalg_inv", "inverse", torch="torch.linalg.inv")
+def inverse(g: Builder, A: Array | None = None, self: Array | None = None) -> Array:
+    """V = A^-1"""
+    x = A if A is not None else self
+    assert x is not None
+    base, turned = matrix(g, x)
+    return g.step(x.shape, lambda i, j: Inverse(base)[(j, i) if turned else (i, j)], "V")
+
+
+@operation("linalg_det", "det", torch="torch.linalg.det")
+def det(g: Builder, A: Array | None = None, self: Array | None = None) -> Array:
+    """d = det A"""
+    x = A if A is not None else self
+    assert x is not None
+    base, _ = matrix(g, x)
+    return g.step((), lambda: Det(base), "d")
+
+
+@operation("linalg_slogdet", "slogdet", torch="torch.linalg.slogdet")
+def slogdet(g: Builder, A: Array | None = None, self: Array | None = None) -> list[Any]:
+    """l = log |det A|; the sign has no gradient and is not derived"""
+    x = A if A is not None else self
+    assert x is not None
+    base, _ = matrix(g, x)
+    return [None, g.also("l", (), lambda: LogDet(base))]
+
+
+@operation("linalg_solve", torch="torch.linalg.solve")
+def solve(g: Builder, A: Array, B: Array) -> Array:
+    """x[i,k] = sum_j (A^-1)[i,j] b[j,k]"""
+    base, turned = matrix(g, A)
+    g.same(A.shape[1], B.shape[0])
+    if B.dim > 2:
+        raise g.refusal(N_("it is of one matrix, not of several at a time"))
+
+    def at(i: Expr, *k: Expr) -> Expr:
+        return g.sum(lambda j: Inverse(base)[(j, i) if turned else (i, j)] * B[(j, *k)], A.shape[1])
+
+    return g.step(B.shape, at, "x")
+
+
+refused("logdet", reason=N_("it is no number where the determinant is negative; use torch.linalg.slogdet(A)[1]"))
+refused("linalg_cholesky", "cholesky", "linalg_cholesky_ex", "linalg_qr", "linalg_svd", "_linalg_svd", "linalg_eigh",
+        "linalg_eig", "_linalg_eigh", "linalg_matrix_exp", "matrix_exp", "linalg_pinv", "linalg_lstsq", "pinverse",
+        reason=N_("it is an algorithm on a whole matrix, and no formula of its entries"))  # fmt: skip

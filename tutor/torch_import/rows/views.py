@@ -1,24 +1,46 @@
-"""Views: where to look, nothing to compute. A chain of them is one; it becomes a step when something computes with it."""
+"""Views: where to look, nothing to compute. A chain of them is one, and a step when something computes with it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Eq, Expr, Piecewise, S, sympify
+from sympy import Eq, Expr, Integer, Piecewise, S, sympify
 
+from tutor.language import N_
 from tutor.symbolic.indices import bracket
 from tutor.torch_import.arrays import Array, At, quotient, remainder
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.sizes import product
-from tutor.torch_import.table import operation
+from tutor.torch_import.table import operation, refused
 
 
-@operation("contiguous", "clone", "detach_copy", "alias", "lift_fresh_copy", "to", "_to_copy", "type_as", "float",
-           "double", torch="x.contiguous()")  # fmt: skip
+@operation("contiguous", "clone", "alias", "lift_fresh_copy", "to", "_to_copy", "float", "double",
+           torch="x.contiguous()")  # fmt: skip
 def same(g: Builder, self: Array) -> Array:
     """y = x"""
     return self.numbers if g.node is not None and g.node.kinds == ["float"] else self
+
+
+@operation("detach", "detach_copy", "detach_", torch="x.detach()")
+def detach(g: Builder, self: Array) -> Array:
+    """y = x, of constants and integers: elsewhere the gradient stops, which no formula says"""
+    entry = self[tuple(g.bound(n) for n in self.shape)] if self.kind == "float" else S.Zero
+    if getattr(entry, "free_symbols", set()) and not g.is_constant(self):
+        raise g.refusal(N_("the gradient stops there, which no formula of values says; give it as an input of its own"))
+    return self
+
+
+@operation("type_as", torch="x.type_as")
+def type_as(g: Builder, self: Array, other: Array) -> Array:
+    """y = x"""
+    return same(g, self)
+
+
+@operation("expand_as", torch="x.expand_as")
+def expand_as(g: Builder, self: Array, other: Array) -> Array:
+    """the same entries along new axes"""
+    return expand(g, self, other)
 
 
 @operation("permute", torch="x.permute")
@@ -69,7 +91,7 @@ def squeeze(g: Builder, self: Array, dim: Any = None) -> Array:
     return self.seen([self.shape[d] for d in kept], at)
 
 
-@operation("expand", "expand_as", "broadcast_to", torch="x.expand")
+@operation("expand", "broadcast_to", torch="x.expand")
 def expand(g: Builder, self: Array, size: Any) -> Array:
     """the same entries along new axes"""
     wanted = list(size.shape) if isinstance(size, Array) else list(size)
@@ -177,6 +199,24 @@ def chunk(g: Builder, self: Array, chunks: int, dim: int = 0) -> list[Array]:
     """an axis cut into so many parts"""
     total = g.number(self.shape[dim % self.dim])
     return split(g, self, -(-total // chunks), dim)
+
+
+def halves(g: Builder, x: Array, dim: int) -> list[Array]:
+    """The two halves of an axis."""
+    d = dim % x.dim
+    half = g.extent(g.number(x.shape[d]) // 2)
+    g.same(x.shape[d], 2 * half)
+    half = g.sizes.resolve(half)
+    shape = (*x.shape[:d], half, *x.shape[d + 1 :])
+    second = x.seen(shape, lambda *ix: x[(*ix[:d], half + ix[d], *ix[d + 1 :])])
+    return [x.seen(shape, lambda *ix: x[ix]), second]
+
+
+@operation("broadcast_tensors", torch="torch.broadcast_tensors")
+def broadcast_tensors(g: Builder, tensors: Sequence[Array]) -> list[Array]:
+    """the same entries along new axes, so that all have one shape"""
+    shape = g.broadcast(*tensors)
+    return [x if x.shape == shape else x.seen(shape, lambda *ix, x=x: x.spread(ix, shape)) for x in tensors]
 
 
 @operation("unbind", torch="x.unbind")
@@ -337,6 +377,141 @@ def flip(g: Builder, self: Array, dims: Sequence[int]) -> Array:
         return self[tuple(self.shape[d] - 1 - i if d in turned else i for d, i in enumerate(ix))]
 
     return self.seen(self.shape, at)
+
+
+@operation("repeat", "tile", torch="x.repeat")
+def repeat(g: Builder, self: Array, repeats: Sequence[Any] = (), dims: Sequence[Any] = ()) -> Array:
+    """the array side by side with itself: y[i] = x[i mod n]"""
+    times = list(repeats or dims)
+    times = [1] * (self.dim - len(times)) + times
+    lead = len(times) - self.dim
+    lengths = [S.One] * lead + list(self.shape)
+    # an axis of one entry is only made longer
+    counts = [g.extent(r) if n == 1 else sympify(r) for r, n in zip(times, lengths, strict=True)]
+    g.write("repeats", counts)
+    g.write("dims", counts[-len(dims) :] if dims else [])
+    shape = [n * r for n, r in zip(lengths, counts, strict=True)]
+
+    def at(*ix: Expr) -> Expr:
+        return self[tuple(i if r == 1 else remainder(i, n) for i, r, n in
+                          zip(ix[lead:], counts[lead:], self.shape, strict=True))]  # fmt: skip
+
+    return self.seen(shape, at)
+
+
+@operation("repeat_interleave", torch="x.repeat_interleave")
+def repeat_interleave(g: Builder, self: Array, repeats: Any, dim: Any = None) -> Array:
+    """every entry several times: y[i] = x[floor(i / r)]"""
+    if isinstance(repeats, Array):
+        raise g.refusal(N_("the size of its result depends on values; give one number of repeats"))
+    if dim is None:
+        self, dim = reshaped(g, self, [product(self.shape)]), 0
+    d, times = dim % self.dim, sympify(repeats)
+    shape = (*self.shape[:d], self.shape[d] * times, *self.shape[d + 1 :])
+    return self.seen(shape, lambda *ix: self[(*ix[:d], quotient(ix[d], times), *ix[d + 1 :])])
+
+
+@operation("roll", torch="x.roll")
+def roll(g: Builder, self: Array, shifts: Any, dims: Any = ()) -> Array:
+    """y[i] = x[i - s], with what leaves the axis at its end coming back at its front"""
+    if not dims:
+        flat = reshaped(g, self, [product(self.shape)])
+        return reshaped(g, roll(g, flat, shifts, [0]), list(self.shape))
+    made = self
+    for shift, dim in zip(shifts, dims, strict=True):
+        made = _rolled(g, made, g.number(shift), dim % self.dim)
+    return made
+
+
+def _rolled(g: Builder, x: Array, shift: int, d: int) -> Array:
+    length = g.number(x.shape[d])
+    by = shift % length if shift % length <= length // 2 or shift > 0 else shift % length - length
+    if by == 0:
+        return x
+    g.sizes.at_least(x.shape[d], Integer(abs(by)))
+    extent = g.sizes.resolve(x.shape[d])
+    if abs(shift) != abs(by):
+        g.sizes.pin(extent)  # more than once around
+        extent = g.sizes.resolve(extent)
+    first = by if by > 0 else extent + by  # so many entries of the front come from the end
+
+    def at(*ix: Expr) -> Expr:
+        lead, i, rest = ix[:d], ix[d], ix[d + 1 :]
+        return _chosen([(x[(*lead, i - first + extent, *rest)], i < first), (x[(*lead, i - first, *rest)], S.true)])
+
+    return x.seen(x.shape, at)
+
+
+@operation("movedim", "moveaxis", torch="x.movedim")
+def movedim(g: Builder, self: Array, source: Any, destination: Any) -> Array:
+    """axes move to other places"""
+    from_, to = ([d] if isinstance(d, int) else list(d) for d in (source, destination))
+    from_, to = [d % self.dim for d in from_], [d % self.dim for d in to]
+    order: list[int] = [-1] * self.dim
+    for a, b in zip(from_, to, strict=True):
+        order[b] = a
+    others = iter(d for d in range(self.dim) if d not in from_)
+    return permute(g, self, [d if d >= 0 else next(others) for d in order])
+
+
+@operation("swapdims", torch="x.swapdims")
+def swapdims(g: Builder, self: Array, dim0: int, dim1: int) -> Array:
+    """two axes change places"""
+    return transpose(g, self, dim0, dim1)
+
+
+@operation("diagonal", torch="x.diagonal")
+def diagonal(g: Builder, self: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
+    """y[i] = x[i, i + offset]"""
+    a, b = dim1 % self.dim, dim2 % self.dim
+    before, after = max(-offset, 0), max(offset, 0)
+    rows, columns = self.shape[a] - before, self.shape[b] - after
+    if g.number(rows) <= g.number(columns):
+        g.sizes.at_least(self.shape[b], rows + after)
+        length = rows
+    else:
+        g.sizes.at_least(self.shape[a], columns + before)
+        length = columns
+    kept = [d for d in range(self.dim) if d not in (a, b)]
+
+    def at(*ix: Expr) -> Expr:
+        places = dict(zip(kept, ix[:-1], strict=True)) | {a: ix[-1] + before, b: ix[-1] + after}
+        return self[tuple(places[d] for d in range(self.dim))]
+
+    return self.seen([*(self.shape[d] for d in kept), g.sizes.resolve(length)], at)
+
+
+@operation("diag_embed", torch="torch.diag_embed")
+def diag_embed(g: Builder, self: Array) -> Array:
+    """y[i,j] = x[i] where i = j, else 0"""
+    x = self.numbers
+    return Array((*x.shape, x.shape[-1]), lambda *ix: x[ix[:-1]] * bracket(Eq(ix[-2], ix[-1])))
+
+
+@operation("diag", torch="torch.diag")
+def diag(g: Builder, self: Array, diagonal: int = 0) -> Array:
+    """the diagonal of a matrix; of a vector the matrix that has it"""
+    if self.dim == 2:
+        return _DIAGONAL(g, self, diagonal)
+    if diagonal:
+        raise g.refusal(f"diagonal={diagonal}")
+    return diag_embed(g, self)
+
+
+_DIAGONAL = diagonal
+
+
+@operation("meshgrid", torch="torch.meshgrid")
+def meshgrid(g: Builder, tensors: Sequence[Array], indexing: str = "ij") -> list[Array]:
+    """every array along an axis of its own"""
+    if indexing != "ij":
+        raise g.refusal(f'indexing="{indexing}"')
+    shape = [x.shape[0] if x.dim else S.One for x in tensors]
+    return [x.seen(shape, lambda *ix, x=x, d=d: x[ix[d]] if x.dim else x[()]) for d, x in enumerate(tensors)]
+
+
+refused("unfold", "im2col", "col2im", "as_strided",
+        reason=N_("its windows overlap in memory; write the sum over the window, or use a convolution"))  # fmt: skip
 
 
 @operation("constant_pad_nd", "pad", torch="F.pad")
