@@ -53,7 +53,6 @@ class Builder:
         self.real_ends: list[Ref] = []
         self.called: dict[str, str] = {}  # leaf, node or node.part -> the quantity's name
         self.notes: list[str] = []
-        self._defined: set[str] = set()  # in this run
         self._wanted: dict[str, tuple[str, tuple[Expr, ...]]] = {}  # node or node.part -> wished name, shape
         self._leaves = {leaf.name: leaf for leaf in graph.leaves}
         self._wishes = wished(graph)
@@ -146,13 +145,7 @@ class Builder:
         values = [self.value(v.name) if isinstance(v, Ref) else v for v in node.args.get("values", ())]
         if not values or any(isinstance(v, Array) for v in values):
             raise self.refusal(said("there is no row for it in the table of operations"))
-        a, *rest = map(sympify, values)
-        made = {
-            "add": lambda: a + rest[0], "sub": lambda: a - rest[0], "mul": lambda: a * rest[0],
-            "floordiv": lambda: self._divided(a, rest[0]), "truediv": lambda: a / rest[0], "pow": lambda: a ** rest[0],
-            "neg": lambda: -a, "mod": lambda: a % rest[0], "float": lambda: a, "int": lambda: a, "sqrt": lambda: sqrt(a),
-        }[node.op]  # fmt: skip
-        return made()
+        return _ARITHMETIC[node.op](self, *map(sympify, values))
 
     def _divided(self, a: Expr, b: Expr) -> Expr:
         """Whole division of sizes: exact where it can be, else the example's number."""
@@ -514,6 +507,22 @@ def _is_constant(expr: Expr) -> bool:
     if isinstance(expr, Piecewise):
         return all(value.is_number and not condition.has(Indexed) for value, condition in expr.args)
     return bool(expr.is_number)
+
+
+# of sizes, as Python computes with them
+_ARITHMETIC: dict[str, Callable[..., Expr]] = {
+    "add": lambda g, a, b: a + b,
+    "sub": lambda g, a, b: a - b,
+    "mul": lambda g, a, b: a * b,
+    "floordiv": Builder._divided,
+    "truediv": lambda g, a, b: a / b,
+    "pow": lambda g, a, b: a**b,
+    "neg": lambda g, a: -a,
+    "mod": lambda g, a, b: a % b,
+    "float": lambda g, a: a,
+    "int": lambda g, a: a,
+    "sqrt": lambda g, a: sqrt(a),
+}
 
 
 def _is_part(key: str) -> bool:

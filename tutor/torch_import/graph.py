@@ -31,9 +31,8 @@ from tutor.torch_import.table import reasons, rows
 ARITHMETIC: dict[Any, str] = {
     operator.add: "add", operator.sub: "sub", operator.mul: "mul", operator.floordiv: "floordiv",
     operator.truediv: "truediv", operator.pow: "pow", operator.neg: "neg", operator.mod: "mod",
-    torch.sym_float: "float", torch.sym_int: "int", torch._sym_sqrt: "sqrt",
+    torch.sym_float: "float", torch.sym_int: "int", getattr(torch, "_sym_sqrt", torch.sym_sqrt): "sqrt",
 }  # fmt: skip
-VERSION = "torch.export"
 
 
 @dataclass(frozen=True)
@@ -440,33 +439,21 @@ def _node(node: Any) -> Node:
         raise _shapeless(f"aten.{_op(node)}", _place(node))
     shapes = [tuple(map(_number, v.shape)) for v in tensors]
     kinds = [kind_of(v.dtype) for v in tensors]
-    if node.target is operator.getitem:
-        args, defaults, op, overload = (
-            {"self": _argument(node.args[0]), "index": node.args[1]},
-            frozenset(),
-            "getitem",
-            "",
-        )
-    elif node.target in ARITHMETIC:
-        args, defaults = {"values": [_argument(a) for a in node.args]}, frozenset()
-        op, overload = ARITHMETIC[node.target], ""
+    op, overload, args, defaults = _called(node)
+    if not tensors:
         shapes, kinds = [], ["size"]
-    elif hasattr(node.target, "_schema"):
-        args, defaults = _by_schema(node)
-        op, overload = _op(node), node.target._overloadname
-        kinds = kinds or ["size"]
-    else:
-        args, defaults, op, overload = {}, frozenset(), getattr(node.target, "__name__", str(node.target)), ""
     return Node(node.name, op, overload, args, defaults, shapes, kinds, _place(node), _module(node))
 
 
-def _depends_on_values(node: Any) -> ExerciseError:
-    place = _place(node)
-    where = said(" ({place})", place=place.says) if place else ""
-    return ExerciseError(said(
-        "{operation}{where} cannot be derived: the size of its result depends on the values of a tensor; multiply by "
-        "the mask, or use torch.where", operation=node.target, where=where,
-    ))  # fmt: skip
+def _called(node: Any) -> tuple[str, str, dict[str, Any], frozenset[str]]:
+    """Operation, overload, arguments by name, and which of them have their default."""
+    if node.target is operator.getitem:
+        return "getitem", "", {"self": _argument(node.args[0]), "index": node.args[1]}, frozenset()
+    if node.target in ARITHMETIC:
+        return ARITHMETIC[node.target], "", {"values": [_argument(a) for a in node.args]}, frozenset()
+    if hasattr(node.target, "_schema"):
+        return _op(node), node.target._overloadname, *_by_schema(node)
+    return getattr(node.target, "__name__", str(node.target)), "", {}, frozenset()
 
 
 def _by_schema(node: Any) -> tuple[dict[str, Any], frozenset[str]]:

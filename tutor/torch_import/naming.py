@@ -16,8 +16,8 @@ TAKEN = frozenset({"torch", "np", "numpy", "F", "nn", "math", "pi", "range", "pr
 
 # size -> letters for its indices, the likeliest first
 LETTERS = {
-    "N": "nim", "B": "bn", "D": "djq", "E": "ejd", "T": "tsu", "K": "kjl", "H": "hjp", "W": "wvu", "V": "vw", "C": "cej",
-    "M": "mf", "F": "fm", "R": "rg", "S": "st", "L": "lu", "O": "op", "Q": "qr",
+    "N": "nim", "B": "bn", "D": "djq", "E": "ejd", "T": "tsu", "K": "kjl", "H": "hjp", "W": "wvu", "V": "vw",
+    "C": "cej", "M": "mf", "F": "fm", "R": "rg", "S": "st", "L": "lu", "O": "op", "Q": "qr",
 }  # fmt: skip
 ANY = "ijklmnopqrstuvwabcdefgh"
 

@@ -86,7 +86,9 @@ class _Writer:
         if leaf.name in builder.declared:
             if builder.exercise is not None and builder.called[leaf.name] not in builder.exercise.quantities:
                 shape = _tuple(builder.values[leaf.name])  # nothing depends on it: weights of a state that is zero
-                self.constants.append(f"{leaf.name} = torch.zeros({shape}, dtype={DTYPES[builder.values[leaf.name].kind]})")
+                self.constants.append(
+                    f"{leaf.name} = torch.zeros({shape}, dtype={DTYPES[builder.values[leaf.name].kind]})"
+                )
                 return str(leaf.name)
             name = f"t.{builder.called[leaf.name]}"
             return f"({name} > 0.5)" if leaf.value.dtype.__str__() == "torch.bool" else name
