@@ -494,8 +494,9 @@ def _number(extent: Any) -> Any:
 def _shapeless(operation: str, place: Place | None) -> ExerciseError:
     where = said(" ({place})", place=place.says) if place else ""
     return ExerciseError(said(
-        "how many entries {operation}{where} has depends on the values of a tensor: only a fixed sequence of operations "
-        "on fixed shapes can be derived; keep all entries, and write zero where the mask does not hold with torch.where",
+        "how many entries {operation}{where} has depends on the values of a tensor: only a fixed sequence of "
+        "operations on fixed shapes can be derived; keep all entries, and write zero where the mask does not hold "
+        "with torch.where",
         operation=operation, where=where,
     ))  # fmt: skip
 
