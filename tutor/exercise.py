@@ -354,7 +354,7 @@ class Exercise(Shown):
         label = index.name.split("~")[0]
         own = self.index_symbols.get(label)
         candidates = [own] if own is not None and size(own) == size(index) else []
-        candidates += [i for i in self.index_symbols.values() if size(i) == size(index)]
+        candidates += self._over(size(index))
         used = {i.name for i in taken}
         for candidate in candidates:
             if candidate.name not in used:
@@ -366,6 +366,17 @@ class Exercise(Shown):
             if name not in used and name not in reserved:
                 return Idx(Symbol(name, integer=True), size(index))
         raise self._error(said("no free name for another index over {index}", index=size(index)))
+
+    def _over(self, extent: Expr) -> list[Idx]:
+        """The indices that run over an axis of this size."""
+
+        def sorted_by_size() -> dict[Expr, list[Idx]]:
+            found: dict[Expr, list[Idx]] = {}
+            for index in self.index_symbols.values():
+                found.setdefault(size(index), []).append(index)
+            return found
+
+        return self.cached(("indices", len(self.index_symbols)), sorted_by_size).get(extent, [])
 
     def _add(self, quantity: Quantity) -> None:
         self.quantities[quantity.name] = quantity
