@@ -62,8 +62,8 @@ def import_(
     out where the file holds one. Your file is code and is executed: import only what you trust.
 
     \b
-        tutor import net.py:build_model --input 64x784 --target index:10 -o my_model.py
-        tutor import gpt.py:GPT --input 8x16:index:65 --target index:65 -o gpt_exercise.py
+        tutor import net.py --input 64x784 --target index:10
+        tutor import gpt.py:GPT --input 8x16:index:65 -o ex.py
         tutor import formulas.py:norm --input 8x16 --input 16
 
     \b

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tutor.errors import ExerciseError, NotFoundError, TutorError, UndecidedError, UsageError, did_you_mean
 from tutor.exercise import Exercise
-from tutor.language import said
+from tutor.language import joined, said
 from tutor.shown import shown_shape
 from tutor.torch_import import programs
 from tutor.torch_import.graph import parameter_names
@@ -445,9 +445,9 @@ def _described(made: Any) -> str:
     if isinstance(made, Tensor):
         return said("a tensor {shape}", shape=shown_shape(made.shape))
     if isinstance(made, Mapping):
-        return "{" + ", ".join(f"{k!r}: {_described(v)}" for k, v in made.items()) + "}"
+        return joined(["{", joined([joined([repr(k), _described(v)], ": ") for k, v in made.items()]), "}"], "")
     if _is_sequence(made):
-        return "(" + ", ".join(_described(v) for v in made) + ")"
+        return joined(["(", joined([_described(v) for v in made]), ")"], "")
     return "None" if made is None else type(made).__name__
 
 
