@@ -7,7 +7,7 @@ from typing import Any
 
 from sympy import Expr, Idx, Indexed, Mul, S
 
-from tutor.language import N_
+from tutor.language import N_, said
 from tutor.symbolic.indices import fresh
 from tutor.symbolic.operations import Det, Inverse, LogDet
 from tutor.torch_import.arrays import Array
@@ -125,7 +125,7 @@ def einsum(g: Builder, equation: str, tensors: Sequence[Array]) -> Array:
     """y = the sum over the indices that are not in the result, of the product"""
     left, _, right = equation.replace(" ", "").partition("->")
     if "." in equation:
-        raise g.refusal(f'einsum("{equation}")')
+        raise g.refusal(said("{name}={value} is not in its row", name="equation", value=equation))
     parts = left.split(",")
     if "->" not in equation:
         right = "".join(sorted(c for c in set(left.replace(",", "")) if left.count(c) == 1))

@@ -8,7 +8,7 @@ from typing import Any
 import sympy
 from sympy import Abs, Eq, Expr, Max, Min, Piecewise, Pow, Rational, S, exp, log, pi, sqrt, tanh
 
-from tutor.language import N_
+from tutor.language import N_, said
 from tutor.symbolic.functions import clamp as clamped
 from tutor.symbolic.functions import expm1, log1p
 from tutor.symbolic.functions import gelu as gelu_exact
@@ -208,7 +208,7 @@ def prelu(g: Builder, self: Array, weight: Array) -> Array:
 def rrelu(g: Builder, self: Array, lower: Any = 1 / 8, upper: Any = 1 / 3, training: bool = False) -> Array:
     """in eval: y = x where x > 0, else (lower + upper) / 2 x"""
     if training:
-        raise g.refusal("in training its slopes are drawn by chance; use eval()")
+        raise g.refusal(said("in training its slopes are drawn by chance; use eval()"))
     return leaky_relu(g, self, (lower + upper) / 2)
 
 
@@ -443,7 +443,7 @@ def feature_dropout(g: Builder, input: Array, p: Any, train: bool) -> Array:
 def alpha_dropout(g: Builder, input: Array, p: Any, train: bool) -> Array:
     """y = x in eval"""
     if train and p != 0:
-        raise g.refusal("in training it draws a mask by chance, and this one cannot be given; use eval()")
+        raise g.refusal(said("in training it draws a mask by chance, and this one cannot be given; use eval()"))
     return input
 
 

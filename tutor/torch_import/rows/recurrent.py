@@ -8,7 +8,7 @@ from typing import Any
 
 from sympy import Expr, Integer, tanh
 
-from tutor.language import N_
+from tutor.language import N_, said
 from tutor.symbolic.functions import relu, sigmoid
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
@@ -154,7 +154,7 @@ def unrolled(g: Builder, step: Callable[..., Any], input: Array, states: Sequenc
     directions = 2 if bidirectional else 1
     each = 4 if has_biases else 2
     if len(params) != each * num_layers * directions:
-        raise g.refusal("proj_size is not in its row")
+        raise g.refusal(said("{name}={value} is not in its row", name="proj_size", value="..."))
     for state in states:
         g.same(state.shape[0], Integer(num_layers * directions))
     time = 1 if batch_first else 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from sympy import Abs, Expr, Idx, Max, Mul, Ne, Product, S, sqrt
 
-from tutor.language import N_
+from tutor.language import N_, said
 from tutor.symbolic.indices import bracket, reduce_over
 from tutor.symbolic.operations import AmaxOver, AminOver, MaxOver, MinOver
 from tutor.torch_import.arrays import Array
@@ -205,7 +205,7 @@ def linalg_norm(g: Builder, self: Array, ord: Any = None, dim: Axes = None, keep
     """of a vector ss = sum_i |x[i]|**p, y = ss**(1/p); of a matrix the root of the sum of squares (Frobenius)"""
     axes = self.dim if dim is None else 1 if isinstance(dim, int) else len(dim)
     if ord is not None and ord != "fro" and axes != 1:
-        raise g.refusal(f"ord={ord!r} is a norm of matrices by singular values or sums")
+        raise g.refusal(said("ord={value} is a norm of matrices by singular values or sums", value=repr(ord)))
     return vector_norm(g, self, 2 if ord in (None, "fro") else ord, dim, keepdim)
 
 
@@ -213,7 +213,7 @@ def linalg_norm(g: Builder, self: Array, ord: Any = None, dim: Axes = None, keep
 def matrix_norm(g: Builder, self: Array, ord: Any = "fro", dim: Axes = (-2, -1), keepdim: bool = False) -> Array:
     """y = the root of sum_{i,j} x[i,j]**2 (Frobenius)"""
     if ord != "fro":
-        raise g.refusal(f"ord={ord!r} is a norm of matrices by singular values or sums")
+        raise g.refusal(said("ord={value} is a norm of matrices by singular values or sums", value=repr(ord)))
     return vector_norm(g, self, 2, dim, keepdim)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sympy import Eq, Expr, Integer, Piecewise, S, sympify
 
-from tutor.language import N_
+from tutor.language import N_, said
 from tutor.symbolic.indices import bracket
 from tutor.torch_import.arrays import Array, At, quotient, remainder
 from tutor.torch_import.builder import Builder
@@ -494,7 +494,7 @@ def diag(g: Builder, self: Array, diagonal: int = 0) -> Array:
     if self.dim == 2:
         return _DIAGONAL(g, self, diagonal)
     if diagonal:
-        raise g.refusal(f"diagonal={diagonal}")
+        raise g.refusal(said("{name}={value} is not in its row", name="diagonal", value=diagonal))
     return diag_embed(g, self)
 
 
@@ -505,7 +505,7 @@ _DIAGONAL = diagonal
 def meshgrid(g: Builder, tensors: Sequence[Array], indexing: str = "ij") -> list[Array]:
     """every array along an axis of its own"""
     if indexing != "ij":
-        raise g.refusal(f'indexing="{indexing}"')
+        raise g.refusal(said("{name}={value} is not in its row", name="indexing", value=indexing))
     shape = [x.shape[0] if x.dim else S.One for x in tensors]
     return [x.seen(shape, lambda *ix, x=x, d=d: x[ix[d]] if x.dim else x[()]) for d, x in enumerate(tensors)]
 
@@ -621,7 +621,7 @@ def slice_scatter(g: Builder, self: Array, src: Array, dim: int = 0, start: Any 
                   step: Any = 1) -> Array:  # fmt: skip
     """y at a part of an axis, x at the rest"""
     if step != 1:
-        raise g.refusal(f"step={step}")
+        raise g.refusal(said("{name}={value} is not in its row", name="step", value=step))
     d = dim % self.dim
     part = cut(g, _place_on(self, d), d, start, end)
     before = _first(part, self.dim)
