@@ -57,8 +57,9 @@ DOMAINS: dict[str, dict[str, bool]] = {
     "mask": {"real": True, "nonnegative": True},
     "sign": {"real": True, "nonzero": True},  # 1 or -1: the label of a hinge loss; nobody's gradient
     "constant": {"positive": True},  # a weight of a loss: nobody's gradient
+    "fixed": {"real": True},  # numbers that stand in a program: nobody's gradient
 }
-FIXED = ("index", "sign", "constant")  # domains of what is given for good, without a gradient
+FIXED = ("index", "sign", "constant", "fixed")  # domains of what is given for good, without a gradient
 STRUCTURAL = (
     Piecewise,
     Max,
@@ -161,6 +162,7 @@ class Exercise(Shown):
         self.facts: list[Fact] = []
         self.reference_function: Callable[[Any], Any] | None = None
         self.reference_source = ""  # the body of `def forward(t):`, where it is known as text, for `save`
+        self.remark = ""  # what `verify` says of the reference
         self.own: list[tuple[dict[str, int], dict[str, Any]]] = []  # sizes and values of an imported module's own
         self.instances: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []

@@ -515,6 +515,8 @@ class _Trial:
         yield from (self.disputes[name] for name in sorted(self.disputes, key=order.index))
         if self.exercise.reference_function is None:
             yield said("there is no native reference: add one with @exercise.reference")
+        elif self.exercise.remark:
+            yield self.exercise.remark
         nearest = min(self.margins, default=math.inf)
         if nearest < math.inf:
             kept = said("kinks avoided: the nearest is {nearest:.1e} away", nearest=nearest)

@@ -267,6 +267,7 @@ DOMAIN_SAMPLERS: dict[str, Callable[[Sequence[int], torch.Generator, float], Ten
     "one-hot": _one_hot,
     "mask": _mask,
     "constant": _positive,
+    "fixed": _normal,
     "sign": lambda shape, source, scale: 2 * _mask(shape, source, scale) - 1,
 }
 

@@ -46,13 +46,11 @@ class Builder:
         self.shapes: dict[str, tuple[Expr, ...]] = {}  # of leaves
         self.belows: dict[str, Expr] = {}
         self.domains: dict[str, str] = {}
-        self.coarse: set[str] = set()  # operations whose backward torch rounds to float32
         self.given: dict[str, Leaf] = {}  # leaves that operations bring: the mask of dropout
         self.declared: set[str] = set()  # leaves that became quantities
         self.written: dict[tuple[str, str], Any] = {}  # (node, argument) -> the sizes that it stands for
         self.real_ends: list[Ref] = []
         self.called: dict[str, str] = {}  # leaf, node or node.part -> the quantity's name
-        self.notes: list[str] = []
         self._wanted: dict[str, tuple[str, tuple[Expr, ...]]] = {}  # node or node.part -> wished name, shape
         self._leaves = {leaf.name: leaf for leaf in graph.leaves}
         self._wishes = wished(graph)
@@ -69,15 +67,35 @@ class Builder:
         """The graph's program, written into an exercise."""
         for leaf in self.graph.leaves:
             self._measure(leaf)
-        former = -1
-        while former != self.sizes.learnt:  # what a later operation says of a size may matter to an earlier one
-            former = self.sizes.learnt
-            self._wanted.clear()
-            self._run()
+        self._learn()
+        if self._pin_fixed():
+            self._learn()
         self._name(exercise)
         self.exercise = exercise
         self._run()
         return exercise
+
+    def _learn(self) -> None:
+        """Until nothing more is learnt: what a later operation says of a size may matter to an earlier one."""
+        former = -1
+        while former != self.sizes.learnt:
+            former = self.sizes.learnt
+            self._wanted.clear()
+            self._run()
+
+    def _pin_fixed(self) -> bool:
+        """An axis of an input that torch could not leave open may stand in the program as a number, as `len(x)` does.
+
+        A width that the module's weights share is no such axis: there torch knows the number from the weights.
+        """
+        widths = {s for leaf in self.graph.leaves if leaf.kind != "input" and leaf.name in self.shapes
+                  for n in self.shapes[leaf.name] for s in self.sizes.resolve(n).free_symbols}  # fmt: skip
+        before = self.sizes.learnt
+        for leaf in self.graph.leaves:
+            for extent, fixed in zip(self.shapes.get(leaf.name, ()), leaf.fixed, strict=False):
+                if fixed and not self.sizes.resolve(extent).free_symbols & widths:
+                    self.sizes.pin(extent)
+        return self.sizes.learnt != before
 
     def _run(self) -> None:
         self.values, self._settled, self._defined = {}, {}, set()
@@ -225,11 +243,6 @@ class Builder:
         if array.leaf and not (array.viewed and domain == "distribution"):  # which is about the last axis
             self.domains.setdefault(array.leaf, domain)
 
-    def rounded(self) -> None:
-        """Torch's own backward of this operation is right to float32 only: the reference spells it out."""
-        assert self.node is not None
-        self.coarse.add(self.node.name)
-
     def is_constant(self, array: Array) -> bool:
         """Whether it is a buffer or a constant of the graph, or a view of one."""
         return any(leaf.kind in ("buffer", "constant") for leaf in self.graph.leaves if leaf.name == array.leaf)
@@ -247,6 +260,12 @@ class Builder:
     def scalar(self, value: Any) -> Expr:
         """A number as an author writes it: 0.1 is 1/10, 0.35355339059327373 is 1/sqrt(8)."""
         return exact(value)
+
+    @property
+    def epsilon(self) -> Expr:
+        """The relative rounding of the example's dtype: 1/8388608 of float32."""
+        assert self.node is not None and self.node.dtype is not None
+        return S.One / int(1 / torch.finfo(self.node.dtype).eps)
 
     def bound(self, extent: Expr) -> Expr:
         """A fresh index to sum over; 0 on an axis of one entry."""
@@ -466,7 +485,8 @@ class Builder:
         leaves = [leaf for leaf in self.graph.leaves if leaf.is_tensor]
         short = short_names(leaves) if self.short else {}
         for leaf in leaves:
-            wish = self.renamed.get(leaf.path) or short.get(leaf.name) or identifier(leaf.path)
+            own = "c" if leaf.kind == "constant" and "lifted" in leaf.path else identifier(leaf.path)
+            wish = self.renamed.get(leaf.path) or short.get(leaf.name) or own
             self.called[leaf.name] = self.names.claim(wish)
         wished_for = numbered(list(self._wished_names()))
         self._refuse_unknown_names([*(leaf.path for leaf in leaves), *wished_for.values()])

@@ -69,6 +69,7 @@ class Node:
     defaults: frozenset[str]  # arguments that have their default
     shapes: list[tuple[int, ...]]
     kinds: list[str]
+    dtype: torch.dtype | None  # of its first result
     place: Place | None
     module: str  # the innermost module that computes it: "blocks.0.fc1"
     whole: bool = False  # it is that module's only operation
@@ -87,6 +88,7 @@ class Leaf:
     path: str  # in the module: "fc1.weight"; of an input its name
     value: Any  # the example's tensor, or a number
     target: str = ""  # the path in what was traced, which wraps the module
+    fixed: tuple[bool, ...] = ()  # of an input: axes whose size the program may have turned into numbers
 
     @property
     def is_tensor(self) -> bool:
@@ -114,6 +116,9 @@ def trace(module: nn.Module, inputs: Sequence[Any], names: Sequence[str]) -> Gra
     _out_of_place(program.graph)
     if any(_mutates(node) for node in program.graph.nodes):
         program = _decomposed(program, {})
+        for node in program.graph.nodes:
+            if _mutates(node):
+                raise _changes(_op(node), _place(node))
     tried: set[Any] = set()
     while known := _decompositions(_missing(program) - tried):  # one may be made of others
         tried |= known.keys()
@@ -180,9 +185,18 @@ def _cut(name: str, place: Place | None) -> ExerciseError:
     ))  # fmt: skip
 
 
+def _changes(operation: str, place: Place | None) -> ExerciseError:
+    where = said(" ({place})", place=place.says) if place else ""
+    return ExerciseError(said(
+        "{operation}{where} changes a tensor in place, and torch cannot write that as steps: give the new value a name "
+        "of its own",
+        operation=operation, where=where,
+    ))  # fmt: skip
+
+
 def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """With the sizes of the inputs open; else, where the module needs them fixed, with those of the example."""
-    with _quiet(), _lines_kept(getattr(module, "module", None)):
+    with _quiet():
         try:
             return torch.export.export(module, inputs, dynamic_shapes=(tree_map(_open, inputs),))
         except Exception:
@@ -194,23 +208,6 @@ def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
 
 def _open(x: Any) -> Any:
     return {d: torch.export.Dim.AUTO for d in range(x.dim())} if isinstance(x, Tensor) else None
-
-
-@contextmanager
-def _lines_kept(function: Any) -> Iterator[None]:
-    """Torch keeps the lines of what is called `forward`; those of a function that is imported are its own."""
-    code, anchors = getattr(function, "__code__", None), getattr(torch.fx.proxy, "_STACK_TRACE_ANCHORS", None)
-    if code is None or anchors is None:
-        yield
-        return
-    place = (code.co_filename, code.co_name)
-    known = place in anchors
-    anchors.add(place)
-    try:
-        yield
-    finally:
-        if not known:
-            anchors.discard(place)
 
 
 @contextmanager
@@ -401,7 +398,9 @@ def _leaves(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Seq
             yield Leaf(name, "constant", _path(str(spec.target)), program.constants[spec.target], str(spec.target))
         elif name in nodes:
             called, value = next(given)
-            yield Leaf(name, "input", called, value)
+            held = nodes[name].meta.get("val")
+            fixed = tuple(map(_is_number, held.shape)) if isinstance(held, Tensor) else ()
+            yield Leaf(name, "input", called, value, fixed=fixed)
 
 
 def _path(target: str) -> str:
@@ -417,15 +416,16 @@ def _ends(program: Any, output: Any) -> list[Any]:
     kept = [value for value, spec in zip(returned, specs, strict=False) if spec.kind == OutputKind.USER_OUTPUT]
     if len(specs) == len(returned):
         return [_argument(v) for v in kept]
-    return [_argument(v) for v in _flat(returned)]
+    return [_argument(v) for v in flat(returned)]
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def flat(value: Any) -> Iterator[Any]:
+    """What lists, tuples and dicts hold, in order."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
         for part in value:
-            yield from _flat(part)
+            yield from flat(part)
     else:
         yield value
 
@@ -442,7 +442,8 @@ def _node(node: Any) -> Node:
     op, overload, args, defaults = _called(node)
     if not tensors:
         shapes, kinds = [], ["size"]
-    return Node(node.name, op, overload, args, defaults, shapes, kinds, _place(node), _module(node))
+    dtype = tensors[0].dtype if tensors else None
+    return Node(node.name, op, overload, args, defaults, shapes, kinds, dtype, _place(node), _module(node))
 
 
 def _called(node: Any) -> tuple[str, str, dict[str, Any], frozenset[str]]:
@@ -481,6 +482,11 @@ def _argument(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and not isinstance(value, torch.Size):
         return [_argument(v) for v in value]
     return value
+
+
+def _is_number(extent: Any) -> bool:
+    """Whether torch could not leave a size open."""
+    return isinstance(extent, int) or extent.node.maybe_as_int() is not None
 
 
 def _number(extent: Any) -> Any:

@@ -9,18 +9,19 @@ from typing import Any
 import torch
 from sympy import Expr, Integer, Symbol
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from tutor.errors import ExerciseError, UsageError
 from tutor.exercise import Exercise
 from tutor.language import said
 from tutor.numeric.autograd import Given
+from tutor.numeric.sample import worked_instance
 from tutor.symbolic.indices import size
 from tutor.torch_import import reference
 from tutor.torch_import.builder import STEPS, Builder
-from tutor.torch_import.graph import Graph, Node, Whole, parameter_names, trace
+from tutor.torch_import.graph import Whole, parameter_names, trace
+from tutor.torch_import.native import Native, own_backward
 
+CLOSE = 1e-8  # values of the module and ours, relative to the largest
 MOST_SMALL = 60  # where no number below keeps the axes apart, they may be equal
 
 
@@ -126,13 +127,15 @@ def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) ->
     _ask(exercise, also)
     body = reference.source(builder)
     exercise.reference_source = body
-    exercise.reference(_reference(builder, body))
+    native = Native(builder.graph, list(builder.given.values()))
+    exercise.reference(_reference(builder, native, body))
     sizes = builder.sizes.example
     if sizes:
         exercise.example(**small_sizes(exercise))
         exercise.full_size(**sizes)
     exercise.own = [(sizes, values) for values in _own(builder)]
     exercise.validate()
+    _judge(exercise, builder, native)
 
 
 def _ask(exercise: Exercise, also: Collection[str] = ()) -> None:
@@ -205,75 +208,77 @@ def _given(builder: Builder) -> dict[str, Any]:
     return {builder.called[leaf.name]: leaf for leaf in leaves if builder.called.get(leaf.name) in exercise.quantities}
 
 
-def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
+def _reference(builder: Builder, native: Native, body: str) -> Callable[[Any], Any]:
     """The user's module where the sizes are its own; at others the same graph."""
     text = "def forward(t):\n" + "\n".join(f"    {line}" if line else "" for line in body.splitlines())
     space: dict[str, Any] = {}
     exec(compile(text, "<the imported graph>", "exec"), space)
-    graph, given = builder.graph, _given(builder)
-    shapes = {name: tuple(leaf.value.shape) for name, leaf in given.items()}
-    # a mask is given, which the module would draw itself; or its own gradient is no measure
-    apart = bool(builder.given or builder.coarse or any(map(_casts, builder.graph.nodes)))
+    given = _given(builder)
+    masks = {name for name, leaf in given.items() if leaf.kind == "mask"}
+    exercise = builder.exercise
+    assert exercise is not None
 
     def forward(t: Given) -> Any:
-        if apart or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
+        values = {leaf.name: t[name] for name, leaf in given.items()}
+        if not native.fits(values):
             return space["forward"](t)
-        with reference.GivenStatistics():
-            return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)
+        made = native.outputs(values)
+        if masks:
+            made = [x + extra for x, extra in zip(made, by_masks(t), strict=True)]
+        return dict(zip(builder.ends, made, strict=True))
+
+    def by_masks(t: Given) -> list[Tensor]:
+        """Zero, with the graph's gradient with respect to the masks: the module draws them and has none."""
+        held = {name: x if name in masks or not isinstance(x, Tensor) else x.detach() for name, x in vars(t).items()}
+        made = space["forward"](Given(held))
+        ends = dict(zip([q.name for q in exercise.ends], made if isinstance(made, tuple) else (made,), strict=True))
+        return [ends[name] - ends[name].detach() for name in builder.ends]
 
     return forward
 
 
-def _casts(node: Node) -> bool:
-    """x.float() in the module: at float64 it would be an error there, or a loss of digits."""
-    dtype = node.args.get("dtype")
-    return (
-        node.op in ("to", "_to_copy")
-        and isinstance(dtype, torch.dtype)
-        and dtype.itemsize < 8
-        and "float" in node.kinds
-    )
+def _judge(exercise: Exercise, builder: Builder, native: Native) -> None:
+    """The module is run once: what its graph does not say is found here, and not by a learner."""
+    sizes, values = exercise.own[0]
+    leaves = {leaf.name: values[name].clone() for name, leaf in _given(builder).items()}
+    learning = {leaf.name for leaf in _given(builder).values() if leaf.value.is_floating_point()}
+    made = _run(native, {n: x.double().requires_grad_() if n in learning else x for n, x in leaves.items()})
+    if native.fails is not None:
+        exercise.remark = said(
+            "the module itself does not run in float64 ({error}), so its graph is the native reference",
+            error=str(native.fails).splitlines()[0] if str(native.fails) else type(native.fails).__name__,
+        )
+    for output in made:
+        if name := own_backward(output):
+            raise ExerciseError(said(
+                "{name} is a torch.autograd.Function with a backward pass of its own, which no formula can say: write "
+                "its forward pass with torch's operations",
+                name=name,
+            ))  # fmt: skip
+    ours = worked_instance(exercise, values, sizes)
+    for name, theirs in zip(builder.ends, made, strict=False):
+        gap = (ours[name] - theirs.detach()).abs()
+        if gap.numel() and not bool((gap <= CLOSE * (1 + theirs.detach().abs().max())).all()):
+            raise ExerciseError(said(
+                "{name} is not what the module computes, off by {gap:.2g}: this is our fault; please report it with "
+                "the module",
+                name=name, gap=float(gap.max()),
+            ))  # fmt: skip
 
 
-def _run_module(graph: Graph, values: Mapping[str, Tensor], builder: Builder) -> Any:
-    """The module itself, with these values for its parameters, buffers and inputs."""
-    state, inputs = {}, []
-    for name, held in graph.module.named_buffers():  # copies: a batch norm in training counts in them
-        state[name] = held.double() if held.is_floating_point() else held
-        state[name] = state[name].detach().clone()
-    for leaf in graph.leaves:
-        value = values.get(leaf.name, leaf.value)
-        if isinstance(value, Tensor) and leaf.is_tensor and not leaf.value.is_floating_point():
-            value = value.to(leaf.value.dtype)
-        elif isinstance(value, Tensor) and value.is_floating_point():
-            value = value.double().clone()
-        if leaf.kind == "input":
-            inputs.append(value.clone() if isinstance(value, Tensor) else value)  # it may be changed in place
-        elif leaf.kind in ("parameter", "buffer"):
-            state[leaf.target] = value
-    inputs = tree_unflatten(inputs, tree_flatten(graph.inputs)[1])
-    with _Doubles():
-        made = torch.func.functional_call(graph.module, state, tuple(inputs))
-    real = [x for x in _flat(made) if isinstance(x, Tensor) and x.is_floating_point()]
-    return dict(zip(builder.ends, real, strict=True))
-
-
-class _Doubles(TorchFunctionMode):
-    """What the module makes in float32, as `torch.zeros(3)`, is float64 beside our float64 weights; and so is 1/6 in
-    the gradient of a hardsigmoid, which torch keeps in float32."""
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(function, "__name__", "") == "hardsigmoid":
-            return torch.clamp(args[0] + 3, 0, 6) / 6
-        args, kwargs = tree_map(_double, (tuple(args), kwargs or {}))
-        return tree_map(_double, function(*args, **kwargs))
-
-
-def _double(x: Any) -> Any:
-    return x.double() if type(x) in (Tensor, nn.Parameter) and x.dtype == torch.float32 else x
-
-
-def _flat(value: Any) -> list[Any]:
-    from tutor.torch_import.graph import _flat as flat
-
-    return list(flat(value))
+def _run(native: Native, values: Mapping[str, Tensor]) -> list[Tensor]:
+    """What the module returns, if torch can differentiate it; nothing where it does not run in float64."""
+    try:
+        with torch.enable_grad():
+            made = native.outputs(values)
+    except Exception as error:
+        native.fails = error
+        return []
+    learning = [x for x in values.values() if x.requires_grad]
+    ends = [x.sum() for x in made if x.requires_grad]
+    try:
+        torch.autograd.grad(sum(ends[1:], ends[0]), learning, allow_unused=True, retain_graph=True) if ends else None
+    except RuntimeError as error:
+        first = str(error).splitlines()[0].partition(". Hint")[0]
+        raise ExerciseError(said("torch itself cannot differentiate this: {error}", error=first)) from error
+    return made

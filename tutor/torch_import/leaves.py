@@ -46,6 +46,8 @@ def repeated(leaf: Leaf) -> str:
 def domain_of(leaf: Leaf, needed: str | None) -> str:
     """Where the sampler draws it from: what the operations need, or what its values say they are."""
     x = leaf.value.detach()
+    if leaf.kind == "constant" and x.is_floating_point():  # it stands in the program, which has no gradient for it
+        return "sign" if needed == "sign" else "constant" if needed or bool((x > 0).all()) else "fixed"
     if leaf.value.dtype == torch.bool or needed is None and _is_mask(x) and leaf.kind != "input":
         return "mask"
     if needed in ("distribution",):
@@ -54,7 +56,7 @@ def domain_of(leaf: Leaf, needed: str | None) -> str:
         return "mask" if _is_mask(x) else "fraction" if bool(((x > 0) & (x < 1)).all()) else "real"
     if needed:
         return needed
-    if leaf.kind in ("buffer", "constant") and x.is_floating_point() and x.numel() and bool((x > 0).all()):
+    if leaf.kind == "buffer" and x.is_floating_point() and x.numel() and bool((x > 0).all()):
         return "positive"
     return "mask" if not x.is_floating_point() and _is_mask(x) else "real"
 

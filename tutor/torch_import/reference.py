@@ -6,15 +6,12 @@ one graph, which `verify` compares. Where a size stands in an argument, the exer
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from sympy import sympify
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
@@ -253,6 +250,16 @@ def _counted(w: _Writer, node: Node) -> str:
     return f"torch.arange({end})" if start == 0 and not by else f"torch.arange({w.text(start)}, {end}{by})"
 
 
+@written("rms_norm")  # without an eps torch takes that of the dtype, which is the example's
+def _rms_norm(w: _Writer, node: Node) -> str:
+    if node.args["eps"] is not None:
+        return ""
+    weight = "" if node.args["weight"] is None else f", {w.text(node.args['weight'])}"
+    assert node.dtype is not None
+    shape = w.argument(node, "normalized_shape")
+    return f"F.rms_norm({w.first(node)}, {shape}{weight}, eps={torch.finfo(node.dtype).eps!r})"
+
+
 @written("hardsigmoid")  # of these two torch's own backward has numbers in float32
 def _hardsigmoid(w: _Writer, node: Node) -> str:
     return f"F.relu6({w.first(node)} + 3) / 6"
@@ -374,24 +381,3 @@ def _triangle(x: Any, shape: str, kind: str) -> str:
             ]
             return f"torch.where({mask}, {numbers[0]}, {numbers[1]}).to({kind})"
     raise AssertionError("no formula")
-
-
-class GivenStatistics(TorchFunctionMode):
-    """Batch norm in eval by its formula: torch's own has no gradient with respect to the running statistics."""
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        named = kwargs or {}
-        if function in (F.batch_norm, F.instance_norm):
-            bound = inspect.signature(function).bind(*args, **named)
-            bound.apply_defaults()
-            x, mean, var, weight, bias, training, _, eps = bound.arguments.values()
-        elif function in (torch.batch_norm, torch.instance_norm):
-            x, weight, bias, mean, var, training, _, eps, _ = args
-        else:
-            return function(*args, **named)
-        if training:
-            return function(*args, **named)
-        shape = (-1, *[1] * (x.dim() - 2))
-        made = (x - mean.reshape(shape)) / torch.sqrt(var + eps).reshape(shape)
-        made = made if weight is None else made * weight.reshape(shape)
-        return made if bias is None else made + bias.reshape(shape)

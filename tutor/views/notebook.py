@@ -72,7 +72,7 @@ WORDS = (
     N_("correct"), N_("follows"), N_("wrong"), N_("undecided"), N_("unreadable"), N_("incomplete"),
     N_("input"), N_("parameter"), N_("step"), N_("loss"), N_("output"), N_("value"), N_("upstream"),
     N_("positive"), N_("fraction"), N_("probability"), N_("one-hot"), N_("index"), N_("mask"),
-    N_("sign"), N_("constant"),
+    N_("sign"), N_("constant"), N_("fixed"),
 )  # fmt: skip
 TONES = {"correct": "good", "follows": "warn", "undecided": "soft", "incomplete": "warn"}  # the rest is bad
 

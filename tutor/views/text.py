@@ -41,6 +41,7 @@ DOMAINS = {
     "mask": N_("mask"),
     "sign": N_("1 or -1"),
     "constant": N_("positive constants"),
+    "fixed": N_("given numbers"),
 }
 STATEMENT = 80  # columns of a statement in a language that has no line breaks of its own
 WIDTH = 110  # reasons that would pass this column go below their line

@@ -61,9 +61,9 @@ def _last(g: Builder, x: Array, shape: Sequence[Any], *given: Array | None) -> r
 @operation("rms_norm", torch="F.rms_norm")
 def rms_norm(g: Builder, input: Array, normalized_shape: Sequence[Any], weight: Array | None = None,
              eps: Any = None) -> Array:  # fmt: skip
-    """ms = mean(x**2), irms = 1/sqrt(ms + eps), xhat = x irms, y = gamma xhat; no eps is float64's own"""
+    """ms = mean(x**2), irms = 1/sqrt(ms + eps), xhat = x irms, y = gamma xhat; no eps is that of the dtype"""
     axes = _last(g, input, normalized_shape, weight)
-    small = S(2) ** -52 if eps is None else g.scalar(eps)
+    small = g.epsilon if eps is None else g.scalar(eps)
     over = Over(input, list(axes))
     ms = g.part("ms", over.shape, lambda *ix: g.mean(lambda *b: over.entry(ix, b) ** 2, *over.extents))
     irms = over.back(g.part("irms", over.shape, lambda *ix: 1 / sqrt(ms[ix] + small)))

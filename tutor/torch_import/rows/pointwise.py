@@ -133,7 +133,6 @@ def elu(g: Builder, self: Array, alpha: Any = 1, scale: Any = 1, input_scale: An
 @operation("hardsigmoid", torch="F.hardsigmoid")
 def hardsigmoid(g: Builder, self: Array) -> Array:
     """y = (x + 3 kept between 0 and 6) / 6"""
-    g.rounded()  # torch's backward has 1/6 in float32
     return elementwise(g, "h", lambda x: clamped(x + 3, 0, 6) / 6, self)
 
 
@@ -141,7 +140,6 @@ def hardsigmoid(g: Builder, self: Array) -> Array:
 def celu(g: Builder, self: Array, alpha: Any = 1) -> Array:
     """y = x where x > 0, else alpha (exp(x / alpha) - 1)"""
     a = g.scalar(alpha)
-    g.rounded()  # torch's backward has 1/alpha in float32
     return _elu(g, self, a, S.One, 1 / a)
 
 
