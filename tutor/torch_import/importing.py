@@ -123,7 +123,8 @@ def _default_title(module: Any) -> str:
 
 
 def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) -> None:
-    _ask(exercise, also)
+    fixed = [builder.called[leaf.name] for leaf in builder.graph.leaves if leaf.kind in ("constant", "buffer")]
+    _ask(exercise, also, fixed)
     body = reference.source(builder)
     exercise.reference_source = body
     exercise.reference(_reference(builder, body))
@@ -135,16 +136,19 @@ def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) ->
     exercise.validate()
 
 
-def _ask(exercise: Exercise, also: Collection[str] = ()) -> None:
-    """Parameters that are used; without any, every real input, and what is said to be `also` one."""
+def _ask(exercise: Exercise, also: Collection[str] = (), constants: Collection[str] = ()) -> None:
+    """Parameters that are used; without any, every real input, and what is said to be `also` one.
+
+    Numbers that stand in the program, as `torch.tensor([0.3, 0.6])`, and buffers, are no input of the user's.
+    """
     used = frozenset().union(*(q.reads for q in exercise))
     for q in list(exercise):
         if q.is_leaf and q.name not in used:
             del exercise.quantities[q.name]
     if not any(q.kind == "parameter" for q in exercise):
-        leaves = [q for q in exercise if q.is_leaf and q.differentiable]
+        leaves = [q for q in exercise if q.is_leaf and q.differentiable and q.name not in constants]
         real = [q.name for q in leaves if q.domain == "real" or q.name in also]
-        real = real or [q.name for q in exercise if q.is_leaf and q.differentiable]
+        real = real or [q.name for q in leaves]
         if not real:
             raise ExerciseError(said("nothing in it has a gradient: it has no parameter and no input of real numbers"))
         exercise.ask(*real)
@@ -215,8 +219,14 @@ def _reference(builder: Builder, body: str) -> Callable[[Any], Any]:
     # a mask is given, which the module would draw itself; or its own gradient is no measure
     apart = bool(builder.given or builder.coarse or any(map(_casts, builder.graph.nodes)))
 
+    numbers = {name: leaf.value for name, leaf in given.items() if leaf.kind == "constant"}
+    assert builder.exercise is not None
+    apart = apart or any(builder.exercise[name].differentiable for name in numbers)  # which the module cannot vary
+
     def forward(t: Given) -> Any:
-        if apart or any(tuple(t[name].shape) != shape for name, shape in shapes.items()):
+        alike = all(tuple(t[name].shape) == shape for name, shape in shapes.items())
+        alike = alike and all(t[name] == extent for name, extent in builder.sizes.example.items())
+        if apart or not alike or not all(torch.equal(t[name].detach().to(x), x) for name, x in numbers.items()):
             return space["forward"](t)
         with reference.GivenStatistics():
             return _run_module(graph, {leaf.name: t[name] for name, leaf in given.items()}, builder)

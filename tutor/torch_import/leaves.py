@@ -55,7 +55,7 @@ def domain_of(leaf: Leaf, needed: str | None) -> str:
     if needed:
         return needed
     if leaf.kind in ("buffer", "constant") and x.is_floating_point() and x.numel() and bool((x > 0).all()):
-        return "positive"
+        return "positive" if leaf.kind == "buffer" else "constant"
     return "mask" if not x.is_floating_point() and _is_mask(x) else "real"
 
 

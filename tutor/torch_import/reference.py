@@ -52,7 +52,7 @@ def source(builder: Builder) -> str:
 
 def _imports(lines: Sequence[str]) -> list[str]:
     text = "\n".join(lines)
-    made = []
+    made = ["import math"] if "math." in text else []
     if "torch." in text or "aten." in text:
         made.append("import torch")
     if "F." in text:
@@ -239,7 +239,8 @@ def _size_or_list(value: Any) -> str:
 def _size(extent: Any) -> str:
     """`t.R*t.D`"""
     extent = sympify(extent)
-    return str(extent.xreplace({s: type(s)(f"t.{s.name}", **s.assumptions0) for s in extent.free_symbols}))
+    text = str(extent.xreplace({s: type(s)(f"t.{s.name}", **s.assumptions0) for s in extent.free_symbols}))
+    return text.replace("sqrt(", "math.sqrt(")
 
 
 def _grouped(extent: Any) -> str:
