@@ -632,3 +632,73 @@ def test_too_many_names() -> None:
 def test_a_name_for_what_is_not_there() -> None:
     with pytest.raises((ExerciseError, UsageError)):
         tutor.from_torch(lambda x: x.exp(), normal(3), names={"fc9.weight": "W"})
+
+
+# -- the program at other sizes ----------------------------------------------------------------------------------------
+
+
+def agrees_elsewhere(function: Callable[..., Tensor], *examples: Tensor, **sizes: int) -> Exercise:
+    """The exercise at other sizes than the example's computes what the program computes there."""
+    exercise = sound(tutor.from_torch(function, *examples))
+    elsewhere = {name: sizes.get(name, n + 2) for name, n in exercise.own[0][0].items()}
+    instance = exercise.sample(seed=0, sizes=elsewhere)
+    inputs = [instance[q.name] for q in exercise if q.kind in ("input", "parameter")]
+    made = function(*inputs)
+    assert torch.allclose(instance[exercise.ends[0].name], made), elsewhere
+    return exercise
+
+
+def by_root_of_size(q: Tensor, k: Tensor) -> Tensor:
+    return q @ k.T / math.sqrt(q.size(-1))
+
+
+def in_half(x: Tensor) -> Tensor:
+    n, d = x.shape
+    return x.view(n, 2, d // 2).sum(1)
+
+
+def by_entropy(x: Tensor) -> Tensor:
+    return x.softmax(1) / math.log(x.shape[1])
+
+
+def if_square(x: Tensor) -> Tensor:
+    return x.exp() if x.shape[0] == x.shape[1] else x.sin()
+
+
+def if_four(x: Tensor) -> Tensor:
+    return x.exp() if x.shape[0] == 4 else x.sin()
+
+
+def first_chunk(x: Tensor) -> Tensor:
+    return x.chunk(2, dim=1)[0] ** 2
+
+
+@pytest.mark.parametrize("function", [in_half, by_entropy, if_square, if_four, first_chunk])
+@pytest.mark.parametrize("shape", [(4, 4), (4, 6)])
+def test_what_a_program_does_with_its_sizes_is_kept(function: Callable[..., Tensor], shape: tuple[int, int]) -> None:
+    agrees_elsewhere(function, normal(*shape))
+
+
+def test_the_root_of_a_size_stays_one() -> None:
+    exercise = agrees_elsewhere(by_root_of_size, normal(3, 4), normal(5, 4))
+    assert len(exercise.size_symbols) == 3
+
+
+def test_chunks_of_an_odd_axis() -> None:
+    assert list(agrees_elsewhere(first_chunk, normal(3, 5)).size_symbols) == ["N"]
+
+
+def test_a_part_of_what_is_never_written_comes_to_an_end() -> None:
+    def half(x: Tensor) -> Tensor:
+        h = torch.empty(4, 4)
+        h[:, :2] = x[:, 2:]
+        return h[:, :2] ** 2
+
+    sound(tutor.from_torch(half, normal(4, 4)))
+
+
+def test_numbers_of_the_program_are_not_asked() -> None:
+    for numbers in ([0.3, 0.6, 0.1], [0.3, -0.6, 0.1]):
+        weights = torch.tensor(numbers)
+        exercise = sound(tutor.from_torch(lambda x, w=weights: x * w, normal(4, 3)))
+        assert list(exercise.asked) == ["x"]

@@ -593,6 +593,10 @@ _enter(
         "torch.linalg.inv": lambda r: (lambda x: torch.linalg.inv(x) ** 2, [r(3, 3)]),
         "torch.outer": lambda r: (torch.outer, [r(3), r(4)]),
         'torch.einsum("nd,kd->nk")': lambda r: (lambda x, W: torch.einsum("nd,kd->nk", x, W), [r(3, 4), r(5, 4)]),
+        'torch.einsum("ij,kj->ik"), an axis of one entry': lambda r: (
+            lambda a, b: torch.einsum("ij,kj->ik", a, b),
+            [r(3, 1), r(2, 4)],
+        ),
         'torch.einsum("bhqd,bhkd->bhqk")': lambda r: (
             lambda q, k: torch.einsum("bhqd,bhkd->bhqk", q, k),
             [r(2, 3, 4, 5), r(2, 3, 6, 5)],
@@ -624,6 +628,7 @@ _enter(
         "torch.logsumexp(x, 1)": _with(torch.logsumexp, 3, 4, dim=1),
         "x.max()": _with(torch.max, 3, 4),
         "x.max(1).values": lambda r: (lambda x: x.max(1).values, [r(3, 4)]),
+        "torch.max(a, b), torch.min(a, b)": lambda r: (lambda a, b: torch.max(a, b) * torch.min(a, b), [r(3, 4), r(4)]),
         "x.min(0).values": lambda r: (lambda x: x.min(0).values, [r(3, 4)]),
         "x.amax((0, 1))": _with(torch.amax, 2, 3, 4, dim=(0, 1)),
         "x.prod(1)": _with(torch.prod, 3, 4, dim=1),
@@ -663,6 +668,7 @@ _enter(
         "torch.roll(x, 1, 1)": lambda r: (lambda x: torch.roll(x, 1, 1) * x, [r(3, 4)]),
         "x.repeat(2, 1)": lambda r: (lambda x: x.repeat(2, 1) ** 2, [r(3, 4)]),
         "x.repeat_interleave(2, dim=1)": lambda r: (lambda x: x.repeat_interleave(2, dim=1) ** 2, [r(3, 4)]),
+        "x.unfold(1, 2, 1), a single window": lambda r: (lambda x: x.unfold(1, 2, 1).exp(), [r(3, 2)]),
         "torch.tril, torch.triu": lambda r: (lambda x: torch.tril(x) * x + torch.triu(x, 1).exp(), [r(4, 4)]),
         "torch.diagonal": lambda r: (lambda x: torch.diagonal(x) ** 2, [r(4, 4)]),
         "x.unbind(1)": lambda r: (lambda x: x.unbind(1)[0] * x.unbind(1)[2], [r(2, 3, 4)]),
@@ -745,6 +751,26 @@ def _twice_assigned(x: Tensor, W: Tensor) -> Tensor:
     return z**2
 
 
+def _filled_new(x: Tensor, W: Tensor) -> Tensor:
+    h = x.new_zeros(x.size(0), W.size(1) + 1)
+    h[:, 1:] = x @ W
+    return h**2
+
+
+def _exchanged(x: Tensor) -> Tensor:
+    h = torch.empty_like(x)
+    h[:, :2] = x[:, 2:]
+    h[:, 2:] = x[:, :2]
+    return h**2
+
+
+def _pairs(a: Tensor, b: Tensor) -> Tensor:
+    """The loss of SimCLR: a row's class is the row of its partner."""
+    n, z = a.shape[0], torch.cat([a, b])
+    partner = torch.cat([torch.arange(n, 2 * n), torch.arange(n)])
+    return F.cross_entropy(z @ z.T, partner)
+
+
 def _filled(x: Tensor, W: Tensor) -> Tensor:
     z = torch.zeros(x.shape[0], W.shape[1])
     z[:, 1:] = (x @ W)[:, 1:]
@@ -783,6 +809,12 @@ _enter(
         "z += y, in place": lambda r: (_added_in_place, [r(3, 4), r(4, 5)]),
         "z[:, 0] = y, in place": lambda r: (_assigned, [r(3, 4), r(4, 5)]),
         "z[1:, :2] = 3 and z[-1] += y, in place": lambda r: (_twice_assigned, [r(3, 4), r(4, 5)]),
+        "a slice of x.new_zeros that is filled": lambda r: (_filled_new, [r(3, 4), r(4, 5)]),
+        "torch.empty_like, filled by halves": lambda r: (_exchanged, [r(3, 4)]),
+        "numbers in the program": lambda r: (lambda x: x * torch.tensor([0.3, 0.6, 0.1]), [r(4, 3)]),
+        "a range of numbers that are not whole": lambda r: (lambda x: x * torch.arange(0.0, 2.0, 0.5), [r(3, 4)]),
+        "x.bool()": lambda r: (lambda x: x.bool() * x.exp(), [r(3, 4)]),
+        "classes that are counted from the size": lambda r: (_pairs, [r(3, 4), r(3, 4)]),
         "a slice of zeros that is filled": lambda r: (_filled, [r(3, 4), r(4, 5)]),
         "two outputs": lambda r: (lambda x, W: (torch.tanh(x @ W), (W**2).sum()), [r(3, 4), r(4, 5)]),
         "a dict of outputs": lambda r: (lambda x, W: {"y": torch.tanh(x @ W), "w": W.exp()}, [r(3, 4), r(4, 5)]),
@@ -854,6 +886,7 @@ _refuse(
         "torch.topk": (lambda r: (lambda x: x.topk(2, dim=1).values, [r(3, 4)]), ("topk", "by hand")),
         "torch.nonzero": (lambda r: (lambda x: x[torch.nonzero(x > 0)[:, 0]], [r(3, 4)]), ("nonzero",)),
         "x[mask]": (lambda r: (lambda x: x[x > 0].sum(), [r(3, 4)]), ("mask",)),
+        "x.long()": (lambda r: (lambda x: x * x.long(), [r(3, 4)]), ("whole", "by hand")),
         "torch.rand_like": (lambda r: (lambda x: x + torch.rand_like(x), [r(3, 4)]), ("rand_like", "by hand")),
         "F.gumbel_softmax": (lambda r: (lambda x: F.gumbel_softmax(x), [r(3, 4)]), ("by hand",)),
         "torch.linalg.eigvalsh": (lambda r: (lambda x: torch.linalg.eigvalsh(x @ x.T), [r(4, 4)]), ("eigh", "by hand")),

@@ -421,6 +421,9 @@ def meet(slots: Sequence[Expr], targets: Sequence[Idx], scope: Sequence[Idx]) ->
             masks.append(bracket(within(value, size(index))))
         settle({index: value})
 
+    # an axis of one entry adds nothing to a place: `x[i + k]` is x[i], whichever of the two would be solved for
+    moved = {i for slot in slots if not isinstance(slot, Idx) for i in free_indices(slot)}
+    settle({i: S.Zero for i in scope if i in moved and size(i) == 1})
     pairs: list[tuple[Expr, Expr]] = []
     for slot, target in sorted(zip(slots, targets, strict=True), key=lambda pair: not isinstance(pair[0], Idx)):
         slot = substitute(slot, solved)

@@ -38,6 +38,7 @@ class Builder:
         self.graph, self.steps, self.short = graph, steps, short
         self.renamed = names or {}
         self.sizes = Sizes()
+        self.settling = False  # all that operations say of sizes is known: what is unsure now is pinned
         self.names = Names()
         self.exercise: Exercise | None = None  # none yet: the sizes are being learnt
         self.values: dict[str, Any] = {}  # node -> Array, size, or several
@@ -58,6 +59,7 @@ class Builder:
         self._indices: dict[Expr, list[Idx]] = {}
         self._settled: dict[str, Array] = {}
         self._defined: set[str] = set()  # keys of the steps of this run
+        self._lengths: dict[Any, Expr] = {}  # torch's symbols of axes
         self._alike: dict[Any, tuple[Expr, ...]] = {}  # blocks of one kind have the same sizes
         self._ends = self._planned_ends()
 
@@ -68,8 +70,10 @@ class Builder:
         for leaf in self.graph.leaves:
             self._measure(leaf)
         self._learn()
-        if self._pin_fixed():
-            self._learn()
+        self._pin_fixed()
+        self._learn()
+        self.settling = True
+        self._learn()
         self._name(exercise)
         self.exercise = exercise
         self._run()
@@ -83,19 +87,17 @@ class Builder:
             self._wanted.clear()
             self._run()
 
-    def _pin_fixed(self) -> bool:
+    def _pin_fixed(self) -> None:
         """An axis of an input that torch could not leave open may stand in the program as a number, as `len(x)` does.
 
         A width that the module's weights share is no such axis: there torch knows the number from the weights.
         """
         widths = {s for leaf in self.graph.leaves if leaf.kind != "input" and leaf.name in self.shapes
                   for n in self.shapes[leaf.name] for s in self.sizes.resolve(n).free_symbols}  # fmt: skip
-        before = self.sizes.learnt
         for leaf in self.graph.leaves:
-            for extent, fixed in zip(self.shapes.get(leaf.name, ()), leaf.fixed, strict=False):
-                if fixed and not self.sizes.resolve(extent).free_symbols & widths:
+            for extent, length in zip(self.shapes.get(leaf.name, ()), leaf.lengths, strict=False):
+                if sympify(length).is_number and not self.sizes.resolve(extent).free_symbols & widths:
                     self.sizes.pin(extent)
-        return self.sizes.learnt != before
 
     def _run(self) -> None:
         self.values, self._settled, self._defined = {}, {}, set()
@@ -167,6 +169,10 @@ class Builder:
 
     def _divided(self, a: Expr, b: Expr) -> Expr:
         """Whole division of sizes: exact where it can be, else the example's number."""
+        if b.is_number:  # 6 // 2 says that the size is even; of 5 // 2 there is no formula
+            if self.sizes.number(a) % int(b):
+                return sympify(self.sizes.pin(a) // int(b))
+            self.sizes.same(a, b * self.extent(self.sizes.number(a) // int(b)))
         ratio = self.sizes.resolve(a) / self.sizes.resolve(b)
         if ratio.as_numer_denom()[1] == 1:
             return ratio
@@ -388,6 +394,9 @@ class Builder:
         for axis, (extent, names) in enumerate(zip(shape, wishes, strict=True)):
             self.sizes.wish(extent, *names, default=axis > 0)  # the batch is N; of the others operations know more
         self.shapes[leaf.name] = shape
+        for extent, length in zip(shape, leaf.lengths, strict=False):
+            if not sympify(length).is_number:  # torch says which axes have one size
+                self.sizes.same(self._lengths.setdefault(length, extent), extent)
 
     def _leaf(self, leaf: Leaf) -> Any:
         if not leaf.is_tensor:
@@ -515,7 +524,7 @@ class Builder:
         parts = Counter(wish for key, (wish, _) in self._wanted.items() if _is_part(key))
         for key, (wish, _) in self._wanted.items():
             owner = key.partition(".")[0]
-            if _is_part(key) and parts[wish] > 1 and owner in modules:
+            if _is_part(key) and parts[wish] > 1 and owner in modules and owner in self._wishes:
                 wish = f"{self._wishes[owner]}_{wish}"
             elif self._ends.get(key) == "loss" and key not in self._wishes:
                 wish = "L"

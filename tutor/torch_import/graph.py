@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import io
 import linecache
+import math
 import operator
 import re
 import types
@@ -88,7 +89,7 @@ class Leaf:
     path: str  # in the module: "fc1.weight"; of an input its name
     value: Any  # the example's tensor, or a number
     target: str = ""  # the path in what was traced, which wraps the module
-    fixed: tuple[bool, ...] = ()  # of an input: axes whose size the program may have turned into numbers
+    lengths: tuple[Any, ...] = ()  # torch's own symbol of each axis that was left open, a number where it is none now
 
     @property
     def is_tensor(self) -> bool:
@@ -196,7 +197,7 @@ def _changes(operation: str, place: Place | None) -> ExerciseError:
 
 def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """With the sizes of the inputs open; else, where the module needs them fixed, with those of the example."""
-    with _quiet():
+    with _quiet(), _roots_kept():
         try:
             return torch.export.export(module, inputs, dynamic_shapes=(tree_map(_open, inputs),))
         except Exception:
@@ -208,6 +209,17 @@ def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
 
 def _open(x: Any) -> Any:
     return {d: torch.export.Dim.AUTO for d in range(x.dim())} if isinstance(x, Tensor) else None
+
+
+@contextmanager
+def _roots_kept() -> Iterator[None]:
+    """`math.sqrt(x.shape[-1])` stays the root of a size: Python's own makes a number of it."""
+    plain = math.sqrt
+    math.sqrt = lambda x: torch.sym_sqrt(x) if isinstance(x, (torch.SymInt, torch.SymFloat)) else plain(x)
+    try:
+        yield
+    finally:
+        math.sqrt = plain
 
 
 @contextmanager
@@ -398,9 +410,14 @@ def _leaves(program: Any, module: nn.Module, inputs: tuple[Any, ...], names: Seq
             yield Leaf(name, "constant", _path(str(spec.target)), program.constants[spec.target], str(spec.target))
         elif name in nodes:
             called, value = next(given)
-            held = nodes[name].meta.get("val")
-            fixed = tuple(map(_is_number, held.shape)) if isinstance(held, Tensor) else ()
-            yield Leaf(name, "input", called, value, fixed=fixed)
+            yield Leaf(name, "input", called, value, lengths=_lengths(nodes[name]))
+
+
+def _lengths(node: Any) -> tuple[Any, ...]:
+    """Of axes left open. `int(x.shape[0])` makes a number of one, `if x.shape[0] == x.shape[1]` one of two."""
+    value = node.meta.get("val")
+    shape = value.shape if isinstance(value, Tensor) else ()
+    return tuple(n if isinstance(n, int) else n.node.expr for n in shape)
 
 
 def _path(target: str) -> str:
@@ -452,6 +469,8 @@ def _called(node: Any) -> tuple[str, str, dict[str, Any], frozenset[str]]:
         return "getitem", "", {"self": _argument(node.args[0]), "index": node.args[1]}, frozenset()
     if node.target in ARITHMETIC:
         return ARITHMETIC[node.target], "", {"values": [_argument(a) for a in node.args]}, frozenset()
+    if hasattr(node.target, "_schema") and _op(node) in ("max", "min") and node.target._overloadname == "other":
+        return f"{_op(node)}imum", "default", *_by_schema(node)  # torch.max(a, b)
     if hasattr(node.target, "_schema"):
         return _op(node), node.target._overloadname, *_by_schema(node)
     return getattr(node.target, "__name__", str(node.target)), "", {}, frozenset()
@@ -482,11 +501,6 @@ def _argument(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and not isinstance(value, torch.Size):
         return [_argument(v) for v in value]
     return value
-
-
-def _is_number(extent: Any) -> bool:
-    """Whether torch could not leave a size open."""
-    return isinstance(extent, int) or extent.node.maybe_as_int() is not None
 
 
 def _number(extent: Any) -> Any:

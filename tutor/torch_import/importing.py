@@ -124,7 +124,8 @@ def _default_title(module: Any) -> str:
 
 
 def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) -> None:
-    _ask(exercise, also)
+    fixed = [builder.called[leaf.name] for leaf in builder.graph.leaves if leaf.kind in ("constant", "buffer")]
+    _ask(exercise, also, fixed)
     body = reference.source(builder)
     exercise.reference_source = body
     native = Native(builder.graph, list(builder.given.values()))
@@ -138,16 +139,19 @@ def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) ->
     _judge(exercise, builder, native)
 
 
-def _ask(exercise: Exercise, also: Collection[str] = ()) -> None:
-    """Parameters that are used; without any, every real input, and what is said to be `also` one."""
+def _ask(exercise: Exercise, also: Collection[str] = (), constants: Collection[str] = ()) -> None:
+    """Parameters that are used; without any, every real input, and what is said to be `also` one.
+
+    Numbers that stand in the program, as `torch.tensor([0.3, 0.6])`, and buffers, are no input of the user's.
+    """
     used = frozenset().union(*(q.reads for q in exercise))
     for q in list(exercise):
         if q.is_leaf and q.name not in used:
             del exercise.quantities[q.name]
     if not any(q.kind == "parameter" for q in exercise):
-        leaves = [q for q in exercise if q.is_leaf and q.differentiable]
+        leaves = [q for q in exercise if q.is_leaf and q.differentiable and q.name not in constants]
         real = [q.name for q in leaves if q.domain == "real" or q.name in also]
-        real = real or [q.name for q in exercise if q.is_leaf and q.differentiable]
+        real = real or [q.name for q in leaves]
         if not real:
             raise ExerciseError(said("nothing in it has a gradient: it has no parameter and no input of real numbers"))
         exercise.ask(*real)
@@ -220,7 +224,8 @@ def _reference(builder: Builder, native: Native, body: str) -> Callable[[Any], A
 
     def forward(t: Given) -> Any:
         values = {leaf.name: t[name] for name, leaf in given.items()}
-        if not native.fits(values):
+        own = all(t[name] == extent for name, extent in builder.sizes.example.items())  # no input may show a size
+        if not (own and native.fits(values)):
             return space["forward"](t)
         made = native.outputs(values)
         if masks:

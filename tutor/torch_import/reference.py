@@ -56,7 +56,7 @@ def source(builder: Builder) -> str:
 
 def _imports(lines: Sequence[str]) -> list[str]:
     text = "\n".join(lines)
-    made = []
+    made = ["import math"] if "math." in text else []
     if "torch." in text or "aten." in text:
         made.append("import torch")
     if "F." in text:
@@ -333,7 +333,7 @@ def _size(extent: Any) -> str:
     """`t.R * t.D`"""
     extent = sympify(extent)
     text = str(extent.xreplace({s: type(s)(f"t.{s.name}", **s.assumptions0) for s in extent.free_symbols}))
-    return re.sub(r"(?<!\*)\*(?!\*)", " * ", text)
+    return re.sub(r"(?<!\*)\*(?!\*)", " * ", text).replace("sqrt(", "math.sqrt(")
 
 
 def _grouped(extent: Any) -> str:

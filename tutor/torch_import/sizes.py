@@ -81,8 +81,9 @@ class Sizes:
     def at_least(self, extent: Expr, needed: Expr) -> None:
         """`needed` entries of an axis are used: either all, or it is longer by a size of its own."""
         rest = self.number(extent) - self.number(needed)
-        if rest and never_negative((self.resolve(extent) - self.resolve(needed)).expand()):
-            return
+        gap = (self.resolve(extent) - self.resolve(needed)).expand()
+        if rest and (never_negative(gap) or any(self.resolve(known) == gap for known in self._known.values())):
+            return  # it is sure, or it has been said: saying it anew would never come to an end
         self.same(extent, needed + self.new(rest) if rest > 1 else needed + rest)
 
     def _solved(self, a: Expr, b: Expr) -> tuple[Symbol, Expr] | None:

@@ -22,25 +22,43 @@ def _filled(g: Builder, shape: Sequence[Any], value: Any) -> Array:
     return constant(number, [g.extent(n) for n in shape], kind)
 
 
-@operation("zeros", "new_zeros", "empty", torch="torch.zeros")
+@operation("zeros", "empty", "empty_permuted", torch="torch.zeros")
 def zeros(g: Builder, size: Sequence[Any]) -> Array:
     """y = 0"""
     return _filled(g, size, 0)
 
 
-@operation("ones", "new_ones", torch="torch.ones")
+@operation("new_zeros", "new_empty", torch="x.new_zeros")
+def new_zeros(g: Builder, self: Array, size: Sequence[Any]) -> Array:
+    """y = 0"""
+    return _filled(g, size, 0)
+
+
+@operation("ones", torch="torch.ones")
 def ones(g: Builder, size: Sequence[Any]) -> Array:
     """y = 1"""
     return _filled(g, size, 1)
 
 
-@operation("full", "new_full", torch="torch.full")
+@operation("new_ones", torch="x.new_ones")
+def new_ones(g: Builder, self: Array, size: Sequence[Any]) -> Array:
+    """y = 1"""
+    return _filled(g, size, 1)
+
+
+@operation("new_full", torch="x.new_full")
+def new_full(g: Builder, self: Array, size: Sequence[Any], fill_value: Any) -> Array:
+    """y = a number"""
+    return _filled(g, size, fill_value)
+
+
+@operation("full", torch="torch.full")
 def full(g: Builder, size: Sequence[Any], fill_value: Any) -> Array:
     """y = a number"""
     return _filled(g, size, fill_value)
 
 
-@operation("zeros_like", torch="torch.zeros_like")
+@operation("zeros_like", "empty_like", torch="torch.zeros_like")
 def zeros_like(g: Builder, self: Array) -> Array:
     """y = 0"""
     return constant(S.Zero, self.shape, _kind(g))
@@ -67,11 +85,21 @@ def scalar_tensor(g: Builder, s: Any) -> Array:
 @operation("arange", torch="torch.arange")
 def arange(g: Builder, end: Any, start: Any = 0, step: Any = 1) -> Array:
     """y[i] = start + step i"""
+    if _kind(g) == "float" and any(sympify(g.scalar(n)).is_integer is False for n in (start, step)):
+        return _real_range(g, end, g.scalar(start), g.scalar(step))
     first, by = g.number(start), g.number(step)
+    if by == 1 and not sympify(start).is_number:
+        extent = g.sizes.resolve(sympify(end) - start)
+        return Array((extent,), lambda i: start + i, "int", below=sympify(end))
     count = max(-(-(g.number(end) - first) // by), 0)
     extent = g.extent(end) if (first, by) == (0, 1) else g.extent(count)
     below = extent if (first, by) == (0, 1) else sympify(g.number(end))
     return Array((extent,), lambda i: first + by * i, "int", below=below)
+
+
+def _real_range(g: Builder, end: Any, first: Expr, by: Expr) -> Array:
+    assert g.node is not None
+    return Array((g.extent(g.node.shapes[0][0]),), lambda i: first + by * i)
 
 
 # -- conditions ----------------------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Eq, Expr, Integer, Piecewise, S, sympify
+from sympy import Eq, Expr, Integer, Ne, Piecewise, S, sympify
 
 from tutor.language import N_, said
-from tutor.symbolic.indices import bracket
+from tutor.symbolic.indices import bracket, never_negative
 from tutor.torch_import.arrays import Array, At, quotient, remainder
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.sizes import product
@@ -19,7 +19,14 @@ from tutor.torch_import.table import operation, refused
            torch="x.contiguous()")  # fmt: skip
 def same(g: Builder, self: Array) -> Array:
     """y = x"""
-    return self.numbers if g.node is not None and g.node.kinds == ["float"] else self
+    kinds = g.node.kinds if g.node is not None else [self.kind]
+    if self.kind != "bool" and kinds == ["bool"]:
+        return Array(self.shape, lambda *ix: Ne(self[ix], 0), "bool")
+    if self.kind == "float" and kinds == ["int"]:
+        raise g.refusal(
+            N_("it cuts real numbers to whole ones, which jumps; give whole numbers as an input of their own")
+        )
+    return self.numbers if kinds == ["float"] else self
 
 
 @operation("detach", "detach_copy", "detach_", torch="x.detach()")
@@ -126,6 +133,8 @@ def cut(g: Builder, self: Array, dim: int = 0, start: Any = None, end: Any = Non
         g.write("end", extent)
         return self
     made, before = g.extent(count), g.extent(first)
+    if _is_size(start) and g.number(start) == first:
+        g.same(before, start)
     if step != 1:
         g.sizes.pin(extent)
         made, before = sympify(count), sympify(first)
@@ -137,6 +146,11 @@ def cut(g: Builder, self: Array, dim: int = 0, start: Any = None, end: Any = Non
     else:
         g.sizes.at_least(extent, before + made)
     made, before = g.sizes.resolve(made), g.sizes.resolve(before)
+    rest = (g.sizes.resolve(extent) - before - made).expand()
+    if g.settling and not all(
+        map(never_negative, (before, made, rest))
+    ):  # other sizes would put it outside of the axis
+        made, before = sympify(g.sizes.pin(made)), sympify(g.sizes.pin(before))
     g.write("start", before)
     g.write("end", before + made if step == 1 else last)
 
@@ -181,6 +195,8 @@ def split_with_sizes(g: Builder, self: Array, split_sizes: Sequence[Any], dim: i
     extents = [g.extent(n) for n in split_sizes]
     g.same(self.shape[d], sum(extents, S.Zero))
     extents = [g.sizes.resolve(n) for n in extents]
+    if g.settling and g.sizes.resolve(self.shape[d]).is_number:  # the parts of so many entries
+        extents = [sympify(g.sizes.pin(n)) for n in extents]
     g.write("split_sizes", extents)
     g.write("split_size", extents if isinstance(g.argument("split_size"), list) else extents[0])
     made, before = [], S.Zero
@@ -198,7 +214,17 @@ def split_with_sizes(g: Builder, self: Array, split_sizes: Sequence[Any], dim: i
 def chunk(g: Builder, self: Array, chunks: int, dim: int = 0) -> list[Array]:
     """an axis cut into so many parts"""
     total = g.number(self.shape[dim % self.dim])
+    if total % chunks:  # the last is shorter by what no formula of sizes says
+        g.sizes.pin(self.shape[dim % self.dim])
+        each = -(-total // chunks)
+        return [_numbered(self, dim % self.dim, n, min(each, total - n)) for n in range(0, total, each)]
     return split(g, self, -(-total // chunks), dim)
+
+
+def _numbered(x: Array, d: int, start: int, count: int) -> Array:
+    """So many places of an axis, wherever sizes are."""
+    shape = (*x.shape[:d], Integer(count), *x.shape[d + 1 :])
+    return x.seen(shape, lambda *ix: x[(*ix[:d], start + ix[d], *ix[d + 1 :])])
 
 
 def halves(g: Builder, x: Array, dim: int) -> list[Array]:
@@ -335,6 +361,7 @@ def _digits(index: Expr, sizes: Sequence[Expr]) -> list[Expr]:
 def cat(g: Builder, tensors: Sequence[Array], dim: int = 0) -> Array:
     """one array after the other along an axis"""
     arrays = [a.numbers for a in tensors if not (a.dim == 1 and a.shape[0] == 0)]
+    kind = "int" if all(a.kind == "int" for a in tensors) else "float"
     d = dim % arrays[0].dim
     for array in arrays[1:]:
         for axis in range(array.dim):
@@ -350,7 +377,15 @@ def cat(g: Builder, tensors: Sequence[Array], dim: int = 0) -> Array:
             branches.append((array[(*ix[:d], here, *ix[d + 1 :])], ix[d] < start))
         return _chosen(branches)
 
-    return Array((*arrays[0].shape[:d], total, *arrays[0].shape[d + 1 :]), at)
+    below = _highest(g, arrays) if kind == "int" else None
+    return Array((*arrays[0].shape[:d], total, *arrays[0].shape[d + 1 :]), at, kind, below=below)
+
+
+def _highest(g: Builder, arrays: Sequence[Array]) -> Expr | None:
+    """What the entries of all stay under, where that is known."""
+    known = [g.sizes.resolve(a.below) for a in arrays if a.below is not None]
+    above = [m for m in known if all(never_negative((m - n).expand()) for n in known)]
+    return above[0] if above and len(known) == len(arrays) else None
 
 
 def _chosen(branches: list[tuple[Expr, Any]]) -> Expr:
