@@ -150,7 +150,7 @@ def smallest(g: Builder, self: Array, dim: Any = None, keepdim: bool = False) ->
 
 
 def _reduced(g: Builder, kind: Any, x: Array, dim: Axes, keepdim: bool, name: str) -> Array:
-    over = Over(x, dim, keepdim)
+    over = Over(x.numbers, dim, keepdim)
 
     def at(*ix: Expr) -> Expr:
         bound = [g.bound(n) for n in over.extents]

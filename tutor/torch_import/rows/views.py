@@ -11,6 +11,7 @@ from tutor.language import N_, said
 from tutor.symbolic.indices import bracket
 from tutor.torch_import.arrays import Array, At, quotient, remainder
 from tutor.torch_import.builder import Builder
+from tutor.torch_import.rows.constants import as_kind, conditions
 from tutor.torch_import.sizes import product
 from tutor.torch_import.table import operation, refused
 
@@ -18,8 +19,11 @@ from tutor.torch_import.table import operation, refused
 @operation("contiguous", "clone", "alias", "lift_fresh_copy", "to", "_to_copy", "float", "double",
            torch="x.contiguous()")  # fmt: skip
 def same(g: Builder, self: Array) -> Array:
-    """y = x"""
-    return self.numbers if g.node is not None and g.node.kinds == ["float"] else self
+    """y = x; as a condition: x is not 0"""
+    kinds = g.node.kinds if g.node is not None else []
+    if kinds == ["bool"]:
+        return conditions(g, self)[0]
+    return self.numbers if kinds == ["float"] else self
 
 
 @operation("detach", "detach_copy", "detach_", torch="x.detach()")
@@ -159,7 +163,12 @@ def _place(g: Builder, value: Any, length: int) -> int:
 @operation("narrow", torch="x.narrow")
 def narrow(g: Builder, self: Array, dim: int, start: Any, length: Any) -> Array:
     """a part of an axis"""
-    return cut(g, self, dim, start, g.number(start) + g.number(length))
+    d = dim % self.dim
+    if g.number(start) < 0:
+        start = g.number(self.shape[d]) + g.number(start)
+    made = cut(g, self, d, start, sympify(start) + sympify(length))
+    g.write("length", made.shape[d])
+    return made
 
 
 @operation("split", torch="x.split")
@@ -170,15 +179,20 @@ def split(g: Builder, self: Array, split_size: Any, dim: int = 0) -> list[Array]
         return split_with_sizes(g, self, split_size, dim)
     total, each = g.number(self.shape[d]), g.number(split_size)
     parts = [min(each, total - start) for start in range(0, total, each)]
-    one = g.extent(each) if parts[-1] == each else None
-    return split_with_sizes(g, self, parts if one is None else [one] * len(parts), dim)
+    if parts[-1] != each:  # of another length there would be another number of parts
+        g.sizes.pin(self.shape[d])
+        return _parted(g, self, list(map(Integer, parts)), d)
+    return split_with_sizes(g, self, [g.extent(split_size)] * len(parts), dim)
 
 
 @operation("split_with_sizes", torch="x.split")
 def split_with_sizes(g: Builder, self: Array, split_sizes: Sequence[Any], dim: int = 0) -> list[Array]:
     """an axis cut into parts"""
     d = dim % self.dim
-    extents = [g.extent(n) for n in split_sizes]
+    return _parted(g, self, [g.extent(n) for n in split_sizes], d)
+
+
+def _parted(g: Builder, self: Array, extents: list[Expr], d: int) -> list[Array]:
     g.same(self.shape[d], sum(extents, S.Zero))
     extents = [g.sizes.resolve(n) for n in extents]
     g.write("split_sizes", extents)
@@ -198,6 +212,8 @@ def split_with_sizes(g: Builder, self: Array, split_sizes: Sequence[Any], dim: i
 def chunk(g: Builder, self: Array, chunks: int, dim: int = 0) -> list[Array]:
     """an axis cut into so many parts"""
     total = g.number(self.shape[dim % self.dim])
+    if total % chunks:  # of another length they would be others
+        g.sizes.pin(self.shape[dim % self.dim])
     return split(g, self, -(-total // chunks), dim)
 
 
@@ -510,7 +526,7 @@ def meshgrid(g: Builder, tensors: Sequence[Array], indexing: str = "ij") -> list
     return [x.seen(shape, lambda *ix, x=x, d=d: x[ix[d]] if x.dim else x[()]) for d, x in enumerate(tensors)]
 
 
-refused("unfold", "im2col", "col2im", "as_strided",
+refused("col2im", "as_strided",
         reason=N_("its windows overlap in memory; write the sum over the window, or use a convolution"))  # fmt: skip
 
 
@@ -519,7 +535,7 @@ def pad(g: Builder, self: Array, pad: Sequence[Any], mode: str = "constant", val
     """a border of a constant around it"""
     if mode != "constant":
         return mirrored(g, self, pad, mode)
-    filler = g.scalar(value or 0)
+    filler = as_kind(g, value or 0, "int" if self.kind == "int" else "float")
     sides = {self.dim - 1 - n // 2: (pad[n], pad[n + 1]) for n in range(0, len(pad), 2)}
     x = self.numbers
     shape = [n + sum(map(sympify, sides.get(d, (0, 0)))) for d, n in enumerate(self.shape)]
@@ -598,7 +614,9 @@ def copy(g: Builder, self: Array, src: Array) -> Array:
 @operation("fill", torch="x[...] = 1")
 def fill(g: Builder, self: Array, value: Any) -> Array:
     """one number in its place"""
-    number = value[()] if isinstance(value, Array) else g.scalar(value)
+    number = value[()] if isinstance(value, Array) else as_kind(g, value, self.kind)
+    if isinstance(value, Array) and value.kind != self.kind != "float":
+        raise g.refusal(N_("it cuts real numbers off to whole ones, or to conditions"))
     return Array(self.shape, lambda *ix: number, self.kind)
 
 
