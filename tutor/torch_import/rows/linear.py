@@ -132,7 +132,10 @@ def einsum(g: Builder, equation: str, tensors: Sequence[Array]) -> Array:
     extents: dict[str, Expr] = {}
     for letters, x in zip(parts, tensors, strict=True):
         for letter, extent in zip(letters, x.shape, strict=True):
-            g.same(extents.setdefault(letter, extent), extent)
+            known = extents.get(letter, S.One)
+            if known != 1 and extent != 1:
+                g.same(known, extent)
+            extents[letter] = extent if known == 1 else known
     summed = [c for c in extents if c not in right]
 
     def at(*ix: Expr) -> Expr:
@@ -140,7 +143,8 @@ def einsum(g: Builder, equation: str, tensors: Sequence[Array]) -> Array:
 
         def term(*bound: Expr) -> Expr:
             place = {**known, **dict(zip(summed, bound, strict=True))}
-            return Mul(*(x[tuple(place[c] for c in letters)] for letters, x in zip(parts, tensors, strict=True)))
+            return Mul(*(x[tuple(S.Zero if n == 1 else place[c] for c, n in zip(letters, x.shape, strict=True))]
+                         for letters, x in zip(parts, tensors, strict=True)))  # fmt: skip
 
         return g.sum(term, *(extents[c] for c in summed))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sympy import Expr, Piecewise, S, exp, log, sqrt
 
+from tutor.language import N_
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.rows.pointwise import plus
@@ -71,6 +72,8 @@ def attention(g: Builder, query: Array, key: Array, value: Array, attn_mask: Arr
     masked = _masked(g, a, attn_mask, is_causal)
     e, s = exponentials(g, masked, -1)
     p = g.part("p", shape, lambda *ix: e[ix] / s[ix])
+    if dropout_p == 1:
+        raise g.refusal(N_("with dropout_p=1 nothing of it is left"))
     if dropout_p:
         mask, keep = g.mask("mask", shape), 1 - g.scalar(dropout_p)
         whole = p
