@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isclose
 from typing import Any
 
 from sympy import Abs, And, Eq, Expr, Idx, Max, Min, Mul, Piecewise, S, sympify
@@ -67,7 +68,7 @@ def _windows(g: Builder, x: Array, kernel: Sequence[Expr], stride: Sequence[int]
 # -- convolution ---------------------------------------------------------------------------------------------------
 
 
-def _kernel(g: Builder, weight: Array, rank: int) -> list[Expr]:
+def _kernel(g: Builder, weight: Array) -> list[Expr]:
     """The sides of the filters; a square is one size."""
     sides = weight.shape[2:]
     for n in sides[1:]:
@@ -109,7 +110,7 @@ def _groups(g: Builder, x_channels: Expr, weight: Array, groups: int) -> tuple[E
 def _convolved(g: Builder, x: Array, weight: Array, bias: Array | None, stride: Any, padding: Any, dilation: Any,
                groups: Any, rank: int) -> Array:  # fmt: skip
     strides, spread, groups = _each(stride, rank), _each(dilation, rank), g.number(groups)
-    kernel = _kernel(g, weight, rank)
+    kernel = _kernel(g, weight)
     if padding == "same":
         kernel = _fixed(g, kernel)
         whole = [d * (int(k) - 1) for d, k in zip(spread, kernel, strict=True)]
@@ -186,7 +187,7 @@ def _transposed(g: Builder, x: Array, weight: Array, bias: Array | None, stride:
                 groups: Any, dilation: Any, rank: int) -> Array:  # fmt: skip
     strides, spread, groups = _each(stride, rank), _each(dilation, rank), g.number(groups)
     cut, more = _each(padding, rank), _each(output_padding, rank)
-    kernel = _kernel(g, weight, rank)
+    kernel = _kernel(g, weight)
     apart = [g.number(k) == s and d == 1 and not p and not e
              for k, s, d, p, e in zip(kernel, strides, spread, cut, more, strict=True)]  # fmt: skip
     if any(apart) or any(cut) or any(more):
@@ -488,16 +489,22 @@ def im2col(g: Builder, self: Array, kernel_size: Any, dilation: Any = 1, padding
 
 # -- resizing ------------------------------------------------------------------------------------------------------
 
+Factors = list[tuple[Expr, Expr]]  # of each axis: how many times longer, how many times shorter
 
-def _resized(g: Builder, x: Array, output_size: Any, rank: int) -> tuple[list[Expr], list[tuple[Expr, Expr]]]:
-    """The sizes of the output, and by which whole number each axis grows or shrinks."""
+
+def _resized(g: Builder, x: Array, output_size: Any, scales: Sequence[Any]) -> tuple[list[Expr], Factors]:
+    """The sizes of the output, and by which whole number each axis grows or shrinks; of an axis whose scale is given
+    torch looks at the scale, which may be another than that of the sizes."""
     assert g.node is not None
+    rank = len(scales)
     lead = x.dim - rank
     outer, factors = [], []
     for d, extent in enumerate(x.shape[lead:]):
         many, whole = g.node.shapes[0][lead + d], g.number(extent)
         if many % whole and whole % many:
             raise g.refusal(said("{whole} entries become {many}, which is no whole multiple", whole=whole, many=many))
+        if scales[d] is not None and not isclose(scales[d], many / whole):
+            raise g.refusal(said("{name}={value} is not in its row", name="scale_factor", value=scales[d]))
         up, down = sympify(max(many // whole, 1)), sympify(max(whole // many, 1))
         out = extent * up if down == 1 else g.extent(many, OUTPUTS[rank][d])
         g.same(extent * up, out * down)
@@ -508,9 +515,9 @@ def _resized(g: Builder, x: Array, output_size: Any, rank: int) -> tuple[list[Ex
     return outer, factors
 
 
-def _nearest(g: Builder, x: Array, output_size: Any, rank: int, middle: bool = False) -> Array:
-    outer, factors = _resized(g, x, output_size, rank)
-    lead = x.dim - rank
+def _nearest(g: Builder, x: Array, output_size: Any, scales: Sequence[Any], middle: bool = False) -> Array:
+    outer, factors = _resized(g, x, output_size, scales)
+    lead = x.dim - len(scales)
 
     def place(i: Expr, up: Expr, down: Expr) -> Expr:
         return quotient(i, up) if down == 1 else down * i + (down // 2 if middle else 0)
@@ -525,12 +532,14 @@ def _enter_nearest(rank: int, letters: str) -> None:
     def nearest(g: Builder, self: Any = None, input: Any = None, output_size: Any = None, scale_factors: Any = None,
                 scales: Any = None, scales_h: Any = None, scales_w: Any = None,
                 scales_d: Any = None) -> Array:  # fmt: skip
-        return _nearest(g, input if self is None else self, output_size, rank)
+        by = scale_factors or [scales_d, scales_h, scales if rank == 1 else scales_w][3 - rank :]
+        return _nearest(g, input if self is None else self, output_size, by)
 
     def exact(g: Builder, self: Any = None, input: Any = None, output_size: Any = None, scale_factors: Any = None,
               scales: Any = None, scales_h: Any = None, scales_w: Any = None,
               scales_d: Any = None) -> Array:  # fmt: skip
-        return _nearest(g, input if self is None else self, output_size, rank, middle=True)
+        by = scale_factors or [scales_d, scales_h, scales if rank == 1 else scales_w][3 - rank :]
+        return _nearest(g, input if self is None else self, output_size, by, middle=True)
 
     places = ",".join(f"floor({letter}/f)" for letter in letters)
     nearest.__doc__ = exact.__doc__ = f"y[n,c,{','.join(letters)}] = x[n,c,{places}]; f times as many entries"
@@ -543,10 +552,10 @@ _enter_nearest(2, "uv")
 _enter_nearest(3, "uvw")
 
 
-def _interpolated(g: Builder, x: Array, output_size: Any, aligned: bool, rank: int) -> Array:
+def _interpolated(g: Builder, x: Array, output_size: Any, aligned: bool, scales: Sequence[Any]) -> Array:
     """Each axis by weights that fall off linearly: max(0, 1 - |s(u) - i|), where s(u) is the place of u in x."""
-    outer, factors = _resized(g, x, output_size, rank)
-    lead = x.dim - rank
+    outer, factors = _resized(g, x, output_size, scales)
+    lead = x.dim - len(scales)
 
     def source(u: Expr, n: Expr, out: Expr, up: Expr, down: Expr) -> Expr:
         if aligned:
@@ -573,14 +582,15 @@ def _interpolated(g: Builder, x: Array, output_size: Any, aligned: bool, rank: i
 def linear1d(g: Builder, align_corners: bool, self: Any = None, input: Any = None, output_size: Any = None,
              scale_factors: Any = None, scales: Any = None) -> Array:  # fmt: skip
     """y[n,c,u] = sum_i max(0, 1 - |s(u) - i|) x[n,c,i], s(u) = (u + 1/2)/f - 1/2 kept inside, or u (L-1)/(f L - 1)"""
-    return _interpolated(g, input if self is None else self, output_size, align_corners, 1)
+    return _interpolated(g, input if self is None else self, output_size, align_corners, scale_factors or [scales])
 
 
 @operation("upsample_bilinear2d", torch='F.interpolate(mode="bilinear")')
 def bilinear2d(g: Builder, align_corners: bool, self: Any = None, input: Any = None, output_size: Any = None,
                scale_factors: Any = None, scales_h: Any = None, scales_w: Any = None) -> Array:  # fmt: skip
     """as upsample_linear1d along rows and columns: the product of both weights"""
-    return _interpolated(g, input if self is None else self, output_size, align_corners, 2)
+    by = scale_factors or [scales_h, scales_w]
+    return _interpolated(g, input if self is None else self, output_size, align_corners, by)
 
 
 @operation("pixel_shuffle", torch="F.pixel_shuffle")
