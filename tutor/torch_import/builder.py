@@ -26,8 +26,8 @@ from tutor.torch_import.naming import Names, identifier, numbered, wished
 from tutor.torch_import.numbers import exact
 from tutor.torch_import.sizes import Sizes
 from tutor.torch_import.table import SILENT, Row, reasons, rows
+from tutor.torch_import.table import STEPS as STEPS
 
-STEPS = ("coarse", "standard", "fine")
 VIEWS = ("views", "constants")  # groups whose rows compute nothing
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
+STEPS = ("coarse", "standard", "fine")  # how small the steps are
 # arguments that do not change what is computed; what a dtype changes, the builder sees in the kind of the result
 SILENT = frozenset({
     "cudnn_enable", "cudnn_enabled", "memory_format", "device", "layout", "pin_memory", "non_blocking", "copy",

@@ -65,20 +65,11 @@ def matmul(g: Builder, self: Array, other: Array) -> Array:
         i, k = rest[: len(rows)], rest[len(rows) :]
 
         def term(j: Expr) -> Expr:
-            left = a[(*_batch(a, over, lead), *i, j)]
-            right = b[(*_batch(b, over, lead), j, *k)]
-            return left * right
+            return a.met(over, lead, *i, j) * b.met(over, lead, j, *k)
 
         return g.sum(term, a.shape[-1])
 
     return g.step((*lead, *rows, *columns), at, "z")
-
-
-def _batch(x: Array, over: Sequence[Expr], lead: Sequence[Expr]) -> tuple[Expr, ...]:
-    """The leading indices of an operand: broadcast."""
-    own = x.shape[:-2]
-    met = zip(over[len(over) - len(own) :], own, lead[len(lead) - len(own) :], strict=True)
-    return tuple(S.Zero if n == 1 and m != 1 else i for i, n, m in met)
 
 
 @operation("baddbmm", torch="torch.baddbmm")
