@@ -28,7 +28,7 @@ from tutor.torch_import.sizes import Sizes
 from tutor.torch_import.table import SILENT, Row, reasons, rows
 from tutor.torch_import.table import STEPS as STEPS
 
-VIEWS = ("views", "constants")  # groups whose rows compute nothing
+VIEWS = ("views", "joining", "constants")  # groups whose rows compute nothing
 
 
 class Builder:

@@ -23,13 +23,15 @@ SILENT = frozenset({
 GROUPS = {
     "pointwise": "Elementwise functions",
     "views": "Views and shapes",
+    "joining": "Joining, padding, writing into",
     "linear": "Products",
     "reductions": "Sums, means, norms",
     "softmax": "Softmax and attention",
     "losses": "Losses",
     "norms": "Normalisation",
     "indexing": "Embedding and indexing",
-    "convolutions": "Convolution, pooling, resizing",
+    "convolutions": "Convolution",
+    "pooling": "Pooling and resizing",
     "recurrent": "Recurrent cells and layers",
     "constants": "Constants and masks",
 }

@@ -165,7 +165,7 @@ def bilinear(g: Builder, input1: Array, input2: Array, weight: Array, bias: Arra
 @operation("trace", torch="torch.trace")
 def trace(g: Builder, self: Array) -> Array:
     """y = sum_i x[i,i]"""
-    from tutor.torch_import.rows.views import diagonal
+    from tutor.torch_import.rows.joining import diagonal
 
     d = diagonal(g, self)
     return g.step((), lambda: g.sum(lambda i: d[i], d.shape[0]), "y")
