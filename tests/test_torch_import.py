@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
 import math
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,7 @@ from tutor.numeric.sample import worked_instance
 from tutor.torch_import.naming import Names, identifier
 from tutor.torch_import.numbers import exact
 from tutor.torch_import.sizes import Sizes
+from tutor.torch_import.table import reasons, rows
 
 FILE = Path(__file__).name
 
@@ -702,3 +707,42 @@ def test_numbers_of_the_program_are_not_asked() -> None:
         weights = torch.tensor(numbers)
         exercise = sound(tutor.from_torch(lambda x, w=weights: x * w, normal(4, 3)))
         assert list(exercise.asked) == ["x"]
+
+
+# -- the table of operations -----------------------------------------------------------------------------------------
+
+# they say where or from what something is, which the row knows by other means
+UNREAD = {
+    "type_as": {"other"}, "gru": {"batch_sizes"}, "lstm": {"batch_sizes"},
+    "rnn_tanh": {"batch_sizes"}, "rnn_relu": {"batch_sizes"}, "cdist": {"compute_mode"},
+    "native_group_norm": {"N", "C", "HxW"},
+}  # fmt: skip
+
+
+def test_every_parameter_of_a_row_is_read() -> None:
+    for row in rows().values():
+        tree = ast.parse(textwrap.dedent(inspect.getsource(row.build)))
+        function = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+        read = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        assert row.takes - read <= UNREAD.get(row.name, set()), row.name
+
+
+def test_an_operation_has_a_row_or_a_reason() -> None:
+    assert rows().keys().isdisjoint(reasons())
+
+
+def test_results_in_a_list_are_compared_with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = rows()["split"]
+    wrong = dataclasses.replace(right, build=lambda g, self, split_size, dim=0: [self, self])
+    monkeypatch.setitem(rows(), "split", wrong)
+    with pytest.raises(ExerciseError, match="its row says the shape"):
+        tutor.from_torch(lambda x: x.split(2, 1)[0] * x.split(2, 1)[1], normal(3, 4))
+
+
+def test_one_size_for_two_numbers_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(g: Any, self: Any) -> Any:
+        g.same(self.shape[0], self.shape[1])
+
+    monkeypatch.setitem(rows(), "exp", dataclasses.replace(rows()["exp"], build=wrong))
+    with pytest.raises(ExerciseError, match="for one size"):
+        tutor.from_torch(lambda x: x.exp(), normal(3, 4))

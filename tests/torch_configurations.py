@@ -920,3 +920,83 @@ _refuse(
         "an operation of the user's own": (lambda r: (lambda x: cube(x).sum(), [r(3, 4)]), ("cube", "by hand")),
     },
 )
+
+_CONDITIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "m >= 1": lambda m, n: m >= 1,
+    "m <= 0": lambda m, n: m <= 0,
+    "m > 0.5": lambda m, n: m > 0.5,
+    "m == 2": lambda m, n: m == 2,
+    "m == n": lambda m, n: m == n,
+    "m < n": lambda m, n: m < n,
+    "m * n": lambda m, n: m * n,
+    "torch.maximum(m, n)": torch.maximum,
+    "torch.where(m, n, ~m)": lambda m, n: torch.where(m, n, ~m),
+    "torch.logical_not(m.float())": lambda m, n: torch.logical_not(m.float()),
+}
+
+_enter(
+    "Conditions",
+    {
+        **{
+            f"torch.where({name}, x, x**2), of masks m and n": lambda r, made=made: (
+                lambda x, m, n: torch.where(made(m, n), x, x**2),
+                [r(3, 4), r.mask(3, 4), r.mask(4, 3).T],
+            )
+            for name, made in _CONDITIONS.items()
+        },
+        "x * (m + n), where True + True is 1": lambda r: (
+            lambda x, m, n: x * (m + n),
+            [r(3, 4), r.mask(3, 4), r.mask(4, 3).T],
+        ),
+        "torch.where(x.bool(), x, 1)": lambda r: (lambda x: torch.where(x.bool(), x**2, 1), [r(3, 4)]),
+    },
+)
+
+_enter(
+    "Sizes and numbers",
+    {
+        "x * torch.full((4,), 1.7, dtype=torch.int64)": lambda r: (
+            lambda x: x * torch.full((4,), 1.7, dtype=torch.int64),
+            [r(3, 4)],
+        ),
+        "F.softplus(x, threshold=0.5)": _with(F.softplus, 3, 4, threshold=0.5),
+        "x.narrow(1, 1, 3)": lambda r: (lambda x: x.narrow(1, 1, 3) ** 2, [r(2, 7)]),
+        "x.narrow(1, -3, 3)": lambda r: (lambda x: x.narrow(1, -3, 3) ** 2, [r(2, 7)]),
+        "x.split(3) of 7": lambda r: (
+            lambda x: x.split(3, 1)[0] * x.split(3, 1)[1] + x.split(3, 1)[2],
+            [r(2, 7)],
+        ),
+        "x.chunk(2) of 7": lambda r: (lambda x: torch.outer(*[part.sum(1) for part in x.chunk(2, 1)]), [r(2, 7)]),
+        "x[:, x.shape[1] // 2] of 7": lambda r: (lambda x: x[:, x.shape[1] // 2] ** 2, [r(2, 7)]),
+        "x[:, x.shape[1] // 2] of 6": lambda r: (lambda x: x[:, x.shape[1] // 2] ** 2, [r(2, 6)]),
+        "torch.arange(0.5, 7)": lambda r: (lambda x: x * torch.arange(0.5, 7), [r(2, 7)]),
+        "torch.arange(0, 0.7, 0.1)": lambda r: (lambda x: x * torch.arange(0, 0.7, 0.1), [r(2, 7)]),
+        "x[:, torch.arange(6, -1, -1)]": lambda r: (lambda x: x[:, torch.arange(6, -1, -1)] ** 2, [r(2, 7)]),
+        'torch.einsum("ij,jk->ik") of (3, 1) and (4, 5)': lambda r: (
+            lambda a, b: torch.einsum("ij,jk->ik", a, b),
+            [r(3, 1), r(4, 5)],
+        ),
+        "x + F.dropout(x, p=1)": lambda r: (lambda x: x + F.dropout(x, 1.0), [r(3, 4)]),
+    },
+)
+
+_refuse(
+    "What is refused",
+    {
+        "x * x.long()": (lambda r: (lambda x: x * x.long(), [r(3, 4)]), ("whole", "by hand")),
+        "x.type_as(t)": (lambda r: (lambda x, t: x * x.type_as(t), [r(3, 4), r.index(3, 3, 4)]), ("whole", "by hand")),
+        "x.sum(dtype=torch.int64)": (
+            lambda r: (lambda x: x * x.sum(dtype=torch.int64), [r(3, 4)]),
+            ("whole", "by hand"),
+        ),
+        "t & 1": (lambda r: (lambda x, t: x * (t & 1), [r(3, 4), r.index(3, 3, 4)]), ("bits", "by hand")),
+        "~t": (lambda r: (lambda x, t: x * ~t, [r(3, 4), r.index(3, 3, 4)]), ("bits", "by hand")),
+        "F.interpolate(x, scale_factor=2.05) of 10": (
+            _with(F.interpolate, 2, 3, 10, scale_factor=2.05),
+            ("2.05", "by hand"),
+        ),
+        "s.expand(5, 7), returned": (lambda r: (lambda s: s.expand(5, 7), [r()]), ("returns", "axis")),
+        "x[:, [-1, 2]]": (lambda r: (lambda x: x[:, [-1, 2]] ** 2, [r(3, 4)]), ("negative", "from the front")),
+        "F.scaled_dot_product_attention, dropout_p=1": (_attention(dropout_p=1.0), ("dropout_p", "by hand")),
+    },
+)

@@ -12,10 +12,10 @@ from tutor.errors import UsageError
 from tutor.language import said, tr
 from tutor.terminal import deliver, note, patience, say
 from tutor.torch_import.spelling import input_form, target_form
+from tutor.torch_import.table import STEPS
 from tutor.torch_import.typed_losses import LOSSES, NONE
 
 room = Commands()
-STEPS = ("coarse", "standard", "fine")
 
 
 class Typed(click.ParamType):

@@ -49,6 +49,11 @@ class Array:
         over = shape[len(shape) - self.dim :]
         return self[tuple(S.Zero if n == 1 and m != 1 else i for i, n, m in zip(own, self.shape, over, strict=True))]
 
+    def met(self, over: Sequence[Expr], lead: Sequence[Expr], *own: Expr) -> Any:
+        """The entry at `own` of its last axes, where its axes before them meet `over` of the shape `lead`."""
+        batch = Array(self.shape[: self.dim - len(own)], lambda *ix: self[(*ix, *own)])
+        return batch.spread(over, lead)
+
     def seen(self, shape: Sequence[Expr], at: At) -> Array:
         """A view of it."""
         return replace(self, shape=tuple(shape), at=at, viewed=True)

@@ -61,7 +61,7 @@ def bring(wish: Wish) -> Brought:
     with torch.random.fork_rng(devices=[]), programs.at_home(wish.where):
         torch.manual_seed(wish.seed)
         name, value = programs.named(wish.where, programs.run(wish.where))
-        model = _Model(wish, name, programs.built(wish.where, name, value, len(wish.inputs)))
+        model = _Model(wish, name, programs.built(wish.where, name, value))
         model.prepare()
         made = model.run()
         loss, target, shown = model.loss(made)

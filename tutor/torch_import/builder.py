@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from sympy import Expr, Idx, Indexed, Mul, Piecewise, S, Sum, Symbol, sqrt, sympify
+from sympy import Expr, Idx, Indexed, Integer, Mul, Piecewise, S, Sum, Symbol, sqrt, sympify
 
 from tutor.errors import ExerciseError, UsageError, did_you_mean
 from tutor.exercise import Exercise
@@ -20,15 +20,15 @@ from tutor.language import said
 from tutor.symbolic.indices import Tensor, entry, free_indices, fresh, reduce_over
 from tutor.symbolic.indices import size as size_of
 from tutor.torch_import.arrays import Array, At
-from tutor.torch_import.graph import Graph, Leaf, Node, Ref, refs
+from tutor.torch_import.graph import Graph, Leaf, Node, Ref, kind_of, refs
 from tutor.torch_import.leaves import axis_wishes, domain_of, pattern, repeated, short_names
 from tutor.torch_import.naming import Names, identifier, numbered, wished
 from tutor.torch_import.numbers import exact
 from tutor.torch_import.sizes import Sizes
 from tutor.torch_import.table import SILENT, Row, reasons, rows
+from tutor.torch_import.table import STEPS as STEPS
 
-STEPS = ("coarse", "standard", "fine")
-VIEWS = ("views", "constants")  # groups whose rows compute nothing
+VIEWS = ("views", "joining", "constants")  # groups whose rows compute nothing
 
 
 class Builder:
@@ -61,6 +61,8 @@ class Builder:
         self._defined: set[str] = set()  # keys of the steps of this run
         self._lengths: dict[Any, Expr] = {}  # torch's symbols of axes
         self._alike: dict[Any, tuple[Expr, ...]] = {}  # blocks of one kind have the same sizes
+        self._kinds = {node.name: node.kinds[0] for node in graph.nodes if node.kinds}
+        self._kinds |= {leaf.name: kind_of(leaf.value.dtype) for leaf in graph.leaves if leaf.is_tensor}
         self._ends = self._planned_ends()
 
     # -- the two runs --------------------------------------------------------------------------------------------
@@ -137,8 +139,10 @@ class Builder:
             raise self.refusal(said("it computes complex numbers, and derivations are of real ones"))
         args = {name: self._argument(node.args[name], row) for name in node.args if name in row.takes}
         made = row.build(self, **args)
-        if isinstance(made, Array):
-            self._compare_shape(node, made)
+        for place, array in enumerate(made if isinstance(made, list) else [made]):
+            if isinstance(array, Array) and place < len(node.shapes):
+                self._compare_shape(node.shapes[place], array)
+                self._compare_kind(node, node.kinds[place], array)
         return made
 
     def _refuse_overlooked(self, node: Node, row: Row) -> None:
@@ -146,12 +150,22 @@ class Builder:
             if name not in row.takes and name not in SILENT and name not in node.defaults:
                 raise self.refusal(said("{name}={value} is not in its row", name=name, value=value))
 
-    def _compare_shape(self, node: Node, made: Array) -> None:
-        numbers = tuple(map(self.sizes.number, made.shape))
-        if node.shapes and numbers != node.shapes[0]:
-            raise self.refusal(
-                said("its row says the shape {ours}, torch {theirs}", ours=numbers, theirs=node.shapes[0])
-            )
+    def _compare_shape(self, theirs: tuple[int, ...], made: Array) -> None:
+        ours = tuple(map(self.sizes.number, made.shape))
+        if ours != theirs:
+            raise self.refusal(said("its row says the shape {ours}, torch {theirs}", ours=ours, theirs=theirs))
+
+    def _compare_kind(self, node: Node, kind: str, made: Array) -> None:
+        """Real numbers as whole ones are cut off, and as conditions no formula has them."""
+        if kind == "bool" and made.kind != "bool":
+            raise self.refusal(said("it makes conditions of numbers, and its row has none"))
+        if kind == "int" and made.kind == "float" and any(self._is_real_argument(v) for v in _flat(node.args)):
+            raise self.refusal(said("it cuts real numbers off to whole ones, which jumps: there is nothing to derive"))
+
+    def _is_real_argument(self, value: Any) -> bool:
+        if isinstance(value, Ref):
+            return self._kinds.get(value.name) == "float"
+        return isinstance(value, float) and not value.is_integer()
 
     def _argument(self, value: Any, row: Row) -> Any:
         if isinstance(value, Ref):
@@ -168,7 +182,7 @@ class Builder:
         return _ARITHMETIC[node.op](self, *map(sympify, values))
 
     def _divided(self, a: Expr, b: Expr) -> Expr:
-        """Whole division of sizes: exact where it can be, else the example's number."""
+        """Whole division of sizes: exact where it can be, else both are numbers."""
         if b.is_number:  # 6 // 2 says that the size is even; of 5 // 2 there is no formula
             if self.sizes.number(a) % int(b):
                 return sympify(self.sizes.pin(a) // int(b))
@@ -176,7 +190,13 @@ class Builder:
         ratio = self.sizes.resolve(a) / self.sizes.resolve(b)
         if ratio.as_numer_denom()[1] == 1:
             return ratio
-        return self.extent(self.sizes.number(a) // self.sizes.number(b))
+        whole, rest = divmod(self.sizes.number(a), self.sizes.number(b))
+        if rest:
+            self.sizes.pin(a), self.sizes.pin(b)
+            return Integer(whole)
+        part = self.extent(whole)
+        self.same(a, b * part)
+        return self.sizes.resolve(part)
 
     def refusal(self, reason: str) -> ExerciseError:
         """What torch calls it, where it stands, why it cannot be derived, and what to do."""
@@ -193,6 +213,9 @@ class Builder:
 
     def same(self, a: Expr, b: Expr) -> None:
         """Two axes have one size."""
+        ours, theirs = self.number(a), self.number(b)
+        if ours != theirs:
+            raise self.refusal(said("its row takes {ours} and {theirs} entries for one size", ours=ours, theirs=theirs))
         self.sizes.same(a, b)
 
     def write(self, argument: str, sizes: Any) -> None:
@@ -237,6 +260,9 @@ class Builder:
 
     def below(self, array: Array, extent: Expr) -> None:
         """The entries of an integer array are places on an axis."""
+        values = self.example(array)
+        if values is not None and bool((values < 0).any()):
+            raise self.refusal(said("an index of the example is negative; count it from the front"))
         if array.kind == "int" and array.leaf:
             self.sizes.same(self.belows.setdefault(array.leaf, extent), extent)
         elif array.kind == "int" and array.below is not None:
@@ -359,6 +385,12 @@ class Builder:
         kind = self._ends.get(key, "step")
         if kind == "step" and _is_constant(expr):
             return Array(shape, at)  # nothing to compute: 0 times x, a mask of minus infinity
+        same = [d for d, i in enumerate(axes) if size_of(i) != 1 and i not in free_indices(expr)]
+        if kind == "output" and same:
+            raise ExerciseError(said(
+                "what it returns as {name} has equal entries along its axis {axis}, and an exercise has no such axis: "
+                "return it without, or compute with it", name=name, axis=same[0],
+            ))  # fmt: skip
         kept = [d for d, i in enumerate(axes) if kind == "output" or size_of(i) == 1 or i in free_indices(expr)]
         indices = [axes[d] for d in kept]
         if kind == "loss":
@@ -552,6 +584,15 @@ _ARITHMETIC: dict[str, Callable[..., Expr]] = {
     "int": lambda g, a: a,
     "sqrt": lambda g, a: sqrt(a),
 }
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """The arguments that stand in lists as well."""
+    if isinstance(value, (dict, list, tuple)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _flat(part)
+    else:
+        yield value
 
 
 def _is_part(key: str) -> bool:

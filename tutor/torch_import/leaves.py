@@ -23,7 +23,6 @@ AXES = {  # of a real input, by the number of its axes; the batch first
     5: [["N"], ["C"], ["T"], ["H"], ["W"]],
 }
 INTEGERS = {1: [["N"]], 2: [["N"], ["T"]], 3: [["N"], ["T"], ["M"]]}
-HIDDEN = ["H", "M", "P", "Q"]
 
 
 def axis_wishes(leaf: Leaf) -> list[list[str]]:

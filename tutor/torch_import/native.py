@@ -144,7 +144,16 @@ def _celu(x: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return torch.where(x > 0, x, alpha * torch.expm1(x / alpha))
 
 
-SPELT_OUT: dict[Any, Callable[..., Tensor]] = {F.hardsigmoid: _hardsigmoid, F.celu: _celu, torch.celu: _celu}
+def _softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    """Without the jump of 2e-9 to x where beta x is above the usual threshold."""
+    if threshold != 20:
+        return F.softplus(x, beta, threshold)
+    return torch.logaddexp(beta * x, torch.zeros_like(x)) / beta
+
+
+SPELT_OUT: dict[Any, Callable[..., Tensor]] = {
+    F.hardsigmoid: _hardsigmoid, F.celu: _celu, torch.celu: _celu, F.softplus: _softplus,
+}  # fmt: skip
 
 
 class _Doubles(TorchFunctionMode):

@@ -166,7 +166,7 @@ def placed(where: Address) -> Iterator[None]:
 
 def _explained(error: BaseException, where: Address) -> TutorError:
     if isinstance(error, ModuleNotFoundError) and error.name and f"{where.module}.".startswith(f"{error.name}."):
-        return _no_module(where, error.name)
+        return _no_module(error.name)
     if isinstance(error, SyntaxError):
         return _syntax_error(error, where)
     at, code = line_of(error, where)
@@ -193,7 +193,7 @@ def _explained(error: BaseException, where: Address) -> TutorError:
                               message=message_of(error), code=code.rstrip("\n")))  # fmt: skip
 
 
-def _no_module(where: Address, missing: str) -> NotFoundError:
+def _no_module(missing: str) -> NotFoundError:
     parent, _, last = missing.rpartition(".")
     folder = Path(*parent.split(".")) if parent else Path()
     there = [p.stem for p in folder.iterdir() if p.suffix == ".py" or p.is_dir()] if folder.is_dir() else []
@@ -318,8 +318,8 @@ def required(value: Any) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
-def built(where: Address, name: str, value: Any, given: int) -> Any:
-    """The module, or the function on tensors, of which `given` inputs are known."""
+def built(where: Address, name: str, value: Any) -> Any:
+    """The module, or the function on tensors."""
     if _is_module(value):
         return value
     if not callable(value):

@@ -247,7 +247,18 @@ def _counted(w: _Writer, node: Node) -> str:
     start, step = node.args.get("start", 0), node.args.get("step", 1)
     by = "" if step == 1 else f", {w.text(step)}"
     end = _size(w.shape(node).shape[0]) if start == 0 and not by else w.text(node.args["end"])
-    return f"torch.arange({end})" if start == 0 and not by else f"torch.arange({w.text(start)}, {end}{by})"
+    given = end if start == 0 and not by else f"{w.text(start)}, {end}{by}"
+    dtype = "" if node.kinds[0] == "int" else f", dtype={DTYPES[node.kinds[0]]}"
+    return f"torch.arange({given}{dtype})"
+
+
+@written("softplus")  # above the usual threshold torch has x for it
+def _softplus(w: _Writer, node: Node) -> str:
+    if node.args["threshold"] != 20:
+        return ""
+    x, beta = w.first(node), node.args["beta"]
+    one = f"torch.logaddexp({x} * {beta!r}, torch.zeros_like({x})) / {beta!r}"
+    return f"torch.logaddexp({x}, torch.zeros_like({x}))" if beta == 1 else one
 
 
 @written("rms_norm")  # without an eps torch takes that of the dtype, which is the example's
@@ -275,6 +286,8 @@ def _celu(w: _Writer, node: Node) -> str:
 def _dropout(w: _Writer, node: Node) -> str:
     x, mask = w.first(node), w.builder.called.get(f"{node.name}.mask")
     axes = f"[(...,) + (None,) * ({x}.dim() - 2)]" if node.op == "feature_dropout" else ""
+    if node.args["train"] and node.args["p"] == 1:
+        return f"torch.zeros_like({x})"
     return x if mask is None else f"{x} * t.{mask}{axes} / {1 - node.args['p']!r}"
 
 

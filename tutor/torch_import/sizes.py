@@ -47,7 +47,9 @@ class Sizes:
 
     def number(self, extent: Expr) -> int:
         """What the size is in the example."""
-        return int(self.resolve(extent).xreplace({s: Integer(n) for s, n in self._numbers.items()}))
+        made = self.resolve(extent).xreplace({s: Integer(n) for s, n in self._numbers.items()})
+        assert made.is_integer or made == int(made), f"{made} is no size"
+        return int(made)
 
     def same(self, a: Expr, b: Expr) -> None:
         """Two sizes are one from here on."""

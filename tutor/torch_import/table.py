@@ -14,7 +14,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
-# arguments that do not change what is computed
+STEPS = ("coarse", "standard", "fine")  # how small the steps are
+# arguments that do not change what is computed; what a dtype changes, the builder sees in the kind of the result
 SILENT = frozenset({
     "cudnn_enable", "cudnn_enabled", "memory_format", "device", "layout", "pin_memory", "non_blocking", "copy",
     "generator", "dtype", "implicit", "momentum", "sparse", "half_to_float",
@@ -22,13 +23,15 @@ SILENT = frozenset({
 GROUPS = {
     "pointwise": "Elementwise functions",
     "views": "Views and shapes",
+    "joining": "Joining, padding, writing into",
     "linear": "Products",
     "reductions": "Sums, means, norms",
     "softmax": "Softmax and attention",
     "losses": "Losses",
     "norms": "Normalisation",
     "indexing": "Embedding and indexing",
-    "convolutions": "Convolution, pooling, resizing",
+    "convolutions": "Convolution",
+    "pooling": "Pooling and resizing",
     "recurrent": "Recurrent cells and layers",
     "constants": "Constants and masks",
 }
@@ -58,6 +61,7 @@ _REASONS: dict[str, str] = {}
 
 def refused(*names: str, reason: str) -> None:
     """ATen operations that index notation cannot say, and why: torch's own decomposition would say no more."""
+    assert _ROWS.keys().isdisjoint(names), names
     _REASONS.update(dict.fromkeys(names, reason))
 
 
@@ -73,7 +77,7 @@ def operation(*names: str, torch: str = "") -> Callable[[Callable[..., Any]], Ca
     def enter(build: Callable[..., Any]) -> Callable[..., Any]:
         group = build.__module__.rsplit(".", 1)[-1]
         for name in names:
-            assert name not in _ROWS, name
+            assert name not in _ROWS and name not in _REASONS, name
             _ROWS[name] = Row(name, torch or _usual(name), group, build)
         return build
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import And, Eq, Expr, Ge, Gt, Le, Lt, Ne, Not, Or, S, sympify
+from sympy import And, Eq, Expr, Ge, Gt, Integer, Le, Lt, Ne, Not, Or, Piecewise, S, sympify
+from sympy.logic.boolalg import Boolean
 
+from tutor.language import N_
 from tutor.torch_import.arrays import Array, constant
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.table import operation
@@ -17,9 +19,15 @@ def _kind(g: Builder) -> str:
 
 
 def _filled(g: Builder, shape: Sequence[Any], value: Any) -> Array:
-    kind = _kind(g)
-    number = S(bool(value)) if kind == "bool" else g.scalar(value)
-    return constant(number, [g.extent(n) for n in shape], kind)
+    return constant(as_kind(g, value, _kind(g)), [g.extent(n) for n in shape], _kind(g))
+
+
+def as_kind(g: Builder, value: Any, kind: str) -> Any:
+    """A number as torch keeps it there: of whole numbers cut off, of conditions whether it is not 0."""
+    number = g.scalar(value)
+    if kind == "bool":
+        return S(bool(number != 0))
+    return Integer(int(number)) if kind == "int" and number.is_number else number
 
 
 @operation("zeros", "empty", "empty_permuted", torch="torch.zeros")
@@ -61,45 +69,52 @@ def full(g: Builder, size: Sequence[Any], fill_value: Any) -> Array:
 @operation("zeros_like", "empty_like", torch="torch.zeros_like")
 def zeros_like(g: Builder, self: Array) -> Array:
     """y = 0"""
-    return constant(S.Zero, self.shape, _kind(g))
+    return constant(as_kind(g, 0, _kind(g)), self.shape, _kind(g))
 
 
 @operation("ones_like", torch="torch.ones_like")
 def ones_like(g: Builder, self: Array) -> Array:
     """y = 1"""
-    return constant(S.One, self.shape, _kind(g))
+    return constant(as_kind(g, 1, _kind(g)), self.shape, _kind(g))
 
 
 @operation("full_like", torch="torch.full_like")
 def full_like(g: Builder, self: Array, fill_value: Any) -> Array:
     """y = a number"""
-    return constant(g.scalar(fill_value), self.shape, _kind(g))
+    return constant(as_kind(g, fill_value, _kind(g)), self.shape, _kind(g))
 
 
 @operation("scalar_tensor", torch="torch.tensor")
 def scalar_tensor(g: Builder, s: Any) -> Array:
     """y = a number"""
-    return constant(g.scalar(s), (), _kind(g))
+    return constant(as_kind(g, s, _kind(g)), (), _kind(g))
 
 
 @operation("arange", torch="torch.arange")
 def arange(g: Builder, end: Any, start: Any = 0, step: Any = 1) -> Array:
     """y[i] = start + step i"""
-    if _kind(g) == "float" and any(sympify(g.scalar(n)).is_integer is False for n in (start, step)):
-        return _real_range(g, end, g.scalar(start), g.scalar(step))
-    first, by = g.number(start), g.number(step)
-    if by == 1 and not sympify(start).is_number:
-        extent = g.sizes.resolve(sympify(end) - start)
-        return Array((extent,), lambda i: start + i, "int", below=sympify(end))
-    count = max(-(-(g.number(end) - first) // by), 0)
-    extent = g.extent(end) if (first, by) == (0, 1) else g.extent(count)
-    below = extent if (first, by) == (0, 1) else sympify(g.number(end))
-    return Array((extent,), lambda i: first + by * i, "int", below=below)
-
-
-def _real_range(g: Builder, end: Any, first: Expr, by: Expr) -> Array:
     assert g.node is not None
-    return Array((g.extent(g.node.shapes[0][0]),), lambda i: first + by * i)
+    kind, count = _kind(g), g.node.shapes[0][0]
+    if (start, step) == (0, 1) and g.scalar(end).is_integer:
+        extent = g.extent(end)
+        return Array((extent,), lambda i: i, kind, below=extent if kind == "int" else None)
+    if step == 1 and not sympify(start).is_number and kind == "int":  # arange(n, 2*n)
+        extent = g.sizes.resolve(sympify(end) - start)
+        return Array((extent,), lambda i: start + i, kind, below=sympify(end))
+    first, last, by = (_pinned(g, value) for value in (start, end, step))
+    if kind == "int" and not (first.is_integer and by.is_integer):
+        raise g.refusal(N_("its whole numbers come of real ones that are cut off"))
+    ends = sorted((first, first + by * max(count - 1, 0)))
+    below = ends[1] + 1 if kind == "int" and ends[0] >= 0 else None
+    return Array((Integer(count),), lambda i: first + by * i, kind, below=below)
+
+
+def _pinned(g: Builder, value: Any) -> Expr:
+    """How many entries there are depends on it: a size in it is a number."""
+    number = g.scalar(value)
+    if number.free_symbols:
+        g.sizes.pin(number)
+    return g.sizes.resolve(number)
 
 
 # -- conditions ----------------------------------------------------------------------------------------------------
@@ -111,9 +126,6 @@ def _compared(relation: Any) -> Any:
     def row(g: Builder, self: Any, other: Any) -> Array:
         a, b = (x if isinstance(x, Array) else constant(g.scalar(x)) for x in (self, other))
         shape = g.broadcast(a, b)
-        if a.kind == "bool" and b.dim == 0:
-            wanted = bool(b[()])
-            return Array(shape, lambda *ix: a[ix] if wanted == (relation is Eq) else Not(a[ix]), "bool")
 
         def at(*ix: Expr) -> Any:
             return _condition(relation, a.spread(ix, shape), b.spread(ix, shape))
@@ -124,9 +136,11 @@ def _compared(relation: Any) -> Any:
 
 
 def _condition(relation: Any, a: Expr, b: Expr) -> Any:
-    """A comparison; one of a constant mask with a number is the mask's own condition."""
-    from sympy import Piecewise
-
+    """A comparison; one of a constant mask with a number is the mask's own condition, a condition is 1 or 0."""
+    if isinstance(a, Boolean):
+        return _cases(a, *(_condition(relation, number, b) for number in (S.One, S.Zero)))
+    if isinstance(b, Boolean):
+        return _cases(b, *(_condition(relation, a, number) for number in (S.One, S.Zero)))
     if isinstance(a, Piecewise) and b.is_number and all(value.is_number for value, _ in a.args):
         rest, made = S.true, S.false
         for value, condition in a.args:
@@ -135,6 +149,29 @@ def _condition(relation: Any, a: Expr, b: Expr) -> Any:
             rest = And(rest, Not(condition))
         return made
     return relation(a, b)
+
+
+def _cases(condition: Any, if_true: Any, if_false: Any) -> Any:
+    """One of two conditions."""
+    if if_true == if_false:
+        return if_true
+    return Or(And(condition, if_true), And(Not(condition), if_false))
+
+
+def conditions(g: Builder, *values: Any) -> list[Array]:
+    """What an operation takes for true or false: of a number whether it is not 0."""
+    if g.node is None or g.node.kinds != ["bool"]:
+        raise g.refusal(N_("it computes with the bits of whole numbers, and formulas have none"))
+    arrays = [x if isinstance(x, Array) else constant(g.scalar(x)) for x in values]
+    return [x if x.kind == "bool" else Array(x.shape, lambda *ix, x=x: _condition(Ne, x[ix], S.Zero), "bool")
+            for x in arrays]  # fmt: skip
+
+
+def chosen(g: Builder, condition: Array, yes: Any, no: Any) -> Array:
+    """One of two conditions where a third holds, else the other."""
+    c, a, b = conditions(g, condition, yes, no)
+    shape = g.broadcast(c, a, b)
+    return Array(shape, lambda *ix: _cases(*(x.spread(ix, shape) for x in (c, a, b))), "bool")
 
 
 for _name, _relation in _RELATIONS.items():
@@ -146,21 +183,24 @@ for _name, _relation in _RELATIONS.items():
 @operation("logical_not", "bitwise_not", torch="~mask")
 def negated(g: Builder, self: Array) -> Array:
     """the condition does not hold"""
-    return Array(self.shape, lambda *ix: Not(self[ix]), "bool")
+    (x,) = conditions(g, self)
+    return Array(x.shape, lambda *ix: Not(x[ix]), "bool")
 
 
 @operation("logical_and", "bitwise_and", "__and__", torch="a & b")
-def both(g: Builder, self: Array, other: Array) -> Array:
+def both(g: Builder, self: Any, other: Any) -> Array:
     """both conditions hold"""
-    shape = g.broadcast(self, other)
-    return Array(shape, lambda *ix: And(self.spread(ix, shape), other.spread(ix, shape)), "bool")
+    a, b = conditions(g, self, other)
+    shape = g.broadcast(a, b)
+    return Array(shape, lambda *ix: And(a.spread(ix, shape), b.spread(ix, shape)), "bool")
 
 
 @operation("logical_or", "bitwise_or", "__or__", torch="a | b")
-def either(g: Builder, self: Array, other: Array) -> Array:
+def either(g: Builder, self: Any, other: Any) -> Array:
     """one of the conditions holds"""
-    shape = g.broadcast(self, other)
-    return Array(shape, lambda *ix: Or(self.spread(ix, shape), other.spread(ix, shape)), "bool")
+    a, b = conditions(g, self, other)
+    shape = g.broadcast(a, b)
+    return Array(shape, lambda *ix: Or(a.spread(ix, shape), b.spread(ix, shape)), "bool")
 
 
 @operation("tril", torch="torch.tril")

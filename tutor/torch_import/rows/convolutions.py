@@ -1,15 +1,14 @@
-"""Convolution, pooling, resizing: windows over an axis."""
+"""Convolution: windows over an axis."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sympy import Abs, And, Eq, Expr, Idx, Max, Min, Mul, Piecewise, S, sympify
+from sympy import And, Eq, Expr, Piecewise, S, sympify
 
 from tutor.language import said
-from tutor.symbolic.indices import bracket, reduce_over, within
-from tutor.symbolic.operations import MaxOver
+from tutor.symbolic.indices import bracket, within
 from tutor.torch_import.arrays import Array, quotient, remainder
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.table import operation
@@ -18,14 +17,14 @@ OUTPUTS = {1: ["O"], 2: ["O", "Q"], 3: ["O", "P", "Q"]}  # names of an output's 
 Sides = list[tuple[Any, Any]]  # of each axis: what is added before and behind it
 
 
-def _each(value: Any, rank: int) -> list[int]:
+def per_axis(value: Any, rank: int) -> list[int]:
     """One number for every axis, or one for each."""
     given = [value] if not isinstance(value, (list, tuple)) else list(value)
     numbers = [int(v) for v in given]
     return numbers * rank if len(numbers) == 1 else numbers
 
 
-def _bordered(g: Builder, x: Array, sides: Sides, filler: Expr) -> Array:
+def bordered(g: Builder, x: Array, sides: Sides, filler: Expr) -> Array:
     """xp: x with a border of zeros (or of minus infinity) around its last axes; x itself where there is none."""
     if not any(before or behind for before, behind in sides):
         return x
@@ -42,7 +41,7 @@ def _bordered(g: Builder, x: Array, sides: Sides, filler: Expr) -> Array:
     return g.part("xp", shape, at) if filler == 0 else g.needed("xp", shape, at)
 
 
-def _windows(g: Builder, x: Array, kernel: Sequence[Expr], stride: Sequence[int], sides: Sides, dilation: Sequence[int],
+def windowed(g: Builder, x: Array, kernel: Sequence[Expr], stride: Sequence[int], sides: Sides, dilation: Sequence[int],
              ceil: bool = False) -> list[Expr]:  # fmt: skip
     """The sizes of the output, which are the free ones: H = s (O - 1) + d (K - 1) + 1 - the border.
 
@@ -67,7 +66,7 @@ def _windows(g: Builder, x: Array, kernel: Sequence[Expr], stride: Sequence[int]
 # -- convolution ---------------------------------------------------------------------------------------------------
 
 
-def _kernel(g: Builder, weight: Array, rank: int) -> list[Expr]:
+def _kernel(g: Builder, weight: Array) -> list[Expr]:
     """The sides of the filters; a square is one size."""
     sides = weight.shape[2:]
     for n in sides[1:]:
@@ -108,14 +107,14 @@ def _groups(g: Builder, x_channels: Expr, weight: Array, groups: int) -> tuple[E
 
 def _convolved(g: Builder, x: Array, weight: Array, bias: Array | None, stride: Any, padding: Any, dilation: Any,
                groups: Any, rank: int) -> Array:  # fmt: skip
-    strides, spread, groups = _each(stride, rank), _each(dilation, rank), g.number(groups)
-    kernel = _kernel(g, weight, rank)
+    strides, spread, groups = per_axis(stride, rank), per_axis(dilation, rank), g.number(groups)
+    kernel = _kernel(g, weight)
     if padding == "same":
         kernel = _fixed(g, kernel)
         whole = [d * (int(k) - 1) for d, k in zip(spread, kernel, strict=True)]
         sides: Sides = [(n // 2, n - n // 2) for n in whole]
     else:
-        sides = [(p, p) for p in _each(0 if padding == "valid" else padding, rank)]
+        sides = [(p, p) for p in per_axis(0 if padding == "valid" else padding, rank)]
         if any(map(any, sides)):
             kernel = _fixed(g, kernel)
     channel = x.dim - rank - 1
@@ -126,8 +125,8 @@ def _convolved(g: Builder, x: Array, weight: Array, bias: Array | None, stride: 
         g.same(x.shape[channel], many * weight.shape[1])
     if bias is not None:
         g.same(bias.shape[0], weight.shape[0])
-    outer = _windows(g, x, kernel, strides, sides, spread)
-    xp = _bordered(g, x, sides, S.Zero)
+    outer = windowed(g, x, kernel, strides, sides, spread)
+    xp = bordered(g, x, sides, S.Zero)
     shape = [*x.shape[:channel], weight.shape[0], *outer]
     each = g.sizes.resolve(weight.shape[1])
 
@@ -184,9 +183,9 @@ def convolution(g: Builder, input: Array, weight: Array, bias: Array | None, str
 
 def _transposed(g: Builder, x: Array, weight: Array, bias: Array | None, stride: Any, padding: Any, output_padding: Any,
                 groups: Any, dilation: Any, rank: int) -> Array:  # fmt: skip
-    strides, spread, groups = _each(stride, rank), _each(dilation, rank), g.number(groups)
-    cut, more = _each(padding, rank), _each(output_padding, rank)
-    kernel = _kernel(g, weight, rank)
+    strides, spread, groups = per_axis(stride, rank), per_axis(dilation, rank), g.number(groups)
+    cut, more = per_axis(padding, rank), per_axis(output_padding, rank)
+    kernel = _kernel(g, weight)
     apart = [g.number(k) == s and d == 1 and not p and not e
              for k, s, d, p, e in zip(kernel, strides, spread, cut, more, strict=True)]  # fmt: skip
     if any(apart) or any(cut) or any(more):
@@ -277,357 +276,3 @@ def conv_transpose2d(g: Builder, input: Array, weight: Array, bias: Array | None
                      dilation: Any = 1) -> Array:  # fmt: skip
     """y[n,m,u,v] = sum_{c,i,j} x[n,c,i,j] w[c,m,u + p - s i,v + p - s j] + b[m], of the taps that there are"""
     return _transposed(g, input, weight, bias, stride, padding, output_padding, groups, dilation, 2)
-
-
-# -- pooling -------------------------------------------------------------------------------------------------------
-
-
-def _largest(g: Builder, x: Array, window: Sequence[Expr], outer: Sequence[Expr], stride: Sequence[Any],
-             dilation: Sequence[int], finite: bool = True) -> Array:  # fmt: skip
-    """The largest of each window: one index runs over it row by row, so that the first of equals wins.
-
-    Windows that meet a border of minus infinity are not written out: a step has finite entries.
-    """
-    rank = len(window)
-    lead = x.dim - rank
-    count = Mul(*window)
-
-    def pixel(out: Sequence[Expr], m: Expr) -> list[Expr]:
-        digits: list[Expr] = []
-        for side in reversed(window[1:]):
-            digits.insert(0, remainder(m, side))
-            m = quotient(m, side)
-        return [s * o + d * k for s, o, d, k in zip(stride, out, dilation, [m, *digits], strict=True)]
-
-    win = g.inline([*x.shape[:lead], *outer, count], lambda *ix: x[(*ix[:lead], *pixel(ix[lead:-1], ix[-1]))])
-    if sum(n != 1 for n in window) > 1 and finite:
-        win = g.part("win", win.shape, win.at)
-
-    def at(*ix: Expr) -> Expr:
-        m = g.bound(count)
-        return reduce_over(MaxOver, win[(*ix, m)], [m]) if isinstance(m, Idx) else win[(*ix, m)]
-
-    return g.step([*x.shape[:lead], *outer], at, "y")
-
-
-def _max_pooled(g: Builder, x: Array, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
-                rank: int) -> Array:  # fmt: skip
-    window = [sympify(n) for n in _each(kernel_size, rank)]
-    strides = _each(stride or kernel_size, rank)
-    spread = _each(dilation, rank)
-    sides: Sides = [(p, p) for p in _each(padding, rank)]
-    outer = _windows(g, x, window, strides, sides, spread, ceil_mode)
-    finite = not any(map(any, sides))
-    return _largest(g, _bordered(g, x, sides, S.NegativeInfinity), window, outer, strides, spread, finite)
-
-
-@operation("max_pool1d", torch="F.max_pool1d")
-def max_pool1d(g: Builder, self: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-               ceil_mode: bool = False) -> Array:  # fmt: skip
-    """xp = x with a border of minus infinity, y[n,c,o] = max_k xp[n,c,s o + d k], the first of equals"""
-    return _max_pooled(g, self, kernel_size, stride, padding, dilation, ceil_mode, 1)
-
-
-@operation("max_pool2d", torch="F.max_pool2d")
-def max_pool2d(g: Builder, self: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-               ceil_mode: bool = False) -> Array:  # fmt: skip
-    """win[n,c,o,q,m] = the pixels of a window row by row, y[n,c,o,q] = max_m win[n,c,o,q,m], the first of equals"""
-    return _max_pooled(g, self, kernel_size, stride, padding, dilation, ceil_mode, 2)
-
-
-@operation("max_pool1d_with_indices", torch="F.max_pool1d")
-def max_pool1d_with_indices(g: Builder, self: Array, kernel_size: Any, stride: Any = None, padding: Any = 0,
-                            dilation: Any = 1, ceil_mode: bool = False) -> list[Array]:  # fmt: skip
-    """as max_pool1d"""
-    return [_max_pooled(g, self, kernel_size, stride, padding, dilation, ceil_mode, 1)]
-
-
-@operation("max_pool2d_with_indices", torch="F.max_pool2d")
-def max_pool2d_with_indices(g: Builder, self: Array, kernel_size: Any, stride: Any = None, padding: Any = 0,
-                            dilation: Any = 1, ceil_mode: bool = False) -> list[Array]:  # fmt: skip
-    """as max_pool2d"""
-    return [_max_pooled(g, self, kernel_size, stride, padding, dilation, ceil_mode, 2)]
-
-
-def _averaged(g: Builder, x: Array, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, whole: bool,
-              divisor: Any, rank: int) -> Array:  # fmt: skip
-    window = [sympify(n) for n in _each(kernel_size, rank)]
-    strides = _each(stride or kernel_size, rank)
-    borders = _each(padding, rank)
-    sides: Sides = [(p, p) for p in borders]
-    outer = _windows(g, x, window, strides, sides, [1] * rank, ceil_mode)
-    xp = _bordered(g, x, sides, S.Zero)
-    lead = x.dim - rank
-
-    def places(out: Sequence[Expr], k: Sequence[Expr]) -> list[Expr]:
-        return [s * o + j for s, o, j in zip(strides, out, k, strict=True)]
-
-    def count(out: Sequence[Expr]) -> Expr:
-        if divisor is not None:
-            return g.scalar(divisor)
-        if whole or not any(borders):
-            return Mul(*window)
-        made: Expr = S.One
-        for d, (o, n) in enumerate(zip(out, window, strict=True)):
-            made *= g.sum(lambda k, d=d, o=o: bracket(within(strides[d] * o + k - borders[d], x.shape[lead + d])), n)
-        return made
-
-    def at(*ix: Expr) -> Expr:
-        out = ix[lead:]
-        return g.sum(lambda *k: xp[(*ix[:lead], *places(out, k))], *window) / count(out)
-
-    return g.step([*x.shape[:lead], *outer], at, "y")
-
-
-@operation("avg_pool1d", torch="F.avg_pool1d")
-def avg_pool1d(g: Builder, self: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True) -> Array:  # fmt: skip
-    """xp = x with a border of zeros, y[n,c,o] = sum_k xp[n,c,s o + k] / K"""
-    return _averaged(g, self, kernel_size, stride, padding, ceil_mode, count_include_pad, None, 1)
-
-
-@operation("avg_pool2d", torch="F.avg_pool2d")
-def avg_pool2d(g: Builder, self: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True, divisor_override: Any = None) -> Array:  # fmt: skip
-    """xp = x with a border of zeros, y[n,c,o,q] = sum_{k,l} xp[n,c,s o + k,s q + l] / K**2"""
-    return _averaged(g, self, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 2)
-
-
-@operation("avg_pool3d", torch="F.avg_pool3d")
-def avg_pool3d(g: Builder, self: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True, divisor_override: Any = None) -> Array:  # fmt: skip
-    """as avg_pool2d, over three axes"""
-    return _averaged(g, self, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 3)
-
-
-def _parts(g: Builder, x: Array, output_size: Any, rank: int) -> tuple[list[Expr], list[Expr]]:
-    """Windows side by side that fill the axis, H = O R: the sizes of output and window."""
-    wanted = list(output_size) if isinstance(output_size, (list, tuple)) else [output_size] * rank
-    outer, window = [], []
-    for d, extent in enumerate(x.shape[x.dim - rank :]):
-        many, whole = g.number(wanted[d]), g.number(extent)
-        if whole % many:
-            raise g.refusal(said("{whole} entries make no {many} windows of one length", whole=whole, many=many))
-        out, side = g.extent(wanted[d], OUTPUTS[rank][d]), g.extent(whole // many, "R")
-        g.same(extent, out * side)
-        outer.append(g.sizes.resolve(out))
-        window.append(g.sizes.resolve(side))
-    g.write("output_size", outer)
-    return outer, window
-
-
-def _adaptive_mean(g: Builder, x: Array, output_size: Any, rank: int) -> Array:
-    outer, window = _parts(g, x, output_size, rank)
-    lead = x.dim - rank
-
-    def at(*ix: Expr) -> Expr:
-        def pixel(*k: Expr) -> Expr:
-            return x[(*ix[:lead], *(_place(o, n, side) + j for o, n, side, j in
-                                    zip(ix[lead:], outer, window, k, strict=True)))]  # fmt: skip
-
-        return g.mean(pixel, *window)
-
-    return g.step([*x.shape[:lead], *outer], at, "y")
-
-
-def _place(o: Expr, many: Expr, side: Expr) -> Expr:
-    """Where a window begins; the only one at 0."""
-    return S.Zero if many == 1 else side * o
-
-
-@operation("adaptive_avg_pool1d", torch="F.adaptive_avg_pool1d")
-def adaptive_avg_pool1d(g: Builder, self: Array, output_size: Any) -> Array:
-    """y[n,c,o] = sum_r x[n,c,R o + r] / R; into one entry the mean"""
-    return _adaptive_mean(g, self, output_size, 1)
-
-
-@operation("adaptive_avg_pool2d", "_adaptive_avg_pool2d", torch="F.adaptive_avg_pool2d")
-def adaptive_avg_pool2d(g: Builder, self: Array, output_size: Any) -> Array:
-    """y[n,c,o,q] = sum_{r,s} x[n,c,R o + r,S q + s] / (R S); into one entry the mean"""
-    return _adaptive_mean(g, self, output_size, 2)
-
-
-def _adaptive_max(g: Builder, x: Array, output_size: Any, rank: int) -> list[Array]:
-    outer, window = _parts(g, x, output_size, rank)
-    stride = [S.Zero if n == 1 else side for n, side in zip(outer, window, strict=True)]
-    return [_largest(g, x, window, outer, stride, [1] * rank)]
-
-
-@operation("adaptive_max_pool1d", torch="F.adaptive_max_pool1d")
-def adaptive_max_pool1d(g: Builder, self: Array, output_size: Any) -> list[Array]:
-    """y[n,c,o] = max_r x[n,c,R o + r], the first of equals"""
-    return _adaptive_max(g, self, output_size, 1)
-
-
-@operation("adaptive_max_pool2d", torch="F.adaptive_max_pool2d")
-def adaptive_max_pool2d(g: Builder, self: Array, output_size: Any) -> list[Array]:
-    """win[n,c,o,q,m] = the pixels of a window row by row, y[n,c,o,q] = max_m win[n,c,o,q,m], the first of equals"""
-    return _adaptive_max(g, self, output_size, 2)
-
-
-@operation("im2col", torch="F.unfold")
-def im2col(g: Builder, self: Array, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Array:
-    """y[n,m,l] = the pixel m of window l, windows and pixels row by row, of all channels"""
-    x = self
-    (high, wide), spread, strides = _each(kernel_size, 2), _each(dilation, 2), _each(stride, 2)
-    sides: Sides = [(p, p) for p in _each(padding, 2)]
-    window = [sympify(high), sympify(wide)]
-    outer = _windows(g, x, window, strides, sides, spread)
-    xp = _bordered(g, x, sides, S.Zero)
-    lead, columns = x.dim - 3, outer[1]
-
-    def at(*ix: Expr) -> Expr:
-        *over, m, p = ix
-        c, k = quotient(m, Mul(*window)), remainder(m, Mul(*window))
-        row, column = quotient(k, window[1]), remainder(k, window[1])
-        o, q = quotient(p, columns), remainder(p, columns)
-        return xp[(*over, c, strides[0] * o + spread[0] * row, strides[1] * q + spread[1] * column)]
-
-    return g.step([*x.shape[:lead], x.shape[lead] * Mul(*window), Mul(*outer)], at, "y")
-
-
-# -- resizing ------------------------------------------------------------------------------------------------------
-
-
-def _resized(g: Builder, x: Array, output_size: Any, rank: int) -> tuple[list[Expr], list[tuple[Expr, Expr]]]:
-    """The sizes of the output, and by which whole number each axis grows or shrinks."""
-    assert g.node is not None
-    lead = x.dim - rank
-    outer, factors = [], []
-    for d, extent in enumerate(x.shape[lead:]):
-        many, whole = g.node.shapes[0][lead + d], g.number(extent)
-        if many % whole and whole % many:
-            raise g.refusal(said("{whole} entries become {many}, which is no whole multiple", whole=whole, many=many))
-        up, down = sympify(max(many // whole, 1)), sympify(max(whole // many, 1))
-        out = extent * up if down == 1 else g.extent(many, OUTPUTS[rank][d])
-        g.same(extent * up, out * down)
-        outer.append(g.sizes.resolve(out))
-        factors.append((up, down))
-    if output_size is not None:
-        g.write("output_size", outer)
-    return outer, factors
-
-
-def _nearest(g: Builder, x: Array, output_size: Any, rank: int, middle: bool = False) -> Array:
-    outer, factors = _resized(g, x, output_size, rank)
-    lead = x.dim - rank
-
-    def place(i: Expr, up: Expr, down: Expr) -> Expr:
-        return quotient(i, up) if down == 1 else down * i + (down // 2 if middle else 0)
-
-    def at(*ix: Expr) -> Expr:
-        return x[(*ix[:lead], *(place(i, *factor) for i, factor in zip(ix[lead:], factors, strict=True)))]
-
-    return g.step([*x.shape[:lead], *outer], at, "y")
-
-
-def _enter_nearest(rank: int, letters: str) -> None:
-    def nearest(g: Builder, self: Any = None, input: Any = None, output_size: Any = None, scale_factors: Any = None,
-                scales: Any = None, scales_h: Any = None, scales_w: Any = None,
-                scales_d: Any = None) -> Array:  # fmt: skip
-        return _nearest(g, input if self is None else self, output_size, rank)
-
-    def exact(g: Builder, self: Any = None, input: Any = None, output_size: Any = None, scale_factors: Any = None,
-              scales: Any = None, scales_h: Any = None, scales_w: Any = None,
-              scales_d: Any = None) -> Array:  # fmt: skip
-        return _nearest(g, input if self is None else self, output_size, rank, middle=True)
-
-    places = ",".join(f"floor({letter}/f)" for letter in letters)
-    nearest.__doc__ = exact.__doc__ = f"y[n,c,{','.join(letters)}] = x[n,c,{places}]; f times as many entries"
-    operation(f"upsample_nearest{rank}d", torch='F.interpolate(mode="nearest")')(nearest)
-    operation(f"_upsample_nearest_exact{rank}d", torch='F.interpolate(mode="nearest-exact")')(exact)
-
-
-_enter_nearest(1, "u")
-_enter_nearest(2, "uv")
-_enter_nearest(3, "uvw")
-
-
-def _interpolated(g: Builder, x: Array, output_size: Any, aligned: bool, rank: int) -> Array:
-    """Each axis by weights that fall off linearly: max(0, 1 - |s(u) - i|), where s(u) is the place of u in x."""
-    outer, factors = _resized(g, x, output_size, rank)
-    lead = x.dim - rank
-
-    def source(u: Expr, n: Expr, out: Expr, up: Expr, down: Expr) -> Expr:
-        if aligned:
-            return S.Zero if out == 1 else u * (n - 1) / (out - 1)
-        place = (u + S.Half) * down / up - S.Half
-        return place if down != 1 else Min(Max(place, 0), n - 1)
-
-    def at(*ix: Expr) -> Expr:
-        inner = x.shape[lead:]
-        places = [
-            source(u, n, out, *factor) for u, n, out, factor in zip(ix[lead:], inner, outer, factors, strict=True)
-        ]
-
-        def share(*bound: Expr) -> Expr:
-            near = (Max(0, 1 - Abs(s - i)) for s, i in zip(places, bound, strict=True))
-            return Mul(*near) * x[(*ix[:lead], *bound)]
-
-        return g.sum(share, *inner)
-
-    return g.step([*x.shape[:lead], *outer], at, "y")
-
-
-@operation("upsample_linear1d", torch='F.interpolate(mode="linear")')
-def linear1d(g: Builder, align_corners: bool, self: Any = None, input: Any = None, output_size: Any = None,
-             scale_factors: Any = None, scales: Any = None) -> Array:  # fmt: skip
-    """y[n,c,u] = sum_i max(0, 1 - |s(u) - i|) x[n,c,i], s(u) = (u + 1/2)/f - 1/2 kept inside, or u (L-1)/(f L - 1)"""
-    return _interpolated(g, input if self is None else self, output_size, align_corners, 1)
-
-
-@operation("upsample_bilinear2d", torch='F.interpolate(mode="bilinear")')
-def bilinear2d(g: Builder, align_corners: bool, self: Any = None, input: Any = None, output_size: Any = None,
-               scale_factors: Any = None, scales_h: Any = None, scales_w: Any = None) -> Array:  # fmt: skip
-    """as upsample_linear1d along rows and columns: the product of both weights"""
-    return _interpolated(g, input if self is None else self, output_size, align_corners, 2)
-
-
-@operation("pixel_shuffle", torch="F.pixel_shuffle")
-def pixel_shuffle(g: Builder, self: Array, upscale_factor: int) -> Array:
-    """y[n,c,u,v] = x[n,c r**2 + (u mod r) r + v mod r,floor(u/r),floor(v/r)]"""
-    r = sympify(upscale_factor)
-    lead = self.dim - 3
-    channels = g.extent(g.number(self.shape[lead]) // upscale_factor**2, "C")
-    g.same(self.shape[lead], channels * r**2)
-
-    def at(*ix: Expr) -> Expr:
-        *over, c, u, v = ix
-        return self[(*over, c * r**2 + remainder(u, r) * r + remainder(v, r), quotient(u, r), quotient(v, r))]
-
-    shape = [*self.shape[:lead], g.sizes.resolve(channels), *(n * r for n in self.shape[lead + 1 :])]
-    return g.step(shape, at, "y")
-
-
-@operation("pixel_unshuffle", torch="F.pixel_unshuffle")
-def pixel_unshuffle(g: Builder, self: Array, downscale_factor: int) -> Array:
-    """y[n,m,o,q] = x[n,floor(m/r**2),r o + floor(m/r) mod r,r q + m mod r]"""
-    r = sympify(downscale_factor)
-    lead = self.dim - 3
-    outer = []
-    for d, n in enumerate(self.shape[lead + 1 :]):
-        out = g.extent(g.number(n) // downscale_factor, OUTPUTS[2][d])
-        g.same(n, out * r)
-        outer.append(g.sizes.resolve(out))
-
-    def at(*ix: Expr) -> Expr:
-        *over, m, o, q = ix
-        k = remainder(m, r**2)
-        return self[(*over, quotient(m, r**2), r * o + quotient(k, r), r * q + remainder(k, r))]
-
-    return g.step([*self.shape[:lead], self.shape[lead] * r**2, *outer], at, "y")
-
-
-@operation("channel_shuffle", "native_channel_shuffle", torch="F.channel_shuffle")
-def channel_shuffle(g: Builder, self: Array, groups: Any) -> Array:
-    """y[n,c G + g] = x[n,g C + c]"""
-    many = sympify(g.number(groups))
-    each = g.extent(g.number(self.shape[1]) // int(many), "C")
-    g.same(self.shape[1], many * each)
-    each = g.sizes.resolve(each)
-
-    def at(*ix: Expr) -> Expr:
-        n, m, *rest = ix
-        return self[(n, remainder(m, many) * each + quotient(m, many), *rest)]
-
-    return g.step(self.shape, at, "y")

@@ -65,20 +65,11 @@ def matmul(g: Builder, self: Array, other: Array) -> Array:
         i, k = rest[: len(rows)], rest[len(rows) :]
 
         def term(j: Expr) -> Expr:
-            left = a[(*_batch(a, over, lead), *i, j)]
-            right = b[(*_batch(b, over, lead), j, *k)]
-            return left * right
+            return a.met(over, lead, *i, j) * b.met(over, lead, j, *k)
 
         return g.sum(term, a.shape[-1])
 
     return g.step((*lead, *rows, *columns), at, "z")
-
-
-def _batch(x: Array, over: Sequence[Expr], lead: Sequence[Expr]) -> tuple[Expr, ...]:
-    """The leading indices of an operand: broadcast."""
-    own = x.shape[:-2]
-    met = zip(over[len(over) - len(own) :], own, lead[len(lead) - len(own) :], strict=True)
-    return tuple(S.Zero if n == 1 and m != 1 else i for i, n, m in met)
 
 
 @operation("baddbmm", torch="torch.baddbmm")
@@ -132,11 +123,10 @@ def einsum(g: Builder, equation: str, tensors: Sequence[Array]) -> Array:
     extents: dict[str, Expr] = {}
     for letters, x in zip(parts, tensors, strict=True):
         for letter, extent in zip(letters, x.shape, strict=True):
-            known = extents.setdefault(letter, extent)
-            if known == 1:  # torch broadcasts an axis of one entry here as well
-                extents[letter] = extent
-            elif extent != 1:
+            known = extents.get(letter, S.One)
+            if known != 1 and extent != 1:
                 g.same(known, extent)
+            extents[letter] = extent if known == 1 else known
     summed = [c for c in extents if c not in right]
 
     def at(*ix: Expr) -> Expr:
@@ -175,7 +165,7 @@ def bilinear(g: Builder, input1: Array, input2: Array, weight: Array, bias: Arra
 @operation("trace", torch="torch.trace")
 def trace(g: Builder, self: Array) -> Array:
     """y = sum_i x[i,i]"""
-    from tutor.torch_import.rows.views import diagonal
+    from tutor.torch_import.rows.joining import diagonal
 
     d = diagonal(g, self)
     return g.step((), lambda: g.sum(lambda i: d[i], d.shape[0]), "y")

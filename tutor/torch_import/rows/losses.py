@@ -28,9 +28,8 @@ def reduced(g: Builder, terms: Array, reduction: int, sign: int = 1) -> Array:
 @operation("mse_loss", torch="F.mse_loss")
 def mse(g: Builder, self: Array, target: Array, reduction: int = MEAN) -> Array:
     """r = y - t, L = the mean of r**2"""
-    shape = g.broadcast(self, target)
-    r = g.part("r", shape, lambda *ix: self.spread(ix, shape) - target.spread(ix, shape))
-    q = g.detail("q", shape, lambda *ix: r[ix] ** 2)
+    r = residual(g, self, target)
+    q = g.detail("q", r.shape, lambda *ix: r[ix] ** 2)
     return reduced(g, q, reduction)
 
 
@@ -105,11 +104,11 @@ def picked(g: Builder, logp: Array, target: Array, weight: Array | None, reducti
         g.domain(weight, "constant")
     if target.kind != "int":
         return _mixed(g, logp, target, weight, reduction, classes, smoothing)
+    counted = _counted(g, target, weight, ignored)
     g.below(target, logp.shape[classes])
     rows = [n for d, n in enumerate(logp.shape) if d != classes]
     for n, m in zip(rows, target.shape, strict=True):
         g.same(n, m)
-    counted = _counted(g, target, weight, ignored)
     eps, count = g.scalar(smoothing), logp.shape[classes]
 
     def term(*ix: Expr) -> Expr:

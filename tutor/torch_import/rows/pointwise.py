@@ -18,6 +18,7 @@ from tutor.symbolic.functions import silu as silu_of
 from tutor.symbolic.functions import softplus as softplus_of
 from tutor.torch_import.arrays import Array, constant
 from tutor.torch_import.builder import Builder
+from tutor.torch_import.rows.constants import both, chosen, either
 from tutor.torch_import.table import operation, refused
 
 
@@ -28,9 +29,16 @@ def number(g: Builder, value: Any) -> Array:
 
 def elementwise(g: Builder, name: str, formula: Callable[..., Expr], *operands: Any) -> Array:
     """y = formula(a, b, ...) entry by entry, one step."""
+    if _of_conditions(g):
+        raise g.refusal(N_("it computes with conditions; write it with & | ~"))
     arrays = [number(g, x) for x in operands]
     shape = g.broadcast(*arrays)
     return g.step(shape, lambda *ix: formula(*(a.spread(ix, shape) for a in arrays)), name)
+
+
+def _of_conditions(g: Builder) -> bool:
+    """Whether torch computes with True and False, where 1 + 1 is 1."""
+    return g.node is not None and g.node.kinds == ["bool"]
 
 
 # -- functions of one argument -------------------------------------------------------------------------------
@@ -73,7 +81,6 @@ _FUNCTIONS: dict[str, tuple[str, Callable[[Expr], Expr]]] = {
     "log_sigmoid": ("l", lambda x: -softplus_of(-x)),
     "softsign": ("h", lambda x: x / (1 + sympy.Abs(x))),
     "relu6": ("h", lambda x: clamped(x, 0, 6)),
-    "hardtanh_": ("h", lambda x: clamped(x, -1, 1)),
 }
 
 
@@ -95,8 +102,7 @@ def _enter(name: str, wish: str, function: Callable[[Expr], Expr]) -> None:
 
 
 for _name, (_wish, _function) in _FUNCTIONS.items():
-    if not _name.endswith("_"):
-        _enter(_name, _wish, _function)
+    _enter(_name, _wish, _function)
 
 
 @operation("gelu", torch="F.gelu")
@@ -111,9 +117,12 @@ def gelu(g: Builder, self: Array, approximate: str = "none") -> Array:
 
 @operation("softplus", torch="F.softplus")
 def softplus(g: Builder, self: Array, beta: Any = 1, threshold: Any = 20) -> Array:
-    """y = log(1 + exp(beta x)) / beta; torch's jump to the identity above the threshold is below rounding"""
-    b = g.scalar(beta)
-    return elementwise(g, "h", lambda x: softplus_of(b * x) / b, self)
+    """y = log(1 + exp(beta x)) / beta, also where torch has x for it above the usual threshold of 20 (they differ by
+    2e-9); below another threshold: y = x where beta x is above it"""
+    b, limit = g.scalar(beta), g.scalar(threshold)
+    if limit == 20:
+        return elementwise(g, "h", lambda x: softplus_of(b * x) / b, self)
+    return elementwise(g, "h", lambda x: Piecewise((x, b * x > limit), (softplus_of(b * x) / b, True)), self)
 
 
 @operation("leaky_relu", torch="F.leaky_relu")
@@ -316,6 +325,8 @@ def clamp_max(g: Builder, self: Array, max: Any) -> Array:
 def add(g: Builder, self: Any, other: Any, alpha: Any = 1) -> Array:
     """y = a + alpha b"""
     scale = g.scalar(alpha)
+    if _of_conditions(g) and scale == 1:
+        return either(g, self, other)
     return elementwise(g, "s", lambda a, b: plus(a, scale * b), self, other)
 
 
@@ -344,6 +355,8 @@ def rsub(g: Builder, self: Any, other: Any, alpha: Any = 1) -> Array:
 @operation("mul", torch="a * b")
 def mul(g: Builder, self: Any, other: Any) -> Array:
     """y = a b"""
+    if _of_conditions(g):
+        return both(g, self, other)
     return elementwise(g, "m", lambda a, b: a * b, self, other)
 
 
@@ -364,12 +377,16 @@ def power(g: Builder, self: Any, exponent: Any) -> Array:
 @operation("maximum", torch="torch.maximum")
 def maximum(g: Builder, self: Array, other: Array) -> Array:
     """y = max(a, b)"""
+    if _of_conditions(g):
+        return either(g, self, other)
     return elementwise(g, "m", Max, self, other)
 
 
 @operation("minimum", torch="torch.minimum")
 def minimum(g: Builder, self: Array, other: Array) -> Array:
     """y = min(a, b)"""
+    if _of_conditions(g):
+        return both(g, self, other)
     return elementwise(g, "m", Min, self, other)
 
 
@@ -396,6 +413,8 @@ def lerp(g: Builder, self: Array, end: Array, weight: Any) -> Array:
 @operation("where", torch="torch.where")
 def where(g: Builder, condition: Array, self: Any, other: Any) -> Array:
     """y = a where the condition holds, else b"""
+    if _of_conditions(g):
+        return chosen(g, condition, self, other)
     a, b = number(g, self), number(g, other)
     shape = g.broadcast(condition, a, b)
 
@@ -416,6 +435,8 @@ def dropout(g: Builder, input: Array, p: Any, train: bool) -> Array:
     """y = x in eval; in training y = mask x / (1 - p), where the mask is given"""
     if not train or p == 0:
         return input
+    if p == 1:
+        return constant(S.Zero, input.shape)
     mask = g.mask("mask", input.shape)
     keep = 1 - g.scalar(p)
     return g.step(input.shape, lambda *ix: mask[ix] * input[ix] / keep, "h")
@@ -432,6 +453,8 @@ def feature_dropout(g: Builder, input: Array, p: Any, train: bool) -> Array:
     """y = x in eval; in training whole channels are dropped: y[n,c] = mask[n,c] x[n,c] / (1 - p), the mask is given"""
     if not train or p == 0:
         return input
+    if p == 1:
+        return constant(S.Zero, input.shape)
     mask = g.mask("mask", input.shape[:2])
     keep = 1 - g.scalar(p)
     return g.step(input.shape, lambda *ix: mask[ix[:2]] * input[ix] / keep, "h")

@@ -12,7 +12,7 @@ from tutor.language import N_, said
 from tutor.symbolic.functions import relu, sigmoid
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
-from tutor.torch_import.rows.views import cat, stack
+from tutor.torch_import.rows.joining import cat, stack
 from tutor.torch_import.table import operation
 
 State = list[Array]  # h; of an LSTM h and c

@@ -150,13 +150,18 @@ def smallest(g: Builder, self: Array, dim: Any = None, keepdim: bool = False) ->
 
 
 def _reduced(g: Builder, kind: Any, x: Array, dim: Axes, keepdim: bool, name: str) -> Array:
-    over = Over(x, dim, keepdim)
+    over = Over(x.numbers, dim, keepdim)
+    return g.step(over.shape, _extreme(g, kind, over), name)
+
+
+def _extreme(g: Builder, kind: Any, over: Over, of: Callable[[Expr], Expr] = lambda x: x) -> Callable[..., Expr]:
+    """The largest entry over the axes, the product of all, ..."""
 
     def at(*ix: Expr) -> Expr:
         bound = [g.bound(n) for n in over.extents]
-        return reduce_over(kind, over.entry(ix, bound), [i for i in bound if isinstance(i, Idx)])
+        return reduce_over(kind, of(over.entry(ix, bound)), [i for i in bound if isinstance(i, Idx)])
 
-    return g.step(over.shape, at, name)
+    return at
 
 
 # -- norms and distances -----------------------------------------------------------------------------------------------
@@ -166,13 +171,7 @@ def normed(g: Builder, x: Array, order: Any, dim: Axes, keepdim: bool, settle: C
     """(sum_i |x[i]|**p)**(1/p); for 1 the sum, for 2 the root, for infinity the largest, for 0 how many are not 0."""
     over, p = Over(x.numbers, dim, keepdim), g.scalar(2 if order is None else order)
     if p in (S.Infinity, S.NegativeInfinity):
-        kind = AmaxOver if p > 0 else AminOver
-
-        def extreme(*ix: Expr) -> Expr:
-            bound = [g.bound(n) for n in over.extents]
-            return reduce_over(kind, Abs(over.entry(ix, bound)), [i for i in bound if isinstance(i, Idx)])
-
-        return settle(over.shape, extreme)
+        return settle(over.shape, _extreme(g, AmaxOver if p > 0 else AminOver, over, Abs))
 
     def term(value: Expr) -> Expr:
         if p == 0:
@@ -264,16 +263,10 @@ def cdist(g: Builder, x1: Array, x2: Array, p: Any = 2, compute_mode: Any = None
 
     def at(*ix: Expr) -> Expr:
         *over, i, j, k = ix
-        return _row(x1, over, i, k) - _row(x2, over, j, k)
+        return x1.met(over, lead, i, k) - x2.met(over, lead, j, k)
 
     r = g.part("r", (*lead, rows, columns, x1.shape[-1]), at)
     return normed(g, r, p, -1, False, lambda shape, at: g.step(shape, at, "d"))
-
-
-def _row(x: Array, over: Sequence[Expr], i: Expr, k: Expr) -> Expr:
-    own = x.shape[:-2]
-    places = over[len(over) - len(own) :]
-    return x[(*(S.Zero if n == 1 else o for o, n in zip(places, own, strict=True)), i, k)]
 
 
 @operation("cosine_similarity", torch="F.cosine_similarity")

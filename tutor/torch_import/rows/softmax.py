@@ -6,6 +6,7 @@ from typing import Any
 
 from sympy import Expr, Piecewise, S, exp, log, sqrt
 
+from tutor.language import N_
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.rows.pointwise import plus
@@ -65,12 +66,14 @@ def attention(g: Builder, query: Array, key: Array, value: Array, attn_mask: Arr
 
     def scores(*ix: Expr) -> Expr:
         *over, n, m = ix
-        return g.sum(lambda d: _at(query, over, n, d) * _at(key, over, m, d), width) * by
+        return g.sum(lambda d: query.met(over, lead, n, d) * key.met(over, lead, m, d), width) * by
 
     a = g.part("a", shape, scores)
     masked = _masked(g, a, attn_mask, is_causal)
     e, s = exponentials(g, masked, -1)
     p = g.part("p", shape, lambda *ix: e[ix] / s[ix])
+    if dropout_p == 1:
+        raise g.refusal(N_("with dropout_p=1 nothing of it is left"))
     if dropout_p:
         mask, keep = g.mask("mask", shape), 1 - g.scalar(dropout_p)
         whole = p
@@ -78,15 +81,9 @@ def attention(g: Builder, query: Array, key: Array, value: Array, attn_mask: Arr
 
     def at(*ix: Expr) -> Expr:
         *over, n, c = ix
-        return g.sum(lambda m: p[(*over, n, m)] * _at(value, over, m, c), value.shape[-2])
+        return g.sum(lambda m: p[(*over, n, m)] * value.met(over, lead, m, c), value.shape[-2])
 
     return g.step((*lead, query.shape[-2], value.shape[-1]), at, "y")
-
-
-def _at(x: Array, over: Any, i: Expr, j: Expr) -> Expr:
-    own = x.shape[:-2]
-    places = over[len(over) - len(own) :]
-    return x[(*(S.Zero if n == 1 else p for p, n in zip(places, own, strict=True)), i, j)]
 
 
 def _masked(g: Builder, a: Array, mask: Array | None, causal: bool) -> Array:
