@@ -15,7 +15,7 @@ import torch
 from test_torch_configurations import DERIVED, REFUSED, refusal
 from torch_configurations import CONFIGURATIONS, Configuration
 
-from tutor.torch_import import graph
+from tutor.torch_import import places
 from tutor.torch_import.table import GROUPS, Row, rows
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "torch.md"
@@ -117,7 +117,7 @@ def outcomes() -> Iterator[str]:
 
 def reason(row: Configuration) -> str:
     """Why it is refused, without the line of the table."""
-    with mock.patch.object(graph.Place, "says", "HERE"):
+    with mock.patch.object(places.Place, "says", "HERE"):
         return f"refused: {refusal(row)}".replace(" (HERE)", "")
 
 

@@ -18,10 +18,10 @@ from tutor.exercise import Exercise
 from tutor.language import joined, said
 from tutor.shown import shown_shape
 from tutor.torch_import import programs
-from tutor.torch_import.graph import parameter_names
 from tutor.torch_import.importing import from_torch
 from tutor.torch_import.spelling import LIKE, REAL, Form, input_form, within
 from tutor.torch_import.typed_losses import LOSSES, NONE, function
+from tutor.torch_import.whole import parameter_names
 
 MOODS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)  # train and eval differ
 

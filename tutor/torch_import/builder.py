@@ -148,7 +148,8 @@ class Builder:
     def _refuse_overlooked(self, node: Node, row: Row) -> None:
         for name, value in node.args.items():
             if name not in row.takes and name not in SILENT and name not in node.defaults:
-                raise self.refusal(said("{name}={value} is not in its row", name=name, value=value))
+                shown = said("a tensor") if isinstance(value, Ref) else value
+                raise self.refusal(said("{name}={value} is not in its row", name=name, value=shown))
 
     def _compare_shape(self, theirs: tuple[int, ...], made: Array) -> None:
         ours = tuple(map(self.sizes.number, made.shape))

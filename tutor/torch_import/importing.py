@@ -18,8 +18,9 @@ from tutor.numeric.sample import worked_instance
 from tutor.symbolic.indices import size
 from tutor.torch_import import reference
 from tutor.torch_import.builder import STEPS, Builder
-from tutor.torch_import.graph import Whole, parameter_names, trace
+from tutor.torch_import.graph import trace
 from tutor.torch_import.native import Native, own_backward
+from tutor.torch_import.whole import Whole, parameter_names
 
 CLOSE = 1e-8  # values of the module and ours, relative to the largest
 MOST_SMALL = 60  # where no number below keeps the axes apart, they may be equal

@@ -224,7 +224,7 @@ def message_of(error: Any) -> str:
 
 def line_of(error: BaseException, where: Address) -> tuple[str, str]:
     """`net.py, line 9`, and `x = 1 / 0` as a paragraph: the last of the user's own lines; else the file."""
-    from tutor.torch_import.graph import place_of_error
+    from tutor.torch_import.places import place_of_error
 
     place = place_of_error(error)
     if place is None:
