@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from tutor.torch_import.graph import Graph, Leaf, flat
 
 LOW = (torch.float16, torch.bfloat16, torch.float32)
+RANGES = (torch.arange, torch.linspace, torch.logspace)
 CASTS = ("float", "half", "bfloat16")
 
 
@@ -170,6 +171,8 @@ class _Doubles(TorchFunctionMode):
         args = tuple(torch.float64 if a in LOW else a for a in args) if _casts(function) else tuple(args)
         if _casts(function) and named.get("dtype") in LOW:
             named["dtype"] = torch.float64
+        if function in RANGES and named.get("dtype") is None and any(isinstance(a, float) for a in args):
+            named["dtype"] = torch.float64  # counted in float32 they are off by 1e-8
         args, named = tree_map(_double, (args, named))
         if function is F.rms_norm and len(args) < 4 and named.get("eps") is None:
             named["eps"] = self.epsilon
