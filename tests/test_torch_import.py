@@ -715,7 +715,8 @@ def test_numbers_of_the_program_are_not_asked() -> None:
 UNREAD = {
     "type_as": {"other"}, "gru": {"batch_sizes"}, "lstm": {"batch_sizes"},
     "rnn_tanh": {"batch_sizes"}, "rnn_relu": {"batch_sizes"}, "cdist": {"compute_mode"},
-    "native_group_norm": {"N", "C", "HxW"}, "new_zeros": {"self"}, "new_ones": {"self"}, "new_full": {"self"}, "new_empty": {"self"},
+    "native_group_norm": {"N", "C", "HxW"}, "new_zeros": {"self"}, "new_ones": {"self"}, "new_full": {"self"},
+    "new_empty": {"self"},
 }  # fmt: skip
 
 
