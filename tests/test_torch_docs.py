@@ -41,8 +41,10 @@ exercise = tutor.from_torch(model, x, target, loss=nn.CrossEntropyLoss())
 print(exercise.derive())
 print(exercise.verify())  # against autograd: of our formulas, and of the model itself
 
+
 def head(x, W, b):
     return torch.tanh(x @ W + b)
+
 
 exercise = tutor.from_torch(head, torch.randn(5, 4), torch.randn(4, 6), torch.randn(6))
 ```
