@@ -53,7 +53,10 @@ exercise = tutor.from_torch(head, torch.randn(5, 4), torch.randn(4, 6), torch.ra
   tables below say which. A view, a slice or a transpose is no step; it says where to look.
 * **The inputs are examples.** They say how many axes there are and where values lie. Sizes stay symbols: two axes have
   one size where the program says so (a product sums over both), not because they happen to be equal; the batch is `N`.
-  A size that the program itself fixes, as `x.view(-1, 3, 8)` does, stays a number where it must.
+  A number in a slice or a view (`x[:, :2]`, `x.view(-1, 3, 8)`) is a size too: at other sizes the exercise is the
+  program with other such numbers. What Python makes of a size stays what it is: of an input's, where torch lets it
+  (`x.sum() / x.shape[0]` is a division by `N`), else the axis is a number in the exercise (`len(x)`, a loop over
+  `range(x.shape[1])`); of a width that the weights have, as in `1 / math.sqrt(d)`, the number is kept.
 * **Names** are the module's (`fc1.weight` is `fc1_weight`) and those of your variables (`h = torch.tanh(...)` is `h`).
   `names="short"` gives `W1`, `b1`, `W2`; `names={"fc1.weight": "W1"}` one of them; `names="x, y"` the inputs.
 * **What is asked**: parameters that learn, and inputs that require a gradient; where there are neither, all real
