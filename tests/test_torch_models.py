@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch_models import GPT, MLP, CharRNN, Downsampling, LeNet, Residual, UNet
 
 import tutor
+from tutor.certificate import certify
 from tutor.numeric import autograd
 
 ROUNDING = 1e-12
@@ -88,6 +89,14 @@ def test_saved_and_loaded_it_is_the_same_exercise(model, tmp_path, monkeypatch):
     verdict = tutor.verify(loaded, seeds=(0,))
     assert verdict.agrees, str(verdict)
     assert all(row.reference is not None for row in verdict.rows if loaded[row.quantity].kind == "parameter")
+
+
+def test_a_saved_model_can_tell_mistakes_apart(tmp_path):
+    """The catalogue's own lint: every known mistake shows, and the true answer earns every point in every form."""
+    loaded = tutor.load(MODELS["MLP"]().save(tmp_path / "model.py"))
+    certificate = certify(loaded)
+    assert certificate.agrees, str(certificate)
+    assert certificate.told and certificate.scores == dict.fromkeys(certificate.scores, certificate.points)
 
 
 def _seen_by_a_view(x, w):
