@@ -191,7 +191,7 @@ def test_metadata_of_an_installation():
         pytest.skip("runs from a checkout that is not installed")
     assert found.version == tutor.__version__
     assert [e.value for e in found.entry_points if e.name == "tutor"] == ["tutor.__main__:run"]
-    assert "BSD-3-Clause" in (found.metadata["License-Expression"], found.metadata["License"])
+    assert "BSD-3-Clause" in (found.metadata.get("License-Expression"), found.metadata.get("License"))
 
 
 # -- one truth in one place ----------------------------------------------------------------------------------

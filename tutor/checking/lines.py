@@ -282,22 +282,27 @@ class SheetJudge(Sources):
             return None
         strayed = False  # nothing but more digits can tell
         doubtful: list[tuple[Tensor, Tensor, float, Point]] = []
+        equal: list[tuple[Tensor, Tensor, float, Point]] = []
         for value, point in zip(given, self.points, strict=True):
             true = self.true(meaning, point)
             if value is None or true is None:
                 return None
-            if self.same(meaning, value, point) in ("equal", "unknown"):
+            terms = point.scale(meaning)
+            scale = 0.0 if terms is None or not terms.numel() else float(terms.abs().max())
+            same_here = self.same(meaning, value, point)
+            if same_here in ("equal", "unknown"):
+                equal += [(value, true, scale, point)] if same_here == "equal" else []
                 continue
             enough = doubtful and self.doubt.spent  # one draw has to do then, and more digits decide
             if not enough and not self.doubt.explains(key, value, true, point):
                 if not self.doubt.lost_the_digits(key, point):
                     return None
                 strayed = True
-            terms = point.scale(meaning)
-            scale = 0.0 if terms is None or not terms.numel() else float(terms.abs().max())
             doubtful.append((value, true, scale, point))
         known = meaning.kind in ("gradient", "value") and meaning.name not in self.extra and not self.pins
         same = self.doubt.decided(key, doubtful) if known else None
+        if same is None and known and equal and self.doubt.too_large(doubtful):
+            same = self.doubt.decided(key, equal)
         if same is False or (same is None and strayed):
             return None
         if same is None:

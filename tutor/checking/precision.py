@@ -226,6 +226,11 @@ class Doubt:
                     decided = True
         return decided
 
+    def too_large(self, doubtful: list[tuple[Tensor, Tensor, float, Point]]) -> bool:
+        """Whether none of these draws can be computed with many digits: others have to tell."""
+        small = sum(self.outline.weight.values()) <= MOST_NODES
+        return small and all(self._many_digits(point, DIGITS[0]) is None for *_, point in doubtful[:DRAWS])
+
     def _many_digits(self, point: Point, digits: int) -> ManyDigitsRun | None:
         key = (id(point), digits)
         if key not in self._exact:

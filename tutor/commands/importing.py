@@ -70,7 +70,9 @@ def import_(
     SHAPE    64x784            real numbers
              8x16:index:100    integers from 0 to 99
              8x16:bool         true or false
-             8x16:positive     above 0; :fraction, :probability
+             8x16:positive     above 0
+             8x16:fraction     between 0 and 1
+             8x16:probability  rows that sum to 1
              scalar            a single number
 
     The sizes become symbols, the batch N, so the example may be small. Without a target the output stands for itself:
