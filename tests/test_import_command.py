@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -389,8 +390,8 @@ def test_interrupted(run):
 
 
 def test_a_disagreement_is_our_fault(run, monkeypatch):
-    verify = tutor.verify
-    monkeypatch.setattr(tutor, "verify", lambda e, **more: verify(e, spoil={"fc_weight": 1.001}, **more))
+    spoilt = partial(tutor.verify, spoil={"fc_weight": 1.001})
+    monkeypatch.setattr("tutor.torch_import.bringing.verify", spoilt)
     code, out, err = run(*NET_IN, "--target", "index:3", "-o", "mine.py")
     assert (code, out) == (5, "") and not Path("mine.py").exists()
     assert "disagrees with torch at dfc_weight: this is our fault" in err and "--no-verify" in err

@@ -68,6 +68,8 @@ exercise = tutor.from_torch(head, torch.randn(5, 4), torch.randn(4, 6), torch.ra
   training takes the statistics of the batch.
 * **`verify`** compares our gradients with autograd at several sizes: that of our formulas, that of the same graph as
   torch code, and, at its own sizes, that of your module, with its own weights and with random ones.
+* **`exercise.save("my_model.py")`** writes the exercise as a file to edit and keep. Its reference is the graph as torch
+  code: your module, and its weights, stay with the exercise in memory.
 
 ## What is refused, and what to do
 

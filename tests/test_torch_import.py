@@ -747,3 +747,93 @@ def test_one_size_for_two_numbers_is_a_refusal(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(rows(), "exp", dataclasses.replace(rows()["exp"], build=wrong))
     with pytest.raises(ExerciseError, match="for one size"):
         tutor.from_torch(lambda x: x.exp(), normal(3, 4))
+
+
+# -- the module is the judge -------------------------------------------------------------------------------------------
+
+
+class Counted(nn.Module):
+    """Counts how often it is run."""
+
+    def __init__(self, then: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.fc, self.then, self.runs = nn.Linear(4, 3), then, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.runs += 1
+        return self.then(self.fc(x))
+
+
+@pytest.mark.parametrize("then", [
+    torch.tanh, lambda h: F.dropout(h, 0.4, True) + F.dropout(h, 0.2, True), lambda h: h.float() ** 2,
+    F.hardsigmoid, F.softplus, lambda h: F.rms_norm(h, (3,)), lambda h: h * torch.tensor([1.0, -2.0, 3.0]),
+])  # fmt: skip
+def test_at_its_own_sizes_the_module_itself_is_run(then: Callable[[Tensor], Tensor]) -> None:
+    module = fresh(lambda: Counted(then))
+    exercise = tutor.from_torch(module, normal(5, 4))
+    module.runs = 0
+    sound(exercise)
+    assert module.runs == len(exercise.own) == 2
+
+
+class Straight(torch.autograd.Function):
+    """x**2, whose backward pass says 1."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x**2
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        return upstream
+
+
+@pytest.mark.parametrize("then", [lambda y: y, lambda y: F.dropout(y, 0.5, True), lambda y: y.float()])
+def test_a_backward_pass_of_the_users_own_is_refused(then: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ExerciseError, match="Straight is a torch.autograd.Function"):
+        tutor.from_torch(lambda x: then(Straight.apply(x)), normal(3, 4))
+
+
+def test_a_row_that_computes_something_else_is_found_at_the_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = rows()["exp"]
+    wrong = dataclasses.replace(right, build=lambda g, self: g.step(self.shape, lambda *ix: self[ix] * 1.001, "e"))
+    monkeypatch.setitem(rows(), "exp", wrong)
+    with pytest.raises(ExerciseError, match="is not what the module computes"):
+        tutor.from_torch(lambda x: x.exp(), normal(3, 4))
+
+
+def test_what_torch_cannot_differentiate_is_said_at_the_import() -> None:
+    def program(x: Tensor) -> Tensor:
+        z = (2 * x).exp()
+        y = z.sum()
+        z.add_(1)  # exp keeps its result for its gradient
+        return y + z.sum()
+
+    with pytest.raises(ExerciseError, match="torch itself cannot differentiate this"):
+        tutor.from_torch(program, normal(3, 4))
+
+
+def test_rms_norm_without_eps_has_that_of_the_examples_dtype() -> None:
+    for dtype in (torch.float32, torch.float64):
+        x = 1e-4 * normal(3, 5).to(dtype)
+        module = nn.RMSNorm(5, elementwise_affine=False, dtype=dtype)
+        exercise = sound(tutor.from_torch(module, x))
+        sizes, values = exercise.own[0]
+        ours = worked_instance(exercise, values, sizes)[exercise.ends[0].name]
+        assert torch.allclose(ours, module(x).double(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [len, lambda x: int(x.shape[0])])
+def test_a_size_that_became_a_number_is_one(count: Callable[[Tensor], int]) -> None:
+    exercise = sound(tutor.from_torch(lambda x: (x**2).sum() / count(x), normal(5, 4)))
+    assert shape(exercise, "x") == ("5", "D")
+
+
+@pytest.mark.parametrize("program", [
+    lambda x, y: ((x[:, 0] - y.float()) ** 2).mean(), lambda x, y: ((x[:, 0] - y) ** 2).mean(),
+    lambda x, y: (x[:, 0] ** 2 * y).sum() / y.sum(),
+])  # fmt: skip
+@pytest.mark.parametrize("labels", [[0, 1, 1], [3, 1, 2]])
+def test_whole_numbers_in_arithmetic_are_given_and_not_asked(program: Callable[..., Tensor], labels: list[int]) -> None:
+    exercise = sound(tutor.from_torch(program, normal(3, 4), torch.tensor(labels)))
+    assert len(exercise.asked) == 1 and "y" not in exercise.asked

@@ -4,15 +4,16 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from sympy import Expr, Idx, Mod, Piecewise, S, floor
+from sympy import Expr, Idx, Mod, Piecewise, S, floor, sympify
 
 import tutor
 from tutor import Exercise
 from tutor.errors import ExerciseError
+from tutor.numeric.autograd import gradients_by_autograd
 from tutor.numeric.programs import backward_plan, forward_plan
-from tutor.symbolic.indices import substitute
+from tutor.symbolic.indices import free_indices, substitute
 
 GATHERS = {"take", "lookup", "scatter", "inside", "clamped", "where", "compare", "floor_divide", "remainder", "arange"}
 
@@ -353,3 +354,50 @@ def test_chains_of_views_agree_with_torch(data, in_one):
     if not in_one:
         used = {made.op for plan in (forward_plan(ex), backward_plan(ex)) for made in plan._instructions}
         assert not used & GATHERS, used & GATHERS
+
+
+# -- any map of indices, a view or not ---------------------------------------------------------------------------------
+
+EXTENTS = ("A", "B", "C", "2*A", "A*B", "2", "3", "6")
+PERIODS = ("2", "3", "A", "B")
+
+
+@st.composite
+def index_maps(draw):
+    """`z[2*i + floor(j/3) + 1, Mod(i, B)]`: sums of indices, floors and remainders, that stay on axes long enough."""
+    ex = Exercise("map")
+    sizes = dict(zip("ABC", ex.sizes("A B C"), strict=True))
+    size_of = {text: sympify(text, locals=sizes) for text in (*EXTENTS, *PERIODS)}
+    names = "ij"[: draw(st.integers(1, 2))]
+    indices = [ex.indices(**{name: size_of[draw(st.sampled_from(EXTENTS))]}) for name in names]
+
+    def term():
+        index, period = draw(st.sampled_from(indices)), size_of[draw(st.sampled_from(PERIODS))]
+        digit = draw(st.sampled_from((index, index, floor(index / period), Mod(index, period))))
+        return draw(st.sampled_from((1, 1, 2, sizes["A"]))) * digit
+
+    slots = [sum(term() for _ in range(draw(st.integers(1, 3)))) for _ in range(draw(st.integers(1, 2)))]
+    slots = [slot + (1 if isinstance(slot, Idx) else draw(st.integers(0, 1))) for slot in slots]  # no whole axis
+    axes = [ex.indices(**{name: S(150)}) for name, _ in zip("xy", slots, strict=False)]
+    z = ex.parameter("z", *axes)
+    used = [i for i in indices if any(i in free_indices(slot) for slot in map(sympify, slots))]
+    assume(used)
+    ex.output("v", used, z[tuple(slots)])
+    return ex
+
+
+@settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(index_maps())
+def test_the_gradient_through_any_map_is_autograds(ex):
+    for sizes in ({"A": 2, "B": 3, "C": 4}, {"A": 4, "B": 2, "C": 3}):
+        instance = ex.sample(0, sizes=sizes)
+        assert torch.allclose(instance.after["dz"], gradients_by_autograd(ex, instance)["z"])
+
+
+@pytest.mark.parametrize("extent", [2, 4, 6])
+def test_a_floor_that_is_always_zero_is_no_digit(extent):
+    ex, n = program("lag", "N", lambda N: {"n": N, "k": S(extent), "a": N + (extent - 1) // 2})
+    z = ex.parameter("z", n["a"])
+    ex.output("v", [n["n"], n["k"]], z[n["n"] + floor(n["k"] / 2)])
+    ex.reference(lambda t: torch.stack([t.z[k // 2 : k // 2 + t.N] for k in range(extent)], 1))
+    assert tutor.verify(ex, seeds=(0,)).agrees

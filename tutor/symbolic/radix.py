@@ -132,7 +132,8 @@ def read(slot: Expr, scope: Collection[Idx]) -> Number | None:
         rest = (rest - stride * atom).expand()
         if count is None or free_indices(stride) or rest.has(atom) or not never_negative(stride - 1, axes):
             return None
-        places.append(Place(names.get(atom, atom), stride, count))
+        if count != 1:  # one value is 0: floor(k/2) for k below 2 is no digit beside n in n + floor(k/2)
+            places.append(Place(names.get(atom, atom), stride, count))
     if rest.has(*apart.values()) or not inside.isdisjoint(free_indices(rest)):
         return None
     ordered: list[Place] = []

@@ -14,7 +14,8 @@ from typing import Any
 from sympy import Basic, Expr, Idx, Indexed, Mod, S, floor, sympify
 from sympy.logic.boolalg import Boolean
 
-from tutor.symbolic.indices import bounds, bracket, fresh, never_negative
+from tutor.symbolic.indices import bracket, fresh, transform
+from tutor.symbolic.radix import settled_digits
 
 At = Callable[..., Any]
 
@@ -82,29 +83,11 @@ def constant(value: Any, shape: Sequence[Expr] = (), kind: str = "float") -> Arr
     return Array(tuple(shape), lambda *ix: value, kind)
 
 
-def quotient(index: Expr, length: Expr) -> Expr:
+def whole_part(index: Expr, length: Expr) -> Expr:
     """floor(index / length), solved where the index says it: that of n*R + r by R is n."""
-    high, low = _parted(index, length)
-    return high if low is not None else floor(index / length)
+    return transform(floor(index / length), settled_digits)
 
 
 def remainder(index: Expr, length: Expr) -> Expr:
     """index modulo length, solved where the index says it."""
-    _, low = _parted(index, length)
-    return low if low is not None else Mod(index, length)
-
-
-def _parted(index: Expr, length: Expr) -> tuple[Expr, Expr | None]:
-    """index = high*length + low with 0 <= low < length; no `low` where that cannot be told."""
-    if length == 1:
-        return index, S.Zero
-    high = low = S.Zero
-    for term in index.expand().as_ordered_terms():
-        ratio = term / length
-        if ratio.as_numer_denom()[1] == 1:
-            high += ratio
-        else:
-            low += term
-    limits = bounds(low)
-    inside = limits is not None and never_negative(limits[0]) and never_negative((length - 1 - limits[1]).expand())
-    return (high, low) if inside else (index, None)
+    return transform(Mod(index, length), settled_digits)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tutor.errors import ExerciseError, NotFoundError, TutorError, UndecidedError, UsageError, did_you_mean
 from tutor.exercise import Exercise
 from tutor.language import joined, said
+from tutor.numeric.autograd import verify
 from tutor.shown import shown_shape
 from tutor.torch_import import programs
 from tutor.torch_import.importing import from_torch
@@ -89,10 +90,8 @@ def _silently() -> Iterator[None]:
 
 def _verified(exercise: Exercise) -> Any:
     """Raises UndecidedError where a judge disagrees, or none could judge."""
-    import tutor
-
     try:
-        found = tutor.verify(exercise, seeds=(0,))
+        found = verify(exercise, seeds=(0,))
     except TutorError as error:
         raise UndecidedError(said(
             "the exercise could not be verified: {reason}\nnothing is written; --no-verify writes it as it is",

@@ -1,4 +1,4 @@
-"""From a graph to an exercise: the rows are run twice, first to learn the sizes, then to write the steps.
+"""From a graph to an exercise: the rows are run until nothing more is learnt of sizes, then once to write the steps.
 
 What a row is given: `step`, `part` and `detail` name what it computes, `same` and `extent` speak of sizes, `sum` and
 `bound` make sums. A view that only rearranges stays a view; one that cuts or joins axes becomes a step when something
@@ -20,13 +20,13 @@ from tutor.language import said
 from tutor.symbolic.indices import Tensor, entry, free_indices, fresh, reduce_over
 from tutor.symbolic.indices import size as size_of
 from tutor.torch_import.arrays import Array, At
-from tutor.torch_import.graph import Graph, Leaf, Node, Ref, kind_of, refs
+from tutor.torch_import.graph import Graph, Leaf, Node, Ref, flat, kind_of, refs
 from tutor.torch_import.leaves import axis_wishes, domain_of, pattern, repeated, short_names
 from tutor.torch_import.naming import Names, identifier, numbered, wished
 from tutor.torch_import.numbers import exact
+from tutor.torch_import.places import where
 from tutor.torch_import.sizes import Sizes
 from tutor.torch_import.table import SILENT, Row, reasons, rows
-from tutor.torch_import.table import STEPS as STEPS
 
 VIEWS = ("views", "joining", "constants")  # groups whose rows compute nothing
 
@@ -65,7 +65,7 @@ class Builder:
         self._kinds |= {leaf.name: kind_of(leaf.value.dtype) for leaf in graph.leaves if leaf.is_tensor}
         self._ends = self._planned_ends()
 
-    # -- the two runs --------------------------------------------------------------------------------------------
+    # -- the runs --------------------------------------------------------------------------------------------
 
     def build(self, exercise: Exercise) -> Exercise:
         """The graph's program, written into an exercise."""
@@ -104,7 +104,6 @@ class Builder:
     def _run(self) -> None:
         self.values, self._settled, self._defined = {}, {}, set()
         self._asked.clear()
-        self._defined.clear()
         for leaf in self.graph.leaves:
             if leaf.kind == "input":
                 self.value(leaf.name)
@@ -160,7 +159,7 @@ class Builder:
         """Real numbers as whole ones are cut off, and as conditions no formula has them."""
         if kind == "bool" and made.kind != "bool":
             raise self.refusal(said("it makes conditions of numbers, and its row has none"))
-        if kind == "int" and made.kind == "float" and any(self._is_real_argument(v) for v in _flat(node.args)):
+        if kind == "int" and made.kind == "float" and any(self._is_real_argument(v) for v in flat(node.args)):
             raise self.refusal(said("it cuts real numbers off to whole ones, which jumps: there is nothing to derive"))
 
     def _is_real_argument(self, value: Any) -> bool:
@@ -203,11 +202,10 @@ class Builder:
         """What torch calls it, where it stands, why it cannot be derived, and what to do."""
         node = self.node
         assert node is not None
-        where = said(" ({place})", place=node.place.says) if node.place else ""
         return ExerciseError(said(
             "{operation}{where} cannot be derived: {reason}; write this step by hand: import what stands before and "
             "after it, or make the exercise with exercise.step",
-            operation=node.called, where=where, reason=reason,
+            operation=node.called, where=where(node.place), reason=reason,
         ))  # fmt: skip
 
     # -- sizes, for rows -----------------------------------------------------------------------------------------
@@ -255,9 +253,6 @@ class Builder:
                     self.same(shape[d], extent)
                 shape[d] = extent
         return tuple(map(self.sizes.resolve, shape))
-
-    def axis(self, array: Array, dim: int) -> int:
-        return dim % max(array.dim, 1)
 
     def below(self, array: Array, extent: Expr) -> None:
         """The entries of an integer array are places on an axis."""
@@ -334,12 +329,8 @@ class Builder:
         """A step on the way to it, as a textbook has it; none if each operation is to be one step."""
         return self._within(name, shape, at) if self.steps != "coarse" else self.inline(shape, at)
 
-    def needed(self, name: str, shape: Sequence[Expr], at: At) -> Array:
-        """A step on the way at every level of detail: written out where it is used it could not be derived."""
-        return self._within(name, shape, at)
-
     def also(self, name: str, shape: Sequence[Expr], at: At) -> Array:
-        """A further result of the operation: a step at every level of detail."""
+        """A step at every level of detail: a further result, or what written out could not be derived."""
         return self._within(name, shape, at)
 
     def detail(self, name: str, shape: Sequence[Expr], at: At) -> Array:
@@ -442,7 +433,7 @@ class Builder:
 
     def _given(self, leaf: Leaf, shape: tuple[Expr, ...]) -> Array:
         """A leaf as a quantity."""
-        kind = "float" if leaf.value.is_floating_point() else "bool" if leaf.value.dtype == torch.bool else "int"
+        kind = kind_of(leaf.value.dtype)
         if self.exercise is None:
             made = self._likeness(leaf.name, shape, kind=kind, leaf=leaf.name)
         else:
@@ -585,15 +576,6 @@ _ARITHMETIC: dict[str, Callable[..., Expr]] = {
     "int": lambda g, a: a,
     "sqrt": lambda g, a: sqrt(a),
 }
-
-
-def _flat(value: Any) -> Iterator[Any]:
-    """The arguments that stand in lists as well."""
-    if isinstance(value, (dict, list, tuple)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _flat(part)
-    else:
-        yield value
 
 
 def _is_part(key: str) -> bool:

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_map
 
 from tutor.errors import ExerciseError
 from tutor.language import said
-from tutor.torch_import.places import Place, place_of, place_of_error
+from tutor.torch_import.places import Place, place_of, place_of_error, where
 from tutor.torch_import.table import reasons, rows
 
 
@@ -82,15 +82,10 @@ def _refuse_cut_gradients(program: Any) -> None:
             learns.discard(node.name)
         elif any(before.name in learns for before in node.all_input_nodes):
             learns.add(node.name)
-            cut = (
-                "detach"
-                if node.op == "call_function" and packet_of(node) and operation_of(node).startswith("detach")
-                else ""
-            )
+            if packet_of(node) and operation_of(node).startswith("detach") and _is_real(node):
+                raise _cut("detach", place_of(node))
             if "set_grad_enabled" in str(node.target) and not node.args[0]:
-                cut = "no_grad"
-            if cut and (_is_real(node) or cut == "no_grad"):
-                raise _cut(cut, place_of(node))
+                raise _cut("no_grad", place_of(node))
 
 
 def _is_real(node: Any) -> bool:
@@ -99,21 +94,19 @@ def _is_real(node: Any) -> bool:
 
 
 def _cut(name: str, place: Place | None) -> ExerciseError:
-    where = said(" ({place})", place=place.says) if place else ""
     return ExerciseError(said(
         "{name}{where} stops the gradient, and a formula cannot say that: compute what is held fixed outside of the "
         "module and give it as an input (the maximum that a stable softmax takes off may be left out: the gradient is "
         "the same)",
-        name=name, where=where,
+        name=name, where=where(place),
     ))  # fmt: skip
 
 
 def _changes(operation: str, place: Place | None) -> ExerciseError:
-    where = said(" ({place})", place=place.says) if place else ""
     return ExerciseError(said(
         "{operation}{where} changes a tensor in place, and torch cannot write that as steps: give the new value a name "
         "of its own",
-        operation=operation, where=where,
+        operation=operation, where=where(place),
     ))  # fmt: skip
 
 
@@ -165,25 +158,24 @@ def _quiet() -> Iterator[None]:
 
 def _not_exported(error: Exception) -> ExerciseError:
     place = place_of_error(error)
-    where = said(" ({place})", place=place.says) if place else ""
     text = str(error)
     if "data-dependent" in text or "DataDependent" in type(error).__name__ or "nonzero" in text or "item()" in text:
         return ExerciseError(said(
             "the path through the program depends on the values of a tensor{where}: only a fixed sequence of "
             "operations can be derived; write the branch with torch.where, or import each branch by itself",
-            where=where,
+            where=where(place),
         ))  # fmt: skip
     if "fake tensor" in text.lower():
         return ExerciseError(said(
             "a gradient taken inside of the program, or x.data, cannot be derived{where}: derive the first gradient, "
             "and import what is computed from it as a program of its own",
-            where=where,
+            where=where(place),
         ))  # fmt: skip
     if "DynamicOutputShape" in type(error).__name__:
         return shapeless(text.strip(), place)
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     return ExerciseError(said(
-        "torch cannot run or export this{where}: {kind}: {message}", where=where, kind=type(error).__name__,
+        "torch cannot run or export this{where}: {kind}: {message}", where=where(place), kind=type(error).__name__,
         message=first[:400],
     ))  # fmt: skip
 
@@ -252,10 +244,9 @@ def _same_arguments(node: Any, overload: Any) -> bool:
 
 
 def shapeless(operation: str, place: Place | None) -> ExerciseError:
-    where = said(" ({place})", place=place.says) if place else ""
     return ExerciseError(said(
         "how many entries {operation}{where} has depends on the values of a tensor: only a fixed sequence of "
         "operations on fixed shapes can be derived; keep all entries, and write zero where the mask does not hold "
         "with torch.where",
-        operation=operation, where=where,
+        operation=operation, where=where(place),
     ))  # fmt: skip

@@ -17,9 +17,10 @@ from tutor.numeric.autograd import Given
 from tutor.numeric.sample import worked_instance
 from tutor.symbolic.indices import size
 from tutor.torch_import import reference
-from tutor.torch_import.builder import STEPS, Builder
+from tutor.torch_import.builder import Builder
 from tutor.torch_import.graph import trace
 from tutor.torch_import.native import Native, own_backward
+from tutor.torch_import.table import STEPS
 from tutor.torch_import.whole import Whole, parameter_names
 
 CLOSE = 1e-8  # values of the module and ours, relative to the largest
@@ -125,7 +126,10 @@ def _default_title(module: Any) -> str:
 
 
 def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) -> None:
-    fixed = [builder.called[leaf.name] for leaf in builder.graph.leaves if leaf.kind in ("constant", "buffer")]
+    fixed = [
+        builder.called[leaf.name] for leaf in builder.graph.leaves
+        if leaf.kind in ("constant", "buffer") or (leaf.is_tensor and not leaf.value.is_floating_point())
+    ]  # fmt: skip
     _ask(exercise, also, fixed)
     body = reference.source(builder)
     exercise.reference_source = body
@@ -143,7 +147,8 @@ def _finish(exercise: Exercise, builder: Builder, also: Collection[str] = ()) ->
 def _ask(exercise: Exercise, also: Collection[str] = (), constants: Collection[str] = ()) -> None:
     """Parameters that are used; without any, every real input, and what is said to be `also` one.
 
-    Numbers that stand in the program, as `torch.tensor([0.3, 0.6])`, and buffers, are no input of the user's.
+    Numbers that stand in the program, as `torch.tensor([0.3, 0.6])`, and buffers, are no input of the user's; whole
+    numbers have no gradient.
     """
     used = frozenset().union(*(q.reads for q in exercise))
     for q in list(exercise):
@@ -219,7 +224,8 @@ def _reference(builder: Builder, native: Native, body: str) -> Callable[[Any], A
     space: dict[str, Any] = {}
     exec(compile(text, "<the imported graph>", "exec"), space)
     given = _given(builder)
-    masks = {name for name, leaf in given.items() if leaf.kind == "mask"}
+    # masks, which the module draws, and whole numbers: it has no gradient with respect to them
+    still = {n for n, leaf in given.items() if leaf.kind == "mask" or not leaf.value.is_floating_point()}
     exercise = builder.exercise
     assert exercise is not None
 
@@ -229,13 +235,13 @@ def _reference(builder: Builder, native: Native, body: str) -> Callable[[Any], A
         if not (own and native.fits(values)):
             return space["forward"](t)
         made = native.outputs(values)
-        if masks:
-            made = [x + extra for x, extra in zip(made, by_masks(t), strict=True)]
+        if still:
+            made = [x + extra for x, extra in zip(made, by_still(t), strict=True)]
         return dict(zip(builder.ends, made, strict=True))
 
-    def by_masks(t: Given) -> list[Tensor]:
-        """Zero, with the graph's gradient with respect to the masks: the module draws them and has none."""
-        held = {name: x if name in masks or not isinstance(x, Tensor) else x.detach() for name, x in vars(t).items()}
+    def by_still(t: Given) -> list[Tensor]:
+        """Zero, with the graph's gradient with respect to what the module does not vary."""
+        held = {name: x if name in still or not isinstance(x, Tensor) else x.detach() for name, x in vars(t).items()}
         made = space["forward"](Given(held))
         ends = dict(zip([q.name for q in exercise.ends], made if isinstance(made, tuple) else (made,), strict=True))
         return [ends[name] - ends[name].detach() for name in builder.ends]

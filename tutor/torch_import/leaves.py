@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sympy import Eq, Expr, Piecewise, S
+from sympy import Eq, Expr, Not, Piecewise, S
 from torch import Tensor
 
 from tutor.symbolic.indices import bracket
 from tutor.torch_import.arrays import Array, At, constant
-from tutor.torch_import.graph import Leaf
+from tutor.torch_import.graph import Leaf, kind_of
 from tutor.torch_import.numbers import exact
 
 AXES = {  # of a real input, by the number of its axes; the batch first
@@ -49,7 +50,7 @@ def domain_of(leaf: Leaf, needed: str | None) -> str:
         return "sign" if needed == "sign" else "constant" if needed or bool((x > 0).all()) else "fixed"
     if leaf.value.dtype == torch.bool or needed is None and _is_mask(x) and leaf.kind != "input":
         return "mask"
-    if needed in ("distribution",):
+    if needed == "distribution":
         return _distribution(x)
     if needed == "labels":
         return "mask" if _is_mask(x) else "fraction" if bool(((x > 0) & (x < 1)).all()) else "real"
@@ -57,7 +58,9 @@ def domain_of(leaf: Leaf, needed: str | None) -> str:
         return needed
     if leaf.kind == "buffer" and x.is_floating_point() and x.numel() and bool((x > 0).all()):
         return "positive"
-    return "mask" if not x.is_floating_point() and _is_mask(x) else "real"
+    if x.is_floating_point():
+        return "real"
+    return "mask" if _is_mask(x) else "fixed"  # whole numbers have no gradient
 
 
 def _distribution(x: Tensor) -> str:
@@ -76,13 +79,13 @@ def pattern(leaf: Leaf, shape: Sequence[Expr]) -> Array | None:
     if leaf.kind not in ("buffer", "constant"):
         return None
     x = leaf.value.detach()
-    kind = "bool" if x.dtype == torch.bool else "float" if x.is_floating_point() else "int"
+    kind = kind_of(x.dtype)
     if x.numel() and bool((x == x.reshape(-1)[0]).all()) and (x.dim() == 0 or kind == "bool"):
         value = x.reshape(-1)[0].item()
         return constant(S(bool(value)) if kind == "bool" else exact(value), shape, kind)
     if kind == "int":
         return _counted(x, shape)
-    return _triangle(x, shape, kind)
+    return _triangular(x, shape, kind)
 
 
 def _counted(x: Tensor, shape: Sequence[Expr]) -> Array | None:
@@ -93,28 +96,53 @@ def _counted(x: Tensor, shape: Sequence[Expr]) -> Array | None:
     return Array(tuple(shape), lambda *ix: ix[axis], "int", below=shape[axis])
 
 
-def _triangle(x: Tensor, shape: Sequence[Expr], kind: str) -> Array | None:
-    """`tril(ones)`, `triu(ones)`, `eye`, and masks of minus infinity, over the last two axes."""
+# how torch spells it, the condition on row and column, the same of a matrix of ones
+TRIANGLES: tuple[tuple[str, Callable[..., Any], Callable[[Tensor], Tensor]], ...] = (
+    (".tril()", lambda i, j: j <= i, lambda ones: ones.tril()),
+    (".tril(-1)", lambda i, j: j < i, lambda ones: ones.tril(-1)),
+    (".triu()", lambda i, j: j >= i, lambda ones: ones.triu()),
+    (".triu(1)", lambda i, j: j > i, lambda ones: ones.triu(1)),
+    (".tril().triu()", lambda i, j: Eq(i, j), lambda ones: ones.tril().triu()),
+)
+
+
+@dataclass(frozen=True)
+class Triangle:
+    """`yes` where the condition on row and column holds, `no` elsewhere, over the axes that are longer than 1."""
+
+    form: str
+    condition: Callable[..., Any]
+    axes: tuple[int, int]
+    yes: float
+    no: float
+
+
+def triangle(x: Tensor) -> Triangle | None:
+    """What `tril(ones)`, `triu(ones)`, `eye` and masks of minus infinity are."""
     axes = [d for d, n in enumerate(x.shape) if n != 1]
     if len(axes) != 2:
         return None
     square = x.reshape([x.shape[d] for d in axes])
-    rows, columns = axes
     ones = torch.ones_like(square, dtype=torch.bool)
-    conditions = {
-        lambda i, j: j <= i: ones.tril(), lambda i, j: j < i: ones.tril(-1), lambda i, j: j >= i: ones.triu(),
-        lambda i, j: j > i: ones.triu(1), lambda i, j: Eq(i, j): torch.eye(*square.shape, dtype=torch.bool),
-    }  # fmt: skip
-    for condition, inside in conditions.items():
-        if kind == "bool" and torch.equal(square, inside):
-            return Array(tuple(shape), lambda *ix, c=condition: c(ix[rows], ix[columns]), kind)
-        if kind != "float" or not inside.any() or inside.all():
+    for form, condition, of in TRIANGLES:
+        inside = of(ones)
+        if bool(inside.all()) or not bool(inside.any()):
             continue
         values = square[inside].unique(), square[~inside].unique()
         if all(len(v) == 1 for v in values):
-            yes, no = (exact(v.item()) for v in values)
-            return Array(tuple(shape), _either(condition, rows, columns, yes, no))
+            return Triangle(form, condition, (axes[0], axes[1]), *(v.item() for v in values))
     return None
+
+
+def _triangular(x: Tensor, shape: Sequence[Expr], kind: str) -> Array | None:
+    found = triangle(x)
+    if found is None:
+        return None
+    rows, columns = found.axes
+    if kind != "bool":
+        return Array(tuple(shape), _either(found.condition, rows, columns, exact(found.yes), exact(found.no)))
+    whole = found.condition if found.yes else lambda i, j: Not(found.condition(i, j))
+    return Array(tuple(shape), lambda *ix: whole(ix[rows], ix[columns]), kind)
 
 
 def _either(condition: Callable[..., Any], rows: int, columns: int, yes: Expr, no: Expr) -> At:

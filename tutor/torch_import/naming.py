@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 
 from tutor.torch_import.graph import Graph
@@ -80,8 +80,8 @@ def numbered(wishes: Sequence[tuple[str, str]]) -> dict[str, str]:
 class Names:
     """One namespace: sizes, indices and quantities, and no `dW` beside a `W`."""
 
-    def __init__(self, reserved: Iterable[str] = ()):
-        self.taken: set[str] = set(reserved)
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
 
     def fits(self, name: str) -> bool:
         if name in self.taken or keyword.iskeyword(name) or name in TAKEN:

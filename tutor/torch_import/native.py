@@ -39,13 +39,14 @@ class Native:
         self.epsilon = max((torch.finfo(dtype).eps for dtype in _dtypes(graph)), default=torch.finfo(torch.float32).eps)
 
     def fits(self, values: Mapping[str, Tensor]) -> bool:
-        """Whether the module takes these values of its leaves: its own shapes, and its own constants."""
+        """Whether the module takes these values of its leaves: its own shapes and constants, whole numbers."""
         if self.fails is not None:
             return False
         leaves = [leaf for leaf in (*self.graph.leaves, *self.masks) if leaf.name in values]
         return all(
             tuple(values[leaf.name].shape) == tuple(leaf.value.shape)
             and (leaf.kind != "constant" or torch.equal(values[leaf.name].double(), leaf.value.double()))
+            and (leaf.value.is_floating_point() or _is_whole(values[leaf.name]))
             for leaf in leaves
         )
 
@@ -64,6 +65,10 @@ class Native:
         with torch.random.fork_rng(devices=[]), _given_chance(drawn), _Doubles(self.epsilon):
             made = torch.func.functional_call(self.graph.module, state, tuple(arguments))
         return [x for x in flat(made) if isinstance(x, Tensor) and x.is_floating_point()]
+
+
+def _is_whole(x: Tensor) -> bool:
+    return not x.is_floating_point() or torch.equal(x, x.round())
 
 
 def own_backward(output: Tensor) -> str:

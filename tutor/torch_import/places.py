@@ -34,6 +34,11 @@ class Place:
         return said("{file}, line {line}: {text}", file=self.file, line=self.line, text=self.text)
 
 
+def where(place: Place | None) -> str:
+    """` (file, line 3: y = ...)`, or nothing where the line is not known."""
+    return said(" ({place})", place=place.says) if place else ""
+
+
 def place_of(node: Any) -> Place | None:
     """The user's line: the innermost frame outside of torch."""
     frames = re.findall(r'File "([^"]+)", line (\d+), in \S+\n\s*(.*)', node.meta.get("stack_trace") or "")

@@ -6,6 +6,7 @@ one graph, which `verify` compares. Where a size stands in an argument, the exer
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from sympy import sympify
 from tutor.torch_import.arrays import Array
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.graph import Leaf, Node, Ref, refs
+from tutor.torch_import.leaves import triangle
 
 # calls that torch's users know, with aten's arguments in aten's order
 FUNCTIONS = {
@@ -376,21 +378,11 @@ def _constant(builder: Builder, leaf: Any) -> str:
     return _triangle(x, shape, kind)
 
 
-def _triangle(x: Any, shape: str, kind: str) -> str:
-    square = x.reshape([n for n in x.shape if n != 1])
-    ones = torch.ones_like(square, dtype=torch.bool)
-    forms = {".tril()": ones.tril(), ".tril(-1)": ones.tril(-1), ".triu()": ones.triu(), ".triu(1)": ones.triu(1),
-             ".tril().triu()": ones.tril().triu()}  # fmt: skip
-    for form, inside in forms.items():
-        if inside.all() or not inside.any():
-            continue
-        yes, no = square[inside].unique(), square[~inside].unique()
-        if len(yes) == len(no) == 1:
-            mask = f"torch.ones({shape}, dtype=torch.bool){form}"
-            if kind == "torch.bool":
-                return mask if bool(yes) else f"~{mask}"
-            numbers = [
-                f'float("{v}")' if v in (float("inf"), float("-inf")) else repr(v) for v in (yes.item(), no.item())
-            ]
-            return f"torch.where({mask}, {numbers[0]}, {numbers[1]}).to({kind})"
-    raise AssertionError("no formula")
+def _triangle(x: torch.Tensor, shape: str, kind: str) -> str:
+    found = triangle(x)
+    assert found is not None
+    mask = f"torch.ones({shape}, dtype=torch.bool){found.form}"
+    if kind == "torch.bool":
+        return mask if found.yes else f"~{mask}"
+    yes, no = (f'float("{v}")' if math.isinf(v) else repr(v) for v in (found.yes, found.no))
+    return f"torch.where({mask}, {yes}, {no}).to({kind})"

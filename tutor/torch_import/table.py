@@ -1,8 +1,8 @@
 """The table of operations: a row per ATen operation, each the steps that a textbook would write for it.
 
-A row is a function of a `Builder` and the operation's arguments, by the names of ATen's schema. It is called twice:
-once to learn which sizes are one, once to write the steps, so it decides nothing by itself. An argument that a row
-does not name has to have its default, or the operation is refused: nothing is overlooked.
+A row is a function of a `Builder` and the operation's arguments, by the names of ATen's schema. It is called until
+nothing more is learnt of sizes, and then once to write the steps, so it keeps nothing of its own. An argument that a
+row does not name has to have its default, or the operation is refused: nothing is overlooked.
 """
 
 from __future__ import annotations

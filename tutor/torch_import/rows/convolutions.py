@@ -9,7 +9,7 @@ from sympy import And, Eq, Expr, Piecewise, S, sympify
 
 from tutor.language import said
 from tutor.symbolic.indices import bracket, within
-from tutor.torch_import.arrays import Array, quotient, remainder
+from tutor.torch_import.arrays import Array, remainder, whole_part
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.table import operation
 
@@ -38,7 +38,7 @@ def bordered(g: Builder, x: Array, sides: Sides, filler: Expr) -> Array:
         entry = x[(*ix[:lead], *places)]
         return entry * bracket(inside) if filler == 0 and in_front else Piecewise((entry, inside), (filler, True))
 
-    return g.part("xp", shape, at) if filler == 0 else g.needed("xp", shape, at)
+    return g.part("xp", shape, at) if filler == 0 else g.also("xp", shape, at)
 
 
 def windowed(g: Builder, x: Array, kernel: Sequence[Expr], stride: Sequence[int], sides: Sides, dilation: Sequence[int],
@@ -135,7 +135,7 @@ def _convolved(g: Builder, x: Array, weight: Array, bias: Array | None, stride: 
 
         def tap(c: Expr, *k: Expr) -> Expr:
             places = [s * o + d * j for s, o, d, j in zip(strides, out, spread, k, strict=True)]
-            first = c if groups == 1 else quotient(m, own) * each + c
+            first = c if groups == 1 else whole_part(m, own) * each + c
             return xp[(*lead, first, *places)] * weight[(m, c, *k)]
 
         return g.sum(tap, each, *kernel)
@@ -223,7 +223,7 @@ def _transposed(g: Builder, x: Array, weight: Array, bias: Array | None, stride:
                 places.append(place)
                 taps.append(k)
                 inside.append(condition)
-            first, second = (c, m) if groups == 1 else (quotient(m, own) * each + c, remainder(m, own))
+            first, second = (c, m) if groups == 1 else (whole_part(m, own) * each + c, remainder(m, own))
             return x[(*lead, first, *places)] * weight[(first, second, *taps)] * bracket(And(*inside))
 
         return g.sum(tap, each, *(n for axis in axes for n in axis.summed))
@@ -251,7 +251,7 @@ class _Stamp:
         """The entry, the tap, and the condition under which they meet at u."""
         if self.apart:
             side = sympify(self.stride)
-            return quotient(u, side), remainder(u, side), S.true
+            return whole_part(u, side), remainder(u, side), S.true
         if self.stride == 1:
             place = u + self.cut - self.dilation * bound[0]
             return place, bound[0], within(place, self.length)

@@ -9,7 +9,7 @@ from sympy import Eq, Expr, Integer, Piecewise, S, sympify
 
 from tutor.language import N_, said
 from tutor.symbolic.indices import bracket, never_negative
-from tutor.torch_import.arrays import Array, At, quotient, remainder
+from tutor.torch_import.arrays import Array, At, remainder, whole_part
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.rows.constants import as_kind
 from tutor.torch_import.rows.views import cut, expand, permute, reshaped, select, transpose, unsqueeze
@@ -105,7 +105,7 @@ def repeat_interleave(g: Builder, self: Array, repeats: Any, dim: Any = None) ->
         self, dim = reshaped(g, self, [product(self.shape)]), 0
     d, times = dim % self.dim, sympify(repeats)
     shape = (*self.shape[:d], self.shape[d] * times, *self.shape[d + 1 :])
-    return self.seen(shape, lambda *ix: self[(*ix[:d], quotient(ix[d], times), *ix[d + 1 :])])
+    return self.seen(shape, lambda *ix: self[(*ix[:d], whole_part(ix[d], times), *ix[d + 1 :])])
 
 
 @operation("roll", torch="x.roll")

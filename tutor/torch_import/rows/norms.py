@@ -7,7 +7,7 @@ from typing import Any
 
 from sympy import Expr, S, sqrt
 
-from tutor.torch_import.arrays import Array, quotient, remainder
+from tutor.torch_import.arrays import Array, remainder, whole_part
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.rows.reductions import Over, centred
 from tutor.torch_import.table import operation
@@ -169,7 +169,7 @@ def _grouped(g: Builder, x: Array, groups: Any, weight: Array | None, bias: Arra
         return scaled(g, normalised(g, x, axes, eps), weight, bias, lambda ix: (ix[1],))
     apart = Array((x.shape[0], many, each, *x.shape[2:]), lambda n, a, c, *ix: x[(n, a * each + c, *ix)])
     xhat = normalised(g, apart, range(2, x.dim + 1), eps)
-    joined = g.inline(x.shape, lambda n, m, *ix: xhat[(n, quotient(m, each), remainder(m, each), *ix)])
+    joined = g.inline(x.shape, lambda n, m, *ix: xhat[(n, whole_part(m, each), remainder(m, each), *ix)])
     return scaled(g, joined, weight, bias, lambda ix: (ix[1],))
 
 

@@ -11,7 +11,7 @@ from sympy import Abs, Expr, Idx, Max, Min, Mul, S, sympify
 from tutor.language import said
 from tutor.symbolic.indices import bracket, reduce_over, within
 from tutor.symbolic.operations import MaxOver
-from tutor.torch_import.arrays import Array, quotient, remainder
+from tutor.torch_import.arrays import Array, remainder, whole_part
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.rows.convolutions import OUTPUTS, Sides, bordered, per_axis, windowed
 from tutor.torch_import.table import operation
@@ -33,7 +33,7 @@ def _largest(g: Builder, x: Array, window: Sequence[Expr], outer: Sequence[Expr]
         digits: list[Expr] = []
         for side in reversed(window[1:]):
             digits.insert(0, remainder(m, side))
-            m = quotient(m, side)
+            m = whole_part(m, side)
         return [s * o + d * k for s, o, d, k in zip(stride, out, dilation, [m, *digits], strict=True)]
 
     win = g.inline([*x.shape[:lead], *outer, count], lambda *ix: x[(*ix[:lead], *pixel(ix[lead:-1], ix[-1]))])
@@ -215,9 +215,9 @@ def im2col(g: Builder, self: Array, kernel_size: Any, dilation: Any = 1, padding
 
     def at(*ix: Expr) -> Expr:
         *over, m, p = ix
-        c, k = quotient(m, Mul(*window)), remainder(m, Mul(*window))
-        row, column = quotient(k, window[1]), remainder(k, window[1])
-        o, q = quotient(p, columns), remainder(p, columns)
+        c, k = whole_part(m, Mul(*window)), remainder(m, Mul(*window))
+        row, column = whole_part(k, window[1]), remainder(k, window[1])
+        o, q = whole_part(p, columns), remainder(p, columns)
         return xp[(*over, c, strides[0] * o + spread[0] * row, strides[1] * q + spread[1] * column)]
 
     return g.step([*x.shape[:lead], x.shape[lead] * Mul(*window), Mul(*outer)], at, "y")
@@ -256,7 +256,7 @@ def _nearest(g: Builder, x: Array, output_size: Any, scales: Sequence[Any], midd
     lead = x.dim - len(scales)
 
     def place(i: Expr, up: Expr, down: Expr) -> Expr:
-        return quotient(i, up) if down == 1 else down * i + (down // 2 if middle else 0)
+        return whole_part(i, up) if down == 1 else down * i + (down // 2 if middle else 0)
 
     def at(*ix: Expr) -> Expr:
         return x[(*ix[:lead], *(place(i, *factor) for i, factor in zip(ix[lead:], factors, strict=True)))]
@@ -339,7 +339,7 @@ def pixel_shuffle(g: Builder, self: Array, upscale_factor: int) -> Array:
 
     def at(*ix: Expr) -> Expr:
         *over, c, u, v = ix
-        return self[(*over, c * r**2 + remainder(u, r) * r + remainder(v, r), quotient(u, r), quotient(v, r))]
+        return self[(*over, c * r**2 + remainder(u, r) * r + remainder(v, r), whole_part(u, r), whole_part(v, r))]
 
     shape = [*self.shape[:lead], g.sizes.resolve(channels), *(n * r for n in self.shape[lead + 1 :])]
     return g.step(shape, at, "y")
@@ -359,7 +359,7 @@ def pixel_unshuffle(g: Builder, self: Array, downscale_factor: int) -> Array:
     def at(*ix: Expr) -> Expr:
         *over, m, o, q = ix
         k = remainder(m, r**2)
-        return self[(*over, quotient(m, r**2), r * o + quotient(k, r), r * q + remainder(k, r))]
+        return self[(*over, whole_part(m, r**2), r * o + whole_part(k, r), r * q + remainder(k, r))]
 
     return g.step([*self.shape[:lead], self.shape[lead] * r**2, *outer], at, "y")
 
@@ -374,6 +374,6 @@ def channel_shuffle(g: Builder, self: Array, groups: Any) -> Array:
 
     def at(*ix: Expr) -> Expr:
         n, m, *rest = ix
-        return self[(n, remainder(m, many) * each + quotient(m, many), *rest)]
+        return self[(n, remainder(m, many) * each + whole_part(m, many), *rest)]
 
     return g.step(self.shape, at, "y")

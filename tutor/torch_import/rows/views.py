@@ -9,7 +9,7 @@ from sympy import Expr, Integer, S, sympify
 
 from tutor.language import N_
 from tutor.symbolic.indices import never_negative
-from tutor.torch_import.arrays import Array, quotient, remainder
+from tutor.torch_import.arrays import Array, remainder, whole_part
 from tutor.torch_import.builder import Builder
 from tutor.torch_import.rows.constants import conditions
 from tutor.torch_import.sizes import product
@@ -357,5 +357,5 @@ def _digits(index: Expr, sizes: Sequence[Expr]) -> list[Expr]:
     made: list[Expr] = []
     for extent in reversed(sizes[1:]):
         made.insert(0, remainder(index, extent))
-        index = quotient(index, extent)
+        index = whole_part(index, extent)
     return [index, *made] if sizes else []
