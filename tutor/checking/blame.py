@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -59,7 +59,7 @@ class Blame:
             if not plain and self._mistaken(helper, name, given):
                 yield name
 
-    def _mistaken(self, helper: Segment, name: str, given: list[Tensor | None]) -> list[Mistake]:
+    def _mistaken(self, helper: Segment, name: str, given: Sequence[Tensor | None]) -> list[Mistake]:
         cases = []
         for value, point in zip(given, self.judge.points, strict=True):
             true = point.gradients[name]

@@ -6,7 +6,7 @@ gradients that the line reads, are replaced by the truth, or the walk back from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ class ValueJudge(Judge):
                         stop[name] = value
         return self.finish()
 
-    def _judge(self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]) -> Judgement:
+    def _judge(self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]) -> Judgement:
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
             return self.without_truth(meaning)
         if any(value is None for value in given):

@@ -15,7 +15,7 @@ from torch import Tensor
 from tutor.checking import library, mistakes
 from tutor.checking.outline import Meaning, names_of
 from tutor.checking.report import CREDITS, EARNS, Entry, Heat, LineReport, Mistake, Repair, Report, Sentence
-from tutor.checking.truth import Point, Points, row_of
+from tutor.checking.truth import Drawn, Point, Points
 from tutor.exercise import Exercise
 from tutor.language import joined, said
 from tutor.numeric import compare
@@ -134,18 +134,18 @@ class Judge:
         return Judgement("unreadable", Sentence("no-gradient", {"name": meaning.of or meaning.name}))
 
     def at_first(
-        self, verdict: str, sentence: Sentence, meaning: Meaning, given: list[Tensor | None], **more: Any
+        self, verdict: str, sentence: Sentence, meaning: Meaning, given: Sequence[Tensor | None], **more: Any
     ) -> Judgement:
         """With the values of the first draw, which the report's figures are made of."""
         return Judgement(verdict, sentence, given[0], self.true(meaning, self.points[0]), **more)
 
-    def correct(self, meaning: Meaning, given: list[Tensor | None]) -> Judgement:
+    def correct(self, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
         """Right, and nothing to be said of it."""
         return Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given[0], given[0])
 
     # -- comparing ------------------------------------------------------------
 
-    def outcome(self, meaning: Meaning, given: list[Tensor | None]) -> str:
+    def outcome(self, meaning: Meaning, given: Sequence[Tensor | None]) -> str:
         """equal at every draw, or the first way in which it is not; unknown where no draw has a finite truth."""
         if self._clearly_equal(meaning, given):
             return "equal"
@@ -156,10 +156,13 @@ class Judge:
                 return how
         return "equal" if "equal" in found else "unknown"
 
-    def _clearly_equal(self, meaning: Meaning, given: list[Tensor | None]) -> bool:
+    def _clearly_equal(self, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
         true = self.points.flat(meaning) if meaning.name not in self.extra else None
-        row = None if true is None else row_of(given, self.points.groups, true.shapes)
-        return true is not None and row is not None and compare.all_close(row, true.row, true.size)
+        if true is None:
+            return False
+        drawn = given if isinstance(given, Drawn) else Drawn(self.points.groups, {}, dict(enumerate(given)))
+        values = drawn.flat(true.shapes)
+        return values is not None and bool(compare.clearly(torch.cat(values), true.row, true.slack).all())
 
     def same(self, meaning: Meaning, given: Tensor | None, point: Point, true: Tensor | None = None) -> str:
         true = self.true(meaning, point) if true is None else true
@@ -210,7 +213,7 @@ class Judge:
 
         return any(isinstance(k.node, Relational) for k in hit(self.exercise, point.values, point.sizes))
 
-    def other_subgradient(self, meaning: Meaning, given: list[Tensor | None]) -> Point | None:
+    def other_subgradient(self, meaning: Meaning, given: Sequence[Tensor | None]) -> Point | None:
         """The draw on a kink at which a value that is true elsewhere is another subgradient than torch's."""
         found = None
         for value, point in zip(given, self.points, strict=True):
@@ -255,7 +258,7 @@ class Judge:
         return reached - {name}
 
     def follows(
-        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], places: list[int]
+        self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]], places: list[int]
     ) -> bool:
         """Whether walking back, stopped at R, gives the learner's values at these draws."""
         if meaning.kind == "local" or not any(stops):
@@ -317,7 +320,7 @@ class Judge:
     # -- wrong lines ------------------------------------------------------------
 
     def wrong(
-        self, meaning: Meaning, how: str, cases: Sequence[mistakes.Case], given: list[Tensor | None]
+        self, meaning: Meaning, how: str, cases: Sequence[mistakes.Case], given: Sequence[Tensor | None]
     ) -> Judgement:
         """A wrong line with its causes: `cases` are the learner's values beside what they should be, given R."""
         what, first = WHAT[meaning.kind], given[0]
@@ -353,7 +356,7 @@ class Judge:
         own = true is not None and bool(cases) and not torch.equal(cases[0].true, true)
         return replace(base, mistakes=tuple(found), **self.ratio_of(fault, found, what, own))
 
-    def _forms_like(self, meaning: Meaning, given: list[Tensor | None]) -> list[mistakes.Case]:
+    def _forms_like(self, meaning: Meaning, given: Sequence[Tensor | None]) -> list[mistakes.Case]:
         """A local derivative beside the form of it that has the learner's shape; empty where none has."""
         made = []
         for value, point in zip(given, self.points, strict=True):
@@ -364,7 +367,7 @@ class Judge:
             made.append(mistakes.Case(value, form, point.sizes, self.tolerance.relative))
         return made
 
-    def _only_on_kinks(self, meaning: Meaning, given: list[Tensor | None]) -> Point | None:
+    def _only_on_kinks(self, meaning: Meaning, given: Sequence[Tensor | None]) -> Point | None:
         """The draw on a kink, where the value is right at every other one (or a subgradient, where there is none)."""
         kinked = None
         for value, point in zip(given, self.points, strict=True):

@@ -1095,23 +1095,26 @@ def _moveaxis(limits, x, source, destination):
     return asking_torch(torch.movedim, array(x), dims(source), dims(destination))
 
 
-@listed("expand", function=False, shares=True, sized=True)
+_NEW_AXIS = said("-1 keeps the size of an axis, and a new axis has none")
+
+
+@listed("expand", function=False, shares=True, sized=True, at_once=True)
 def _expand(limits, x, *shape):
     sizes = shape_of(shape)
     limits.room(*(s for s in sizes if s > 0))
+    if any(size < 0 for size in sizes[: max(len(sizes) - x.ndim, 0)]):
+        raise TorchRefuses(_NEW_AXIS, (tuple(x.shape),))  # vmap takes it
     return asking_torch(x.expand, sizes)
 
 
-@listed("expand_as", function=False, shares=True)
+@listed("expand_as", function=False, shares=True, at_once=True)
 def _expand_as(limits, x, other):
     return asking_torch(x.expand, real(other).shape)
 
 
-@listed("broadcast_to", sized=True)
+@listed("broadcast_to", sized=True, at_once=True)
 def _broadcast_to(limits, x, shape):
-    sizes = shape_of((shape,))
-    limits.room(*(s for s in sizes if s > 0))
-    return asking_torch(torch.broadcast_to, array(x), sizes)
+    return _expand(limits, array(x), shape)
 
 
 @listed("repeat", function=False, sized=True)
@@ -1252,7 +1255,7 @@ def _triu(limits, x, diagonal=0):
     return asking_torch(torch.triu, _matrix(x), whole_number(diagonal))
 
 
-@listed("pad", method=False)
+@listed("pad", method=False, at_once=True)
 def _pad(limits, x, pad, mode=None, value=0):
     x, widths = real(x), shape_of((pad,))
     limits.room(*(s + sum(abs(w) for w in widths) for s in x.shape))
@@ -1400,7 +1403,7 @@ def _scattered(name: str) -> Callable[..., Any]:
 
 
 for _name in ("index_add", "scatter_add"):
-    _both(_name, _entry(_name, _scattered(_name)))
+    _both(_name, _entry(_name, _scattered(_name), at_once=True))
 
 
 @listed("scatter")

@@ -161,11 +161,11 @@ class SheetJudge(Sources):
             for v, p in zip(given, self.points, strict=True)
         ):
             return None  # one round's value of a loop: a helper
-        if any(value is None for value in given):
+        if not given.whole:
             return unreadable(said("{name} is given no tensor", name=meaning.name))
         if state.number is not None and self.worked is not None:
             return numbers.wrong(self, segment, meaning, state.number, self.worked)
-        how = self.outcome(meaning, given)
+        how = self.outcome_of(segment, meaning)
         if how == "equal":
             return self._right(segment, meaning, given)
         if meaning.kind == "local" and how == "shape" and self._own_form(segment, meaning, given):
@@ -174,7 +174,7 @@ class SheetJudge(Sources):
             return without_finite_truth(given[0])
         return self._not_true(segment, meaning, how, given)
 
-    def _right(self, segment: Segment, meaning: Meaning, given: list[Tensor | None]) -> Judgement:
+    def _right(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
         made = self._on_kinks(segment, meaning) or self.correct(meaning, given)
         wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
         untrue = self.untrue(segment) if wrong_before else []
@@ -182,7 +182,7 @@ class SheetJudge(Sources):
             made.sentence = Sentence("cancelled", {"line": self.first_wrong(segment, self.line_of(untrue[0], segment))})
         return made
 
-    def _own_form(self, segment: Segment, meaning: Meaning, given: list[Tensor | None]) -> bool:
+    def _own_form(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
         """A local derivative in no form of ours is a helper: what is computed with it tells whether it is right."""
         true, value = self.true(meaning, self.points[0]), given[0]
         assert true is not None and value is not None
@@ -217,7 +217,7 @@ class SheetJudge(Sources):
         value = self.value(self.runs[0], segment)
         return self.on_kink(meaning, kinked, value, value, id)
 
-    def _not_true(self, segment: Segment, meaning: Meaning, how: str, given: list[Tensor | None]) -> Judgement:
+    def _not_true(self, segment: Segment, meaning: Meaning, how: str, given: Sequence[Tensor | None]) -> Judgement:
         untrue = self.untrue(segment)
         stops = [self.stop(run, segment) for run in self.runs]
         doubtful = None
@@ -254,7 +254,7 @@ class SheetJudge(Sources):
         return made
 
     def _follows_changed(
-        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]], changed: dict[str, int]
+        self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]], changed: dict[str, int]
     ) -> bool:
         """Whether walking back with forward values as they were changed gives the learner's values."""
         for value, stop, run, point in zip(given, stops, self.runs, self.points, strict=True):
@@ -275,7 +275,7 @@ class SheetJudge(Sources):
         nodes = (n for touch in segment.touches for part in all_parts(touch.statement) for n in lang.walk(part))
         return any(isinstance(node, lang.Number) and node.value in sizes for node in nodes)
 
-    def _rounded(self, segment: Segment, meaning: Meaning, given: list[Tensor | None]) -> Judgement | None:
+    def _rounded(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement | None:
         """Overflow and cancellation are no mistakes: right at more digits, or undecided; else None."""
         key = (segment.name, segment.end)
         if self.cost * RUNS > MANY_STEPS:
@@ -315,7 +315,7 @@ class SheetJudge(Sources):
         return self.at_first("correct", sentence, meaning, given, mistakes=(Mistake("unstable", _UNSTABLE),))
 
     def cases(
-        self, meaning: Meaning, given: list[Tensor | None], stops: list[dict[str, Tensor]]
+        self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]
     ) -> Sequence[mistakes.Case]:
         """The learner's values beside what R leads to, at draws enough to tell one cause from another.
 
@@ -379,7 +379,7 @@ class SheetJudge(Sources):
         if failure.kind == "unreadable":
             return unreadable(failure.reason)
         if failure.kind == "torch":
-            if not any(segment.end in run.failures for run in self.corrected):
+            if not any(segment.end in run.failures for run in self.corrected.apart):
                 return None  # sound once what it reads is true
             return self._torch_refused(segment, self.meaning(segment), failure)
         return None

@@ -41,8 +41,7 @@ def _suspects(judge: Sources) -> Iterator[tuple[Segment, Meaning]]:
         segment, meaning = state.segment, judge.meaning(state.segment)
         if meaning.kind != "gradient" or state.number is not None or not _given(judge, meaning):
             continue
-        values = judge.values_of(segment)
-        if all(v is not None for v in values) and judge.outcome(meaning, values) not in ("equal", "unknown"):
+        if judge.values_of(segment).whole and judge.outcome_of(segment, meaning) not in ("equal", "unknown"):
             yield segment, meaning
 
 
@@ -85,7 +84,7 @@ def _mended(judge: Sources, segment: Segment, meaning: Meaning, readers: list[Se
 
 def _scaled(judge: Sources, segment: Segment, meaning: Meaning) -> bool:
     values = judge.values_of(segment)
-    if judge.outcome(meaning, values) == "equal":
+    if judge.outcome_of(segment, meaning) == "equal":
         return True
     for value, point in zip(values, judge.points, strict=True):
         true = judge.true(meaning, point)

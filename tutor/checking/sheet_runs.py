@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
@@ -17,9 +18,10 @@ from tutor.checking.literals import Literal, literal
 from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.premises import with_sizes_checked, without_worked_values
 from tutor.checking.side_by_side import Side, side_by_side
-from tutor.checking.truth import Drawn, Point, points, worked
+from tutor.checking.truth import Drawn, Flat, Point, points, worked
 from tutor.exercise import Exercise
 from tutor.language import said
+from tutor.numeric.compare import clearly
 
 Instead = Callable[[Point], dict[tuple[str, int], Tensor]]  # values in place of the learner's
 
@@ -27,6 +29,7 @@ MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
 COST_AT_ONCE = 3  # what draws computed at once cost, in runs of one draw
 MANY_DRAWN = 40_000  # beyond these operations two draws have to do
+MANY_COMPARED = 200_000  # entries at once
 
 
 @dataclass
@@ -38,28 +41,42 @@ class SegmentState:
     number: Literal | None = None
 
 
-class Runs(list[Run]):
-    """One run at each draw; `sides` are the groups of draws that were computed at once, by their first place."""
+class Runs(Sequence[Run]):
+    """One run at each draw; those of draws that were computed at once are taken apart when they are asked for."""
 
-    def __init__(self, runs: list[Run], sides: Mapping[int, Side] = MappingProxyType({})):
-        super().__init__(runs)
-        self.sides = sides
+    def __init__(self, groups: list[list[int]], sides: Mapping[int, Side], alone: Mapping[int, Run]):
+        """`sides`: of draws that were computed at once, by the first's place; `alone`: of each of the others."""
+        self.groups, self.sides, self.alone = groups, sides, alone
+        self._made = dict(alone)
 
-    def drawn(self, key: tuple[str, int], groups: list[list[int]]) -> Drawn:
+    def __getitem__(self, n: Any) -> Any:
+        if n not in self._made:
+            places = next((places for places in self.groups if places[0] in self.sides and n in places), None)
+            if places is None:
+                raise IndexError(n)
+            self._made[n] = self.sides[places[0]].one(places.index(n))
+        return self._made[n]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.groups))
+
+    @cached_property
+    def apart(self) -> list[Run]:
+        """One run of each group that was computed at once, which fail alike and cost the same, and all others."""
+        return [self[n] for places in self.groups for n in (places[:1] if places[0] in self.sides else places)]
+
+    def drawn(self, key: tuple[str, int]) -> Drawn:
         """What a name was at the end of a unit, at every draw."""
-        values: list[Tensor | None] = [None] * len(self)
         blocks: dict[int, Tensor] = {}
-        for places in groups:
-            block = as_tensor(self.sides[places[0]].block(key)) if places[0] in self.sides else None
+        alone: dict[int, Tensor | None] = {}
+        for places in self.groups:
+            side = self.sides.get(places[0])
+            block = None if side is None else as_tensor(side.block(key))
             if block is not None and block.ndim:
                 blocks[places[0]] = block[: len(places)]
-            each = blocks[places[0]].unbind() if places[0] in blocks else self._one_by_one(key, places)
-            for n, value in zip(places, each, strict=True):
-                values[n] = value
-        return Drawn(values, blocks)
-
-    def _one_by_one(self, key: tuple[str, int], places: list[int]) -> list[Tensor | None]:
-        return [as_tensor(self[n].values.get(key)) for n in places]
+            else:
+                alone.update((n, as_tensor(self[n].values.get(key))) for n in places)
+        return Drawn(self.groups, blocks, alone)
 
 
 class SheetRuns(Judge):
@@ -96,11 +113,11 @@ class SheetRuns(Judge):
             cost = max(max(run.limits.steps / MANY_DRAWN, run.limits.entries / MANY_ENTRIES) for run in two)
             if cost * len(self.points) > 1:
                 self.points = self.points.few()
-            made = Runs([*two, *(self._run_at(point, self.pinned) for point in self.points[2:])])
+            each = [*two, *(self._run_at(point, self.pinned) for point in self.points[2:])]
+            made = Runs(self.points.groups, {}, dict(enumerate(each)))
         else:
             made = self._filled(sides, self.pinned)
-        each = {id(run.limits): run.limits for run in made}.values()  # draws computed at once share theirs
-        steps, entries = sum(limits.steps for limits in each), sum(limits.entries for limits in each)
+        steps, entries = (sum(getattr(run.limits, what) for run in made.apart) for what in ("steps", "entries"))
         self.cost = max(steps, entries * MANY_STEPS // MANY_ENTRIES)
         return made
 
@@ -127,13 +144,8 @@ class SheetRuns(Judge):
 
     def _filled(self, sides: dict[int, Side], instead: Instead) -> Runs:
         """With the draws that are left, one by one."""
-        made: dict[int, Run] = {}
-        for places in self.points.groups:
-            if places[0] in sides:
-                made.update(zip(places, sides[places[0]].runs, strict=False))  # one on kinks may come after them
-            else:
-                made.update((n, self._run_at(self.points[n], instead)) for n in places)
-        return Runs([made[n] for n in range(len(self.points))], sides)
+        left = (n for places in self.points.groups if places[0] not in sides for n in places)
+        return Runs(self.points.groups, sides, {n: self._run_at(self.points[n], instead) for n in left})
 
     def pinned(self, point: Point) -> dict[tuple[str, int], Tensor]:
         """Numbers that are right at the worked instance count as the true gradient everywhere."""
@@ -193,23 +205,48 @@ class SheetRuns(Judge):
             return None
         for places in self.points.groups:
             side = self.runs.sides.get(places[0])
-            if side is not None and len(side.runs) > len(places):
-                return side.runs[-1]
+            if side is not None and side.count > len(places):
+                return side.one(len(places))
         return self._run_at(kinked, self.pinned)
 
     def value(self, run: Run, segment: Segment) -> Tensor | None:
         return as_tensor(run.values.get((segment.name, segment.end)))
 
-    def values_of(self, segment: Segment) -> list[Tensor | None]:
+    def values_of(self, segment: Segment) -> Drawn:
         """At every draw."""
         key = (segment.name, segment.end)
         if key not in self._drawn:
-            self._drawn[key] = self.runs.drawn(key, self.points.groups)
+            self._drawn[key] = self.runs.drawn(key)
         return self._drawn[key]
+
+    def outcome_of(self, segment: Segment, meaning: Meaning) -> str:
+        """How the values of a segment compare with the true ones."""
+        if (segment.name, segment.end, meaning.name) in self._clearly_right:
+            return "equal"
+        return self.outcome(meaning, self.values_of(segment))
+
+    @cached_property
+    def _clearly_right(self) -> set[tuple[str, int, str]]:
+        """The segments that are right beyond doubt; all lines of a sheet are compared at once."""
+        found: set[tuple[str, int, str]] = set()
+        asked: list[tuple[tuple[str, int, str], list[Tensor], Flat]] = []
+        for state in self.states:
+            segment, meaning = state.segment, self.meaning(state.segment)
+            if meaning.kind not in JUDGED or meaning.name in self.extra or self.failure(segment) is not None:
+                continue
+            true = self.points.flat(meaning)
+            values = None if true is None else self.values_of(segment).flat(true.shapes)
+            if true is None or values is None:
+                continue
+            asked.append(((segment.name, segment.end, meaning.name), values, true))
+            if sum(true.row.numel() for _, _, true in asked) > MANY_COMPARED:
+                found |= _right_of(asked)
+                asked = []
+        return found | _right_of(asked)
 
     def failure(self, segment: Segment) -> Failure | None:
         """Why the last line has no value; what torch refused on the way, where that is the quantity's own."""
-        for run in self.runs:
+        for run in self.runs.apart:
             if segment.end in run.failures:
                 earlier = (run.failures.get(unit) for unit in segment.units[:-1])
                 return next((f for f in earlier if f is not None and f.kind == "torch"), run.failures[segment.end])
@@ -248,3 +285,19 @@ class SheetRuns(Judge):
             if state.judgement is not None and state.judgement.sentence.id == "number":
                 pins.append(state)
         return pins
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def _right_of(asked: list[tuple[Key, list[Tensor], Flat]]) -> set[Key]:
+    """Those whose values are all the true ones beyond doubt."""
+    if not asked:
+        return set()
+    given = torch.cat([value for _, values, _ in asked for value in values])
+    true, slack = torch.cat([true.row for *_, true in asked]), torch.cat([true.slack for *_, true in asked])
+    right = clearly(given, true, slack)
+    if bool(right.all()):
+        return {key for key, *_ in asked}
+    each = right.split([true.row.numel() for *_, true in asked])
+    return {key for (key, *_), part in zip(asked, each, strict=True) if bool(part.all())}

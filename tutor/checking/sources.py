@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor
 
@@ -49,9 +49,9 @@ class Sources(SheetRuns):
         return found
 
     def outcome_corrected(self, segment: Segment, meaning: Meaning) -> str:
-        if any(run.failed(segment.end) for run in self.corrected):
+        if any(run.failed(segment.end) for run in self.corrected.apart):
             return "failed"
-        return self.outcome(meaning, self.corrected.drawn((segment.name, segment.end), self.points.groups))
+        return self.outcome(meaning, self.corrected.drawn((segment.name, segment.end)))
 
     def before(self, name: str, segment: Segment) -> SegmentState | None:
         """The segment that gave `name` the value that was read."""
@@ -64,8 +64,7 @@ class Sources(SheetRuns):
         state = self.before(name, segment)
         if state is None or state.segment.end < segment.sources[name]:
             return False
-        given = self.values_of(state.segment)
-        return state.segment is not segment and self.outcome(self.meaning_of(name), given) == "equal"
+        return state.segment is not segment and self.outcome_of(state.segment, self.meaning_of(name)) == "equal"
 
     def changed(self, segment: Segment) -> dict[str, int]:
         """Forward values that a line reads and a wrong one before it changed through another name, with its unit."""
@@ -102,7 +101,7 @@ class Sources(SheetRuns):
 
     def cause(self, failure: Failure) -> str:
         """The kind of the failure that a line without value goes back to."""
-        for run in self.runs:
+        for run in self.runs.apart:
             for other in run.failures.values():
                 if other.kind != "reads" and (other.line, other.column) == (failure.line, failure.column):
                     return other.kind
@@ -127,11 +126,11 @@ class Sources(SheetRuns):
         value = None if run.failed(segment.end) else self.value(run, segment)
         return value is not None and self.same(self.meaning(segment), value, point) in ("equal", "unknown")
 
-    def holds(self, segment: Segment, runs: list[Run]) -> bool:
+    def holds(self, segment: Segment, runs: Sequence[Run]) -> bool:
         """Whether a line is the true one in these runs, one at each draw."""
         return all(self.true_at(segment, run, point) for run, point in zip(runs, self.points, strict=True))
 
-    def is_sound(self, given: list[Tensor | None]) -> bool:
+    def is_sound(self, given: Sequence[Tensor | None]) -> bool:
         """A true gradient, or a forward quantity: whatever it looks like, the fault is not there."""
         return any(
             all(

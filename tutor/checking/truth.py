@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
-from tutor.numeric.compare import DOUBLE
+from tutor.numeric.compare import DOUBLE, slack
 from tutor.numeric.evaluate import compile_program, number
 from tutor.numeric.kinks import ON
 from tutor.numeric.programs import backward_plan, backward_program, backward_steps, forward_plan, magnitude_plan
@@ -86,44 +86,62 @@ class Points(list["Point"]):
 
 @dataclass(frozen=True)
 class Flat:
-    """True values of all draws in one row, group after group, with their sizes and the shape that each group has."""
+    """True values of all draws in one row, group after group, their slack, and the shape that each group has."""
 
     row: Tensor
-    size: Tensor
+    slack: Tensor
     shapes: list[torch.Size]
 
 
 def _flat(groups: list[list[int]], true: list[Tensor]) -> Flat | None:
     row = torch.cat([true[n].reshape(-1) for places in groups for n in places])
     shapes = [true[places[0]].shape for places in groups]
-    return Flat(row, row.abs(), shapes) if bool(torch.isfinite(row).all()) else None
+    return Flat(row, slack(row), shapes) if bool(torch.isfinite(row).all()) else None
 
 
-class Drawn(list["Tensor | None"]):
-    """A learner's value at every draw; `blocks` are those of draws that were computed at once, by their first place."""
+class Drawn(Sequence["Tensor | None"]):
+    """A learner's value at every draw; those of draws that were computed at once are taken apart when asked for."""
 
-    def __init__(self, values: list[Tensor | None], blocks: Mapping[int, Tensor]):
-        super().__init__(values)
-        self.blocks = blocks
+    def __init__(self, groups: list[list[int]], blocks: Mapping[int, Tensor], alone: Mapping[int, Tensor | None]):
+        """`blocks`: of draws that were computed at once, by the first's place; `alone`: of each of the others."""
+        self._groups, self._blocks, self._alone = groups, blocks, alone
 
+    @cached_property
+    def _each(self) -> list[Tensor | None]:
+        made = dict(self._alone)
+        for first, block in self._blocks.items():
+            made.update(zip(next(g for g in self._groups if g[0] == first), block.unbind(), strict=True))
+        return [made[n] for n in range(len(made))]
 
-def row_of(given: list[Tensor | None], groups: list[list[int]], shapes: list[torch.Size]) -> Tensor | None:
-    """All values in one row, as `Flat` has them; None where one is missing or has another shape."""
-    blocks = given.blocks if isinstance(given, Drawn) else {}
-    row = []
-    for places, shape in zip(groups, shapes, strict=True):
-        block = blocks.get(places[0])
-        if block is not None:
-            if block.shape[1:] != shape:
-                return None
-            row.append(block.reshape(-1))
-            continue
-        for n in places:
-            value = given[n]
-            if value is None or value.shape != shape:
-                return None
-            row.append(value.reshape(-1))
-    return torch.cat(row)
+    def __getitem__(self, n: Any) -> Any:
+        return self._blocks[0][0] if n == 0 and 0 in self._blocks else self._each[n]
+
+    def __iter__(self) -> Iterator[Tensor | None]:
+        return iter(self._each)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups))
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is a value at every draw."""
+        return all(value is not None for value in self._alone.values())
+
+    def flat(self, shapes: list[torch.Size]) -> list[Tensor] | None:
+        """All values in the order of `Flat`'s row; None where one is missing or has another shape."""
+        made = []
+        for places, shape in zip(self._groups, shapes, strict=True):
+            block = self._blocks.get(places[0])
+            if block is not None:
+                if block.shape[1:] != shape:
+                    return None
+                made.append(block.reshape(-1))
+                continue
+            for value in map(self._alone.__getitem__, places):
+                if value is None or value.shape != shape:
+                    return None
+                made.append(value.reshape(-1))
+        return made
 
 
 @dataclass(frozen=True)

@@ -72,9 +72,14 @@ def _same_number(given: float, true: float, scale: Callable[[], Tensor | None], 
     return "equal" if tolerance.allows(gap, size, floor) else "different"
 
 
-def all_close(given: Tensor, true: Tensor, size: Tensor) -> bool:
-    """Whether all values are the true ones beyond doubt: the quick answer for right lines."""
-    return bool(DOUBLE.allows((given - true).abs(), size).all())
+def slack(true: Tensor) -> Tensor:
+    """How far an entry may be from the true one and is it beyond doubt."""
+    return DOUBLE.relative * true.abs()
+
+
+def clearly(given: Tensor, true: Tensor, slack: Tensor) -> Tensor:
+    """The entries that are the true ones beyond doubt: the quick answer for right lines."""
+    return (given - true).abs_() <= slack
 
 
 def ratio(given: Tensor, true: Tensor, slack: float = DOUBLE.relative) -> float | None:
