@@ -86,7 +86,9 @@ def same_as_alone(judge: SheetJudge, some: bool) -> None:
     assert bool(sides) == some
     for places in judge.points.groups:
         side = sides.get(places[0])
-        for run, point in zip(map(side.one, range(side.count)) if side else (), judge.points.beside(places), strict=bool(side)):
+        for run, point in zip(
+            map(side.one, range(side.count)) if side else (), judge.points.beside(places), strict=bool(side)
+        ):
             same(Run(judge.outline, point, judge.pinned(point)).execute(), run)
 
 
@@ -184,17 +186,32 @@ OWN = {  # what takes no tensor first, or more than two operands
     "Rational": ["Rational(1, 2)", "Rational(K, 2)*z"],
     "arange": ["torch.arange(K)", "np.arange(K)*z", "torch.arange(1, K)"],
     "einsum": ["torch.einsum('ij,ij->i', z, z)", "torch.einsum('ij->ji', z)", "torch.einsum('ij,i->j', z, s)"],
-    "broadcast_to": ["torch.broadcast_to(s[:, None], (N, K))", "np.broadcast_to(s, (K, N))", "torch.broadcast_to(s, (K, K + N))"],
+    "broadcast_to": [
+        "torch.broadcast_to(s[:, None], (N, K))",
+        "np.broadcast_to(s, (K, N))",
+        "torch.broadcast_to(s, (K, K + N))",
+    ],
     "expand": ["s[:, None].expand(N, K)", "s.expand(K, -1)", "L.expand(2, 3)", "s.expand(N, K)", "y.expand(2, N)"],
     "expand_as": ["s[:, None].expand_as(z)", "s.expand_as(z.T)", "L.expand_as(z)", "s.expand_as(z)"],
     "index_add": [
-        "torch.zeros(K, N).index_add(0, y, torch.eye(N))", "torch.index_add(torch.ones_like(z), 1, y, z[:, y])",
-        "torch.zeros(K).index_add(0, y, s, alpha=2)", "s.index_add(0, y, s)", "torch.zeros(K).index_add(0, y + 1, s)",
-        "torch.zeros(K).index_add(0, torch.tensor([0, 0, 1]), torch.ones(3))", "torch.zeros(K).index_add(0, y, z)",
+        "torch.zeros(K, N).index_add(0, y, torch.eye(N))",
+        "torch.index_add(torch.ones_like(z), 1, y, z[:, y])",
+        "torch.zeros(K).index_add(0, y, s, alpha=2)",
+        "s.index_add(0, y, s)",
+        "torch.zeros(K).index_add(0, y + 1, s)",
+        "torch.zeros(K).index_add(0, torch.tensor([0, 0, 1]), torch.ones(3))",
+        "torch.zeros(K).index_add(0, y, z)",
     ],
-    "pad": ["F.pad(z, (1, 2))", "F.pad(z, (0, 1, 2, 0))", "F.pad(s, (1, -1), value=3)", "F.pad(z, (1, 2, 3))", "F.pad(y, (1, 0))"],
+    "pad": [
+        "F.pad(z, (1, 2))",
+        "F.pad(z, (0, 1, 2, 0))",
+        "F.pad(s, (1, -1), value=3)",
+        "F.pad(z, (1, 2, 3))",
+        "F.pad(y, (1, 0))",
+    ],
     "scatter_add": [
-        "torch.zeros(N, K).scatter_add(1, y[:, None], s[:, None])", "torch.zeros(K).scatter_add(0, y, s)",
+        "torch.zeros(N, K).scatter_add(1, y[:, None], s[:, None])",
+        "torch.zeros(K).scatter_add(0, y, s)",
         "torch.zeros_like(z).scatter_add(1, y[:, None] + 1, s[:, None])",
     ],
     "eye": ["torch.eye(K)", "torch.eye(K)[y]", "z @ np.eye(K)"],

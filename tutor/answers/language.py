@@ -116,15 +116,16 @@ _PARTS: dict[type, Callable[[Any], tuple[Expression, ...]]] = {
 }
 
 
-def walk(node: Expression) -> Iterator[Expression]:
+def walk(node: Expression) -> list[Expression]:
     """The expression and everything inside it, outermost first, left to right."""
-    stack = [node]
+    made, stack = [], [node]
     while stack:
         node = stack.pop()
-        yield node
+        made.append(node)
         inside = _PARTS.get(type(node))
         if inside is not None:
-            stack.extend(reversed(inside(node)))
+            stack += inside(node)[::-1]
+    return made
 
 
 def bound(call: Call) -> Iterator[Name]:

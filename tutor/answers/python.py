@@ -181,6 +181,9 @@ class _Scanner:
             hash_at = line.find("#")
             line = self._as_meant(line if hash_at < 0 else line[:hash_at], row, made)
             comment_at = hash_at if hash_at >= 0 else comment_at
+        if not open_at and _closed(line):  # nearly always
+            self._limits(line, row, made)
+            return line.rstrip(), comment_at, False
         position = 0
         while found := _BRACKETS.search(line, position):
             mark, at = found[0], found.start()
@@ -287,6 +290,16 @@ class _Scanner:
         ]
 
 
+def _closed(line: str) -> bool:
+    """Whether all brackets of a line are closed as they were opened, and it has no comment, string or backslash."""
+    marks = "".join(_BRACKETS.findall(line))
+    if len(marks) > MAX_NESTING:
+        return False
+    while marks != (fewer := marks.replace("()", "").replace("[]", "").replace("{}", "")):
+        marks = fewer
+    return not marks
+
+
 def _unglued(number: str, name: str) -> str:
     if number == "0" and name[0] in "xXoObB":
         return said("numbers are written in decimal")
@@ -305,7 +318,9 @@ class _Reader:
         logical = list(islice(scanner.logical(), MAX_READ + 1))
         if len(logical) > MAX_READ:
             raise ReadingError(said("more than {most} lines: divide the sheet", most=MAX_READ), logical[-1].number)
-        sheet.statements += self._block(logical, 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice on `1if x` is not ours
+            sheet.statements += self._block(logical, 0)
         sheet.notes[:0] = scanner.notes()
         return sheet
 
@@ -479,9 +494,7 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
         column = escaped.start() - code.rfind("\n", 0, escaped.start()) - 1
         raise ReadingError(said("\\ is not part of an answer"), *line.place(row, column))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's advice on `1if x` is not ours
-            return ast.parse(code).body
+        return ast.parse(code).body
     except SyntaxError as error:
         row, column = (error.lineno or 1) - 1, max((error.offset or 1) - 1, 0)
         for n, text in enumerate(code.split("\n")):
@@ -617,6 +630,7 @@ class _Converter:
         self.source, self.notes = line, notes
         self.rows = line.code.split("\n")
         self.plain = [row.isascii() and not line.shifts.get(n) for n, row in enumerate(self.rows)]
+        self.first = line.indent + 1 if self.plain == [True] else 0  # the column of Python's column 0
         self.depth = 0
 
     def place(self, node: Any) -> tuple[int, int]:
@@ -628,8 +642,10 @@ class _Converter:
         return offset if row.isascii() else len(row.encode()[:offset].decode(errors="ignore"))
 
     def at(self, node: Any) -> tuple[int, int, int]:
+        if self.first:  # nearly always
+            return self.source.number, node.col_offset + self.first, node.end_col_offset + self.first
         row = node.lineno - 1
-        if node.end_lineno == node.lineno and row < len(self.plain) and self.plain[row]:  # nearly always
+        if node.end_lineno == node.lineno and row < len(self.plain) and self.plain[row]:
             first = 1 + (self.source.indent if row == 0 else 0)
             return self.source.number + row, node.col_offset + first, node.end_col_offset + first
         line, column = self.place(node)

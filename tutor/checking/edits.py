@@ -710,8 +710,7 @@ def _restored_at(s: Offers, p: Place) -> Iterator[tuple[Any, Edit]]:
     found = [(form, c, "*") for form, c in slope.constants(forms, True)]
     if _is_term_site(p):
         found += [(form, c, "+") for form, c in slope.constants(forms, False)]
-    below = [(form, 1 / value) for form, value in forms if bool((value != 0).all())]
-    found += [(form, c, "/") for form, c in slope.constants(below, True)]
+    found += [(form, c, "/") for form, c in slope.constants(forms.inverse, True)]
     for form, c, op in found:
         made = _put_in(s, p.node, form, c, op)
         if made is not None:

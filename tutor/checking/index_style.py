@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -155,7 +155,10 @@ class IndexStyle:
 
     def _spread(self, value: Named, labels: tuple[str, ...]) -> Tensor:
         extents = [self.extents[label] for label in labels]
-        self.run._within(_whole_of(self.statement), lambda: self.run.limits.room(*extents))
+        try:
+            self.run.limits.room(*extents)
+        except library.Refusal as error:
+            raise self.run.refuse(_whole_of(self.statement), error.says) from None
         made = self._aligned(value, labels)
         if made.dtype is not FLOAT:
             made = made.to(FLOAT)
@@ -332,10 +335,24 @@ class IndexStyle:
     def _binary(self, node: lang.Binary) -> Named:
         if node.op == "@":
             raise self.run.refuse(node, said("@ is for whole matrices: with indices, write Sum(a[i, j]*b[j, k], j)"))
-        left, right = self.evaluate(node.left), self.evaluate(node.right)
-        if node.op not in "&|":  # a bracket, as (z[i] > 0), is 0 or 1
-            left, right = _valued(left), _valued(right)
-        return self._combine(node, lambda a, b: library.elementwise(self.run.limits, node.op, a, b), left, right)
+        limits, op = self.run.limits, node.op
+        if _is_plain(node.right) and not isinstance(node.left, lang.Number):
+            number = node.right.value
+            return self._combine(
+                node, lambda a: library.elementwise(limits, op, a, number), self._operand(node.left, op)
+            )
+        if _is_plain(node.left) and not isinstance(node.right, lang.Number):
+            number = node.left.value
+            return self._combine(
+                node, lambda b: library.elementwise(limits, op, number, b), self._operand(node.right, op)
+            )
+        left, right = self._operand(node.left, op), self._operand(node.right, op)
+        return self._combine(node, lambda a, b: library.elementwise(limits, op, a, b), left, right)
+
+    def _operand(self, node: lang.Expression, op: str) -> Named:
+        """A bracket, as (z[i] > 0), is 0 or 1, unless it is one of two conditions."""
+        value = self.evaluate(node)
+        return value if op in "&|" else _valued(value)
 
     def _unary(self, node: lang.Unary) -> Named:
         value = self.evaluate(node.operand)
@@ -345,19 +362,26 @@ class IndexStyle:
 
     def _combine(self, node: lang.Expression, function: Callable[..., Any], *values: Named) -> Named:
         """An elementwise function over the union of the axes."""
-        axes = tuple(dict.fromkeys(axis for value in values for axis in value.axes))
-        self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
-        tensors = [value.tensor if value.axes == axes else self._aligned(value, axes) for value in values]
-        made = self.run._library(node, function, *tensors)
+        axes = values[0].axes
+        if any(value.axes != axes for value in values):
+            axes = tuple(dict.fromkeys(axis for value in values for axis in value.axes))
+        made = self.run._library(node, self._within_room, axes, function, [self._aligned(v, axes) for v in values])
         if made.ndim != len(axes):
             raise self.run.refuse(node, said("this is not for single entries: write Sum(...) or MaxOver(x[i, k], k)"))
         return Named(made, axes)
+
+    def _within_room(self, axes: tuple[str, ...], function: Callable[..., Any], tensors: list[Tensor]) -> Any:
+        self.run.limits.room(*[self.extents[axis] for axis in axes])
+        return function(*tensors)
 
     def _aligned(self, value: Named, axes: tuple[str, ...]) -> Tensor:
         """The tensor with its axes in this order, size 1 where it has none."""
         if value.axes == axes:
             return value.tensor
-        tensor, order = value.tensor, [value.axes.index(axis) for axis in axes if axis in value.axes]
+        tensor = value.tensor
+        if not value.axes:
+            return tensor  # broadcasts as it is
+        order = [value.axes.index(axis) for axis in axes if axis in value.axes]
         if order != sorted(order):
             tensor = tensor.permute(order)
         for place, axis in enumerate(axes):
@@ -375,8 +399,8 @@ class IndexStyle:
         shape = array.shape
         if len(items) != len(shape):
             raise self.run.refuse(node, self._axes_message(base, len(shape), items))
-        if all(isinstance(item, lang.Name) and item.name in self.extents for item in items):
-            labels = tuple(item.name for item in items)  # type: ignore[attr-defined]
+        labels = tuple([item.name for item in items if isinstance(item, lang.Name) and item.name in self.extents])
+        if len(labels) == len(items):
             whole = True
             for axis, (item, label, extent) in enumerate(zip(items, labels, shape, strict=True)):
                 if self.extents[label] != extent:
@@ -762,6 +786,11 @@ def _function_name(node: lang.Expression) -> str:
 
 def _reducer(node: lang.Call) -> bool:
     return isinstance(node.function, lang.Name) and node.function.name in _REDUCERS
+
+
+def _is_plain(node: lang.Expression) -> TypeGuard[lang.Number]:
+    """A number that can stay one; a run that looks into rounding watches for zeros."""
+    return isinstance(node, lang.Number) and node.value != 0
 
 
 def _is_zero(node: lang.Expression) -> bool:

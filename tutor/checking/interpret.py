@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -207,18 +208,16 @@ class Run:
 
     def statement(self, statement: lang.Statement) -> None:
         self.limits.step(self.outline.weight.get(id(statement), 1))
-        if isinstance(statement, lang.Unreadable):
+        if self.outline.style.get(id(statement)):
+            _index_style()(self, statement).execute()
+        elif isinstance(statement, lang.Assign):
+            self.assign(statement)
+        elif isinstance(statement, lang.Unreadable):
             raise ReadingError(statement.reason, statement.line, statement.column)
-        if isinstance(statement, lang.If):
+        elif isinstance(statement, lang.If):
             self.branch(statement)
         elif isinstance(statement, lang.Loop):
             self.loop(statement)
-        elif self.outline.style.get(id(statement)):
-            from tutor.checking.index_style import IndexStyle
-
-            IndexStyle(self, statement).execute()
-        elif isinstance(statement, lang.Assign):
-            self.assign(statement)
         elif isinstance(statement, lang.Update):
             self.update(statement)
         elif isinstance(statement, lang.Effect):
@@ -482,10 +481,7 @@ class Run:
     def unary(self, node: lang.Unary) -> Any:
         value = self.evaluate(node.operand)
         if isinstance(value, Tensor):
-            self._within(node, lambda: self.limits.room(value.numel()))
-            if node.op == "~":
-                return self._torch(node, torch.logical_not if value.dtype is torch.bool else torch.bitwise_not, value)
-            return self._library(node, library.negative, value) if node.op == "-" else value
+            return self._library(node, library.signed, self.limits, node.op, value)
         if isinstance(value, (int, float)) and node.op != "~":
             return -value if node.op == "-" else +value
         raise self.refuse(node, said("{kind} has no {op}", kind=library.kind_of(value), op=node.op))
@@ -522,8 +518,11 @@ class Run:
         if not isinstance(value, Tensor):
             raise self.refuse(node, said("{kind} has no entries", kind=library.kind_of(value)))
         value, index = self._turned(node, value, self.index(node, value))
-        self._within(node, lambda: self.limits.room(_selected(value, index)))
-        return self._torch(node, value.__getitem__, index)
+        return self._library(node, self._selected, value, index)
+
+    def _selected(self, value: Tensor, index: Any) -> Tensor:
+        self.limits.room(_most_selected(value, index))
+        return library.asking_torch(value.__getitem__, index)
 
     def _from_tuple(self, node: lang.Subscript, value: Any) -> Any:
         if len(node.items) != 1:
@@ -745,6 +744,14 @@ _SUBMODULES = (
 )  # fmt: skip
 
 
+@cache
+def _index_style() -> Callable[[Run, lang.Statement], Any]:
+    """Imported when a line is first written with indices, for it imports this module."""
+    from tutor.checking.index_style import IndexStyle
+
+    return IndexStyle
+
+
 def _transposed(x: Tensor) -> Tensor:
     return x if x.ndim < 2 else x.permute(*reversed(range(x.ndim)))
 
@@ -778,7 +785,7 @@ _EVALUATE: dict[type, Any] = {
 }
 
 
-def _selected(value: Tensor, index: Any) -> int:
+def _most_selected(value: Tensor, index: Any) -> int:
     """An upper bound for the entries that an index picks: an index tensor may pick a row many times."""
     items = index if isinstance(index, tuple) else (index,)
     picked, used = 1, 1

@@ -83,7 +83,7 @@ class Limits:
         """Refuse a tensor that would be too large, before it is made."""
         entries = 1
         for extent in extents:
-            entries *= max(int(extent), 0)
+            entries *= extent if extent > 0 else 0
             if entries > MAX_TENSOR:
                 raise Refusal(said("a tensor of more than {most} entries", most=MAX_TENSOR))
         self.entries += entries
@@ -679,8 +679,10 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
         raise TorchRefuses(
             said("@ multiplies vectors and matrices; a number is multiplied with *"), (tuple(a.shape), tuple(b.shape))
         )
-    limits.work(a.numel() * (b.shape[-1] if b.ndim > 1 else 1) * (math.prod(b.shape[:-2]) if a.ndim <= 2 else 1))
-    if a.ndim > 2 or b.ndim > 2:
+    if a.ndim <= 2 and b.ndim <= 2:  # nearly always
+        limits.work(a.numel() * (b.shape[-1] if b.ndim > 1 else 1))
+    else:
+        limits.work(a.numel() * (b.shape[-1] if b.ndim > 1 else 1) * (math.prod(b.shape[:-2]) if a.ndim <= 2 else 1))
         batch = max(math.prod(a.shape[:-2]), 1) * max(math.prod(b.shape[:-2]), 1)
         limits.work(batch * a.shape[-1] * (a.shape[-2] if a.ndim > 1 else 1) * (b.shape[-1] if b.ndim > 1 else 1))
     inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
@@ -707,7 +709,10 @@ def _matmul(limits, x, other):
 @listed("linear", method=False, rounds=True, overflows=True, at_once=True)
 def _linear(limits, x, weight, bias=None):
     """torch's layer: the weight is (out, in)."""
-    made = matmul(limits, x, real(weight).T)
+    weight = real(weight)
+    if weight.ndim not in (1, 2):
+        raise TorchRefuses(said("the weight of linear has an axis for what goes out and one for what comes in"))
+    made = matmul(limits, x, weight if weight.ndim == 1 else weight.T)
     return made if bias is None else asking_torch(torch.add, made, real(bias))
 
 
@@ -837,11 +842,12 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
         return OPERATOR[op](a, b)
     if not (a_tensor or b_tensor):
         return _plain(op, a, b)
-    masks = is_mask(a) and is_mask(b)
-    if masks and op == "-":
-        raise TorchRefuses(_NO_MINUS)
-    if op not in _LOGICAL and not (masks and op in "+*"):  # two masks make a mask, in torch as in numpy
-        a, b = _prepared(op, a, b, a_tensor), _prepared(op, b, a, b_tensor)
+    if not (_is_float(a) and _is_float(b)):
+        masks = is_mask(a) and is_mask(b)
+        if masks and op == "-":
+            raise TorchRefuses(_NO_MINUS)
+        if op not in _LOGICAL and not (masks and op in "+*"):  # two masks make a mask, in torch as in numpy
+            a, b = _prepared(op, a, b, a_tensor), _prepared(op, b, a, b_tensor)
     if a_tensor and b_tensor:
         broadcast_room(limits, a, b)
     else:
@@ -853,6 +859,13 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
         return OPERATOR[op](a, b)
     except (RuntimeError, TypeError, OverflowError) as error:
         raise _refused(op, a, b, error) from None
+
+
+def _is_float(value: Any) -> bool:
+    """A tensor of floats, or a number that goes with one as it is."""
+    if isinstance(value, Tensor):
+        return value.dtype is FLOAT
+    return type(value) is float or (type(value) is int and -(2**62) < value < 2**62)
 
 
 def is_mask(value: Any) -> bool:
@@ -943,10 +956,16 @@ def _binary(op: str) -> Callable[..., Any]:
     return run
 
 
-def negative(x: Tensor) -> Tensor:
-    if is_mask(x):
-        raise TorchRefuses(_NO_MINUS, (tuple(x.shape),))
-    return -x
+def signed(limits: Limits, op: str, x: Tensor) -> Tensor:
+    """`-x`, `+x`, and `~x` of a mask or of whole numbers."""
+    limits.room(x.numel())
+    if op == "+":
+        return x
+    if op == "-":
+        if is_mask(x):
+            raise TorchRefuses(_NO_MINUS, (tuple(x.shape),))
+        return -x
+    return asking_torch(torch.logical_not if is_mask(x) else torch.bitwise_not, x)
 
 
 def _logical(op: str) -> Callable[..., Any]:
@@ -1659,6 +1678,20 @@ _RENAMED = {"axis": "dim", "dims": "dim", "keepdims": "keepdim", "input": "x", "
 def call(entry: Entry, limits: Limits, arguments: list[Any], named: dict[str, Any], numpy: bool) -> Any:
     """The value of one call; arguments the row does not know are refused with its usage."""
     given: dict[str, Any] = {}
+    if named or len(arguments) < entry.required or (len(arguments) > len(entry.parameters) and not entry.rest):
+        arguments, given = _placed(entry, arguments, named)
+    if entry.numpy:
+        given["numpy"] = numpy
+    before = limits.entries
+    made = entry.run(limits, *arguments, **given)
+    if limits.entries == before and isinstance(made, Tensor):
+        limits.room(made.numel())  # what only rearranges may still copy
+    return made
+
+
+def _placed(entry: Entry, arguments: list[Any], named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments by their place and by the row's names for them."""
+    given: dict[str, Any] = {}
     for name, value in named.items():
         if entry.rest and name in _REST and len(arguments) == entry.required:
             arguments = [*arguments, *(value if isinstance(value, tuple) else (value,))]
@@ -1683,13 +1716,7 @@ def call(entry: Entry, limits: Limits, arguments: list[Any], named: dict[str, An
     missing = [p for p in entry.parameters[: entry.required] if p not in taken and p not in given]
     if missing:
         raise Refusal(said("{missing} is missing: {usage}", missing=missing[0], usage=entry.usage))
-    if entry.numpy:
-        given["numpy"] = numpy
-    before = limits.entries
-    made = entry.run(limits, *arguments, **given)
-    if limits.entries == before and isinstance(made, Tensor):
-        limits.room(made.numel())  # what only rearranges may still copy
-    return made
+    return arguments, given
 
 
 from tutor.checking import windows  # noqa: E402, F401 - more rows, made with `listed`

@@ -219,7 +219,7 @@ class SheetJudge(Sources):
 
     def _not_true(self, segment: Segment, meaning: Meaning, how: str, given: Sequence[Tensor | None]) -> Judgement:
         untrue = self.untrue(segment)
-        stops = [self.stop(run, segment) for run in self.runs]
+        stops = [self.stop(run, segment) if untrue else {} for run in self.runs]  # what is true leads to the truth
         doubtful = None
         if how != "shape" and not any(self.is_wrong(name, segment) for name in untrue):
             doubtful = self._rounded(segment, meaning, given)
@@ -344,15 +344,14 @@ class SheetJudge(Sources):
             return unreadable(failure.reason)
         if failure.kind in EXCUSED:
             return cut(failure.reason)
-        sound = self.outcome_corrected(segment, meaning) == "equal"
         if failure.kind == "torch":
             untrue = self.untrue(segment)
-            if untrue and sound:
+            if untrue and self.outcome_corrected(segment, meaning) == "equal":
                 return Judgement("follows", self.follows_sentence(untrue, segment, "follows-shape"))
             return self._torch_refused(segment, meaning, failure)
         cause = self.cause(failure)
         params = {"name": failure.name, "line": failure.line}
-        if cause == "torch" and sound:
+        if cause == "torch" and self.outcome_corrected(segment, meaning) == "equal":
             return Judgement("follows", Sentence("follows-nothing", {"names": failure.name, "line": failure.line}))
         if cause == "torch":
             return Judgement("undecided", Sentence("reads-nothing", params))

@@ -13,7 +13,7 @@ from tutor.answers import language as lang
 from tutor.checking import pool
 from tutor.checking.library import FUNCTION
 from tutor.checking.outline import Meaning, Segment
-from tutor.checking.pool import CLOSE, Slope
+from tutor.checking.pool import CLOSE, Forms, Slope
 from tutor.checking.rewriting import Place, all_of, attribute, constant, named, picked, with_part
 from tutor.checking.sheet_runs import SheetRuns
 from tutor.checking.wrong_line import WrongLine
@@ -27,7 +27,7 @@ class Offers(WrongLine):
 
     def __init__(self, judge: SheetRuns, segment: Segment, meaning: Meaning, statement: lang.Statement):
         super().__init__(judge, segment, meaning, statement)
-        self._forms: dict[Any, list[tuple[lang.Expression, Tensor]]] = {}
+        self._forms: dict[Any, Forms] = {}
 
     @cached_property
     def likely(self) -> dict[str, int]:
@@ -94,12 +94,12 @@ class Offers(WrongLine):
         calls = [p.node.function for p in self.line.order if isinstance(p.node, lang.Call)]
         return any(isinstance(f, lang.Name) for f in calls) and not any(lang.is_module(f) for f in calls)
 
-    def forms(self, slope: Slope) -> list[tuple[lang.Expression, Tensor]]:
+    def forms(self, slope: Slope) -> Forms:
         """Parts as the learner would write them, with their values spread over a place."""
         key = (slope.labels, tuple(slope.value.shape))
         if key not in self._forms:
             made = _indexed_forms if self.line.indexed else _torch_forms
-            self._forms[key] = list(made(self, slope))
+            self._forms[key] = Forms(made(self, slope))
         return self._forms[key]
 
     @cached_property

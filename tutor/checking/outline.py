@@ -154,11 +154,12 @@ class Outline:
         self.style: dict[int, bool] = {}  # id of a statement -> written with indices
         self.weight: dict[int, int] = {}  # id of a statement -> its operations
         self._walked: dict[int, list[lang.Expression]] = {}  # id of a statement -> its nodes
+        self._changes: dict[int, list[lang.Expression | None]] = {}  # id of a statement -> what its calls change
         self.bound: set[str] = set()
         self.hints: dict[str, str] = {}  # unknown name -> what may be meant
         self.units = [Unit(n, statement) for n, statement in enumerate(sheet.statements)]
         # forward values are the sheet's own copies then: what a line changes is changed for nobody else
-        self.mutates = any(True for statement in lang.flat(sheet.statements) for _ in _changed_inside(statement))
+        self.mutates = any([self._changed(statement) for statement in lang.flat(sheet.statements)])
         for unit in self.units:
             unit.touches = list(self._touches(unit.statement, frozenset()))
             unit.reads = frozenset().union(*(touch.reads for touch in unit.touches))
@@ -204,6 +205,13 @@ class Outline:
         if made is None:
             made = [node for part in all_parts(statement) for node in lang.walk(part)]
             self._walked[id(statement)] = made
+        return made
+
+    def _changed(self, statement: lang.Statement) -> list[lang.Expression | None]:
+        """What calls inside a statement's formulas change in place."""
+        made = self._changes.get(id(statement))
+        if made is None:
+            made = self._changes[id(statement)] = list(_changed_inside(statement))
         return made
 
     # -- touches --
@@ -280,7 +288,7 @@ class Outline:
         updates = isinstance(statement, lang.Update)
         self.mutates = self.mutates or updates or isinstance(statement, lang.Effect)
         yield from ((target, updates) for target in lang.targets(statement))
-        yield from ((changed, True) for changed in _changed_inside(statement) if changed is not None)
+        yield from ((changed, True) for changed in self._changed(statement) if changed is not None)
         if isinstance(statement, lang.Effect):
             function = statement.call.function
             assert isinstance(function, lang.Attribute)
@@ -297,8 +305,9 @@ class Outline:
     def _reads(self, statement: lang.Statement) -> Iterator[str]:
         for expression in _read_parts(statement):
             for node in lang.walk(expression):
-                name = self.names.read(node)
-                if name is not None:
+                if isinstance(node, lang.Name):
+                    yield self.names.meaning(node.name).name
+                elif isinstance(node, lang.Attribute) and (name := self.names.read(node)) is not None:
                     yield name
 
     # -- style --

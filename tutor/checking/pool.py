@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -147,6 +148,24 @@ def relabelled(node: lang.Expression, labels: Mapping[str, str]) -> lang.Express
 # -- solving --------------------------------------------------------------------------------------------------------
 
 
+class Forms:
+    """What may be put in at a place of a line, each with its values spread over that place: a row of one table."""
+
+    def __init__(self, found: Iterable[tuple[Any, Tensor]]):
+        pairs = list(found)
+        self.items = [item for item, _ in pairs]
+        self.table = torch.stack([value.reshape(-1) for _, value in pairs]) if pairs else torch.empty(0, 0)
+
+    @cached_property
+    def inverse(self) -> Forms:
+        """1 over each that is nowhere 0."""
+        made = Forms(())
+        sure = (self.table != 0).all(1)
+        made.items = [item for item, known in zip(self.items, sure.tolist(), strict=True) if known]
+        made.table = 1 / self.table[sure]
+        return made
+
+
 @dataclass
 class Slope:
     """How the line hangs on one place, near what stands there, along two directions: const + sum(row * place)."""
@@ -163,13 +182,11 @@ class Slope:
         pairs = zip(self.consts, self.needed, strict=True)
         return all(abs(const - needed) <= CLOSE * 1e-3 * abs(needed) for const, needed in pairs)
 
-    def constants(self, offered: Iterable[tuple[Any, Tensor]], times: bool) -> Iterator[tuple[Any, float]]:
+    def constants(self, offered: Forms, times: bool) -> Iterator[tuple[Any, float]]:
         """What is missing as a term or a factor, with the one constant that both entries ask for."""
-        offered = [(item, value) for item, value in offered if value.numel() == self.value.numel()]
-        if not offered:
+        if not offered.items:
             return
-        stack = torch.stack([value.reshape(-1) for _, value in offered])
-        place = self.value.reshape(-1)
+        stack, place = offered.table, self.value.reshape(-1)
         found = []
         for row, const, needed in zip(self.rows, self.consts, self.needed, strict=True):
             flat = row.reshape(-1)
@@ -179,7 +196,7 @@ class Slope:
         first, second = found[0], found[-1]
         same = ((first - second).abs() <= CLOSE * first.abs()) & first.isfinite() & (first != 0)
         for n in same.nonzero().reshape(-1).tolist():
-            yield offered[n][0], float(first[n])
+            yield offered.items[n], float(first[n])
 
 
 def simple(constant: float, sizes: Mapping[str, int]) -> tuple[Fraction, tuple[str, ...], str] | None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library
-from tutor.checking.interpret import Failure, Run
+from tutor.checking.interpret import Run
 from tutor.checking.outline import Outline, Unit
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
@@ -89,7 +89,7 @@ class NoisyRun(Run):
 
     def _watch(self, node: lang.Expression, value: Tensor, finite: bool, nonzero: bool) -> None:
         """Note where finite operands gave no finite value, or 0, though nothing was divided by 0."""
-        is_finite, is_nonzero = bool(torch.isfinite(value).all()), bool(value.all())
+        is_finite, is_nonzero = _is_finite(value), bool(value.all())
         op, known = node.op if isinstance(node, lang.Binary) else "", _traits(node)
         grows = op in ("+", "-", "*", "@") or op in ("/", "**") and nonzero or known.overflows
         vanishes = op in ("*", "/", "**") and nonzero or known.underflows
@@ -112,8 +112,8 @@ class NoisyRun(Run):
     def _noisy(self, value: Tensor) -> Tensor:
         if self.generator is None:
             return value
-        noise = torch.rand(value.shape, generator=self.generator, dtype=torch.float64)
-        return value * (1 + self.noise * (2 * noise - 1))
+        noise = torch.empty(value.shape, dtype=torch.float64)
+        return value * noise.uniform_(1 - self.noise, 1 + self.noise, generator=self.generator)
 
     def _given(self, name: str, node: lang.Expression) -> Any:
         """A forward value was rounded too: what is left of its sum may be nothing else. The same for all its reads."""
@@ -121,6 +121,13 @@ class NoisyRun(Run):
         if isinstance(value, Tensor) and value.is_floating_point() and name in self.variables:
             value = self.variables[name] = self._noisy(value)
         return value
+
+
+def _is_finite(value: Tensor) -> bool:
+    """Whether all entries are; their sum tells it nearly always."""
+    if not value.is_floating_point() or math.isfinite(value.sum().item()):
+        return True
+    return bool(torch.isfinite(value).all())
 
 
 def _traits(node: lang.Expression) -> library.Traits:
@@ -143,6 +150,7 @@ class Doubt:
     ):
         self.exercise, self.outline, self.replace = exercise, outline, replace
         self._runs: dict[tuple[int, int], NoisyRun] = {}
+        self._apart: set[tuple[tuple[str, int], int]] = set()  # lines that rough noise leaves where they are, by draw
         self.steps = 0
         self._exact: dict[tuple[int, int], ManyDigitsRun | None] = {}
 
@@ -173,6 +181,7 @@ class Doubt:
         rough = self._value(key, point, -1)
         usable = isinstance(rough, Tensor) and rough.shape == given.shape and bool(torch.isfinite(rough).all())
         if usable and bool((~close & (gap > 100 * (library.real(rough) - given).abs())).any()):
+            self._apart.add((key, id(point)))
             return False  # most wrong lines
         if self.spent:
             return True  # more digits decide
@@ -195,8 +204,11 @@ class Doubt:
         return any(unit <= key[1] for unit in self.run(point, 0, key[1]).left)
 
     def lost_the_digits(self, key: tuple[str, int], point: Point) -> bool:
-        """Whether more digits might give another value: a variance by cancellation may come out below 0."""
-        run = self.run(point, 0, key[1])
+        """Whether more digits might give another value: a variance by cancellation may come out below 0.
+
+        Where rough noise leaves a line as it is, it leaves what the line lost on its way as well.
+        """
+        run = self.run(point, -1 if (key, id(point)) in self._apart else 0, key[1])
         return any(unit <= key[1] for unit in (*run.left, *run.lost))
 
     def decided(self, key: tuple[str, int], doubtful: list[tuple[Tensor, Tensor, float, Point]]) -> bool | None:
@@ -314,7 +326,7 @@ class ManyDigitsRun:
         import mpmath
 
         value, true = self.run.values.get(key), self.truths.get(key[0])
-        if value is None or isinstance(value, Failure) or true is None:
+        if true is None or not isinstance(value, (Tensor, int, float)):
             return None
         given = self.digits.read(value if isinstance(value, Tensor) else torch.tensor(float(value)))
         if len(given) != len(true):

@@ -65,17 +65,17 @@ class Runs(Sequence[Run]):
         """One run of each group that was computed at once, which fail alike and cost the same, and all others."""
         return [self[n] for places in self.groups for n in (places[:1] if places[0] in self.sides else places)]
 
-    def drawn(self, key: tuple[str, int]) -> Drawn:
-        """What a name was at the end of a unit, at every draw."""
+    def drawn(self, key: tuple[str, int], when: str = "values") -> Drawn:
+        """What a name was at the end of a unit, or when the unit read it (`seen`), at every draw."""
         blocks: dict[int, Tensor] = {}
         alone: dict[int, Tensor | None] = {}
         for places in self.groups:
             side = self.sides.get(places[0])
-            block = None if side is None else as_tensor(side.block(key))
+            block = None if side is None else as_tensor(side.block(getattr(side.run, when).get(key)))
             if block is not None and block.ndim:
                 blocks[places[0]] = block[: len(places)]
             else:
-                alone.update((n, as_tensor(self[n].values.get(key))) for n in places)
+                alone.update((n, as_tensor(getattr(self[n], when).get(key))) for n in places)
         return Drawn(self.groups, blocks, alone)
 
 

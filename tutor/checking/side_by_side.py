@@ -76,7 +76,7 @@ def _executed(outline: Outline, stack: Stack, replaced: dict[Key, Tensor]) -> tu
     if not outline.names.only_values:
         gradients = {}
 
-    def execute(*inputs: Tensor) -> tuple[Tensor, ...]:
+    def execute(*inputs: Tensor) -> Sequence[Tensor]:
         each = iter(inputs)
         draw = Stack({n: next(each) for n in values}, {n: next(each) for n in gradients}, stack.sizes, stack.count)
         made.append(_Together(outline, draw, {key: next(each) for key in replaced}))
@@ -94,9 +94,10 @@ def _executed(outline: Outline, stack: Stack, replaced: dict[Key, Tensor]) -> tu
 
 
 def _mapped(function: Callable[..., Sequence[Tensor]], given: Sequence[Tensor], count: int) -> Sequence[Tensor]:
-    """`torch.func.vmap(function)(*given)`, without its search for tensors in what may be nested: a third of a sheet's time.
+    """`torch.func.vmap(function)(*given)`, without its search for tensors in what may be nested.
 
-    What it is made of has no public name; another torch that calls it otherwise has vmap itself.
+    That search takes a third of a sheet's time. The parts of vmap have no public name: a torch that calls them
+    otherwise has vmap itself.
     """
     level = _levels()
     if level is None:
@@ -172,9 +173,8 @@ class Side:
     run: _Together
     held: dict[int, Tensor]
 
-    def block(self, key: Key) -> Any:
-        """A value at all draws, along a first axis; a number is the same for all."""
-        value = self.run.values.get(key)
+    def block(self, value: Any) -> Any:
+        """A value of the run at all draws, along a first axis; a number is the same for all."""
         return self.held[id(value)] if isinstance(value, Tensor) else value
 
     @property

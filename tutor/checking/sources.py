@@ -40,11 +40,10 @@ class Sources(SheetRuns):
             meaning = self.meaning_of(name)
             if meaning.kind not in JUDGED or name in self.helping:
                 continue
-            held = [run.seen.get((name, unit)) for run in self.runs]
-            if all(value is None for value in held):
+            if all(run.seen.get((name, unit)) is None for run in self.runs.apart):
                 continue  # a given gradient
-            given = [as_tensor(value) for value in held]
-            if any(value is None for value in given) or self.outcome(meaning, given) not in ("equal", "unknown"):
+            given = self.runs.drawn((name, unit), "seen")
+            if not given.whole or self.outcome(meaning, given) not in ("equal", "unknown"):
                 found.append(name)
         return found
 

@@ -24,7 +24,7 @@ from tutor.checking.report import Mistake
 from tutor.errors import ExerciseError
 from tutor.exercise import Exercise, Quantity
 from tutor.language import N_, joined, said
-from tutor.numeric.compare import DOUBLE, simple_fraction
+from tutor.numeric.compare import DOUBLE, simple_fraction, unravelled
 from tutor.numeric.evaluate import compile_program, evaluate, number
 from tutor.symbolic.derive import Contribution, Term, contributions, paths, pick_name
 from tutor.symbolic.indices import (
@@ -49,6 +49,7 @@ from tutor.symbolic.rewrite import powers
 
 MOST = 120  # variants of one gradient
 MOST_NAMED = 4  # mistakes that one line is given
+ROUGHLY = 1e-6  # at a first look
 MOST_ENTRIES = 2_000_000  # computed at once
 MOST_AXES = 4  # beyond this a spoilt tensor is larger than any learner's
 
@@ -827,15 +828,34 @@ def _screened(candidates: Spoilt, seen: Iterable[Observation]) -> tuple[list[int
     left: dict[int, Fraction] = {}
     for draw, observation in enumerate(seen):
         made = candidates.fitting(observation.known, observation.sizes, observation.given.shape)
+        probes = _probes(observation.given)
         ratios = {
             n: _ratio(observation, scattered(variant, value, observation))
             for n, variant, value in made
-            if not draw or n in left
+            if (not draw or n in left) and (variant.id == "missing-scatter" or _may_fit(value, probes))
         }
         left = {n: r for n, r in ratios.items() if r is not None and (not draw or left[n] == r)}
         if not left:
             break
     return [n for n, r in left.items() if r == 1], [(n, r) for n, r in left.items() if r != 1]
+
+
+def _probes(given: Tensor) -> list[tuple[tuple[int, ...], float]]:
+    """The two largest entries, with their places; none where they tell nothing."""
+    flat = given.reshape(-1)
+    if flat.numel() < 2 or not bool(flat.isfinite().all()):
+        return []
+    places = flat.abs().topk(2).indices.tolist()
+    return [(unravelled(place, given.shape), flat[place].item()) for place in places]
+
+
+def _may_fit(value: Tensor, probes: list[tuple[tuple[int, ...], float]]) -> bool:
+    """Whether the entries at the probes are off by one constant: a first look, at two numbers."""
+    if not probes:
+        return True
+    (first, a), (second, b) = probes
+    mine, other = value[first].item(), value[second].item()
+    return mine != 0 and abs(b - a / mine * other) <= ROUGHLY * abs(a)
 
 
 def _mistake(variant: Variant) -> Mistake:
