@@ -219,16 +219,17 @@ class SheetJudge(Sources):
 
     def _not_true(self, segment: Segment, meaning: Meaning, how: str, given: Sequence[Tensor | None]) -> Judgement:
         untrue = self.untrue(segment)
-        stops = [self.stop(run, segment) if untrue else {} for run in self.runs]  # what is true leads to the truth
         doubtful = None
         if how != "shape" and not any(self.is_wrong(name, segment) for name in untrue):
             doubtful = self._rounded(segment, meaning, given)
         if doubtful is not None:
             return doubtful
-        telling = self.telling_places(stops) if untrue else []
+        telling = self.telling_draws(segment) if untrue else []
         if telling:
             stale = [name for name in untrue if self.stale(name, segment)]
-            sound = self.outcome_corrected(segment, meaning) == "equal" or self.follows(meaning, given, stops, telling)
+            sound = self.outcome_corrected(segment, meaning) == "equal" or self.follows(
+                meaning, given, self.stops(segment), telling
+            )
             unfinished = [name for name in untrue if self.unfinished(name, segment)]
             if sound and unfinished:
                 params = {"name": unfinished[0], "line": self.last_line(unfinished[0])}
@@ -243,6 +244,8 @@ class SheetJudge(Sources):
             sentence = Sentence("follows", {"names": blamed.helper, "line": blamed.line})
             return self.at_first("follows", sentence, meaning, given)
         changed = self.changed(segment)
+        # what is true leads to the truth
+        stops: list[dict[str, Tensor]] = self.stops(segment) if untrue else [{} for _ in self.points]
         if changed and self._follows_changed(meaning, given, stops, changed):
             line = max(self.outline.units[unit].statement.line for unit in changed.values())
             sentence = Sentence("follows", {"names": ", ".join(changed), "line": line})

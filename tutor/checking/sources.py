@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 
 from torch import Tensor
 
@@ -32,6 +33,21 @@ class Sources(SheetRuns):
             if value is not None and meaning.kind in ("gradient", "value"):
                 made[meaning.name] = value
         return made
+
+    def stops(self, segment: Segment) -> list[dict[str, Tensor]]:
+        """R at every draw."""
+        return [self.stop(run, segment) for run in self.runs]
+
+    def telling_draws(self, segment: Segment) -> list[int]:
+        """The places of the draws at which R says something."""
+        doubtful: set[int] = set()
+        for key in segment.sources.items():
+            sizes = self.runs.drawn(key, "seen").sizes()
+            doubtful.update(n for n, size in enumerate(sizes) if not 0 < size < inf)  # nearly none
+        places = range(len(self.points))
+        return [
+            n for n in places if n not in doubtful or self.telling(self.stop(self.runs[n], segment), self.points[n])
+        ]
 
     def untrue(self, segment: Segment) -> list[str]:
         """Members of R that are not the true ones (or have no value at all)."""

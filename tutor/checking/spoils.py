@@ -87,7 +87,7 @@ class Spoilt:
     def _run(self, known: Mapping[str, Tensor], sizes: Mapping[str, int], places: Sequence[int]) -> dict[int, Tensor]:
         """A mistake may take an index out of its axis, as a forgotten guard does: it has no values at such sizes."""
         try:
-            made = self.plan.run(dict(known), dict(sizes), [f"v{n}" for n in places])
+            made = self.plan.run(known, sizes, [f"v{n}" for n in places])
         except ExerciseError:
             if len(places) <= 1:
                 return {}

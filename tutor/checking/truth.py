@@ -122,6 +122,16 @@ class Drawn(Sequence["Tensor | None"]):
     def __len__(self) -> int:
         return sum(map(len, self._groups))
 
+    def sizes(self) -> list[float]:
+        """The sum of the absolute entries at each draw; 0 where there is no value."""
+        made = {n: 0.0 if value is None else value.abs().sum().item() for n, value in self._alone.items()}
+        for places in self._groups:
+            block = self._blocks.get(places[0])
+            if block is not None:
+                sums = block.abs().reshape(len(places), -1).sum(1).tolist()
+                made.update(zip(places, sums, strict=True))
+        return [made[n] for n in range(len(made))]
+
     @property
     def whole(self) -> bool:
         """Whether there is a value at every draw."""

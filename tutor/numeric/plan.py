@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -76,9 +77,10 @@ class Plan:
         self, values: Mapping[str, torch.Tensor], sizes: Mapping[str, int], keep: Collection[str] | None = None
     ) -> dict[str, torch.Tensor]:
         """All defined quantities, or those in `keep`; what is not needed is neither computed nor held."""
-        wanted = self.names if keep is None else [n for n in self.names if n in frozenset(keep)]
-        if keep is not None and len(wanted) != len(frozenset(keep)):
-            unknown = ", ".join(sorted(frozenset(keep) - frozenset(wanted)))
+        kept = None if keep is None else frozenset(keep)
+        wanted = self.names if kept is None else [n for n in self.names if n in kept]
+        if kept is not None and len(wanted) != len(kept):
+            unknown = ", ".join(sorted(kept - frozenset(wanted)))
             raise UsageError(
                 said(
                     "the program does not define {unknown}: it defines {names}",
@@ -86,7 +88,7 @@ class Plan:
                     names=", ".join(self.names),
                 )
             )
-        schedule = self._schedule(None if keep is None else frozenset(keep))
+        schedule = self._schedule(kept)
         slots = self._filled(values, sizes)
         self._fix(schedule, slots, sizes, values)
         for call, inputs, output, done in schedule.steps:
@@ -132,22 +134,21 @@ class Plan:
         slots: list[Any] = [None] * self._slots
         for slot, constant in self._sized(sizes):
             slots[slot] = constant
-        given = {}
         for each in self._given:
             if each.name not in values:
                 reads = ", ".join(sorted(self.inputs))
                 raise UsageError(
                     said("no value is given for {name}: the program reads {reads}", name=each.name, reads=reads)
                 )
-            given[each.name] = values[each.name]
-        like = next((x for x in (*given.values(), *values.values()) if x.is_floating_point()), None)
-        some = next(iter((*given.values(), *values.values())), None)
+        given = {each.name: values[each.name] for each in self._given}
+        like = next((x for x in chain(given.values(), values.values()) if x.is_floating_point()), None)
+        some = next(chain(given.values(), values.values()), None)
         slots[DTYPE] = torch.float64 if like is None else like.dtype
         slots[DEVICE] = torch.device("cpu") if some is None else some.device
         for each in self._given:
             x = given[each.name]
-            shape = tuple(slots[s] for s in each.shape)
-            if tuple(x.shape) != shape:
+            shape = tuple([slots[s] for s in each.shape])
+            if x.shape != shape:
                 raise UsageError(
                     said(
                         "{name} has shape {given}, but its axes have sizes {shape}",
