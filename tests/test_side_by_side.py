@@ -61,8 +61,7 @@ SHEETS = {
 # exercises that go draw by draw: few draws are made of what is large, and not every function means the same at once
 BY_ONE = {
     "indices": "conv2d logdet-solve makemore-mlp".split(),
-    "torch": "conv1d conv2d cross-entropy cross-entropy-weighted embedding embedding-view image-classifier log-softmax "
-    "logdet-solve logsumexp makemore-mlp pooling tied-embedding-lm two-layer-net word2vec-negative-sampling".split(),
+    "torch": "conv1d conv2d embedding-view logdet-solve makemore-mlp pooling".split(),
 }
 
 

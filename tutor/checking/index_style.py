@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ _REDUCERS = {name: row for key, row in library.INDEX.items() if row.over for nam
 _DENSE = 20_000  # entries of a product up to which it is multiplied out before it is summed
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Named:
     """A tensor with one name for each axis; a plain number has none."""
 
@@ -159,9 +159,7 @@ class IndexStyle:
             self.run.limits.room(*extents)
         except library.Refusal as error:
             raise self.run.refuse(_whole_of(self.statement), error.says) from None
-        made = self._aligned(value, labels)
-        if made.dtype is not FLOAT:
-            made = made.to(FLOAT)
+        made = _float(self._aligned(value, labels))
         return made if list(made.shape) == extents and made.is_contiguous() else made.expand(extents).contiguous()
 
     def _labels(self, items: tuple[lang.Expression, ...]) -> tuple[str, ...]:
@@ -279,7 +277,7 @@ class IndexStyle:
     # -- expressions --------------------------------------------------------------------------------------
 
     def evaluate(self, node: lang.Expression) -> Named:
-        return self.run.indexed(node, self._evaluate)
+        return self.run.indexed(node, self._evaluate) if self.run.watches else self._evaluate(node)
 
     def _evaluate(self, node: lang.Expression) -> Named:
         return _EVALUATE.get(type(node), IndexStyle._plain)(self, node)
@@ -335,22 +333,23 @@ class IndexStyle:
     def _binary(self, node: lang.Binary) -> Named:
         if node.op == "@":
             raise self.run.refuse(node, said("@ is for whole matrices: with indices, write Sum(a[i, j]*b[j, k], j)"))
-        limits, op = self.run.limits, node.op
-        if _is_plain(node.right) and not isinstance(node.left, lang.Number):
-            number = node.right.value
-            return self._combine(
-                node, lambda a: library.elementwise(limits, op, a, number), self._operand(node.left, op)
-            )
-        if _is_plain(node.left) and not isinstance(node.right, lang.Number):
-            number = node.left.value
-            return self._combine(
-                node, lambda b: library.elementwise(limits, op, number, b), self._operand(node.right, op)
-            )
-        left, right = self._operand(node.left, op), self._operand(node.right, op)
-        return self._combine(node, lambda a, b: library.elementwise(limits, op, a, b), left, right)
+        a, b = self._operand(node.left, node.op), self._operand(node.right, node.op)
+        axes = _union(*(value for value in (a, b) if isinstance(value, Named)))
+        left = self._aligned(a, axes) if isinstance(a, Named) else a
+        right = self._aligned(b, axes) if isinstance(b, Named) else b
+        if not isinstance(left, Tensor) and not isinstance(right, Tensor):
+            left, right = library.real(left), library.real(right)
+        made = self.run._library(node, library.elementwise, self.run.limits, node.op, left, right)
+        return self._single(node, made, axes)
 
-    def _operand(self, node: lang.Expression, op: str) -> Named:
-        """A bracket, as (z[i] > 0), is 0 or 1, unless it is one of two conditions."""
+    def _operand(self, node: lang.Expression, op: str) -> Named | float:
+        """A number stays one, where no run watches for zeros; a bracket, as (z[i] > 0), is 0 or 1."""
+        if not self.run.watches:
+            if isinstance(node, lang.Number):
+                return node.value
+            if isinstance(node, lang.Name) and node.name in self.run.names.sizes and node.name not in self.extents:
+                value = self.run.evaluate(node)
+                return value if isinstance(value, int) else self.evaluate(node)
         value = self.evaluate(node)
         return value if op in "&|" else _valued(value)
 
@@ -358,14 +357,15 @@ class IndexStyle:
         value = self.evaluate(node.operand)
         if node.op == "~":
             return Named(value.tensor == 0, value.axes)
-        return Named(-value.tensor.to(FLOAT), value.axes) if node.op == "-" else value
+        return Named(-_float(value.tensor), value.axes) if node.op == "-" else value
 
     def _combine(self, node: lang.Expression, function: Callable[..., Any], *values: Named) -> Named:
         """An elementwise function over the union of the axes."""
-        axes = values[0].axes
-        if any(value.axes != axes for value in values):
-            axes = tuple(dict.fromkeys(axis for value in values for axis in value.axes))
+        axes = _union(*values)
         made = self.run._library(node, self._within_room, axes, function, [self._aligned(v, axes) for v in values])
+        return self._single(node, made, axes)
+
+    def _single(self, node: lang.Expression, made: Tensor, axes: tuple[str, ...]) -> Named:
         if made.ndim != len(axes):
             raise self.run.refuse(node, said("this is not for single entries: write Sum(...) or MaxOver(x[i, k], k)"))
         return Named(made, axes)
@@ -401,22 +401,19 @@ class IndexStyle:
             raise self.run.refuse(node, self._axes_message(base, len(shape), items))
         labels = tuple([item.name for item in items if isinstance(item, lang.Name) and item.name in self.extents])
         if len(labels) == len(items):
-            whole = True
+            if [self.extents[label] for label in labels] == [*shape] and len({*labels}) == len(labels):
+                return Named(array, labels)  # nearly always
             for axis, (item, label, extent) in enumerate(zip(items, labels, shape, strict=True)):
-                if self.extents[label] != extent:
-                    whole = False
-                    if not self._is_part(base, axis, label):
-                        raise self.run.refuse(
-                            item,
-                            said(
-                                "{label} runs over {extents} values, but this axis has {extent}",
-                                label=label,
-                                extents=self.extents[label],
-                                extent=extent,
-                            ),
-                        )
-            if whole and len(set(labels)) == len(labels):
-                return Named(array, labels)
+                if self.extents[label] != extent and not self._is_part(base, axis, label):
+                    raise self.run.refuse(
+                        item,
+                        said(
+                            "{label} runs over {extents} values, but this axis has {extent}",
+                            label=label,
+                            extents=self.extents[label],
+                            extent=extent,
+                        ),
+                    )
         return self._gathered(node, array, items)
 
     def _is_part(self, base: lang.Expression, axis: int, label: str) -> bool:
@@ -440,10 +437,8 @@ class IndexStyle:
         )
 
     def _array(self, base: lang.Expression) -> Any:
-        name = self.run.names.read(base)
-        if name is not None:
-            return self.run.variable(name, base) if not isinstance(base, lang.Name) else self.run.evaluate(base)
-        return self.run.evaluate(base)
+        name = None if isinstance(base, lang.Name) else self.run.names.read(base)
+        return self.run.evaluate(base) if name is None else self.run.variable(name, base)
 
     def _gathered(self, node: lang.Subscript, array: Tensor, items: tuple[lang.Expression, ...]) -> Named:
         """Entries at computed places: `E[t[n], d]`, `x[o + k]` (0 outside), `A[i, i]`, `gain[0, h]`."""
@@ -623,7 +618,7 @@ class IndexStyle:
         times = math.prod(self.extents[label] for label in absent)
         dims = [value.axes.index(label) for label in bound if label in value.axes]
         axes = tuple(axis for axis in value.axes if axis not in bound)
-        tensor = value.tensor.to(FLOAT)
+        tensor = _float(value.tensor)
         if how == "prod":
             for dim in sorted(dims, reverse=True):
                 tensor = tensor.prod(dim)
@@ -733,6 +728,18 @@ _EVALUATE: dict[type, Callable[[IndexStyle, Any], Named]] = {
 }
 
 
+def _float(value: Tensor) -> Tensor:
+    return value if value.dtype is FLOAT else value.to(FLOAT)
+
+
+def _union(*values: Named) -> tuple[str, ...]:
+    """The axes of all, each once."""
+    axes = values[0].axes if values else ()
+    if all([value.axes == axes for value in values]):
+        return axes
+    return tuple(dict.fromkeys(axis for value in values for axis in value.axes))
+
+
 def _valued(value: Named) -> Named:
     return Named(value.tensor.to(FLOAT), value.axes) if library.is_mask(value.tensor) else value
 
@@ -786,11 +793,6 @@ def _function_name(node: lang.Expression) -> str:
 
 def _reducer(node: lang.Call) -> bool:
     return isinstance(node.function, lang.Name) and node.function.name in _REDUCERS
-
-
-def _is_plain(node: lang.Expression) -> TypeGuard[lang.Number]:
-    """A number that can stay one; a run that looks into rounding watches for zeros."""
-    return isinstance(node, lang.Number) and node.value != 0
 
 
 def _is_zero(node: lang.Expression) -> bool:

@@ -457,8 +457,10 @@ class Run:
     def evaluate(self, node: lang.Expression) -> Any:
         return _EVALUATE[type(node)](self, node)
 
+    watches = False  # whether parts with indices are watched as others are
+
     def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Named]) -> Named:
-        """A part with indices; a run that looks into rounding watches it as it does the others."""
+        """A part with indices, for a run that watches: it looks into rounding, here as elsewhere."""
         return evaluate(node)
 
     def number(self, node: lang.Number) -> Any:

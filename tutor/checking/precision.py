@@ -69,6 +69,8 @@ class NoisyRun(Run):
     def evaluate(self, node: lang.Expression) -> Any:
         return self.computed(node, self._watched(node, super().evaluate))
 
+    watches = True
+
     def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Named]) -> Named:
         made = self._watched(node, evaluate)
         return replace(made, tensor=self.computed(node, made.tensor))
