@@ -99,7 +99,7 @@ class Blame:
     def _charge(self, helper: Segment, name: str) -> Judged:
         judge, statement = self.judge, helper.statement
         meaning, given = judge.names.meaning(name), judge.values_of(helper)
-        judgement = judge.wrong(meaning, "different", judge.cases(meaning, given, [{} for _ in judge.points]), given)
+        judgement = judge.wrong(meaning, "different", judge.cases(meaning, given), given)
         judge.repair(helper, judgement, meaning)
         place = (statement.line, statement.column, statement.text)
         sources = frozenset(helper.sources)

@@ -91,6 +91,8 @@ _KINDS = {
 class Run:
     """One pass over a sheet. `replace` puts true values in place of the learner's at the end of their segments."""
 
+    watches = False  # whether each part of a line is looked at by itself, a number as well
+
     def __init__(self, outline: Outline, draw: Draw, replace: Mapping[tuple[str, int], Tensor] | None = None):
         self.outline, self.draw, self.names = outline, draw, outline.names
         self.replace = replace or {}
@@ -456,8 +458,6 @@ class Run:
 
     def evaluate(self, node: lang.Expression) -> Any:
         return _EVALUATE[type(node)](self, node)
-
-    watches = False  # whether parts with indices are watched as others are
 
     def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Named]) -> Named:
         """A part with indices, for a run that watches: it looks into rounding, here as elsewhere."""

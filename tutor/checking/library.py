@@ -29,7 +29,7 @@ from tutor.symbolic.functions import FUNCTIONS
 
 MAX_TENSOR = 2_000_000  # entries of one tensor
 MAX_ENTRIES = 8_000_000  # entries computed in one run of a sheet
-MAX_STEPS = 60_000  # operations in one run of a sheet
+MAX_STEPS = 50_000  # operations in one run of a sheet
 MAX_WORK = 200_000_000  # multiplications in one matrix product
 MAX_LOOP = 10_000  # rounds of all loops together
 DEADLINE = 5.0  # seconds for one run, the last guard

@@ -244,13 +244,11 @@ class SheetJudge(Sources):
             sentence = Sentence("follows", {"names": blamed.helper, "line": blamed.line})
             return self.at_first("follows", sentence, meaning, given)
         changed = self.changed(segment)
-        # what is true leads to the truth
-        stops: list[dict[str, Tensor]] = self.stops(segment) if untrue else [{} for _ in self.points]
-        if changed and self._follows_changed(meaning, given, stops, changed):
+        if changed and self._follows_changed(meaning, given, self.stops(segment), changed):
             line = max(self.outline.units[unit].statement.line for unit in changed.values())
             sentence = Sentence("follows", {"names": ", ".join(changed), "line": line})
             return self.at_first("follows", sentence, meaning, given)
-        made = self.wrong(meaning, how, self.cases(meaning, given, stops), given)
+        made = self.wrong(meaning, how, self.cases(meaning, given, segment, bool(untrue)), given)
         if made.sentence.id == "elsewhere" and self._has_sizes_as_numbers(segment):
             made.sentence = Sentence("coincides", made.sentence.params)
             made.mistakes = ()  # that a size stands there as a number says it all
@@ -318,11 +316,12 @@ class SheetJudge(Sources):
         return self.at_first("correct", sentence, meaning, given, mistakes=(Mistake("unstable", _UNSTABLE),))
 
     def cases(
-        self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]
+        self, meaning: Meaning, given: Sequence[Tensor | None], segment: Segment | None = None, untrue: bool = False
     ) -> Sequence[mistakes.Case]:
         """The learner's values beside what R leads to, at draws enough to tell one cause from another.
 
-        The last draws are those beside kinks and the worked instance.
+        R is what a segment reads, where one is given; `untrue` if some of it is not true. The last draws are those
+        beside kinks and the worked instance.
         """
         self.diagnosed += 1
         if self.diagnosed > MANY_MISTAKES:
@@ -331,11 +330,15 @@ class SheetJudge(Sources):
         plain = meaning.name in self.extra  # the learner's own quantity has no step of ours to spoil
 
         def made() -> Iterator[mistakes.Case]:
-            every = list(zip(given, stops, self.points, strict=True))
-            for value, stop, point in every if len(every) <= MANY_CASES else (*every[: MANY_CASES - 2], *every[-2:]):
-                expected = self.expected(meaning, stop, point)
+            places = range(len(self.points))
+            for n in places if len(places) <= MANY_CASES else (*places[: MANY_CASES - 2], *places[-2:]):
+                value, point = given[n], self.points[n]
+                stop = {} if segment is None else self.stop(self.runs[n], segment)
+                expected = self.expected(meaning, stop, point) if untrue else self.true(meaning, point)
                 if value is not None and expected is not None:
-                    known = None if plain else {**point.values, **self.walked(stop, point)}
+                    # R that is true leads to the truth; its rounding is what a sum that comes to 0 consists of
+                    walked = self.walked(stop, point) if untrue else {**point.gradients, **self.fitting(stop, point)}
+                    known = None if plain else {**point.values, **walked}
                     yield mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known)
 
         return mistakes.Cases(made())

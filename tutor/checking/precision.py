@@ -47,6 +47,8 @@ _ARITHMETIC = ("+", "-", "*", "/", "**", "@")
 class NoisyRun(Run):
     """A run in which every computed value is off by a little; it keeps what was decided, and where floats ended."""
 
+    watches = True
+
     def __init__(self, outline: Outline, draw: Any, replace: Mapping[tuple[str, int], Tensor], seed: int):
         super().__init__(outline, draw, replace)
         self.generator = torch.Generator().manual_seed(abs(seed)) if seed else None
@@ -68,8 +70,6 @@ class NoisyRun(Run):
 
     def evaluate(self, node: lang.Expression) -> Any:
         return self.computed(node, self._watched(node, super().evaluate))
-
-    watches = True
 
     def indexed(self, node: lang.Expression, evaluate: Callable[[Any], Named]) -> Named:
         made = self._watched(node, evaluate)

@@ -48,6 +48,8 @@ class Purse(Limits):
 class Trial(Run):
     """The edited line, and the units up to the end of its quantity's lines, at one draw."""
 
+    watches = True  # a number may be the place that is asked for
+
     def __init__(
         self,
         outline: Outline,
