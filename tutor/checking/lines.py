@@ -36,6 +36,8 @@ from tutor.shown import shown_shape
 
 MANY_CASES = 6
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
+MANY_LINES, FEWER_SEARCHED = 100, 500  # the same for a sheet of so many lines: each of them costs as well
+FURTHER = 100  # what is asked last costs as much as so many edits
 
 
 class SheetJudge(Sources):
@@ -87,7 +89,8 @@ class SheetJudge(Sources):
         if judgement.sentence.id in ("stale", "differs-number", "upstream"):
             return  # the line is right but for its place, or is a number, or should not be there
         failure = self.failure(segment)
-        if self.searched > MANY_SEARCHED or self.diagnosed > MANY_MISTAKES:
+        most = MANY_SEARCHED if len(self.states) <= MANY_LINES else FEWER_SEARCHED
+        if self.searched > most or self.diagnosed > MANY_MISTAKES:
             self.passed_over = True
             return
         from tutor.checking.repairs import read_by, repair
@@ -113,6 +116,7 @@ class SheetJudge(Sources):
             reads = read_by(self, segment)
             redefined = any(self.meaning(state.segment).kind == "forward" for state in self.states)
             if not redefined:  # else a name does not hang on what it hangs on in the exercise
+                self.searched += FURTHER
                 judgement.mistakes = tuple(further.find(self.exercise, name, given, self.points, reads))
         if found is not None and found.line is None and failure is not None and found.new:
             params = {**judgement.sentence.params, "repair": found.new}
@@ -164,7 +168,7 @@ class SheetJudge(Sources):
         if not given.whole:
             return unreadable(said("{name} is given no tensor", name=meaning.name))
         if state.number is not None and self.worked is not None:
-            return numbers.wrong(self, segment, meaning, state.number, self.worked)
+            return numbers.wrong(self, segment, meaning, state.number, self.worked, self._diagnosing())
         how = self.outcome_of(segment, meaning)
         if how == "equal":
             return self._right(segment, meaning, given)
@@ -323,9 +327,7 @@ class SheetJudge(Sources):
         R is what a segment reads, where one is given; `untrue` if some of it is not true. The last draws are those
         beside kinks and the worked instance.
         """
-        self.diagnosed += 1
-        if self.diagnosed > MANY_MISTAKES:
-            self.passed_over = True
+        if not self._diagnosing():
             return []
         plain = meaning.name in self.extra  # the learner's own quantity has no step of ours to spoil
 
@@ -342,6 +344,12 @@ class SheetJudge(Sources):
                     yield mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known)
 
         return mistakes.Cases(made())
+
+    def _diagnosing(self) -> bool:
+        """Whether the cause of one more wrong line is looked for."""
+        self.diagnosed += 1
+        self.passed_over = self.passed_over or self.diagnosed > MANY_MISTAKES
+        return self.diagnosed <= MANY_MISTAKES
 
     # -- lines without a value ------------------------------------------------------------
 

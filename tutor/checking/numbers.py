@@ -44,8 +44,13 @@ def right(judge: SheetRuns, meaning: Meaning, number: Literal) -> Judgement | No
     return None
 
 
-def wrong(judge: Sources, segment: Segment, meaning: Meaning, number: Literal, worked: Point) -> Judgement:
-    """A number that is neither: compared with the worked instance, R being the earlier gradients there."""
+def wrong(
+    judge: Sources, segment: Segment, meaning: Meaning, number: Literal, worked: Point, why: bool = True
+) -> Judgement:
+    """A number that is neither: compared with the worked instance, R being the earlier gradients there.
+
+    `why`: its cause is looked for.
+    """
     true = worked.true(meaning)
     assert true is not None
     value, slack = _fitted(number.value, true), number.slack
@@ -61,6 +66,8 @@ def wrong(judge: Sources, segment: Segment, meaning: Meaning, number: Literal, w
     base = Judgement("wrong", sentence, value, true, at=_place(judge.exercise))
     if value.shape != true.shape:
         return replace(base, sentence=other_shape(meaning, value, true))
+    if not why:
+        return base
     known, what = {**worked.values, **worked.gradients}, WHAT[meaning.kind]
     case = mistakes.Case(value, true if expected is None else expected, worked.sizes, number.relative, known)
     fault = mistakes.Fault(judge.exercise, meaning.name, meaning.of, what, [case])
@@ -81,10 +88,12 @@ def _earlier(judge: Sources, segment: Segment, worked: Point) -> dict[str, Tenso
     """The learner's earlier gradients at the worked instance that are not the true ones."""
     run, stop = judge.worked_run, {}
     for state in judge.states:
-        meaning = judge.meaning(state.segment)
-        if state.judgement is None or state.segment.end >= segment.end or meaning.name == segment.name:
+        if state.judgement is None or state.judgement.verdict not in ("wrong", "follows"):
             continue
-        if meaning.kind not in ("gradient", "value") or state.judgement.verdict not in ("wrong", "follows"):
+        if state.segment.end >= segment.end or state.segment.name == segment.name:
+            continue
+        meaning = judge.meaning(state.segment)
+        if meaning.kind not in ("gradient", "value") or meaning.name == segment.name:
             continue
         value, true = judge.value(run, state.segment) if run else None, worked.true(meaning)
         if value is not None and true is not None and value.shape == true.shape:
