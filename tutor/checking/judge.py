@@ -26,6 +26,7 @@ JUDGED = ("gradient", "local", "value")
 KINKED = 1e-3  # a step of 1e-7 changes smooth gradients by less, of the largest
 SLACK = 0.02  # of the width between both sides of a kink
 FEW_KINKED = 4
+MANY_CLOSELY = 30  # wrong lines whose entries are shown
 TORCH = torch.__version__.split("+")[0]
 WHAT = {"gradient": said("gradient"), "local": said("local derivative"), "value": said("value")}
 
@@ -79,7 +80,8 @@ class Judged:
     def verdict(self) -> str:
         return self.judgement.verdict
 
-    def report(self) -> LineReport:
+    def report(self, closely: bool = True) -> LineReport:
+        """`closely`: with the entries of a wrong tensor that are off."""
         j = self.judgement
         figures: dict[str, Any] = {}
         if j.given is not None:
@@ -92,7 +94,7 @@ class Judged:
             right = j.verdict == "correct"
             absolute, relative = (0.0, 0.0) if right else compare.errors(j.given, j.true)
             figures.update(max_abs_error=absolute, max_rel_error=relative)
-            if j.verdict == "wrong" and relative > compare.DOUBLE.relative:
+            if closely and j.verdict == "wrong" and relative > compare.DOUBLE.relative:
                 figures["worst"] = tuple(Entry(*found) for found in compare.worst(j.given, j.true))
                 figures["heat"] = heat(j.given, j.true)
         return LineReport(
@@ -435,10 +437,11 @@ class Judge:
     def finish(self) -> Report:
         """The report of what was judged, in the order of the lines."""
         lines = sorted(self.judged, key=lambda j: (j.line, j.column))
-        first = next((j for j in lines if j.verdict == "wrong"), None)
-        if first is not None:
+        wrong = [j for j in lines if j.verdict == "wrong"]
+        for first in wrong[:1]:
             first.forward = self.forward_line(self.meaning_of(first.name))
             first.at = first.judgement.at or self.drawn
+        passing = {id(j) for j in wrong[MANY_CLOSELY:]}
         asked = self.exercise.worth
         credit = self._credit(lines, asked)
         return Report(
@@ -448,7 +451,7 @@ class Judge:
             float(sum(worth for name, worth in asked.items() if credit[name] in EARNS)),
             sum(asked.values()),
             tuple(name for name in asked if credit[name] == "missing"),
-            tuple(j.report() for j in lines),
+            tuple(j.report(id(j) not in passing) for j in lines),
             tuple(dict.fromkeys(self.notes)),
             credit,
         )

@@ -36,7 +36,7 @@ from tutor.shown import shown_shape
 
 MANY_CASES = 6
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
-MANY_LINES, FEWER_SEARCHED = 100, 500  # the same for a sheet of so many lines: each of them costs as well
+MANY_LINES, FEWER_SEARCHED = 100, 300  # the same for a sheet of so many lines: each of them costs as well
 FURTHER = 100  # what is asked last costs as much as so many edits
 
 
