@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import tutor
 from tutor.answers import language as lang
+from tutor.answers import python
 from tutor.answers.python import MAX_LENGTH, read
 from tutor.checking import interpret, library
 from tutor.checking.interpret import Run
@@ -946,3 +947,20 @@ def test_a_linear_layer_as_torch_has_it():
     sheet = "dz = (p - y)/N\ndW = F.linear(x.T, dz.T)\ndb = F.linear(torch.ones(N), dz.T, torch.zeros(K))"
     assert tutor.check("softmax-regression", sheet).correct
     assert tutor.check("softmax-regression", sheet.replace("zeros(K)", "zeros(N)")).verdict == "wrong"
+
+
+def closed(line: str) -> bool:
+    """Brackets matched by a stack."""
+    open_at = []
+    for sign in line:
+        if sign in "([{":
+            open_at.append(sign)
+        elif sign in ")]}" and (not open_at or open_at.pop() + sign not in ("()", "[]", "{}")) or sign in "#'\"\\":
+            return False
+    return not open_at
+
+
+@given(st.text("()[]{}x#'\\", max_size=12) | st.integers(0, 60).map(lambda n: "(" * n + "x" + ")" * n))
+@settings(max_examples=2000, deadline=None)
+def test_a_line_that_closes_its_brackets_is_told_at_a_glance(line):
+    assert python._closed(line) == (closed(line) and sum(sign in "()[]{}" for sign in line) <= python.MAX_NESTING)

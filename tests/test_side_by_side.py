@@ -7,6 +7,7 @@ import torch
 
 import tutor
 from tutor.checking import library, lines, precision
+from tutor.checking import side_by_side as together
 from tutor.checking.check import read_answer
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.lines import SheetJudge
@@ -278,3 +279,41 @@ def test_a_wrong_line_without_entries_is_judged():
 def test_more_classes_than_a_tensor_can_have_are_refused():
     report = tutor.check("cross-entropy", "a = F.one_hot(y, 2**70)\nds = a.sum(1)")
     assert report.verdict == "unreadable" and "our own fault" not in str(report)
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_torch_without_those_parts_of_vmap_has_vmap_itself(name, monkeypatch):
+    monkeypatch.setattr(together, "_levels", lambda: None)
+    same_as_alone(judged(*SHEETS[name]), some=True)
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_all_lines_at_once_are_right_where_each_is(name):
+    judge = judged(*SHEETS[name])
+    for state in judge.states:
+        meaning = judge.meaning(state.segment)
+        given = [judge.value(run, state.segment) for run in judge.runs]
+        if meaning.kind in ("gradient", "local", "value") and judge.failure(state.segment) is None:
+            assert judge.outcome_of(state.segment, meaning) == judge.outcome(meaning, given)
+
+
+def test_what_is_asked_of_a_run_at_once_is_that_of_its_draws():
+    judge = judged("softmax-regression", "dz = (p - y)/N\ndW = 0*x.T @ dz\ndb = dz.sum(0)")
+    for state in judge.states:
+        drawn = judge.values_of(state.segment)
+        alone = [judge.value(run, state.segment) for run in judge.runs]
+        assert len(drawn) == len(judge.points) == len(judge.runs) and drawn.whole
+        assert all(map(torch.equal, drawn, alone)) and torch.equal(drawn[0], alone[0])
+        assert drawn.sizes() == pytest.approx([float(value.abs().sum()) for value in alone])
+        assert drawn.flat([torch.Size((1, 2, 3))] * len(judge.points.groups)) is None
+
+
+def test_a_shape_for_a_gradient_is_wrong_also_where_a_line_before_it_left_the_floats():
+    report = tutor.check("layer-norm", "# sizes: D=2\na = xc/0\ndgamma = dy.shape")
+    assert report.line("dgamma").verdict == "wrong"
+
+
+@pytest.mark.parametrize("weight", ["2.0", "N", "x[None]"])
+def test_a_layer_has_a_matrix_for_its_weight(weight, recwarn):
+    line = tutor.check("softmax-regression", f"dW = F.linear(x, {weight})").line("dW")
+    assert line.verdict == "wrong" and "the weight of linear" in line.reason and not recwarn.list

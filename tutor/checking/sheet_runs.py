@@ -230,6 +230,7 @@ class SheetRuns(Judge):
         """The segments that are right beyond doubt; all lines of a sheet are compared at once."""
         found: set[tuple[str, int, str]] = set()
         asked: list[tuple[tuple[str, int, str], list[Tensor], Flat]] = []
+        entries = 0
         for state in self.states:
             segment, meaning = state.segment, self.meaning(state.segment)
             if meaning.kind not in JUDGED or meaning.name in self.extra or self.failure(segment) is not None:
@@ -239,9 +240,10 @@ class SheetRuns(Judge):
             if true is None or values is None:
                 continue
             asked.append(((segment.name, segment.end, meaning.name), values, true))
-            if sum(true.row.numel() for _, _, true in asked) > MANY_COMPARED:
+            entries += true.row.numel()
+            if entries > MANY_COMPARED:
                 found |= _right_of(asked)
-                asked = []
+                asked, entries = [], 0
         return found | _right_of(asked)
 
     def failure(self, segment: Segment) -> Failure | None:
