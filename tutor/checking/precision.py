@@ -39,7 +39,7 @@ SAME = DOUBLE.relative
 LEAST = 1e-3  # of what was added up: with SAME, the 1e-12 of every comparison
 MOST_NODES = 1_500  # operations of a sheet that is computed with many digits
 LARGE = 4_000  # entries of all values: one draw has to do
-NODES = 1_000  # of all draws together, if there are several
+NODES = 600  # of all draws together, if there are several
 
 _ARITHMETIC = ("+", "-", "*", "/", "**", "@")
 
