@@ -1,10 +1,17 @@
-"""Helpers that are gradients in disguise: one that equals a gradient but for a known mistake takes the blame for it."""
+"""Helpers that take the blame for a mistake: what reads them then follows, for one mistake costs once.
+
+A helper may be a gradient in disguise: it equals one but for a known mistake, or two lines at once are right when it is
+one; it may be what an earlier wrong gradient is; or its line may be where an earlier wrong line was put right.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from tutor.checking import mistakes
@@ -13,12 +20,22 @@ from tutor.checking.judge import Judged
 from tutor.checking.outline import Segment
 from tutor.checking.report import Mistake
 from tutor.checking.sheet_runs import MANY_STEPS
+from tutor.checking.sources import Sources
 
 if TYPE_CHECKING:
     from tutor.checking.lines import SheetJudge
+    from tutor.checking.repairs import Found
 
 MANY_MISTAKES = 30  # wrong lines whose causes are looked for
 MANY_TRIALS = 24  # helpers and gradients that are tried on one another
+
+
+@dataclass(frozen=True)
+class Blamed:
+    """What a line follows from: a name of the sheet, and the line that gave it its value."""
+
+    name: str
+    line: int
 
 
 class Blame:
@@ -27,37 +44,106 @@ class Blame:
     def __init__(self, judge: SheetJudge):
         self.judge = judge
         self.lines: dict[int, Judged] = {}
-        self.trials = self.looked = 0
+        self.mendings: list[tuple[Segment, Sources]] = []  # a helper, and the sheet in which its line is put right
+        self.trials: Counter[str] = Counter()
+        self.looked = 0
+        self._alike: dict[int, dict[int, list[str]]] = {}  # by id of a helper
 
-    def helper(self, segment: Segment) -> Judged | None:
-        """An earlier helper that is a gradient with one known mistake, without which this line is right."""
-        for helper in sorted(segment.helpers, key=lambda h: segment.helpers[h]):
-            state = self.judge.helper_state(helper, segment.helpers[helper])
-            if state is None:
+    def _spent(self, what: str) -> bool:
+        """One more run of the sheet for a purpose; whether that is more than it may cost."""
+        self.trials[what] += 1
+        return self.trials[what] > MANY_TRIALS or self.judge.cost * self.trials[what] > MANY_STEPS
+
+    # -- helpers whose line was put right ------------------------------------------------------------
+
+    def mend(self, found: Found) -> None:
+        """Keep a repair that lies on a helper's line: it may serve the lines after this one as well."""
+        judge, site, mended = self.judge, found.site, found.mended
+        states = (s for s in judge.states if any(touch.statement is site for touch in s.segment.touches))
+        helper = next((s.segment for s in states if judge.meaning(s.segment).kind == "helper"), None)
+        if site is None or mended is None or helper is None or self._spent("mended"):
+            return
+        there = replace(mended, line=site.line)
+        statements = [there if statement is site else statement for statement in judge.sheet.statements]
+        if any(statement is there for statement in statements):
+            sheet = replace(judge.sheet, statements=statements)
+            self.mendings.append((helper, Sources(judge.exercise, sheet, judge.seed, judge.lenient)))
+
+    def mended(self, segment: Segment) -> Blamed | None:
+        """An earlier helper whose line was put right for another line, and that makes this one right as well."""
+        for helper, mended in self.mendings:
+            state = self.judge.helper_state(helper.name, segment.helpers.get(helper.name, -1))
+            if state is None or state.segment is not helper:
                 continue
-            known = self.lines.get(id(state.segment))
-            for candidate in [known.name] if known else self._lookalikes(state.segment):
-                self.trials += 1
-                if self.trials > MANY_TRIALS or self.judge.cost * self.trials > MANY_STEPS:
-                    return None
-                if self._right_with(segment, state.segment, candidate):
-                    return known or self._charge(state.segment, candidate)
+            twin = next((s.segment for s in mended.states if _place(s.segment) == _place(segment)), None)
+            if twin is not None and mended.outcome_corrected(twin, self.judge.meaning(segment)) == "equal":
+                return Blamed(helper.name, helper.statement.line)
         return None
 
-    def _lookalikes(self, helper: Segment) -> Iterator[str]:
-        """Gradients that the helper equals but for one known mistake."""
-        self.looked += 1
-        if self.looked > MANY_MISTAKES:
-            return
+    # -- gradients in disguise ------------------------------------------------------------
+
+    def helper(self, segment: Segment) -> Blamed | None:
+        """An earlier helper that stands for a gradient and is not it, without which this line is right."""
+        names = sorted(segment.helpers, key=lambda name: segment.helpers[name])
+        states = (self.judge.helper_state(name, segment.helpers[name]) for name in names)
+        helpers = [state.segment for state in states if state is not None]
+        for helper in helpers:
+            same = self._same_as_wrong(helper, segment)
+            if same is not None and not self._spent("same") and self._right_with(segment, helper, same.name, 0):
+                return same
+        return self._charged(segment, helpers, 1) or self._charged(segment, helpers, 2)
+
+    def _charged(self, segment: Segment, helpers: list[Segment], least: int) -> Blamed | None:
+        """The one that takes the blame; `least` is how many lines it has to put right: a shape alone says little."""
+        for helper in helpers:
+            known = self.lines.get(id(helper))
+            for candidate in [known.name] if known else self._lookalikes(helper)[least]:
+                if self._spent("known" if known or least == 1 else "guessed"):
+                    return None
+                if self._right_with(segment, helper, candidate, 1 if known else least):
+                    charged = known or self._charge(helper, candidate)
+                    return Blamed(charged.helper, charged.line)
+        return None
+
+    def _same_as_wrong(self, helper: Segment, before: Segment) -> Blamed | None:
+        """The learner's own wrong gradient that a helper equals, `g = ...; da = g; dQ = g @ K`."""
+        given = self.judge.values_of(helper)
+        for state in self.judge.states:
+            told = state.judgement is not None and state.judgement.verdict in ("wrong", "follows")
+            if not told or state.segment.end >= before.end or self.judge.meaning(state.segment).kind != "gradient":
+                continue
+            own = self.judge.values_of(state.segment)
+            pairs = zip(given, own, strict=True)
+            if all(a is not None and b is not None and torch.equal(a, b) for a, b in pairs):
+                return Blamed(self.judge.meaning(state.segment).name, state.segment.statement.line)
+        return None
+
+    def _lookalikes(self, helper: Segment) -> dict[int, list[str]]:
+        """Gradients that a helper may stand for: those that it equals but for one known mistake (1), and the others of
+        its shape (2)."""
+        if id(helper) not in self._alike:
+            self._alike[id(helper)] = {1: [], 2: []}
+            self.looked += 1
+            if self.looked <= MANY_MISTAKES and f"d{helper.name}" not in self.judge.extra:
+                self._alike[id(helper)] = self._compared(helper)
+        return self._alike[id(helper)]
+
+    def _compared(self, helper: Segment) -> dict[int, list[str]]:
         given = self.judge.values_of(helper)
         own = {state.segment.name for state in self.judge.states}
-        if f"d{helper.name}" in self.judge.extra:
-            return
+        found: dict[int, list[str]] = {1: [], 2: []}
         for name in self.judge.points[0].gradients:
             meaning = self.judge.names.meaning(name)
-            plain = meaning.kind != "gradient" or meaning.of in self.judge.names.ends or name in own
-            if not plain and self._mistaken(helper, name, given):
-                yield name
+            if meaning.kind == "gradient" and meaning.of not in self.judge.names.ends and name not in own:
+                if self._mistaken(helper, name, given):
+                    found[1].append(name)
+                elif self._shaped(name, given):
+                    found[2].append(name)
+        return found
+
+    def _shaped(self, name: str, given: Sequence[Tensor | None]) -> bool:
+        pairs = zip(given, self.judge.points, strict=True)
+        return all(value is not None and value.shape == point.gradients[name].shape for value, point in pairs)
 
     def _mistaken(self, helper: Segment, name: str, given: Sequence[Tensor | None]) -> list[Mistake]:
         cases = []
@@ -69,8 +155,9 @@ class Blame:
         meaning = self.judge.names.meaning(name)
         return mistakes.find(mistakes.Fault(self.judge.exercise, name, meaning.of, "gradient", cases))
 
-    def _right_with(self, segment: Segment, helper: Segment, candidate: str) -> bool:
-        """Whether the line is right once the helper is the true gradient, and no line that reads it becomes wrong.
+    def _right_with(self, segment: Segment, helper: Segment, candidate: str, least: int) -> bool:
+        """Whether so many lines, this one among them, are right once the helper is the true gradient, and none is wrong
+        that was right.
 
         A part of a forward formula, or another true gradient, may be what it is: it takes the blame only where that
         explains two lines at once.
@@ -89,7 +176,9 @@ class Blame:
             if as_it_stands and not right:
                 return False
             mended += right and not as_it_stands
-        return mended > 1 or not (self._part_of_formula(helper) or judge.is_sound(judge.values_of(helper)))
+        if least == 1 and (self._part_of_formula(helper) or judge.is_sound(judge.values_of(helper))):
+            least = 2
+        return mended >= least
 
     def _part_of_formula(self, helper: Segment) -> bool:
         from tutor.checking.subexpressions import part_of_formula
@@ -107,3 +196,7 @@ class Blame:
         self.lines[id(helper)] = made
         judge.judged.append(made)
         return made
+
+
+def _place(segment: Segment) -> tuple[str, int]:
+    return segment.name, segment.end

@@ -95,8 +95,10 @@ class SheetJudge(Sources):
             return
         from tutor.checking.repairs import read_by, repair
 
-        found, cost = repair(self, segment, meaning)
-        self.searched += cost
+        sought = repair(self, segment, meaning)
+        found = sought.repair
+        self.searched += sought.cost
+        self.blame.mend(sought)
         if failure is None and not judgement.mistakes:
             name = self.meaning(segment).name if meaning is None else meaning.name
             judgement.mistakes = tuple(further.gone_on(self.exercise, name, self.values_of(segment), self.points))
@@ -243,9 +245,9 @@ class SheetJudge(Sources):
             if sound:
                 sentence = Sentence("stale", {"name": stale[0], "line": self.last_line(stale[0])})
                 return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("stale-value"),))
-        blamed = self.blame.helper(segment)
+        blamed = self.blame.mended(segment) or self.blame.helper(segment)
         if blamed is not None:
-            sentence = Sentence("follows", {"names": blamed.helper, "line": blamed.line})
+            sentence = Sentence("follows", {"names": blamed.name, "line": blamed.line})
             return self.at_first("follows", sentence, meaning, given)
         changed = self.changed(segment)
         if changed and self._follows_changed(meaning, given, self.stops(segment), changed):

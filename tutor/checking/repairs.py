@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from tutor.answers import language as lang
@@ -15,8 +15,18 @@ from tutor.checking.sources import Sources
 MOST_SITES = 4  # lines that are searched for one wrong line
 
 
-def repair(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> tuple[Repair | None, int]:
-    """The smallest edit that makes a wrong line right, or None; and what the search took, in candidates.
+@dataclass(frozen=True)
+class Found:
+    """What a search gave: the repair, its line, that line with the repair put in; and what it took, in candidates."""
+
+    repair: Repair | None
+    cost: int
+    site: lang.Statement | None = None
+    mended: lang.Statement | None = None
+
+
+def repair(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> Found:
+    """The smallest edit that makes a wrong line right.
 
     `meaning` is what its name should hold. The line itself is looked at first, then the earlier lines that build its
     quantity up, then helpers that it reads.
@@ -34,8 +44,9 @@ def repair(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> 
         found = search.find() if search.ready else None
         cost += search.cost
         if found is not None:
-            return (found if statement.line == shown else replace(found, line=statement.line)), cost
-    return None, cost
+            there = found if statement.line == shown else replace(found, line=statement.line)
+            return Found(there, cost, statement, search.mended)
+    return Found(None, cost)
 
 
 def read_by(judge: Sources, segment: Segment) -> set[str]:

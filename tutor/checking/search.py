@@ -50,6 +50,7 @@ class Search(Offers):
         self.share = 1 if statement is segment.statement else 2  # elsewhere than on the line itself: half as much
         self.tried = self.confirmed = 0
         self.near: list[Edit] = []
+        self.mended: lang.Statement | None = None  # the line with the repair put in
         self.needs: dict[int, Need | None] = {}
 
     @cached_property
@@ -228,6 +229,7 @@ class Search(Offers):
             if isinstance(again, type(statement) if found.old[-1:] != "=" else lang.Statement):
                 value = None if isinstance(again, (lang.Unreadable, lang.Loop)) else self.here.value(again)
                 if value is not None and self._right(value):
+                    self.mended = again
                     return True
         return False
 
