@@ -762,3 +762,20 @@ def test_what_reads_a_forward_value_that_a_wrong_line_changed_follows(name):
     line = tutor.check("affine", text).line("dW")
     assert line.verdict == verdict
     assert verdict != "follows" or line.reason == "sound, given X as it stands on line 2"
+
+
+@pytest.mark.parametrize(
+    ("address", "text", "verdict", "line"),
+    [
+        # a number over a tensor is not the number times 1 over it
+        ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N*(49/(49 + 0*i) == 1)", "correct", 1),
+        ("softmax-regression", "# sizes: N=49, K=3, D=2\ndz[i,k] = (p[i,k] - y[i,k])/N*floor(N/(N + 0*i))", "correct", 2),
+        ("activations:function=relu", "dx[i] = dy[i]*((x[i]>0) & 1)", "wrong", 1),
+        # what fails at the second draw is said before what fails at the third
+        ("softmax-regression", "if L < 1:\n    dz = (p - y)/N\nelse:\n    if L > 6:\n        dz = z @ W @ p\n    else:\n        dz = z + X",
+         "wrong", 5),
+    ],
+)  # fmt: skip
+def test_a_line_means_the_same_at_every_draw(address, text, verdict, line):
+    (judged,) = tutor.check(address, text)
+    assert (judged.verdict, judged.line) == (verdict, line)

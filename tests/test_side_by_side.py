@@ -304,7 +304,7 @@ def test_what_is_asked_of_a_run_at_once_is_that_of_its_draws():
         alone = [judge.value(run, state.segment) for run in judge.runs]
         assert len(drawn) == len(judge.points) == len(judge.runs) and drawn.whole
         assert all(map(torch.equal, drawn, alone)) and torch.equal(drawn[0], alone[0])
-        assert drawn.sizes() == pytest.approx([float(value.abs().sum()) for value in alone])
+        assert drawn.sums() == pytest.approx([float(value.abs().sum()) for value in alone])
         assert drawn.flat([torch.Size((1, 2, 3))] * len(judge.points.groups)) is None
 
 

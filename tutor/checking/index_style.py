@@ -32,7 +32,7 @@ _DENSE = 20_000  # entries of a product up to which it is multiplied out before 
 
 @dataclass(slots=True)
 class Named:
-    """A tensor with one name for each axis; a plain number has none."""
+    """A tensor with one name for each axis; a plain number has none. Never changed once it is made."""
 
     tensor: Tensor
     axes: tuple[str, ...]
@@ -333,7 +333,7 @@ class IndexStyle:
     def _binary(self, node: lang.Binary) -> Named:
         if node.op == "@":
             raise self.run.refuse(node, said("@ is for whole matrices: with indices, write Sum(a[i, j]*b[j, k], j)"))
-        a, b = self._operand(node.left, node.op), self._operand(node.right, node.op)
+        a, b = self._operand(node.left, node.op, "+-*"), self._operand(node.right, node.op, "+-*/")
         axes = _union(*(value for value in (a, b) if isinstance(value, Named)))
         left = self._aligned(a, axes) if isinstance(a, Named) else a
         right = self._aligned(b, axes) if isinstance(b, Named) else b
@@ -342,9 +342,10 @@ class IndexStyle:
         made = self.run._library(node, library.elementwise, self.run.limits, node.op, left, right)
         return self._single(node, made, axes)
 
-    def _operand(self, node: lang.Expression, op: str) -> Named | float:
-        """A number stays one, where no run watches for zeros; a bracket, as (z[i] > 0), is 0 or 1."""
-        if not self.run.watches:
+    def _operand(self, node: lang.Expression, op: str, exact: str) -> Named | float:
+        """A number, and a size, stays one beside these operators, where that gives the same; a bracket, as (z[i] > 0),
+        is 0 or 1."""
+        if op in exact and not self.run.watches:  # 49/x is 49*(1/x) for torch where 49 is no tensor
             if isinstance(node, lang.Number):
                 return node.value
             if isinstance(node, lang.Name) and node.name in self.run.names.sizes and node.name not in self.extents:

@@ -438,9 +438,9 @@ class Judge:
         """The report of what was judged, in the order of the lines."""
         lines = sorted(self.judged, key=lambda j: (j.line, j.column))
         wrong = [j for j in lines if j.verdict == "wrong"]
-        for first in wrong[:1]:
-            first.forward = self.forward_line(self.meaning_of(first.name))
-            first.at = first.judgement.at or self.drawn
+        if wrong:
+            wrong[0].forward = self.forward_line(self.meaning_of(wrong[0].name))
+            wrong[0].at = wrong[0].judgement.at or self.drawn
         passing = {id(j) for j in wrong[MANY_CLOSELY:]}
         asked = self.exercise.worth
         credit = self._credit(lines, asked)

@@ -679,10 +679,9 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
         raise TorchRefuses(
             said("@ multiplies vectors and matrices; a number is multiplied with *"), (tuple(a.shape), tuple(b.shape))
         )
-    if a.ndim <= 2 and b.ndim <= 2:  # nearly always
-        limits.work(a.numel() * (b.shape[-1] if b.ndim > 1 else 1))
-    else:
-        limits.work(a.numel() * (b.shape[-1] if b.ndim > 1 else 1) * (math.prod(b.shape[:-2]) if a.ndim <= 2 else 1))
+    above = math.prod(b.shape[:-2]) if b.ndim > 2 >= a.ndim else 1
+    limits.work(a.numel() * (b.shape[-1] if b.ndim > 1 else 1) * above)
+    if a.ndim > 2 or b.ndim > 2:
         batch = max(math.prod(a.shape[:-2]), 1) * max(math.prod(b.shape[:-2]), 1)
         limits.work(batch * a.shape[-1] * (a.shape[-2] if a.ndim > 1 else 1) * (b.shape[-1] if b.ndim > 1 else 1))
     inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
@@ -1114,15 +1113,13 @@ def _moveaxis(limits, x, source, destination):
     return asking_torch(torch.movedim, array(x), dims(source), dims(destination))
 
 
-_NEW_AXIS = said("-1 keeps the size of an axis, and a new axis has none")
-
-
 @listed("expand", function=False, shares=True, sized=True, at_once=True)
 def _expand(limits, x, *shape):
     sizes = shape_of(shape)
     limits.room(*(s for s in sizes if s > 0))
-    if any(size < 0 for size in sizes[: max(len(sizes) - x.ndim, 0)]):
-        raise TorchRefuses(_NEW_AXIS, (tuple(x.shape),))  # vmap takes it
+    for size in sizes[: max(len(sizes) - x.ndim, 0)]:
+        if size < 0:  # torch refuses that of one draw, and takes it of several at once
+            raise TorchRefuses(said("a new axis needs its size, and {size} is none", size=size), (tuple(x.shape),))
     return asking_torch(x.expand, sizes)
 
 

@@ -37,7 +37,7 @@ from tutor.shown import shown_shape
 MANY_CASES = 6
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
 MANY_LINES, FEWER_SEARCHED = 100, 300  # the same for a sheet of so many lines: each of them costs as well
-FURTHER = 100  # what is asked last costs as much as so many edits
+FURTHER = 100  # what is asked last costs as much there as so many edits
 
 
 class SheetJudge(Sources):
@@ -118,7 +118,7 @@ class SheetJudge(Sources):
             reads = read_by(self, segment)
             redefined = any(self.meaning(state.segment).kind == "forward" for state in self.states)
             if not redefined:  # else a name does not hang on what it hangs on in the exercise
-                self.searched += FURTHER
+                self.searched += FURTHER if len(self.states) > MANY_LINES else 0
                 judgement.mistakes = tuple(further.find(self.exercise, name, given, self.points, reads))
         if found is not None and found.line is None and failure is not None and found.new:
             params = {**judgement.sentence.params, "repair": found.new}
@@ -170,7 +170,7 @@ class SheetJudge(Sources):
         if not given.whole:
             return unreadable(said("{name} is given no tensor", name=meaning.name))
         if state.number is not None and self.worked is not None:
-            return numbers.wrong(self, segment, meaning, state.number, self.worked, self._diagnosing())
+            return numbers.wrong(self, segment, meaning, state.number, self.worked, self._count_diagnosis())
         how = self.outcome_of(segment, meaning)
         if how == "equal":
             return self._right(segment, meaning, given)
@@ -329,7 +329,7 @@ class SheetJudge(Sources):
         R is what a segment reads, where one is given; `untrue` if some of it is not true. The last draws are those
         beside kinks and the worked instance.
         """
-        if not self._diagnosing():
+        if not self._count_diagnosis():
             return []
         plain = meaning.name in self.extra  # the learner's own quantity has no step of ours to spoil
 
@@ -347,7 +347,7 @@ class SheetJudge(Sources):
 
         return mistakes.Cases(made())
 
-    def _diagnosing(self) -> bool:
+    def _count_diagnosis(self) -> bool:
         """Whether the cause of one more wrong line is looked for."""
         self.diagnosed += 1
         self.passed_over = self.passed_over or self.diagnosed > MANY_MISTAKES
@@ -394,7 +394,7 @@ class SheetJudge(Sources):
         if failure.kind == "unreadable":
             return unreadable(failure.reason)
         if failure.kind == "torch":
-            if not any(segment.end in run.failures for run in self.corrected.apart):
+            if not any(segment.end in run.failures for run in self.corrected.one_of_each):
                 return None  # sound once what it reads is true
             return self._torch_refused(segment, self.meaning(segment), failure)
         return None

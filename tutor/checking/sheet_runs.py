@@ -49,11 +49,10 @@ class Runs(Sequence[Run]):
         self.groups, self.sides, self.alone = groups, sides, alone
         self._made = dict(alone)
 
-    def __getitem__(self, n: Any) -> Any:
+    def __getitem__(self, at: Any) -> Any:
+        n = at if at in self._made else range(len(self))[at]
         if n not in self._made:
-            places = next((places for places in self.groups if places[0] in self.sides and n in places), None)
-            if places is None:
-                raise IndexError(n)
+            places = next(places for places in self.groups if n in places)
             self._made[n] = self.sides[places[0]].one(places.index(n))
         return self._made[n]
 
@@ -61,9 +60,10 @@ class Runs(Sequence[Run]):
         return sum(map(len, self.groups))
 
     @cached_property
-    def apart(self) -> list[Run]:
+    def one_of_each(self) -> list[Run]:
         """One run of each group that was computed at once, which fail alike and cost the same, and all others."""
-        return [self[n] for places in self.groups for n in (places[:1] if places[0] in self.sides else places)]
+        each = (n for places in self.groups for n in (places[:1] if places[0] in self.sides else places))
+        return [self[n] for n in sorted(each)]
 
     def drawn(self, key: tuple[str, int], when: str = "values") -> Drawn:
         """What a name was at the end of a unit, or when the unit read it (`seen`), at every draw."""
@@ -117,7 +117,7 @@ class SheetRuns(Judge):
             made = Runs(self.points.groups, {}, dict(enumerate(each)))
         else:
             made = self._filled(sides, self.pinned)
-        steps, entries = (sum(getattr(run.limits, what) for run in made.apart) for what in ("steps", "entries"))
+        steps, entries = (sum(getattr(run.limits, what) for run in made.one_of_each) for what in ("steps", "entries"))
         self.cost = max(steps, entries * MANY_STEPS // MANY_ENTRIES)
         return made
 
@@ -248,7 +248,7 @@ class SheetRuns(Judge):
 
     def failure(self, segment: Segment) -> Failure | None:
         """Why the last line has no value; what torch refused on the way, where that is the quantity's own."""
-        for run in self.runs.apart:
+        for run in self.runs.one_of_each:
             if segment.end in run.failures:
                 earlier = (run.failures.get(unit) for unit in segment.units[:-1])
                 return next((f for f in earlier if f is not None and f.kind == "torch"), run.failures[segment.end])

@@ -42,7 +42,7 @@ class Sources(SheetRuns):
         """The places of the draws at which R says something."""
         doubtful: set[int] = set()
         for key in segment.sources.items():
-            sizes = self.runs.drawn(key, "seen").sizes()
+            sizes = self.runs.drawn(key, "seen").sums()
             doubtful.update(n for n, size in enumerate(sizes) if not 0 < size < inf)  # nearly none
         places = range(len(self.points))
         return [
@@ -56,7 +56,7 @@ class Sources(SheetRuns):
             meaning = self.meaning_of(name)
             if meaning.kind not in JUDGED or name in self.helping:
                 continue
-            if all(run.seen.get((name, unit)) is None for run in self.runs.apart):
+            if all(run.seen.get((name, unit)) is None for run in self.runs.one_of_each):
                 continue  # a given gradient
             given = self.runs.drawn((name, unit), "seen")
             if not given.whole or self.outcome(meaning, given) not in ("equal", "unknown"):
@@ -64,7 +64,7 @@ class Sources(SheetRuns):
         return found
 
     def outcome_corrected(self, segment: Segment, meaning: Meaning) -> str:
-        if any(run.failed(segment.end) for run in self.corrected.apart):
+        if any(run.failed(segment.end) for run in self.corrected.one_of_each):
             return "failed"
         return self.outcome(meaning, self.corrected.drawn((segment.name, segment.end)))
 
@@ -116,7 +116,7 @@ class Sources(SheetRuns):
 
     def cause(self, failure: Failure) -> str:
         """The kind of the failure that a line without value goes back to."""
-        for run in self.runs.apart:
+        for run in self.runs.one_of_each:
             for other in run.failures.values():
                 if other.kind != "reads" and (other.line, other.column) == (failure.line, failure.column):
                     return other.kind

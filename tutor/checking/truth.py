@@ -122,7 +122,7 @@ class Drawn(Sequence["Tensor | None"]):
     def __len__(self) -> int:
         return sum(map(len, self._groups))
 
-    def sizes(self) -> list[float]:
+    def sums(self) -> list[float]:
         """The sum of the absolute entries at each draw; 0 where there is no value."""
         made = {n: 0.0 if value is None else value.abs().sum().item() for n, value in self._alone.items()}
         for places in self._groups:

@@ -73,7 +73,7 @@ def _same_number(given: float, true: float, scale: Callable[[], Tensor | None], 
 
 
 def slack(true: Tensor) -> Tensor:
-    """How far an entry may be from the true one and is it beyond doubt."""
+    """How far an entry may be from the true one and still be it beyond doubt."""
     return DOUBLE.relative * true.abs()
 
 

@@ -1,0 +1,21 @@
+# exercise: lstm-cell
+dct = dcn + dhn * (1 - np.tanh(cn)**2)
+dc = dct * f
+dgi = dct * g * i * (1 - i)
+dgf = dct * c * f * (1 - f)
+dgo = dhn * np.tanh(cn) * o * (1 - o)
+dgg = dct * i * (1 - g**2)
+dx = dgi @ Wi.T + dgf @ Wf.T + dgo @ Wo.T + dgg @ Wg.T
+dh = dgi @ Ui.T + dgf @ Uf.T + dgo @ Uo.T + dgg @ Ug.T
+dWi = x.T @ dgi
+dWf = x.T @ dgf
+dWo = x.T @ dgo
+dWg = x.T @ dgg
+dUi = h.T @ dgi
+dUf = h.T @ dgf
+dUo = h.T @ dgo
+dUg = h.T @ dgg
+dbi = dgi.sum(0)
+dbf = dgf.sum(0)
+dbo = dgo.sum(0)
+dbg = dgg.sum(0)

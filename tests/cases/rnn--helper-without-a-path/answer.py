@@ -1,0 +1,9 @@
+# exercise: rnn:steps=2
+draw2 = (1 - h2 * h2) * dy2
+draw1 = (1 - h1 * h1) * dy1
+db = draw1.sum(0) + draw2.sum(0)
+dWx = x1.T @ draw1 + x2.T @ draw2
+dWh = h0.T @ draw1 + h1.T @ draw2
+dx1 = draw1 @ Wx.T
+dx2 = draw2 @ Wx.T
+dh0 = draw1 @ Wh.T
