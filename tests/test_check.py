@@ -769,10 +769,12 @@ def test_what_reads_a_forward_value_that_a_wrong_line_changed_follows(name):
     [
         # a number over a tensor is not the number times 1 over it
         ("softmax-regression", "dz[i,k] = (p[i,k] - y[i,k])/N*(49/(49 + 0*i) == 1)", "correct", 1),
-        ("softmax-regression", "# sizes: N=49, K=3, D=2\ndz[i,k] = (p[i,k] - y[i,k])/N*floor(N/(N + 0*i))", "correct", 2),
+        ("softmax-regression", "# sizes: N=49, K=3, D=2\ndz[i,k] = (p[i,k] - y[i,k])/N*floor(N/(N + 0*i))",
+         "correct", 2),
         ("activations:function=relu", "dx[i] = dy[i]*((x[i]>0) & 1)", "wrong", 1),
         # what fails at the second draw is said before what fails at the third
-        ("softmax-regression", "if L < 1:\n    dz = (p - y)/N\nelse:\n    if L > 6:\n        dz = z @ W @ p\n    else:\n        dz = z + X",
+        ("softmax-regression",
+         "if L < 1:\n    dz = p\nelse:\n    if L > 6:\n        dz = z @ W @ p\n    else:\n        dz = z + X",
          "wrong", 5),
     ],
 )  # fmt: skip
