@@ -183,10 +183,16 @@ class SheetJudge(Sources):
     def _right(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
         made = self._on_kinks(segment, meaning) or self.correct(meaning, given)
         wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
-        untrue = self.untrue(segment) if wrong_before else []
+        untrue = [name for name in self.untrue(segment) if not self._reshaped(name, segment)] if wrong_before else []
         if untrue and self.outcome_corrected(segment, meaning) not in ("equal", "unknown"):
             made.sentence = Sentence("cancelled", {"line": self.first_wrong(segment, self.line_of(untrue[0], segment))})
         return made
+
+    def _reshaped(self, name: str, segment: Segment) -> bool:
+        """Whether an earlier gradient has the right values in another shape: what uses it as it is makes no mistake."""
+        state = self.before(name, segment)
+        told = () if state is None or state.judgement is None else state.judgement.mistakes
+        return any(mistake.id == "wrong-shape" for mistake in told)
 
     def _own_form(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
         """A local derivative in no form of ours is a helper: what is computed with it tells whether it is right."""
@@ -369,6 +375,9 @@ class SheetJudge(Sources):
         params = {"name": failure.name, "line": failure.line}
         if cause == "torch" and self.outcome_corrected(segment, meaning) == "equal":
             return Judgement("follows", Sentence("follows-nothing", {"names": failure.name, "line": failure.line}))
+        mended = self.blame.mended(segment) if cause == "torch" else None
+        if mended is not None:
+            return Judgement("follows", Sentence("follows-nothing", {"names": mended.name, "line": mended.line}))
         if cause == "torch":
             return Judgement("undecided", Sentence("reads-nothing", params))
         sentence = Sentence("reads-unreadable" if cause == "unreadable" else "reads-nothing", params)
