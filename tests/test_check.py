@@ -369,7 +369,7 @@ def test_what_torch_refuses_on_the_way_is_wrong_there():
     report = judged("mlp:activation=tanh", text)
     assert verdicts(report)[0] == (1, "db1", "wrong") and "no axis 2" in report.lines[0].reason
     text = "g = x @ (p - y)\ng = g/N\ndW = g"
-    assert verdicts(judged("softmax-regression", text)) == [(1, "g", "wrong"), (3, "dW", "undecided")]
+    assert verdicts(judged("softmax-regression", text)) == [(1, "g", "wrong"), (3, "dW", "follows")]
 
 
 def test_a_condition_is_a_mask():
@@ -496,7 +496,8 @@ def test_shapes_that_do_not_fit_are_wrong_and_the_rest_follows():
 
 def test_a_helper_that_torch_refuses_is_wrong_in_its_own_place():
     report = judged("softmax-regression", "g = x @ (p - y)\ndW = g/N\ndb = (p - y).mean(0)")
-    assert verdicts(report) == [(1, "g", "wrong"), (2, "dW", "undecided"), (3, "db", "correct")]
+    assert verdicts(report) == [(1, "g", "wrong"), (2, "dW", "follows"), (3, "db", "correct")]
+    assert report.score == 1.0  # what follows from it earns nothing, once
 
 
 def test_right_values_in_another_shape():
