@@ -52,7 +52,8 @@ class Blame:
     def _spent(self, what: str) -> bool:
         """One more run of the sheet for a purpose; whether that is more than it may cost."""
         self.trials[what] += 1
-        return self.trials[what] > MANY_TRIALS or self.judge.cost * self.trials[what] > MANY_STEPS
+        most = MANY_STEPS if what == "known" else MANY_STEPS // 8  # the rest is for sheets that cost little
+        return self.trials[what] > MANY_TRIALS or self.judge.cost * self.trials[what] > most
 
     # -- helpers whose line was put right ------------------------------------------------------------
 
@@ -88,8 +89,8 @@ class Blame:
         states = (self.judge.helper_state(name, segment.helpers[name]) for name in names)
         helpers = [state.segment for state in states if state is not None]
         for helper in helpers:
-            same = self._same_as_wrong(helper, segment)
-            if same is not None and not self._spent("same") and self._right_with(segment, helper, same.name, 0):
+            same = None if self._spent("same") else self._same_as_wrong(helper, segment)
+            if same is not None and self._right_with(segment, helper, same.name, 0):
                 return same
         return self._charged(segment, helpers, 1) or self._charged(segment, helpers, 2)
 
