@@ -38,6 +38,17 @@ class Blamed:
     line: int
 
 
+@dataclass(frozen=True)
+class Alike:
+    """Gradients that a helper may stand for: those that it equals but for a known mistake, and others of its shape.
+
+    What is right under some name is not taken for another one by its shape.
+    """
+
+    mistaken: tuple[str, ...] = ()
+    shaped: tuple[str, ...] = ()
+
+
 class Blame:
     """What was found of the helpers of one sheet."""
 
@@ -47,7 +58,7 @@ class Blame:
         self.mendings: list[tuple[Segment, Sources]] = []  # a helper, and the sheet in which its line is put right
         self.trials: Counter[str] = Counter()
         self.looked = 0
-        self._alike: dict[int, dict[int, list[str]]] = {}  # by id of a helper
+        self._alike: dict[int, Alike] = {}  # by id of a helper
 
     def _spent(self, what: str) -> bool:
         """One more run of the sheet for a purpose; whether that is more than it may cost."""
@@ -92,55 +103,61 @@ class Blame:
             same = None if self._spent("same") else self._same_as_wrong(helper, segment)
             if same is not None and self._right_with(segment, helper, same.name, 0):
                 return same
-        return self._charged(segment, helpers, 1) or self._charged(segment, helpers, 2)
+        return self._charged(segment, helpers) or self._charged(segment, helpers, guessed=True)
 
-    def _charged(self, segment: Segment, helpers: list[Segment], least: int) -> Blamed | None:
-        """The one that takes the blame; `least` is how many lines it has to put right: a shape alone says little."""
-        for helper in helpers:
+    def _charged(self, segment: Segment, helpers: list[Segment], guessed: bool = False) -> Blamed | None:
+        """The one that takes the blame; a shape alone says little, so that a guess has to put two lines right."""
+        for n, helper in enumerate(helpers):
             known = self.lines.get(id(helper))
-            for candidate in [known.name] if known else self._lookalikes(helper)[least]:
-                if self._spent("known" if known or least == 1 else "guessed"):
+            alike = self._lookalikes(helper)
+            for candidate in [known.name] if known else alike.shaped if guessed else alike.mistaken:
+                if self._spent("guessed" if guessed and not known else "known"):
                     return None
-                if self._right_with(segment, helper, candidate, 1 if known else least):
+                least = 2 if guessed and not known else 1
+                if self._right_with(segment, helper, candidate, least):
+                    copy = None if known else self._copy(helper, helpers[n + 1 :])
+                    if copy is not None and self._right_with(segment, copy, candidate, least):
+                        helper = copy
                     charged = known or self._charge(helper, candidate)
                     return Blamed(charged.helper, charged.line)
         return None
 
+    def _copy(self, helper: Segment, later: list[Segment]) -> Segment | None:
+        """A later helper that is the very values of one that is right: `dh = dy + dhnext`, and then `da = dh`."""
+        if not self.judge.is_sound(self.judge.values_of(helper)):
+            return None
+        return next((other for other in reversed(later) if self._equal(helper, other)), None)
+
+    def _equal(self, one: Segment, other: Segment) -> bool:
+        pairs = zip(self.judge.values_of(one), self.judge.values_of(other), strict=True)
+        return all(a is not None and b is not None and torch.equal(a, b) for a, b in pairs)
+
     def _same_as_wrong(self, helper: Segment, before: Segment) -> Blamed | None:
         """The learner's own wrong gradient that a helper equals, `g = ...; da = g; dQ = g @ K`."""
-        given = self.judge.values_of(helper)
         for state in self.judge.states:
             told = state.judgement is not None and state.judgement.verdict in ("wrong", "follows")
             if not told or state.segment.end >= before.end or self.judge.meaning(state.segment).kind != "gradient":
                 continue
-            own = self.judge.values_of(state.segment)
-            pairs = zip(given, own, strict=True)
-            if all(a is not None and b is not None and torch.equal(a, b) for a, b in pairs):
+            if self._equal(helper, state.segment):
                 return Blamed(self.judge.meaning(state.segment).name, state.segment.statement.line)
         return None
 
-    def _lookalikes(self, helper: Segment) -> dict[int, list[str]]:
-        """Gradients that a helper may stand for: those that it equals but for one known mistake (1), and the others of
-        its shape (2)."""
+    def _lookalikes(self, helper: Segment) -> Alike:
         if id(helper) not in self._alike:
-            self._alike[id(helper)] = {1: [], 2: []}
             self.looked += 1
-            if self.looked <= MANY_MISTAKES and f"d{helper.name}" not in self.judge.extra:
-                self._alike[id(helper)] = self._compared(helper)
+            asked = self.looked <= MANY_MISTAKES and f"d{helper.name}" not in self.judge.extra
+            self._alike[id(helper)] = self._compared(helper) if asked else Alike()
         return self._alike[id(helper)]
 
-    def _compared(self, helper: Segment) -> dict[int, list[str]]:
+    def _compared(self, helper: Segment) -> Alike:
         given = self.judge.values_of(helper)
         own = {state.segment.name for state in self.judge.states}
-        found: dict[int, list[str]] = {1: [], 2: []}
-        for name in self.judge.points[0].gradients:
-            meaning = self.judge.names.meaning(name)
-            if meaning.kind == "gradient" and meaning.of not in self.judge.names.ends and name not in own:
-                if self._mistaken(helper, name, given):
-                    found[1].append(name)
-                elif self._shaped(name, given):
-                    found[2].append(name)
-        return found
+        meanings = (self.judge.names.meaning(name) for name in self.judge.points[0].gradients)
+        gradients = [m for m in meanings if m.kind == "gradient" and m.of not in self.judge.names.ends]
+        shaped = [m.name for m in gradients if m.name not in own and self._shaped(m.name, given)]
+        mistaken = tuple(name for name in shaped if self._mistaken(helper, name, given))
+        others = () if self.judge.is_sound(given) else tuple(name for name in shaped if name not in mistaken)
+        return Alike(mistaken, others)
 
     def _shaped(self, name: str, given: Sequence[Tensor | None]) -> bool:
         pairs = zip(given, self.judge.points, strict=True)

@@ -164,7 +164,7 @@ class Judge:
             return False
         drawn = given if isinstance(given, Drawn) else Drawn(self.points.groups, {}, dict(enumerate(given)))
         values = drawn.flat(true.shapes)
-        return values is not None and bool(compare.clearly(torch.cat(values), true.row, true.slack).all())
+        return values is not None and bool(compare.clearly(torch.cat(values), true.row, true.leeway).all())
 
     def same(self, meaning: Meaning, given: Tensor | None, point: Point, true: Tensor | None = None) -> str:
         true = self.true(meaning, point) if true is None else true

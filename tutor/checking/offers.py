@@ -99,7 +99,7 @@ class Offers(WrongLine):
         key = (slope.labels, tuple(slope.value.shape))
         if key not in self._forms:
             made = _indexed_forms if self.line.indexed else _torch_forms
-            self._forms[key] = Forms(made(self, slope))
+            self._forms[key] = Forms.of(made(self, slope))
         return self._forms[key]
 
     @cached_property

@@ -148,22 +148,25 @@ def relabelled(node: lang.Expression, labels: Mapping[str, str]) -> lang.Express
 # -- solving --------------------------------------------------------------------------------------------------------
 
 
+@dataclass
 class Forms:
-    """What may be put in at a place of a line, each with its values spread over that place: a row of one table."""
+    """What may be put in at a place of a line, each with its values spread over that place: a row of the table."""
 
-    def __init__(self, found: Iterable[tuple[Any, Tensor]]):
+    items: list[Any]
+    table: Tensor
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[Any, Tensor]]) -> Forms:
         pairs = list(found)
-        self.items = [item for item, _ in pairs]
-        self.table = torch.stack([value.reshape(-1) for _, value in pairs]) if pairs else torch.empty(0, 0)
+        rows = [value.reshape(-1) for _, value in pairs]
+        return cls([item for item, _ in pairs], torch.stack(rows) if rows else torch.empty(0, 0))
 
     @cached_property
     def inverse(self) -> Forms:
         """1 over each that is nowhere 0."""
-        made = Forms(())
         sure = (self.table != 0).all(1)
-        made.items = [item for item, known in zip(self.items, sure.tolist(), strict=True) if known]
-        made.table = 1 / self.table[sure]
-        return made
+        items = [item for item, known in zip(self.items, sure.tolist(), strict=True) if known]
+        return Forms(items, 1 / self.table[sure])
 
 
 @dataclass

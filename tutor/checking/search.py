@@ -29,7 +29,7 @@ from tutor.checking.sheet_runs import SheetRuns
 from tutor.checking.trials import MOST_ENTRIES, MOST_OPERATIONS, Trial
 from tutor.checking.truth import Point
 from tutor.checking.wrong_line import Need
-from tutor.numeric.compare import DOUBLE, clearly, simple_fraction, slack
+from tutor.numeric.compare import DOUBLE, clearly, leeway, simple_fraction
 from tutor.numeric.sample import sample
 
 MOST_CANDIDATES = 600
@@ -286,7 +286,7 @@ class Search(Offers):
         if value.shape not in (true.shape, ()):
             return False
         value = value.expand(true.shape)
-        if bool(clearly(value, true, slack(true)).all()):
+        if bool(clearly(value, true, leeway(true)).all()):
             return True
         if not bool(((value - true).abs() <= CLOSE * (true.abs() + true.abs().max())).all()):
             return False

@@ -297,9 +297,9 @@ def _right_of(asked: list[tuple[Key, list[Tensor], Flat]]) -> set[Key]:
     if not asked:
         return set()
     given = torch.cat([value for _, values, _ in asked for value in values])
-    true, slack = torch.cat([true.row for *_, true in asked]), torch.cat([true.slack for *_, true in asked])
-    right = clearly(given, true, slack)
+    true, leeway = (torch.cat([getattr(flat, what) for *_, flat in asked]) for what in ("row", "leeway"))
+    right = clearly(given, true, leeway)
     if bool(right.all()):
         return {key for key, *_ in asked}
-    each = right.split([true.row.numel() for *_, true in asked])
+    each = right.split([flat.row.numel() for *_, flat in asked])
     return {key for (key, *_), part in zip(asked, each, strict=True) if bool(part.all())}

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
-from tutor.numeric.compare import DOUBLE, slack
+from tutor.numeric.compare import DOUBLE, leeway
 from tutor.numeric.evaluate import compile_program, number
 from tutor.numeric.kinks import ON
 from tutor.numeric.programs import backward_plan, backward_program, backward_steps, forward_plan, magnitude_plan
@@ -86,17 +86,17 @@ class Points(list["Point"]):
 
 @dataclass(frozen=True)
 class Flat:
-    """True values of all draws in one row, group after group, their slack, and the shape that each group has."""
+    """True values of all draws in one row, group after group, their leeway, and the shape that each group has."""
 
     row: Tensor
-    slack: Tensor
+    leeway: Tensor
     shapes: list[torch.Size]
 
 
 def _flat(groups: list[list[int]], true: list[Tensor]) -> Flat | None:
     row = torch.cat([true[n].reshape(-1) for places in groups for n in places])
     shapes = [true[places[0]].shape for places in groups]
-    return Flat(row, slack(row), shapes) if bool(torch.isfinite(row).all()) else None
+    return Flat(row, leeway(row), shapes) if bool(torch.isfinite(row).all()) else None
 
 
 class Drawn(Sequence["Tensor | None"]):

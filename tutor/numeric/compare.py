@@ -72,14 +72,14 @@ def _same_number(given: float, true: float, scale: Callable[[], Tensor | None], 
     return "equal" if tolerance.allows(gap, size, floor) else "different"
 
 
-def slack(true: Tensor) -> Tensor:
+def leeway(true: Tensor) -> Tensor:
     """How far an entry may be from the true one and still be it beyond doubt."""
     return DOUBLE.relative * true.abs()
 
 
-def clearly(given: Tensor, true: Tensor, slack: Tensor) -> Tensor:
+def clearly(given: Tensor, true: Tensor, leeway: Tensor) -> Tensor:
     """The entries that are the true ones beyond doubt: the quick answer for right lines."""
-    return (given - true).abs_() <= slack
+    return (given - true).abs_() <= leeway
 
 
 def ratio(given: Tensor, true: Tensor, slack: float = DOUBLE.relative) -> float | None:

@@ -1,0 +1,16 @@
+# exercise: rnn:steps=2
+dWx, dWh, db = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+dh = dy2
+draw = (1 - h2 * h2) * dh
+db += draw.sum(0)
+dWx += x2.T @ draw
+dWh += h1.T @ draw
+dx2 = draw @ Wx.T
+dhnext = draw @ Wh.T
+dh = dy1 + dhnext
+draw = dh
+db += draw.sum(0)
+dWx += x1.T @ draw
+dWh += h0.T @ draw
+dx1 = draw @ Wx.T
+dh0 = draw @ Wh.T
