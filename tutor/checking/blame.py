@@ -84,8 +84,7 @@ class Blame:
     def mended(self, segment: Segment) -> Blamed | None:
         """An earlier helper whose line was put right for another line, and that makes this one right as well."""
         for helper, mended in self.mendings:
-            state = self.judge.helper_state(helper.name, segment.helpers.get(helper.name, -1))
-            if state is None or state.segment is not helper:
+            if all(other is not helper for other in self.judge.helpers(segment)):
                 continue
             twin = next((s.segment for s in mended.states if _place(s.segment) == _place(segment)), None)
             if twin is not None and mended.outcome_corrected(twin, self.judge.meaning(segment)) == "equal":
@@ -96,9 +95,7 @@ class Blame:
 
     def helper(self, segment: Segment) -> Blamed | None:
         """An earlier helper that stands for a gradient and is not it, without which this line is right."""
-        names = sorted(segment.helpers, key=lambda name: segment.helpers[name])
-        states = (self.judge.helper_state(name, segment.helpers[name]) for name in names)
-        helpers = [state.segment for state in states if state is not None]
+        helpers = self.judge.helpers(segment)
         for helper in helpers:
             same = None if self._spent("same") else self._same_as_wrong(helper, segment)
             if same is not None and self._right_with(segment, helper, same.name, 0):
@@ -187,7 +184,7 @@ class Blame:
             if not judge.true_at(segment, runs[-1], point):
                 return False
         mended = 1
-        for other in judge.readers(helper):
+        for other in judge.hanging(helper):
             if other is segment:
                 continue
             right, as_it_stands = judge.holds(other, runs), judge.holds(other, judge.runs)

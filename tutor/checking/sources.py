@@ -128,6 +128,16 @@ class Sources(SheetRuns):
         found = [s for s in self.states if s.segment.name == helper and s.segment.end <= unit]
         return found[-1] if found and self.names.meaning(helper).kind == "helper" else None
 
+    def helpers(self, segment: Segment) -> list[Segment]:
+        """The helpers that a line may hang on: each of their values so far, for a name may be given anew in between."""
+        own = (state.segment for state in self.states if _may_hang(segment, state.segment))
+        return [helper for helper in own if self.names.meaning(helper.name).kind == "helper"]
+
+    def hanging(self, helper: Segment) -> Iterator[Segment]:
+        """The judged lines that may hang on this value of a helper."""
+        lines = (state.segment for state in self.states if _may_hang(state.segment, helper))
+        return (segment for segment in lines if self.meaning(segment).kind in JUDGED)
+
     def readers(self, helper: Segment) -> Iterator[Segment]:
         """The judged lines that read this helper."""
         for state in self.states:
@@ -192,3 +202,7 @@ class Sources(SheetRuns):
         line = max(lines.values(), default=segment.statement.line)
         there = [name for name in lines if lines[name] == line]
         return Sentence(id, {"names": ", ".join(there), "line": line})
+
+
+def _may_hang(segment: Segment, helper: Segment) -> bool:
+    return helper.name in segment.helpers and helper.end < segment.end
