@@ -198,7 +198,7 @@ def plain_truth(where: Course, statements: list[ast.stmt], original: list[ast.st
     for n, name in enumerate(names):
         later = next((s for other, s in zip(names[n + 1 :], statements[n + 1 :], strict=True) if other == name), None)
         start = zero[n] and true[n] is False  # zeros before something else are no answer
-        judged.append(later is None or not (updates(later, name) or start))
+        judged.append(later is None or not (updates(where, later, name) or start))
     return Truth(names, judged, true, refused)
 
 

@@ -172,6 +172,12 @@ class _Plain(ast.NodeTransformer):
         return node
 
 
+def reads_gradient(node: ast.AST, name: str, names: set[str]) -> bool:
+    """Whether a gradient, by any of its names, stands in an expression."""
+    plain = _Plain(names).visit(copy.deepcopy(node))
+    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(plain))
+
+
 # -- running a sheet -------------------------------------------------------------------------------------------
 
 

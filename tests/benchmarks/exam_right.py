@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import torch
 from exam_course import Course, Expr, parsed, reads, statement, where_equal
-from exam_plain import Case, as_tensor, run, target_name
+from exam_plain import Case, as_tensor, reads_gradient, run, target_name
 from exam_rules import (
     RULES,
     Scene,
@@ -112,7 +112,7 @@ def all_right(where: Course, statements: list[ast.stmt], case: Case) -> bool:
     given = [target_name(s, where.names) for s in statements]
     for n, (name, value) in enumerate(zip(given, ran.after, strict=True)):
         building = any(
-            other == name and updates(later, name)
+            other == name and updates(where, later, name)
             for other, later in zip(given[n + 1 :], statements[n + 1 :], strict=True)
         )
         if name in case.truth and not building and not case.equal(name, value):
@@ -120,10 +120,11 @@ def all_right(where: Course, statements: list[ast.stmt], case: Case) -> bool:
     return all(case.equal(name, ran.names.get(name)) for name in set(given) & set(case.truth))
 
 
-def updates(statement: ast.stmt, name: str) -> bool:
+def updates(where: Course, statement: ast.stmt, name: str) -> bool:
+    """Whether a statement builds up what its name holds, and does not give it anew."""
     if isinstance(statement, ast.Assign):
         indexed = isinstance(statement.targets[0], ast.Subscript) and getattr(statement, "style", "") == "torch"
-        return indexed or mentions(statement.value, name)
+        return indexed or reads_gradient(statement.value, name, where.names)
     return True
 
 

@@ -285,7 +285,7 @@ def mutant(sheet: Sheet, dice: random.Random, faults: int) -> Mutant | None:
             originals.append(ast.unparse(statements[n]))
         name, before = target_name(statements[n], sheet.where.names), statements[n]
         statements[n], kind = found
-        if updates(before, name) and not updates(statements[n], name):
+        if updates(sheet.where, before, name) and not updates(sheet.where, statements[n], name):
             kind = "update"
         edited.append(n)
         kinds.append(kind)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tutor.checking.interpret import Run
 from tutor.checking.outline import Meaning, Segment
+from tutor.checking.sheet_runs import MANY_STEPS
 from tutor.checking.sources import Sources
 from tutor.exercise import Quantity
 from tutor.numeric import compare
@@ -18,12 +19,17 @@ from tutor.numeric import compare
 
 def misnamed(judge: Sources) -> Iterator[tuple[Segment, Meaning]]:
     """Lines whose name is that of an input's gradient and whose use, in the lines after, is that of another one."""
+    left = MANY_STEPS // max(judge.cost, 1)  # times that the sheet may be run once more
     for segment, meaning in _suspects(judge):
         readers = _readers(judge, segment)
-        if readers and not _mended(judge, segment, meaning, readers):
-            other = next((o for o in _beside(judge, meaning) if _mended(judge, segment, o, readers)), None)
-            if other is not None:
-                yield segment, other
+        for tried in (meaning, *_beside(judge, meaning)) if readers else ():
+            left -= 1
+            if left < 0:
+                return
+            if _mended(judge, segment, tried, readers):
+                if tried is not meaning:
+                    yield segment, tried
+                break
 
 
 def perhaps_misnamed(judge: Sources) -> Iterator[tuple[Segment, Meaning]]:

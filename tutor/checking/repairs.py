@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from tutor.answers import language as lang
-from tutor.checking.outline import Meaning, Segment
+from tutor.checking.outline import Meaning, Segment, all_parts
 from tutor.checking.report import Repair
 from tutor.checking.search import Search
 from tutor.checking.sources import Sources
@@ -24,12 +24,20 @@ class Found:
     site: lang.Statement | None = None
     mended: lang.Statement | None = None
 
+    @property
+    def adds(self) -> bool:
+        """Whether the repair puts something in, and does not only change or take away what stands there."""
+        if self.site is None or self.mended is None:
+            return False
+        return _size(self.mended) > _size(self.site)
+
 
 def repair(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> Found:
     """The smallest edit that makes a wrong line right.
 
     `meaning` is what its name should hold. The line itself is looked at first, then the earlier lines that build its
-    quantity up, then helpers that it reads.
+    quantity up, then helpers that it reads. What would have to be put in on the line itself may as well be what an
+    earlier one has too much, or with another sign: then that is the smaller edit.
     """
     failure = judge.failure(segment)
     shown = segment.statement.line if failure is None else failure.line
@@ -38,15 +46,29 @@ def repair(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> 
     if meaning.kind == "helper":  # torch refuses it: what reads it says what it should be
         judged = next(judge.readers(segment), segment)
         meaning = judge.meaning(judged)
-    cost = 0
+    cost, best = 0, Found(None, 0)
     for statement in islice(_sites(judge, segment, shown), MOST_SITES):
+        if best.repair is not None and not _builds(segment, statement):
+            break
         search = Search(judge, judged, meaning, statement)
         found = search.find() if search.ready else None
         cost += search.cost
         if found is not None:
             there = found if statement.line == shown else replace(found, line=statement.line)
-            return Found(there, cost, statement, search.mended)
-    return Found(None, cost)
+            made = Found(there, cost, statement, search.mended)
+            if not made.adds:
+                return made
+            best = made if best.repair is None else best
+    return replace(best, cost=cost)
+
+
+def _builds(segment: Segment, statement: lang.Statement) -> bool:
+    """Whether a line is one of those that build a quantity up."""
+    return any(touch.statement is statement for touch in segment.touches)
+
+
+def _size(statement: lang.Statement) -> int:
+    return sum(len(lang.walk(part)) for part in all_parts(statement))
 
 
 def read_by(judge: Sources, segment: Segment) -> set[str]:

@@ -252,9 +252,14 @@ class LineReport:
         """`line 3`, `line 3 of cell 2`, or the quantity where a value was given without a line."""
         if not self.line:
             return self.quantity or said("this value")
-        if self.cell is None:
-            return said("line {number}", number=self.line)
-        return said("line {line} of cell {cell}", line=self.line, cell=self.cell)
+        return _line_named(self.line, self.cell)
+
+    @property
+    def fault(self) -> str:
+        """The line to look at: the one on which the repair is to be made, where that is another."""
+        if self.repair is None or self.repair.line is None:
+            return self.named
+        return _line_named(self.repair.line, self.cell if self.repair.cell is None else self.repair.cell)
 
     @property
     def reason(self) -> str:
@@ -320,7 +325,7 @@ class Report(Shown):
         unreadable = {line.named: line for line in self.lines if line.verdict == "unreadable"}
         concerned = next((line for line in self.lines if line.verdict == verdict), None)
         if concerned is not None:
-            params |= {"place": concerned.named, "unreadable": _together(list(unreadable.values()))}
+            params |= {"place": concerned.fault, "unreadable": _together(list(unreadable.values()))}
             if not concerned.line and verdict in ("wrong", "unreadable"):
                 id = f"{verdict}-value"
             elif verdict == "wrong" and unreadable:
@@ -366,6 +371,12 @@ class Report(Shown):
             "lines": [line.to_dict() for line in self.lines],
             "notes": [tr(note) for note in self.notes],
         }
+
+
+def _line_named(line: int, cell: int | None) -> str:
+    if cell is None:
+        return said("line {number}", number=line)
+    return said("line {line} of cell {cell}", line=line, cell=cell)
 
 
 def _together(lines: list[LineReport]) -> str:
