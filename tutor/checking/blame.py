@@ -179,7 +179,10 @@ class Blame:
         """
         judge, runs = self.judge, []
         for point in judge.points:
-            instead = {**judge.truths(point), (helper.name, helper.end): point.gradients[candidate]}
+            true = judge.true(judge.meaning_of(candidate), point)
+            if true is None:
+                return False
+            instead = {**judge.truths(point), (helper.name, helper.end): true}
             runs.append(Run(judge.outline, point, instead).execute())
             if not judge.true_at(segment, runs[-1], point):
                 return False

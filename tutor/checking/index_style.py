@@ -175,6 +175,8 @@ class IndexStyle:
     def _bind(self, base: lang.Expression, items: tuple[lang.Expression, ...], value: lang.Expression) -> None:
         """Find the range of every dummy on the left."""
         name = self.run.names.read(base)
+        if name and self._bound_as_given(name, items):
+            return
         shape = self._shape_of(name, items) if name else None
         if shape is not None and len(shape) != len(items):
             raise self.run.refuse(base, self._axes_message(base, len(shape), items))
@@ -201,6 +203,23 @@ class IndexStyle:
                         item, said("the range of {label} is not clear: use it as an index of something", label=label)
                     )
                 self.extents[label] = found
+
+    def _bound_as_given(self, name: str, items: tuple[lang.Expression, ...]) -> bool:
+        """The usual case: `dz[i, k]` with z's own indices in their order, none of which is a variable here."""
+        meaning = self.run.names.meaning(name)
+        labels = self.run.names.labels(meaning.of)
+        if meaning.kind not in ("gradient", "value", "forward") or labels is None or len(labels) != len(items):
+            return False
+        found = {}
+        for item, label in zip(items, labels, strict=True):
+            if not isinstance(item, lang.Name) or item.name != label or label in self.run.variables:
+                return False
+            extent = self._exercise_extent(label)
+            if extent is None:
+                return False
+            found[label] = extent
+        self.extents |= found
+        return True
 
     def _is_value(self, name: str) -> bool:
         """Whether a name in brackets has a value of its own; the exercise's indices stay dummies."""
@@ -576,16 +595,15 @@ class IndexStyle:
         if len(bound) != len(limits) or len(set(bound)) != len(bound) or not bound:
             wrong = next((a for a in limits if not isinstance(a, (lang.Name, lang.Sequence))), node)
             raise self.run.refuse(wrong, said("a sum names the indices it runs over: Sum(x[i, k], k)"))
-        outer = dict(self.extents)
+        outer = {label: self.extents[label] for label in bound if label in self.extents}
         for label, given in zip(bound, limits, strict=True):
             self.extents[label] = self._range(label, body, given)
         try:
-            made = self._masked(body, bound, limits, row)
+            return self._masked(body, bound, limits, row)
         finally:
-            # the dummy of an outer sum keeps its range
-            self.extents = {**{k: v for k, v in self.extents.items() if k not in bound},
-                            **{k: outer[k] for k in bound if k in outer}}  # fmt: skip
-        return made
+            for label in bound:
+                self.extents.pop(label, None)
+            self.extents |= outer  # the dummy of an outer sum keeps its range
 
     def _range(self, label: str, body: lang.Expression, given: lang.Expression) -> int:
         own = self._exercise_extent(label)
@@ -669,6 +687,8 @@ class IndexStyle:
 
     def _contracted(self, body: lang.Expression, bound: list[str], masks: list[Named]) -> Named | None:
         """A sum of a large product, factor by factor; None where the product is small enough to write out."""
+        if math.prod(max(extent, 1) for extent in self.extents.values()) <= _DENSE:
+            return None
         factors = list(_factors(body))
         if len(factors) < 2:
             return None

@@ -125,30 +125,25 @@ class Meant:
         return node
 
     def _derivative(self, node: lang.Binary) -> lang.Expression | None:
-        """`dL/dz`, also as the last factors of `x*dL/dz`; None for a quotient that is one."""
-        last = node.left.right if isinstance(node.left, lang.Binary) and node.left.op == "*" else node.left
-        entry = node.right.value if isinstance(node.right, lang.Subscript) else node.right
-        if not (isinstance(last, lang.Name) and isinstance(entry, lang.Name)):
+        """`dL/dz`, also as the last factors of `x.T @ dL/dz.sum(0)`, as Python reads it; None for a true quotient."""
+        last, first = _last_factor(node.left), _first_part(node.right)
+        if last is None or first is None:
             return None
-        name = f"{last.name}_{entry.name}"
+        name = f"{last.name}_{first.name}"
         meant = self.names.meaning(name)
-        if meant.kind not in ("gradient", "local") or self.names.meaning(last.name).kind != "gradient":
+        above = self.names.meaning(last.name).kind == "gradient" or last.name not in self.given
+        if meant.kind not in ("gradient", "local") or not above:
             return None
-        if meant.kind == "local" and name not in self.given and self._both_given(last.name, entry.name):
+        if meant.kind == "local" and name not in self.given and self._both_given(last.name, first.name):
             return None  # a division of two gradients
-        says = f": {last.name}/{entry.name} is read as "
+        says = f": {last.name}/{first.name} is read as "
         if not any(says in note for note in (*self.said, *self.notes)):
             self.notes.append(
-                said("line {line}: {quotient} is read as {meant}", line=node.line, quotient=f"{last.name}/{entry.name}",
+                said("line {line}: {quotient} is read as {meant}", line=node.line, quotient=f"{last.name}/{first.name}",
                      meant=meant.name)
             )  # fmt: skip
-        made: lang.Expression = lang.Name(last.line, last.column, entry.end, name)
-        if isinstance(node.right, lang.Subscript):
-            made = replace(node.right, value=made, line=last.line, column=last.column)
-        if last is node.left:
-            return made
-        assert isinstance(node.left, lang.Binary)
-        return replace(node, op="*", left=node.left.left, right=made)
+        made = lang.Name(last.line, last.column, first.end, name)
+        return _exchanged(node.left, last, _exchanged(node.right, first, made))
 
     def _both_given(self, *names: str) -> bool:
         return all(self.names.meaning(name).name in self.given for name in names)
@@ -193,6 +188,29 @@ class Meant:
                 items = zip(node.items, axes, strict=False)
                 made |= {str(size(axis)) for item, axis in items if isinstance(item, lang.Name) and item.name == label}
         return made
+
+
+def _last_factor(node: lang.Expression) -> lang.Name | None:
+    """dL in `x.T @ dL` and `-dL`: what is divided by dz in `x.T @ dL/dz` on paper."""
+    if isinstance(node, lang.Unary) and node.op in "+-":
+        return _last_factor(node.operand)
+    if isinstance(node, lang.Binary) and node.op in "*@":
+        return _last_factor(node.right)
+    return node if isinstance(node, lang.Name) else None
+
+
+def _first_part(node: lang.Expression) -> lang.Name | None:
+    """dz in `dz`, `dz[i, k]`, `dz.T`, `dz.sum(0)` and `dz**2`."""
+    if isinstance(node, lang.Binary) and node.op == "**":
+        return _first_part(node.left)
+    while isinstance(node, (lang.Subscript, lang.Attribute, lang.Call)):
+        node = node.function if isinstance(node, lang.Call) else node.value
+    return node if isinstance(node, lang.Name) else None
+
+
+def _exchanged(node: lang.Expression, old: lang.Expression, new: lang.Expression) -> lang.Expression:
+    """The expression with one part of it, told by its identity, exchanged."""
+    return _mapped(node, lambda part: new if part is old else part)
 
 
 def _only_an_index(label: str, body: lang.Expression) -> bool:

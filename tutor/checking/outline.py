@@ -48,6 +48,11 @@ class Names:
         losses = dict.fromkeys(("L", *self.losses, *(name for name in _LOSSES if name not in self.quantities)))
         self._prefixes = ("d", "grad_", *(f"d{loss}_d" for loss in losses), *(f"d{loss}d" for loss in losses))
         self._known: dict[str, Meaning] = {}
+        self._labels = {q.name: tuple(index.name for index in q.indices) for q in self.quantities.values()}
+
+    def labels(self, quantity: str) -> tuple[str, ...] | None:
+        """The names of its indices, in their order; None for what is no quantity."""
+        return self._labels.get(quantity)
 
     def meaning(self, name: str) -> Meaning:
         """What a name stands for: `dW`, `grad_W` and `dL_dW` are one gradient; what is unknown is a helper."""
