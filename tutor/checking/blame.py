@@ -15,19 +15,19 @@ import torch
 from torch import Tensor
 
 from tutor.checking import mistakes
-from tutor.checking.interpret import Run
 from tutor.checking.judge import Judged
 from tutor.checking.outline import Segment
 from tutor.checking.report import Mistake
 from tutor.checking.sheet_runs import MANY_STEPS
 from tutor.checking.sources import Sources
+from tutor.checking.truth import Drawn, Point
 
 if TYPE_CHECKING:
     from tutor.checking.lines import SheetJudge
     from tutor.checking.repairs import Found
 
-MANY_MISTAKES = 30  # wrong lines whose causes are looked for
-MANY_TRIALS = 24  # helpers and gradients that are tried on one another
+MANY_HELPERS = 30  # helpers that are compared with gradients
+MANY_TRIALS = 400  # runs of the sheet at one draw, for each purpose
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,15 @@ class Blamed:
 
 @dataclass(frozen=True)
 class Alike:
-    """Gradients that a helper may stand for: those that it equals but for a known mistake, and others of its shape.
+    """Gradients that a helper may stand for: those that it equals but for a known mistake, or else all of its shape.
 
-    What is right under some name is not taken for another one by its shape.
+    `itself`: a true gradient, a forward quantity or a part of a formula may be what it is. It is not taken for another
+    one by its shape, and a known mistake has to explain two quantities at once.
     """
 
     mistaken: tuple[str, ...] = ()
     shaped: tuple[str, ...] = ()
+    itself: bool = False
 
 
 class Blame:
@@ -54,17 +56,18 @@ class Blame:
 
     def __init__(self, judge: SheetJudge):
         self.judge = judge
-        self.lines: dict[int, Judged] = {}
+        self.charged: dict[int, Judged] = {}  # helpers that stand for a gradient and are not it, by id
         self.mendings: list[tuple[Segment, Sources]] = []  # a helper, and the sheet in which its line is put right
         self.trials: Counter[str] = Counter()
-        self.looked = 0
+        self.compared = 0
         self._alike: dict[int, Alike] = {}  # by id of a helper
 
-    def _spent(self, what: str) -> bool:
-        """One more run of the sheet for a purpose; whether that is more than it may cost."""
-        self.trials[what] += 1
+    def _afford(self, what: str, draws: int = 1) -> bool:
+        """Whether a sheet that costs so much may be run at so many draws once more, for a purpose; it is counted."""
+        self.trials[what] += draws
         most = MANY_STEPS if what == "known" else MANY_STEPS // 8  # the rest is for sheets that cost little
-        return self.trials[what] > MANY_TRIALS or self.judge.cost * self.trials[what] > most
+        cost = self.judge.cost * self.trials[what] // len(self.judge.points)
+        return self.trials[what] <= MANY_TRIALS and cost <= most
 
     # -- helpers whose line was put right ------------------------------------------------------------
 
@@ -73,7 +76,7 @@ class Blame:
         judge, site, mended = self.judge, found.site, found.mended
         states = (s for s in judge.states if any(touch.statement is site for touch in s.segment.touches))
         helper = next((s.segment for s in states if judge.meaning(s.segment).kind == "helper"), None)
-        if site is None or mended is None or helper is None or self._spent("mended"):
+        if site is None or mended is None or helper is None or not self._afford("mended", len(judge.points)):
             return
         there = replace(mended, line=site.line)
         statements = [there if statement is site else statement for statement in judge.sheet.statements]
@@ -96,124 +99,143 @@ class Blame:
     def helper(self, segment: Segment) -> Blamed | None:
         """An earlier helper that stands for a gradient and is not it, without which this line is right."""
         helpers = self.judge.helpers(segment)
-        for helper in helpers:
-            same = None if self._spent("same") else self._same_as_wrong(helper, segment)
-            if same is not None and self._right_with(segment, helper, same.name, 0):
-                return same
-        return self._charged(segment, helpers) or self._charged(segment, helpers, guessed=True)
+        charged = [self.charged[id(helper)] for helper in helpers if id(helper) in self.charged]
+        if charged and self.judge.outcome_corrected(segment, self.judge.meaning(segment)) == "equal":
+            return Blamed(charged[0].helper, charged[0].line)
+        others = [helper for helper in helpers if id(helper) not in self.charged]
+        return self._copied(segment, others) or self._charged(segment, others) or self._guessed(segment, others)
 
-    def _charged(self, segment: Segment, helpers: list[Segment], guessed: bool = False) -> Blamed | None:
-        """The one that takes the blame; a shape alone says little, so that a guess has to put two lines right."""
-        for n, helper in enumerate(helpers):
-            known = self.lines.get(id(helper))
-            alike = self._lookalikes(helper)
-            for candidate in [known.name] if known else alike.shaped if guessed else alike.mistaken:
-                if self._spent("guessed" if guessed and not known else "known"):
-                    return None
-                least = 2 if guessed and not known else 1
-                if self._right_with(segment, helper, candidate, least):
-                    copy = None if known else self._copy(helper, helpers[n + 1 :])
-                    if copy is not None and self._right_with(segment, copy, candidate, least):
-                        helper = copy
-                    charged = known or self._charge(helper, candidate)
-                    return Blamed(charged.helper, charged.line)
+    def _copied(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
+        """A helper that is what an earlier wrong gradient of the learner's is: `g = ...; da = g; dQ = g @ K`."""
+        for helper in helpers:
+            wrong = self._same_as_wrong(helper, segment)
+            if wrong is not None and self._mended_by(segment, helper, wrong.name):
+                return wrong
         return None
 
-    def _copy(self, helper: Segment, later: list[Segment]) -> Segment | None:
-        """A later helper that is the very values of one that is right: `dh = dy + dhnext`, and then `da = dh`."""
-        if not self.judge.is_sound(self.judge.values_of(helper)):
-            return None
-        return next((other for other in reversed(later) if self._equal(helper, other)), None)
-
-    def _equal(self, one: Segment, other: Segment) -> bool:
-        pairs = zip(self.judge.values_of(one), self.judge.values_of(other), strict=True)
-        return all(a is not None and b is not None and torch.equal(a, b) for a, b in pairs)
-
-    def _same_as_wrong(self, helper: Segment, before: Segment) -> Blamed | None:
-        """The learner's own wrong gradient that a helper equals, `g = ...; da = g; dQ = g @ K`."""
+    def _same_as_wrong(self, helper: Segment, segment: Segment) -> Blamed | None:
         for state in self.judge.states:
             told = state.judgement is not None and state.judgement.verdict in ("wrong", "follows")
-            if not told or state.segment.end >= before.end or self.judge.meaning(state.segment).kind != "gradient":
+            if not told or state.segment.end >= segment.end or self.judge.meaning(state.segment).kind != "gradient":
                 continue
             if self._equal(helper, state.segment):
                 return Blamed(self.judge.meaning(state.segment).name, state.segment.statement.line)
         return None
 
+    def _charged(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
+        """The first that is a gradient but for a known mistake, and with which this line is right."""
+        for helper in helpers:
+            alike = self._lookalikes(helper)
+            for name in alike.mistaken:
+                if len(self._mended_by(segment, helper, name)) >= (2 if alike.itself else 1):
+                    return self._charge(segment, helper, name)
+        return None
+
+    def _guessed(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
+        """One that has the shape of a gradient, and with which this line and others are right: the gradient with which
+        most are."""
+        for helper in helpers:
+            mended = {
+                name: self._mended_by(segment, helper, name, "guessed") for name in self._lookalikes(helper).shaped
+            }
+            best = max(mended, key=lambda name: len(mended[name]), default=None)
+            if best is not None and len(mended[best]) >= 2:
+                return self._charge(segment, helper, best)
+        return None
+
+    def _equal(self, one: Segment, other: Segment) -> bool:
+        pairs = zip(self.judge.values_of(one), self.judge.values_of(other), strict=True)
+        return all(a is not None and b is not None and torch.equal(a, b) for a, b in pairs)
+
     def _lookalikes(self, helper: Segment) -> Alike:
         if id(helper) not in self._alike:
-            self.looked += 1
-            asked = self.looked <= MANY_MISTAKES and f"d{helper.name}" not in self.judge.extra
+            self.compared += 1
+            asked = self.compared <= MANY_HELPERS and f"d{helper.name}" not in self.judge.extra
             self._alike[id(helper)] = self._compared(helper) if asked else Alike()
         return self._alike[id(helper)]
 
     def _compared(self, helper: Segment) -> Alike:
-        given = self.judge.values_of(helper)
+        given = self._own_values(helper)
         own = {state.segment.name for state in self.judge.states}
         meanings = (self.judge.names.meaning(name) for name in self.judge.points[0].gradients)
         gradients = [m for m in meanings if m.kind == "gradient" and m.of not in self.judge.names.ends]
-        shaped = [m.name for m in gradients if m.name not in own and self._shaped(m.name, given)]
-        mistaken = tuple(name for name in shaped if self._mistaken(helper, name, given))
-        others = () if self.judge.is_sound(given) else tuple(name for name in shaped if name not in mistaken)
-        return Alike(mistaken, others)
+        shaped = tuple(m.name for m in gradients if m.name not in own and self._shaped(m.name, given))
+        if not shaped:
+            return Alike()
+        itself = self.judge.is_sound(given) or self._part_of_formula(given)
+        mistaken = tuple(name for name in shaped if self._mistaken(name, given))
+        return Alike(mistaken, () if mistaken or itself else shaped, itself)
+
+    def _own_values(self, helper: Segment) -> Drawn:
+        """What it comes to where all that it reads is put right: whatever is off then is its own."""
+        return self.judge.corrected.drawn((helper.name, helper.end))
 
     def _shaped(self, name: str, given: Sequence[Tensor | None]) -> bool:
         pairs = zip(given, self.judge.points, strict=True)
         return all(value is not None and value.shape == point.gradients[name].shape for value, point in pairs)
 
-    def _mistaken(self, helper: Segment, name: str, given: Sequence[Tensor | None]) -> list[Mistake]:
-        cases = []
-        for value, point in zip(given, self.judge.points, strict=True):
-            true = point.gradients[name]
-            if value is None or value.shape != true.shape:
-                return []
-            cases.append(mistakes.Case(value, true, point.sizes, known={**point.values, **point.gradients}))
+    def _mistaken(self, name: str, given: Sequence[Tensor | None]) -> list[Mistake]:
+        cases = [
+            mistakes.Case(value, point.gradients[name], point.sizes, known={**point.values, **point.gradients})
+            for value, point in zip(given, self.judge.points, strict=True)
+            if value is not None
+        ]
         meaning = self.judge.names.meaning(name)
         return mistakes.find(mistakes.Fault(self.judge.exercise, name, meaning.of, "gradient", cases))
 
-    def _right_with(self, segment: Segment, helper: Segment, candidate: str, least: int) -> bool:
-        """Whether so many lines, this one among them, are right once the helper is the true gradient, and none is wrong
-        that was right.
-
-        A part of a forward formula, or another true gradient, may be what it is: it takes the blame only where that
-        explains two lines at once.
-        """
-        judge, runs = self.judge, []
-        for point in judge.points:
-            true = judge.true(judge.meaning_of(candidate), point)
-            if true is None:
-                return False
-            instead = {**judge.truths(point), (helper.name, helper.end): true}
-            runs.append(Run(judge.outline, point, instead).execute())
-            if not judge.true_at(segment, runs[-1], point):
-                return False
-        mended = 1
-        for other in judge.hanging(helper):
-            if other is segment:
-                continue
-            right, as_it_stands = judge.holds(other, runs), judge.holds(other, judge.runs)
-            if as_it_stands and not right:
-                return False
-            mended += right and not as_it_stands
-        if least == 1 and (self._part_of_formula(helper) or judge.is_sound(judge.values_of(helper))):
-            least = 2
-        return mended >= least
-
-    def _part_of_formula(self, helper: Segment) -> bool:
+    def _part_of_formula(self, given: Sequence[Tensor | None]) -> bool:
         from tutor.checking.subexpressions import part_of_formula
 
-        return part_of_formula(self.judge.values_of(helper), self.judge.points) is not None  # type: ignore[arg-type]
+        return part_of_formula(list(given), self.judge.points) is not None  # type: ignore[arg-type]
 
-    def _charge(self, helper: Segment, name: str) -> Judged:
+    def _mended_by(self, segment: Segment, helper: Segment, name: str, what: str = "known") -> set[str]:
+        """The names whose lines a helper puts right once it is the true gradient, this one among them; none where a
+        line is wrong then that was right.
+
+        All is put right but the helper, so that no other mistake hides what the helper does.
+        """
+        judge = self.judge
+
+        def instead(point: Point) -> dict[tuple[str, int], Tensor]:
+            true = judge.true(judge.meaning_of(name), point)
+            return {**judge.truths(point), **({} if true is None else {(helper.name, helper.end): true})}
+
+        first = judge.points[0]
+        if not self._afford(what) or not judge.true_at(segment, judge.run_at(first, instead), first):
+            return set()
+        if not self._afford(what, len(judge.points)):
+            return set()
+        runs, before = judge.run_with(instead), judge.corrected
+        made = set()
+        for line in {id(each): each for each in (segment, *judge.hanging(helper))}.values():
+            right, was_right = (judge.outcome_in(tried, line) in ("equal", "unknown") for tried in (runs, before))
+            if was_right and not right or line is segment and not right:
+                return set()
+            if right and not was_right:
+                made.add(line.name)
+        return made
+
+    def _charge(self, segment: Segment, helper: Segment, name: str) -> Blamed:
+        """A line of its own in the report, for the helper or what copies it."""
+        helper = self._copy(segment, helper, name) or helper
         judge, statement = self.judge, helper.statement
         meaning, given = judge.names.meaning(name), judge.values_of(helper)
-        judgement = judge.wrong(meaning, "different", judge.cases(meaning, given), given)
+        judgement = judge.wrong(meaning, "different", judge.cases(meaning, self._own_values(helper)), given)
         judge.repair(helper, judgement, meaning)
         place = (statement.line, statement.column, statement.text)
         sources = frozenset(helper.sources)
         made = Judged(name, *place, judgement, sources, statement.start, helper=helper.name)
-        self.lines[id(helper)] = made
+        self.charged[id(helper)] = made
+        judge.charge(helper, meaning)
         judge.judged.append(made)
-        return made
+        return Blamed(helper.name, statement.line)
+
+    def _copy(self, segment: Segment, helper: Segment, name: str) -> Segment | None:
+        """A later helper that is the very values of one that is right: `dh = dy + dhnext`, and then `da = dh`."""
+        if not self.judge.is_sound(self._own_values(helper)):
+            return None
+        later = [each for each in self.judge.helpers(segment) if each.end > helper.end and self._equal(helper, each)]
+        return next((each for each in reversed(later) if self._mended_by(segment, each, name)), None)
 
 
 def _place(segment: Segment) -> tuple[str, int]:

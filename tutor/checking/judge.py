@@ -26,6 +26,7 @@ JUDGED = ("gradient", "local", "value")
 KINKED = 1e-3  # a step of 1e-7 changes smooth gradients by less, of the largest
 SLACK = 0.02  # of the width between both sides of a kink
 FEW_KINKED = 4
+NOTHING = 1e-12  # of the true gradient: what rounding leaves of a zero
 MANY_CLOSELY = 30  # wrong lines whose entries are shown
 TORCH = torch.__version__.split("+")[0]
 WHAT = {"gradient": said("gradient"), "local": said("local derivative"), "value": said("value")}
@@ -310,11 +311,11 @@ class Judge:
             true = self.true(meaning, point)
             if true is None:
                 continue
-            size = value.abs().sum().item()
-            if 0 < size < inf:  # nearly always
+            size, known = value.abs().sum().item(), true.abs().sum().item()
+            if says(size, known):  # nearly always
                 continue
             vain = not bool(torch.isfinite(value).all()) and bool(torch.isfinite(true).all())
-            vain = vain or (value.numel() > 0 and not bool(value.any()) and bool(true.any()))
+            vain = vain or (value.numel() > 0 and size <= NOTHING * known and bool(true.any()))
             if vain and self.same(meaning, value, point) != "equal":
                 return False
         return True
@@ -485,6 +486,11 @@ class Judge:
                 reached.add(name)
                 todo += [j for j in lines if j.name == name]
         return bool(reached & {origin.name, origin.helper} - {""})
+
+
+def says(size: float, known: float) -> bool:
+    """Whether a gradient of this size, by the sum of its entries, where the true one has that, says something."""
+    return 0 < size < inf and not (known < inf and size <= NOTHING * known)
 
 
 def _credit_of(own: list[Judged]) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import further, mistakes, numbers, remarks
-from tutor.checking.blame import MANY_MISTAKES, Blame
+from tutor.checking.blame import Blame
 from tutor.checking.interpret import EXCUSED, Failure, Unsure
 from tutor.checking.judge import (
     JUDGED,
@@ -37,6 +37,7 @@ from tutor.shown import shown_shape
 MANY_CASES = 6
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
 MANY_LINES, FEWER_SEARCHED = 100, 300  # the same for a sheet of so many lines: each of them costs as well
+MANY_MISTAKES = 30  # wrong lines whose causes are looked for
 FURTHER = 100  # what is asked last costs as much there as so many edits
 
 

@@ -251,7 +251,8 @@ class Outline:
             name = self.names.read(lang.root(target))
             if name is None:
                 continue
-            how = "update" if updates or name in reads else "define"
+            anew = isinstance(target, lang.Name) and self.names.meaning(name).kind == "helper"
+            how = "update" if updates or name in reads and not anew else "define"
             if isinstance(target, lang.Subscript):
                 if how == "define" and not self._covers(statement, target, name):
                     how = "update"
@@ -404,7 +405,7 @@ class Outline:
 
     def _flow(self, segment: Segment, touch: Touch, unit: int, flows: Mapping) -> None:
         for name in sorted(touch.reads):  # a set's own order is another one in every process
-            if name == touch.name:
+            if name == touch.name and touch.how != "define":
                 continue
             if self.is_judged(name):
                 segment.sources.setdefault(name, unit)

@@ -275,7 +275,7 @@ class Search(Offers):
         """Every gradient on the sheet, true at the end of its lines."""
         made = {}
         for state in self.judge.states:
-            meaning = self.judge.meaning(state.segment)
+            meaning = self.judge.stands_for(state.segment)
             true = self.judge.true(meaning, point) if meaning.kind in ("gradient", "value") else None
             if true is not None:
                 made[state.segment.name, state.segment.end] = true

@@ -90,6 +90,7 @@ class SheetRuns(Judge):
         self.states = [SegmentState(segment) for segment in self.outline.segments]
         self.worked = worked(exercise)
         self._drawn: dict[tuple[str, int], Drawn] = {}
+        self._charged: dict[tuple[str, int], Meaning] = {}  # helpers that take the blame for a gradient
         self.pins = self._right_numbers()
         self.runs = self._first_runs()
         self._own_quantities()
@@ -109,11 +110,11 @@ class SheetRuns(Judge):
         """The sheet at every draw, or at two of different sizes where it computes much. Counted, not timed."""
         sides = self._at_once(self.pinned, self.points.beside)
         if not sides and len(self.points) > 2:
-            two = [self._run_at(point, self.pinned) for point in self.points[:2]]  # of both sizes
+            two = [self.run_at(point, self.pinned) for point in self.points[:2]]  # of both sizes
             cost = max(max(run.limits.steps / MANY_DRAWN, run.limits.entries / MANY_ENTRIES) for run in two)
             if cost * len(self.points) > 1:
                 self.points = self.points.few()
-            each = [*two, *(self._run_at(point, self.pinned) for point in self.points[2:])]
+            each = [*two, *(self.run_at(point, self.pinned) for point in self.points[2:])]
             made = Runs(self.points.groups, {}, dict(enumerate(each)))
         else:
             made = self._filled(sides, self.pinned)
@@ -121,11 +122,11 @@ class SheetRuns(Judge):
         self.cost = max(steps, entries * MANY_STEPS // MANY_ENTRIES)
         return made
 
-    def _run(self, instead: Instead) -> Runs:
+    def run_with(self, instead: Instead) -> Runs:
         """The sheet at every draw."""
         return self._filled(self._at_once(instead, lambda places: [self.points[n] for n in places]), instead)
 
-    def _run_at(self, point: Point, instead: Instead) -> Run:
+    def run_at(self, point: Point, instead: Instead) -> Run:
         return Run(self.outline, point, instead(point)).execute()
 
     def _at_once(self, instead: Instead, drawn: Callable[[list[int]], list[Point]]) -> dict[int, Side]:
@@ -145,7 +146,7 @@ class SheetRuns(Judge):
     def _filled(self, sides: dict[int, Side], instead: Instead) -> Runs:
         """With the draws that are left, one by one."""
         left = (n for places in self.points.groups if places[0] not in sides for n in places)
-        return Runs(self.points.groups, sides, {n: self._run_at(self.points[n], instead) for n in left})
+        return Runs(self.points.groups, sides, {n: self.run_at(self.points[n], instead) for n in left})
 
     def pinned(self, point: Point) -> dict[tuple[str, int], Tensor]:
         """Numbers that are right at the worked instance count as the true gradient everywhere."""
@@ -158,8 +159,9 @@ class SheetRuns(Judge):
 
     @cached_property
     def corrected(self) -> Runs:
-        """The sheet once more, each gradient replaced by the truth at the end of its lines."""
-        return self._run(self.truths)
+        """The sheet once more, each gradient replaced by the truth at the end of its lines: what is wrong in it is a
+        line's own mistake."""
+        return self.run_with(self.truths)
 
     def truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
         if id(point) not in self._truths_at:
@@ -169,13 +171,29 @@ class SheetRuns(Judge):
     def take_as(self, name: str, meaning: Meaning) -> None:
         """From here on a name of the sheet stands for another gradient than its own."""
         self.taken_as[name] = meaning
+        self._truths_changed()
+
+    def charge(self, helper: Segment, meaning: Meaning) -> None:
+        """From here on this value of a helper counts as a gradient that is wrong."""
+        self._charged[helper.name, helper.end] = meaning
+        self._truths_changed()
+
+    def stands_for(self, segment: Segment) -> Meaning:
+        """What the value of a segment should be: of a helper that was charged, a gradient."""
+        return self._charged.get((segment.name, segment.end)) or self.meaning(segment)
+
+    @property
+    def any_charged(self) -> bool:
+        return bool(self._charged)
+
+    def _truths_changed(self) -> None:
         self._truths_at.clear()
         self.__dict__.pop("corrected", None)
 
     def _all_truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
         made = {}
         for state in self.states:
-            meaning = self.meaning(state.segment)
+            meaning = self.stands_for(state.segment)
             true = self.true(meaning, point) if meaning.kind in JUDGED else None
             if meaning.kind == "local" and true is not None:
                 true = self._formed_as_given(state.segment, meaning, true, point)
@@ -207,7 +225,7 @@ class SheetRuns(Judge):
             side = self.runs.sides.get(places[0])
             if side is not None and side.count > len(places):
                 return side.one(len(places))
-        return self._run_at(kinked, self.pinned)
+        return self.run_at(kinked, self.pinned)
 
     def value(self, run: Run, segment: Segment) -> Tensor | None:
         return as_tensor(run.values.get((segment.name, segment.end)))
@@ -255,12 +273,15 @@ class SheetRuns(Judge):
         return None
 
     def _own_quantities(self) -> None:
-        """`r = y_pred - y; dr = 2*r`: a helper that is a part of a forward formula has a gradient that is judged."""
+        """`r = y_pred - y; dr = 2*r`: a helper that is a part of a forward formula has a gradient that is judged.
+
+        Not where the name is given more than once: its gradient is then another one each time.
+        """
         for name in self.outline.helper_gradients:
             if self.exercise.differentiated(name[1:]) is not None:
                 continue  # `dda`: da is a gradient, whatever the sheet makes of its name
-            helper = next((s.segment for s in self.states if s.segment.name == name[1:]), None)
-            values = self.values_of(helper) if helper is not None else [None]
+            helpers = [s.segment for s in self.states if s.segment.name == name[1:]]
+            values = self.values_of(helpers[0]) if len(helpers) == 1 else [None]
             if any(value is None for value in values):
                 continue
             from tutor.checking.subexpressions import gradient_of_helper

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import inf
 
 from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking.interpret import Failure, Run
-from tutor.checking.judge import JUDGED, as_tensor
+from tutor.checking.judge import JUDGED, as_tensor, says
 from tutor.checking.outline import Meaning, Segment
 from tutor.checking.report import Sentence
-from tutor.checking.sheet_runs import SegmentState, SheetRuns
+from tutor.checking.sheet_runs import Runs, SegmentState, SheetRuns
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
 from tutor.numeric import compare
@@ -42,8 +41,8 @@ class Sources(SheetRuns):
         """The places of the draws at which R says something."""
         doubtful: set[int] = set()
         for key in segment.sources.items():
-            sizes = self.runs.drawn(key, "seen").sums()
-            doubtful.update(n for n, size in enumerate(sizes) if not 0 < size < inf)  # nearly none
+            sizes, known = self.runs.drawn(key, "seen").sums(), self.points.sizes(self.meaning_of(key[0]))
+            doubtful.update(n for n, size in enumerate(sizes) if not says(size, known[n]))  # nearly none
         places = range(len(self.points))
         return [
             n for n in places if n not in doubtful or self.telling(self.stop(self.runs[n], segment), self.points[n])
@@ -64,9 +63,13 @@ class Sources(SheetRuns):
         return found
 
     def outcome_corrected(self, segment: Segment, meaning: Meaning) -> str:
-        if any(run.failed(segment.end) for run in self.corrected.one_of_each):
+        return self.outcome_in(self.corrected, segment, meaning)
+
+    def outcome_in(self, runs: Runs, segment: Segment, meaning: Meaning | None = None) -> str:
+        """How the values of a line compare with the true ones in other runs; `failed` where it has none."""
+        if any(run.failed(segment.end) for run in runs.one_of_each):
             return "failed"
-        return self.outcome(meaning, self.corrected.drawn((segment.name, segment.end)))
+        return self.outcome(meaning or self.meaning(segment), runs.drawn((segment.name, segment.end)))
 
     def before(self, name: str, segment: Segment) -> SegmentState | None:
         """The segment that gave `name` the value that was read."""

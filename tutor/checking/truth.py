@@ -36,6 +36,7 @@ class Points(list["Point"]):
         super().__init__(made)
         self._on_kinks = on_kinks
         self._flat: dict[str, Flat | None] = {}
+        self._sizes: dict[str, list[float]] = {}
         self._stacks: dict[tuple[int, ...], Stack] = {}  # by the ids of their draws, which are all kept here
         self._few: Points | None = None
 
@@ -45,6 +46,13 @@ class Points(list["Point"]):
             true = [point.true(meaning) for point in self]
             self._flat[meaning.name] = None if any(t is None for t in true) else _flat(self.groups, true)  # type: ignore[arg-type]
         return self._flat[meaning.name]
+
+    def sizes(self, meaning: Meaning) -> list[float]:
+        """The sum of the absolute true entries at each draw; 0 where there is no true value."""
+        if meaning.name not in self._sizes:
+            true = (point.true(meaning) for point in self)
+            self._sizes[meaning.name] = [0.0 if t is None else t.abs().sum().item() for t in true]
+        return self._sizes[meaning.name]
 
     def few(self) -> Points:
         """The first two draws, of different sizes: for a sheet that computes much."""

@@ -74,7 +74,7 @@ class WrongLine:
         self.line = Line(statement, bool(judge.outline.style.get(id(statement))))
         self.unit = next(u.position for u in judge.outline.units if _holds(u.statement, statement))
         # every earlier gradient true: what the line should give is then the truth, whatever it reads
-        suspicious = any(
+        suspicious = judge.any_charged or any(
             s.judgement is not None and s.judgement.verdict != "correct" and s.segment.end < segment.end
             for s in judge.states
         )
