@@ -24,7 +24,7 @@ from tutor.checking.judge import (
     without_finite_truth,
 )
 from tutor.checking.misnamed import misnamed, perhaps_misnamed
-from tutor.checking.outline import Meaning, Segment, all_parts
+from tutor.checking.outline import Meaning, Segment, Touch, all_parts
 from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
 from tutor.checking.sheet_runs import MANY_STEPS, SegmentState
@@ -179,6 +179,9 @@ class SheetJudge(Sources):
             return None
         if how == "unknown":
             return without_finite_truth(given[0])
+        changed = self._changed_through_view(segment, meaning)
+        if changed is not None:
+            return changed
         return self._not_true(segment, meaning, how, given)
 
     def _right(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
@@ -194,6 +197,20 @@ class SheetJudge(Sources):
         state = self.before(name, segment)
         told = () if state is None or state.judgement is None else state.judgement.mistakes
         return any(mistake.id == "wrong-shape" for mistake in told)
+
+    def _changed_through_view(self, segment: Segment, meaning: Meaning) -> Judgement | None:
+        """A gradient that was right until a line changed a view of it."""
+        at = next((n for n, touch in enumerate(segment.touches) if touch.through), 0)
+        before = [unit for unit in segment.units if unit < self._unit_of(segment.touches[at])] if at else []
+        if not before or self.outcome(meaning, self.runs.drawn((segment.name, before[-1]))) != "equal":
+            return None
+        params = {"name": meaning.name, "changed": segment.touches[at].through}
+        sentence = Sentence("aliasing", params)
+        given = self.values_of(segment)
+        return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
+
+    def _unit_of(self, touch: Touch) -> int:
+        return next(unit.position for unit in self.outline.units if any(each is touch for each in unit.touches))
 
     def _own_form(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
         """A local derivative in no form of ours is a helper: what is computed with it tells whether it is right."""

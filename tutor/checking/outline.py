@@ -104,13 +104,14 @@ def names_of(exercise: Exercise) -> Names:
 
 @dataclass
 class Touch:
-    """One statement giving a value to a name: `how` is define, update or reset."""
+    """One statement giving a value to a name: `how` is define, update or reset; `through` is a view that it changed."""
 
     name: str
     how: str
     statement: lang.Statement
     reads: frozenset[str]
     looped: bool = False
+    through: str = ""
 
 
 @dataclass
@@ -161,6 +162,7 @@ class Outline:
         self._walked: dict[int, list[lang.Expression]] = {}  # id of a statement -> its nodes
         self._changes: dict[int, list[lang.Expression | None]] = {}  # id of a statement -> what its calls change
         self.bound: set[str] = set()
+        self._views: dict[str, str] = {}  # a name -> what it is a part or another layout of, at this line
         self.hints: dict[str, str] = {}  # unknown name -> what may be meant
         self.units = [Unit(n, statement) for n, statement in enumerate(sheet.statements)]
         # forward values are the sheet's own copies then: what a line changes is changed for nobody else
@@ -230,8 +232,37 @@ class Outline:
                 yield from self._touches(inner, loops | {statement.variable})
             return
         made = list(self._plain_touches(statement, loops))
+        made += self._through_views(made)
+        self._keep_views(statement, made)
         self.bound.update(touch.name for touch in made)
         yield from made
+
+    def _through_views(self, touches: list[Touch]) -> list[Touch]:
+        """What an update changes besides: dz, after `row = dz[i]`, in `row -= y[i]`."""
+        own = {touch.name for touch in touches}
+        return [
+            replace(touch, name=other, through=touch.name)
+            for touch in touches
+            if touch.how == "update"
+            for other in sorted(self._sharing(touch.name) - own)
+            if self.names.meaning(other).kind in ("gradient", "value", "local")
+        ]
+
+    def _sharing(self, name: str) -> set[str]:
+        """The names that are views of the same tensor as a name, or that tensor."""
+        root = self._views.get(name, name)
+        return {root, *(view for view, of in self._views.items() if of == root)}
+
+    def _keep_views(self, statement: lang.Statement, touches: list[Touch]) -> None:
+        """Which names are views of which from here on: what is given anew is none any more."""
+        given = {touch.name for touch in touches if touch.how == "define"}
+        if given and self._views:
+            self._views = {view: of for view, of in self._views.items() if not given & {view, of}}
+        if isinstance(statement, lang.Assign) and len(given) == 1 and not self.style[id(statement)]:
+            whole = _viewed(statement.value)
+            of = None if whole is statement.value else self.names.read(whole)
+            if of is not None and of in self.bound:
+                self._views[given.pop()] = self._views.get(of, of)
 
     def _branch_touches(self, statement: lang.If, loops: frozenset[str]) -> Iterator[Touch]:
         """What a branch gives hangs on its condition, and on what there was before: the other branch may be taken."""
@@ -447,6 +478,24 @@ def _owner(node: lang.Expression) -> lang.Expression:
     while isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
         node = node.function.value
     return node
+
+
+def _viewed(node: lang.Expression) -> lang.Expression:
+    """dz for `dz[i]`, `dz.T` and `dz.view(N, C)[0]`, which share its entries; what is no view is itself."""
+    if isinstance(node, lang.Subscript) and all(map(_picks_a_part, node.items)):
+        return _viewed(node.value)
+    if isinstance(node, lang.Attribute) and node.name in ("T", "mT"):
+        return _viewed(node.value)
+    if isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
+        method = library.METHOD.get(node.function.name)
+        if method is not None and method.shares:
+            return _viewed(node.function.value)
+    return node
+
+
+def _picks_a_part(item: lang.Expression) -> bool:
+    """Whether an index may leave a view; tensors of indices and masks make a copy."""
+    return isinstance(item, (lang.Number, lang.Unary, lang.Slice, lang.Constant, lang.Name, lang.Subscript))
 
 
 _CHANGES = {*library.EFFECT, "at"}
