@@ -1014,6 +1014,8 @@ class Meaning:
         if op in ("dot", "times") and self._only_as_matrices(left, right):
             return self._matrix(tree, left, right)
         if op == "dot" and left.shape and right.shape and len(left.shape) == len(right.shape) == 1:
+            if right.row and not left.row:
+                return self._matrix(tree, left, right)  # a column and a row: x \cdot x^\top
             return Value(lang.Binary(*self.at(tree), "@", left.node, right.node), ())
         readings = (said("a matrix product, A B"), said(r"a product entry by entry, A \odot B"))
         raise self.two_ways(tree, said("{operation} between whole tensors", operation=OPERATION[op]), readings)

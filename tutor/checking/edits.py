@@ -24,6 +24,7 @@ from tutor.checking.rewriting import (
     Edit,
     Line,
     Place,
+    alike,
     all_of,
     attribute,
     binary,
@@ -578,7 +579,17 @@ def _more_factors(s: Offers, p: Place, near: bool) -> Offer:
                 yield other
             else:
                 yield binary(p.node, "*", other)
-                yield binary(p.node, "/", other)
+                if not _has_factor(p.node, other):
+                    yield binary(p.node, "/", other)
+
+
+def _has_factor(node: lang.Expression, other: lang.Expression) -> bool:
+    """Whether it is among the factors already: to divide by it is to leave it out, which is tried by itself."""
+    if alike(node, other):
+        return True
+    return isinstance(node, lang.Binary) and (
+        (node.op in "*/" and _has_factor(node.left, other)) or (node.op == "*" and _has_factor(node.right, other))
+    )
 
 
 def _is_nothing(s: Offers, node: lang.Expression) -> bool:
@@ -712,6 +723,8 @@ def _restored_at(s: Offers, p: Place) -> Iterator[tuple[Any, Edit]]:
         found += [(form, c, "+") for form, c in slope.constants(forms, False)]
     found += [(form, c, "/") for form, c in slope.constants(forms.inverse, True)]
     for form, c, op in found:
+        if op == "/" and _has_factor(p.node, form):
+            continue
         made = _put_in(s, p.node, form, c, op)
         if made is not None:
             folded = op == "*" and _is_number(p.node)

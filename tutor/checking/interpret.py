@@ -490,6 +490,8 @@ class Run:
 
     def binary(self, node: lang.Binary) -> Any:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
+        if self.outline.dotted and id(node) in self.outline.dotted:
+            self._not_two_ways(node, left, right)
         try:
             if node.op == "@":
                 return library.matmul(self.limits, left, right)
@@ -498,6 +500,15 @@ class Run:
             raise self.refuse(node, error.says) from None
         except TorchRefuses as error:
             raise Located(error, node, _repair(node, left, right)) from None
+
+    def _not_two_ways(self, node: lang.Binary, left: Any, right: Any) -> None:
+        """A dot between whole tensors of different shapes: entry by entry it seldom is, and the matrix product is @."""
+        whole = isinstance(left, Tensor) and isinstance(right, Tensor) and left.ndim and right.ndim
+        if whole and left.shape != right.shape:
+            raise self.refuse(
+                node,
+                said("a dot between whole tensors may mean two products: write @ for that of matrices, * for entries"),
+            )
 
     def sequence(self, node: lang.Sequence) -> Any:
         made = tuple(self.evaluate(item) for item in node.items)

@@ -18,7 +18,7 @@ from tutor.exercise import Exercise
 from tutor.language import said
 from tutor.symbolic.indices import size
 
-_SUSPECT = re.compile(r"/\s*d\w|,\s*[01]\s*,|\^\s*\{?\s*T|\.grad")  # only such lines are looked at
+_SUSPECT = re.compile(r"/\s*d\w|,\s*[01]\s*,|\^\s*\{?\s*T|\.grad|\be\s*(?:\*\*|\^)")  # only such lines are looked at
 _POWER_T = re.compile(r"\^\s*\{?\s*T\b")
 _SUMS = ("Sum", "Mean", "Product")
 
@@ -120,6 +120,8 @@ class Meant:
     def _one(self, node: lang.Expression) -> lang.Expression:
         if isinstance(node, lang.Binary) and node.op == "/":
             return self._derivative(node) or node
+        if isinstance(node, lang.Binary) and node.op == "**":
+            self._own_e(node)
         if isinstance(node, lang.Call) and isinstance(node.function, lang.Name) and node.function.name in _SUMS:
             return replace(node, arguments=(*node.arguments[:1], *(self._limits(node, a) for a in node.arguments[1:])))
         return node
@@ -144,6 +146,14 @@ class Meant:
             )  # fmt: skip
         made = lang.Name(last.line, last.column, first.end, name)
         return _exchanged(node.left, last, _exchanged(node.right, first, made))
+
+    def _own_e(self, node: lang.Binary) -> None:
+        """`e**z` is meant as the exponential; where the exercise has a quantity e it would be that to a power."""
+        e = isinstance(node.left, lang.Name) and node.left.name == "e" and "e" in self.names.quantities
+        named = (part.name for part in lang.walk(node.right) if isinstance(part, lang.Name))
+        if e and any(self.names.meaning(name).kind != "helper" for name in named):
+            reason = said("e is a quantity of this exercise: for the exponential write exp(...)")
+            raise ReadingError(reason, node.line, node.column)
 
     def _both_given(self, *names: str) -> bool:
         return all(self.names.meaning(name).name in self.given for name in names)

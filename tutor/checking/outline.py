@@ -165,6 +165,7 @@ class Outline:
         self._views: dict[str, str] = {}  # a name -> what it is a part or another layout of, at this line
         self.hints: dict[str, str] = {}  # unknown name -> what may be meant
         self.units = [Unit(n, statement) for n, statement in enumerate(sheet.statements)]
+        self.dotted = {id(node) for statement in lang.flat(sheet.statements) for node in self._dotted(statement)}
         # forward values are the sheet's own copies then: what a line changes is changed for nobody else
         self.mutates = any([self._changed(statement) for statement in lang.flat(sheet.statements)])
         for unit in self.units:
@@ -213,6 +214,16 @@ class Outline:
             made = [node for part in all_parts(statement) for node in lang.walk(part)]
             self._walked[id(statement)] = made
         return made
+
+    def _dotted(self, statement: lang.Statement) -> Iterator[lang.Expression]:
+        """The products that are written with a dot, `x.T · dz`, as between matrices on paper."""
+        if not any(dot in statement.text for dot in _DOTS):
+            return
+        for node in self.nodes(statement):
+            if isinstance(node, lang.Binary) and node.op == "*" and node.left.end:
+                between = statement.text[node.left.end - statement.start : node.right.column - statement.start]
+                if any(dot in between for dot in _DOTS):
+                    yield node
 
     def _changed(self, statement: lang.Statement) -> list[lang.Expression | None]:
         """What calls inside a statement's formulas change in place."""
@@ -450,6 +461,7 @@ class Outline:
                     segment.helpers.setdefault(helper, at)
 
 
+_DOTS = "·⋅"
 _SHAPELESS = (lang.Number, lang.Name, lang.Unary)
 
 

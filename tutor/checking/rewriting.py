@@ -322,6 +322,16 @@ def foreign(node: lang.Expression) -> lang.Expression:
     return type(node)(**{**given, "line": 0, "column": 0, "end": 0})
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Whether two expressions are the same, wherever they stand."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if not isinstance(one, lang.Expression):
+        return bool(one == other)
+    names = (field.name for field in fields(one) if field.name not in ("line", "column", "end", "text"))
+    return type(one) is type(other) and all(alike(getattr(one, name), getattr(other, name)) for name in names)
+
+
 def everywhere(node: lang.Expression, name: str, other: lang.Expression) -> lang.Expression:
     """The node with another expression wherever a name stands."""
     if isinstance(node, lang.Name) and node.name == name:

@@ -122,11 +122,25 @@ class Search(Offers):
             if len(self.near) < MOST_NEAR and telling and _simple(ratio):
                 self.near.append(edit)
             return None
+        if self._constant and self._quotients(edit.new) > self._quotients(edit.node):
+            return None  # a number is no quotient of tensors
         made = self.line.edited(edit)
         if not self._defined(edit) or not self._confirm(made) or not self._elsewhere(made):
             return None
         found = as_repair(self.line, edit)
         return found if found is not None and self._reads_back(found) else None
+
+    @cached_property
+    def _constant(self) -> bool:
+        """Whether the truth is one number everywhere."""
+        true = self.targets[0].value
+        return true.numel() > 1 and bool((true == true.reshape(-1)[0]).all())
+
+    def _quotients(self, node: lang.Expression) -> int:
+        """How often is divided by what is no number and no size."""
+        quotients = (part for part in lang.walk(node) if isinstance(part, lang.Binary) and part.op == "/")
+        names = ({n.name for n in lang.walk(q.right) if isinstance(n, lang.Name)} for q in quotients)
+        return sum(bool(each - self.names.sizes.keys()) for each in names)
 
     def _defined(self, edit: Edit) -> bool:
         """Not a number is no part of a right line: torch's sign(nan) is 0, and a mask of it False."""

@@ -1,0 +1,2 @@
+# exercise: logsumexp
+dz = e**z / sum(e**z)

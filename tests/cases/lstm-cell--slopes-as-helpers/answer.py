@@ -1,0 +1,25 @@
+# exercise: lstm-cell
+si = i * (1 - i)
+sf = f * (1 - f)
+so = o * (1 - o)
+sg = 1 - g**2
+dct = dcn + dhn * t * (1 - t**2)
+dgi = dct * g * si
+dgf = dct * c * sf
+dgo = dhn * t * so
+dgg = dct * i * sg
+dx = dgg @ Wg.T + dgi @ Wi.T + dgf @ Wf.T + dgo @ Wo.T
+dh = dgg @ Ug.T + dgi @ Ui.T + dgf @ Uf.T + dgo @ Uo.T
+dWi = x.T @ dgi
+dWf = x.T @ dgf
+dWo = x.T @ dgo
+dWg = x.T @ dgg
+dUi = h.T @ dgi
+dUf = h.T @ dgf
+dUo = h.T @ dgo
+dUg = h.T @ dgg
+dbi = dgi.sum(0)
+dbf = dgf.sum(0)
+dbo = dgo.sum(0)
+dbg = dgg.sum(0)
+dc = dct * f

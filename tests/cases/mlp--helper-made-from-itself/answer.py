@@ -1,0 +1,10 @@
+# exercise: mlp:layers=3
+delta = (y_pred - y) / (N * D3)
+dW3 = h2.T @ delta
+db3 = delta.sum(0)
+delta = (delta @ W3.T) * (z2 > 0)
+dW2 = h1.T @ delta
+db2 = delta.sum(0)
+delta = (delta @ W2.T) * (z1 > 0)
+dW1 = x.T @ delta
+db1 = delta.sum(0)

@@ -1,0 +1,9 @@
+# exercise: mlp:activation=tanh
+dy_pred = 2 * (y - y_pred) / (N * D2)
+dW2 = h1.T @ dy_pred
+db2 = dy_pred.sum(0)
+back = dy_pred @ W2.T
+g = back * (1 - h1**2)
+dW1 = x.T @ g
+db1 = back.sum(0)
+dx = g @ W1.T

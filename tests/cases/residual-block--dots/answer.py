@@ -1,0 +1,4 @@
+# exercise: residual-block
+dz = dy · (1 − f²)
+dW = x.T · dz
+dx = dy + dz @ W.T

@@ -1,0 +1,15 @@
+# exercise: rnn:steps=2
+h = h2
+draw = (1 - h * h) * dy2
+dx2 = draw @ Wx.T
+dWx = x2.T @ draw
+dWh = h1.T @ draw
+db = draw.sum(0)
+h = h1
+dh = dy1 + draw @ Wh.T
+draw = (1 - h * h) * dh
+dx1 = draw @ Wx.T
+dWx += x1.T @ draw
+dWh += h0.T @ draw
+db += draw.sum(0)
+dh0 = draw @ Wh.T

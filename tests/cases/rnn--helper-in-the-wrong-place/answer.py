@@ -1,0 +1,9 @@
+# exercise: rnn:steps=2
+draw2 = -(1 - h2**2) * dy2
+draw1 = (1 - h1**2) * (dy1 + draw2 @ Wh.T)
+dx1 = draw2 @ Wx.T
+dh0 = draw2 @ Wh.T
+dx2 = draw2 @ Wx.T
+dWx = x1.T @ draw1 + x2.T @ draw2
+dWh = h0.T @ draw1 + h1.T @ draw2
+db = draw1.sum(0) + draw2.sum(0)

@@ -1,0 +1,9 @@
+# exercise: rnn:steps=2
+g2 = 2 * (1 - h2**2) * dy2
+g1 = -(1 - h1**2) * (dy1 + g2 @ Wh.T)
+dx1 = g1 @ Wx.T
+dx2 = g2 @ Wx.T
+dh0 = g1 @ Wh.T
+dWx = x1.T @ g1 + x2.T @ g2
+dWh = h0.T @ g1 + h1.T @ g2
+db = g1.sum(0) + g2.sum(0)
