@@ -26,7 +26,7 @@ JUDGED = ("gradient", "local", "value")
 KINKED = 1e-3  # a step of 1e-7 changes smooth gradients by less, of the largest
 SLACK = 0.02  # of the width between both sides of a kink
 FEW_KINKED = 4
-NOTHING = 1e-12  # of the true gradient: what rounding leaves of a zero
+NEARLY = 1e-4  # of the true value: what a small constant does, that was forgotten or added
 MANY_CLOSELY = 30  # wrong lines whose entries are shown
 TORCH = torch.__version__.split("+")[0]
 WHAT = {"gradient": said("gradient"), "local": said("local derivative"), "value": said("value")}
@@ -311,11 +311,11 @@ class Judge:
             true = self.true(meaning, point)
             if true is None:
                 continue
-            size, known = value.abs().sum().item(), true.abs().sum().item()
-            if says(size, known):  # nearly always
+            size = value.abs().sum().item()
+            if 0 < size < inf:  # nearly always
                 continue
             vain = not bool(torch.isfinite(value).all()) and bool(torch.isfinite(true).all())
-            vain = vain or (value.numel() > 0 and size <= NOTHING * known and bool(true.any()))
+            vain = vain or (value.numel() > 0 and not bool(value.any()) and bool(true.any()))
             if vain and self.same(meaning, value, point) != "equal":
                 return False
         return True
@@ -350,7 +350,10 @@ class Judge:
         if how == "finite":
             return replace(base, sentence=Sentence("not-finite", {"what": what}))
         found = mistakes.find(fault)
-        if first is not None and self.same(meaning, first, self.points[0]) == "equal":
+        gap = self._gap(meaning, given)
+        if gap <= NEARLY:
+            base = replace(base, sentence=Sentence("nearly", {"what": what, "gap": f"{gap:.0e}"}))
+        elif first is not None and self.same(meaning, first, self.points[0]) == "equal":
             sizes = ", ".join(f"{name}={extent}" for name, extent in self.points[0].sizes.items())
             where = (
                 said("{sizes}, and not in general", sizes=sizes) if sizes else said("some values, and not in general")
@@ -358,6 +361,17 @@ class Judge:
             base = replace(base, sentence=Sentence("elsewhere", {"what": what, "sizes": sizes, "where": where}))
         own = true is not None and bool(cases) and not torch.equal(cases[0].true, true)
         return replace(base, mistakes=tuple(found), **self.ratio_of(fault, found, what, own))
+
+    def _gap(self, meaning: Meaning, given: Sequence[Tensor | None]) -> float:
+        """How far the values are off at most, relative to the largest entry of the truth at the same draw."""
+        gaps = []
+        for value, point in zip(given, self.points, strict=True):
+            true = self.true(meaning, point)
+            if value is None or true is None or value.shape != true.shape or not true.numel():
+                return inf
+            largest = float(true.abs().max())
+            gaps.append(float((value - true).abs().max()) / largest if largest else inf)
+        return max(gaps) if all(gap == gap for gap in gaps) else inf
 
     def _forms_like(self, meaning: Meaning, given: Sequence[Tensor | None]) -> list[mistakes.Case]:
         """A local derivative beside the form of it that has the learner's shape; empty where none has."""
@@ -486,11 +500,6 @@ class Judge:
                 reached.add(name)
                 todo += [j for j in lines if j.name == name]
         return bool(reached & {origin.name, origin.helper} - {""})
-
-
-def says(size: float, known: float) -> bool:
-    """Whether a gradient of this size, by the sum of its entries, where the true one has that, says something."""
-    return 0 < size < inf and not (known < inf and size <= NOTHING * known)
 
 
 def _credit_of(own: list[Judged]) -> str:

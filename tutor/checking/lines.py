@@ -257,8 +257,8 @@ class SheetJudge(Sources):
         telling = self.telling_draws(segment) if untrue else []
         if telling:
             stale = [name for name in untrue if self.stale(name, segment)]
-            sound = self.outcome_corrected(segment, meaning) == "equal" or self.follows(
-                meaning, given, self.stops(segment), telling
+            sound = self.outcome_corrected(segment, meaning) == "equal" or self.leads_to(
+                segment, meaning, given, telling
             )
             unfinished = [name for name in untrue if self.unfinished(name, segment)]
             if sound and unfinished:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
 from tutor.answers import language as lang
 from tutor.checking.outline import Meaning, Segment, all_parts
@@ -44,7 +44,7 @@ def repair(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> 
     meaning = meaning or judge.meaning(segment)
     judged = segment
     if meaning.kind == "helper":  # torch refuses it: what reads it says what it should be
-        judged = next(judge.readers(segment), segment)
+        judged = next(chain(judge.readers(segment), judge.hanging(segment)), segment)
         meaning = judge.meaning(judged)
     cost, best = 0, Found(None, 0)
     for statement in islice(_sites(judge, segment, shown), MOST_SITES):

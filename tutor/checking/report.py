@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     "own-ratio-alone": N_("exactly {ratio} times what your earlier lines lead to"),
     "coincides": N_("the true {what} only where {sizes}: a number stands where a size belongs"),
     "elsewhere": N_("the true {what} at {where}"),
+    "nearly": N_("nearly the true {what}, but off by {gap} of it, which is not rounding: look for a small constant"),
     "differs-number": N_("{given} is not the value of the worked instance"),
     "shape": N_("{given}, but {name} {expected}"),
     "no-value": N_("torch refuses: {error}"),

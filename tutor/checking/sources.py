@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 
 from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking.interpret import Failure, Run
-from tutor.checking.judge import JUDGED, as_tensor, says
+from tutor.checking.judge import JUDGED, as_tensor
 from tutor.checking.outline import Meaning, Segment
 from tutor.checking.report import Sentence
 from tutor.checking.sheet_runs import Runs, SegmentState, SheetRuns
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
 from tutor.numeric import compare
+
+ROUNDED = 1e-12  # of the true gradient: what rounding leaves of a zero
 
 
 class Sources(SheetRuns):
@@ -41,12 +44,25 @@ class Sources(SheetRuns):
         """The places of the draws at which R says something."""
         doubtful: set[int] = set()
         for key in segment.sources.items():
-            sizes, known = self.runs.drawn(key, "seen").sums(), self.points.sizes(self.meaning_of(key[0]))
-            doubtful.update(n for n, size in enumerate(sizes) if not says(size, known[n]))  # nearly none
+            sizes = self.runs.drawn(key, "seen").sums()
+            doubtful.update(n for n, size in enumerate(sizes) if not 0 < size < inf)  # nearly none
         places = range(len(self.points))
         return [
             n for n in places if n not in doubtful or self.telling(self.stop(self.runs[n], segment), self.points[n])
         ]
+
+    def leads_to(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None], telling: list[int]) -> bool:
+        """Whether walking back, stopped at R, gives the learner's values.
+
+        Not where rounding is all that is left of R: any factor of that is as small.
+        """
+        faint: set[int] = set()
+        for name, unit in segment.sources.items():
+            known = self.points.sizes(self.meaning_of(name))
+            sizes = self.runs.drawn((name, unit), "seen").sums()
+            faint.update(n for n, size in enumerate(sizes) if size <= ROUNDED * known[n] < inf)
+        places = [n for n in telling if n not in faint]
+        return bool(places) and self.follows(meaning, given, self.stops(segment), places)
 
     def untrue(self, segment: Segment) -> list[str]:
         """Members of R that are not the true ones (or have no value at all)."""
