@@ -124,6 +124,7 @@ TOLD = {
     "own-ratio-alone": N_("exactly {ratio} times what your earlier lines lead to"),
     "coincides": N_("the true {what} only where {sizes}: a number stands where a size belongs"),
     "elsewhere": N_("the true {what} at some values, and not in general"),
+    "nearly": N_("nearly the true {what}: look for a small constant"),
     "differs-number": N_("not the value of the worked instance"),
     "no-value": N_("torch refuses: {error}"),
     "no-value-repair": N_("torch refuses: {error}"),
