@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +19,7 @@ from tutor.checking import mistakes
 from tutor.checking.judge import Judged
 from tutor.checking.outline import Segment
 from tutor.checking.report import Mistake
-from tutor.checking.sheet_runs import MANY_STEPS
+from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS
 from tutor.checking.sources import Sources
 from tutor.checking.truth import Drawn, Point
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from tutor.checking.repairs import Found
 
 MANY_HELPERS = 30  # helpers that are compared with gradients
-MANY_TRIALS = 400  # runs of the sheet at one draw, for each purpose
+FEWER_HELPERS = 10  # the same in a sheet of many lines
+MANY_TRIALS = 100  # runs of the sheet, for each purpose
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,19 @@ class Blame:
         self.trials: Counter[str] = Counter()
         self.compared = 0
         self._alike: dict[int, Alike] = {}  # by id of a helper
+        self._entries: dict[int, tuple[float, ...] | None] = {}  # by id of a line's segment
 
-    def _afford(self, what: str, draws: int = 1) -> bool:
-        """Whether a sheet that costs so much may be run at so many draws once more, for a purpose; it is counted."""
-        self.trials[what] += draws
-        most = MANY_STEPS if what == "known" else MANY_STEPS // 8  # the rest is for sheets that cost little
-        cost = self.judge.cost * self.trials[what] // len(self.judge.points)
+    def _afford(self, what: str, runs: int = 1) -> bool:
+        """Whether the sheet may be run so often once more for a purpose; it is counted."""
+        self.trials[what] += runs
+        most = MANY_STEPS // 2 if what == "known" else MANY_STEPS // 8  # the rest is for sheets that cost little
+        cost = self.judge.cost * self.trials[what] // self._runs
         return self.trials[what] <= MANY_TRIALS and cost <= most
+
+    @cached_property
+    def _runs(self) -> int:
+        """How often a sheet is run for all draws."""
+        return len(self.judge.runs.one_of_each)
 
     # -- helpers whose line was put right ------------------------------------------------------------
 
@@ -76,7 +84,7 @@ class Blame:
         judge, site, mended = self.judge, found.site, found.mended
         states = (s for s in judge.states if any(touch.statement is site for touch in s.segment.touches))
         helper = next((s.segment for s in states if judge.meaning(s.segment).kind == "helper"), None)
-        if site is None or mended is None or helper is None or not self._afford("mended", len(judge.points)):
+        if site is None or mended is None or helper is None or not self._afford("mended", self._runs):
             return
         there = replace(mended, line=site.line)
         statements = [there if statement is site else statement for statement in judge.sheet.statements]
@@ -144,13 +152,23 @@ class Blame:
         return None
 
     def _equal(self, one: Segment, other: Segment) -> bool:
+        if self._at_first(one) != self._at_first(other):
+            return False
         pairs = zip(self.judge.values_of(one), self.judge.values_of(other), strict=True)
         return all(a is not None and b is not None and torch.equal(a, b) for a, b in pairs)
+
+    def _at_first(self, segment: Segment) -> tuple[float, ...] | None:
+        """The entries at the first draw, by which most are told apart at a glance."""
+        if id(segment) not in self._entries:
+            value = self.judge.values_of(segment)[0]
+            self._entries[id(segment)] = None if value is None else tuple(value.reshape(-1).tolist())
+        return self._entries[id(segment)]
 
     def _lookalikes(self, helper: Segment) -> Alike:
         if id(helper) not in self._alike:
             self.compared += 1
-            asked = self.compared <= MANY_HELPERS and f"d{helper.name}" not in self.judge.extra
+            most = MANY_HELPERS if len(self.judge.states) <= MANY_LINES else FEWER_HELPERS
+            asked = self.compared <= most and f"d{helper.name}" not in self.judge.extra
             self._alike[id(helper)] = self._compared(helper) if asked else Alike()
         return self._alike[id(helper)]
 
@@ -203,7 +221,7 @@ class Blame:
         first = judge.points[0]
         if not self._afford(what) or not judge.true_at(segment, judge.run_at(first, instead), first):
             return set()
-        if not self._afford(what, len(judge.points)):
+        if not self._afford(what, self._runs):
             return set()
         runs, before = judge.run_with(instead), judge.corrected
         made = set()

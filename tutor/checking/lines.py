@@ -27,7 +27,7 @@ from tutor.checking.misnamed import misnamed, perhaps_misnamed
 from tutor.checking.outline import Meaning, Segment, Touch, all_parts
 from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
-from tutor.checking.sheet_runs import MANY_STEPS, SegmentState
+from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS, SegmentState
 from tutor.checking.sources import Sources
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
@@ -36,7 +36,7 @@ from tutor.shown import shown_shape
 
 MANY_CASES = 6
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
-MANY_LINES, FEWER_SEARCHED = 100, 300  # the same for a sheet of so many lines: each of them costs as well
+FEWER_SEARCHED = 300  # the same for a sheet of many lines: each of them costs as well
 MANY_MISTAKES = 30  # wrong lines whose causes are looked for
 FURTHER = 100  # what is asked last costs as much there as so many edits
 

@@ -25,6 +25,7 @@ from tutor.numeric.compare import clearly
 
 Instead = Callable[[Point], dict[tuple[str, int], Tensor]]  # values in place of the learner's
 
+MANY_LINES = 100  # beyond them less is tried for each
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
 MANY_ENTRIES = 20_000_000
 COST_AT_ONCE = 3  # what draws computed at once cost, in runs of one draw

@@ -176,11 +176,14 @@ class Sources(SheetRuns):
 
     def is_sound(self, given: Sequence[Tensor | None]) -> bool:
         """A true gradient, or a forward quantity: whatever it looks like, the fault is not there."""
+
+        def alike(value: Tensor | None, true: Tensor) -> bool:
+            if value is None or value.shape != true.shape:
+                return False
+            return compare.same(value, true, lambda: None, self.tolerance) == "equal"
+
         return any(
-            all(
-                value is not None and compare.same(value, known[name], lambda: None, self.tolerance) == "equal"
-                for value, known in zip(given, (getattr(p, kind) for p in self.points), strict=True)
-            )
+            all(alike(value, getattr(point, kind)[name]) for value, point in zip(given, self.points, strict=True))
             for kind in ("gradients", "values")
             for name in getattr(self.points[0], kind)
         )
