@@ -254,10 +254,17 @@ class Outline:
         return [
             replace(touch, name=other, through=touch.name)
             for touch in touches
-            if touch.how == "update"
+            if touch.how == "update" and not self._given_anew(touch)
             for other in sorted(self._sharing(touch.name) - own)
             if self.names.meaning(other).kind in ("gradient", "value", "local")
         ]
+
+    def _given_anew(self, touch: Touch) -> bool:
+        """Whether a name is given another tensor, perhaps of the old one: `de = de + a` changes nothing in place."""
+        statement = touch.statement
+        if not isinstance(statement, lang.Assign):
+            return False
+        return any(self.names.read(target) == touch.name for target in statement.targets)
 
     def _sharing(self, name: str) -> set[str]:
         """The names that are views of the same tensor as a name, or that tensor."""
@@ -266,7 +273,7 @@ class Outline:
 
     def _keep_views(self, statement: lang.Statement, touches: list[Touch]) -> None:
         """Which names are views of which from here on: what is given anew is none any more."""
-        given = {touch.name for touch in touches if touch.how == "define"}
+        given = {touch.name for touch in touches if touch.how == "define" or self._given_anew(touch)}
         if given and self._views:
             self._views = {view: of for view, of in self._views.items() if not given & {view, of}}
         if isinstance(statement, lang.Assign) and len(given) == 1 and not self.style[id(statement)]:
