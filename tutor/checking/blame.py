@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from tutor.answers import language as lang
+from tutor.answers import python
 from tutor.checking import mistakes
 from tutor.checking.judge import Judged
+from tutor.checking.meant import as_meant
 from tutor.checking.outline import Segment
 from tutor.checking.report import Mistake
 from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS
@@ -79,21 +82,43 @@ class Blame:
 
     # -- helpers whose line was put right ------------------------------------------------------------
 
-    def mend(self, found: Found) -> None:
-        """Keep a repair that lies on a helper's line: it may serve the lines after this one as well."""
-        judge, site, mended = self.judge, found.site, found.mended
-        states = (s for s in judge.states if any(touch.statement is site for touch in s.segment.touches))
-        helper = next((s.segment for s in states if judge.meaning(s.segment).kind == "helper"), None)
-        if site is None or mended is None or helper is None or not self._afford("mended", self._runs):
-            return
-        there = replace(mended, line=site.line)
-        statements = [there if statement is site else statement for statement in judge.sheet.statements]
-        if any(statement is there for statement in statements):
+    def mend(self, segment: Segment, found: Found) -> None:
+        """Keep a repair that puts a helper right: it may serve the lines after this one as well."""
+        judge = self.judge
+        helper, statements = self._on_its_line(found) or self._at_its_reader(segment, found) or (None, [])
+        if helper is not None and self._afford("mended", self._runs):
             sheet = replace(judge.sheet, statements=statements)
             self.mendings.append((helper, Sources(judge.exercise, sheet, judge.seed, judge.lenient)))
 
+    def _on_its_line(self, found: Found) -> tuple[Segment, list[lang.Statement]] | None:
+        """The repair lies on a helper's own line."""
+        judge, site, mended = self.judge, found.site, found.mended
+        states = (s for s in judge.states if any(touch.statement is site for touch in s.segment.touches))
+        helper = next((s.segment for s in states if judge.meaning(s.segment).kind == "helper"), None)
+        if site is None or mended is None or helper is None:
+            return None
+        there = replace(mended, line=site.line)
+        statements = [there if statement is site else statement for statement in judge.sheet.statements]
+        return (helper, statements) if any(statement is there for statement in statements) else None
+
+    def _at_its_reader(self, segment: Segment, found: Found) -> tuple[Segment, list[lang.Statement]] | None:
+        """The repair puts something else in a helper's place, `c -> c**0.5`: so may the helper's line have done."""
+        judge, repair, site = self.judge, found.repair, found.site
+        if repair is None or site is None or not repair.new or getattr(site, "latex", False):
+            return None
+        helper = next((h for h in reversed(judge.helpers(segment)) if h.name == repair.old), None)
+        own = helper is not None and any(statement is helper.statement for statement in judge.sheet.statements)
+        if helper is None or not own or judge.is_sound(judge.corrected.drawn((helper.name, helper.end))):
+            return None
+        read = as_meant(judge.exercise, python.read(f"{helper.name} = {repair.new}")[0]).statements
+        if len(read) != 1 or not isinstance(read[0], lang.Assign):
+            return None
+        after = replace(read[0], line=helper.statement.line)
+        statements = [each for s in judge.sheet.statements for each in ((s, after) if s is helper.statement else (s,))]
+        return helper, statements
+
     def mended(self, segment: Segment) -> Blamed | None:
-        """An earlier helper whose line was put right for another line, and that makes this one right as well."""
+        """An earlier helper that was put right for another line, and with which this one is right as well."""
         for helper, mended in self.mendings:
             if all(other is not helper for other in self.judge.helpers(segment)):
                 continue
@@ -256,5 +281,5 @@ class Blame:
         return next((each for each in reversed(later) if self._mended_by(segment, each, name)), None)
 
 
-def _place(segment: Segment) -> tuple[str, int]:
-    return segment.name, segment.end
+def _place(segment: Segment) -> tuple[str, int, int]:
+    return segment.name, segment.statement.line, segment.statement.column

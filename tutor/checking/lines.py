@@ -99,7 +99,7 @@ class SheetJudge(Sources):
         sought = repair(self, segment, meaning)
         found = sought.repair
         self.searched += sought.cost
-        self.blame.mend(sought)
+        self.blame.mend(segment, sought)
         if failure is None and not judgement.mistakes:
             name = self.meaning(segment).name if meaning is None else meaning.name
             judgement.mistakes = tuple(further.gone_on(self.exercise, name, self.values_of(segment), self.points))
