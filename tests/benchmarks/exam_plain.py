@@ -138,7 +138,8 @@ BARE = {name: _lift(getattr(torch, name)) for name in ELEMENTWISE}
 BARE |= {"Abs": BARE["abs"], "pi": math.pi, "Rational": lambda a, b=1: a / b}
 NUMPY = SimpleNamespace(
     **BARE, dot=torch.matmul, matmul=torch.matmul, outer=torch.outer, newaxis=None, einsum=torch.einsum,
-    sum=_reduction(torch.sum), mean=_reduction(torch.mean), zeros_like=torch.zeros_like, ones_like=torch.ones_like,
+    sum=_reduction(torch.sum), mean=_reduction(torch.mean),
+    zeros_like=_lift(torch.zeros_like), ones_like=_lift(torch.ones_like),  # of a number too, in numpy alone
     where=torch.where, transpose=lambda x: x.permute(*reversed(range(x.ndim))), maximum=torch.maximum,
     multiply=torch.multiply, power=torch.pow, expand_dims=torch.unsqueeze,
 )  # fmt: skip
