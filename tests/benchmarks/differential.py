@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 SHOWN = 40
 
 
-def judged() -> None:
+def judge_stdin() -> None:
     """The child: verdicts of the checkout it runs in, sheet by sheet, as JSON."""
     from tutor.checking.sheets import check_sheets
     from tutor.errors import TutorError
@@ -55,7 +55,7 @@ def verdicts(checkout: Path, sheets: list[str]) -> list[Any]:
     return [json.loads(row) for row in done.stdout.splitlines()]
 
 
-def made(count: int, seed: int) -> Iterator[str]:
+def generated(count: int, seed: int) -> Iterator[str]:
     """Half of them right, half with one or two edits."""
     sys.path[:0] = [str(HERE), str(HERE.parents[1])]
     import exam_right
@@ -77,7 +77,7 @@ def plain(found: Any) -> Any:
     return [[score, *(line[:3] for line in lines)] for score, *lines in found]
 
 
-def told(found: Any) -> str:
+def as_text(found: Any) -> str:
     if isinstance(found, str):
         return f"    {found}"
     return "\n".join(
@@ -88,21 +88,21 @@ def told(found: Any) -> str:
 
 def main() -> int:
     if "--judge" in sys.argv:
-        judged()
+        judge_stdin()
         return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("other", type=Path, help="the checkout to compare with")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sheets", type=Path, nargs="*", default=[], help="folders of further sheets")
+    parser.add_argument("--sheets", type=Path, nargs="*", default=[], help="folders with nothing but further sheets")
     given = parser.parse_args()
     folders = [HERE.parent / "cases", *given.sheets]
     files = [p for folder in folders for p in sorted(folder.rglob("*")) if p.suffix in (".py", ".md", ".tex", ".txt")]
-    sheets = [p.read_text(encoding="utf-8") for p in files] + list(made(given.count, given.seed))
+    sheets = [p.read_text(encoding="utf-8") for p in files] + list(generated(given.count, given.seed))
     before, after = verdicts(given.other, sheets), verdicts(HERE.parents[1], sheets)
     changed = [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if plain(a) != plain(b)]
     for n in islice(changed, SHOWN):
-        print(f"-- before:\n{told(before[n])}\n   after:\n{told(after[n])}\n\n{sheets[n].rstrip()}\n")
+        print(f"-- before:\n{as_text(before[n])}\n   after:\n{as_text(after[n])}\n\n{sheets[n].rstrip()}\n")
     print(f"{len(sheets):,} sheets, {len(changed)} with another verdict")
     return bool(changed)
 

@@ -33,6 +33,7 @@ MAX_BLOCKS = 6  # loops in loops
 MAX_TARGETS = 8  # names in a = b = c = ...
 MAX_SIZE = 1_000_000  # in "# sizes: N=..."
 
+DOTS = "·⋅"  # a product, as on paper: of matrices where only that fits
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _MEANT = {
     **{chr(code): meant for code, meant in _WIDE.items()},
@@ -263,7 +264,8 @@ class _Scanner:
                 return sign
             meant = _SIGNS[found.lastgroup][1](sign) if found.lastgroup else _MEANT[sign]
             if not meant.isspace():
-                numbers = self.meant.setdefault((sign, meant), [])
+                shown = "*, @" if sign in DOTS else meant
+                numbers = self.meant.setdefault((sign, shown), [])
                 if (number := made.number + row) not in numbers:
                     numbers.append(number)
             if meant == ".T" and found.end() < len(line) and (line[found.end()].isalnum() or line[found.end()] == "_"):

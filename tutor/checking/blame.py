@@ -1,7 +1,8 @@
 """Helpers that take the blame for a mistake: what reads them then follows, for one mistake costs once.
 
-A helper may be a gradient in disguise: it equals one but for a known mistake, or two lines at once are right when it is
-one; it may be what an earlier wrong gradient is; or its line may be where an earlier wrong line was put right.
+A helper may be a gradient in disguise: it equals one but for a known mistake, or two quantities at once are right when
+it is one; it may be what an earlier wrong gradient is; or an earlier wrong line was put right on the helper's line, or
+by something else in its place.
 """
 
 from __future__ import annotations
@@ -62,9 +63,9 @@ class Blame:
     def __init__(self, judge: SheetJudge):
         self.judge = judge
         self.charged: dict[int, Judged] = {}  # helpers that stand for a gradient and are not it, by id
-        self.mendings: list[tuple[Segment, Sources]] = []  # a helper, and the sheet in which its line is put right
+        self.mendings: list[tuple[Segment, Sources]] = []  # a helper, and the sheet in which it is put right
         self.trials: Counter[str] = Counter()
-        self.compared = 0
+        self._compared_ids: set[int] = set()
         self._alike: dict[int, Alike] = {}  # by id of a helper
         self._entries: dict[int, tuple[float, ...] | None] = {}  # by id of a line's segment
 
@@ -82,13 +83,15 @@ class Blame:
 
     # -- helpers whose line was put right ------------------------------------------------------------
 
-    def mend(self, segment: Segment, found: Found) -> None:
-        """Keep a repair that puts a helper right: it may serve the lines after this one as well."""
+    def mend(self, segment: Segment, found: Found) -> str:
+        """Keep a repair that puts a helper right: it may serve the lines after this one as well. Returns its name."""
         judge = self.judge
         helper, statements = self._on_its_line(found) or self._at_its_reader(segment, found) or (None, [])
-        if helper is not None and self._afford("mended", self._runs):
-            sheet = replace(judge.sheet, statements=statements)
-            self.mendings.append((helper, Sources(judge.exercise, sheet, judge.seed, judge.lenient)))
+        if helper is None or not self._afford("mended", self._runs):
+            return ""
+        sheet = replace(judge.sheet, statements=statements)
+        self.mendings.append((helper, Sources(judge.exercise, sheet, judge.seed, judge.lenient)))
+        return helper.name
 
     def _on_its_line(self, found: Found) -> tuple[Segment, list[lang.Statement]] | None:
         """The repair lies on a helper's own line."""
@@ -136,9 +139,13 @@ class Blame:
         if charged and self.judge.outcome_corrected(segment, self.judge.meaning(segment)) == "equal":
             return Blamed(charged[0].helper, charged[0].line)
         others = [helper for helper in helpers if id(helper) not in self.charged]
-        return self._copied(segment, others) or self._charged(segment, others) or self._guessed(segment, others)
+        return (
+            self._as_a_wrong_one(segment, others)
+            or self._but_for_a_mistake(segment, others)
+            or self._by_its_shape(segment, others)
+        )
 
-    def _copied(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
+    def _as_a_wrong_one(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
         """A helper that is what an earlier wrong gradient of the learner's is: `g = ...; da = g; dQ = g @ K`."""
         for helper in helpers:
             wrong = self._same_as_wrong(helper, segment)
@@ -155,7 +162,7 @@ class Blame:
                 return Blamed(self.judge.meaning(state.segment).name, state.segment.statement.line)
         return None
 
-    def _charged(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
+    def _but_for_a_mistake(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
         """The first that is a gradient but for a known mistake, and with which this line is right."""
         for helper in helpers:
             alike = self._lookalikes(helper)
@@ -164,7 +171,7 @@ class Blame:
                     return self._charge(segment, helper, name)
         return None
 
-    def _guessed(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
+    def _by_its_shape(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
         """One that has the shape of a gradient, and with which this line and others are right: the gradient with which
         most are."""
         for helper in helpers:
@@ -191,9 +198,9 @@ class Blame:
 
     def _lookalikes(self, helper: Segment) -> Alike:
         if id(helper) not in self._alike:
-            self.compared += 1
+            self._compared_ids.add(id(helper))
             most = MANY_HELPERS if len(self.judge.states) <= MANY_LINES else FEWER_HELPERS
-            asked = self.compared <= most and f"d{helper.name}" not in self.judge.extra
+            asked = len(self._compared_ids) <= most and f"d{helper.name}" not in self.judge.extra
             self._alike[id(helper)] = self._compared(helper) if asked else Alike()
         return self._alike[id(helper)]
 
@@ -239,10 +246,13 @@ class Blame:
         """
         judge = self.judge
 
-        def instead(point: Point) -> dict[tuple[str, int], Tensor]:
-            true = judge.true(judge.meaning_of(name), point)
-            return {**judge.truths(point), **({} if true is None else {(helper.name, helper.end): true})}
+        true = {id(point): judge.true(judge.meaning_of(name), point) for point in judge.points}
 
+        def instead(point: Point) -> dict[tuple[str, int], Tensor]:
+            return {**judge.truths(point), (helper.name, helper.end): true[id(point)]}  # type: ignore[dict-item]
+
+        if any(value is None for value in true.values()):
+            return set()
         first = judge.points[0]
         if not self._afford(what) or not judge.true_at(segment, judge.run_at(first, instead), first):
             return set()
@@ -252,7 +262,7 @@ class Blame:
         made = set()
         for line in {id(each): each for each in (segment, *judge.hanging(helper))}.values():
             right, was_right = (judge.outcome_in(tried, line) in ("equal", "unknown") for tried in (runs, before))
-            if was_right and not right or line is segment and not right:
+            if not right and (was_right or line is segment):
                 return set()
             if right and not was_right:
                 made.add(line.name)
@@ -260,7 +270,7 @@ class Blame:
 
     def _charge(self, segment: Segment, helper: Segment, name: str) -> Blamed:
         """A line of its own in the report, for the helper or what copies it."""
-        helper = self._copy(segment, helper, name) or helper
+        helper = self._last_copy(segment, helper, name) or helper
         judge, statement = self.judge, helper.statement
         meaning, given = judge.names.meaning(name), judge.values_of(helper)
         judgement = judge.wrong(meaning, "different", judge.cases(meaning, self._own_values(helper)), given)
@@ -270,10 +280,11 @@ class Blame:
         made = Judged(name, *place, judgement, sources, statement.start, helper=helper.name)
         self.charged[id(helper)] = made
         judge.charge(helper, meaning)
+        self._alike.clear()  # what is put right is another sheet now
         judge.judged.append(made)
         return Blamed(helper.name, statement.line)
 
-    def _copy(self, segment: Segment, helper: Segment, name: str) -> Segment | None:
+    def _last_copy(self, segment: Segment, helper: Segment, name: str) -> Segment | None:
         """A later helper that is the very values of one that is right: `dh = dy + dhnext`, and then `da = dh`."""
         if not self.judge.is_sound(self._own_values(helper)):
             return None

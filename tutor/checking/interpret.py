@@ -490,10 +490,9 @@ class Run:
 
     def binary(self, node: lang.Binary) -> Any:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
-        if self.outline.dotted and id(node) in self.outline.dotted:
-            self._not_two_ways(node, left, right)
+        dotted = bool(self.outline.dotted) and id(node) in self.outline.dotted
         try:
-            if node.op == "@":
+            if node.op == "@" or (dotted and self._multiplies_matrices(node, left, right)):
                 return library.matmul(self.limits, left, right)
             return library.elementwise(self.limits, node.op, left, right)
         except Refusal as error:
@@ -501,14 +500,18 @@ class Run:
         except TorchRefuses as error:
             raise Located(error, node, _repair(node, left, right)) from None
 
-    def _not_two_ways(self, node: lang.Binary, left: Any, right: Any) -> None:
-        """A dot between whole tensors of different shapes: entry by entry it seldom is, and the matrix product is @."""
+    def _multiplies_matrices(self, node: lang.Binary, left: Any, right: Any) -> bool:
+        """Whether a dot, as on paper, is the product of matrices: where that alone fits."""
         whole = isinstance(left, Tensor) and isinstance(right, Tensor) and left.ndim and right.ndim
-        if whole and left.shape != right.shape:
+        if not whole or left.shape == right.shape or right.ndim > 2:
+            return False
+        matrices = left.shape[-1] == right.shape[0]
+        if matrices and _broadcast(left.shape, right.shape):
             raise self.refuse(
                 node,
                 said("a dot between whole tensors may mean two products: write @ for that of matrices, * for entries"),
             )
+        return matrices
 
     def sequence(self, node: lang.Sequence) -> Any:
         made = tuple(self.evaluate(item) for item in node.items)
@@ -763,6 +766,10 @@ def _index_style() -> Callable[[Run, lang.Statement], Any]:
     from tutor.checking.index_style import IndexStyle
 
     return IndexStyle
+
+
+def _broadcast(one: torch.Size, other: torch.Size) -> bool:
+    return all(m == n or 1 in (m, n) for m, n in zip(reversed(one), reversed(other), strict=False))
 
 
 def _transposed(x: Tensor) -> Tensor:

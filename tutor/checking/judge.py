@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from math import inf
+from math import inf, isnan
 from typing import Any
 
 import torch
@@ -47,6 +47,7 @@ class Judgement:
     at: str = ""  # where its values are from, if that is no draw
     reads: frozenset[str] = frozenset()  # what a number follows from
     blameless: bool = False  # undecided, and not because of an unreadable line
+    helper: str = ""  # one that would put the line right: what reads it may follow from this line
 
 
 def unreadable(reason: str) -> Judgement:
@@ -371,7 +372,7 @@ class Judge:
                 return inf
             largest = float(true.abs().max())
             gaps.append(float((value - true).abs().max()) / largest if largest else inf)
-        return max(gaps) if all(gap == gap for gap in gaps) else inf
+        return inf if any(map(isnan, gaps)) else max(gaps)
 
     def _forms_like(self, meaning: Meaning, given: Sequence[Tensor | None]) -> list[mistakes.Case]:
         """A local derivative beside the form of it that has the learner's shape; empty where none has."""
@@ -499,7 +500,7 @@ class Judge:
             for name in current.sources - reached:
                 reached.add(name)
                 todo += [j for j in lines if j.name == name]
-        return bool(reached & {origin.name, origin.helper} - {""})
+        return bool(reached & {origin.name, origin.helper, origin.judgement.helper} - {""})
 
 
 def _credit_of(own: list[Judged]) -> str:

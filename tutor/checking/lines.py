@@ -24,7 +24,7 @@ from tutor.checking.judge import (
     without_finite_truth,
 )
 from tutor.checking.misnamed import misnamed, perhaps_misnamed
-from tutor.checking.outline import Meaning, Segment, Touch, all_parts
+from tutor.checking.outline import Meaning, Segment, all_parts
 from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
 from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS, SegmentState
@@ -99,7 +99,7 @@ class SheetJudge(Sources):
         sought = repair(self, segment, meaning)
         found = sought.repair
         self.searched += sought.cost
-        self.blame.mend(segment, sought)
+        judgement.helper = self.blame.mend(segment, sought)
         if failure is None and not judgement.mistakes:
             name = self.meaning(segment).name if meaning is None else meaning.name
             judgement.mistakes = tuple(further.gone_on(self.exercise, name, self.values_of(segment), self.points))
@@ -200,17 +200,19 @@ class SheetJudge(Sources):
 
     def _changed_through_view(self, segment: Segment, meaning: Meaning) -> Judgement | None:
         """A gradient that was right until a line changed a view of it."""
-        at = next((n for n, touch in enumerate(segment.touches) if touch.through), 0)
-        before = [unit for unit in segment.units if unit < self._unit_of(segment.touches[at])] if at else []
-        if not before or self.outcome(meaning, self.runs.drawn((segment.name, before[-1]))) != "equal":
-            return None
-        params = {"name": meaning.name, "changed": segment.touches[at].through}
-        sentence = Sentence("aliasing", params)
-        given = self.values_of(segment)
-        return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
-
-    def _unit_of(self, touch: Touch) -> int:
-        return next(unit.position for unit in self.outline.units if any(each is touch for each in unit.touches))
+        units = [(unit, self.outline.units[unit].touches) for unit in segment.units]
+        views = {unit: t.through for unit, touches in units for t in touches if t.name == segment.name and t.through}
+        was_right = False
+        for unit in segment.units if views else ():
+            right = self.outcome(meaning, self.runs.drawn((segment.name, unit))) == "equal"
+            if was_right and not right:
+                if unit not in views:
+                    return None
+                sentence = Sentence("aliasing", {"name": meaning.name, "changed": views[unit]})
+                given = self.values_of(segment)
+                return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
+            was_right = right
+        return None
 
     def _own_form(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
         """A local derivative in no form of ours is a helper: what is computed with it tells whether it is right."""
@@ -258,7 +260,7 @@ class SheetJudge(Sources):
         if telling:
             stale = [name for name in untrue if self.stale(name, segment)]
             sound = self.outcome_corrected(segment, meaning) == "equal" or self.leads_to(
-                segment, meaning, given, telling
+                segment, meaning, given, untrue, telling
             )
             unfinished = [name for name in untrue if self.unfinished(name, segment)]
             if sound and unfinished:

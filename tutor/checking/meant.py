@@ -1,7 +1,8 @@
 """What a line means in this exercise, where its text alone does not say it.
 
 `dL/dz` on a right side is the gradient dz and no quotient; `Sum(x[i], (i, 1, N))` runs over the whole axis; `x^T` is a
-transpose unless the exercise has a T. What could mean two things is refused with both spellings.
+transpose unless the exercise has a T, and `e**z` no exponential where it has an e. What could mean two things is
+refused with both spellings.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tutor.symbolic.indices import size
 _SUSPECT = re.compile(r"/\s*d\w|,\s*[01]\s*,|\^\s*\{?\s*T|\.grad|\be\s*(?:\*\*|\^)")  # only such lines are looked at
 _POWER_T = re.compile(r"\^\s*\{?\s*T\b")
 _SUMS = ("Sum", "Mean", "Product")
+_DIVIDED_BY = ("shape", "size", "numel", "ndim", "dim", "norm")
 
 
 def as_meant(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
@@ -43,7 +45,7 @@ class Meant:
         self.names = names_of(exercise)
         self.notes: list[str] = []
         self.said = said  # the notes of those who read before
-        self.given: set[str] = set()
+        self.given = {f"d{q.name}" for q in exercise.ends if q.kind == "output"}  # gradients that there are by then
 
     def all(self, statements: Iterable[lang.Statement]) -> list[lang.Statement]:
         return [self.statement(statement) for statement in statements]
@@ -129,7 +131,7 @@ class Meant:
     def _derivative(self, node: lang.Binary) -> lang.Expression | None:
         """`dL/dz`, also as the last factors of `x.T @ dL/dz.sum(0)`, as Python reads it; None for a true quotient."""
         last, first = _last_factor(node.left), _first_part(node.right)
-        if last is None or first is None:
+        if last is None or first is None or last.name == first.name:
             return None
         name = f"{last.name}_{first.name}"
         meant = self.names.meaning(name)
@@ -149,7 +151,8 @@ class Meant:
 
     def _own_e(self, node: lang.Binary) -> None:
         """`e**z` is meant as the exponential; where the exercise has a quantity e it would be that to a power."""
-        e = isinstance(node.left, lang.Name) and node.left.name == "e" and "e" in self.names.quantities
+        own = "e" in self.names.quantities and "e" not in self.given
+        e = own and isinstance(node.left, lang.Name) and node.left.name == "e"
         named = (part.name for part in lang.walk(node.right) if isinstance(part, lang.Name))
         if e and any(self.names.meaning(name).kind != "helper" for name in named):
             reason = said("e is a quantity of this exercise: for the exponential write exp(...)")
@@ -210,10 +213,12 @@ def _last_factor(node: lang.Expression) -> lang.Name | None:
 
 
 def _first_part(node: lang.Expression) -> lang.Name | None:
-    """dz in `dz`, `dz[i, k]`, `dz.T`, `dz.sum(0)` and `dz**2`."""
+    """dz in `dz`, `dz[i, k]`, `dz.T`, `dz.sum(0)` and `dz**2`; nothing in `dz.shape[0]`, which one divides by."""
     if isinstance(node, lang.Binary) and node.op == "**":
         return _first_part(node.left)
     while isinstance(node, (lang.Subscript, lang.Attribute, lang.Call)):
+        if isinstance(node, lang.Attribute) and node.name in _DIVIDED_BY:
+            return None
         node = node.function if isinstance(node, lang.Call) else node.value
     return node if isinstance(node, lang.Name) else None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tutor.answers import language as lang
+from tutor.answers.python import DOTS
 from tutor.checking import library
 from tutor.exercise import Exercise
 
@@ -217,12 +218,12 @@ class Outline:
 
     def _dotted(self, statement: lang.Statement) -> Iterator[lang.Expression]:
         """The products that are written with a dot, `x.T · dz`, as between matrices on paper."""
-        if not any(dot in statement.text for dot in _DOTS):
+        if not any(dot in statement.text for dot in DOTS):
             return
         for node in self.nodes(statement):
             if isinstance(node, lang.Binary) and node.op == "*" and node.left.end:
                 between = statement.text[node.left.end - statement.start : node.right.column - statement.start]
-                if any(dot in between for dot in _DOTS):
+                if any(dot in between for dot in DOTS):
                     yield node
 
     def _changed(self, statement: lang.Statement) -> list[lang.Expression | None]:
@@ -244,7 +245,7 @@ class Outline:
             return
         made = list(self._plain_touches(statement, loops))
         made += self._through_views(made)
-        self._keep_views(statement, made)
+        self._keep_views(statement, made, loops)
         self.bound.update(touch.name for touch in made)
         yield from made
 
@@ -259,11 +260,35 @@ class Outline:
             if self.names.meaning(other).kind in ("gradient", "value", "local")
         ]
 
+    def _viewed(self, node: lang.Expression, loops: frozenset[str]) -> lang.Expression:
+        """dz for `dz[i]`, `dz.T` and `dz.view(N, C)[0]`, which share its entries; what is no view is itself."""
+        if isinstance(node, lang.Subscript) and all(self._is_one_place(item, loops) for item in node.items):
+            return self._viewed(node.value, loops)
+        if isinstance(node, lang.Attribute) and node.name in ("T", "mT"):
+            return self._viewed(node.value, loops)
+        if isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
+            method = library.METHOD.get(node.function.name)
+            if method is not None and method.shares and method.name != "contiguous":
+                return self._viewed(node.function.value, loops)
+        return node
+
+    def _is_one_place(self, item: lang.Expression, loops: frozenset[str]) -> bool:
+        """Whether an index leaves a view: a number or a slice does; a mask, and a tensor of indices, make a copy."""
+        if isinstance(item, lang.Name):
+            return item.name in loops or item.name in self.names.sizes
+        if isinstance(item, (lang.Binary, lang.Unary, lang.Subscript)):
+            inside = item.items if isinstance(item, lang.Subscript) else lang.parts(item)
+            return all(self._is_one_place(part, loops) for part in inside)
+        return isinstance(item, (lang.Number, lang.Slice, lang.Constant))
+
     def _given_anew(self, touch: Touch) -> bool:
-        """Whether a name is given another tensor, perhaps of the old one: `de = de + a` changes nothing in place."""
+        """Whether a name is given another tensor, perhaps of the old one: `de = de + a` changes nothing in place.
+
+        What a line does that cannot be read is not known.
+        """
         statement = touch.statement
         if not isinstance(statement, lang.Assign):
-            return False
+            return isinstance(statement, lang.Unreadable)
         return any(self.names.read(target) == touch.name for target in statement.targets)
 
     def _sharing(self, name: str) -> set[str]:
@@ -271,13 +296,13 @@ class Outline:
         root = self._views.get(name, name)
         return {root, *(view for view, of in self._views.items() if of == root)}
 
-    def _keep_views(self, statement: lang.Statement, touches: list[Touch]) -> None:
+    def _keep_views(self, statement: lang.Statement, touches: list[Touch], loops: frozenset[str]) -> None:
         """Which names are views of which from here on: what is given anew is none any more."""
         given = {touch.name for touch in touches if touch.how == "define" or self._given_anew(touch)}
         if given and self._views:
             self._views = {view: of for view, of in self._views.items() if not given & {view, of}}
         if isinstance(statement, lang.Assign) and len(given) == 1 and not self.style[id(statement)]:
-            whole = _viewed(statement.value)
+            whole = self._viewed(statement.value, loops)
             of = None if whole is statement.value else self.names.read(whole)
             if of is not None and of in self.bound:
                 self._views[given.pop()] = self._views.get(of, of)
@@ -300,7 +325,8 @@ class Outline:
             name = self.names.read(lang.root(target))
             if name is None:
                 continue
-            anew = isinstance(target, lang.Name) and self.names.meaning(name).kind == "helper"
+            own = name[:1] == "d" and name[1:] in self.bound  # the gradient of a quantity of the learner's
+            anew = isinstance(target, lang.Name) and self.names.meaning(name).kind == "helper" and not own
             how = "update" if updates or name in reads and not anew else "define"
             if isinstance(target, lang.Subscript):
                 if how == "define" and not self._covers(statement, target, name):
@@ -468,7 +494,6 @@ class Outline:
                     segment.helpers.setdefault(helper, at)
 
 
-_DOTS = "·⋅"
 _SHAPELESS = (lang.Number, lang.Name, lang.Unary)
 
 
@@ -497,24 +522,6 @@ def _owner(node: lang.Expression) -> lang.Expression:
     while isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
         node = node.function.value
     return node
-
-
-def _viewed(node: lang.Expression) -> lang.Expression:
-    """dz for `dz[i]`, `dz.T` and `dz.view(N, C)[0]`, which share its entries; what is no view is itself."""
-    if isinstance(node, lang.Subscript) and all(map(_picks_a_part, node.items)):
-        return _viewed(node.value)
-    if isinstance(node, lang.Attribute) and node.name in ("T", "mT"):
-        return _viewed(node.value)
-    if isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
-        method = library.METHOD.get(node.function.name)
-        if method is not None and method.shares:
-            return _viewed(node.function.value)
-    return node
-
-
-def _picks_a_part(item: lang.Expression) -> bool:
-    """Whether an index may leave a view; tensors of indices and masks make a copy."""
-    return isinstance(item, (lang.Number, lang.Unary, lang.Slice, lang.Constant, lang.Name, lang.Subscript))
 
 
 _CHANGES = {*library.EFFECT, "at"}

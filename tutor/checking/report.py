@@ -256,8 +256,8 @@ class LineReport:
         return _line_named(self.line, self.cell)
 
     @property
-    def fault(self) -> str:
-        """The line to look at: the one on which the repair is to be made, where that is another."""
+    def to_look_at(self) -> str:
+        """The line where the fault is: the one on which the repair is to be made, where that is another."""
         if self.repair is None or self.repair.line is None:
             return self.named
         return _line_named(self.repair.line, self.cell if self.repair.cell is None else self.repair.cell)
@@ -326,7 +326,7 @@ class Report(Shown):
         unreadable = {line.named: line for line in self.lines if line.verdict == "unreadable"}
         concerned = next((line for line in self.lines if line.verdict == verdict), None)
         if concerned is not None:
-            params |= {"place": concerned.fault, "unreadable": _together(list(unreadable.values()))}
+            params |= {"place": concerned.to_look_at, "unreadable": _together(list(unreadable.values()))}
             if not concerned.line and verdict in ("wrong", "unreadable"):
                 id = f"{verdict}-value"
             elif verdict == "wrong" and unreadable:

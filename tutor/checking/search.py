@@ -137,10 +137,12 @@ class Search(Offers):
         return true.numel() > 1 and bool((true == true.reshape(-1)[0]).all())
 
     def _quotients(self, node: lang.Expression) -> int:
-        """How often is divided by what is no number and no size."""
+        """How often is divided by a quantity of the exercise, or a gradient."""
         quotients = (part for part in lang.walk(node) if isinstance(part, lang.Binary) and part.op == "/")
-        names = ({n.name for n in lang.walk(q.right) if isinstance(n, lang.Name)} for q in quotients)
-        return sum(bool(each - self.names.sizes.keys()) for each in names)
+        names = (
+            {self.names.meaning(n.name) for n in lang.walk(q.right) if isinstance(n, lang.Name)} for q in quotients
+        )
+        return sum(any(each.kind != "helper" for each in inside) for inside in names)
 
     def _defined(self, edit: Edit) -> bool:
         """Not a number is no part of a right line: torch's sign(nan) is 0, and a mask of it False."""

@@ -51,15 +51,22 @@ class Sources(SheetRuns):
             n for n in places if n not in doubtful or self.telling(self.stop(self.runs[n], segment), self.points[n])
         ]
 
-    def leads_to(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None], telling: list[int]) -> bool:
+    def leads_to(
+        self,
+        segment: Segment,
+        meaning: Meaning,
+        given: Sequence[Tensor | None],
+        untrue: list[str],
+        telling: list[int],
+    ) -> bool:
         """Whether walking back, stopped at R, gives the learner's values.
 
-        Not where rounding is all that is left of R: any factor of that is as small.
+        Not where rounding is all that is left of what is untrue in R: any factor of that is as small.
         """
         faint: set[int] = set()
-        for name, unit in segment.sources.items():
+        for name in untrue:
             known = self.points.sizes(self.meaning_of(name))
-            sizes = self.runs.drawn((name, unit), "seen").sums()
+            sizes = self.runs.drawn((name, segment.sources[name]), "seen").sums()
             faint.update(n for n, size in enumerate(sizes) if size <= ROUNDED * known[n] < inf)
         places = [n for n in telling if n not in faint]
         return bool(places) and self.follows(meaning, given, self.stops(segment), places)
