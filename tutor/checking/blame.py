@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tutor.checking.repairs import Found
 
 MANY_HELPERS = 30  # helpers that are compared with gradients
+GLANCE = 16  # entries
 FEWER_HELPERS = 10  # the same in a sheet of many lines
 MANY_TRIALS = 100  # runs of the sheet, for each purpose
 
@@ -190,10 +191,10 @@ class Blame:
         return all(a is not None and b is not None and torch.equal(a, b) for a, b in pairs)
 
     def _at_first(self, segment: Segment) -> tuple[float, ...] | None:
-        """The entries at the first draw, by which most are told apart at a glance."""
+        """The first entries at the first draw, by which most are told apart at a glance."""
         if id(segment) not in self._entries:
             value = self.judge.values_of(segment)[0]
-            self._entries[id(segment)] = None if value is None else tuple(value.reshape(-1).tolist())
+            self._entries[id(segment)] = None if value is None else tuple(value.reshape(-1)[:GLANCE].tolist())
         return self._entries[id(segment)]
 
     def _lookalikes(self, helper: Segment) -> Alike:

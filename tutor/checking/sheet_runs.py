@@ -27,7 +27,7 @@ Instead = Callable[[Point], dict[tuple[str, int], Tensor]]  # values in place of
 
 MANY_LINES = 100  # beyond them less is tried for each
 MANY_STEPS = 100_000  # operations, and entries computed, at all draws together
-MANY_ENTRIES = 20_000_000
+MANY_ENTRIES = 10_000_000
 COST_AT_ONCE = 3  # what draws computed at once cost, in runs of one draw
 MANY_DRAWN = 40_000  # beyond these operations two draws have to do
 MANY_COMPARED = 200_000  # entries at once
