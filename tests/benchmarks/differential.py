@@ -1,7 +1,7 @@
 """The verdicts of two checkouts, on the same sheets: what a change in the judge changes that no test asks for.
 
-    git worktree add /tmp/before main
-    python tests/benchmarks/differential.py /tmp/before [--count 2000] [--seed 0] [--sheets FOLDER ...]
+    git worktree add ../before main
+    python tests/benchmarks/differential.py ../before [--count 2000] [--seed 0] [--sheets FOLDER ...]
 
 The sheets are the golden cases, right answers rewritten at random, and the same with one or two random edits (the
 exam's, so that they are equal for both); with `--sheets` also every file in a folder, such as answers of a class. Each
