@@ -30,13 +30,18 @@ def examiner(tmp_path, monkeypatch):
     return fuzz.Examiner(WATCH)
 
 
+def failed(found):
+    """What failed, but for the time: that is for the benchmark to judge."""
+    return [f.says for f in found if f.what != "slow"]
+
+
 @pytest.mark.parametrize("kind", fuzz.KINDS, ids=lambda kind: kind.name)
 def test_nothing_fails(examiner, kind):
     @settings(max_examples=25, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def run(data):
         made = fuzz.by_data(data, [kind])
-        assert not [f.says for f in examiner.examine(*made, "hypothesis", thoroughly=True)], made
+        assert not failed(examiner.examine(*made, "hypothesis", thoroughly=True)), made
 
     run()
 
@@ -67,7 +72,7 @@ FOUND = [
 
 @pytest.mark.parametrize(("address", "text"), FOUND)
 def test_what_was_found_once(examiner, address, text):
-    assert not [f.says for f in examiner.examine(JUDGE, address, text, "found", thoroughly=True)]
+    assert not failed(examiner.examine(JUDGE, address, text, "found", thoroughly=True))
 
 
 @pytest.mark.parametrize(
