@@ -260,6 +260,8 @@ MEANT = [
     (LINE, r"\frac{\partial \hat y}{\partial w} = x", "dy_pred_dw = x"),
     (BATCH, r"dw = \frac{1}{N} X^T (Xw + b - y)", "dw = 1/N*X.T @ (X @ w + b - y)"),
     (BATCH, r"dX = \frac{1}{N} r w^\top", "dX = outer(1/N*r, w)"),
+    (BATCH, r"dX = \frac{1}{N} r \cdot w^\top", "dX = outer(1/N*r, w)"),
+    (BATCH, r"L = \frac{1}{2N} r^\top \cdot r", "L = 1/(2*N)*r @ r"),
     (BATCH, r"L = \frac{1}{2N} r^\top r", "L = 1/(2*N)*r @ r"),
     (BATCH, r"dw_j = \frac1N\sum_{i=1}^N X^{(i)}_j r^{(i)}", "dw[j] = 1/N*Sum(X[i,j]*r[i], i)"),
     (EMBEDDING, r"dE_{vd} = \sum_n \delta_{v,t_n} demb_{nd}", "dE[v,d] = Sum(KroneckerDelta(v, t[n])*demb[n,d], n)"),

@@ -503,8 +503,8 @@ class Run:
     def _multiplies_matrices(self, node: lang.Binary, left: Any, right: Any) -> bool:
         """Whether a dot, as on paper, is the product of matrices: where that alone fits."""
         whole = isinstance(left, Tensor) and isinstance(right, Tensor) and left.ndim and right.ndim
-        if not whole or left.shape == right.shape or right.ndim > 2:
-            return False
+        if not whole or left.shape == right.shape or right.ndim > 2 or left.shape[-1] == 1:
+            return False  # a column with a row is the same either way
         matrices = left.shape[-1] == right.shape[0]
         if matrices and _broadcast(left.shape, right.shape):
             raise self.refuse(

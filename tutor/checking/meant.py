@@ -69,6 +69,10 @@ class Meant:
                 return replace(statement, value=self._changed(statement.value))
             if isinstance(statement, lang.Update):
                 return replace(statement, value=self._changed(statement.value))
+            if isinstance(statement, lang.Effect):
+                call = self._changed(statement.call)
+                assert isinstance(call, lang.Call)
+                return replace(statement, call=call)
         except ReadingError as error:
             names = self._targets(statement)
             touched = tuple(self._touched(statement))

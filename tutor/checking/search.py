@@ -139,10 +139,8 @@ class Search(Offers):
     def _quotients(self, node: lang.Expression) -> int:
         """How often is divided by a quantity of the exercise, or a gradient."""
         quotients = (part for part in lang.walk(node) if isinstance(part, lang.Binary) and part.op == "/")
-        names = (
-            {self.names.meaning(n.name) for n in lang.walk(q.right) if isinstance(n, lang.Name)} for q in quotients
-        )
-        return sum(any(each.kind != "helper" for each in inside) for inside in names)
+        names = ([n.name for n in lang.walk(q.right) if isinstance(n, lang.Name)] for q in quotients)
+        return sum(any(self.names.meaning(name).kind != "helper" for name in inside) for inside in names)
 
     def _defined(self, edit: Edit) -> bool:
         """Not a number is no part of a right line: torch's sign(nan) is 0, and a mask of it False."""

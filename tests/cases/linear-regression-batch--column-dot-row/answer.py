@@ -1,0 +1,2 @@
+# exercise: linear-regression-batch
+dX = r[:, None] · w[None, :]/N

@@ -1,0 +1,2 @@
+# exercise: quadratic-form
+dx = A·x + A.T·x
