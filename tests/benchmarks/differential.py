@@ -96,6 +96,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheets", type=Path, nargs="*", default=[], help="folders with nothing but further sheets")
     given = parser.parse_args()
+    if not (given.other / "tutor").is_dir():
+        parser.error(f"{given.other} is no checkout of this project")
+    for folder in given.sheets:
+        if not folder.is_dir():
+            parser.error(f"{folder} is no folder")
     folders = [HERE.parent / "cases", *given.sheets]
     files = [p for folder in folders for p in sorted(folder.rglob("*")) if p.suffix in (".py", ".md", ".tex", ".txt")]
     sheets = [p.read_text(encoding="utf-8") for p in files] + list(generated(given.count, given.seed))
