@@ -145,7 +145,8 @@ class Judge:
 
     def correct(self, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
         """Right, and nothing to be said of it."""
-        return Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given[0], given[0])
+        value = given[0]
+        return Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), value, value)
 
     # -- comparing ------------------------------------------------------------
 

@@ -160,7 +160,8 @@ class Outline:
         self.sheet, self.exercise, self.names = sheet, exercise, names
         self.style: dict[int, bool] = {}  # id of a statement -> written with indices
         self.weight: dict[int, int] = {}  # id of a statement -> its operations
-        self._walked: dict[int, list[lang.Expression]] = {}  # id of a statement -> its nodes
+        self._walked: dict[int, list[lang.Expression]] = {}  # id of a part of a statement -> all that is in it
+        self._nodes: dict[int, list[lang.Expression]] = {}  # id of a statement -> all its expressions
         self._changes: dict[int, list[lang.Expression | None]] = {}  # id of a statement -> what its calls change
         self.bound: set[str] = set()
         self._views: dict[str, str] = {}  # a name -> what it is a part or another layout of, at this line
@@ -210,10 +211,16 @@ class Outline:
 
     def nodes(self, statement: lang.Statement) -> list[lang.Expression]:
         """All expressions of a statement."""
-        made = self._walked.get(id(statement))
+        made = self._nodes.get(id(statement))
         if made is None:
-            made = [node for part in all_parts(statement) for node in lang.walk(part)]
-            self._walked[id(statement)] = made
+            made = self._nodes[id(statement)] = [n for part in all_parts(statement) for n in self._inside(part)]
+        return made
+
+    def _inside(self, part: lang.Expression) -> list[lang.Expression]:
+        """A part of a statement and everything inside it: walked once."""
+        made = self._walked.get(id(part))
+        if made is None:
+            made = self._walked[id(part)] = lang.walk(part)
         return made
 
     def _dotted(self, statement: lang.Statement) -> Iterator[lang.Expression]:
@@ -230,8 +237,15 @@ class Outline:
         """What calls inside a statement's formulas change in place."""
         made = self._changes.get(id(statement))
         if made is None:
-            made = self._changes[id(statement)] = list(_changed_inside(statement))
+            made = self._changes[id(statement)] = list(_changed_by(self._computed(statement)))
         return made
+
+    def _computed(self, statement: lang.Statement) -> list[lang.Expression]:
+        """All expressions of a statement; of an in-place call what it is given."""
+        if isinstance(statement, lang.Effect):
+            given = (*statement.call.arguments, *(value for _, value in statement.call.named))
+            return [node for part in given for node in self._inside(part)]
+        return self._inside(statement.over) if isinstance(statement, lang.Loop) else self.nodes(statement)
 
     # -- touches --
 
@@ -309,7 +323,7 @@ class Outline:
 
     def _branch_touches(self, statement: lang.If, loops: frozenset[str]) -> Iterator[Touch]:
         """What a branch gives hangs on its condition, and on what there was before: the other branch may be taken."""
-        read = {name for node in lang.walk(statement.over) if (name := self.names.read(node)) is not None} - loops
+        read = {name for node in self._inside(statement.over) if (name := self.names.read(node)) is not None} - loops
         for inner in lang.inside(statement):
             for touch in self._touches(inner, loops):
                 how = "update" if touch.how == "define" and not loops else touch.how
@@ -385,7 +399,7 @@ class Outline:
 
     def _reads(self, statement: lang.Statement) -> Iterator[str]:
         for expression in _read_parts(statement):
-            for node in lang.walk(expression):
+            for node in self._inside(expression):
                 if isinstance(node, lang.Name):
                     yield self.names.meaning(node.name).name
                 elif isinstance(node, lang.Attribute) and (name := self.names.read(node)) is not None:
@@ -527,25 +541,21 @@ def _owner(node: lang.Expression) -> lang.Expression:
 _CHANGES = {*library.EFFECT, "at"}
 
 
-def _changed_inside(statement: lang.Statement) -> Iterator[lang.Expression | None]:
+def _changed_by(nodes: list[lang.Expression]) -> Iterator[lang.Expression | None]:
     """What calls inside a formula change in place: `dz` in `dh = 2*dz.mul_(N)`; None for a tensor without a name."""
-    if isinstance(statement, lang.Effect):
-        given: Iterable[lang.Expression] = (*statement.call.arguments, *(value for _, value in statement.call.named))
-    else:
-        given = (statement.over,) if isinstance(statement, lang.Loop) else all_parts(statement)
-    for part in given:
-        for node in lang.walk(part):
-            function = node.function if isinstance(node, lang.Call) else None
-            if not isinstance(function, lang.Attribute) or function.name not in _CHANGES:
-                continue
-            assert isinstance(node, lang.Call)
-            owner = node.arguments[0] if function.name == "at" and node.arguments else function.value
-            while isinstance(owner, lang.Call) and isinstance(owner.function, lang.Attribute):
-                method = library.METHOD.get(owner.function.name)
-                if method is None or not method.shares:
-                    break
-                owner = owner.function.value
-            yield None if isinstance(owner, lang.Call) else owner
+    for node in nodes:
+        if not isinstance(node, lang.Call):
+            continue
+        function = node.function
+        if not isinstance(function, lang.Attribute) or function.name not in _CHANGES:
+            continue
+        owner = node.arguments[0] if function.name == "at" and node.arguments else function.value
+        while isinstance(owner, lang.Call) and isinstance(owner.function, lang.Attribute):
+            method = library.METHOD.get(owner.function.name)
+            if method is None or not method.shares:
+                break
+            owner = owner.function.value
+        yield None if isinstance(owner, lang.Call) else owner
 
 
 def _is_start(statement: lang.Statement) -> bool:

@@ -74,9 +74,10 @@ class Runs(Sequence[Run]):
             side = self.sides.get(places[0])
             block = None if side is None else as_tensor(side.block(getattr(side.run, when).get(key)))
             if block is not None and block.ndim:
-                blocks[places[0]] = block[: len(places)]
-            else:
-                alone.update((n, as_tensor(getattr(self[n], when).get(key))) for n in places)
+                blocks[places[0]] = block if len(block) == len(places) else block[: len(places)]
+                continue
+            for n in places:
+                alone[n] = as_tensor(getattr(self[n], when).get(key))
         return Drawn(self.groups, blocks, alone)
 
 
@@ -297,7 +298,7 @@ class SheetRuns(Judge):
         known: dict[str, Literal] = {}  # what is a number on this sheet, `r` after `r = -2`
         for state in self.states:
             name, statement = state.segment.name, state.segment.statement
-            number = literal(statement, known) if len(state.segment.touches) == 1 else None
+            number = literal(statement, known) if _may_be_numbers(state.segment, known) else None
             known.pop(name, None)
             if number is None:
                 continue
@@ -309,6 +310,12 @@ class SheetRuns(Judge):
             if state.judgement is not None and state.judgement.sentence.id == "number":
                 pins.append(state)
         return pins
+
+
+def _may_be_numbers(segment: Segment, known: Mapping[str, Literal]) -> bool:
+    """Whether no more is read than what is a number already; modules have names too, `torch.tensor([1, 2])`."""
+    reads = segment.touches[0].reads
+    return len(segment.touches) == 1 and all(name in known or name in lang.MODULES for name in reads)
 
 
 Key = TypeVar("Key", bound=Hashable)
