@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tutor.checking import spoils
@@ -246,8 +247,8 @@ def _cut(point: Any, cut: tuple[str, ...], name: str) -> Tensor:
 
 
 def _close(given: Tensor | None, value: Tensor) -> bool:
-    if given is None or given.shape != value.shape or not value.numel():
-        return False
+    if given is None or given.shape != value.shape or not value.numel() or not bool(torch.isfinite(value).all()):
+        return False  # a tolerance of infinity allows anything
     return bool(compare.DOUBLE.allows((given - value).abs(), given.abs() + value.abs().max()).all())
 
 
@@ -259,7 +260,9 @@ def _other_value(exercise: Exercise, name: str, given: Sequence[Tensor | None], 
     names, plan = exercise.cached(("swapped", name), lambda: _swaps(exercise, q))
     left = list(range(len(names)))
     for value, point in zip(given, points, strict=True):
-        made = plan.run({**point.values, **point.gradients}, dict(point.sizes)) if left else {}
+        if not left:
+            return []
+        made = plan.run({**point.values, **point.gradients}, dict(point.sizes))
         left = [n for n in left if _close(value, made[f"v{n}"])]
     found, first = [], {**points[0].values, **points[0].gradients}
     for wrong, right in (names[n] for n in left if bool(first[names[n][0]].any())):

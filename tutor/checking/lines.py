@@ -87,8 +87,8 @@ class SheetJudge(Sources):
         """The smallest edit that makes a wrong line right, where there is one."""
         if not self.repairs or judgement is None or judgement.verdict != "wrong":
             return
-        if judgement.sentence.id in ("stale", "differs-number", "upstream"):
-            return  # the line is right but for its place, or is a number, or should not be there
+        if judgement.sentence.id in ("stale", "vain-zero", "vain-infinite", "differs-number", "upstream"):
+            return  # the line is right but for what it reads, or is a number, or should not be there
         failure = self.failure(segment)
         most = MANY_SEARCHED if len(self.states) <= MANY_LINES else FEWER_SEARCHED
         if self.searched > most or self.diagnosed > MANY_MISTAKES:
@@ -275,6 +275,8 @@ class SheetJudge(Sources):
         if blamed is not None:
             sentence = Sentence("follows", {"names": blamed.name, "line": blamed.line})
             return self.at_first("follows", sentence, meaning, given)
+        if untrue and not telling and self.outcome_corrected(segment, meaning) == "equal":
+            return self.at_first("wrong", self.vain_sentence(untrue, segment, WHAT[meaning.kind]), meaning, given)
         changed = self.changed(segment)
         if changed and self._follows_changed(meaning, given, self.stops(segment), changed):
             line = max(self.outline.units[unit].statement.line for unit in changed.values())

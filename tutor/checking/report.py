@@ -61,6 +61,8 @@ REASONS: dict[str, str] = {
     "no-gradient": N_("{name} holds whole numbers and has no gradient: leave the line out"),
     "upstream": N_("{name} is the upstream gradient, which is given: leave the line out"),
     "stale": N_("was computed from {name} before its last update on line {line}"),
+    "vain-zero": N_("not the true {what}: {name} is zero on line {line}, and nothing follows from that"),
+    "vain-infinite": N_("not the true {what}: {name} is not finite on line {line}, and nothing follows from that"),
     "aliasing": N_("{changed} is the same tensor, so this line changes {name} too: write {changed} = {name}.clone()"),
     "undecided": N_("could not be decided"),
 }

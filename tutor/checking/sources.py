@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
+import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
@@ -231,6 +232,17 @@ class Sources(SheetRuns):
         line = max(lines.values(), default=segment.statement.line)
         there = [name for name in lines if lines[name] == line]
         return Sentence(id, {"names": ", ".join(there), "line": line})
+
+    def vain_sentence(self, untrue: Iterable[str], segment: Segment, what: str) -> Sentence:
+        """Of a line that is sound, and reads what is zero, or not finite, where the truth is not."""
+        held = {name: as_tensor(self.runs[0].seen.get((name, segment.sources[name]))) for name in untrue}
+        name, value = next(
+            (name, value)
+            for name, value in held.items()
+            if value is not None and not self.telling({name: value}, self.points[0])
+        )
+        params = {"what": what, "name": name, "line": self.line_of(name, segment)}
+        return Sentence("vain-zero" if bool(torch.isfinite(value).all()) else "vain-infinite", params)
 
 
 def _may_hang(segment: Segment, helper: Segment) -> bool:

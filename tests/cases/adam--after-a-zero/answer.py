@@ -1,0 +1,20 @@
+# exercise: adam
+dp = 2 * (p - y)
+dw = dp * x
+dx = dp * w
+dy = 2 * (y - p)
+deta = 0
+dbeta1 = 0
+dbeta2 = 0
+deps = 0
+m1 = dw * (1 - beta1)
+v1 = dbeta2 ** 2 * (1 - beta2)
+mhat1 = m1 / (1 - beta1)
+vhat1 = v1 / (1 - beta2)
+w1 = w - eta * mhat1 / (eps + torch.sqrt(vhat1))
+g2 = 2 * x * (x * w1 - y)
+m2 = beta1 * m1 + g2 * (1 - beta1)
+v2 = beta2 * v1 + g2 ** 2 * (1 - beta2)
+mhat2 = m2 / (1 - beta1 ** 2)
+vhat2 = v2 / (1 - beta2 ** 2)
+w2 = w1 - eta * mhat2 / (eps + torch.sqrt(vhat2))
