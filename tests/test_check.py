@@ -281,14 +281,19 @@ def test_numbers_are_as_exact_as_their_digits():
     w = ex.parameter("w")
     ex.loss("L", w**3 / 9)
     ex.instance(w=1)
-    assert [judged(ex, f"dw = {t}").verdict for t in ("0.33", "0.3333", "1/3", "0.3", "0.34", "0.333333334")] == [
-        "correct",
-        "correct",
-        "correct",
-        "correct",
-        "wrong",
-        "wrong",
-    ]
+    right = (
+        "0.33",
+        "0.3333",
+        "1/3",
+        "0.3",
+        "0.333333334",
+        "1.0/3",
+        "0.5*2/3",
+        "0.333333343267441",
+    )  # the last: float32
+    assert [judged(ex, f"dw = {t}").verdict for t in right] == ["correct"] * len(right)
+    wrong = ("0.34", "0.333334", "0.1*3", "0.35*1.0", "0.3333 + 1e-3")
+    assert [judged(ex, f"dw = {t}").verdict for t in wrong] == ["wrong"] * len(wrong)
 
 
 # -- helpers ----------------------------------------------------------------------------------------------------

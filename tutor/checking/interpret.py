@@ -752,6 +752,8 @@ _BUILTINS: dict[str, tuple[Callable[..., Any], int, str]] = {
 }
 
 
+NAMED_VALUES = frozenset((*_CONSTANTS, *_KINDS, *_BUILTINS))  # names that mean the same on every sheet
+
 _NUMPYS = {"axis", "keepdims"}
 
 

@@ -59,6 +59,8 @@ class SheetJudge(Sources):
             if state.judgement is None or state.number is None:
                 state.judgement = self._judge(state)
                 self.repair(state.segment, state.judgement)
+                if state.number is not None and state.judgement is not None:
+                    state.judgement.repair = numbers.of_numbers(state.judgement.repair)
             if state.judgement is not None:
                 self._add(state)
         self._unreadable_lines()
@@ -208,7 +210,8 @@ class SheetJudge(Sources):
             if was_right and not right:
                 if unit not in views:
                     return None
-                sentence = Sentence("aliasing", {"name": meaning.name, "changed": views[unit]})
+                copy = remarks.copy_of(self.outline, meaning.name, views[unit])
+                sentence = Sentence("aliasing", {"name": meaning.name, "changed": views[unit], "copy": copy})
                 given = self.values_of(segment)
                 return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
             was_right = right

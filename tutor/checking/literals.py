@@ -1,18 +1,33 @@
-"""Right sides that are numbers alone (`dw = -8`): their value, and how exactly it was given."""
+"""Right sides that are numbers alone (`dw = -8`, `dw = 2*(2 - 4)*2`): their value, and how exactly it was given.
+
+Nothing that such a line reads is of the exercise, so its value is the same at every draw.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library
+from tutor.checking.interpret import NAMED_VALUES, Run
+from tutor.checking.judge import as_tensor
+from tutor.checking.outline import Outline, Segment, Touch, Unit
+from tutor.checking.truth import Point
 
-COARSEST = {False: 0.05, True: 0.15}  # of the largest: how far rounding may go for few digits; True: with decimals
+COARSEST = {False: 0.05, True: 0.2}  # of the largest: how far rounding may go for few digits; True: with decimals
+COMPUTED = 0.05  # the same for what was computed from decimals
+MANY_DIGITS = 8  # a machine printed them, perhaps from float32
+NOISE = {False: 1e-6, True: 1e-5}  # of the largest: what is no mistake in decimals; True: with many digits
+EXACT = 1e-9
+MOST_SHIFTED = 200  # decimals of a line that are looked at one by one
+NONE: Mapping[int, float] = MappingProxyType({})
 _ARRAYS = ("tensor", "array", "asarray")
 
 
@@ -23,95 +38,99 @@ class Literal:
     value: Tensor
     slack: Tensor
     text: str
-    exact: bool = True  # whole numbers alone
+    decimals: bool = False  # no whole numbers alone
+    printed: bool = False  # more digits than people write
 
     @property
     def relative(self) -> float:
-        if not set(self.text.lower()) & set(".e"):
-            return 1e-9  # whole numbers: what they are a multiple of is meant exactly
+        if not self.decimals:
+            return EXACT  # whole numbers: what they are a multiple of is meant exactly
         size = self.value.abs()
         shares = torch.where(size > 0, self.slack / size.clamp(min=1e-300), 0.0)
-        return max(1e-9, float(shares.max())) if shares.numel() else 1e-9
+        return max(EXACT, float(shares.max())) if shares.numel() else EXACT
 
 
-def literal(statement: lang.Statement, known: Mapping[str, Literal] = MappingProxyType({})) -> Literal | None:
-    """The numbers of `name = numbers`, or None where another name than those of known numbers stands on the right."""
+# -- numbers as they are written ------------------------------------------------------------------------------
+
+
+def literal(statement: lang.Statement) -> Literal | None:
+    """The numbers of `name = numbers`, or None where anything else stands on the right."""
     if not isinstance(statement, lang.Assign) or any(
         isinstance(t, (lang.Subscript, lang.Sequence)) for t in statement.targets
     ):
         return None
-    try:
-        value, slack = _Numbers(known).value(statement.value)
-    except (_Named, library.Refusal, library.TorchRefuses, RuntimeError):
+    written = list(_written(statement.value))
+    if not written or None in written:
         return None
-    text = statement.text.split("=", 1)[-1].strip()
-    if value.numel():  # one digit is no licence: 1 is not 1.4, and 0 not 0.02
-        coarsest = COARSEST["." in text]
-        slack = torch.minimum(slack, coarsest * value.abs().max())
-    return Literal(value, slack, text, _Numbers(known).exact(statement.value))
+    numbers = [number for number in written if number is not None]
+    try:
+        value, slack = (_array(statement.value, entry) for entry in (lambda n: float(n.value), _half_unit))
+    except (library.Refusal, library.TorchRefuses, RuntimeError, ValueError):
+        return None
+    return _given(statement, value, slack, COARSEST["." in _right_side(statement)], numbers)
 
 
-class _Named(Exception):
-    """A name, or something else that is not a number."""
+def _given(
+    statement: lang.Statement, value: Tensor, slack: Tensor, coarsest: float, numbers: list[lang.Number]
+) -> Literal:
+    """No digits are a licence: 1 is not 1.4, and 0 not 0.02; and none bind that a machine has made up."""
+    decimals = any(map(_is_decimal, numbers))
+    largest = value.abs().max() if value.numel() else torch.zeros(())
+    slack = torch.minimum(slack, coarsest * largest)
+    printed = decimals and any(_digits(n.text) >= MANY_DIGITS for n in numbers)
+    noise = NOISE[printed] if decimals else EXACT
+    return Literal(value, torch.maximum(slack, noise * largest), _right_side(statement), decimals, printed)
 
 
-class _Numbers:
-    """What stands on a right side, with the numbers that names hold."""
+def _written(node: lang.Expression) -> Iterator[lang.Number | None]:
+    """The numbers that stand alone on a right side, with a sign or in rows; None for anything else."""
+    if isinstance(node, lang.Number):
+        yield node
+    elif isinstance(node, lang.Unary) and node.op in "+-":
+        yield from _written(node.operand)
+    elif isinstance(node, lang.Sequence):
+        for item in node.items:
+            yield from _written(item)
+    elif isinstance(node, lang.Call) and _is_array(node):
+        yield from _written(node.arguments[0])
+    else:
+        yield None
 
-    def __init__(self, known: Mapping[str, Literal]):
-        self.known = known
 
-    def value(self, node: lang.Expression) -> tuple[Tensor, Tensor]:
-        """(value, half a unit of its last digit)"""
-        if isinstance(node, lang.Number):
-            return _number(node.value), _number(_half_unit(node.text))
-        if isinstance(node, lang.Name) and node.name in self.known:
-            return self.known[node.name].value, self.known[node.name].slack
-        if isinstance(node, lang.Unary) and node.op in "+-":
-            value, slack = self.value(node.operand)
-            return (-value if node.op == "-" else value), slack
-        if isinstance(node, lang.Sequence):
-            rows = [self.value(item) for item in node.items]
-            if not rows or any(row[0].shape != rows[0][0].shape for row in rows):
-                raise _Named
-            return torch.stack([v for v, _ in rows]), torch.stack([s for _, s in rows])
-        if isinstance(node, lang.Call) and _is_array(node):
-            return self.value(node.arguments[0])
-        if isinstance(node, lang.Binary) and node.op in ("+", "-", "*", "/", "**"):
-            return self.computed(node)
-        raise _Named
-
-    def computed(self, node: lang.Binary) -> tuple[Tensor, Tensor]:
-        """2*(2 - 4)*2: whole numbers are exact, decimals carry their last digit along."""
-        (a, slack_a), (b, slack_b) = self.value(node.left), self.value(node.right)
-        if a.ndim or b.ndim:
-            raise _Named
-        made = library.elementwise(library.Limits(), node.op, float(a), float(b))
-        exact_a, exact_b = self.exact(node.left), self.exact(node.right)
-        share = 0.0
-        for value, slack, exact in ((a, slack_a, exact_a), (b, slack_b, exact_b)):
-            if not exact and float(value):
-                share += abs(float(slack) / float(value))
-        absolute = (0.0 if exact_a else float(slack_a)) + (0.0 if exact_b else float(slack_b))
-        unsure = absolute if node.op in "+-" else share * abs(made)
-        return _number(made), _number(max(unsure, 1e-9 * abs(made)))
-
-    def exact(self, node: lang.Expression) -> bool:
-        """Whole numbers, alone or computed with."""
-        parts = list(lang.walk(node))
-        return all(isinstance(p.value, int) for p in parts if isinstance(p, lang.Number)) and all(
-            self.known[p.name].exact for p in parts if isinstance(p, lang.Name) and p.name in self.known
-        )
+def _array(node: lang.Expression, entry: Callable[[lang.Number], float]) -> Tensor:
+    """What stands alone on a right side, as a tensor; `entry` is asked for each number."""
+    if isinstance(node, lang.Number):
+        return torch.tensor(entry(node), dtype=torch.float64)
+    if isinstance(node, lang.Unary):
+        made = _array(node.operand, entry)
+        return -made if node.op == "-" and entry is not _half_unit else made
+    if isinstance(node, lang.Call):
+        return _array(node.arguments[0], entry)
+    assert isinstance(node, lang.Sequence)
+    return torch.stack([_array(item, entry) for item in node.items])
 
 
 def _is_array(node: lang.Call) -> bool:
     function = node.function
-    return isinstance(function, lang.Attribute) and function.name in _ARRAYS and len(node.arguments) == 1
+    named = isinstance(function, (lang.Attribute, lang.Name)) and function.name in _ARRAYS
+    return named and len(node.arguments) == 1 and not node.named
 
 
-def _half_unit(text: str) -> float:
+def _right_side(statement: lang.Statement) -> str:
+    return statement.text.split("=", 1)[-1].strip()
+
+
+def _is_decimal(number: lang.Number) -> bool:
+    return bool(set(number.text.lower()) & set(".e")) and number.text[:2].lower() not in _BASES
+
+
+_BASES = ("0x", "0o", "0b")
+
+
+def _half_unit(number: lang.Number) -> float:
     """0.5 for "8", 0.05 for "8.0", 5 for "8e1"."""
-    if text[:2].lower() in ("0x", "0o", "0b"):
+    text = number.text
+    if text[:2].lower() in _BASES:
         return 0.5
     mantissa, _, exponent = text.lower().replace("_", "").partition("e")
     decimals = len(mantissa.partition(".")[2])
@@ -120,5 +139,137 @@ def _half_unit(text: str) -> float:
     return float(f"0.5e{int(exponent or 0) - decimals}")
 
 
-def _number(value: float) -> Tensor:
-    return torch.tensor(float(value), dtype=torch.float64)
+def _digits(text: str) -> int:
+    """Those that say something: 2 for "0.050"."""
+    return len(text.lower().replace("_", "").partition("e")[0].replace(".", "").lstrip("0"))
+
+
+# -- numbers that are computed --------------------------------------------------------------------------------
+
+
+class Numbers:
+    """The lines of a sheet that hang on numbers alone, and what they give."""
+
+    def __init__(self, outline: Outline, draw: Point, worked: Point | None):
+        self.outline, self.draw, self.worked = outline, draw, worked
+        self.chains = _chains(outline)
+
+    def of(self, segment: Segment) -> Literal | None:
+        """What the lines of a segment give; None where it is no number, or has no value."""
+        chain = self.chains.get((segment.name, segment.end))
+        if chain is None:
+            return None
+        plain = literal(segment.statement) if len(segment.touches) == 1 else None
+        if plain is not None or self.outline.sheet.sizes:  # at sizes of its own a sheet gives no worked instance
+            return plain
+        return self._computed(segment, chain)
+
+    def _computed(self, segment: Segment, chain: frozenset[int]) -> Literal | None:
+        """Decimals carry half a unit of their last digit along; one digit is meant as it stands, as in 0.5*x."""
+        value = self._value(segment, chain)
+        if value is None or not value.numel() or not bool(torch.isfinite(value).all()):
+            return None
+        statements = [self.outline.units[unit].statement for unit in sorted(chain)]
+        numbers = [n for each in statements for n in self.outline.nodes(each) if isinstance(n, lang.Number)]
+        last = segment.statement
+        alone = {id(n) for n in _written(last.value) if n} if isinstance(last, lang.Assign) else set()
+        loose = [n for n in numbers if _is_decimal(n) and (id(n) in alone or self._is_rounded(n))]
+        slack = torch.zeros_like(value)
+        for shifted in [[n] for n in loose] if len(loose) <= MOST_SHIFTED else [loose]:
+            other = self._value(segment, chain, {id(n): _half_unit(n) for n in shifted})
+            if other is not None and other.shape == value.shape:
+                slack += (other - value).abs().nan_to_num(0.0, 0.0, 0.0)
+        return _given(segment.statement, value, slack, COMPUTED, numbers)
+
+    def _is_rounded(self, number: lang.Number) -> bool:
+        """Not so a single digit, nor a value of the worked instance, as the learning rate 0.001 is."""
+        return _digits(number.text) > 1 and number.value not in self._worked_values
+
+    @cached_property
+    def _worked_values(self) -> set[float]:
+        given = [] if self.worked is None else [q.name for q in self.outline.exercise.leaves]
+        values = [self.worked.values[name] for name in given]  # type: ignore[union-attr]
+        return {float(value) for value in values if value.numel() == 1}
+
+    def _value(self, segment: Segment, chain: frozenset[int], shifts: Mapping[int, float] = NONE) -> Tensor | None:
+        run = _Shifted(self.outline, self.draw, shifts)
+        for unit in sorted(chain):
+            run.unit(self.outline.units[unit])
+        return as_tensor(run.values.get((segment.name, segment.end)))
+
+
+class _Shifted(Run):
+    """A run in which some numbers are a little larger."""
+
+    def __init__(self, outline: Outline, draw: Point, shifts: Mapping[int, float]):
+        super().__init__(outline, draw)
+        self.shifts = shifts
+
+    def evaluate(self, node: lang.Expression) -> Any:
+        return node.value + self.shifts.get(id(node), 0) if isinstance(node, lang.Number) else super().evaluate(node)
+
+
+def _chains(outline: Outline) -> dict[tuple[str, int], frozenset[int]]:
+    """(name, unit) of what hangs on numbers alone -> the units that make it."""
+    made: dict[tuple[str, int], frozenset[int]] = {}
+    now: dict[str, frozenset[int]] = {}  # names that are numbers, at this line
+    same: dict[str, set[str]] = {}  # names that may be one tensor
+    for unit in outline.units:
+        chain = _chain(outline, unit, now)
+        for touch in unit.touches:
+            shared = same.get(touch.name, set()) - {touch.name} if touch.how == "update" else set[str]()
+            now = {name: found for name, found in now.items() if name not in shared and name != touch.name}
+            if chain is None:
+                continue
+            made[touch.name, unit.position] = chain
+            if not _is_given(outline, touch.name):
+                now.update((name, chain) for name in (touch.name, *shared))
+        _join(outline, unit, same)
+    return made
+
+
+def _is_given(outline: Outline, name: str) -> bool:
+    """Whether it is an input or a parameter: `x = 2` says where one is, and a formula of x is one for every x."""
+    quantity = outline.names.quantities.get(name)
+    return quantity is not None and quantity.is_leaf
+
+
+def _chain(outline: Outline, unit: Unit, now: Mapping[str, frozenset[int]]) -> frozenset[int] | None:
+    """The units that make what a line gives, if that hangs on numbers alone."""
+    if not unit.touches or not isinstance(unit.statement, (lang.Assign, lang.Update, lang.Effect)):
+        return None
+    if outline.style.get(id(unit.statement)):
+        return None
+    chain = frozenset((unit.position,))
+    for name in _needed(unit.touches):
+        if name in now:
+            chain |= now[name]
+        elif not _is_of_the_language(outline, name):
+            return None
+    return chain
+
+
+def _needed(touches: Iterable[Touch]) -> Iterator[str]:
+    for touch in touches:
+        yield from touch.reads
+        if touch.how == "update":
+            yield touch.name
+
+
+def _is_of_the_language(outline: Outline, name: str) -> bool:
+    """A function's name, a module's, or pi: not one that the sheet gave another value."""
+    if name in outline.bound or outline.names.meaning(name).kind != "helper" or name in outline.names.sizes:
+        return False
+    return name in lang.MODULES or name in NAMED_VALUES or name in library.FUNCTION
+
+
+def _join(outline: Outline, unit: Unit, same: dict[str, set[str]]) -> None:
+    """After `n = m` or `n = m.view(1)` both may be one tensor; what is given anew is another one."""
+    given = {touch.name for touch in unit.touches if touch.how != "update"}
+    for names in same.values():
+        names -= given
+    same.update((name, {name}) for name in given)
+    value = unit.statement.value if isinstance(unit.statement, lang.Assign) else None
+    if isinstance(value, (lang.Name, lang.Attribute, lang.Subscript, lang.Call)):
+        joined = given.union(*(same.get(name, ()) for name in unit.reads))
+        same.update((name, joined) for name in joined)

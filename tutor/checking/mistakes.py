@@ -210,7 +210,7 @@ def _number_cause(fault: Fault, number: Fraction | float) -> str:
     if not isinstance(number, Fraction):
         return said("a factor {number} too much", number=f"{number:.9g}")
     lost = 1 / number
-    if lost in exponents(fault.exercise, fault.quantity):
+    if fault.what != "local derivative" and lost in exponents(fault.exercise, fault.quantity):
         return said("the factor {lost} of the power rule is lost", lost=lost)
     if lost.denominator == 1 or lost in constants(fault.exercise, fault.quantity):
         return said("the factor {lost} is lost", lost=lost)

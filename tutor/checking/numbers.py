@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,15 +13,19 @@ from tutor.checking import mistakes
 from tutor.checking.judge import WHAT, Judgement, other_shape
 from tutor.checking.literals import Literal
 from tutor.checking.outline import Meaning, Segment
-from tutor.checking.report import Sentence
+from tutor.checking.report import Repair, Sentence
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
 from tutor.language import said
+from tutor.numeric import compare
+from tutor.numeric.compare import SINGLE
 
 if TYPE_CHECKING:
     from tutor.checking.sheet_runs import SheetRuns
     from tutor.checking.sources import Sources
 
+COARSE = 0.01  # how far off a mistake's value may be, for few digits
+PRECISE, SIMPLE = 1e-3, 12  # digits enough to say a ratio of; or it is p/q all but exactly, with these at most
 MOST_SHOWN = 6  # values of a worked instance
 
 
@@ -36,7 +41,7 @@ def right(judge: SheetRuns, meaning: Meaning, number: Literal) -> Judgement | No
     if true is None or worked is None:
         return None
     value = _fitted(number.value, true)
-    if _within(value, true, number.slack):
+    if agrees(number, true, worked.scale(meaning) if number.printed else None):
         return Judgement("correct", Sentence("number"), value, true)
     strict = judge.exercise.strict_kinks
     if not strict and value.shape == true.shape and judge.sides(meaning, value, worked) == "subgradient":
@@ -69,10 +74,17 @@ def wrong(
     if not why:
         return base
     known, what = {**worked.values, **worked.gradients}, WHAT[meaning.kind]
-    case = mistakes.Case(value, true if expected is None else expected, worked.sizes, number.relative, known)
+    share = min(number.relative, COARSE)
+    case = mistakes.Case(value, true if expected is None else expected, worked.sizes, share, known)
     fault = mistakes.Fault(judge.exercise, meaning.name, meaning.of, what, [case])
     found = mistakes.find(fault)
-    return replace(base, mistakes=tuple(found), **judge.ratio_of(fault, found, what))
+    exactly = number.relative <= PRECISE or compare.simple_fraction(abs((fault.ratios or [inf])[0]), SIMPLE) is not None
+    return replace(base, mistakes=tuple(found), **(judge.ratio_of(fault, found, what) if exactly else {}))
+
+
+def of_numbers(repair: Repair | None) -> Repair | None:
+    """`-1 -> 1`, and nothing that brings names into a number."""
+    return None if repair is not None and any(map(str.isalpha, repair.new)) else repair
 
 
 def _place(exercise: Exercise) -> str:
@@ -99,6 +111,12 @@ def _earlier(judge: Sources, segment: Segment, worked: Point) -> dict[str, Tenso
         if value is not None and true is not None and value.shape == true.shape:
             stop[meaning.name] = value
     return stop
+
+
+def agrees(number: Literal, true: Tensor, terms: Tensor | None = None) -> bool:
+    """Within half a unit of its last digit; `terms` are what rounding is measured by, where a machine printed it."""
+    slack = number.slack if terms is None else torch.maximum(number.slack, SINGLE.relative * terms.abs().max())
+    return _within(_fitted(number.value, true), true, slack)
 
 
 def _within(value: Tensor, true: Tensor, slack: Tensor) -> bool:

@@ -9,7 +9,7 @@ import torch
 
 from tutor.answers import language as lang
 from tutor.checking.judge import JUDGED, Judged, Judgement, as_tensor
-from tutor.checking.outline import Meaning, Segment
+from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.report import NOTES, Report, Sentence
 from tutor.checking.sheet_runs import SheetRuns
 from tutor.language import nsaid
@@ -23,12 +23,26 @@ def aliases(judge: SheetRuns) -> None:
         if name in seen or meaning.kind == "helper":
             continue
         statement = next(t.statement for t in judge.outline.units[unit].touches if t.name == changed)
-        params = {"name": name, "changed": changed, "line": statement.line}
+        params = {
+            "name": name,
+            "changed": changed,
+            "line": statement.line,
+            "copy": copy_of(judge.outline, name, changed),
+        }
         if meaning.kind in JUDGED:
             _disturbed(judge, meaning, unit, statement, params, seen)
         else:
             seen.add(name)
             judge.notes.append(Sentence("aliasing", params).render(NOTES))
+
+
+def copy_of(outline: Outline, name: str, changed: str) -> str:
+    """What leaves a name as it is when another one is changed, after `name = changed` or the other way about."""
+    for unit in outline.units:
+        given = unit.statement.value if isinstance(unit.statement, lang.Assign) else None
+        if given is not None and lang.variable(given) == changed and any(t.name == name for t in unit.touches):
+            return f"{name} = {changed}.clone()"
+    return f"{changed} = {name}.clone()"
 
 
 def _disturbed(
@@ -59,7 +73,10 @@ def names(judge: SheetRuns) -> None:
     for state in judge.states:
         segment, meaning = state.segment, judge.meaning(state.segment)
         line = segment.statement.line
-        if meaning.kind == "helper":
+        if meaning.kind == "forward" and state in judge.pins:
+            params = {"line": line, "given": segment.statement.text.strip()}
+            judge.notes.append(Sentence("worked-values", params).render(NOTES))
+        elif meaning.kind == "helper":
             close = next((w for w in wanted - given if w.lower() == segment.name.lower()), None)
             if close is not None:
                 judge.notes.append(Sentence("typo", {"line": line, "name": segment.name, "meant": close}).render(NOTES))

@@ -14,7 +14,7 @@ from tutor.answers import language as lang
 from tutor.checking import numbers
 from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, Judge, Judgement, as_tensor
-from tutor.checking.literals import Literal, literal
+from tutor.checking.literals import Literal, Numbers
 from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.premises import with_sizes_checked, without_worked_values
 from tutor.checking.side_by_side import Side, side_by_side
@@ -151,10 +151,11 @@ class SheetRuns(Judge):
         return Runs(self.points.groups, sides, {n: self.run_at(self.points[n], instead) for n in left})
 
     def pinned(self, point: Point) -> dict[tuple[str, int], Tensor]:
-        """Numbers that are right at the worked instance count as the true gradient everywhere."""
+        """Numbers that are right at the worked instance count as the true value everywhere."""
         made = {}
         for state in self.pins:
-            true = self.true(self.meaning(state.segment), point)
+            meaning = self.meaning(state.segment)
+            true = point.values[meaning.name] if meaning.kind == "forward" else self.true(meaning, point)
             if true is not None:
                 made[state.segment.name, state.segment.end] = true
         return made
@@ -293,29 +294,22 @@ class SheetRuns(Judge):
                 self.extra[name] = {id(point): true for point, true in zip(self.points, found, strict=True)}
 
     def _right_numbers(self) -> list[SegmentState]:
-        """Lines without a name on the right; returns those that are right at the worked instance."""
+        """Lines that give numbers alone; returns those that are right at the worked instance."""
         pins = []
-        known: dict[str, Literal] = {}  # what is a number on this sheet, `r` after `r = -2`
+        given = Numbers(self.outline, self.points[0], self.worked)
         for state in self.states:
-            name, statement = state.segment.name, state.segment.statement
-            number = literal(statement, known) if _may_be_numbers(state.segment, known) else None
-            known.pop(name, None)
+            meaning, number = self.meaning(state.segment), given.of(state.segment)
             if number is None:
                 continue
-            known[name] = number
-            if self.meaning(state.segment).kind not in JUDGED:
-                continue
-            state.number = number
-            state.judgement = numbers.right(self, self.meaning(state.segment), number)
-            if state.judgement is not None and state.judgement.sentence.id == "number":
-                pins.append(state)
+            if meaning.kind == "forward" and self.worked is not None:
+                if numbers.agrees(number, self.worked.values[meaning.name]):
+                    pins.append(state)
+            elif meaning.kind in JUDGED:
+                state.number = number
+                state.judgement = numbers.right(self, meaning, number)
+                if state.judgement is not None and state.judgement.sentence.id == "number":
+                    pins.append(state)
         return pins
-
-
-def _may_be_numbers(segment: Segment, known: Mapping[str, Literal]) -> bool:
-    """Whether no more is read than what is a number already; modules have names too, `torch.tensor([1, 2])`."""
-    reads = segment.touches[0].reads
-    return len(segment.touches) == 1 and all(name in known or name in lang.MODULES for name in reads)
 
 
 Key = TypeVar("Key", bound=Hashable)
