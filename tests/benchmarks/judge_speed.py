@@ -201,6 +201,8 @@ HOSTILE: dict[str, tuple[str, str]] = {
         "makemore-mlp", _lines(240, "dlogits = #*(F.softmax(logits, 1) - F.one_hot(Yb, V))/n")),
     "250 wrong helpers": ("softmax-regression", _lines(250, "g# = (p + y)*#/N\ndW = x.T @ g#")),
     "500 wrong numbers": ("linear-regression", _lines(500, "dw = #")),
+    "400 decimals in one number": ("linear-regression", "r = 1.13\n" + "r = r*1.01\n" * 400 + "dw = r"),
+    "500 numbers of decimals": ("linear-regression", _lines(500, "dw = 1.13*2.27*#.31")),
     "500 unknown functions": ("softmax-regression", _lines(500, "dW = foo#(x)")),
     "200 lines without digits": (
         "linear-regression", _lines(200, "a# = (w + 1e12*#) - 1e12*#") + "\n" + _lines(200, "dw = 2*(a#*x + b - y)*x")),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -26,9 +25,11 @@ COMPUTED = 0.05  # the same for what was computed from decimals
 MANY_DIGITS = 8  # a machine printed them, perhaps from float32
 NOISE = {False: 1e-6, True: 1e-5}  # of the largest: what is no mistake in decimals; True: with many digits
 EXACT = 1e-9
-MOST_SHIFTED = 200  # decimals of a line that are looked at one by one
-NONE: Mapping[int, float] = MappingProxyType({})
+MOST_SHIFTED = 50_000  # operations, and entries, for decimals that are looked at one by one
+
 _ARRAYS = ("tensor", "array", "asarray")
+
+Key = tuple[str, int]  # a name, and the unit that gives it a value
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,18 @@ class Literal:
 # -- numbers as they are written ------------------------------------------------------------------------------
 
 
-def literal(statement: lang.Statement) -> Literal | None:
-    """The numbers of `name = numbers`, or None where anything else stands on the right."""
-    if not isinstance(statement, lang.Assign) or any(
-        isinstance(t, (lang.Subscript, lang.Sequence)) for t in statement.targets
-    ):
-        return None
-    written = list(_written(statement.value))
-    if not written or None in written:
-        return None
+def literal(statement: lang.Statement, name: str | None = None) -> Literal | None:
+    """The numbers of `name = numbers`, or None where anything else stands on the right.
+
+    `name` says which of `dw, db = -8, -4` is meant.
+    """
+    side = _side(statement, name) if isinstance(statement, lang.Assign) else None
+    written = [] if side is None else list(_written(side))
     numbers = [number for number in written if number is not None]
+    if side is None or not numbers or len(numbers) < len(written):
+        return None
     try:
-        value, slack = (_array(statement.value, entry) for entry in (lambda n: float(n.value), _half_unit))
+        value, slack = (_array(side, entry) for entry in (lambda n: float(n.value), _half_unit))
     except (library.Refusal, library.TorchRefuses, RuntimeError, ValueError):
         return None
     return _given(statement, value, slack, COARSEST["." in _right_side(statement)], numbers)
@@ -80,6 +81,16 @@ def _given(
     printed = decimals and any(_digits(n.text) >= MANY_DIGITS for n in numbers)
     noise = NOISE[printed] if decimals else EXACT
     return Literal(value, torch.maximum(slack, noise * largest), _right_side(statement), decimals, printed)
+
+
+def _side(statement: lang.Assign, name: str | None) -> lang.Expression | None:
+    """The right side, or the part of it that is unpacked into a name."""
+    target, value = statement.targets[0], statement.value
+    if isinstance(target, lang.Sequence) and isinstance(value, lang.Sequence) and len(target.items) == len(value.items):
+        names = [lang.variable(item) for item in target.items]
+        return value.items[names.index(name)] if len(statement.targets) == 1 and name in names else None
+    plain = not any(isinstance(each, (lang.Subscript, lang.Sequence)) for each in statement.targets)
+    return value if plain else None
 
 
 def _written(node: lang.Expression) -> Iterator[lang.Number | None]:
@@ -152,34 +163,78 @@ class Numbers:
 
     def __init__(self, outline: Outline, draw: Point, worked: Point | None):
         self.outline, self.draw, self.worked = outline, draw, worked
-        self.chains = _chains(outline)
+        self.lasting = _hanging_on_numbers(outline)
 
     def of(self, segment: Segment) -> Literal | None:
         """What the lines of a segment give; None where it is no number, or has no value."""
-        chain = self.chains.get((segment.name, segment.end))
-        if chain is None:
+        if (segment.name, segment.end) not in self.lasting:
             return None
-        plain = literal(segment.statement) if len(segment.touches) == 1 else None
+        plain = literal(segment.statement, segment.name) if len(segment.touches) == 1 else None
         if plain is not None or self.outline.sheet.sizes:  # at sizes of its own a sheet gives no worked instance
             return plain
-        return self._computed(segment, chain)
+        return self._computed(segment)
 
-    def _computed(self, segment: Segment, chain: frozenset[int]) -> Literal | None:
+    def _computed(self, segment: Segment) -> Literal | None:
         """Decimals carry half a unit of their last digit along; one digit is meant as it stands, as in 0.5*x."""
-        value = self._value(segment, chain)
+        key = (segment.name, segment.end)
+        value = self._plain[0].get(key)
         if value is None or not value.numel() or not bool(torch.isfinite(value).all()):
             return None
-        statements = [self.outline.units[unit].statement for unit in sorted(chain)]
-        numbers = [n for each in statements for n in self.outline.nodes(each) if isinstance(n, lang.Number)]
-        last = segment.statement
-        alone = {id(n) for n in _written(last.value) if n} if isinstance(last, lang.Assign) else set()
-        loose = [n for n in numbers if _is_decimal(n) and (id(n) in alone or self._is_rounded(n))]
+        own = {id(touch.statement) for touch in segment.touches}
+        written = [number for unit in segment.units for number in self._numbers(self.outline.units[unit])]
         slack = torch.zeros_like(value)
-        for shifted in [[n] for n in loose] if len(loose) <= MOST_SHIFTED else [loose]:
-            other = self._value(segment, chain, {id(n): _half_unit(n) for n in shifted})
-            if other is not None and other.shape == value.shape:
-                slack += (other - value).abs().nan_to_num(0.0, 0.0, 0.0)
-        return _given(segment.statement, value, slack, COMPUTED, numbers)
+        for decimals, longest, values in self._shifted:
+            other = values.get(key, value)
+            if other.shape != value.shape or not any(each.rounded or each.alone_in in own for each in decimals):
+                continue
+            change = (other - value).abs().nan_to_num(0.0, 0.0, 0.0)
+            slack += change
+            written += [longest] if bool(change.any()) else []
+        return _given(segment.statement, value, slack, COMPUTED, written)
+
+    # -- all of them at once, as they are and with each decimal a little larger
+
+    @cached_property
+    def _units(self) -> list[int]:
+        return sorted({unit for _, unit in self.lasting})
+
+    def _numbers(self, unit: Unit) -> list[lang.Number]:
+        return [node for node in self.outline.nodes(unit.statement) if isinstance(node, lang.Number)]
+
+    @cached_property
+    def _plain(self) -> tuple[dict[Key, Tensor], int]:
+        return self._run({})
+
+    def _run(self, shifts: Mapping[int, float]) -> tuple[dict[Key, Tensor], int]:
+        """The values, and what it costs."""
+        run = _Shifted(self.outline, self.draw, shifts)
+        for at in self._units:
+            run.unit(self.outline.units[at])
+        found = {key: as_tensor(run.values.get(key)) for key in self.lasting}
+        made = {key: value for key, value in found.items() if value is not None}
+        return made, max(run.limits.steps, run.limits.entries)
+
+    @cached_property
+    def _shifted(self) -> list[tuple[list[_Decimal], lang.Number, dict[Key, Tensor]]]:
+        """The values with each decimal half a unit larger, and it; with all of them at once where they are many."""
+        decimals = [found for at in self._units for found in self._decimals(self.outline.units[at])]
+        dear = len(decimals) > 1 and len(decimals) * self._plain[1] > MOST_SHIFTED
+        return [
+            (
+                together,
+                max((each.number for each in together), key=lambda n: _digits(n.text)),
+                self._run({id(each.number): _half_unit(each.number) for each in together})[0],
+            )
+            for together in ([decimals] if dear else [[each] for each in decimals])
+        ]
+
+    def _decimals(self, unit: Unit) -> Iterator[_Decimal]:
+        statement = unit.statement
+        alone = {id(n) for n in _written(statement.value)} if isinstance(statement, lang.Assign) else set()
+        for number in filter(_is_decimal, self._numbers(unit)):
+            rounded, by_itself = self._is_rounded(number), id(number) in alone
+            if rounded or by_itself:
+                yield _Decimal(number, rounded, id(statement) if by_itself else None)
 
     def _is_rounded(self, number: lang.Number) -> bool:
         """Not so a single digit, nor a value of the worked instance, as the learning rate 0.001 is."""
@@ -191,11 +246,14 @@ class Numbers:
         values = [self.worked.values[name] for name in given]  # type: ignore[union-attr]
         return {float(value) for value in values if value.numel() == 1}
 
-    def _value(self, segment: Segment, chain: frozenset[int], shifts: Mapping[int, float] = NONE) -> Tensor | None:
-        run = _Shifted(self.outline, self.draw, shifts)
-        for unit in sorted(chain):
-            run.unit(self.outline.units[unit])
-        return as_tensor(run.values.get((segment.name, segment.end)))
+
+@dataclass(frozen=True)
+class _Decimal:
+    """A number that may have been rounded; `alone_in` is the id of the statement that it is the right side of."""
+
+    number: lang.Number
+    rounded: bool
+    alone_in: int | None
 
 
 class _Shifted(Run):
@@ -209,44 +267,36 @@ class _Shifted(Run):
         return node.value + self.shifts.get(id(node), 0) if isinstance(node, lang.Number) else super().evaluate(node)
 
 
-def _chains(outline: Outline) -> dict[tuple[str, int], frozenset[int]]:
-    """(name, unit) of what hangs on numbers alone -> the units that make it."""
-    made: dict[tuple[str, int], frozenset[int]] = {}
-    now: dict[str, frozenset[int]] = {}  # names that are numbers, at this line
+def _hanging_on_numbers(outline: Outline) -> set[Key]:
+    """(name, unit) of all that hangs on numbers alone."""
+    made: set[Key] = set()
+    now: set[str] = set()  # names that are numbers, at this line
     same: dict[str, set[str]] = {}  # names that may be one tensor
     for unit in outline.units:
-        chain = _chain(outline, unit, now)
+        are_numbers = _are_numbers(outline, unit, now)
         for touch in unit.touches:
-            shared = same.get(touch.name, set()) - {touch.name} if touch.how == "update" else set[str]()
-            now = {name: found for name, found in now.items() if name not in shared and name != touch.name}
-            if chain is None:
-                continue
-            made[touch.name, unit.position] = chain
-            if not _is_given(outline, touch.name):
-                now.update((name, chain) for name in (touch.name, *shared))
+            changed = {touch.name, *(same.get(touch.name, ()) if touch.how == "update" else ())}
+            if are_numbers:
+                made.add((touch.name, unit.position))
+                now |= {touch.name} - _given_names(outline)
+            else:
+                now -= changed
         _join(outline, unit, same)
     return made
 
 
-def _is_given(outline: Outline, name: str) -> bool:
-    """Whether it is an input or a parameter: `x = 2` says where one is, and a formula of x is one for every x."""
-    quantity = outline.names.quantities.get(name)
-    return quantity is not None and quantity.is_leaf
+def _given_names(outline: Outline) -> set[str]:
+    """The inputs and parameters: `x = 2` says where one is, and a formula of x is one for every x."""
+    return {q.name for q in outline.exercise.leaves}
 
 
-def _chain(outline: Outline, unit: Unit, now: Mapping[str, frozenset[int]]) -> frozenset[int] | None:
-    """The units that make what a line gives, if that hangs on numbers alone."""
+def _are_numbers(outline: Outline, unit: Unit, now: set[str]) -> bool:
+    """Whether what a line gives hangs on numbers alone."""
     if not unit.touches or not isinstance(unit.statement, (lang.Assign, lang.Update, lang.Effect)):
-        return None
+        return False
     if outline.style.get(id(unit.statement)):
-        return None
-    chain = frozenset((unit.position,))
-    for name in _needed(unit.touches):
-        if name in now:
-            chain |= now[name]
-        elif not _is_of_the_language(outline, name):
-            return None
-    return chain
+        return False
+    return all(name in now or _is_of_the_language(outline, name) for name in _needed(unit.touches))
 
 
 def _needed(touches: Iterable[Touch]) -> Iterator[str]:
