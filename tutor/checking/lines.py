@@ -59,7 +59,7 @@ class SheetJudge(Sources):
             if state.judgement is None or state.number is None:
                 state.judgement = self._judge(state)
                 self.repair(state.segment, state.judgement)
-                if state.number is not None and state.judgement is not None:
+                if state.number is not None and self.worked is not None and state.judgement is not None:
                     state.judgement.repair = numbers.of_numbers(state.judgement.repair)
             if state.judgement is not None:
                 self._add(state)
