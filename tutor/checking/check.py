@@ -31,6 +31,7 @@ from tutor.language import said
 from tutor.numeric.compare import DOUBLE, SINGLE
 from tutor.numeric.kinks import FAR
 from tutor.numeric.sample import Instance, checked_seed
+from tutor.numeric.threads import one_thread
 
 # -- the ways in ------------------------------------------------------------
 
@@ -62,6 +63,7 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
     )
 
 
+@one_thread()
 def check_sheet(
     exercise: Exercise, sheet: lang.Sheet, *, seed: int = 0, lenient_shapes: bool = False, repairs: bool = True
 ) -> Report:
@@ -227,6 +229,7 @@ def _as_torch(value: Any) -> Any:
         return value
 
 
+@one_thread()
 def _check_values(
     exercise: Exercise, answers: list[Mapping[str, Any]], points: list[Point], seed: int, lenient: bool
 ) -> Report:
