@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -25,6 +25,7 @@ from tutor.checking.judge import (
 )
 from tutor.checking.misnamed import misnamed, perhaps_misnamed
 from tutor.checking.outline import Meaning, Segment, all_parts
+from tutor.checking.pins import Pins
 from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
 from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS, SegmentState
@@ -44,9 +45,18 @@ FURTHER = 100  # what is asked last costs as much there as so many edits
 class SheetJudge(Sources):
     """Judges the lines of a sheet: runs it at every draw, then decides quantity by quantity, in the sheet's order."""
 
-    def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool = False, repairs: bool = True):
+    def __init__(
+        self,
+        exercise: Exercise,
+        sheet: lang.Sheet,
+        seed: int,
+        lenient: bool = False,
+        repairs: bool = True,
+        fixed: Mapping[str, int] | None = None,
+    ):
+        """`fixed`: for grading, the pinned sizes that are given with the question, and no choice of the sheet's."""
         super().__init__(exercise, sheet, seed, lenient)
-        self.repairs = repairs
+        self.repairs, self.fixed = repairs, fixed
         self.doubt = Doubt(exercise, self.outline, self.pinned)
         self.blame = Blame(self)
         self.diagnosed = self.searched = 0
@@ -67,7 +77,7 @@ class SheetJudge(Sources):
         if self.passed_over:
             self.notes.append(Sentence("many").render(NOTES))
         self.notes[:0] = self.sheet.notes
-        remarks.sizes_alone(self, self._report_at_other_sizes)
+        Pins(self, self.fixed or {}, self._judged_at).remark(withheld=self.fixed is not None)
         return self.finish()
 
     def _misnamed(self) -> None:
@@ -79,9 +89,12 @@ class SheetJudge(Sources):
                 if id == "misnamed":
                     self.take_as(segment.name, meant)
 
-    def _report_at_other_sizes(self) -> Report:
-        sheet = replace(self.sheet, sizes={})
-        return SheetJudge(self.exercise, sheet, self.seed, self.lenient, repairs=False).report()
+    def _judged_at(self, sizes: dict[str, int]) -> list[Judged]:
+        """The lines as they are judged where other sizes are pinned."""
+        sheet = replace(self.sheet, sizes=sizes)
+        other = SheetJudge(self.exercise, sheet, self.seed, self.lenient, repairs=False, fixed=sizes)
+        other.report()
+        return other.judged
 
     def repair(self, segment: Segment, judgement: Judgement | None, meaning: Meaning | None = None) -> None:
         """The smallest edit that makes a wrong line right, where there is one."""
