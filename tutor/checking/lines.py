@@ -100,7 +100,14 @@ class SheetJudge(Sources):
         """The smallest edit that makes a wrong line right, where there is one."""
         if not self.repairs or judgement is None or judgement.verdict != "wrong":
             return
-        if judgement.sentence.id in ("stale", "vain-zero", "vain-infinite", "differs-number", "upstream"):
+        if judgement.sentence.id in (
+            "stale",
+            "aliasing-before",
+            "vain-zero",
+            "vain-infinite",
+            "differs-number",
+            "upstream",
+        ):
             return  # the line is right but for what it reads, or is a number, or should not be there
         failure = self.failure(segment)
         most = MANY_SEARCHED if len(self.states) <= MANY_LINES else FEWER_SEARCHED
@@ -295,6 +302,10 @@ class SheetJudge(Sources):
             line = max(self.outline.units[unit].statement.line for unit in changed.values())
             sentence = Sentence("follows", {"names": ", ".join(changed), "line": line})
             return self.at_first("follows", sentence, meaning, given)
+        aliased = self.read_changed(segment)
+        if aliased is not None:
+            sentence = Sentence("aliasing-before", dict(zip(("name", "line", "changed"), aliased, strict=True)))
+            return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
         made = self.wrong(meaning, how, self.cases(meaning, given, segment, bool(untrue)), given)
         if made.sentence.id == "elsewhere" and self._has_sizes_as_numbers(segment):
             made.sentence = Sentence("coincides", made.sentence.params)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import numbers
-from tutor.checking.interpret import Failure, Run
+from tutor.checking.interpret import Apart, Failure, Run
 from tutor.checking.judge import JUDGED, Judge, Judgement, as_tensor
 from tutor.checking.literals import Literal, literal
 from tutor.checking.outline import Meaning, Outline, Segment
@@ -165,6 +165,12 @@ class SheetRuns(Judge):
         line's own mistake."""
         return self.run_with(self.truths)
 
+    @cached_property
+    def apart(self) -> Runs:
+        """The corrected sheet, with every forward value as the exercise has it."""
+        each = (Apart(self.outline, point, self.truths(point)).execute() for point in self.points)
+        return Runs(self.points.groups, {}, dict(enumerate(each)))
+
     def truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
         if id(point) not in self._truths_at:
             self._truths_at[id(point)] = self._all_truths(point)
@@ -190,7 +196,8 @@ class SheetRuns(Judge):
 
     def _truths_changed(self) -> None:
         self._truths_at.clear()
-        self.__dict__.pop("corrected", None)
+        for made in ("corrected", "apart"):
+            self.__dict__.pop(made, None)
 
     def _all_truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
         made = {}
