@@ -25,6 +25,7 @@ from tutor.checking.judge import (
 )
 from tutor.checking.misnamed import misnamed, perhaps_misnamed
 from tutor.checking.outline import Meaning, Segment, all_parts
+from tutor.checking.overwritten import overwritten
 from tutor.checking.pins import Pins
 from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
@@ -307,6 +308,9 @@ class SheetJudge(Sources):
             sentence = Sentence("aliasing-before", dict(zip(("name", "line", "changed"), aliased, strict=True)))
             return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
         made = self.wrong(meaning, how, self.cases(meaning, given, segment, bool(untrue)), given)
+        if segment.looped and not made.mistakes and self.searched <= MANY_SEARCHED:
+            self.searched += FURTHER
+            made.mistakes = tuple(overwritten(self, segment, meaning))
         if made.sentence.id == "elsewhere" and self._has_sizes_as_numbers(segment):
             made.sentence = Sentence("coincides", made.sentence.params)
             made.mistakes = ()  # that a size stands there as a number says it all
