@@ -451,6 +451,18 @@ def test_pinned_sizes_hold_and_what_they_hide_is_said(exercise, sheet, verdict, 
     assert any(note in said for said in report.notes) if note else not report.notes
 
 
+def test_without_a_number_on_the_line_no_pin_makes_it_right_in_general():
+    ex = Exercise("mean-square")
+    N, D = ex.sizes("N D")
+    i, j = ex.indices(i=N, j=D)
+    x, y = ex.parameter("x", i, j), ex.input("y", i, j)
+    ex.loss("L", Sum((x[i, j] - y[i, j]) ** 2, i, j) / N)
+    for line, alone in (("x - y", True), ("2*(x - y)/2", False), ("2*(x - y)/N", False), ("1.0*(x - y)", True)):
+        report = tutor.check(ex, f"# sizes: N=2\ndx = {line}")
+        assert report.verdict == "correct"
+        assert report.notes == (("line 2: right at N=2 alone: such sizes hide mistakes that show at others",) * alone)
+
+
 @pytest.mark.parametrize(("sheet", "expected"), [
     ("r = -2\ndw = 2*r*2\ndb = 2*r", ["correct", "correct"]),
     ("y_pred = 2\ndy_pred = -4\ndw = dy_pred*2\ndb = dy_pred*1", ["correct", "correct", "correct"]),

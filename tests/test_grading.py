@@ -266,6 +266,27 @@ def test_drawn_sizes_are_pinned_whatever_the_sheet_says():
     assert credit(copied)["dW"] != "correct" and [p.id for p in copied.problems] == ["wrong-exercise"]
 
 
+@pytest.mark.parametrize("pins, dz, earns", [
+    ("N=1", "p - y", False),
+    ("N=4, D=4, K=4", "(p - y)/K", False),
+    ("N=4, D=4, K=4", "(p - y)/N", True),
+    ("N=4, D=4, K=4", "(p - y)/4", True),  # a literal size, right at N=4 where the others are not 4
+    ("N=1", "(p - y)/N", True),
+    ("N=32", "(p - y)*0.03125", True),
+])  # fmt: skip
+def test_what_is_right_only_at_sizes_of_the_sheets_own_choice_earns_nothing(pins, dz, earns):
+    asked = parse(ONE.format(exercise="softmax-regression", more=""))
+    found = judged(asked, f"# sizes: {pins}\ndz = {dz}\ndW = x.T @ dz\ndb = dz.sum(0)\n")
+    assert credit(found) == {"dW": "correct" if earns else "charged", "db": "correct"}
+    assert ("not in general" in str(found.parts[0].report)) is not earns
+
+
+def test_a_size_of_one_that_was_drawn_is_no_choice_of_the_sheets():
+    text = ONE.format(exercise="softmax-regression", more="") + "draw.sizes.N = [1]\n"
+    sheet = "# sizes: N=1\ndz = p - y\ndW = x.T @ dz\ndb = dz.sum(0)\n"
+    assert credit(judged(parse(text), sheet)) == {"dW": "correct", "db": "correct"}
+
+
 @pytest.mark.parametrize(
     "line, form",
     [

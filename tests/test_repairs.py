@@ -73,6 +73,7 @@ EXAMPLES = {
     "_near_names": (SR, "dz = (p - y)/N\n", "dW = x.T @ z", 12, "z", "dz"),
     "_renamed": (TANH, UPSTREAM, "dz1 = dh1*(1 - z1*z1)", 16, "z1*z1", "h1*h1"),
     "_comparisons": (MLP, UPSTREAM, "dz1 = dh1*(z1 < 0)", 15, "< 0", "> 0"),
+    "_masks": (MLP, UPSTREAM, "dz1 = dh1*h1", 11, "h1", "(z1 > 0)"),
     "_functions": (TANH, UPSTREAM, "dz1 = dh1/torch.sinh(z1)**2", 11, "torch.sinh(z1)", "torch.cosh(z1)"),
     "_untransposed": (SR, "dz = (p - y)/N\n", "dW = (x.T @ dz).T", 16, ".T", ""),
     "_axes": (SR, "dz = (p - y)/N\n", "db = dz.sum(1)", 8, ".sum(1)", ".sum(0)"),

@@ -65,10 +65,20 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
 
 @one_thread()
 def check_sheet(
-    exercise: Exercise, sheet: lang.Sheet, *, seed: int = 0, lenient_shapes: bool = False, repairs: bool = True
+    exercise: Exercise,
+    sheet: lang.Sheet,
+    *,
+    seed: int = 0,
+    lenient_shapes: bool = False,
+    repairs: bool = True,
+    fixed_sizes: Mapping[str, int] | None = None,
 ) -> Report:
-    """Judge one sheet that was read already."""
-    report = SheetJudge(exercise, as_meant(exercise, sheet), seed, lenient_shapes, repairs).report()
+    """Judge one sheet that was read already.
+
+    `fixed_sizes` are given where it is graded, with those that its question has: what is right only at sizes of the
+    sheet's own choice, which hide a mistake, is wrong then.
+    """
+    report = SheetJudge(exercise, as_meant(exercise, sheet), seed, lenient_shapes, repairs, fixed_sizes).report()
     return in_cells(report, sheet.cells) if sheet.cells else report
 
 

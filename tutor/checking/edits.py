@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from math import isfinite, prod
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import Tensor
 
@@ -159,7 +159,10 @@ def _product(names: Sequence[str]) -> lang.Expression:
 
 
 def _times(factor: Fraction, node: lang.Expression) -> lang.Expression:
-    """-2*a, 0.5*a, a/3, 2*a/3"""
+    """-2*a, 0.5*a, a/3, 2*a/3; of 3*a by 1/3, a"""
+    bare = _without_number(node, factor)
+    if bare is not None:
+        return bare
     size = abs(factor)
     if size.denominator in (1, 2, 4):
         made = node if size == 1 else binary(number(float(size)), "*", node)
@@ -167,6 +170,18 @@ def _times(factor: Fraction, node: lang.Expression) -> lang.Expression:
         top = node if size.numerator == 1 else binary(number(size.numerator), "*", node)
         made = binary(top, "/", number(size.denominator))
     return negative(made) if factor < 0 else made
+
+
+def _without_number(node: lang.Expression, factor: Fraction) -> lang.Expression | None:
+    """`a`, where `node` is a times a number that the factor takes away."""
+    if not isinstance(node, lang.Binary) or node.op not in "*/" or factor == 1:
+        return None
+    left, right = node.left, node.right
+    if node.op == "*" and isinstance(left, lang.Number) and left.value * factor == 1:
+        return right
+    if isinstance(right, lang.Number) and right.value == (factor if node.op == "/" else 1 / factor):
+        return left
+    return None
 
 
 def _unscaled(s: Offers, p: Place) -> Offer:
@@ -194,9 +209,20 @@ def _is_constant(s: Offers, node: lang.Expression) -> bool:
     )
 
 
+def _is_count(node: lang.Expression) -> TypeGuard[lang.Number]:
+    if not isinstance(node, lang.Number) or isinstance(node.value, bool):
+        return False
+    return node.value > 1 and float(node.value).is_integer()
+
+
 def _sizes(s: Offers, p: Place) -> Offer:
-    """N -> D, N - 1, 1; N - 1 -> N"""
+    """N -> D, N - 1, 1; N - 1 -> N; a number that stands where a size belongs, 3 -> N"""
     node = p.node
+    if _is_count(node) and not _is_power(p):
+        divides = isinstance(p.parent, lang.Binary) and p.parent.op == "/" and p.parent.right is node
+        shown = s.judge.points[0].sizes
+        likely = sorted(s.sizes, key=lambda size: shown[size] != node.value)
+        yield from (named(size) for size in likely if divides or shown[size] == node.value)
     if isinstance(node, lang.Name) and node.name in s.names.sizes:
         yield from (named(other) for other in s.sizes if other != node.name)
         yield binary(node, "-", number(1))
@@ -770,6 +796,22 @@ def _local_factors(s: Offers, p: Place) -> Offer:
         yield from (binary(p.node, "*", form) for form in _true_forms(s)[0])
 
 
+def _masks(s: Offers, p: Place) -> Offer:
+    """da*a -> da*(z > 0): the mask of the true step, for a tensor that stands in its place"""
+    factor = isinstance(p.parent, lang.Binary) and p.parent.op == "*"
+    if factor and _is_atom(p.node) and not isinstance(p.node, lang.Number):
+        yield from (mask for form in _true_forms(s)[0] if (mask := _mask_of(form)) is not None)
+
+
+def _mask_of(form: lang.Expression) -> lang.Expression | None:
+    """z > 0, of where(z > 0, 1, 0)"""
+    if not isinstance(form, lang.Call) or called(form) != "where" or len(form.arguments) != 3:
+        return None
+    condition, *values = form.arguments
+    given = [value.value for value in values if isinstance(value, lang.Number)]
+    return condition if given == [1, 0] else None
+
+
 def _paths(s: Offers, p: Place) -> Offer:
     """a -> a + b, with one of several true contributions"""
     if p.parent is None:
@@ -878,6 +920,7 @@ EDITS: tuple[Row, ...] = (
     Row(_near_names, 12, 10, 13, ("value", "index")),
     Row(_renamed, 13, 11, 14),
     Row(_comparisons, 14, 22, 37, ("value", "index")),
+    Row(_masks, 14, 22, 37),
     Row(_functions, 15, 12, 27),
     Row(_untransposed, 16, 23, 2),
     Row(_axes, 17, 24, 1),

@@ -696,6 +696,16 @@ class Run:
         return made
 
 
+class Unaliased(Run):
+    """The sheet where no forward value is changed under another name: what is wrong in it has another cause."""
+
+    def _look_for_aliases(self, unit: Unit) -> None:
+        super()._look_for_aliases(unit)
+        for name, at, _ in self.disturbed:
+            if at == unit.position and self.names.meaning(name).kind == "forward":
+                self.variables.pop(name, None)  # read again, it is the exercise's
+
+
 # -- Python's own functions: (run, call, values of the arguments) -> a value, or None where they do not fit
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -25,6 +25,8 @@ from tutor.checking.judge import (
 )
 from tutor.checking.misnamed import misnamed, perhaps_misnamed
 from tutor.checking.outline import Meaning, Segment, all_parts
+from tutor.checking.overwritten import overwritten
+from tutor.checking.pins import Pins
 from tutor.checking.precision import RUNS, Doubt
 from tutor.checking.report import NOTES, Mistake, Repair, Report, Sentence
 from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS, SegmentState
@@ -44,9 +46,18 @@ FURTHER = 100  # what is asked last costs as much there as so many edits
 class SheetJudge(Sources):
     """Judges the lines of a sheet: runs it at every draw, then decides quantity by quantity, in the sheet's order."""
 
-    def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool = False, repairs: bool = True):
+    def __init__(
+        self,
+        exercise: Exercise,
+        sheet: lang.Sheet,
+        seed: int,
+        lenient: bool = False,
+        repairs: bool = True,
+        fixed: Mapping[str, int] | None = None,
+    ):
+        """`fixed`: for grading, the pinned sizes that are given with the question, and no choice of the sheet's."""
         super().__init__(exercise, sheet, seed, lenient)
-        self.repairs = repairs
+        self.repairs, self.fixed = repairs, fixed
         self.doubt = Doubt(exercise, self.outline, self.pinned)
         self.blame = Blame(self)
         self.diagnosed = self.searched = 0
@@ -69,7 +80,7 @@ class SheetJudge(Sources):
         if self.passed_over:
             self.notes.append(Sentence("many").render(NOTES))
         self.notes[:0] = self.sheet.notes
-        remarks.sizes_alone(self, self._report_at_other_sizes)
+        Pins(self, self.fixed or {}, self._judged_at).remark(withheld=self.fixed is not None)
         return self.finish()
 
     def _misnamed(self) -> None:
@@ -81,15 +92,25 @@ class SheetJudge(Sources):
                 if id == "misnamed":
                     self.take_as(segment.name, meant)
 
-    def _report_at_other_sizes(self) -> Report:
-        sheet = replace(self.sheet, sizes={})
-        return SheetJudge(self.exercise, sheet, self.seed, self.lenient, repairs=False).report()
+    def _judged_at(self, sizes: dict[str, int]) -> list[Judged]:
+        """The lines as they are judged where other sizes are pinned."""
+        sheet = replace(self.sheet, sizes=sizes)
+        other = SheetJudge(self.exercise, sheet, self.seed, self.lenient, repairs=False, fixed=sizes)
+        other.report()
+        return other.judged
 
     def repair(self, segment: Segment, judgement: Judgement | None, meaning: Meaning | None = None) -> None:
         """The smallest edit that makes a wrong line right, where there is one."""
         if not self.repairs or judgement is None or judgement.verdict != "wrong":
             return
-        if judgement.sentence.id in ("stale", "vain-zero", "vain-infinite", "differs-number", "upstream"):
+        if judgement.sentence.id in (
+            "stale",
+            "aliasing-before",
+            "vain-zero",
+            "vain-infinite",
+            "differs-number",
+            "upstream",
+        ):
             return  # the line is right but for what it reads, or is a number, or should not be there
         failure = self.failure(segment)
         most = MANY_SEARCHED if len(self.states) <= MANY_LINES else FEWER_SEARCHED
@@ -285,7 +306,16 @@ class SheetJudge(Sources):
             line = max(self.outline.units[unit].statement.line for unit in changed.values())
             sentence = Sentence("follows", {"names": ", ".join(changed), "line": line})
             return self.at_first("follows", sentence, meaning, given)
+        aliased = self.read_changed(segment)
+        if aliased is not None:
+            name, line, changed = aliased
+            params = {"name": name, "line": line, "changed": changed}
+            sentence = Sentence("aliasing-before", {**params, "copy": remarks.copy_of(self.outline, name, changed)})
+            return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
         made = self.wrong(meaning, how, self.cases(meaning, given, segment, bool(untrue)), given)
+        if segment.looped and not made.mistakes and self.searched <= MANY_SEARCHED:
+            self.searched += FURTHER
+            made.mistakes = tuple(overwritten(self, segment, meaning))
         if made.sentence.id == "elsewhere" and self._has_sizes_as_numbers(segment):
             made.sentence = Sentence("coincides", made.sentence.params)
             made.mistakes = ()  # that a size stands there as a number says it all

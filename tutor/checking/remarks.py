@@ -1,8 +1,7 @@
-"""What is said beside the lines' own verdicts: other names for one tensor, misspelt names, sizes that hide mistakes."""
+"""What is said beside the lines' own verdicts: other names for one tensor, misspelt names, changed values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,9 +9,8 @@ import torch
 from tutor.answers import language as lang
 from tutor.checking.judge import JUDGED, Judged, Judgement, as_tensor
 from tutor.checking.outline import Meaning, Outline, Segment
-from tutor.checking.report import NOTES, Report, Sentence
+from tutor.checking.report import NOTES, Sentence
 from tutor.checking.sheet_runs import SheetRuns
-from tutor.language import nsaid
 
 
 def aliases(judge: SheetRuns) -> None:
@@ -103,18 +101,3 @@ def _changed_forward(judge: SheetRuns, segment: Segment, meaning: Meaning, line:
         value.shape != true.shape or not torch.allclose(value, true.to(value.dtype), rtol=1e-9, atol=1e-12)
     ):
         judge.notes.append(Sentence("forward", {"line": line, "name": meaning.name}).render(NOTES))
-
-
-def sizes_alone(judge: SheetRuns, elsewhere: Callable[[], Report]) -> None:
-    """Say which right lines hang on pinned sizes of 1, or equal ones: such sizes hide mistakes."""
-    pinned = judge.sheet.sizes
-    hiding = [name for name, size in pinned.items() if size == 1 or list(pinned.values()).count(size) > 1]
-    right = {j.line for j in judge.judged if j.verdict == "correct"}
-    if not hiding or not right:
-        return
-    only = sorted({line.line for line in elsewhere().lines if line.verdict == "wrong"} & right)
-    if only:
-        numbers = ", ".join(map(str, only))
-        lines = nsaid("line {lines}", "lines {lines}", len(only), lines=numbers)
-        params = {"lines": lines, "sizes": ", ".join(f"{n}={pinned[n]}" for n in hiding)}
-        judge.notes.append(Sentence("sizes-alone", params).render(NOTES))

@@ -64,6 +64,7 @@ REASONS: dict[str, str] = {
     "vain-zero": N_("not the true {what}: {name} is zero on line {line}, and nothing follows from that"),
     "vain-infinite": N_("not the true {what}: {name} is not finite on line {line}, and nothing follows from that"),
     "aliasing": N_("{changed} is the same tensor, so this line changes {name} too: write {copy}"),
+    "aliasing-before": N_("{changed} is the same tensor, so line {line} changes {name} too: write {copy}"),
     "undecided": N_("could not be decided"),
 }
 

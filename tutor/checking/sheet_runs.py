@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import numbers
-from tutor.checking.interpret import Failure, Run
+from tutor.checking.interpret import Failure, Run, Unaliased
 from tutor.checking.judge import JUDGED, Judge, Judgement, as_tensor
 from tutor.checking.literals import Literal, Numbers
 from tutor.checking.outline import Meaning, Outline, Segment
@@ -166,6 +166,12 @@ class SheetRuns(Judge):
         line's own mistake."""
         return self.run_with(self.truths)
 
+    @cached_property
+    def unaliased(self) -> Runs:
+        """The corrected sheet, with every forward value as the exercise has it."""
+        each = (Unaliased(self.outline, point, self.truths(point)).execute() for point in self.points)
+        return Runs(self.points.groups, {}, dict(enumerate(each)))
+
     def truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
         if id(point) not in self._truths_at:
             self._truths_at[id(point)] = self._all_truths(point)
@@ -191,7 +197,8 @@ class SheetRuns(Judge):
 
     def _truths_changed(self) -> None:
         self._truths_at.clear()
-        self.__dict__.pop("corrected", None)
+        for made in ("corrected", "apart"):
+            self.__dict__.pop(made, None)
 
     def _all_truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
         made = {}

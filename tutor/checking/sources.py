@@ -118,6 +118,20 @@ class Sources(SheetRuns):
         }
         return {name: unit for name, unit in before.items() if self._wrong_at(unit)}
 
+    def read_changed(self, segment: Segment) -> tuple[str, int, str] | None:
+        """The first forward value that a line reads, directly or through helpers, as another name had changed it.
+
+        With the line that changed it and that name; where the line is right with the exercise's own value.
+        """
+        helpers = (self.helper_state(name, unit) for name, unit in segment.helpers.items())
+        read = [segment, *(state.segment for state in helpers if state is not None)]
+        names = {name for one in read for touch in one.touches for name in touch.reads}
+        for name, unit, changed in self.runs[0].disturbed:
+            if name in names and unit < segment.units[0] and self.names.meaning(name).kind == "forward":
+                own = self.outcome_in(self.unaliased, segment) == "equal"
+                return (name, self._line_of_unit(unit, changed), changed) if own else None
+        return None
+
     def _wrong_at(self, unit: int) -> bool:
         found = (s.judgement for s in self.states if unit in s.segment.units)
         return any(judgement is not None and judgement.verdict == "wrong" for judgement in found)

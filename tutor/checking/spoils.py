@@ -16,7 +16,7 @@ from itertools import combinations
 from math import inf, prod
 from typing import Any
 
-from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Piecewise, Pow, S, Symbol, floor
+from sympy import Add, Basic, Expr, Idx, Indexed, KroneckerDelta, Mod, Mul, Piecewise, Pow, S, Symbol, exp, floor
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from torch import Tensor
 
@@ -480,6 +480,10 @@ def _through(a: Anatomy, constant: bool) -> Iterator[tuple[Quantity, Expr]]:
 def _missing_local(a: Anatomy) -> Iterator[Variant]:
     """One local factor forgotten, or all of them."""
     for n, term in enumerate(a.terms):
+        own = substitute(term.v.entry, _places(a, term))
+        if _of_one_entry(a, term) and own != Mul(*term.factors):
+            says = N_("{v} itself stands where its derivative belongs")
+            yield a.variant("missing-local-derivative", says, a.but(n, _with(term, own)), v=term.v.name)
         sizes = set(a.exercise.size_symbols)  # a forgotten size is a factor, and named as one
         factors = [f for f in term.factors if quantities_in(f) - sizes]
         for factor in factors:
@@ -501,6 +505,14 @@ def _missing_local(a: Anatomy) -> Iterator[Variant]:
         if factors and term.over and free_indices(term.upstream) >= set(a.q.indices) and not term.picks:
             says = N_("d{v} is passed through unchanged: the derivative of {v} is forgotten")
             yield a.variant("missing-local-derivative", says, a.but(n, total(term.upstream, term.over)), v=term.v.name)
+
+
+def _of_one_entry(a: Anatomy, term: Term) -> bool:
+    """v = f(q), entry by entry, with a slope that is no constant; exp is its own slope."""
+    body = term.v.expr
+    alone = term.v.reads - set(a.exercise.size_symbols) == {a.q.name} and term.v.shape == a.q.shape and not term.over
+    plain = body is not None and body.is_Function and not isinstance(body, exp) and bool(a.q.indices)
+    return plain and alone and any(quantities_in(f) for f in term.factors)
 
 
 def _missing_upstream(a: Anatomy) -> Iterator[Variant]:
@@ -527,7 +539,7 @@ def _wrong_power(a: Anatomy) -> Iterator[Variant]:
                 yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base),
                                 wrong=str(wrong), right=str(exponent))  # fmt: skip
         own = substitute(term.v.entry, _places(a, term))
-        for wrong in (1, -1):
+        for wrong in (1, -1) if _has_powers(slope) else ():
             says = N_("the power of {v} is off by one")
             yield a.variant("wrong-power", says, a.but(n, _with(term, slope * own**wrong)), v=term.v.name)
         for base in dict.fromkeys(f for f in Mul.make_args(slope) if name_of(f) is not None or isinstance(f, Add)):
@@ -535,6 +547,11 @@ def _wrong_power(a: Anatomy) -> Iterator[Variant]:
                 says = N_("{base} should not be squared") if wrong == 2 else N_("{base} should not be divided by")
                 spoilt = slope * base ** (wrong - 1)
                 yield a.variant("wrong-power", says, a.but(n, _with(term, spoilt)), base=a.show(base))
+
+
+def _has_powers(slope: Expr) -> bool:
+    """Whether anything but masks, numbers and sizes is in a slope: else there is no power to be off."""
+    return any(bracket_condition(f) is None and quantities_in(f) for f in Mul.make_args(slope))
 
 
 def _parts(node: Basic, kind: type) -> set[Any]:

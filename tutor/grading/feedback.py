@@ -146,6 +146,7 @@ TOLD = {
     "vain-zero": N_("not the true {what}: {name} is zero on line {line}, and nothing follows from that"),
     "vain-infinite": N_("not the true {what}: {name} is not finite on line {line}, and nothing follows from that"),
     "aliasing": N_("{changed} is the same tensor, so this line changes {name} too"),
+    "aliasing-before": N_("{changed} is the same tensor as {name}, so line {line} changes {name} too"),
 }  # fmt: skip
 # what is said where a reason is not passed on
 _PLAIN = {

@@ -173,7 +173,14 @@ def _part(rules: Rules, meant: _Meant) -> tuple[Part | None, list[Problem], bool
         problems += _pinned(sheet, dict(variant.sizes))
     from tutor.checking.check import check_sheet
 
-    report = check_sheet(exercise, sheet, seed=rules.seed, lenient_shapes=rules.lenient_shapes, repairs=False)
+    report = check_sheet(
+        exercise,
+        sheet,
+        seed=rules.seed,
+        lenient_shapes=rules.lenient_shapes,
+        repairs=False,
+        fixed_sizes=dict(variant.sizes),
+    )
     credit = {name: _in_form(name, why, report, sheet, rules.forms) for name, why in report.credit.items()}
     stopped = any(line.sentence.id == "cut" for line in report.lines)
     if stopped:
