@@ -308,9 +308,9 @@ class SheetJudge(Sources):
             return self.at_first("follows", sentence, meaning, given)
         aliased = self.read_changed(segment)
         if aliased is not None:
-            name, line, changed = aliased
-            params = {"name": name, "line": line, "changed": changed}
-            sentence = Sentence("aliasing-before", {**params, "copy": remarks.copy_of(self.outline, name, changed)})
+            found = dict(zip(("name", "line", "changed"), aliased, strict=True))
+            copy = remarks.copy_of(self.outline, aliased[0], aliased[2])
+            sentence = Sentence("aliasing-before", {**found, "copy": copy})
             return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
         made = self.wrong(meaning, how, self.cases(meaning, given, segment, bool(untrue)), given)
         if segment.looped and not made.mistakes and self.searched <= MANY_SEARCHED:
