@@ -181,13 +181,18 @@ class Judge:
         if how == "finite" and point.on_kinks and self.sides(meaning, given, point) == "elsewhere":
             return "unknown"  # a 0 in the numbers of this draw, not the kink
         if meaning.kind == "local" and how in ("shape", "different"):
-            for form in (true, *point.compact_locals(meaning.of, meaning.by)):
+            for form in self.forms(meaning, point):
                 full = spread(given, form)
                 if full is not None and compare.same(full, form, lambda: None, self.tolerance) == "equal":
                     return "equal"
         if how == "shape" and self.lenient and given.squeeze().shape == true.squeeze().shape:
             return compare.same(given.reshape(true.shape), true, lambda: self._terms(meaning, point), self.tolerance)
         return how
+
+    def forms(self, meaning: Meaning, point: Point) -> Iterator[Tensor]:
+        """All that a local derivative may be: with the other steps held fixed, or through them as well."""
+        for total in (meaning.total, not meaning.total):
+            yield from point.forms(replace(meaning, total=total))
 
     def _terms(self, meaning: Meaning, point: Point) -> Tensor | None:
         """What rounding is measured by."""
@@ -379,7 +384,7 @@ class Judge:
         """A local derivative beside the form of it that has the learner's shape; empty where none has."""
         made = []
         for value, point in zip(given, self.points, strict=True):
-            forms = point.compact_locals(meaning.of, meaning.by)
+            forms = self.forms(meaning, point)
             form = next((form for form in forms if value is not None and form.shape == value.shape), None)
             if value is None or form is None:
                 return []

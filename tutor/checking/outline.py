@@ -25,6 +25,7 @@ class Meaning:
     kind: str
     of: str = ""  # the quantity of a gradient or local derivative
     by: str = ""  # for a local derivative d<of>_d<by>
+    total: bool = False  # of a local derivative: through the steps between as well, where its own formula uses <by>
 
 
 _LOSSES = ("l", "loss")  # what a loss is called too, where the exercise has no such name

@@ -210,8 +210,7 @@ class SheetRuns(Judge):
             return true
         if self.same(meaning, given, point) == "equal":
             return given
-        forms = (true, *point.compact_locals(meaning.of, meaning.by))
-        return next((form for form in forms if form.shape == given.shape), None)
+        return next((form for form in self.forms(meaning, point) if form.shape == given.shape), None)
 
     @cached_property
     def worked_run(self) -> Run | None:

@@ -105,9 +105,7 @@ class WrongLine:
         assert true is not None
         yield true
         if self.meaning.kind == "local":
-            diagonal = next(iter(self.judge.points[self.first].compact_locals(self.meaning.of, self.meaning.by)), None)
-            if diagonal is not None:
-                yield diagonal
+            yield from self.judge.points[self.first].forms(self.meaning)[1:2]
 
     @cached_property
     def stacked(self) -> bool:
