@@ -191,6 +191,8 @@ class SheetJudge(Sources):
 
     def _right(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
         made = self._on_kinks(segment, meaning) or self.correct(meaning, given)
+        if meaning.kind == "local" and self.is_diagonal(meaning, given):
+            made.sentence = Sentence("diagonal", {"name": meaning.name})
         wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
         untrue = [name for name in self.untrue(segment) if not self._reshaped(name, segment)] if wrong_before else []
         if untrue and self.outcome_corrected(segment, meaning) not in ("equal", "unknown"):
@@ -265,7 +267,7 @@ class SheetJudge(Sources):
 
     def _likeness(self, meaning: Meaning, given: Tensor) -> tuple[bool, float]:
         """Of a value to the form of a local derivative that has its shape: whether it is a multiple, and the gap."""
-        forms = [form for form in self.points[0].forms(meaning) if form.shape == given.shape]
+        forms = [form for form in self.forms_of(meaning, self.points[0]) if form.shape == given.shape]
         gaps = (float((given - form).norm()) for form in forms)
         multiple = any(compare.ratio(given, form) is not None for form in forms)
         return multiple, min((gap for gap in gaps if not isnan(gap)), default=inf)

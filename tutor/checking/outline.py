@@ -210,6 +210,20 @@ class Outline:
         """What the sheet reads of what an exercise may give it, by the exercise's own names."""
         return list(dict.fromkeys(self.names.meaning(name).name for unit in self.units for name in sorted(unit.reads)))
 
+    @cached_property
+    def given_by_entry(self) -> set[str]:
+        """The local derivatives with a line for the entries where the indices of both agree, `dp_dz[i, k] = ...`."""
+        derivatives = (each for each in self.segments if self.names.meaning(each.name).kind == "local")
+        return {each.name for each in derivatives if any(map(self._names_entries, each.touches))}
+
+    def _names_entries(self, touch: Touch) -> bool:
+        """Whether a line gives dv_du with an index for each axis of v and no more, each a dummy of its own."""
+        statement, of = touch.statement, self.names.meaning(touch.name).of
+        if touch.how != "define" or not isinstance(statement, lang.Assign) or not self.style[id(statement)]:
+            return False
+        target = statement.targets[0]
+        return isinstance(target, lang.Subscript) and len(target.items) == len(self.names.quantities[of].indices)
+
     def nodes(self, statement: lang.Statement) -> list[lang.Expression]:
         """All expressions of a statement."""
         made = self._nodes.get(id(statement))

@@ -90,6 +90,7 @@ class SheetRuns(Judge):
         self.sheet = sheet
         self.outline = Outline(sheet, exercise, self.names)
         self.states = [SegmentState(segment) for segment in self.outline.segments]
+        self.by_entry = self.outline.given_by_entry
         self.worked = worked(exercise)
         self._drawn: dict[tuple[str, int], Drawn] = {}
         self._charged: dict[tuple[str, int], Meaning] = {}  # helpers that take the blame for a gradient

@@ -346,6 +346,15 @@ class Point:
             self._forms[key] = [] if full is None else [full, *self._compact(meaning, full)]
         return self._forms[key]
 
+    def diagonal(self, meaning: Meaning) -> Tensor | None:
+        """The entries of a local derivative where the indices of v and u agree, `dp[i,k]/dz[i,k]`; None where these
+        are of other axes."""
+        full, (v, u) = self.true(meaning), (self.exercise[meaning.of], self.exercise[meaning.by])
+        if full is None or not v.shape or v.shape != u.shape:
+            return None
+        axes = "".join(chr(97 + n) for n in range(len(v.shape)))
+        return torch.einsum(f"{axes}{axes}->{axes}", full)
+
     def _compact(self, meaning: Meaning, full: Tensor) -> Iterator[Tensor]:
         v_axes, u_axes = self.exercise[meaning.of].indices, self.exercise[meaning.by].indices
         shared = [axis for axis in u_axes if axis in v_axes]
