@@ -356,6 +356,7 @@ class Outline:
                 continue
             own = name[:1] == "d" and name[1:] in self.bound  # the gradient of a quantity of the learner's
             anew = isinstance(target, lang.Name) and self.names.meaning(name).kind == "helper" and not own
+            anew = anew or self._goes_on(statement, target, name, reads)
             how = "update" if updates or name in reads and not anew else "define"
             if isinstance(target, lang.Subscript):
                 if how == "define" and not self._covers(statement, target, name):
@@ -364,6 +365,18 @@ class Outline:
             if _resets(statement):
                 how = "reset"
             yield Touch(name, how, statement, reads, bool(loops))
+
+    def _goes_on(self, statement: lang.Statement, target: lang.Expression, name: str, reads: frozenset[str]) -> bool:
+        """Whether a line builds nothing up, though it reads its own quantity: in `dn = do*do_dn` of a loss o, do_dn is
+        dn by another name, and what an earlier line derived."""
+        losses = [loss for loss in self.names.losses if f"d{loss}" in reads]
+        if not losses or name not in reads or not isinstance(target, lang.Name):
+            return False
+        of = self.names.meaning(name).of
+        spelt = {n.name for part in _read_parts(statement) for n in self._inside(part) if isinstance(n, lang.Name)}
+        own = {each for each in spelt if self.names.meaning(each).name == name}
+        others = {f"d{loss}{between}{of}" for loss in losses for between in ("_d", "d")} - {target.name}
+        return bool(own) and own <= others
 
     def _refused(self, statement: lang.Unreadable, loops: frozenset[str]) -> Iterator[Touch]:
         """A refused line leaves nothing that it would have given or changed with a value that is known."""
