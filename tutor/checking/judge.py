@@ -118,6 +118,7 @@ class Judge:
         self.names = names_of(exercise)
         self.extra: dict[str, dict[int, Tensor]] = {}  # gradients of the learner's own quantities, by draw
         self.taken_as: dict[str, Meaning] = {}  # what the sheet means by a name, where that is another gradient
+        self.by_entry: set[str] = set()  # local derivatives of which only entries are given: dp[i,k]/dz[i,k]
         self.judged: list[Judged] = []
         self._walks: dict[int, tuple[Mapping[str, Tensor], dict[str, Tensor]]] = {}  # id of a point -> R, and the walk
         self.notes: list[str] = []
@@ -180,14 +181,41 @@ class Judge:
             return how
         if how == "finite" and point.on_kinks and self.sides(meaning, given, point) == "elsewhere":
             return "unknown"  # a 0 in the numbers of this draw, not the kink
-        if meaning.kind == "local" and how in ("shape", "different"):
-            for form in (true, *point.compact_locals(meaning.of, meaning.by)):
-                full = spread(given, form)
-                if full is not None and compare.same(full, form, lambda: None, self.tolerance) == "equal":
-                    return "equal"
+        other = meaning.kind == "local" and how in ("shape", "different")
+        if other and self._is_one_of(given, self.forms(meaning, point)):
+            return "equal"
         if how == "shape" and self.lenient and given.squeeze().shape == true.squeeze().shape:
             return compare.same(given.reshape(true.shape), true, lambda: self._terms(meaning, point), self.tolerance)
         return how
+
+    def forms(self, meaning: Meaning, point: Point) -> Iterator[Tensor]:
+        """All that a local derivative may be: with the other steps held fixed, or through them as well."""
+        yield from self.forms_of(meaning, point)
+        yield from self.forms_of(replace(meaning, total=not meaning.total), point)
+
+    def forms_of(self, meaning: Meaning, point: Point) -> Iterator[Tensor]:
+        """All that it may be in one of these readings; its diagonal, where no more than that is given."""
+        yield from point.forms(meaning)
+        diagonal = point.diagonal(meaning) if meaning.name in self.by_entry else None
+        if diagonal is not None:
+            yield diagonal
+
+    def _is_one_of(self, given: Tensor, forms: Iterable[Tensor]) -> bool:
+        for form in forms:
+            full = spread(given, form)
+            if full is not None and compare.same(full, form, lambda: None, self.tolerance) == "equal":
+                return True
+        return False
+
+    def is_diagonal(self, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
+        """Whether a local derivative that is right is so in the entries where its indices agree, and has others."""
+        if meaning.name not in self.by_entry:
+            return False
+        readings = (meaning, replace(meaning, total=not meaning.total))
+        return not all(
+            value is not None and self._is_one_of(value, (form for each in readings for form in point.forms(each)))
+            for value, point in zip(given, self.points, strict=True)
+        )
 
     def _terms(self, meaning: Meaning, point: Point) -> Tensor | None:
         """What rounding is measured by."""
@@ -379,7 +407,7 @@ class Judge:
         """A local derivative beside the form of it that has the learner's shape; empty where none has."""
         made = []
         for value, point in zip(given, self.points, strict=True):
-            forms = point.compact_locals(meaning.of, meaning.by)
+            forms = self.forms(meaning, point)
             form = next((form for form in forms if value is not None and form.shape == value.shape), None)
             if value is None or form is None:
                 return []

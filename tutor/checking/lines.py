@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf, isnan
 
 import torch
 from torch import Tensor
@@ -34,12 +35,14 @@ from tutor.checking.sources import Sources
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
 from tutor.language import said
+from tutor.numeric import compare
 from tutor.shown import shown_shape
 
 MANY_CASES = 6
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
 FEWER_SEARCHED = 300  # the same for a sheet of many lines: each of them costs as well
 MANY_MISTAKES = 30  # wrong lines whose causes are looked for
+MANY_MEANT = 10  # wrong local derivatives of which it is asked which of two they are meant to be
 FURTHER = 100  # what is asked last costs as much there as so many edits
 
 
@@ -60,7 +63,7 @@ class SheetJudge(Sources):
         self.repairs, self.fixed = repairs, fixed
         self.doubt = Doubt(exercise, self.outline, self.pinned)
         self.blame = Blame(self)
-        self.diagnosed = self.searched = 0
+        self.diagnosed = self.searched = self.meant = 0
         self._kinked: set[str] = set()  # gradients that are other subgradients than torch's
         self.passed_over = False  # a wrong line whose cause was not looked for
 
@@ -205,10 +208,14 @@ class SheetJudge(Sources):
         changed = self._changed_through_view(segment, meaning)
         if changed is not None:
             return changed
+        if meaning.kind == "local":
+            meaning = self._meant_local(segment, meaning, given[0])
         return self._not_true(segment, meaning, how, given)
 
     def _right(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
         made = self._on_kinks(segment, meaning) or self.correct(meaning, given)
+        if meaning.kind == "local" and self.is_diagonal(meaning, given):
+            made.sentence = Sentence("diagonal", {"name": meaning.name})
         wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
         untrue = [name for name in self.untrue(segment) if not self._reshaped(name, segment)] if wrong_before else []
         if untrue and self.outcome_corrected(segment, meaning) not in ("equal", "unknown"):
@@ -242,13 +249,52 @@ class SheetJudge(Sources):
         """A local derivative in no form of ours is a helper: what is computed with it tells whether it is right."""
         true, value = self.true(meaning, self.points[0]), given[0]
         assert true is not None and value is not None
-        forms = (true, *self.points[0].compact_locals(meaning.of, meaning.by))
-        if any(spread(value, form) is not None for form in forms):
+        if any(spread(value, form) is not None for form in self.forms(meaning, self.points[0])):
             return False
         self.helping.add(segment.name)
         params = {"line": segment.statement.line, "name": meaning.name, "shape": shown_shape(value.shape)}
         self.notes.append(Sentence("own-form", {**params, "expected": shown_shape(true.shape)}).render(NOTES))
         return True
+
+    def _meant_local(self, segment: Segment, meaning: Meaning, given: Tensor | None) -> Meaning:
+        """Which of the two a local derivative is meant to be, that is neither, from here on.
+
+        The one that it is a multiple of; else the one with which more of what reads it is right; else the nearer one.
+        """
+        direct, total = (replace(meaning, total=each) for each in (False, True))
+        if given is None or self.true(total, self.points[0]) is None:
+            return meaning
+        right = self._right_with(segment, direct, total)
+        liking = {}
+        for each in (direct, total):
+            multiple, gap = self._likeness(each, given)
+            liking[each] = not multiple, -right[each], gap
+        chosen = min(liking, key=lambda each: liking[each])
+        self.take_as(segment.name, chosen)
+        return chosen
+
+    def _right_with(self, segment: Segment, *readings: Meaning) -> dict[Meaning, int]:
+        """How many of the lines that read a local derivative are right with it, for each of its readings."""
+        states = (s.segment for s in self.states if segment.name in s.segment.sources and s.segment is not segment)
+        readers = [each for each in states if (state := self.before(segment.name, each)) and state.segment is segment]
+        right = dict.fromkeys(readings, 0)
+        if readers and self._afford_meaning():
+            for each in readings:
+                self.take_as(segment.name, each)
+                right[each] = sum(self.outcome_corrected(line, self.meaning(line)) == "equal" for line in readers)
+        return right
+
+    def _afford_meaning(self) -> bool:
+        """Whether the sheet may be run for all draws twice more; it is counted."""
+        self.meant += 1
+        return self.meant * self.cost <= MANY_STEPS // 8 and self.meant <= MANY_MEANT
+
+    def _likeness(self, meaning: Meaning, given: Tensor) -> tuple[bool, float]:
+        """Of a value to the form of a local derivative that has its shape: whether it is a multiple, and the gap."""
+        forms = [form for form in self.forms_of(meaning, self.points[0]) if form.shape == given.shape]
+        gaps = (float((given - form).norm()) for form in forms)
+        multiple = any(compare.ratio(given, form) is not None for form in forms)
+        return multiple, min((gap for gap in gaps if not isnan(gap)), default=inf)
 
     def _on_kinks(self, segment: Segment, meaning: Meaning) -> Judgement | None:
         """A line that is true off the kinks, where it is not torch's on them: any subgradient is right.

@@ -19,7 +19,8 @@ from tutor.exercise import Exercise
 from tutor.language import said
 from tutor.symbolic.indices import size
 
-_SUSPECT = re.compile(r"/\s*d\w|,\s*[01]\s*,|\^\s*\{?\s*T|\.grad|\be\s*(?:\*\*|\^)")  # only such lines are looked at
+# only such lines are looked at
+_SUSPECT = re.compile(r"/\s*d\w|,\s*[01]\s*,|\wd\w+\s*\[|\^\s*\{?\s*T|\.grad|\be\s*(?:\*\*|\^)")
 _POWER_T = re.compile(r"\^\s*\{?\s*T\b")
 _SUMS = ("Sum", "Mean", "Product")
 _DIVIDED_BY = ("shape", "size", "numel", "ndim", "dim", "norm")
@@ -44,6 +45,7 @@ class Meant:
     def __init__(self, exercise: Exercise, said: Sequence[str] = ()):
         self.names = names_of(exercise)
         self.notes: list[str] = []
+        self.by_entry: set[str | None] = set()  # local derivatives of which only `dp_dz[i, k, i, k]` is given
         self.said = said  # the notes of those who read before
         self.given = {f"d{q.name}" for q in exercise.ends if q.kind == "output"}  # gradients that there are by then
 
@@ -66,7 +68,8 @@ class Meant:
             self._power(statement)
             if isinstance(statement, lang.Assign):
                 self._own_gradient(statement)
-                return replace(statement, value=self._changed(statement.value))
+                value = self._changed(statement.value)
+                return replace(statement, targets=tuple(map(self._entries, statement.targets)), value=value)
             if isinstance(statement, lang.Update):
                 return replace(statement, value=self._changed(statement.value))
             if isinstance(statement, lang.Effect):
@@ -97,7 +100,22 @@ class Meant:
             yield lang.Touched(name, anew and not items, labels=labels if whole else ())
 
     def _remember(self, statement: lang.Statement) -> None:
-        self.given.update(self._targets(statement))
+        given = self._targets(statement)
+        self.given.update(given)
+        entries = {self.names.read(lang.root(t)) for t in lang.targets(statement) if self._entries(t) is not t}
+        self.by_entry = (self.by_entry - set(given)) | entries
+
+    def _entries(self, target: lang.Expression) -> lang.Expression:
+        """`dp_dz[i, k]` for `dp_dz[i, k, i, k]`, which gives p[i,k] by z[i,k] and no more."""
+        if not isinstance(target, lang.Subscript):
+            return target
+        meaning = self.names.meaning(self.names.read(target.value) or "")
+        half = len(target.items) // 2
+        names = [item.name if isinstance(item, lang.Name) else "" for item in target.items]
+        if meaning.kind != "local" or names != names[:half] * 2 or len({*names} - {""}) != half:
+            return target
+        same = half == len(self.names.quantities[meaning.of].indices)
+        return replace(target, items=target.items[:half]) if same else target
 
     # -- what stands for another thing ---------------------------------------------------------------------
 
@@ -128,6 +146,8 @@ class Meant:
             return self._derivative(node) or node
         if isinstance(node, lang.Binary) and node.op == "**":
             self._own_e(node)
+        if isinstance(node, lang.Subscript) and self.names.read(node.value) in self.by_entry:
+            return self._entries(node)
         if isinstance(node, lang.Call) and isinstance(node.function, lang.Name) and node.function.name in _SUMS:
             return replace(node, arguments=(*node.arguments[:1], *(self._limits(node, a) for a in node.arguments[1:])))
         return node

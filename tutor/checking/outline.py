@@ -25,6 +25,7 @@ class Meaning:
     kind: str
     of: str = ""  # the quantity of a gradient or local derivative
     by: str = ""  # for a local derivative d<of>_d<by>
+    total: bool = False  # of a local derivative: through the steps between as well, where its own formula uses <by>
 
 
 _LOSSES = ("l", "loss")  # what a loss is called too, where the exercise has no such name
@@ -209,6 +210,20 @@ class Outline:
         """What the sheet reads of what an exercise may give it, by the exercise's own names."""
         return list(dict.fromkeys(self.names.meaning(name).name for unit in self.units for name in sorted(unit.reads)))
 
+    @cached_property
+    def given_by_entry(self) -> set[str]:
+        """The local derivatives with a line for the entries where the indices of both agree, `dp_dz[i, k] = ...`."""
+        derivatives = (each for each in self.segments if self.names.meaning(each.name).kind == "local")
+        return {each.name for each in derivatives if any(map(self._names_entries, each.touches))}
+
+    def _names_entries(self, touch: Touch) -> bool:
+        """Whether a line gives dv_du with an index for each axis of v and no more, each a dummy of its own."""
+        statement, of = touch.statement, self.names.meaning(touch.name).of
+        if touch.how != "define" or not isinstance(statement, lang.Assign) or not self.style[id(statement)]:
+            return False
+        target = statement.targets[0]
+        return isinstance(target, lang.Subscript) and len(target.items) == len(self.names.quantities[of].indices)
+
     def nodes(self, statement: lang.Statement) -> list[lang.Expression]:
         """All expressions of a statement."""
         made = self._nodes.get(id(statement))
@@ -341,6 +356,7 @@ class Outline:
                 continue
             own = name[:1] == "d" and name[1:] in self.bound  # the gradient of a quantity of the learner's
             anew = isinstance(target, lang.Name) and self.names.meaning(name).kind == "helper" and not own
+            anew = anew or self._goes_on(statement, target, name, reads)
             how = "update" if updates or name in reads and not anew else "define"
             if isinstance(target, lang.Subscript):
                 if how == "define" and not self._covers(statement, target, name):
@@ -349,6 +365,18 @@ class Outline:
             if _resets(statement):
                 how = "reset"
             yield Touch(name, how, statement, reads, bool(loops))
+
+    def _goes_on(self, statement: lang.Statement, target: lang.Expression, name: str, reads: frozenset[str]) -> bool:
+        """Whether a line builds nothing up, though it reads its own quantity: in `dn = do*do_dn` of a loss o, do_dn is
+        dn by another name, and what an earlier line derived."""
+        losses = [loss for loss in self.names.losses if f"d{loss}" in reads]
+        if not losses or name not in reads or not isinstance(target, lang.Name):
+            return False
+        of = self.names.meaning(name).of
+        spelt = {n.name for part in _read_parts(statement) for n in self._inside(part) if isinstance(n, lang.Name)}
+        own = {each for each in spelt if self.names.meaning(each).name == name}
+        others = {f"d{loss}{between}{of}" for loss in losses for between in ("_d", "d")} - {target.name}
+        return bool(own) and own <= others
 
     def _refused(self, statement: lang.Unreadable, loops: frozenset[str]) -> Iterator[Touch]:
         """A refused line leaves nothing that it would have given or changed with a value that is known."""

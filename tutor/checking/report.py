@@ -21,6 +21,7 @@ EARNS = ("excused", "follows", "correct")
 # id -> one sentence about a line; `{...}` are parameters in the learner's own symbols
 REASONS: dict[str, str] = {
     "true": N_("equals the true {what}"),
+    "diagonal": N_("true where the indices agree; {name} has other entries too, which are not given here"),
     "number": N_("equals the value of the worked instance"),
     "general-number": N_("is the value for every instance"),
     "cancelled": N_("true only because two mistakes cancel: this one and the one on line {line}"),

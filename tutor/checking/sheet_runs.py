@@ -90,6 +90,7 @@ class SheetRuns(Judge):
         self.sheet = sheet
         self.outline = Outline(sheet, exercise, self.names)
         self.states = [SegmentState(segment) for segment in self.outline.segments]
+        self.by_entry = self.outline.given_by_entry
         self.worked = worked(exercise)
         self._drawn: dict[tuple[str, int], Drawn] = {}
         self._charged: dict[tuple[str, int], Meaning] = {}  # helpers that take the blame for a gradient
@@ -218,8 +219,7 @@ class SheetRuns(Judge):
             return true
         if self.same(meaning, given, point) == "equal":
             return given
-        forms = (true, *point.compact_locals(meaning.of, meaning.by))
-        return next((form for form in forms if form.shape == given.shape), None)
+        return next((form for form in self.forms(meaning, point) if form.shape == given.shape), None)
 
     @cached_property
     def worked_run(self) -> Run | None:

@@ -98,7 +98,8 @@ class Sources(SheetRuns):
     def before(self, name: str, segment: Segment) -> SegmentState | None:
         """The segment that gave `name` the value that was read."""
         unit = segment.sources.get(name, segment.end)
-        earlier = [s for s in self.states if s.segment.name == name and s.segment.units[0] <= unit]
+        given = (s for s in self.states if s.segment.name == name and s.segment is not segment)
+        earlier = [s for s in given if s.segment.units[0] <= unit]
         return earlier[-1] if earlier else None
 
     def stale(self, name: str, segment: Segment) -> bool:

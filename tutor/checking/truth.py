@@ -35,24 +35,26 @@ class Points(list["Point"]):
     def __init__(self, made: list[Point], on_kinks: Callable[[], Point | None] = lambda: None):
         super().__init__(made)
         self._on_kinks = on_kinks
-        self._flat: dict[str, Flat | None] = {}
-        self._sizes: dict[str, list[float]] = {}
+        self._flat: dict[tuple[str, bool], Flat | None] = {}
+        self._sizes: dict[tuple[str, bool], list[float]] = {}
         self._stacks: dict[tuple[int, ...], Stack] = {}  # by the ids of their draws, which are all kept here
         self._few: Points | None = None
 
     def flat(self, meaning: Meaning) -> Flat | None:
         """All true values in one row; None where some are missing or not finite."""
-        if meaning.name not in self._flat:
+        key = meaning.name, meaning.total
+        if key not in self._flat:
             true = [point.true(meaning) for point in self]
-            self._flat[meaning.name] = None if any(t is None for t in true) else _flat(self.groups, true)  # type: ignore[arg-type]
-        return self._flat[meaning.name]
+            self._flat[key] = None if any(t is None for t in true) else _flat(self.groups, true)  # type: ignore[arg-type]
+        return self._flat[key]
 
     def sizes(self, meaning: Meaning) -> list[float]:
         """The sum of the absolute true entries at each draw; 0 where there is no true value."""
-        if meaning.name not in self._sizes:
+        key = meaning.name, meaning.total
+        if key not in self._sizes:
             true = (point.true(meaning) for point in self)
-            self._sizes[meaning.name] = [0.0 if t is None else t.abs().sum().item() for t in true]
-        return self._sizes[meaning.name]
+            self._sizes[key] = [0.0 if t is None else t.abs().sum().item() for t in true]
+        return self._sizes[key]
 
     def few(self) -> Points:
         """The first two draws, of different sizes: for a sheet that computes much."""
@@ -219,10 +221,10 @@ class Point:
         self.on_kinks = instance.kink_margin < ON
         self.sizes: dict[str, int] = dict(instance.sizes)
         self.values: dict[str, Tensor] = {name: _real(value) for name, value in instance.values.items()}
-        self._made: dict[str, Tensor | None] = {}
+        self._made: dict[tuple[str, bool], Tensor | None] = {}
         self._scales: dict[str, Tensor | None] = {}
         self._deep: dict[str, Tensor] = {}
-        self._compact: dict[tuple[str, str], list[Tensor]] = {}
+        self._forms: dict[tuple[str, bool], list[Tensor]] = {}
         self._beside: dict[str, tuple[Tensor, Tensor]] = {}
         self._around: list[Point] | None = None
         self._gradients: dict[str, Tensor] | None = None
@@ -232,13 +234,14 @@ class Point:
 
     def true(self, meaning: Meaning) -> Tensor | None:
         """The true value of what a name means; None where there is none (an index has no gradient)."""
-        if meaning.name not in self._made:
-            self._made[meaning.name] = self._true(meaning)
-        return self._made[meaning.name]
+        key = meaning.name, meaning.total
+        if key not in self._made:
+            self._made[key] = self._true(meaning)
+        return self._made[key]
 
     def _true(self, meaning: Meaning) -> Tensor | None:
         if meaning.kind == "local":
-            return self.local(meaning.of, meaning.by)
+            return self.local(meaning.of, meaning.by, meaning.total)
         return self.gradients.get(meaning.name)
 
     @property
@@ -282,15 +285,22 @@ class Point:
 
     # -- local derivatives --------------------------------------------------------------------------------
 
-    def local(self, v: str, u: str) -> Tensor | None:
-        """dv/du, axes of v and then of u: through v's own formula if it uses u, else through the steps between."""
+    def local(self, v: str, u: str, total: bool = False) -> Tensor | None:
+        """dv/du, axes of v and then of u: through v's own formula if it uses u, else through the steps between.
+
+        `total`: through both, as in `dlogp/dz = delta - e/s`; None where v uses u in one of these ways alone.
+        """
         u_quantity = self.exercise[u]
         if u_quantity.domain == "index":
             return None
         rows, columns = (math.prod(number(size, self.sizes) for size in self.exercise[q].shape) for q in (v, u))
         if rows > MAX_ROWS or rows * columns > MAX_LOCAL:
             return None  # pinned sizes
-        steps = [self.exercise[v]] if u in self.exercise[v].reads else self._between(u, v)
+        steps = self._between(u, v)
+        if total and not self._in_both_ways(u, v, steps):
+            return None
+        if not total and u in self.exercise[v].reads:
+            steps = steps[-1:]
         plan = compile_program([(q.name, q.indices, q.expr) for q in steps], distinct=True)
 
         known = {**self.values, **self.gradients}
@@ -302,6 +312,7 @@ class Point:
             return torch.autograd.functional.jacobian(forward, known[u].clone()).detach()
 
     def _between(self, u: str, v: str) -> list[Any]:
+        """The steps that lead from u to v, the last of which is v."""
         reached, steps = {u}, []
         for q in (*self.exercise.forward, *self.exercise.values):
             if q.reads & reached:
@@ -309,23 +320,43 @@ class Point:
                 steps.append(q)
             if q.name == v:
                 break
-        return steps if v in reached else [self.exercise[v]]
+        wanted, leading = {v}, []
+        for q in reversed(steps):
+            if q.name in wanted:
+                wanted |= q.reads
+                leading.append(q)
+        return leading[::-1] or [self.exercise[v]]
 
-    def compact_locals(self, v: str, u: str) -> list[Tensor]:
-        """dv/du without axes along which it is diagonal: entry by entry, row by row; its axes are v's, then u's others.
+    def _in_both_ways(self, u: str, v: str, steps: list[Any]) -> bool:
+        """Whether v uses u directly and through other steps; what gradients hang on is not followed."""
+        if u not in self.exercise[v].reads or len(steps) == 1:
+            return False
+        known = self.exercise.quantities.keys() | self.exercise.size_symbols.keys()
+        return self.exercise[u].kind == "value" or all(q.reads <= known for q in steps)
 
-        p[i,k] of z[i,k] has (N, K, N, K) entries in full, and (N, K, K) row by row. Where v has only axes of u, as
-        var[j] of xc[i,j], it also comes with the axes of u in their order: 2*xc/N.
+    def forms(self, meaning: Meaning) -> list[Tensor]:
+        """A local derivative as a whole, then without axes along which it is diagonal: entry by entry, row by row.
+
+        Their axes are v's, then u's others: p[i,k] of z[i,k] has (N, K, N, K) entries in full, and (N, K, K) row by
+        row. Where v has only axes of u, as var[j] of xc[i,j], it also comes with the axes of u in their order: 2*xc/N.
         """
-        if (v, u) not in self._compact:
-            self._compact[v, u] = list(self._compact_locals(v, u))
-        return self._compact[v, u]
+        key = meaning.name, meaning.total
+        if key not in self._forms:
+            full = self.true(meaning)
+            self._forms[key] = [] if full is None else [full, *self._compact(meaning, full)]
+        return self._forms[key]
 
-    def _compact_locals(self, v: str, u: str) -> Iterator[Tensor]:
-        full = self.true(Meaning(f"d{v}_d{u}", "local", v, u))
-        v_axes, u_axes = self.exercise[v].indices, self.exercise[u].indices
-        if full is None:
-            return
+    def diagonal(self, meaning: Meaning) -> Tensor | None:
+        """The entries of a local derivative where the indices of v and u agree, `dp[i,k]/dz[i,k]`; None where these
+        are of other axes."""
+        full, (v, u) = self.true(meaning), (self.exercise[meaning.of], self.exercise[meaning.by])
+        if full is None or not v.shape or v.shape != u.shape:
+            return None
+        axes = "".join(chr(97 + n) for n in range(len(v.shape)))
+        return torch.einsum(f"{axes}{axes}->{axes}", full)
+
+    def _compact(self, meaning: Meaning, full: Tensor) -> Iterator[Tensor]:
+        v_axes, u_axes = self.exercise[meaning.of].indices, self.exercise[meaning.by].indices
         shared = [axis for axis in u_axes if axis in v_axes]
         mine = {axis: chr(97 + n) for n, axis in enumerate(v_axes)}
         for count in range(len(shared), 0, -1):

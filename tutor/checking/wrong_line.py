@@ -105,9 +105,9 @@ class WrongLine:
         assert true is not None
         yield true
         if self.meaning.kind == "local":
-            diagonal = next(iter(self.judge.points[self.first].compact_locals(self.meaning.of, self.meaning.by)), None)
-            if diagonal is not None:
-                yield diagonal
+            point = self.judge.points[self.first]
+            diagonal = point.diagonal(self.meaning) if self.meaning.name in self.judge.by_entry else None
+            yield from point.forms(self.meaning)[1:2] if diagonal is None else [diagonal]
 
     @cached_property
     def stacked(self) -> bool:

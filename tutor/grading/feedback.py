@@ -111,7 +111,7 @@ MISTAKES = {
 # not released by that; its parameters are checked before they are put in (`_SAFE`). A reason that
 # has none here, or that is not recognised, becomes what its verdict alone says. {error} loses its advice
 TOLD = {
-    "true": "", "number": "", "general-number": "",  # the verdict says it
+    "true": "", "diagonal": "", "number": "", "general-number": "",  # the verdict says it
     "cancelled": N_("true only because two mistakes cancel: this one and the one on line {line}"),
     "follows": N_("sound, given {names} as it stands on line {line}"),
     "follows-nothing": N_("sound in itself: it reads {names}, which line {line} could not give"),
