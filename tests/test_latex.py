@@ -178,6 +178,12 @@ def test_latex_and_index_style_of_a_formula_have_the_same_value(formula):
 # -- what people write --------------------------------------------------------------------------------------
 
 MEANT = [
+    (SOFTMAX, r"db = \mathbf{1}_N^\top dz", "db = ones(N) @ dz"),
+    (SOFTMAX, r"db = \mathbf{1} / N", "db = 1/N*ones(K)"),
+    (SOFTMAX, r"dz = dp \, I_K + dp I", "dz = dp @ eye(K) + dp"),
+    (SOFTMAX, r"dp = -\tfrac{1}{N} y \oslash p", "dp = -(1/N*y/p)"),
+    (BATCH, r"g = \|r\|_2^2 \operatorname{clamp}(b, 0, 1)", "g = sqrt((r*r).sum())**2*Min(Max(b, 0), 1)"),
+    (MAKEMORE, r"q = \mathbf{1}_{Yb} - \operatorname{onehot}(Yb)", "q = one_hot(Yb, V) - one_hot(Yb, V)"),
     (SOFTMAX, r"\frac{\partial L}{\partial z_{ik}} = \frac{1}{N}(p_{ik} - y_{ik})", "dz[i,k] = 1/N*(p[i,k] - y[i,k])"),
     (SOFTMAX, r"\partial L/\partial W = x^\top dz", "dW = x.T @ dz"),
     (SOFTMAX, r"\nabla_W L = x^T \frac{\partial L}{\partial z}", "dW = x.T @ dz"),
@@ -376,6 +382,14 @@ def test_a_repair_is_written_in_latex(exercise, text, old, new):
 # -- what is refused -------------------------------------------------------------------------------------------
 
 REFUSED = [
+    (SOFTMAX, r"dz = p - \mathbb{1}(y)", 10, r"1\(...\) can be read as an indicator or as a product"),
+    (SOFTMAX, r"dz = \exp(\mathbf{1}) p", 6, "how long this vector of ones is does not follow"),
+    (SOFTMAX, r"dz = \mathbf{1}^2 p", 6, "how long this vector of ones is does not follow"),
+    (SOFTMAX, r"dz = p + I", 6, "I can be read as the identity matrix or as an indicator"),
+    (SOFTMAX, r"dz = p - \mathbf{1}_y", 21, r"what stands below \\mathbf\{1\} can be read as the length"),
+    (SOFTMAX, r"dz = p - \mathbf{1}_{NK}", 21, r"what stands below \\mathbf\{1\} can be read as the length"),
+    (SOFTMAX, r"dz = \|p\|_2 p", 6, r"\\\|A\\\| of a matrix can be read as"),
+    (SOFTMAX, r"dz = p \frac{\partial \log p}{\partial z}", 8, "the derivative of a formula is not judged"),
     (SOFTMAX, r"dz = 1/N (p-y)", 10, r"a / b c can be read as \(a / b\) c or as a / \(b c\)"),
     (SOFTMAX, r"dz_{ik} = y_{ik} \log p_{ik} z_{ik}", 30, r"\\log a b can be read as \(\\log a\) b or as \\log\(a b\)"),
     (SOFTMAX, r"dz_{ik} = \log p_{ik} / N", 23, r"\\log a / b can be read as"),
@@ -391,7 +405,7 @@ REFUSED = [
     (SOFTMAX, r"dz_{ik} = \prod_{k'} p_{ik'} s_i", 30, "inside it or as outside it"),
     (SOFTMAX, r"dz_{ik} = \sum_{k'=1}^{K-1} p_{ik'}", 23, "counted from 0, without the first or as counted from 1"),
     (SOFTMAX, r"dW = X^\top dz", 6, 'X is not a name of the exercise .*; did you mean "x"'),
-    (SOFTMAX, r"dW = x_ij dz", 6, r"x has 2 axes, and 1 index here; .* in braces, x_\{ik\}"),
+    (SOFTMAX, r"dW = x_ij dz", 6, r"x has 2 axes, and 1 index here; .* in braces, as x_\{ij\}"),
     (SOFTMAX, r"dz_{ik} = z_{ik}^10", 19, r"write x\^\{10\}"),
     (SOFTMAX, r"dz_{ik} = \sum p_{ik}", 11, r"\\sum names the index it runs over"),
     (SOFTMAX, r"dz_{ik} = \tanh^{-1}(z_{ik})", 11, "its inverse function or as one over tanh"),

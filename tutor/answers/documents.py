@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tutor.answers import language as lang
 from tutor.answers import python
 from tutor.answers.headers import ANYWHERE, key_of
-from tutor.answers.latex_regions import in_prose, is_latex, of_a_case, regions
+from tutor.answers.latex_regions import defined, in_prose, is_latex, of_a_case, of_a_definition, regions
 from tutor.errors import NotFoundError, ReadingError
 from tutor.language import first_clause, said
 
@@ -214,6 +214,7 @@ class _Assembly:
         self.latex: Reader | None = None
         self.given: list[lang.Statement] = []
         self.inline: dict[int, Block] = {}  # id of a statement -> its place in prose
+        self.definitions: dict[int, Block] = {}  # the same, of names for formulas
         self.looked = 0
 
     def sheet(self) -> lang.Sheet:
@@ -255,17 +256,35 @@ class _Assembly:
         if self.latex is None:
             self.latex = Reader(self.exercise)
             self.latex.given(self.given)
+            self.latex.names.in_sentences = self._in_sentences()
         return self.latex
 
+    def _in_sentences(self) -> dict[str, int]:
+        """Names that formulas in sentences define, and their lines; the first counts."""
+        made: dict[str, int] = {}
+        for block in self.part.blocks:
+            if block.kind == "inline" and (name := defined(block.text[block.start : block.stop])):
+                made.setdefault(name, _line_of(block))
+        return made
+
     def _mathematics(self, block: Block) -> list[lang.Statement]:
+        names = self._reader().names
+        given = set(names.given)
         statements = self._reader().region(block.text, block.start, block.stop, block.line)
         self.made.notes += self._reader().notes()
-        return [self._in_one_case(s, block) for s in statements] if block.case else statements
+        if block.case:
+            statements = [self._in_one_case(s, block) for s in statements]
+            names.given -= names.locals - given
+        return statements
 
     def _in_one_case(self, statement: lang.Statement, block: Block) -> lang.Statement:
-        """A gradient in one case is no answer; it is a remark where another line gives it for all."""
+        """A derivative in one case is no answer; it is a remark where another line gives it for all.
+
+        A local one need not be given at all: it is a remark also where no line reads it.
+        """
         name = next(iter(_names_given(statement)), "")
-        if not isinstance(statement, lang.Assign) or self.exercise.differentiated(name) is None:
+        local = name in self._reader().names.locals
+        if not isinstance(statement, lang.Assign) or (self.exercise.differentiated(name) is None and not local):
             return statement
         text, start = statement.text, statement.start
         refused = lang.Unreadable(statement.line, statement.column, text, start, CASE, name)
@@ -275,8 +294,11 @@ class _Assembly:
     def _in_prose(self, block: Block) -> list[lang.Statement]:
         """A gradient that is given in a sentence; what else a sentence says is no answer, and spoils none."""
         formula = block.text[block.start : block.stop]
-        if self.looked >= MAX_INLINE or not _GRADIENT.match(formula):
+        if self.looked >= MAX_INLINE:
             return []
+        definition = self._definition(block, formula)
+        if definition or not _GRADIENT.match(formula):
+            return definition
         self.looked += 1
         if block.case:
             self._remark(block, CASE)
@@ -289,8 +311,18 @@ class _Assembly:
         self.inline.update((id(statement), block) for statement in made)
         return made
 
+    def _definition(self, block: Block, formula: str) -> list[lang.Statement]:
+        """`Let $r = x - y$` is a line where a later one reads r."""
+        if block.case or not defined(formula) or not of_a_definition(block.text, block.start):
+            return []
+        self.looked += 1
+        made = self._reader().definition(block.text, block.start, block.stop, block.line)
+        self.made.notes += self._reader().notes()
+        self.definitions.update((id(statement), block) for statement in made)
+        return made
+
     def _remark(self, block: Block, reason: str) -> None:
-        line = block.line + block.text.count("\n", 0, block.start) + 1
+        line = _line_of(block)
         formula = _clean(" ".join(block.text[block.start : block.stop].split()))[:60]
         self.made.notes.append(
             said(
@@ -333,7 +365,8 @@ class _Assembly:
                 continue
             names = set(_names_given(statement))
             own = [m for m, given in enumerate(owned) if names & given]
-            if isinstance(statement, lang.Unreadable) and own:  # one case, and a line that holds for all
+            unread = not any(names & set(_names_read(other)) for other in statements)
+            if isinstance(statement, lang.Unreadable) and (own or (unread and self._is_local(names))):  # one case
                 dropped.append(statement)
                 self._remark(self.inline[id(statement)], CASE)
                 continue
@@ -341,8 +374,15 @@ class _Assembly:
             if own and (own[0] < n or not any(names & set(_names_read(other)) for other in between)):
                 dropped.append(statement)
                 self._remark(self.inline[id(statement)], said("a line of its own gives it"))
+        for n, statement in enumerate(statements) if self.definitions else ():
+            names = set(_names_given(statement))
+            if id(statement) in self.definitions and not any(names & set(_names_read(s)) for s in statements[n + 1 :]):
+                dropped.append(statement)
         if dropped:
             self.made.statements = [s for s in statements if not any(s is other for other in dropped)]
+
+    def _is_local(self, names: set[str]) -> bool:
+        return self.latex is not None and bool(names & self.latex.names.locals)
 
     def _of_interest(self, statements: list[lang.Statement]) -> list[lang.Statement]:
         """In a notebook, cells that give nothing that is judged may hold other code: plots, training."""
@@ -359,6 +399,10 @@ class _Assembly:
         quantity = self.exercise.quantities.get(name)
         known = quantity is not None and quantity.kind == "value"
         return known or self.exercise.differentiated(name) is not None or name.startswith(("dL_d", "grad_"))
+
+
+def _line_of(block: Block) -> int:
+    return block.line + block.text.count("\n", 0, block.start) + 1
 
 
 def _names_given(statement: lang.Statement) -> Iterator[str]:

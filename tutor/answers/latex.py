@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from lark import Token
 
 from tutor.answers import language as lang
+from tutor.answers import latex_constants as constants
 from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, WHEN, Tokenizer, parse
-from tutor.answers.latex_meaning import Meaning
-from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Value
+from tutor.answers.latex_meaning import Meaning, Unnamed
+from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Shape, Value
 from tutor.answers.latex_regions import regions
 from tutor.answers.latex_trees import depth
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
@@ -141,6 +142,27 @@ class Reader:
         names.shapes, names.given, names.locals, names.notes = held
         self.said = said
         return reason
+
+    def definition(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement]:
+        """A formula in the midst of a sentence that gives a new name to a formula; nothing where it is another."""
+        names, said = self.names, list(self.said)
+        held = dict(names.shapes), set(names.given), set(names.locals), list(names.notes)
+        try:
+            made = self.region(text, start, stop, line)
+        except ReadingError:
+            made = []
+        if len(made) == 1 and self._names_a_formula(made[0], held[0]):
+            return made
+        names.shapes, names.given, names.locals, names.notes = held
+        self.said = said
+        return []
+
+    def _names_a_formula(self, statement: lang.Statement, known: dict[str, Shape | None]) -> bool:
+        if not isinstance(statement, lang.Assign) or isinstance(statement.value, lang.Number):
+            return False  # a number is a case that is spoken of
+        name = lang.variable(lang.root(statement.targets[0])) or ""
+        new = not (name in known or self.names.is_gradient(name) or name in self.names.indices)
+        return new and not self.names.is_loss(name) and not self.missing(statement.value)
 
     def _quoted(self, statement: lang.Statement) -> str:
         """Why a statement in prose is no answer: a rule that is quoted, a case that is discussed."""
@@ -410,6 +432,7 @@ class _One:
     def __init__(self, reader: Reader, tokenizer: Tokenizer, line: _Line):
         self.reader, self.names, self.tokenizer, self.line = reader, reader.names, tokenizer, line
         self.target: lang.Expression | None = None
+        self.barred: tuple[str, ReadingError] | None = None  # a name with a bar that nothing settled yet
 
     def statements(self, conditional: bool = False) -> list[lang.Statement]:
         """What the line says; `conditional` where a condition stands in its row."""
@@ -420,6 +443,9 @@ class _One:
             return self._without_equals()
         try:
             self.target, shape, factor = self._left()
+        except Unnamed as error:
+            self.reader.said.append(said("line {line}: passed over: {reason}", line=error.line, reason=error.message))
+            return []
         except ReadingError as error:
             return self._passed(line.links[0][0], error.message) if self._is_a_fact() else [
                 self._unreadable(self._all(), error)
@@ -555,8 +581,22 @@ class _One:
             bare = re.search(r"_[A-Za-z]{2}", self._shown(self.line.left))
             hint = said("; more than one letter below stands in braces, x_{ik}") if bare else ""
             raise meaning.refuse(tree, said("on the left stands one name: {left}{hint}", left=_LEFT, hint=hint))
+        self.barred = meaning.barred if base.name not in self.names.shapes else None
         node, factor = self._diagonal(node)
         return node, value.shape, factor
+
+    def _settle_bar(self, value: Value) -> None:
+        r"""`\bar g_i = \frac{1}{D} \sum_j g_{ij}` gives a name of the learner's: no gradient of g has that shape."""
+        assert self.barred is not None
+        base, error = self.barred
+        of, target = self.names.shapes[base] or (), self.target
+        if isinstance(target, lang.Subscript):
+            other = len(target.items) != len(of)
+        else:
+            other = value.shape is not None and value.shape != of
+        if not other or not any(isinstance(part, lang.Name) and part.name == base for part in lang.walk(value.node)):
+            raise error
+        self.barred = None
 
     def _diagonal(self, node: lang.Expression) -> tuple[lang.Expression, lang.Expression | None]:
         r"""`\partial p_{ik}/\partial z_{ij}` is given where both i agree, and 0 elsewhere."""
@@ -564,6 +604,13 @@ class _One:
             return node, None
         items: list[lang.Expression] = []
         factor: lang.Expression | None = None
+        shifted = next((item for item in node.items if not isinstance(item, (lang.Name, lang.Number))), None)
+        if shifted is not None:
+            says = said(
+                r"below a local derivative on the left stand single letters: write \partial y_o / \partial x_i, and on "
+                r"the right which entries are not 0, as \mathbb{1}[...]"
+            )
+            raise ReadingError(says, shifted.line, shifted.column)
         for item in node.items:
             at = item.line, item.column, item.end
             if isinstance(item, lang.Name) and any(isinstance(i, lang.Name) and i.name == item.name for i in items):
@@ -581,6 +628,8 @@ class _One:
         meaning = self._meaning()
         try:
             value = self._right(meaning, whole, tokens)
+            if self.barred is not None:
+                self._settle_bar(value)
         except ReadingError as error:
             stated = any(token.type in ("PARTIAL", "NABLA") for token in tokens)
             if stated and n + 1 < len(self.line.links) and not any(token.type == "ERROR" for token in tokens):
@@ -605,16 +654,18 @@ class _One:
             raise ReadingError(said("nothing stands on the right"), whole[-1].line or 1, whole[-1].column or 1)
         tree = parse(self._without_shape(tokens))
         value = meaning.side(tree)
-        if value.ones:
-            raise meaning.refuse(
-                tree, said(r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
-            )
+        if value.unsized:
+            value = constants.whole(meaning, tree, value, self._shape_on_the_left())
         if depth(value.node) > MAX_DEPTH:
             raise meaning.refuse(
                 tree, said("more than {most} operations inside each other: use a helper of your own", most=MAX_DEPTH)
             )
         self._check_sums(meaning, tree, value.node)
         return value
+
+    def _shape_on_the_left(self) -> Shape | None:
+        """The shape that the whole left side is known to have."""
+        return self.names.shapes.get(self.target.name) if isinstance(self.target, lang.Name) else None
 
     def _without_shape(self, tokens: list[Token]) -> list[Token]:
         r"""`x^\top dz \ (D \times K)` says which shape it has; without the space it may be a factor."""

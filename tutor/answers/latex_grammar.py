@@ -60,7 +60,7 @@ _RELATIONS = {
 _EQUALS = ("coloneqq", "triangleq", "equiv", "doteq", "leftarrow", "gets", "approx", "coloneq", "simeq")
 _OPERATORS = {
     "cdot": "dot", "times": "times", "ast": "star", "odot": "odot", "circ": "odot", "div": "/", "otimes": "otimes",
-    "bmod": "mod", "mod": "mod", "bullet": "dot",
+    "bmod": "mod", "mod": "mod", "bullet": "dot", "oslash": "oslash",
 }  # fmt: skip
 _ACCENTS = {"hat": "hat", "widehat": "hat", "bar": "bar", "overline": "bar", "tilde": "tilde", "widetilde": "tilde",
             "dot": "dot", "ddot": "ddot"}  # fmt: skip
@@ -127,7 +127,8 @@ _CHARACTERS = {
     "{": ("LBRACE", "{"), "}": ("RBRACE", "}"), ",": ("COMMA", ","), ";": ("SEPARATOR", ";"), "&": ("AMP", "&"),
     "_": ("SUB", "_"), "^": ("SUP", "^"), "'": ("PRIME", "'"), "|": ("BAR", "|"),
     "−": ("SIGN", "-"), "–": ("SIGN", "-"), "×": ("OP", "times"), "·": ("OP", "dot"), "⋅": ("OP", "dot"),
-    "∘": ("OP", "odot"), "⊙": ("OP", "odot"), "≤": ("REL", "<="), "≥": ("REL", ">="), "≠": ("REL", "!="),
+    "∘": ("OP", "odot"), "⊙": ("OP", "odot"), "⊘": ("OP", "oslash"),
+    "≤": ("REL", "<="), "≥": ("REL", ">="), "≠": ("REL", "!="),
     "∂": ("PARTIAL", "d"), "∇": ("NABLA", "d"), "∑": ("BIG", "Sum"), "∏": ("BIG", "Product"), "⊤": ("TOP", "T"),
     "∞": ("CONST", "inf"), "√": ("SQRT", "sqrt"), "（": ("LPAR", "("), "）": ("RPAR", ")"), "，": ("COMMA", ","),
     "＝": ("EQUALS", "="), "＋": ("SIGN", "+"), "－": ("SIGN", "-"), "＊": ("OP", "star"), "／": ("OP", "/"),
@@ -383,7 +384,11 @@ class Tokenizer:
         if not self.stack:
             self._add("SEPARATOR", ":", at, end)
         elif self.tokens[-1].type in ("COMMA", "LBRACE", "LBRACKET") or _SLICED.match(self.text, end, stop):
-            self._error(at, said("a slice : is not read here: write every index as a letter, x_{ik}, or x without any"))
+            says = said(
+                r"a slice : is not read here: write a letter in its place, on both sides, as in db_k = \sum_i dz_{ik}, "
+                "or the name without any index"
+            )
+            self._error(at, says)
         else:
             self._add("COMMA", ",", at, end)
 
@@ -392,7 +397,7 @@ class Tokenizer:
         if name in ("left", "right", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "Biggl", "Biggr"):
             return self._sized(name, end, stop)
         if name in _ROMAN:
-            return self._roman(at, end, stop)
+            return self._roman(name, at, end, stop)
         if name in _STYLES:
             return self._styled(name, at, end, stop)
         if name in _SKIPPED:
@@ -539,7 +544,7 @@ class Tokenizer:
         raw = self._raw(at, stop)
         return raw[2] if raw else at
 
-    def _roman(self, at: int, end: int, stop: int) -> int:
+    def _roman(self, name: str, at: int, end: int, stop: int) -> int:
         if self.text.startswith("*", end):
             end += 1
         raw = self._raw(end, stop)
@@ -551,6 +556,8 @@ class Tokenizer:
             return found.end()
         content, inner, after = raw
         word = re.sub(r"\\[,!;: ]|\s+", " ", content).strip(" .,;:")
+        if name == "operatorname" and self.known(word.replace("-", "_")):
+            word = word.replace("-", "_")  # one-hot
         says_when = _SAYS_WHEN.match(word.lower())
         restricts = says_when and (says_when.end() == len(word) or _COMPARED.search(word))
         if not self.stack and (restricts or _RESTRICTS.match(word.lower().lstrip("(（"))):

@@ -13,6 +13,7 @@ from typing import Any
 from lark import Token, Tree
 
 from tutor.answers import language as lang
+from tutor.answers import latex_constants as constants
 from tutor.answers import latex_trees as look
 from tutor.answers.latex_names import (
     ACCENTS,
@@ -20,7 +21,6 @@ from tutor.answers.latex_names import (
     GREEK,
     LOOSE,
     MAX_INSIDE,
-    ONES,
     OPERATION,
     TOO_MANY,
     Found,
@@ -34,6 +34,10 @@ from tutor.errors import ReadingError
 from tutor.language import joined, nsaid, said
 
 
+class Unnamed(ReadingError):
+    """The derivative of a formula, which is nobody's name: nothing that could be judged."""
+
+
 class Meaning:
     """One side of an equation."""
 
@@ -45,6 +49,7 @@ class Meaning:
         self.comparing = 0  # inside a condition
         self.shifts: set[tuple[str, float]] = set()  # (i, 1) where an entry with the index i - 1 stands
         self.depth = 0
+        self.barred: tuple[str, ReadingError] | None = None  # a bar above a name on the left
 
     # -- places and refusals --
 
@@ -76,6 +81,12 @@ class Meaning:
 
     def call(self, tree: Any, name: str, *arguments: lang.Expression) -> lang.Call:
         return lang.Call(*self.at(tree), self.name(tree, name), arguments, ())
+
+    def sized(self, tree: Any, value: Value) -> Value:
+        """The value, which must not be a constant that has no size yet."""
+        if value.unsized:
+            raise constants.refused(self, tree, value)
+        return value
 
     def number(self, tree: Any, value: int) -> lang.Number:
         return lang.Number(*self.at(tree), value, str(value))
@@ -160,16 +171,13 @@ class Meaning:
         return Chain(self, parts).value()
 
     def negative(self, tree: Any, value: Value) -> Value:
-        return Value(lang.Unary(*self.at(tree), "-", value.node), value.shape, value.row, value.ones)
+        return Value(lang.Unary(*self.at(tree), "-", value.node), value.shape, value.row, value.unsized)
 
     def entrywise(self, tree: Any, op: str, left: Value, right: Value) -> Value:
         """An operation entry by entry; a vector beside a matrix goes along its last axis, as a bias does."""
         shape: Shape | None = None
-        if left.ones or right.ones:
-            other = right if left.ones else left
-            if op not in ("+", "-") or other.ones or not other.shape:
-                raise self.refuse(tree, ONES)
-            return Value(lang.Binary(*self.at(tree), op, left.node, right.node), other.shape, other.row)
+        if left.unsized or right.unsized:
+            return constants.entrywise(self, tree, op, left, right)
         if left.shape is not None and right.shape is not None:
             long, short = sorted((left.shape, right.shape), key=len, reverse=True)
             if len(short) == 1 and len(long) == 2 and short[0] == long[0] != long[1]:
@@ -202,6 +210,9 @@ class Meaning:
             raise self.refuse(tree, said("a prime stands at a function, as \\sigma'(z), or at an index, as k'"))
         if atom.data == "leaf" and look.token_of(atom).type == "NUMBER":
             return self._numeral(tree, atom, below, above)
+        if atom.data == "norm":
+            value = self._norm(atom, below)
+            return self.raised(tree, value, above) if above is not None else value
         return self.scripted(tree, self.atom(atom), below, above)
 
     def _evaluated(self, tree: Tree) -> Value:
@@ -230,6 +241,7 @@ class Meaning:
         r"""`\left(A^\top B\right)_{ij}`"""
         if value.shape == ():
             raise self.refuse(below, said("one number has no indices"))
+        self.sized(tree, value)
         items = self.index_nodes(self.sub_items(below), None if value.shape is None else len(value.shape))[0]
         return Value(lang.Subscript(*self.at(tree), value.node, tuple(items)), ())
 
@@ -279,7 +291,11 @@ class Meaning:
                 said("the gradient \\partial L/\\partial {inner}", inner=inner[0]),
                 said("the mean of {inner}", inner=inner[0]),
             )
-            raise self.two_ways(atom, said("\\bar {inner}", inner=inner[0]), readings)
+            error = self.two_ways(atom, said("\\bar {inner}", inner=inner[0]), readings)
+            if not self.left:
+                raise error
+            base = next(base for base in inner if self.names.known(base))
+            self.barred = (base, error)  # what is said to be equal may settle it
         if not known and accent == "dot":
             raise self.refuse(atom, said("a dot above a name is not part of an answer"))
         return known or made[:1]
@@ -329,7 +345,7 @@ class Meaning:
             return None if known else Value(self.call(tree, "exp", self.number(tree, 1)))
         if known and look.transposes(above):
             return None
-        exponent = self.inner(above)
+        exponent = self.sized(tree, self.inner(above))
         if not known or (shape and (exponent.shape != () or look.has_entries(exponent.node))):
             return Value(self.call(tree, "exp", exponent.node), exponent.shape, exponent.row)
         if isinstance(exponent.node, lang.Number) and not shape:
@@ -381,7 +397,13 @@ class Meaning:
         shape, count = self.names.shapes[found.name] or (), len(found.items)
         n = len(shape)
         have = nsaid("{count} axis", "{count} axes", n, count=n) if shape else said("no axes")
-        more = said("; more than one letter below stands in braces, x_{ik}") if count == 1 != len(shape) else ""
+        more = ""
+        if 0 < count < n:
+            own = "".join(index.name for index in self.names.indices_of(found.name)) or "ijkl"[:n]
+            more = said(
+                "; a part of a name's indices is not read: write all of them, in braces, as {example}",
+                example=f"{found.name}_{{{own}}}",
+            )
         return said(
             "{name} has {have}, and {given} here{more}",
             name=found.name,
@@ -544,6 +566,7 @@ class Meaning:
         parts = look.parts(above) if isinstance(above, Tree) else above
         if look.transposes(above, bare=value.shape != ()):
             return self._transposed(tree, value)
+        self.sized(tree, value)
         matrix = value.shape is None or len(value.shape) == 2
         if matrix and look.inverts_transposed(above):
             return self._transposed(tree, Value(self.call(tree, "inv", value.node), value.shape))
@@ -567,8 +590,8 @@ class Meaning:
             if not isinstance(value.node, lang.Subscript):
                 return value  # a number is its own transpose
             raise self.refuse(tree, said("one entry has no transpose: leave the indices out, or the \\top"))
-        if value.ones or (value.shape is not None and len(value.shape) == 1):
-            return Value(value.node, value.shape, not value.row, value.ones)
+        if value.unsized or (value.shape is not None and len(value.shape) == 1):
+            return Value(value.node, value.shape, not value.row, value.unsized)
         shape = None if value.shape is None else value.shape[::-1]
         return Value(lang.Attribute(*self.at(tree), value.node, "T"), shape)
 
@@ -587,7 +610,7 @@ class Meaning:
                 (said("an inverse matrix"), said("one over each entry")),
                 said(r"write \frac{1}{...}, or the indices"),
             )
-        if exponent.shape not in ((), None):
+        if exponent.shape not in ((), None) or exponent.unsized:
             raise self.refuse(tree, said("an exponent is one number"))
         return Value(lang.Binary(*self.at(tree), "**", value.node, exponent.node), value.shape, value.row)
 
@@ -707,7 +730,7 @@ class Meaning:
         if token.type == "CONST":
             return Value(self.name(atom, str(token)))
         if token.type == "ONE":
-            return Value(self.number(atom, 1), None, ones=True)
+            return constants.ones(self, atom, None) if str(token) == "1" else constants.identity(self, atom, None)
         reasons = {
             "TOP": said("^\\top stands above a matrix"),
             "PARTIAL": said("\\partial stands in a derivative: \\frac{\\partial L}{\\partial W}"),
@@ -738,7 +761,7 @@ class Meaning:
 
     def _sqrt(self, atom: Tree) -> Value:
         parts = look.trees(atom)
-        value = self.inner(parts[-1])
+        value = self.sized(atom, self.inner(parts[-1]))
         if len(parts) == 1:
             return Value(self.call(atom, "sqrt", value.node), value.shape, value.row)
         root = self.side(parts[0])
@@ -766,7 +789,7 @@ class Meaning:
         return self.side(look.trees(atom)[0])
 
     def _bars(self, atom: Tree) -> Value:
-        value = self.side(look.trees(atom)[0])
+        value = self.sized(atom, self.side(look.trees(atom)[0]))
         if value.shape is not None and len(value.shape) == 2:
             raise self.two_ways(
                 atom,
@@ -776,10 +799,23 @@ class Meaning:
             )
         return Value(self.call(atom, "abs", value.node), value.shape, value.row)
 
-    def _norm(self, atom: Tree) -> Value:
+    def _norm(self, atom: Tree, below: Tree | None = None) -> Value:
+        r"""`\| x \|`, `\| x \|_2` of a vector, `\| A \|_F` of a matrix: the root of the sum of squares."""
         value = self.side(look.trees(atom)[0])
-        if value.shape is None or len(value.shape) != 1:
-            raise self.refuse(atom, said(r"\| \| is the length of a vector: write \sqrt{\sum_i x_i^2}"))
+        axes = None if value.shape is None else len(value.shape)
+        if axes == 2 and (below is None or look.digits(below) == "2"):
+            readings = (said(r"the root of the sum of squares, \|A\|_F"), said("the largest singular value"))
+            raise self.two_ways(atom, said(r"\|A\| of a matrix"), readings)
+        if not (axes == 1 and (below is None or look.digits(below) == "2")) and not (
+            axes == 2 and look.letter(below) == "F"
+        ):
+            raise self.refuse(
+                atom,
+                said(
+                    r"\| \| is the length of a vector, \|x\|_2, or of a matrix, \|A\|_F: write other norms out, as "
+                    r"\sum_i |x_i|"
+                ),
+            )
         square = lang.Binary(*self.at(atom), "*", value.node, value.node)
         total = lang.Call(*self.at(atom), lang.Attribute(*self.at(atom), square, "sum"), (), ())
         return Value(self.call(atom, "sqrt", total), ())
@@ -788,13 +824,13 @@ class Meaning:
         r"""`\langle a, b \rangle` of two vectors, or of two matrices entry by entry."""
         values = [self.either(each) for each in look.trees(look.trees(atom)[0])]
         shapes = {value.shape for value in values}
-        if len(values) != 2 or len(shapes) != 1 or not values[0].shape or any(value.ones for value in values):
+        if len(values) != 2 or len(shapes) != 1 or not values[0].shape:
             raise self.refuse(atom, said(r"\langle a, b \rangle stands for two whole vectors: write \sum_i a_i b_i"))
         product = lang.Binary(*self.at(atom), "*", values[0].node, values[1].node)
         return Value(lang.Call(*self.at(atom), lang.Attribute(*self.at(atom), product, "sum"), (), ()), ())
 
     def _floor(self, atom: Tree) -> Value:
-        value = self.side(look.trees(atom)[0])
+        value = self.sized(atom, self.side(look.trees(atom)[0]))
         node = value.node
         if isinstance(node, lang.Binary) and node.op == "/":
             return Value(lang.Binary(node.line, node.column, node.end, "//", node.left, node.right), value.shape)
@@ -805,7 +841,7 @@ class Meaning:
         made: lang.Expression = lang.Binary(*self.at(atom), "-", self.name(atom, "inf"), self.name(atom, "inf"))
         shape: Shape | None = ()
         for row in reversed(look.trees(atom)):
-            value = self.side(look.trees(row)[0])
+            value = self.sized(row, self.side(look.trees(row)[0]))
             shape = value.shape if shape == () else shape
             condition = row.children[-1]
             if isinstance(condition.children[0], Token):  # otherwise
@@ -826,6 +862,16 @@ class Meaning:
 
     def derivative(self, tree: Any, top: list[Any], bottom: list[Any]) -> Value | None:
         r"""`\frac{\partial L}{\partial z_{ik}}` is dz[i,k]; `\frac{\partial p}{\partial e}` is dp_de, a local one."""
+        if self._is_of_a_formula(top):
+            line, column, _ = self.at(tree)
+            raise Unnamed(
+                said(
+                    r"the derivative of a formula is not judged: after \partial stands one name of the exercise, as "
+                    r"\partial z_{ik}"
+                ),
+                line,
+                column,
+            )
         above, below = self._differential(top), self._differential(bottom)
         if below is None:
             return None
@@ -847,11 +893,11 @@ class Meaning:
         if look.unit_of(first, "PARTIAL"):
             if len(first.children) > 1:
                 raise self.refuse(first, said("only first derivatives are part of an answer"))
-            if len(parts) != 2:
-                if len(parts) == 1:
-                    return None
-                raise self.refuse(parts, said(r"after \partial stands one name: give a product a name of its own"))
-            return parts[1]
+            if len(parts) == 1:
+                return None
+            if len(parts) == 2 or self._of_arguments(parts):
+                return parts[1]
+            raise self.refuse(parts, said(r"after \partial stands one name: give a product a name of its own"))
         atom = first.children[0]
         if not (look.leaf(atom, "WORD") or look.leaf(atom, "ROMAN")):
             return None
@@ -866,6 +912,25 @@ class Meaning:
             made = Tree("unit", [Tree("leaf", [inner]), *first.children[1:]])
             return made if self.names.known(word[1:]) or self.names.is_loss(word[1:]) or self._layered(made) else None
         return None
+
+    def _of_arguments(self, parts: list[Any]) -> bool:
+        r"""`\partial L(W, b)` names what the loss depends on."""
+        if len(parts) != 3 or self._bare(parts[1]) is None or len(parts[2].children) != 1:
+            return False
+        group = parts[2].children[0]
+        terms = [look.only_term(each) for each in look.trees(look.trees(group)[0])] if group.data == "group" else []
+        return bool(terms) and all(
+            term is not None and len(term.children) == 1 and self._is_named(term.children[0]) for term in terms
+        )
+
+    def _is_named(self, part: Any) -> bool:
+        return isinstance(part, Tree) and self.spellings(part.children[0]) is not None
+
+    def _is_of_a_formula(self, top: list[Any]) -> bool:
+        r"""`\partial \log p_{il}`, `\partial (x^\top A x)`: what is derived has no name."""
+        if len(top) < 2 or not look.unit_of(top[0], "PARTIAL") or len(top[0].children) > 1:
+            return False
+        return not self._is_named(top[1]) or (len(top) > 2 and not self._of_arguments(top))
 
     def _layered(self, unit: Tree) -> bool:
         atom, below, above, _ = self.scripts(unit)
@@ -933,11 +998,11 @@ class Meaning:
 
     def _times(self, tree: Any, left: Value, right: Value) -> Value:
         other = right if left.shape == () else left
-        return Value(lang.Binary(*self.at(tree), "*", left.node, right.node), other.shape, other.row, other.ones)
+        return Value(lang.Binary(*self.at(tree), "*", left.node, right.node), other.shape, other.row, other.unsized)
 
     def _matrix(self, tree: Any, left: Value, right: Value) -> Value:
-        if left.ones or right.ones:
-            return self._with_ones(tree, left, right)
+        if left.unsized or right.unsized:
+            return constants.product(self, tree, left, right)
         if left.shape is None or right.shape is None:
             raise self.refuse(
                 tree,
@@ -978,33 +1043,14 @@ class Meaning:
             return Value(matmul, right.shape[1:], row=True)
         raise self.refuse(tree, said("tensors with more than two axes have no matrix product: write the indices"))
 
-    def _with_ones(self, tree: Any, left: Value, right: Value) -> Value:
-        r"""`\mathbf{1}^\top A` adds up the rows of A, `A \mathbf{1}` its columns; the ones hold their factor."""
-        ones, other = (left, right) if left.ones else (right, left)
-        axes = None if other.shape is None else len(other.shape)
-        if axes in (1, 2) and not other.ones and left.ones and left.row and not right.row:
-            return self._summed(tree, ones, other, 0, other.shape[1:])  # type: ignore[index]
-        if axes == 2 and right.ones and not right.row:
-            return self._summed(tree, ones, other, 1, other.shape[:1])  # type: ignore[index]
-        if axes == 1 and right.ones and not right.row and left.row:
-            return self._summed(tree, ones, other, 0, ())
-        raise self.refuse(tree, ONES)
-
-    def _summed(self, tree: Any, ones: Value, other: Value, axis: int, shape: Shape) -> Value:
-        at = self.at(tree)
-        total = lang.Call(*at, lang.Attribute(*at, other.node, "sum"), (self.number(tree, axis),), ())
-        plain = isinstance(ones.node, lang.Number) and ones.node.value == 1
-        node = total if plain else lang.Binary(*at, "*", ones.node, total)
-        return Value(node, shape, row=axis == 0 and len(shape) == 1)
-
     def operated(self, tree: Any, op: str, left: Value, right: Value) -> Value:
         """A product or quotient whose operator is written."""
         if op == "/":
             return self.divided(tree, left, right)
         if op == "mod":
             return Value(lang.Binary(*self.at(tree), "%", left.node, right.node), left.shape)
-        if op == "odot":
-            return self.entrywise(tree, "*", left, right)
+        if op in ("odot", "oslash"):
+            return self.entrywise(tree, "*" if op == "odot" else "/", left, right)
         if op == "otimes":
             if left.shape and right.shape and len(left.shape) == len(right.shape) == 1:
                 return Value(self.call(tree, "outer", left.node, right.node), left.shape + right.shape)

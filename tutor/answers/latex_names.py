@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lark import Tree
+from sympy import Number
 
 from tutor.answers import language as lang
 from tutor.answers.latex_trees import text
@@ -17,10 +19,14 @@ from tutor.language import said
 from tutor.symbolic.functions import FUNCTIONS
 
 if TYPE_CHECKING:
+    from sympy import Idx
+
     from tutor.exercise import Exercise
 
+SMALL = 1e-3  # what is added so that nothing is divided by 0 is below
 MAX_INSIDE = 100  # factors inside factors: what MAX_NESTING brackets need, and far from Python's own limit
 Shape = tuple[str, ...]  # sizes as text; "?..." where only the number of axes is known
+ONES_VECTOR, IDENTITY = "a vector of ones", "the identity matrix"  # what can stand without its size
 
 LOSSES = ("L", "l", "ell", "loss", "J", "E", "C")  # what a loss is called where the exercise leaves it open
 GREEK = {"varepsilon": ("epsilon", "eps"), "epsilon": ("epsilon", "eps"), "varphi": ("phi",), "vartheta": ("theta",),
@@ -41,6 +47,7 @@ CALLED = {
     **{name.lower(): row.name for row in FUNCTIONS.values() for name in (row.name, *row.spellings)},
     "logistic": "sigmoid", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "logsoftmax": "log_softmax",
     "softmax": "softmax", "log_softmax": "log_softmax", "argmax": "argmax", "argmin": "argmin",
+    "clamp": "clamp", "clip": "clamp", "onehot": "one_hot", "one_hot": "one_hot",
     **{name: name for name in ("sec", "csc", "cot", "sech", "csch", "coth")},
 }  # fmt: skip
 LOOSE = said(
@@ -51,12 +58,15 @@ AT_A_BAR = said(
     "only the values of the worked example may stand there"
 )
 TOO_MANY = said("more than {most} operations inside each other: use a helper of your own", most=MAX_DEPTH)
-ONES = said(r"a vector of ones stands beside a matrix only: \mathbf{1}^\top A, A \mathbf{1}")
+ONES = said(
+    r"how long this vector of ones is does not follow from what stands beside it: write its length, \mathbf{1}_N"
+)
 OPERATION = {
     "dot": r"\cdot",
     "times": r"\times",
     "star": "*",
     "odot": r"\odot",
+    "oslash": r"\oslash",
     "/": "/",
     "otimes": r"\otimes",
     "mod": r"\bmod",
@@ -65,12 +75,15 @@ OPERATION = {
 
 @dataclass(frozen=True)
 class Value:
-    """An expression with the shape of its value: () for one number, None where nobody knows; a vector may be a row."""
+    """An expression with the shape of its value: () for one number, None where nobody knows; a vector may be a row.
+
+    Ones and an identity whose size is not written take it from what stands beside them; till then `node` is a factor.
+    """
 
     node: lang.Expression
     shape: Shape | None = ()
     row: bool = False
-    ones: bool = False  # a vector of ones
+    unsized: str = ""  # ONES_VECTOR, IDENTITY
 
 
 @dataclass
@@ -104,6 +117,7 @@ class Names:
         self.given: set[str] = {f"d{q.name}" for q in exercise.ends}  # gradients that have a value
         self.locals: set[str] = set()
         self.notes: list[str] = []
+        self.in_sentences: dict[str, int] = {}  # names that a formula in a sentence defines -> its line
 
     def known(self, name: str) -> bool:
         return name in self.shapes
@@ -123,15 +137,64 @@ class Names:
             return True
         return name in (LOSSES[:1] if self.losses else LOSSES) and not self.known(name)
 
+    def indices_of(self, name: str) -> tuple[Idx, ...]:
+        """Those of a quantity, which its gradient has as well; none for a name of the learner's."""
+        quantity = self.exercise.quantities.get(self.exercise.differentiated(name) or name)
+        return () if quantity is None else tuple(quantity.indices)
+
     def unknown(self, name: str) -> str:
         """Why a name cannot be read, and which one may be meant."""
         if self.exercise.differentiated(name) or name in self.locals:
             return said("{name} has no value yet: give its line first", name=name)
+        for reason in (self._in_a_sentence(name), self._small_constant(name), self._numbered(name)):
+            if reason:
+                return reason
         hint = next((said('; did you mean "{k}"?', k=k) for k in self.shapes if k.lower() == name.lower()), None)
         return said(
             "{name} is not a name of the exercise and has no value yet{hint}",
             name=name,
             hint=hint or did_you_mean(name, self.shapes),
+        )
+
+    def _in_a_sentence(self, name: str) -> str:
+        spelled = [name, *(word for word, names in GREEK.items() if name in names)]
+        line = next((self.in_sentences[each] for each in spelled if each in self.in_sentences), None)
+        if line is None:
+            return ""
+        return said(
+            "{name} has no value yet: line {line} defines it in a sentence; put that in a display of its own, before "
+            "it is used",
+            name=name,
+            line=line,
+        )
+
+    def _small_constant(self, name: str) -> str:
+        """An epsilon, where the exercise has a number in its place."""
+        if name not in ("epsilon", "eps"):
+            return ""
+        formulas = [q.expr for q in self.exercise.forward if q.expr is not None]
+        found = {number for formula in formulas for number in formula.atoms(Number) if 0 < number < SMALL}
+        if len(found) != 1:
+            return ""
+        return said(
+            "{name} is not a name of the exercise, which has the number {number} there: write the number",
+            name=name,
+            number=_as_power(found.pop()),
+        )
+
+    def _numbered(self, name: str) -> str:
+        """x where the exercise has x1, x2, ...: no index runs over those."""
+        pattern = re.compile(re.escape(name) + r"_?(\d+)")
+        found = [known for known in self.exercise.quantities if pattern.fullmatch(known)]
+        if len(found) < 2:
+            return ""
+        if any(known.lower() == name.lower() for known in self.shapes):
+            return ""
+        return said(
+            "{name} is not a name of the exercise, but {first} to {last} are: write them one by one, also in a sum",
+            name=name,
+            first=found[0],
+            last=found[-1],
         )
 
     @contextmanager
@@ -149,3 +212,9 @@ class Names:
         if name not in self.shapes:
             self.shapes[name] = shape
         self.given.add(name)
+
+
+def _as_power(number: Number) -> str:
+    """10^{-5} for 1/100000, any other number as it is."""
+    mantissa, power = f"{float(number):e}".split("e")
+    return f"10^{{{int(power)}}}" if float(mantissa) == 1 else f"{float(number):.15g}"

@@ -61,9 +61,32 @@ _NAMES_CASE = re.compile(
     rf"^[^=]*_[^=]*(?:{_RELATED})|^[^=]*(?:{_RELATED})[^=]*_|^\s*[a-z]\s*(?:=|{_RELATED})\s*[a-z](?![a-z])"
     r"|^[^=]*_[^=]*=\s*-?[\d.]+\s*$"
 )
+_CONDITIONAL = ("if", "when", "whenever", "unless", "case", "若", "如果", "当", "情况")
+# what holds of all entries: \sum_k y_{ik} = 1; A_{ij} \ne A_{ji}, which says that A is any matrix
+_ADDS_UP = re.compile(r"^\s*\\sum(?![A-Za-z])[^=<>]*=\s*1\s*$")
+_NOT_SYMMETRIC = re.compile(r"^\s*(\w+)_\{?(\w)(\w)\}?\s*(?:≠|\\neq?(?![A-Za-z]))\s*\1_\{?\3\2\}?\s*$")
 _TRUE_CLASS = re.compile(
     r"\b(?:true|correct|right|target|wrong|other|positive|negative|active)\b|真实|正确|正类|负类|目标", re.IGNORECASE
 )
+
+
+_DEFINES = re.compile(
+    r"(?:^|\s)(?:let(?: us)?(?: write| define| set| denote)?|set|put|define|denote(?: by)?|write|with|where)"
+    r"[\s:]*$|(?:记|令|设|其中|定义)[\s:：]*$",
+    re.IGNORECASE,
+)
+_DEFINED = re.compile(r"^\s*(?:\\[a-z]+\s*\{\s*)?\\?([A-Za-z]+)\s*\}?\s*(?:_(?:\w|\{[^{}]*\}))?\s*(?::=|\\coloneqq|=)")
+
+
+def of_a_definition(text: str, start: int) -> bool:
+    """Whether the words right in front of a formula in a sentence say that it gives a name: `Let $r = x - y$`."""
+    return _DEFINES.search(text[max(0, start - 40) : start].rstrip("$\\( \t\n")) is not None
+
+
+def defined(formula: str) -> str:
+    """The name that a formula `name = ...` gives a value, as a word; empty where it has another form."""
+    found = _DEFINED.match(formula)
+    return found[1] if found else ""
 
 
 def of_a_case(text: str, start: int) -> bool:
@@ -76,7 +99,8 @@ def of_a_case(text: str, start: int) -> bool:
     if not opened:
         return False
     formulas = [found[1] or found[2] for found in _INLINE.finditer(before, opened.start())]
-    if any(_NAMES_CASE.search(formula) and "dots" not in formula for formula in formulas):
+    conditional = opened[0].lower() in _CONDITIONAL
+    if any(_names_case(formula, conditional) for formula in formulas):
         return True
     words = _INLINE.sub(" ", before[opened.start() :])
     return (
@@ -84,6 +108,13 @@ def of_a_case(text: str, start: int) -> bool:
         and opened[0].lower() in ("if", "when", "若", "如果", "当")
         and _TRUE_CLASS.search(words) is not None
     )
+
+
+def _names_case(formula: str, conditional: bool) -> bool:
+    """Whether a formula in a sentence says which entries are spoken of; after an `if` it may be what is assumed."""
+    if "dots" in formula or _NOT_SYMMETRIC.match(formula) or (_ADDS_UP.match(formula) and not conditional):
+        return False
+    return _NAMES_CASE.search(formula) is not None
 
 
 def _marked(text: str) -> Iterator[tuple[int, int, str]]:

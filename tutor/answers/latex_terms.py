@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lark import Token, Tree
 
 from tutor.answers import language as lang
+from tutor.answers import latex_constants as constants
 from tutor.answers import latex_trees as look
 from tutor.answers.latex_names import (
     CALLED,
@@ -143,10 +144,8 @@ class Chain:
                 return self._nabla()
             if token.type == "BIG" or (token.type == "FUNCTION" and self._reduces(part, str(token))):
                 return self._reduction(part, str(token))
-            if token.type == "ONE":
-                return self._one(part)
-            if token.type == "WORD" and str(token) == "I" and not self.m.names.known("I") and self._relation_follows():
-                return self._one(part)
+            if token.type == "ONE" or (token.type in ("WORD", "ROMAN") and self._is_identity(str(token))):
+                return self._one(part, str(token))
             if token.type in ("WORD", "ROMAN") and not self.m.indexing:
                 made = self._differentiated(part, str(token))
                 if made is not None:
@@ -362,17 +361,11 @@ class Chain:
             )
         self.position += 1
         arguments, scripts = self._arguments(part, name)
-        if name in SEVERAL:
-            if len(arguments) < 2:
-                raise m.refuse(
-                    part,
-                    said(
-                        "\\{name} compares two things, \\{name}(0, z), or runs over an index, \\{name}_k z_k", name=name
-                    ),
-                )
-            node: lang.Expression = m.call(part, SEVERAL[name], *(a.node for a in arguments))
-            shape = max((a.shape for a in arguments if a.shape is not None), key=len, default=None)
-            value = Value(node, shape)
+        for argument in arguments:
+            m.sized(part, argument)
+        own = {"clamp": self._clamped, "one_hot": self._one_hot, "max": self._extreme, "min": self._extreme}.get(name)
+        if own is not None and not primes:
+            value = own(part, name, arguments)
         else:
             if len(arguments) != 1:
                 raise m.refuse(part, said("{name} takes one argument", name=name))
@@ -382,6 +375,35 @@ class Chain:
         for below_, above_ in scripts:
             value = m.scripted(part, value, below_, above_)
         return value
+
+    def _extreme(self, part: Tree, name: str, arguments: list[Value]) -> Value:
+        r"""`\max(0, z)`"""
+        m = self.m
+        if len(arguments) < 2:
+            raise m.refuse(
+                part,
+                said("\\{name} compares two things, \\{name}(0, z), or runs over an index, \\{name}_k z_k", name=name),
+            )
+        shape = max((a.shape for a in arguments if a.shape is not None), key=len, default=None)
+        return Value(m.call(part, SEVERAL[name], *(a.node for a in arguments)), shape)
+
+    def _clamped(self, part: Tree, name: str, arguments: list[Value]) -> Value:
+        r"""`\operatorname{clamp}(z, a, b)` is \min(\max(z, a), b)."""
+        m = self.m
+        if len(arguments) != 3:
+            raise m.refuse(part, said("clamp takes three things: clamp(z, a, b), from a to b"))
+        raised = self._extreme(part, "max", arguments[:2])
+        return self._extreme(part, "min", [raised, arguments[2]])
+
+    def _one_hot(self, part: Tree, name: str, arguments: list[Value]) -> Value:
+        r"""`\operatorname{onehot}(y)`, also with the number of classes after it."""
+        m = self.m
+        if len(arguments) not in (1, 2):
+            raise m.refuse(part, said("{name} takes one argument", name="onehot"))
+        made = constants.one_hot(m, part, arguments[0].node)
+        if len(arguments) == 2 and made.shape and look.text(arguments[1].node) != made.shape[-1]:
+            raise m.refuse(part, said("{name} has {count} classes here", name="onehot", count=made.shape[-1]))
+        return made
 
     def _applied(self, part: Tree, name: str, argument: Value, primes: int) -> Value:
         m = self.m
@@ -451,8 +473,13 @@ class Chain:
 
     # -- ones --
 
-    def _one(self, part: Tree) -> Value:
-        r"""`\mathbb{1}[z > 0]`, `\mathbf{1}_{z > 0}`; alone a vector of ones."""
+    def _is_identity(self, word: str) -> bool:
+        """I is a constant where it is nobody's name."""
+        m = self.m
+        return word == "I" and not (m.left or m.indexing or m.names.known("I") or "I" in m.names.indices)
+
+    def _one(self, part: Tree, letter: str) -> Value:
+        r"""`\mathbb{1}[z > 0]`, `\mathbf{1}_{z > 0}`; alone a vector of ones, or of I the identity."""
         m = self.m
         _, below, above, _ = m.scripts(part)
         self.position += 1
@@ -465,8 +492,15 @@ class Chain:
             value = m.indicator([part, following], look.trees(following.children[0])[0])
             _, below, above, _ = m.scripts(following)
             return m.scripted(following, value, below, above)
-        ones = Value(m.number(part, 1), None, ones=True)
-        return m.raised(part, ones, above) if above is not None else ones
+        if m.indexing:
+            raise m.refuse(part, said("this cannot be read here"))
+        if above is None and isinstance(following, Tree) and following.children[0].data in ("group", "bracket"):
+            readings = (said("an indicator"), said("a product"))
+            raise m.two_ways(
+                part, f"{letter}(...)", readings, said(r"write \mathbb{1}[z > 0], or \cdot before a factor")
+            )
+        constant = constants.ones(m, part, below) if letter == "1" else constants.identity(m, part, below)
+        return m.raised(part, constant, above) if above is not None else constant
 
 
 def _is_word(token: Any) -> bool:

@@ -135,6 +135,15 @@ def digits(tree: Tree | None) -> str:
     return text if text.isdigit() else ""
 
 
+def letter(tree: Tree | None) -> str:
+    """The letter or word that stands alone in a script."""
+    unit = None if tree is None else only_unit(tree) if tree.data == "brace" else as_unit(tree)
+    alone = unit is not None and len(unit.children) == 1
+    if not alone or not (leaf(unit.children[0], "WORD") or leaf(unit.children[0], "ROMAN")):  # type: ignore[union-attr]
+        return ""
+    return str(unit.children[0].children[0])  # type: ignore[union-attr]
+
+
 def transposes(above: Tree | list[Tree], bare: bool = True) -> bool:
     r"""`^\top`, and `^T` above something that has axes."""
     factors = above if isinstance(above, list) else parts(above)

@@ -224,6 +224,8 @@ class IndexStyle:
     def _is_value(self, name: str) -> bool:
         """Whether a name in brackets has a value of its own; the exercise's indices stay dummies."""
         run = self.run
+        if name in run.names.indices and getattr(self.statement, "latex", False):
+            return False  # a formula's index is no loop variable of the code before it
         if name in run.variables:
             held = run.variables[name]
             if name not in run.names.indices:
