@@ -22,12 +22,12 @@ from tutor.checking.functions import answers_of
 from tutor.checking.judge import JUDGED, TORCH, Judge, Judged, Judgement, as_tensor, unreadable, without_finite_truth
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
-from tutor.checking.outline import Meaning, names_of
+from tutor.checking.outline import Meaning, Names, names_of
 from tutor.checking.report import LineReport, Report, Sentence
 from tutor.checking.truth import Point
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
-from tutor.language import said
+from tutor.language import Said, said
 from tutor.numeric.compare import DOUBLE, SINGLE
 from tutor.numeric.kinks import FAR
 from tutor.numeric.sample import Instance, checked_seed
@@ -158,8 +158,9 @@ class ValueJudge(Judge):
     def _judge(self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]) -> Judgement:
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
             return self.without_truth(meaning)
-        if any(value is None for value in given):
-            return unreadable(said("{name} is no real tensor", name=meaning.name))
+        for value, answer in zip(given, self.given, strict=True):
+            if value is None:
+                return unreadable(_without_value(meaning.name, answer.get(meaning.name)))
         how = self.outcome(meaning, given)
         if how == "equal":
             return self._on_kinks(meaning, given[0]) or self.correct(meaning, given)
@@ -193,11 +194,12 @@ class ValueJudge(Judge):
 
 
 def _answers(exercise: Exercise, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """{"W": ..} and {"dW": ..} both name the gradient with respect to W."""
+    """{"W": ..}, {"dW": ..} and {"W.grad": ..} all name the gradient with respect to W."""
     names = names_of(exercise)
-    made = {}
+    made: dict[str, Any] = {}
+    given_as: dict[str, Any] = {}
     for name, value in answer.items():
-        meaning = names.meaning(str(name))
+        meaning = names.meaning(_without_grad(names, str(name)))
         if meaning.kind == "helper":
             raise UsageError(
                 said(
@@ -207,16 +209,44 @@ def _answers(exercise: Exercise, answer: Mapping[str, Any]) -> dict[str, Any]:
                     names=", ".join(exercise.quantities),
                 )
             )
-        made[f"d{name}" if meaning.kind == "forward" else meaning.name] = _as_torch(value)
+        means = f"d{meaning.of}" if meaning.kind == "forward" else meaning.name
+        if means in made:
+            raise UsageError(
+                said("{one} and {other} are both {name}: give one of them", one=given_as[means], other=name, name=means)
+            )
+        made[means], given_as[means] = _as_torch(value), name
     return made
 
 
+def _without_grad(names: Names, name: str) -> str:
+    """`W.grad` is the gradient of W; a value that was computed from gradients has none."""
+    base = name.removesuffix(".grad")
+    return base if names.meaning(base).kind == "forward" else name
+
+
 def _detached(value: Any) -> Tensor | None:
-    return as_tensor(value.detach().cpu() if isinstance(value, Tensor) else value)
+    if not isinstance(value, Tensor):
+        return as_tensor(value)
+    return None if value.is_meta else as_tensor(value.detach().cpu())
+
+
+def _without_value(name: str, value: Any) -> Said:
+    """Why something is no tensor that can be judged."""
+    if value is None:
+        return said(
+            "{name} has no value, for no gradient was computed: call backward() first, and retain_grad() on a step "
+            "before it",
+            name=name,
+        )
+    if isinstance(value, Tensor) and value.is_meta:
+        return said("{name} is a meta tensor, which has a shape and no numbers: compute it on a real device", name=name)
+    return said("{name} is no real tensor", name=name)
 
 
 def _as_torch(value: Any) -> Any:
-    """numpy's arrays, nested lists and the like as tensors of their own precision; anything else as it is."""
+    """numpy's arrays, nested lists and sparse tensors as plain ones of their own precision; all else as it is."""
+    if isinstance(value, Tensor) and value.layout is not torch.strided:
+        return _dense(value)
     if isinstance(value, (Tensor, bool, int, float)) or not (isinstance(value, list) or hasattr(value, "__array__")):
         return value
     try:
@@ -224,6 +254,14 @@ def _as_torch(value: Any) -> Any:
             return torch.tensor(value, dtype=torch.float64)
         return torch.as_tensor(value.copy())  # a copy has no negative strides, which torch refuses
     except (TypeError, ValueError, RuntimeError):
+        return value
+
+
+def _dense(value: Tensor) -> Tensor:
+    """What `F.embedding(..., sparse=True)` leaves in `.grad`, with its zeros; as it is where torch knows no way."""
+    try:
+        return value.detach().to_dense()
+    except (RuntimeError, NotImplementedError):
         return value
 
 
