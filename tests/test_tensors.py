@@ -9,6 +9,10 @@ import tutor
 from tutor.errors import UsageError
 
 
+def verdicts(report):
+    return {line.quantity: line.verdict for line in report.lines}
+
+
 def test_two_names_for_one_gradient_are_refused_in_either_order():
     t = tutor.load("softmax-regression").sample()
     dW = t.x.T @ ((t.p - t.y) / t.N)
@@ -48,3 +52,21 @@ def test_what_has_no_numbers_is_told_apart():
         line = t.check(dW=value).lines[0]
         assert line.verdict == "unreadable" and says in line.reason
     assert "whole numbers" in tutor.load("embedding").sample().check(t=None).lines[0].reason
+
+
+def test_what_follows_from_an_upstream_gradient_of_one_s_own_follows():
+    t = tutor.load("affine").sample()
+    u = 2 * (t.dY + 1)
+    report = t.check(dY=u, dX=u @ t.W.T, dW=t.X.T @ u, db=u.sum(0))
+    assert verdicts(report) == {"dY": "wrong", "dX": "follows", "dW": "follows", "db": "follows"}
+    assert report.score == 2  # one mistake costs once, as it does on a sheet
+    spoilt = t.check(dY=u, dX=u @ t.W.T, dW=3 * t.X.T @ u)
+    assert verdicts(spoilt) == {"dY": "wrong", "dX": "follows", "dW": "wrong"}
+
+
+def test_only_gradients_on_the_way_are_named_and_asked():
+    t = tutor.load("softmax-regression").sample()
+    dz = 2 * (t.p - t.y) / t.N
+    for dW in (3 * t.x.T @ dz, torch.zeros(5, 4)):  # wrong beside dz, and nothing to db
+        db = t.check(dz=dz, dW=dW, db=dz.sum(0)).lines[2]
+        assert db.verdict == "follows" and db.reason == "sound, given dz as you have it"

@@ -24,7 +24,7 @@ from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Meaning, Names, names_of
 from tutor.checking.report import LineReport, Report, Sentence
-from tutor.checking.truth import Point
+from tutor.checking.truth import Point, met_on_the_way
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
 from tutor.language import Said, said
@@ -143,17 +143,23 @@ class ValueJudge(Judge):
 
     def report(self) -> Report:
         order = {name: n for n, name in enumerate(self.points[0].gradients)}
-        stops: list[dict[str, Tensor]] = [{} for _ in self.points]
+        earlier: list[dict[str, Tensor]] = [{} for _ in self.points]
         for name in sorted(self.given[0], key=lambda n: order.get(n, len(order))):
             meaning = self.names.meaning(name)
             given = [_detached(answer.get(name)) for answer in self.given]
+            stops = self._on_the_way(meaning, earlier)
             judgement = self._judge(meaning, given, stops)
             self.judged.append(Judged(name, 0, 0, name, judgement, frozenset(stops[0])))
             if judgement.verdict in ("wrong", "follows"):
-                for stop, value in zip(stops, given, strict=True):
+                for stop, value in zip(earlier, given, strict=True):
                     if value is not None:
                         stop[name] = value
         return self.finish()
+
+    def _on_the_way(self, meaning: Meaning, held: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+        """Those that walking back from a quantity meets: nothing else of R can have made its gradient what it is."""
+        met = met_on_the_way(self.exercise, meaning, frozenset(held[0]))
+        return [{name: value for name, value in stop.items() if name in met} for stop in held]
 
     def _judge(self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]) -> Judgement:
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:

@@ -22,6 +22,7 @@ from tutor.numeric.evaluate import compile_program, number
 from tutor.numeric.kinks import ON
 from tutor.numeric.programs import backward_plan, backward_program, backward_steps, forward_plan, magnitude_plan
 from tutor.numeric.sample import Instance, beside_kinks, generator, instances, on_kinks, sample, worked_instance
+from tutor.symbolic.indices import quantities_in
 
 FLOAT = torch.float64
 MAX_ROWS, MAX_LOCAL = 2_000, 1_000_000  # entries of v, and of a whole local derivative dv/du
@@ -256,6 +257,7 @@ class Point:
         elif not given:
             known.update(backward_plan(self.exercise).run(known, self.sizes))
         else:
+            known.update(given)  # an upstream gradient has no line of its own
             for name, plan in backward_steps(self.exercise):
                 known[name] = given[name] if name in given else plan.run(known, self.sizes)[name]
         wanted = {name for name, _, _ in backward_program(self.exercise)}
@@ -383,6 +385,25 @@ class Point:
             self._deep = terms
         found = self._deep.get(meaning.name)
         return None if found is None or not found.numel() else found.max()
+
+
+def met_on_the_way(exercise: Exercise, meaning: Meaning, names: frozenset[str]) -> set[str]:
+    """Those of some gradients that the walk back from a quantity reads, where it stops at each of them."""
+    reads = exercise.cached(
+        "backward reads", lambda: {name: quantities_in(expr) for name, _, expr in backward_program(exercise)}
+    )
+    if meaning.kind == "local":
+        return set()
+    met: set[str] = set()
+    todo, seen = [meaning.name], {meaning.name}
+    while todo:
+        for name in reads.get(todo.pop(), frozenset()) - seen:
+            seen.add(name)
+            if name in names:
+                met.add(name)
+            else:
+                todo.append(name)
+    return met
 
 
 def _around(point: Point) -> Iterator[Point]:
