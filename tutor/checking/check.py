@@ -7,6 +7,7 @@ gradients that the line reads, are replaced by the truth, or the walk back from 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,19 @@ from tutor.catalogue import load, split_address
 from tutor.checking import mistakes, truth
 from tutor.checking.cells import in_cells
 from tutor.checking.functions import answers_of
-from tutor.checking.judge import JUDGED, TORCH, Judge, Judged, Judgement, as_tensor, unreadable, without_finite_truth
+from tutor.checking.judge import (
+    JUDGED,
+    TORCH,
+    UNTOLD,
+    Judge,
+    Judged,
+    Judgement,
+    as_tensor,
+    few_digits,
+    name_of,
+    unreadable,
+    without_finite_truth,
+)
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Meaning, Names, names_of
@@ -28,8 +41,7 @@ from tutor.checking.truth import Point, met_on_the_way
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
 from tutor.language import Said, said
-from tutor.numeric.compare import DOUBLE, SINGLE
-from tutor.numeric.kinks import FAR
+from tutor.numeric.compare import DOUBLE, SINGLE, tolerance_of
 from tutor.numeric.sample import Instance, checked_seed
 
 # -- the ways in ------------------------------------------------------------
@@ -133,28 +145,59 @@ class ValueJudge(Judge):
     ):
         given = [_answers(exercise, answer) for answer in answers]
         self.kinked = given.pop() if len(given) > len(points) else None  # at the draw on kinks
-        single = any(isinstance(v, Tensor) and v.dtype in (torch.float32, torch.float16, torch.bfloat16)
-                     for answer in given for v in answer.values())  # fmt: skip
-        if single and len(points) > 1:  # so close to a kink, float32 is on the other side
-            far = [n for n, point in enumerate(points) if point.instance.kink_margin > 10 * FAR] or range(len(points))
-            given, points = [given[n] for n in far], [points[n] for n in far]
-        super().__init__(exercise, seed, lenient, points, SINGLE if single else DOUBLE)
+        super().__init__(exercise, seed, lenient, points)
         self.given = given
+        self.dtype = torch.float64  # of the tensor that is being judged
+        tensors = (v for answer in given for v in answer.values() if isinstance(v, Tensor))
+        self.single = any(v.dtype is torch.float32 for v in tensors)  # some were computed in float32
+        self.earlier: list[dict[str, Tensor]] = [{} for _ in self.points]  # R: gradients that are not the true ones
+        self.rounded: list[dict[str, Tensor]] = [{} for _ in self.points]  # true ones in a lower precision
+        self.doubtful: dict[str, torch.dtype] = {}  # of those, the ones that it has too few digits to tell
 
     def report(self) -> Report:
         order = {name: n for n, name in enumerate(self.points[0].gradients)}
-        earlier: list[dict[str, Tensor]] = [{} for _ in self.points]
         for name in sorted(self.given[0], key=lambda n: order.get(n, len(order))):
             meaning = self.names.meaning(name)
-            given = [_detached(answer.get(name)) for answer in self.given]
-            stops = self._on_the_way(meaning, earlier)
-            judgement = self._judge(meaning, given, stops)
+            raw = [answer.get(name) for answer in self.given]
+            stops = self._on_the_way(meaning, self.earlier)
+            judgement, given = self._judgement(meaning, raw, stops)
             self.judged.append(Judged(name, 0, 0, name, judgement, frozenset(stops[0])))
-            if judgement.verdict in ("wrong", "follows"):
-                for stop, value in zip(earlier, given, strict=True):
-                    if value is not None:
-                        stop[name] = value
+            self._keep(name, judgement.verdict, given)
         return self.finish()
+
+    def _keep(self, name: str, verdict: str, given: Sequence[Tensor | None]) -> None:
+        """What later gradients may have been computed from."""
+        off = verdict in ("wrong", "follows")
+        if not off and self.tolerance is DOUBLE:
+            return
+        if verdict == "undecided":
+            self.doubtful[name] = self.dtype
+        for stop, value in zip(self.earlier if off else self.rounded, given, strict=True):
+            if value is not None:
+                stop[name] = value
+
+    def _judgement(
+        self, meaning: Meaning, raw: Sequence[Any], stops: list[dict[str, Tensor]]
+    ) -> tuple[Judgement, list[Tensor | None]]:
+        """In the tensor's own precision; in float32's too, where that was used on the way to it."""
+        given = [_detached(value) for value in raw]
+        self._judge_as(_coarsest(raw))
+        if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
+            return self.without_truth(meaning), given
+        for value, read in zip(raw, given, strict=True):
+            if read is None:
+                return unreadable(_without_value(meaning.name, value)), given
+        judgement = self._judge(meaning, given, stops)
+        if judgement.verdict == "wrong" and self.tolerance is DOUBLE and (self.single or all(map(_was_single, given))):
+            self._judge_as(torch.float32)
+            again = self._judge(meaning, given, stops)
+            if again.verdict in ("correct", "follows"):
+                return again, given
+            self._judge_as(torch.float64)
+        return judgement, given
+
+    def _judge_as(self, dtype: torch.dtype) -> None:
+        self.dtype, self.tolerance = dtype, tolerance_of(dtype)
 
     def _on_the_way(self, meaning: Meaning, held: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
         """Those that walking back from a quantity meets: nothing else of R can have made its gradient what it is."""
@@ -162,21 +205,21 @@ class ValueJudge(Judge):
         return [{name: value for name, value in stop.items() if name in met} for stop in held]
 
     def _judge(self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]) -> Judgement:
-        if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
-            return self.without_truth(meaning)
-        for value, answer in zip(given, self.given, strict=True):
-            if value is None:
-                return unreadable(_without_value(meaning.name, answer.get(meaning.name)))
         how = self.outcome(meaning, given)
         if how == "equal":
             return self._on_kinks(meaning, given[0]) or self.correct(meaning, given)
         if how == "unknown":
             return without_finite_truth(given[0])
+        if how == "coarse":
+            return few_digits(self.dtype, given[0])
         kinked = self.other_subgradient(meaning, given)
         if kinked is not None:
             return self.on_kink(meaning, kinked, given[0], self.true(meaning, self.points[0]), "kink")
-        telling = self.telling_places(stops)
-        if any(stops) and telling and self.follows(meaning, given, stops, telling):
+        rounded = self._on_the_way(meaning, self.rounded)
+        if self._follows(meaning, given, rounded):
+            doubt = next((dtype for name, dtype in self.doubtful.items() if name in rounded[0]), None)
+            return self.correct(meaning, given) if doubt is None else few_digits(doubt, given[0])
+        if self._follows(meaning, given, stops):
             names = ", ".join(stops[0])
             return self.at_first("follows", Sentence("follows-values", {"names": names}), meaning, given)
         cases = []
@@ -186,6 +229,26 @@ class ValueJudge(Judge):
                 known = {**point.values, **self.walked(stop, point)}
                 cases.append(mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known))
         return self.wrong(meaning, how, cases, given)
+
+    def _follows(self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]) -> bool:
+        telling = self.telling_places(stops) if any(stops) else []
+        return bool(telling) and self.follows(meaning, given, stops, telling)
+
+    def correct(self, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
+        right = super().correct(meaning, given)
+        if self.tolerance is DOUBLE or self.tolerance is SINGLE:
+            return right
+        params = {**right.sentence.params, "dtype": name_of(self.dtype)}
+        return replace(right, sentence=Sentence("true-coarse", params))
+
+    def may_be_single(self, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
+        if self.tolerance is not DOUBLE:
+            return False
+        self._judge_as(torch.float32)
+        try:
+            return self.outcome(meaning, given) in UNTOLD
+        finally:
+            self._judge_as(torch.float64)
 
     def _on_kinks(self, meaning: Meaning, value: Tensor | None) -> Judgement | None:
         """What a function's gradient is on kinks, where it is true elsewhere."""
@@ -247,6 +310,17 @@ def _without_value(name: str, value: Any) -> Said:
     if isinstance(value, Tensor) and value.is_meta:
         return said("{name} is a meta tensor, which has a shape and no numbers: compute it on a real device", name=name)
     return said("{name} is no real tensor", name=name)
+
+
+def _coarsest(values: Sequence[Any]) -> torch.dtype:
+    """The lowest precision among a name's tensors, one at each draw."""
+    found = (v.dtype for v in values if isinstance(v, Tensor) and v.dtype.is_floating_point)
+    return max(found, key=lambda dtype: torch.finfo(dtype).eps, default=torch.float64)
+
+
+def _was_single(value: Tensor | None) -> bool:
+    """Whether all its numbers are float32's: a list of them, or a tensor that was converted."""
+    return value is not None and torch.equal(value.to(torch.float32).to(torch.float64), value)
 
 
 def _as_torch(value: Any) -> Any:
