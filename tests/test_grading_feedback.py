@@ -51,7 +51,7 @@ def told(part, level, due=False, **more):
 # -- the tables ------------------------------------------------------------------------------------------------------
 
 # what is said of these in words of the verdict alone, or of the shapes
-WITHOUT = {"unreadable", "shape", "cut", "too-large", "no-truth", "undecided"}
+WITHOUT = {"unreadable", "shape", "cut", "too-large", "few-digits", "no-truth", "undecided"}
 
 
 def names(sentence):

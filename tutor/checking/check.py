@@ -7,6 +7,7 @@ gradients that the line reads, are replaced by the truth, or the walk back from 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,28 @@ from tutor.catalogue import load, split_address
 from tutor.checking import mistakes, truth
 from tutor.checking.cells import in_cells
 from tutor.checking.functions import answers_of
-from tutor.checking.judge import JUDGED, TORCH, Judge, Judged, Judgement, as_tensor, unreadable, without_finite_truth
+from tutor.checking.judge import (
+    JUDGED,
+    TORCH,
+    UNTOLD,
+    Judge,
+    Judged,
+    Judgement,
+    as_tensor,
+    few_digits,
+    name_of,
+    unreadable,
+    without_finite_truth,
+)
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
-from tutor.checking.outline import Meaning, names_of
+from tutor.checking.outline import Meaning, Names, names_of
 from tutor.checking.report import LineReport, Report, Sentence
-from tutor.checking.truth import Point
+from tutor.checking.truth import Point, met_on_the_way
 from tutor.errors import ReadingError, UsageError
 from tutor.exercise import Exercise
-from tutor.language import said
-from tutor.numeric.compare import DOUBLE, SINGLE
-from tutor.numeric.kinks import FAR
+from tutor.language import Said, said
+from tutor.numeric.compare import DOUBLE, SINGLE, tolerance_of
 from tutor.numeric.sample import Instance, checked_seed
 from tutor.numeric.threads import one_thread
 
@@ -145,43 +157,81 @@ class ValueJudge(Judge):
     ):
         given = [_answers(exercise, answer) for answer in answers]
         self.kinked = given.pop() if len(given) > len(points) else None  # at the draw on kinks
-        single = any(isinstance(v, Tensor) and v.dtype in (torch.float32, torch.float16, torch.bfloat16)
-                     for answer in given for v in answer.values())  # fmt: skip
-        if single and len(points) > 1:  # so close to a kink, float32 is on the other side
-            far = [n for n, point in enumerate(points) if point.instance.kink_margin > 10 * FAR] or range(len(points))
-            given, points = [given[n] for n in far], [points[n] for n in far]
-        super().__init__(exercise, seed, lenient, points, SINGLE if single else DOUBLE)
+        super().__init__(exercise, seed, lenient, points)
         self.given = given
+        self.dtype = torch.float64  # of the tensor that is being judged
+        tensors = (v for answer in given for v in answer.values() if isinstance(v, Tensor))
+        self.single = any(v.dtype is torch.float32 for v in tensors)  # some were computed in float32
+        self.earlier: list[dict[str, Tensor]] = [{} for _ in self.points]  # R: gradients that are not the true ones
+        self.rounded: list[dict[str, Tensor]] = [{} for _ in self.points]  # true ones in a lower precision
+        self.doubtful: dict[str, torch.dtype] = {}  # of those, the ones that it has too few digits to tell
 
     def report(self) -> Report:
         order = {name: n for n, name in enumerate(self.points[0].gradients)}
-        stops: list[dict[str, Tensor]] = [{} for _ in self.points]
         for name in sorted(self.given[0], key=lambda n: order.get(n, len(order))):
             meaning = self.names.meaning(name)
-            given = [_detached(answer.get(name)) for answer in self.given]
-            judgement = self._judge(meaning, given, stops)
+            raw = [answer.get(name) for answer in self.given]
+            stops = self._on_the_way(meaning, self.earlier)
+            judgement, given = self._judgement(meaning, raw, stops)
             self.judged.append(Judged(name, 0, 0, name, judgement, frozenset(stops[0])))
-            if judgement.verdict in ("wrong", "follows"):
-                for stop, value in zip(stops, given, strict=True):
-                    if value is not None:
-                        stop[name] = value
+            self._keep(name, judgement.verdict, given)
         return self.finish()
 
-    def _judge(self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]) -> Judgement:
+    def _keep(self, name: str, verdict: str, given: Sequence[Tensor | None]) -> None:
+        """What later gradients may have been computed from."""
+        off = verdict in ("wrong", "follows")
+        if not off and self.tolerance is DOUBLE:
+            return
+        if verdict == "undecided":
+            self.doubtful[name] = self.dtype
+        for stop, value in zip(self.earlier if off else self.rounded, given, strict=True):
+            if value is not None:
+                stop[name] = value
+
+    def _judgement(
+        self, meaning: Meaning, raw: Sequence[Any], stops: list[dict[str, Tensor]]
+    ) -> tuple[Judgement, list[Tensor | None]]:
+        """In the tensor's own precision; in float32's too, where that was used on the way to it."""
+        given = [_detached(value) for value in raw]
+        self._judge_as(_coarsest(raw))
         if meaning.kind not in JUDGED or self.true(meaning, self.points[0]) is None:
-            return self.without_truth(meaning)
-        if any(value is None for value in given):
-            return unreadable(said("{name} is no real tensor", name=meaning.name))
+            return self.without_truth(meaning), given
+        for value, read in zip(raw, given, strict=True):
+            if read is None:
+                return unreadable(_without_value(meaning.name, value)), given
+        judgement = self._judge(meaning, given, stops)
+        if judgement.verdict == "wrong" and self.tolerance is DOUBLE and (self.single or all(map(_was_single, given))):
+            self._judge_as(torch.float32)
+            again = self._judge(meaning, given, stops)
+            if again.verdict in ("correct", "follows"):
+                return again, given
+            self._judge_as(torch.float64)
+        return judgement, given
+
+    def _judge_as(self, dtype: torch.dtype) -> None:
+        self.dtype, self.tolerance = dtype, tolerance_of(dtype)
+
+    def _on_the_way(self, meaning: Meaning, held: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+        """Those that walking back from a quantity meets: nothing else of R can have made its gradient what it is."""
+        met = met_on_the_way(self.exercise, meaning, frozenset(held[0]))
+        return [{name: value for name, value in stop.items() if name in met} for stop in held]
+
+    def _judge(self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]) -> Judgement:
         how = self.outcome(meaning, given)
         if how == "equal":
             return self._on_kinks(meaning, given[0]) or self.correct(meaning, given)
         if how == "unknown":
             return without_finite_truth(given[0])
+        if how == "coarse":
+            return few_digits(self.dtype, given[0])
         kinked = self.other_subgradient(meaning, given)
         if kinked is not None:
             return self.on_kink(meaning, kinked, given[0], self.true(meaning, self.points[0]), "kink")
-        telling = self.telling_places(stops)
-        if any(stops) and telling and self.follows(meaning, given, stops, telling):
+        rounded = self._on_the_way(meaning, self.rounded)
+        if self._follows(meaning, given, rounded):
+            doubt = next((dtype for name, dtype in self.doubtful.items() if name in rounded[0]), None)
+            return self.correct(meaning, given) if doubt is None else few_digits(doubt, given[0])
+        if self._follows(meaning, given, stops):
             names = ", ".join(stops[0])
             return self.at_first("follows", Sentence("follows-values", {"names": names}), meaning, given)
         cases = []
@@ -191,6 +241,26 @@ class ValueJudge(Judge):
                 known = {**point.values, **self.walked(stop, point)}
                 cases.append(mistakes.Case(value, expected, point.sizes, self.tolerance.relative, known))
         return self.wrong(meaning, how, cases, given)
+
+    def _follows(self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]]) -> bool:
+        telling = self.telling_places(stops) if any(stops) else []
+        return bool(telling) and self.follows(meaning, given, stops, telling)
+
+    def correct(self, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
+        right = super().correct(meaning, given)
+        if self.tolerance is DOUBLE or self.tolerance is SINGLE:
+            return right
+        params = {**right.sentence.params, "dtype": name_of(self.dtype)}
+        return replace(right, sentence=Sentence("true-coarse", params))
+
+    def may_be_single(self, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
+        if self.tolerance is not DOUBLE:
+            return False
+        self._judge_as(torch.float32)
+        try:
+            return self.outcome(meaning, given) in UNTOLD
+        finally:
+            self._judge_as(torch.float64)
 
     def _on_kinks(self, meaning: Meaning, value: Tensor | None) -> Judgement | None:
         """What a function's gradient is on kinks, where it is true elsewhere."""
@@ -205,11 +275,12 @@ class ValueJudge(Judge):
 
 
 def _answers(exercise: Exercise, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """{"W": ..} and {"dW": ..} both name the gradient with respect to W."""
+    """{"W": ..}, {"dW": ..} and {"W.grad": ..} all name the gradient with respect to W."""
     names = names_of(exercise)
-    made = {}
+    made: dict[str, Any] = {}
+    given_as: dict[str, Any] = {}
     for name, value in answer.items():
-        meaning = names.meaning(str(name))
+        meaning = names.meaning(_without_grad(names, str(name)))
         if meaning.kind == "helper":
             raise UsageError(
                 said(
@@ -219,16 +290,55 @@ def _answers(exercise: Exercise, answer: Mapping[str, Any]) -> dict[str, Any]:
                     names=", ".join(exercise.quantities),
                 )
             )
-        made[f"d{name}" if meaning.kind == "forward" else meaning.name] = _as_torch(value)
+        means = f"d{meaning.of}" if meaning.kind == "forward" else meaning.name
+        if means in made:
+            raise UsageError(
+                said("{one} and {other} are both {name}: give one of them", one=given_as[means], other=name, name=means)
+            )
+        made[means], given_as[means] = _as_torch(value), name
     return made
 
 
+def _without_grad(names: Names, name: str) -> str:
+    """`W.grad` is the gradient of W; a value that was computed from gradients has none."""
+    base = name.removesuffix(".grad")
+    return base if names.meaning(base).kind == "forward" else name
+
+
 def _detached(value: Any) -> Tensor | None:
-    return as_tensor(value.detach().cpu() if isinstance(value, Tensor) else value)
+    if not isinstance(value, Tensor):
+        return as_tensor(value)
+    return None if value.is_meta else as_tensor(value.detach().cpu())
+
+
+def _without_value(name: str, value: Any) -> Said:
+    """Why something is no tensor that can be judged."""
+    if value is None:
+        return said(
+            "{name} has no value, for no gradient was computed: call backward() first, and retain_grad() on a step "
+            "before it",
+            name=name,
+        )
+    if isinstance(value, Tensor) and value.is_meta:
+        return said("{name} is a meta tensor, which has a shape and no numbers: compute it on a real device", name=name)
+    return said("{name} is no real tensor", name=name)
+
+
+def _coarsest(values: Sequence[Any]) -> torch.dtype:
+    """The lowest precision among a name's tensors, one at each draw."""
+    found = (v.dtype for v in values if isinstance(v, Tensor) and v.dtype.is_floating_point)
+    return max(found, key=lambda dtype: torch.finfo(dtype).eps, default=torch.float64)
+
+
+def _was_single(value: Tensor | None) -> bool:
+    """Whether all its numbers are float32's: a list of them, or a tensor that was converted."""
+    return value is not None and torch.equal(value.to(torch.float32).to(torch.float64), value)
 
 
 def _as_torch(value: Any) -> Any:
-    """numpy's arrays, nested lists and the like as tensors of their own precision; anything else as it is."""
+    """numpy's arrays, nested lists and sparse tensors as plain ones of their own precision; all else as it is."""
+    if isinstance(value, Tensor) and value.layout is not torch.strided:
+        return _dense(value)
     if isinstance(value, (Tensor, bool, int, float)) or not (isinstance(value, list) or hasattr(value, "__array__")):
         return value
     try:
@@ -236,6 +346,14 @@ def _as_torch(value: Any) -> Any:
             return torch.tensor(value, dtype=torch.float64)
         return torch.as_tensor(value.copy())  # a copy has no negative strides, which torch refuses
     except (TypeError, ValueError, RuntimeError):
+        return value
+
+
+def _dense(value: Tensor) -> Tensor:
+    """What `F.embedding(..., sparse=True)` leaves in `.grad`, with its zeros; as it is where torch knows no way."""
+    try:
+        return value.detach().to_dense()
+    except (RuntimeError, NotImplementedError):
         return value
 
 

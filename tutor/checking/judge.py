@@ -19,10 +19,11 @@ from tutor.checking.truth import Drawn, Point, Points
 from tutor.exercise import Exercise
 from tutor.language import joined, said
 from tutor.numeric import compare
-from tutor.numeric.compare import DOUBLE, Tolerance
+from tutor.numeric.compare import DOUBLE, SINGLE, Tolerance
 from tutor.shown import has_shape, shown_shape
 
 JUDGED = ("gradient", "local", "value")
+UNTOLD = ("equal", "coarse", "unknown")  # what speaks against no value, the first that was found at a draw
 KINKED = 1e-3  # a step of 1e-7 changes smooth gradients by less, of the largest
 SLACK = 0.02  # of the width between both sides of a kink
 FEW_KINKED = 4
@@ -57,6 +58,17 @@ def unreadable(reason: str) -> Judgement:
 def cut(reason: str) -> Judgement:
     """Stopped by the last guard, or by our own fault."""
     return Judgement("undecided", Sentence("cut", {"reason": reason}), blameless=True)
+
+
+def name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def few_digits(dtype: torch.dtype, given: Tensor | None) -> Judgement:
+    """A precision in which rounding does as much as a mistake."""
+    finer = "float64" if dtype is torch.float32 else said("float32 or float64")
+    params = {"dtype": name_of(dtype), "finer": finer}
+    return Judgement("undecided", Sentence("few-digits", params), given, blameless=True)
 
 
 def without_finite_truth(given: Tensor | None) -> Judgement:
@@ -152,15 +164,15 @@ class Judge:
     # -- comparing ------------------------------------------------------------
 
     def outcome(self, meaning: Meaning, given: Sequence[Tensor | None]) -> str:
-        """equal at every draw, or the first way in which it is not; unknown where no draw has a finite truth."""
+        """equal at every draw, or the first way in which it is not; "coarse" or "unknown" where no draw decides."""
         if self._clearly_equal(meaning, given):
             return "equal"
         found = set()
         for value, point in zip(given, self.points, strict=True):
             found.add(how := self.same(meaning, value, point))
-            if how not in ("equal", "unknown"):
+            if how not in UNTOLD:
                 return how
-        return "equal" if "equal" in found else "unknown"
+        return next(how for how in UNTOLD if how in found)
 
     def _clearly_equal(self, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
         true = self.points.flat(meaning) if meaning.name not in self.extra else None
@@ -176,7 +188,7 @@ class Judge:
             return "unknown"
         if given is None:
             return "shape"
-        how = compare.same(given, true, lambda: self._terms(meaning, point), self.tolerance)
+        how = self._compared(meaning, given, true, point)
         if how == "equal":
             return how
         if how == "finite" and point.on_kinks and self.sides(meaning, given, point) == "elsewhere":
@@ -185,7 +197,7 @@ class Judge:
         if other and self._is_one_of(given, self.forms(meaning, point)):
             return "equal"
         if how == "shape" and self.lenient and given.squeeze().shape == true.squeeze().shape:
-            return compare.same(given.reshape(true.shape), true, lambda: self._terms(meaning, point), self.tolerance)
+            return self._compared(meaning, given.reshape(true.shape), true, point)
         return how
 
     def forms(self, meaning: Meaning, point: Point) -> Iterator[Tensor]:
@@ -217,9 +229,21 @@ class Judge:
             for value, point in zip(given, self.points, strict=True)
         )
 
+    def _compared(self, meaning: Meaning, given: Tensor, true: Tensor, point: Point) -> str:
+        """As `compare.same`; "coarse" where a lower precision has too few digits, or too small numbers, to tell."""
+        how = compare.same(given, true, lambda: self._terms(meaning, point), self.tolerance)
+        if self.tolerance is DOUBLE or how in ("shape", "unknown") or point.on_kinks:
+            return how
+        if how == "equal":
+            plain = compare.same(given, true, lambda: point.terms(meaning), self.tolerance.plainly)
+            return "equal" if plain == "equal" else "coarse"
+        if how == "finite":
+            return how if self.tolerance is SINGLE else "coarse"
+        return "coarse" if point.may_cross(self.tolerance.scaled) else how
+
     def _terms(self, meaning: Meaning, point: Point) -> Tensor | None:
         """What rounding is measured by."""
-        return point.scale(meaning) if self.tolerance is DOUBLE else point.deep_scale(meaning)
+        return point.scale(meaning) if self.tolerance is DOUBLE else point.moved(meaning)
 
     def sides(self, meaning: Meaning, given: Tensor, point: Point) -> str:
         """Where a value is not torch's on a kink: "subgradient" where it lies between the gradients on both sides, or
@@ -250,7 +274,7 @@ class Judge:
         """The draw on a kink at which a value that is true elsewhere is another subgradient than torch's."""
         found = None
         for value, point in zip(given, self.points, strict=True):
-            if value is None or self.same(meaning, value, point) == "equal":
+            if value is None or self.same(meaning, value, point) in ("equal", "coarse"):
                 continue
             finite = bool(torch.isfinite(value).all())
             if self.exercise.strict_kinks or not finite or self.sides(meaning, value, point) != "subgradient":
@@ -379,10 +403,13 @@ class Judge:
             return replace(base, sentence=other_shape(meaning, first, true), mistakes=tuple(found))
         if how == "finite":
             return replace(base, sentence=Sentence("not-finite", {"what": what}))
-        found = mistakes.find(fault)
         gap = self._gap(meaning, given)
+        nearly = {"what": what, "gap": f"{gap:.0e}"}
+        if gap <= NEARLY and self.may_be_single(meaning, given):
+            return replace(base, sentence=Sentence("nearly-single", nearly))
+        found = mistakes.find(fault)
         if gap <= NEARLY:
-            base = replace(base, sentence=Sentence("nearly", {"what": what, "gap": f"{gap:.0e}"}))
+            base = replace(base, sentence=Sentence("nearly", nearly))
         elif first is not None and self.same(meaning, first, self.points[0]) == "equal":
             sizes = ", ".join(f"{name}={extent}" for name, extent in self.points[0].sizes.items())
             where = (
@@ -391,6 +418,10 @@ class Judge:
             base = replace(base, sentence=Sentence("elsewhere", {"what": what, "sizes": sizes, "where": where}))
         own = true is not None and bool(cases) and not torch.equal(cases[0].true, true)
         return replace(base, mistakes=tuple(found), **self.ratio_of(fault, found, what, own))
+
+    def may_be_single(self, meaning: Meaning, given: Sequence[Tensor | None]) -> bool:
+        """Whether float32 somewhere on the way would explain a value; a sheet is computed in float64 throughout."""
+        return False
 
     def _gap(self, meaning: Meaning, given: Sequence[Tensor | None]) -> float:
         """How far the values are off at most, relative to the largest entry of the truth at the same draw."""
@@ -418,7 +449,7 @@ class Judge:
         """The draw on a kink, where the value is right at every other one (or a subgradient, where there is none)."""
         kinked = None
         for value, point in zip(given, self.points, strict=True):
-            if self.same(meaning, value, point) not in ("equal", "unknown"):
+            if self.same(meaning, value, point) not in UNTOLD:
                 if not point.on_kinks:
                     return None
                 kinked = point

@@ -22,6 +22,7 @@ EARNS = ("excused", "follows", "correct")
 REASONS: dict[str, str] = {
     "true": N_("equals the true {what}"),
     "diagonal": N_("true where the indices agree; {name} has other entries too, which are not given here"),
+    "true-coarse": N_("equals the true {what}, as far as the digits of {dtype} tell"),
     "number": N_("equals the value of the worked instance"),
     "general-number": N_("is the value for every instance"),
     "cancelled": N_("true only because two mistakes cancel: this one and the one on line {line}"),
@@ -37,6 +38,10 @@ REASONS: dict[str, str] = {
     "coincides": N_("the true {what} only where {sizes}: a number stands where a size belongs"),
     "elsewhere": N_("the true {what} at {where}"),
     "nearly": N_("nearly the true {what}, but off by {gap} of it, which is not rounding: look for a small constant"),
+    "nearly-single": N_(
+        "nearly the true {what}, but off by {gap} of it, as values computed in float32 are: compute in float64 "
+        "throughout; if that changes nothing, look for a small constant"
+    ),
     "differs-number": N_("{given} is not the value of the worked instance"),
     "shape": N_("{given}, but {name} {expected}"),
     "no-value": N_("torch refuses: {error}"),
@@ -47,6 +52,7 @@ REASONS: dict[str, str] = {
     "reads-nothing": N_("reads {name}, which has no value (line {line})"),
     "cut": N_("not decided: {reason}"),
     "too-large": N_("not decided: {name} has too many entries at these sizes; give smaller ones, or leave them out"),
+    "few-digits": N_("not decided: {dtype} has too few digits, or too small a range, to tell here; give {finer}"),
     "rounding": N_("not decided: computed this way it loses all its digits here; look for a form that does not"),
     "unstable-before": N_(
         "equals the true {what}; {name} on line {line} overflows, or loses its digits to cancellation"

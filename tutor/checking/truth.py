@@ -19,13 +19,22 @@ from tutor.checking.outline import Meaning
 from tutor.exercise import Exercise
 from tutor.numeric.compare import DOUBLE, leeway
 from tutor.numeric.evaluate import compile_program, number
-from tutor.numeric.kinks import ON
-from tutor.numeric.programs import backward_plan, backward_program, backward_steps, forward_plan, magnitude_plan
+from tutor.numeric.kinks import ON, kink_plan
+from tutor.numeric.programs import (
+    backward_plan,
+    backward_program,
+    backward_steps,
+    forward_plan,
+    magnitude_plan,
+    step_plans,
+)
 from tutor.numeric.sample import Instance, beside_kinks, generator, instances, on_kinks, sample, worked_instance
+from tutor.symbolic.indices import quantities_in
 
 FLOAT = torch.float64
 MAX_ROWS, MAX_LOCAL = 2_000, 1_000_000  # entries of v, and of a whole local derivative dv/du
 ROUNDING, ROUNDINGS = 1e-15, 3  # relative, of a computed forward value; how often it is tried
+SHAKE, SHAKES = 1e-9, 4  # relative, of everything that is computed, to see what a lower precision makes of it
 STEP, SIDES = 1e-7, 48  # how far, and how often, one looks around a point on a kink
 
 
@@ -227,6 +236,7 @@ class Point:
         self._forms: dict[tuple[str, bool], list[Tensor]] = {}
         self._beside: dict[str, tuple[Tensor, Tensor]] = {}
         self._around: list[Point] | None = None
+        self._moved: dict[str, Tensor | None] = {}
         self._gradients: dict[str, Tensor] | None = None
         self._parts: list[tuple[Any, Any, Tensor]] | None = None
 
@@ -259,6 +269,7 @@ class Point:
         elif not given:
             known.update(backward_plan(self.exercise).run(known, self.sizes))
         else:
+            known.update(given)  # an upstream gradient has no line of its own
             for name, plan in backward_steps(self.exercise):
                 known[name] = given[name] if name in given else plan.run(known, self.sizes)[name]
         wanted = {name for name, _, _ in backward_program(self.exercise)}
@@ -377,13 +388,26 @@ class Point:
         if meaning.kind == "local":
             return None
         if meaning.name not in self._scales:
-            plan = magnitude_plan(self.exercise, meaning.name)
-            known = {**self.values, **self.gradients}
-            terms = plan.run(known, self.sizes).get(f"|{meaning.name}|")
+            terms = self.terms(meaning)
             if terms is not None and meaning.name in self._lost:
                 terms = torch.maximum(terms, self._lost[meaning.name] / DOUBLE.scaled)
             self._scales[meaning.name] = terms
         return self._scales[meaning.name]
+
+    def terms(self, meaning: Meaning) -> Tensor | None:
+        """The size of the terms that were added up to form each entry."""
+        plan = magnitude_plan(self.exercise, meaning.name)
+        terms = plan.run({**self.values, **self.gradients}, self.sizes).get(f"|{meaning.name}|")
+        if terms is None or meaning.kind != "gradient" or bool(terms.any()):
+            return terms
+        return torch.full_like(terms, self._loss_per(meaning.of))
+
+    def _loss_per(self, name: str) -> float:
+        """A gradient that is 0 here term by term is rounding of the whole loss on another way (scaling, and back)."""
+        ends = ((q, self.values[q.name].abs()) for q in self.exercise.ends)
+        whole = sum(float((x if q.kind == "loss" else x * self.values[f"d{q.name}"].abs()).sum()) for q, x in ends)
+        largest = float(self.values[name].abs().max()) if self.values[name].numel() else 0.0
+        return whole / largest if largest else 0.0
 
     @cached_property
     def _lost(self) -> dict[str, Tensor]:
@@ -403,8 +427,70 @@ class Point:
                     lost[name] = torch.maximum(lost.get(name, gap), gap)
         return lost
 
-    def deep_scale(self, meaning: Meaning) -> Tensor | None:
-        """The size of what was added up here and three steps back: what float32 leaves of it comes along."""
+    def moved(self, meaning: Meaning) -> Tensor | None:
+        """How far a value moves at most, per unit of relative rounding in all that is computed on the way to it."""
+        if self.on_kinks:
+            return self._deep_scale(meaning)
+        if meaning.name not in self._moved:
+            self._moved[meaning.name] = self._moved_by_shaking(meaning)
+        return self._moved[meaning.name]
+
+    def _moved_by_shaking(self, meaning: Meaning) -> Tensor | None:
+        true = self.true(meaning)
+        if true is None or not true.numel():
+            return None
+        gaps = [(shaken.true(meaning) - true).abs().nan_to_num(0.0, 0.0).max() for shaken in self._shaken]  # type: ignore[operator]
+        moved = torch.stack(gaps).max() / SHAKE
+        idle = meaning.kind == "gradient" and not bool(true.any()) and not bool(moved)
+        return moved + self._loss_per(meaning.of) if idle else moved
+
+    def may_cross(self, rounding: float) -> bool:
+        """Whether rounding of this relative size can lead to the other side of a kink."""
+        plan = kink_plan(self.exercise)
+        here = plan.run(self.values, self.sizes)
+        for shaken in self._shaken:
+            for name, there in plan.run(shaken.values, self.sizes).items():
+                if bool((here[name].abs() <= (there - here[name]).abs() * (rounding / SHAKE)).any()):
+                    return True
+        return False
+
+    @cached_property
+    def _shaken(self) -> list[Point]:
+        """This point as it is computed in few digits: each line off by a share of the terms that it adds up."""
+        terms = magnitude_plan(self.exercise).run({**self.values, **self.gradients}, self.sizes)
+        return [self._shaken_once(terms, n) for n in range(SHAKES)]
+
+    def _shaken_once(self, terms: Mapping[str, Tensor], n: int) -> Point:
+        source = generator(self.exercise.id, "shaken", n)
+
+        def shake(name: str, x: Tensor) -> Tensor:
+            if not x.is_floating_point():
+                return x
+            size = torch.maximum(x.abs(), terms.get(f"|{name}|", x.abs())).nan_to_num(0.0, 0.0)
+            return x + SHAKE * size * (2 * torch.rand(x.shape, generator=source, dtype=FLOAT) - 1)
+
+        computed = {q.name for q in self.exercise.forward}
+        known = {name: shake(name, x) for name, x in self.values.items() if name not in computed}
+        for q, plan in zip(self.exercise.forward, step_plans(self.exercise), strict=True):
+            known[q.name] = plan.run(known, self.sizes)[q.name]
+            if q.name in self._rounding:
+                known[q.name] = shake(q.name, known[q.name])
+        made = Point(self.exercise, Instance(self.exercise, self.sizes, dict(known)))
+        for name, plan in backward_steps(self.exercise):
+            known[name] = shake(name, plan.run(known, self.sizes)[name])
+        made._gradients = {name: known[name] for name in self.gradients}
+        return made
+
+    @cached_property
+    def _rounding(self) -> set[str]:
+        """The lines that round: a maximum of numbers is one of them, and a later line may ask which."""
+        known = {name: _in_single(x) for name, x in self.values.items()}
+        steps = zip(self.exercise.forward, step_plans(self.exercise), strict=True)
+        made = {q.name: plan.run(known, self.sizes)[q.name] for q, plan in steps}
+        return {name for name, x in made.items() if not torch.equal(_in_single(x), x)}
+
+    def _deep_scale(self, meaning: Meaning) -> Tensor | None:
+        """The size of what was added up here and three steps back, for a point on a kink, which cannot be shaken."""
         if not self._deep:
             plan = magnitude_plan(self.exercise)
             known = {**self.values, **self.gradients}
@@ -414,6 +500,29 @@ class Point:
             self._deep = terms
         found = self._deep.get(meaning.name)
         return None if found is None or not found.numel() else found.max()
+
+
+def met_on_the_way(exercise: Exercise, meaning: Meaning, names: frozenset[str]) -> set[str]:
+    """Those of some gradients that the walk back from a quantity reads, where it stops at each of them."""
+    reads = exercise.cached(
+        "backward reads", lambda: {name: quantities_in(expr) for name, _, expr in backward_program(exercise)}
+    )
+    if meaning.kind == "local":
+        return set()
+    met: set[str] = set()
+    todo, seen = [meaning.name], {meaning.name}
+    while todo:
+        for name in reads.get(todo.pop(), frozenset()) - seen:
+            seen.add(name)
+            if name in names:
+                met.add(name)
+            else:
+                todo.append(name)
+    return met
+
+
+def _in_single(x: Tensor) -> Tensor:
+    return x.to(torch.float32).to(FLOAT) if x.is_floating_point() else x
 
 
 def _around(point: Point) -> Iterator[Point]:

@@ -111,7 +111,7 @@ MISTAKES = {
 # not released by that; its parameters are checked before they are put in (`_SAFE`). A reason that
 # has none here, or that is not recognised, becomes what its verdict alone says. {error} loses its advice
 TOLD = {
-    "true": "", "diagonal": "", "number": "", "general-number": "",  # the verdict says it
+    "true": "", "true-coarse": "", "diagonal": "", "number": "", "general-number": "",  # the verdict says it
     "cancelled": N_("true only because two mistakes cancel: this one and the one on line {line}"),
     "follows": N_("sound, given {names} as it stands on line {line}"),
     "follows-nothing": N_("sound in itself: it reads {names}, which line {line} could not give"),
@@ -125,6 +125,7 @@ TOLD = {
     "coincides": N_("the true {what} only where {sizes}: a number stands where a size belongs"),
     "elsewhere": N_("the true {what} at some values, and not in general"),
     "nearly": N_("nearly the true {what}: look for a small constant"),
+    "nearly-single": N_("nearly the true {what}: look for a small constant"),
     "differs-number": N_("not the value of the worked instance"),
     "no-value": N_("torch refuses: {error}"),
     "no-value-repair": N_("torch refuses: {error}"),

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import torch
@@ -21,14 +22,25 @@ from tutor.symbolic.indices import bound_indices, reduce_over
 
 @dataclass(frozen=True)
 class Tolerance:
-    """|given - true| <= relative*size + scaled*terms: of the values, and of the terms that were added up."""
+    """|given - true| <= relative*size + scaled*terms: of the values, and of the terms that were added up.
+
+    `least` is what the smallest numbers of a precision are apart. `most` is the largest share that a value may be off
+    and be called right: where rounding can do more, the digits do not tell.
+    """
 
     relative: float = 1e-9
     scaled: float = 1e-12
+    least: float = 0.0
+    most: float = math.inf
 
     def allows(self, gap: Any, size: Any, terms: Any = 0.0) -> Any:
         """Numbers, or entry by entry of tensors."""
-        return gap <= self.relative * size + self.scaled * terms
+        return gap <= self.relative * size + self.scaled * terms + self.least
+
+    @property
+    def plainly(self) -> Tolerance:
+        """What no longer passes for right, whatever rounding can do."""
+        return Tolerance(0.0, self.most, self.least)
 
     def close(self, given: Tensor, true: Tensor, terms: Tensor | None) -> Tensor:
         """The entries that are the true ones; rounding is measured by what was added up, not by what is left of it."""
@@ -39,7 +51,22 @@ class Tolerance:
 
 
 DOUBLE = Tolerance()
-SINGLE = Tolerance(1e-5, 1e-7)
+ROUNDINGS = 16  # times a rounding of all that is computed: honest gradients were off by up to 4 such
+CERTAIN = 1e-3  # of a tensor: a mistake
+
+
+@cache
+def tolerance_of(dtype: torch.dtype) -> Tolerance:
+    """A precision's own: `terms` are then what a value moves by, per unit of rounding in all that it is made of."""
+    if not dtype.is_floating_point or torch.finfo(dtype).eps <= torch.finfo(torch.float64).eps:
+        return DOUBLE
+    limits = torch.finfo(dtype)
+    unit = limits.eps / 2
+    least = ROUNDINGS * limits.smallest_normal * limits.eps
+    return Tolerance(max(1e-5, 8 * unit), ROUNDINGS * unit, least, max(CERTAIN, 8 * unit))
+
+
+SINGLE = tolerance_of(torch.float32)
 
 
 def same(given: Tensor, true: Tensor, scale: Callable[[], Tensor | None], tolerance: Tolerance = DOUBLE) -> str:
