@@ -37,10 +37,10 @@ def of_repair(found: Repair) -> Iterator[Mistake]:
         says = said("this writes over what is there already: parts that meet in one place are added")
         yield Mistake("missing-path", says)
     for plain, way in ((old, N_("{name} stands where its transpose belongs")), (new, N_("{name} is transposed here"))):
-        if {old, new} == {"", ".T"}:
+        if {old, new} in ({"", ".T"}, {"", r"^\top"}):
             yield Mistake("transposed", said("one transpose too many") if old else said("a transpose is missing"))
             break
-        if {old, new} == {plain, f"{plain}.T"}:
+        if {old, new} in ({plain, f"{plain}.T"}, {plain, rf"{plain}^\top"}):
             yield Mistake("transposed", said(way, name=plain), {"name": plain})
 
 
