@@ -27,8 +27,8 @@ class Tolerance:
     scaled: float = 1e-12
 
     def allows(self, gap: Any, size: Any, terms: Any = 0.0) -> Any:
-        """Numbers, or entry by entry of tensors."""
-        return gap <= self.relative * size + self.scaled * terms
+        """Numbers, or entry by entry of tensors; what is not finite is close to nothing."""
+        return (gap <= self.relative * size + self.scaled * terms) & (gap < math.inf)
 
     def close(self, given: Tensor, true: Tensor, terms: Tensor | None) -> Tensor:
         """The entries that are the true ones; rounding is measured by what was added up, not by what is left of it."""
@@ -89,7 +89,8 @@ def ratio(given: Tensor, true: Tensor, slack: float = DOUBLE.relative) -> float 
     if true.numel() == 1:
         a, b = given.item(), true.item()
         known = b != 0 and math.isfinite(a) and math.isfinite(b)
-        return a / b if known and a != 0 and abs(a / b - 1) > slack else None
+        c = a / b if known else 0.0
+        return c if c != 0 and math.isfinite(c) and abs(c - 1) > slack else None
     flat, other = true.reshape(-1), given.reshape(-1)
     at = int(flat.abs().argmax())
     if flat[at] == 0 or not bool(torch.isfinite(other).all() & torch.isfinite(flat).all()):
