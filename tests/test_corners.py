@@ -13,6 +13,7 @@ from tutor.checking.check import check_sheet, read_answer
 from tutor.checking.digits import ManyDigits
 from tutor.errors import NotFoundError
 from tutor.exercise import Exercise
+from tutor.numeric.compare import DOUBLE
 
 
 def squares():
@@ -427,6 +428,13 @@ def test_what_else_a_sentence_says_is_no_answer(formula, says):
     report = of_markdown("linear-regression", f"Now ${formula}$ here, $N = 3$:\n\n{answer}")
     assert report.verdict == "correct" and len(report.lines) == 2
     assert len(report.notes) == 1 and says in report.notes[0] and "line 1: passed over" in report.notes[0]
+
+
+def test_no_tolerance_allows_what_is_not_finite():
+    inf, nan = torch.tensor([torch.inf]), torch.tensor([torch.nan])
+    for given, true in ((inf, -inf), (inf, inf), (inf, torch.ones(1)), (torch.ones(1), inf), (nan, nan)):
+        assert not bool(DOUBLE.close(given, true, None).any())
+        assert not DOUBLE.allows(abs(given.item() - true.item()), max(abs(given.item()), abs(true.item())))
 
 
 # -- sizes that hide mistakes ----------------------------------------------------------------------------------

@@ -372,11 +372,27 @@ def test_an_open_brace_does_not_swallow_the_next_line():
 @pytest.mark.parametrize(("exercise", "text", "old", "new"), [
     (SOFTMAX, r"dz_{ik} = \frac{1}{N}(p_{ik} + y_{ik})", "+ y_{ik}", "- y_{ik}"),
     (ATTENTION, r"dV = P dO", "P", r"P^\top"),
+    # the whole entry, of which neither name nor indices have a place of their own
+    (SOFTMAX, r"\frac{\partial L}{\partial z_{ik}} = \frac1N(e_{ik}-y_{ik})", "e_{ik}", "p_{ik}"),
+    (tutor.load("batch-norm"), r"d\gamma_j = \sum_i dy_{ij} x_{ij}", "x_{ij}", r"\hat{x}_{ij}"),
+    (SOFTMAX, r"db_k = \sum_i \frac1N(p_{ik}y_{ik})", "p_{ik}y_{ik}", "p_{ik} - y_{ik}"),
 ])  # fmt: skip
 def test_a_repair_is_written_in_latex(exercise, text, old, new):
     [line] = tutor.check(exercise, latex.read(text, exercise)).lines
     assert line.verdict == "wrong" and (line.repair.old, line.repair.new) == (old, new)
     assert text[line.repair.column - 1 :].startswith(old)
+
+
+@pytest.mark.parametrize(("exercise", "before", "text", "old", "new"), [
+    (ATTENTION, r"dP_{nm} = \sum_k dO_{nk} V_{mk}", r"da_{nm} = P_{nm}(dP_{nm} - \sum_l P_{lm} dP_{lm})",
+     "P_{lm} dP_{lm}", "P_{nl} dP_{nl}"),
+    (tutor.load("rnn"), r"da_4 = (1-h_4^2)\odot dy_4", r"da_3 = (1-h_3^2)\odot(dy_3 + da_4 W_h)", "W_h", r"W_h^\top"),
+])  # fmt: skip
+def test_a_repair_in_latex_reads_as_right(exercise, before, text, old, new):
+    right, wrong = tutor.check(exercise, latex.read(f"{before} \\\\\n{text}", exercise)).lines
+    assert right.verdict == "correct" and (wrong.repair.old, wrong.repair.new) == (old, new)
+    mended = f"{before} \\\\\n{text.replace(old, new)}"
+    assert {line.verdict for line in tutor.check(exercise, latex.read(mended, exercise)).lines} == {"correct"}
 
 
 # -- what is refused -------------------------------------------------------------------------------------------

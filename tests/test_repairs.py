@@ -78,6 +78,8 @@ EXAMPLES = {
     "_untransposed": (SR, "dz = (p - y)/N\n", "dW = (x.T @ dz).T", 16, ".T", ""),
     "_axes": (SR, "dz = (p - y)/N\n", "db = dz.sum(1)", 8, ".sum(1)", ".sum(0)"),
     "_labels": (AT, "dP = dO @ V.T\n", "da[n,m] = P[n,m]*(dP[n,m] - Sum(dP[n,b]*P[n,m], b))", 45, "m", "b"),
+    "_other_sums": (AT, "dP = dO @ V.T\n", "da[n,m] = P[n,m]*(dP[n,m] - Sum(P[l,m]*dP[l,m],l))", 33,
+                    "P[l,m]*dP[l,m]", "P[n,l]*dP[n,l]"),
     "_products_sides": (SR, "dz = (p - y)/N\n", "dW = dz.T @ x", 6, "dz.T @ x", "x.T @ dz"),
     "_left_out_parts": (SR, "", "dz = p*(p - y)/N", 6, "p*", ""),
     "_unwrapped": (LR, "", "dy_pred = 2*sin(y_pred - y)", 13, "sin(y_pred - y)", "(y_pred - y)"),

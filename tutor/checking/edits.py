@@ -882,6 +882,23 @@ def _labels(s: Offers, p: Place) -> Offer:
                 yield named(label)
 
 
+def _other_sums(s: Offers, p: Place) -> Offer:
+    """Sum(P[l,m]*dP[l,m], l) -> Sum(P[n,l]*dP[n,l], l): the sum runs along the other axis"""
+    node = p.node
+    if not s.line.indexed or not isinstance(node, lang.Call) or called(node) != "Sum" or len(node.arguments) != 2:
+        return
+    body, over = node.arguments
+    if not isinstance(over, lang.Name):
+        return
+    inside = {n.name for n in lang.walk(body) if isinstance(n, lang.Name) and n.name in s.ranges} - {over.name}
+    outside = sorted((s.free_labels | set(p.bound)) & set(s.ranges) - {over.name})
+    for freed in sorted(inside):
+        for kept in outside:
+            if kept != freed and s.ranges[kept] == s.ranges[over.name]:
+                made = pool.relabelled(foreign(body), {over.name: kept, freed: over.name})
+                yield like(node, arguments=(made, over))
+
+
 def _torch_places(s: Offers, p: Place) -> Offer:
     """a[t] -> a[y]: another tensor of whole numbers"""
     if s.line.indexed or p.role != "index" or not isinstance(p.node, lang.Name):
@@ -926,6 +943,7 @@ EDITS: tuple[Row, ...] = (
     Row(_axes, 17, 24, 1),
     Row(_other_names, 18, 32, 18),
     Row(_labels, 19, 25, 3, ("value", "index", "target")),
+    Row(_other_sums, 19, 25, 3),
     Row(_products_sides, 20, 26, 5),
     Row(_unwrapped, 21, 17, 29),
     Row(_unsummed, 22, 27, 7),

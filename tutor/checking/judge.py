@@ -482,11 +482,7 @@ class Judge:
             if not self._close(meaning, reshaped, case.true, point):
                 return
         if cases:
-            shape = shown_shape(cases[0].true.shape)
-            yield Mistake(
-                "wrong-shape",
-                said("the values are right; give {name} the shape {shape}", name=meaning.name, shape=shape),
-            )
+            yield right_values(meaning, cases[0].true)
 
     # -- the whole ------------------------------------------------------------
 
@@ -580,6 +576,14 @@ def heat(given: Tensor, true: Tensor) -> Heat | None:
 
 def _both(cause: str, other: str) -> str:
     return said("{cause} and {other}", cause=cause, other=other) if cause else other
+
+
+def right_values(meaning: Meaning, true: Tensor) -> Mistake:
+    """Of right values in another shape."""
+    shape = shown_shape(true.shape)
+    return Mistake(
+        "wrong-shape", said("the values are right; give {name} the shape {shape}", name=meaning.name, shape=shape)
+    )
 
 
 def other_shape(meaning: Meaning, given: Tensor, true: Tensor) -> Sentence:

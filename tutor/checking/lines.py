@@ -20,6 +20,7 @@ from tutor.checking.judge import (
     Judgement,
     as_tensor,
     cut,
+    right_values,
     spread,
     unreadable,
     without_finite_truth,
@@ -120,6 +121,10 @@ class SheetJudge(Sources):
         if self.searched > most or self.diagnosed > MANY_MISTAKES:
             self.passed_over = True
             return
+        number = next((state.number for state in self.states if state.segment is segment), None)
+        if number is not None and judgement.sentence.id == "shape":
+            judgement.mistakes = tuple(_right_but_for_its_shape(self.meaning(segment), judgement, number.slack))
+            return  # it reads nothing, and that is not what is wrong
         from tutor.checking.repairs import read_by, repair
 
         sought = repair(self, segment, meaning)
@@ -536,6 +541,16 @@ class SheetJudge(Sources):
             name = self.names.meaning(lang.gradient_name(target)).name
         text, start = self._text_at(line, statement)
         self.judged.append(Judged(name, line, column, text, unreadable(reason), start=start))
+
+
+def _right_but_for_its_shape(meaning: Meaning, judgement: Judgement, slack: Tensor) -> Iterator[Mistake]:
+    """`[[0, 6, 0]]` for `[0, 6, 0]`, at the worked instance"""
+    given, true = judgement.given, judgement.true
+    if given is None or true is None or given.squeeze().shape != true.squeeze().shape:
+        return
+    gap = (given.reshape(true.shape) - true).abs()
+    if bool((gap <= slack.reshape(true.shape)).all()):
+        yield right_values(meaning, true)
 
 
 def _as_written(repair: Repair | None, statement: lang.Statement) -> Repair | None:

@@ -16,6 +16,7 @@ def as_repair(line: Line, edit: Edit) -> Repair | None:
     if edit.op:
         return _operator_repair(line, edit.op)
     old, new = _narrowed(line, edit.node, edit.new)
+    old, new = _whole_entry(line, old, new)
     if old is line.value.node and _all_anew(old, new):
         return None
     if isinstance(new, lang.Unary) and new.operand is old:
@@ -67,6 +68,14 @@ def _narrowed(line: Line, old: lang.Expression, new: lang.Expression) -> tuple[l
         if line.role(part) != "value" or with_part(old, part, instead) != new:
             break
         old, new = part, instead
+    return old, new
+
+
+def _whole_entry(line: Line, old: lang.Expression, new: lang.Expression) -> tuple[lang.Expression, lang.Expression]:
+    """In LaTeX the entry `e_{ik}`, of which neither name nor indices have a place of their own."""
+    parent = line.places[id(old)].parent
+    if line.latex and isinstance(parent, lang.Subscript):
+        return parent, with_part(parent, old, new)
     return old, new
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tutor.answers import language as lang
 from tutor.checking.library import INDEX, traits
+from tutor.symbolic.notation import GREEK
 
 MOST_ADDED = 60  # characters
 
@@ -37,6 +39,7 @@ class Line:
 
     def __init__(self, statement: lang.Statement, indexed: bool):
         self.statement, self.indexed = statement, indexed
+        self.latex: bool = getattr(statement, "latex", False)
         self.roots = _roots(statement)
         # the learner's own habits
         self.spaced = " * " in statement.text or " / " in statement.text
@@ -109,7 +112,8 @@ class Line:
 
     def write(self, node: lang.Expression, tight: int = 0) -> str:
         """As the learner would write it, in their own words where they are theirs."""
-        made = self.text(node) if self.own(node) else _WRITE[type(node)](self, node)
+        table = _WRITE_LATEX if self.latex and type(node) in _WRITE_LATEX else _WRITE
+        made = self.text(node) if self.own(node) else table[type(node)](self, node)
         return f"({made})" if tightness(node) < tight else made
 
 
@@ -261,6 +265,75 @@ _WRITE: dict[type, Callable[[Line, Any], str]] = {
     lang.Subscript: lambda line, node: f"{line.write(node.value, 7)}[{line.comma.join(map(line.write, node.items))}]",
     lang.Slice: _write_slice,
     lang.Sequence: _write_sequence,
+}
+
+
+def _latex_name(line: Line, node: lang.Name) -> str:
+    return _latex_entry(line, node.name, "")
+
+
+def _latex_subscript(line: Line, node: lang.Subscript) -> str:
+    # in the text all indices of an entry share one place
+    inside = [item.name if isinstance(item, lang.Name) else line.write(item) for item in node.items]
+    glue = "" if all(len(item) == 1 for item in inside) else ","
+    below = f"_{{{glue.join(inside)}}}"
+    if isinstance(node.value, lang.Name):
+        return _latex_entry(line, node.value.name, below)
+    return line.write(node.value, 7) + below
+
+
+def _latex_entry(line: Line, name: str, below: str) -> str:
+    r"""`\gamma_{j}`, `dz_{ik}`; a gradient as a quotient where the line has such."""
+    if name[:1] != "d" or len(name) == 1 or name in GREEK:
+        return _latex_letters(name) + below
+    of = _latex_letters(name[1:]) + below
+    quotient = _QUOTIENT.search(line.statement.text)
+    return f"d{of}" if quotient is None else rf"\frac{{{quotient[1]}}}{{\partial {of}}}"
+
+
+def _latex_letters(name: str) -> str:
+    r"""`\gamma`, `h_3`, `\hat{x}`, `\mathrm{logp}`"""
+    if name in GREEK:
+        return rf"\{name}"
+    accented = _ACCENTED.fullmatch(name)
+    if accented:
+        return rf"\{accented[2]}{{{accented[1]}}}"
+    numbered = re.fullmatch(r"([A-Za-z])(\d+)", name)
+    if numbered:
+        return f"{numbered[1]}_{{{numbered[2]}}}" if len(numbered[2]) > 1 else f"{numbered[1]}_{numbered[2]}"
+    return name if len(name) == 1 else rf"\mathrm{{{name}}}"
+
+
+def _latex_binary(line: Line, node: lang.Binary) -> str:
+    tight = tightness(node)
+    if node.op == "**":
+        return f"{line.write(node.left, 7)}^{{{line.write(node.right)}}}"
+    sign = {"*": " " if line.indexed else r" \odot ", "/": "/", "@": " "}.get(node.op, f" {node.op} ")
+    along = isinstance(node.right, lang.Binary) and node.right.op in _ALONG.get(node.op, "")
+    return f"{line.write(node.left, tight)}{sign}{line.write(node.right, tight + (not along))}"
+
+
+def _latex_call(line: Line, node: lang.Call) -> str:
+    if called(node) == "Sum" and len(node.arguments) > 1:
+        body, *over = node.arguments
+        return f"{''.join(rf'{chr(92)}sum_{{{line.write(index)}}} ' for index in over)}{line.write(body, 4)}"
+    return _write_call(line, node)
+
+
+def _latex_attribute(line: Line, node: lang.Attribute) -> str:
+    if node.name not in ("T", "mT"):
+        return f"{line.write(node.value, 7)}.{node.name}"
+    return rf"{line.write(node.value, 7)}^\top"
+
+
+_QUOTIENT = re.compile(r"\\frac\s*\{(\\partial\s*\\?[A-Za-z]+)\}\s*\{\s*\\partial")
+_ACCENTED = re.compile("([A-Za-z])(hat|bar|tilde|dot)")
+_WRITE_LATEX: dict[type, Callable[[Line, Any], str]] = {
+    lang.Name: _latex_name,
+    lang.Subscript: _latex_subscript,
+    lang.Binary: _latex_binary,
+    lang.Call: _latex_call,
+    lang.Attribute: _latex_attribute,
 }
 
 

@@ -34,8 +34,8 @@ class Tolerance:
     most: float = math.inf
 
     def allows(self, gap: Any, size: Any, terms: Any = 0.0) -> Any:
-        """Numbers, or entry by entry of tensors."""
-        return gap <= self.relative * size + self.scaled * terms + self.least
+        """Numbers, or entry by entry of tensors; what is not finite is close to nothing."""
+        return (gap <= self.relative * size + self.scaled * terms + self.least) & (gap < math.inf)
 
     @property
     def plainly(self) -> Tolerance:
@@ -116,7 +116,8 @@ def ratio(given: Tensor, true: Tensor, slack: float = DOUBLE.relative) -> float 
     if true.numel() == 1:
         a, b = given.item(), true.item()
         known = b != 0 and math.isfinite(a) and math.isfinite(b)
-        return a / b if known and a != 0 and abs(a / b - 1) > slack else None
+        c = a / b if known else 0.0
+        return c if c != 0 and math.isfinite(c) and abs(c - 1) > slack else None
     flat, other = true.reshape(-1), given.reshape(-1)
     at = int(flat.abs().argmax())
     if flat[at] == 0 or not bool(torch.isfinite(other).all() & torch.isfinite(flat).all()):

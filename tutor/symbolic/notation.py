@@ -58,7 +58,7 @@ from tutor.symbolic.operations import MatrixEntry, MatrixFunction
 ADD, PRODUCT, UNARY, POWER, ATOM = range(5)  # how tightly a piece of text holds together
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _RELATIONS = {">": ">", "<": "<", ">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
-_GREEK = """
+GREEK = """
 alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega
 Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
 """.split()
@@ -648,9 +648,9 @@ class LatexWriter(Writer):
         return rf"\left({text}\right)"
 
     def name(self, name: str) -> str:
-        if name in _GREEK:
+        if name in GREEK:
             return rf"\{name}"
-        found = re.fullmatch(r"([A-Za-z]|" + "|".join(_GREEK) + r")(\d+)", name)
+        found = re.fullmatch(r"([A-Za-z]|" + "|".join(GREEK) + r")(\d+)", name)
         if found:
             return rf"{self.name(found[1])}_{{{found[2]}}}" if name in self.sizes else self.layer(*found.groups())
         return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"

@@ -1,0 +1,3 @@
+# exercise: attention
+dP[n,m] = Sum(dO[n,k]*V[m,k], k)
+da[n,m] = P[n,m]*(dP[n,m] - Sum(P[n,l]*dP[n,l], l))

@@ -1,0 +1,2 @@
+# exercise: product
+dx = [[0, 6, 0]]
