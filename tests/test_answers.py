@@ -66,11 +66,28 @@ def test_headers_divide_a_file_and_pin_sizes():
         "# sizes: N=0",
         "# sizes: N=9999999999",
         "# sizes: N",
+        "# sizes: N=3, N=4",
+        "# sizes: N=3\n# sizes: K=4, N=4",
         "# exercise: a b",
     ],
 )
 def test_a_header_that_makes_no_sense_is_unreadable(header):
     assert refusals(header + "\ndw = 1")
+
+
+@pytest.mark.parametrize(
+    ("header", "sizes"),
+    [
+        ("# sizes N=3", {"N": 3}),  # without its colon
+        ("# Sizes N=3, K = 4", {"N": 3, "K": 4}),
+        ("# sizes: N=3\n# sizes: N=3, K=4", {"N": 3, "K": 4}),  # said again
+        ("# sizes N=3 are what the course takes", {}),  # a comment
+        ("# the sizes N=3", {}),
+    ],
+)
+def test_what_is_a_header_of_sizes(header, sizes):
+    (sheet,) = read(header + "\ndw = 1")
+    assert sheet.sizes == sizes and not refusals(header + "\ndw = 1")
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,15 @@ def test_headers_divide_a_file():
     assert given_names(second) == [(7, "dz")] and second.sizes == {"N": 2} and second.sizes_line == 6
 
 
+def test_sizes_are_given_once_in_all_blocks():
+    text = "<!-- sizes: N=7 -->\n$$dz = (p - y)/7$$\n```python\n# sizes: {}\ndb = dz.sum(0)\n```\n"
+    sheet = parts_of(text.format("N=8"), "markdown")[0].sheet(SOFTMAX)
+    (refused,) = (s for s in sheet.statements if isinstance(s, lang.Unreadable))
+    assert sheet.sizes == {"N": 7} and refused.line == 4 and "N is given twice, as N=7 and as N=8" in refused.reason
+    again = parts_of(text.format("N=7, K=5"), "markdown")[0].sheet(SOFTMAX)
+    assert again.sizes == {"N": 7, "K": 5} and not any(isinstance(s, lang.Unreadable) for s in again.statements)
+
+
 @pytest.mark.parametrize("kind, mark", [("python", "#"), ("latex", "%"), ("markdown", "<!--")])
 def test_a_file_has_parts_within_reason(kind, mark):
     header = f"{mark} exercise: mse{' -->' if mark == '<!--' else ''}\n"

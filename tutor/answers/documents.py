@@ -242,13 +242,24 @@ class _Assembly:
             return []
         read = _lines(block)
         self.made.notes += read.notes
-        self.made.sizes.update(read.sizes)
+        twice = self._given_twice(read)
+        self.made.sizes = {**read.sizes, **self.made.sizes}
         self.made.sizes_line = self.made.sizes_line or read.sizes_line
         if self.latex is not None:
             self.latex.given(read.statements)
         else:
             self.given += read.statements
-        return read.statements
+        return [*twice, *read.statements]
+
+    def _given_twice(self, read: lang.Sheet) -> list[lang.Statement]:
+        """Sizes that an earlier block gave otherwise."""
+        line, known = read.sizes_line, self.made.sizes
+        text = f"# sizes: {', '.join(f'{name}={size}' for name, size in read.sizes.items())}"
+        return [
+            lang.Unreadable(line, 1, text, 1, python.given_twice(name, known[name], size))
+            for name, size in read.sizes.items()
+            if known.get(name, size) != size
+        ]
 
     def _reader(self) -> Reader:
         from tutor.answers.latex import Reader

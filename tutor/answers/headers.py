@@ -11,7 +11,12 @@ _COLON = r"\s*[:：]"
 # capitals may begin a title (`# Exercise: Backpropagation`): there the value has to look like one of a header
 _ID_LIKE = r"(?:[a-z][\w-]*|[A-Za-z]\w*[-_][\w-]+)(?::[\w=,.+-]+)?\s*(?:-->\s*)?$"
 _IN_CAPITALS = rf"EXERCISE|(?i:exercise)(?={_COLON}\s*{_ID_LIKE})|(?i:sizes)(?={_COLON}\s*\w+\s*=\s*\d)"
-_HEADER = rf"(?P<key>exercise|sizes|{_IN_CAPITALS}){_COLON}\s*(?P<value>.*?)\s*"  # after the mark of a comment
+_SIZES_LIKE = r"\s+[^\W\d]\w*\s*=\s*\d+(?:(?:\s*[,;]\s*|\s+)[^\W\d]\w*\s*=\s*\d+)*\s*(?:-->\s*)?$"
+_WITHOUT_COLON = rf"(?<=[sS])(?={_SIZES_LIKE})"  # `# sizes N=3` can mean nothing else
+_HEADER = (
+    rf"(?P<key>exercise|sizes|{_IN_CAPITALS}|(?i:sizes)(?={_SIZES_LIKE}))"  # after the mark of a comment
+    rf"(?:{_COLON}|{_WITHOUT_COLON})\s*(?P<value>.*?)\s*"
+)
 IN_PYTHON = re.compile(rf"^\s*#\s*{_HEADER}$")
 ANYWHERE = re.compile(rf"^\s*(?:<!--|#|%)\s*{_HEADER}(?:-->\s*)?$")
 ID = re.compile(r"[A-Za-z0-9_-]+(:[A-Za-z0-9_=,.+-]+)?")

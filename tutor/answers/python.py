@@ -110,6 +110,11 @@ def read(text: str) -> list[lang.Sheet]:
     return sheets
 
 
+def given_twice(name: str, size: int, other: int) -> str:
+    one, two = f"{name}={size}", f"{name}={other}"
+    return said("{name} is given twice, as {one} and as {other}: keep one of them", name=name, one=one, other=two)
+
+
 def read_lines(lines: list[str], before: int) -> lang.Sheet:
     """A part of a file, above which `before` lines stand."""
     return _Reader().sheet(lines, before)
@@ -351,7 +356,12 @@ class _Reader:
                 column = line.find(given) + position + 1
                 sheet.statements.append(lang.Unreadable(number, column, line.strip()[:200], 1, reason))
                 return
-            sheet.sizes[found[1]], sheet.sizes_line = int(found[2]), number
+            name, size = found[1], int(found[2])
+            if sheet.sizes.get(name, size) != size:
+                column, twice = line.find(given) + found.start(1) + 1, given_twice(name, sheet.sizes[name], size)
+                sheet.statements.append(lang.Unreadable(number, column, line.strip()[:200], 1, twice))
+                return
+            sheet.sizes[name], sheet.sizes_line = size, number
             position = found.end()
 
     def _without_docstrings(self, lines: list[str]) -> list[str]:
