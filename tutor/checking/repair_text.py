@@ -20,9 +20,7 @@ def as_repair(line: Line, edit: Edit) -> Repair | None:
     if old is line.value.node and _all_anew(old, new):
         return None
     if isinstance(new, lang.Unary) and new.operand is old:
-        # minus a product is written at its first factor
-        while isinstance(old, lang.Binary) and tightness(old) in (4, 6) and not _is_wrapped(line, old.left):
-            old = old.left
+        old = _first_factor(line, old)
         new = negative(old)
     if not line.own(old):
         return None
@@ -42,6 +40,15 @@ def as_repair(line: Line, edit: Edit) -> Repair | None:
     if before == after or len(after) - len(before) > MOST_ADDED:
         return None
     return Repair(column, before, after)
+
+
+def _first_factor(line: Line, node: lang.Expression) -> lang.Expression:
+    r"""Where minus a product is written: at its first factor, but not inside `\frac1N`."""
+    while isinstance(node, lang.Binary) and tightness(node) in (4, 6) and not _is_wrapped(line, node.left):
+        if node.left.column != node.column:
+            break
+        node = node.left
+    return node
 
 
 def _all_anew(old: lang.Expression, new: lang.Expression) -> bool:
