@@ -930,6 +930,8 @@ class Meaning:
         r"""`\partial \log p_{il}`, `\partial (x^\top A x)`: what is derived has no name."""
         if len(top) < 2 or not look.unit_of(top[0], "PARTIAL") or len(top[0].children) > 1:
             return False
+        if any(look.unit_of(part, "PARTIAL") for part in top[1:]):
+            return False  # a derivative that is divided by something
         return not self._is_named(top[1]) or (len(top) > 2 and not self._of_arguments(top))
 
     def _layered(self, unit: Tree) -> bool:

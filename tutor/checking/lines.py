@@ -123,7 +123,8 @@ class SheetJudge(Sources):
             return
         number = next((state.number for state in self.states if state.segment is segment), None)
         if number is not None and judgement.sentence.id == "shape":
-            judgement.mistakes = tuple(_right_but_for_its_shape(self.meaning(segment), judgement, number.slack))
+            told = tuple(_right_but_for_its_shape(self.meaning(segment), judgement, number.slack))
+            judgement.mistakes = told or tuple(m for m in judgement.mistakes if m.id == "wrong-shape")
             return  # it reads nothing, and that is not what is wrong
         from tutor.checking.repairs import read_by, repair
 
