@@ -172,6 +172,8 @@ class Sources(SheetRuns):
 
     def helpers(self, segment: Segment) -> list[Segment]:
         """The helpers that a line may hang on: each of their values so far, for a name may be given anew in between."""
+        if not segment.helpers:
+            return []
         own = (state.segment for state in self.states if _may_hang(segment, state.segment))
         return [helper for helper in own if self.names.meaning(helper.name).kind == "helper"]
 
