@@ -46,6 +46,7 @@ def test_what_torch_prints_is_right_and_one_percent_more_is_not(address, dtype):
     ("linear-regression", "x = 2\ndw = -4*x", ["wrong"]),  # a formula of x is one for every x
     ("linear-regression", "w, x = 1, 2\ny_pred = w*x + b\ndw = 2*(y_pred - y)*x", ["correct"]),
     ("linear-regression", "y_pred = 3\ndw = 2*(y_pred - y)*x", ["wrong"]),
+    ("linear-regression", "dw = -8\nfor i in range(2):\n    db = -4", ["correct", "correct"]),
     ("sgd-step", "w_new = 1 - 0.01*(-8)\nw_new = 1 + 0.01*15", ["correct", "wrong"]),
     ("sgd-step", "dw = -16\nw_new = 1 - 0.01*dw", ["wrong", "follows"]),
     ("product", "dx = torch.zeros(3)\ndx[1] = 6", ["correct"]),

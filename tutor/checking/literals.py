@@ -167,12 +167,10 @@ class Numbers:
 
     def of(self, segment: Segment) -> Literal | None:
         """What the lines of a segment give; None where it is no number, or has no value."""
-        if (segment.name, segment.end) not in self.lasting:
-            return None
         plain = literal(segment.statement, segment.name) if len(segment.touches) == 1 else None
         if plain is not None or self.outline.sheet.sizes:  # at sizes of its own a sheet gives no worked instance
             return plain
-        return self._computed(segment)
+        return self._computed(segment) if (segment.name, segment.end) in self.lasting else None
 
     def _computed(self, segment: Segment) -> Literal | None:
         """Decimals carry half a unit of their last digit along; one digit is meant as it stands, as in 0.5*x."""
