@@ -70,3 +70,16 @@ def test_only_gradients_on_the_way_are_named_and_asked():
     for dW in (3 * t.x.T @ dz, torch.zeros(5, 4)):  # wrong beside dz, and nothing to db
         db = t.check(dz=dz, dW=dW, db=dz.sum(0)).lines[2]
         assert db.verdict == "follows" and db.reason == "sound, given dz as you have it"
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [
+    (torch.bfloat16, -1.0), (torch.float16, -1.0), (torch.float16, 30.0), (torch.float32, 1.01),
+], ids=str)  # fmt: skip
+def test_what_cancellation_leaves_is_no_licence(dtype, factor):
+    """1 - o**2 is 1.4e-4 of terms of size 2: a few digits of those tell nothing of it, nor of what follows from it."""
+    t = tutor.sample(tutor.load("tanh-neuron"), seed=3)
+    true = 1 - torch.tanh(t.n) ** 2
+    bad = (factor * true).to(dtype)
+    report = t.check(n=bad, w1=bad.double() * t.x1, b=bad.double())
+    assert [line.verdict for line in report.lines] == ["undecided"] * 3
+    assert tutor.check(t, {"n": factor * true, "b": factor * true}).line("dn").verdict == "wrong"

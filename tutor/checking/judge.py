@@ -235,7 +235,7 @@ class Judge:
         if self.tolerance is DOUBLE or how in ("shape", "unknown") or point.on_kinks:
             return how
         if how == "equal":
-            plain = compare.same(given, true, lambda: point.terms(meaning), self.tolerance.plainly)
+            plain = compare.same(given, true, lambda: point.size_of_zero(meaning), self.tolerance.plainly)
             return "equal" if plain == "equal" else "coarse"
         if how == "finite":
             return how if self.tolerance is SINGLE else "coarse"

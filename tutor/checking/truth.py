@@ -33,6 +33,7 @@ from tutor.symbolic.indices import quantities_in
 
 FLOAT = torch.float64
 MAX_ROWS, MAX_LOCAL = 2_000, 1_000_000  # entries of v, and of a whole local derivative dv/du
+VANISHED = 1e-12  # of its terms: what rounding leaves of a gradient that is 0
 ROUNDING, ROUNDINGS = 1e-15, 3  # relative, of a computed forward value; how often it is tried
 SHAKE, SHAKES = 1e-9, 4  # relative, of everything that is computed, to see what a lower precision makes of it
 STEP, SIDES = 1e-7, 48  # how far, and how often, one looks around a point on a kink
@@ -401,6 +402,13 @@ class Point:
         if terms is None or meaning.kind != "gradient" or bool(terms.any()):
             return terms
         return torch.full_like(terms, self._loss_per(meaning.of))
+
+    def size_of_zero(self, meaning: Meaning) -> Tensor | None:
+        """The size of the terms of a gradient that is 0 but for rounding; None of one that has a size of its own."""
+        true, terms = self.true(meaning), self.terms(meaning)
+        if true is None or terms is None or not true.numel():
+            return None
+        return terms if bool(true.abs().max() <= VANISHED * terms.max()) else None
 
     def _loss_per(self, name: str) -> float:
         """A gradient that is 0 here term by term is rounding of the whole loss on another way (scaling, and back)."""
