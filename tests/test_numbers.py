@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from sympy import Rational
 
 import tutor
+from tutor.exercise import Exercise
 from tutor.numeric.autograd import gradients_by_autograd
 from tutor.numeric.sample import worked_instance
 from tutor.proving import addresses
@@ -47,6 +49,23 @@ def test_what_torch_prints_is_right_and_one_percent_more_is_not(address, dtype):
     ("linear-regression", "w, x = 1, 2\ny_pred = w*x + b\ndw = 2*(y_pred - y)*x", ["correct"]),
     ("linear-regression", "y_pred = 3\ndw = 2*(y_pred - y)*x", ["wrong"]),
     ("linear-regression", "dw = -8\nfor i in range(2):\n    db = -4", ["correct", "correct"]),
+    ("linear-regression", "r = -2\nfor i in range(1):\n    dw = 2*r*2\n    db = 2*r", ["correct", "correct"]),
+    ("linear-regression", "r = -2\nif True:\n    dw = 2*r*2", ["correct"]),
+    ("linear-regression", "dw = 0\nfor i in range(2):\n    dw += -4", ["correct"]),
+    ("linear-regression", "dw = 0\nfor i in range(2):\n    dw += -3", ["wrong"]),
+    ("linear-regression", "dw = 0\nfor i in range(2):\n    dw += x", ["wrong"]),
+    ("linear-regression", "db = -4\ndw = db\ndw *= 2", ["correct", "correct"]),  # db is a number, and stays
+    ("linear-regression", "db = torch.tensor(-4.)\ndw = db\ndw *= 2", ["correct", "correct", "wrong"]),
+    ("linear-regression", "dy_pred = -4\nn = dy_pred\nn *= 2\ndw = n\ndb = dy_pred", ["correct"] * 3),
+    ("linear-regression", "dw = 8\ndb = dw/2", ["wrong", "follows"]),
+    ("linear-regression", "dw = 8\ndb = dw/4", ["wrong", "wrong"]),
+    ("linear-regression", "dL = 2\ndy_pred = 2*(2 - 4)*dL", ["wrong", "follows"]),
+    ("linear-regression", "dw = 0\ndb = dw/2", ["wrong", "wrong"]),  # from a zero nothing follows
+    ("linear-regression", "r = y_pred - y\ndr = -4\ndw = dr*x\ndb = dr", ["correct"] * 3),
+    ("linear-regression", "r = y_pred - y\ndr = 4\ndw = dr*x\ndb = dr", ["wrong", "follows", "follows"]),
+    ("mse", "# sizes: N=3\ndq = [0.33333333, 0.33333333, 0.33333333]", ["correct"]),
+    ("mse", "# sizes: N=3\ndq = [0.33, 0.33, 0.34]", ["wrong"]),
+    ("product", "# sizes: N=3\ndx = torch.zeros(3)\ndx[1] = 6", ["correct"]),
     ("sgd-step", "w_new = 1 - 0.01*(-8)\nw_new = 1 + 0.01*15", ["correct", "wrong"]),
     ("sgd-step", "dw = -16\nw_new = 1 - 0.01*dw", ["wrong", "follows"]),
     ("product", "dx = torch.zeros(3)\ndx[1] = 6", ["correct"]),
@@ -54,3 +73,16 @@ def test_what_torch_prints_is_right_and_one_percent_more_is_not(address, dtype):
 ])  # fmt: skip
 def test_where_a_number_comes_from(exercise, sheet, expected):
     assert [line.verdict for line in tutor.check(exercise, sheet).lines] == expected
+
+
+@pytest.mark.parametrize(("text", "verdict"), [
+    ("5 - 0.4", "correct"),  # 0.4 was rounded, and that matters little
+    ("5 - 0.5", "wrong"), ("4.6", "correct"), ("0.5*9.2", "correct"), ("0.5*9.3", "wrong"), ("0.4*11.46", "correct"),
+    ("0.4*12", "wrong"), ("4.584000", "correct"), ("4.585", "wrong"),
+])  # fmt: skip
+def test_one_digit_is_rounded_where_that_says_little(text, verdict):
+    exercise = Exercise("slope")
+    w = exercise.parameter("w")
+    exercise.loss("L", w**2 * Rational(573, 250))
+    exercise.instance(w=1)  # dw = 4.584
+    assert tutor.check(exercise, f"dw = {text}").lines[0].verdict == verdict

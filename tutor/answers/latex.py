@@ -66,6 +66,9 @@ class _Line:
         return self.links[-1][1] if self.links else self.left
 
 
+_PLAIN = ("+", "-", "*", "/", "**")
+
+
 class Reader:
     """Reads one stretch of LaTeX after another; names given in one are known in the next."""
 
@@ -144,7 +147,7 @@ class Reader:
         return reason
 
     def definition(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement]:
-        """A formula in the midst of a sentence that gives a new name to a formula; nothing where it is another."""
+        """A formula in the midst of a sentence that gives a name to a formula; nothing where it is another."""
         names, said = self.names, list(self.said)
         held = dict(names.shapes), set(names.given), set(names.locals), list(names.notes)
         try:
@@ -162,7 +165,26 @@ class Reader:
             return False  # a number is a case that is spoken of
         name = lang.variable(lang.root(statement.targets[0])) or ""
         new = not (name in known or self.names.is_gradient(name) or name in self.names.indices)
-        return new and not self.names.is_loss(name) and not self.missing(statement.value)
+        return (
+            (new or self._is_another_step(statement, name, known))
+            and not self.names.is_loss(name)
+            and not self.missing(statement.value)
+        )
+
+    def _is_another_step(self, statement: lang.Assign, name: str, known: dict[str, Shape | None]) -> bool:
+        """`Let $r = y - x$`, where the exercise's r may be another: plain arithmetic that makes a whole of its shape.
+
+        What else a sentence says of a step is how the exercise has it, in the words of another course.
+        """
+        quantity = self.names.exercise.quantities.get(name)
+        if quantity is None or quantity.is_leaf or not isinstance(statement.targets[0], lang.Name):
+            return False
+        plain = all(
+            isinstance(node, (lang.Name, lang.Number, lang.Unary))
+            or (isinstance(node, lang.Binary) and node.op in _PLAIN)
+            for node in lang.walk(statement.value)
+        )
+        return plain and self.names.shapes.get(name) == known.get(name)
 
     def _quoted(self, statement: lang.Statement) -> str:
         """Why a statement in prose is no answer: a rule that is quoted, a case that is discussed."""

@@ -96,6 +96,7 @@ class Run:
     def __init__(self, outline: Outline, draw: Draw, replace: Mapping[tuple[str, int], Tensor] | None = None):
         self.outline, self.draw, self.names = outline, draw, outline.names
         self.replace = replace or {}
+        self.standing_for_numbers: dict[int, Tensor] = {}  # by id: what is updated is another one, as with numbers
         self.variables: dict[str, Any] = {}
         self.limits = Limits()
         self.extents: dict[str, int | None] = {}  # of the exercise's indices, at this draw
@@ -132,7 +133,10 @@ class Run:
                 self.values[touch.name, unit.position] = failure
         for touch in unit.touches:
             if (touch.name, unit.position) in self.replace:
-                self.variables[touch.name] = self.replace[touch.name, unit.position].clone()
+                own, instead = self.variables.get(touch.name), self.replace[touch.name, unit.position].clone()
+                self.variables[touch.name] = instead
+                if isinstance(own, (int, float)):
+                    self.standing_for_numbers[id(instead)] = instead
 
     def _whole_unit(self, unit: Unit) -> None:
         for name in unit.judged_reads:
@@ -355,7 +359,7 @@ class Run:
 
     def _changed(self, statement: lang.Update, before: Any, value: Any) -> Any:
         op = statement.op
-        if isinstance(before, Tensor) and op != "@":
+        if isinstance(before, Tensor) and op != "@" and id(before) not in self.standing_for_numbers:
             return self._library(statement.target, library.in_place, self.limits, op, before, value)
         if op == "@":
             return self._library(statement.target, library.matmul, self.limits, before, value)

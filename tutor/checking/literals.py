@@ -5,7 +5,7 @@ Nothing that such a line reads is of the exercise, so its value is the same at e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,11 +17,12 @@ from tutor.answers import language as lang
 from tutor.checking import library
 from tutor.checking.interpret import NAMED_VALUES, Run
 from tutor.checking.judge import as_tensor
-from tutor.checking.outline import Outline, Segment, Touch, Unit
+from tutor.checking.outline import Outline, Segment, Unit
 from tutor.checking.truth import Point
 
 COARSEST = {False: 0.05, True: 0.2}  # of the largest: how far rounding may go for few digits; True: with decimals
 COMPUTED = 0.05  # the same for what was computed from decimals
+LITTLE = 0.015  # of the largest: what one more half unit may change, for a single digit to be a rounded one
 MANY_DIGITS = 8  # a machine printed them, perhaps from float32
 NOISE = {False: 1e-6, True: 1e-5}  # of the largest: what is no mistake in decimals; True: with many digits
 EXACT = 1e-9
@@ -168,12 +169,18 @@ class Numbers:
     def of(self, segment: Segment) -> Literal | None:
         """What the lines of a segment give; None where it is no number, or has no value."""
         plain = literal(segment.statement, segment.name) if len(segment.touches) == 1 else None
-        if plain is not None or self.outline.sheet.sizes:  # at sizes of its own a sheet gives no worked instance
+        if plain is not None or (segment.name, segment.end) not in self.lasting or self._at_other_sizes:
             return plain
-        return self._computed(segment) if (segment.name, segment.end) in self.lasting else None
+        return self._computed(segment)
+
+    @property
+    def _at_other_sizes(self) -> bool:
+        """Whether the sheet pins sizes that are not those of the worked instance."""
+        known = {} if self.worked is None else self.worked.sizes
+        return any(known.get(name) != size for name, size in self.outline.sheet.sizes.items())
 
     def _computed(self, segment: Segment) -> Literal | None:
-        """Decimals carry half a unit of their last digit along; one digit is meant as it stands, as in 0.5*x."""
+        """Decimals carry half a unit of their last digit along; one digit that says much is exact, as in 0.5*x."""
         key = (segment.name, segment.end)
         value = self._plain[0].get(key)
         if value is None or not value.numel() or not bool(torch.isfinite(value).all()):
@@ -183,11 +190,13 @@ class Numbers:
         slack = torch.zeros_like(value)
         for decimals, longest, values in self._shifted:
             other = values.get(key, value)
-            if other.shape != value.shape or not any(each.rounded or each.alone_in in own for each in decimals):
+            if other.shape != value.shape:
                 continue
             change = (other - value).abs().nan_to_num(0.0, 0.0, 0.0)
-            slack += change
-            written += [longest] if bool(change.any()) else []
+            little = bool(change.max() <= LITTLE * value.abs().max())
+            if bool(change.any()) and (little or any(each.rounded or each.alone_in in own for each in decimals)):
+                slack += change
+                written.append(longest)
         return _given(segment.statement, value, slack, COMPUTED, written)
 
     # -- all of them at once, as they are and with each decimal a little larger
@@ -197,7 +206,8 @@ class Numbers:
         return sorted({unit for _, unit in self.lasting})
 
     def _numbers(self, unit: Unit) -> list[lang.Number]:
-        return [node for node in self.outline.nodes(unit.statement) if isinstance(node, lang.Number)]
+        nodes = (node for each in lang.flat([unit.statement]) for node in self.outline.nodes(each))
+        return [node for node in nodes if isinstance(node, lang.Number)]
 
     @cached_property
     def _plain(self) -> tuple[dict[Key, Tensor], int]:
@@ -215,7 +225,8 @@ class Numbers:
     @cached_property
     def _shifted(self) -> list[tuple[list[_Decimal], lang.Number, dict[Key, Tensor]]]:
         """The values with each decimal half a unit larger, and it; with all of them at once where they are many."""
-        decimals = [found for at in self._units for found in self._decimals(self.outline.units[at])]
+        statements = lang.flat(self.outline.units[at].statement for at in self._units)
+        decimals = [found for statement in statements for found in self._decimals(statement)]
         dear = len(decimals) > 1 and len(decimals) * self._plain[1] > MOST_SHIFTED
         return [
             (
@@ -226,17 +237,12 @@ class Numbers:
             for together in ([decimals] if dear else [[each] for each in decimals])
         ]
 
-    def _decimals(self, unit: Unit) -> Iterator[_Decimal]:
-        statement = unit.statement
+    def _decimals(self, statement: lang.Statement) -> Iterator[_Decimal]:
+        """Not so a value of the worked instance, as the learning rate 0.001 is."""
         alone = {id(n) for n in _written(statement.value)} if isinstance(statement, lang.Assign) else set()
-        for number in filter(_is_decimal, self._numbers(unit)):
-            rounded, by_itself = self._is_rounded(number), id(number) in alone
-            if rounded or by_itself:
-                yield _Decimal(number, rounded, id(statement) if by_itself else None)
-
-    def _is_rounded(self, number: lang.Number) -> bool:
-        """Not so a single digit, nor a value of the worked instance, as the learning rate 0.001 is."""
-        return _digits(number.text) > 1 and number.value not in self._worked_values
+        for number in self.outline.nodes(statement):
+            if isinstance(number, lang.Number) and _is_decimal(number) and number.value not in self._worked_values:
+                yield _Decimal(number, _digits(number.text) > 1, id(statement) if id(number) in alone else None)
 
     @cached_property
     def _worked_values(self) -> set[float]:
@@ -269,9 +275,10 @@ def _hanging_on_numbers(outline: Outline) -> set[Key]:
     """(name, unit) of all that hangs on numbers alone."""
     made: set[Key] = set()
     now: set[str] = set()  # names that are numbers, at this line
+    given: set[str] = set()  # names that have a value
     same: dict[str, set[str]] = {}  # names that may be one tensor
     for unit in outline.units:
-        are_numbers = _are_numbers(outline, unit, now)
+        are_numbers = _are_numbers(outline, unit, now, given)
         for touch in unit.touches:
             changed = {touch.name, *(same.get(touch.name, ()) if touch.how == "update" else ())}
             if are_numbers:
@@ -279,7 +286,8 @@ def _hanging_on_numbers(outline: Outline) -> set[Key]:
                 now |= {touch.name} - _given_names(outline)
             else:
                 now -= changed
-        _join(outline, unit, same)
+        given.update(touch.name for touch in unit.touches)
+        _join(unit, same)
     return made
 
 
@@ -288,20 +296,29 @@ def _given_names(outline: Outline) -> set[str]:
     return {q.name for q in outline.exercise.leaves}
 
 
-def _are_numbers(outline: Outline, unit: Unit, now: set[str]) -> bool:
-    """Whether what a line gives hangs on numbers alone."""
-    if not unit.touches or not isinstance(unit.statement, (lang.Assign, lang.Update, lang.Effect)):
+def _are_numbers(outline: Outline, unit: Unit, now: set[str], given: set[str]) -> bool:
+    """Whether what a line gives hangs on numbers alone; of a block all of it, in the order of its lines.
+
+    What is updated must have been one, if it had a value: a branch may leave it as it was.
+    """
+    statements = list(lang.flat([unit.statement]))
+    if not unit.touches or any(isinstance(each, lang.Unreadable) or outline.style.get(id(each)) for each in statements):
         return False
-    if outline.style.get(id(unit.statement)):
+    loops = [each for each in statements if isinstance(each, lang.Loop)]
+    known = now | {each.variable for each in loops}
+    over = (node for each in loops for node in lang.walk(each.over) if isinstance(node, lang.Name))
+    if not all(_is_number(outline, outline.names.meaning(node.name).name, known) for node in over):
         return False
-    return all(name in now or _is_of_the_language(outline, name) for name in _needed(unit.touches))
+    for touch in unit.touches:
+        needed = touch.reads | ({touch.name} & given if touch.how == "update" else set())
+        if not all(_is_number(outline, name, known) for name in needed):
+            return False
+        known.add(touch.name)
+    return True
 
 
-def _needed(touches: Iterable[Touch]) -> Iterator[str]:
-    for touch in touches:
-        yield from touch.reads
-        if touch.how == "update":
-            yield touch.name
+def _is_number(outline: Outline, name: str, known: set[str]) -> bool:
+    return name in known or _is_of_the_language(outline, name)
 
 
 def _is_of_the_language(outline: Outline, name: str) -> bool:
@@ -311,13 +328,14 @@ def _is_of_the_language(outline: Outline, name: str) -> bool:
     return name in lang.MODULES or name in NAMED_VALUES or name in library.FUNCTION
 
 
-def _join(outline: Outline, unit: Unit, same: dict[str, set[str]]) -> None:
+def _join(unit: Unit, same: dict[str, set[str]]) -> None:
     """After `n = m` or `n = m.view(1)` both may be one tensor; what is given anew is another one."""
-    given = {touch.name for touch in unit.touches if touch.how != "update"}
-    for names in same.values():
-        names -= given
-    same.update((name, {name}) for name in given)
-    value = unit.statement.value if isinstance(unit.statement, lang.Assign) else None
-    if isinstance(value, (lang.Name, lang.Attribute, lang.Subscript, lang.Call)):
-        joined = given.union(*(same.get(name, ()) for name in unit.reads))
+    for touch in unit.touches:
+        if touch.how == "update":
+            continue
+        for names in same.values():
+            names.discard(touch.name)
+        value = touch.statement.value if isinstance(touch.statement, lang.Assign) else None
+        may_share = isinstance(value, (lang.Name, lang.Attribute, lang.Subscript, lang.Call))
+        joined = {touch.name}.union(*(same.get(name, ()) for name in touch.reads)) if may_share else {touch.name}
         same.update((name, joined) for name in joined)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tutor.checking.sheet_runs import SheetRuns
     from tutor.checking.sources import Sources
 
+FEW = 0.02  # how much its last digit may leave open of a number that is right for every instance
 COARSE = 0.01  # how far off a mistake's value may be, for few digits
 PRECISE, SIMPLE = 1e-3, 12  # digits enough to say a ratio of; or it is p/q all but exactly, with these at most
 MOST_SHOWN = 6  # values of a worked instance
@@ -35,18 +36,27 @@ def right(judge: SheetRuns, meaning: Meaning, number: Literal) -> Judgement | No
     if first is None:
         return None
     fitted: list[Tensor | None] = [_fitted(number.value, judge.true(meaning, point)) for point in judge.points]
-    if judge.outcome(meaning, fitted) == "equal":
+    if judge.outcome(meaning, fitted) == "equal" or _rounds(judge, meaning, number):
         return Judgement("correct", Sentence("general-number"), fitted[0], first)
-    true = worked.true(meaning) if worked is not None else None
+    true = judge.true(meaning, worked) if worked is not None else None
     if true is None or worked is None:
         return None
     value = _fitted(number.value, true)
-    if agrees(number, true, worked.scale(meaning) if number.printed else None):
+    terms = worked.scale(meaning) if number.printed and meaning.name not in judge.extra else None
+    if agrees(number, true, terms):
         return Judgement("correct", Sentence("number"), value, true)
     strict = judge.exercise.strict_kinks
     if not strict and value.shape == true.shape and judge.sides(meaning, value, worked) == "subgradient":
         return judge.on_kink(meaning, worked, value, true, "kink-number")
     return None
+
+
+def _rounds(judge: SheetRuns, meaning: Meaning, number: Literal) -> bool:
+    """`0.33` for what is 1/3 at every draw."""
+    if not number.decimals or number.relative > FEW:
+        return False
+    every = (judge.true(meaning, point) for point in judge.points)
+    return all(true is not None and agrees(number, true) for true in every)
 
 
 def wrong(
@@ -56,7 +66,7 @@ def wrong(
 
     `why`: its cause is looked for.
     """
-    true = worked.true(meaning)
+    true = judge.true(meaning, worked)
     assert true is not None
     value, slack = _fitted(number.value, true), number.slack
     stop = _earlier(judge, segment, worked)
@@ -67,6 +77,9 @@ def wrong(
         needed = alone[-1:] or list(stop)
         sentence = judge.follows_sentence(needed, segment)
         return Judgement("follows", sentence, value, true, reads=frozenset(needed))
+    read = _read_wrongly(judge, segment, meaning, number, worked)
+    if read:
+        return Judgement("follows", judge.follows_sentence(read, segment), value, true, reads=frozenset(read))
     sentence = Sentence("differs-number", {"given": number.text})
     base = Judgement("wrong", sentence, value, true, at=_place(judge.exercise))
     if value.shape != true.shape:
@@ -80,6 +93,21 @@ def wrong(
     found = mistakes.find(fault)
     exactly = number.relative <= PRECISE or compare.simple_fraction(abs((fault.ratios or [inf])[0]), SIMPLE) is not None
     return replace(base, mistakes=tuple(found), **(judge.ratio_of(fault, found, what) if exactly else {}))
+
+
+def _read_wrongly(judge: Sources, segment: Segment, meaning: Meaning, number: Literal, worked: Point) -> list[str]:
+    """The gradients that are not the true ones, where with those in their place the line gives the right number."""
+    run, true = judge.worked_run, judge.true(meaning, worked)
+    stop = judge.stop(run, segment) if run is not None else {}
+    untrue = [
+        name
+        for name in segment.sources
+        if name in stop and judge.same(judge.meaning_of(name), stop[name], worked) != "equal"
+    ]
+    if not untrue or true is None or not judge.telling(stop, worked):
+        return []
+    value = judge.value(judge.worked_corrected, segment)
+    return untrue if value is not None and agrees(replace(number, value=value), true) else []
 
 
 def of_numbers(repair: Repair | None) -> Repair | None:
@@ -107,7 +135,7 @@ def _earlier(judge: Sources, segment: Segment, worked: Point) -> dict[str, Tenso
         meaning = judge.meaning(state.segment)
         if meaning.kind not in ("gradient", "value") or meaning.name == segment.name:
             continue
-        value, true = judge.value(run, state.segment) if run else None, worked.true(meaning)
+        value, true = judge.value(run, state.segment) if run else None, judge.true(meaning, worked)
         if value is not None and true is not None and value.shape == true.shape:
             stop[meaning.name] = value
     return stop

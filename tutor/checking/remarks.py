@@ -35,12 +35,25 @@ def aliases(judge: SheetRuns) -> None:
 
 
 def copy_of(outline: Outline, name: str, changed: str) -> str:
-    """What leaves a name as it is when another one is changed, after `name = changed` or the other way about."""
+    """What leaves a name as it is when another one is changed: `dw = m.clone()`, after `dw = m`."""
     for unit in outline.units:
-        given = unit.statement.value if isinstance(unit.statement, lang.Assign) else None
-        if given is not None and lang.variable(given) == changed and any(t.name == name for t in unit.touches):
-            return f"{name} = {changed}.clone()"
+        statement = unit.statement
+        if not isinstance(statement, lang.Assign) or len(statement.targets) != 1 or statement.latex:
+            continue
+        target, source = (outline.names.read(owner(part)) for part in (statement.targets[0], statement.value))
+        if {target, source} == {name, changed}:
+            left, _, right = statement.text.partition("=")
+            return f"{left.strip()} = {right.strip()}.clone()"
     return f"{changed} = {name}.clone()"
+
+
+def owner(node: lang.Expression) -> lang.Expression:
+    """The tensor that `dz[0]`, `dz.T` and `dz.view(N, C)` are of."""
+    while True:
+        node = lang.root(node)
+        if not isinstance(node, lang.Call) or not isinstance(node.function, lang.Attribute):
+            return node
+        node = node.function.value
 
 
 def _disturbed(

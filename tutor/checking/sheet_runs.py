@@ -94,7 +94,8 @@ class SheetRuns(Judge):
         self.worked = worked(exercise)
         self._drawn: dict[tuple[str, int], Drawn] = {}
         self._charged: dict[tuple[str, int], Meaning] = {}  # helpers that take the blame for a gradient
-        self.pins = self._right_numbers()
+        self._numbers = Numbers(self.outline, self.points[0], self.worked)
+        self.pins = self._right_numbers(self.states)
         self.runs = self._first_runs()
         self._own_quantities()
         self._truths_at: dict[int, dict[tuple[str, int], Tensor]] = {}
@@ -226,6 +227,13 @@ class SheetRuns(Judge):
         return None if self.worked is None else Run(self.outline, self.worked).execute()
 
     @cached_property
+    def worked_corrected(self) -> Run:
+        """The sheet at the worked instance, each gradient replaced by the truth at the end of its lines."""
+        assert self.worked is not None
+        true = {(s.segment.name, s.segment.end): self.true(self.meaning(s.segment), self.worked) for s in self.states}
+        return Run(self.outline, self.worked, {key: v for key, v in true.items() if v is not None}).execute()
+
+    @cached_property
     def kink_run(self) -> Run | None:
         """The sheet at the draw on kinks, where that is none of the others."""
         kinked = self.points.kinked
@@ -291,21 +299,29 @@ class SheetRuns(Judge):
             if self.exercise.differentiated(name[1:]) is not None:
                 continue  # `dda`: da is a gradient, whatever the sheet makes of its name
             helpers = [s.segment for s in self.states if s.segment.name == name[1:]]
-            values = self.values_of(helpers[0]) if len(helpers) == 1 else [None]
+            points = [*self.points]
+            values: list[Tensor | None] = [*self.values_of(helpers[0])] if len(helpers) == 1 else [None]
+            if self.worked is not None and self.worked_run is not None and self.worked not in points:
+                points.append(self.worked)
+                values.append(self.value(self.worked_run, helpers[0]))
             if any(value is None for value in values):
                 continue
             from tutor.checking.subexpressions import gradient_of_helper
 
-            found = gradient_of_helper(self.exercise, name[1:], values, self.points)  # type: ignore[arg-type]
+            found = gradient_of_helper(self.exercise, name[1:], values, points)  # type: ignore[arg-type]
             if found is not None:
-                self.extra[name] = {id(point): true for point, true in zip(self.points, found, strict=True)}
+                self.extra[name] = {id(point): true for point, true in zip(points, found, strict=True)}
+        own = self._right_numbers([state for state in self.states if state.segment.name in self.extra])
+        if own:
+            self.pins += own
+            self.runs = self._first_runs()
+            self._drawn.clear()
 
-    def _right_numbers(self) -> list[SegmentState]:
+    def _right_numbers(self, states: list[SegmentState]) -> list[SegmentState]:
         """Lines that give numbers alone; returns those that are right at the worked instance."""
         pins = []
-        given = Numbers(self.outline, self.points[0], self.worked)
-        for state in self.states:
-            meaning, number = self.meaning(state.segment), given.of(state.segment)
+        for state in states:
+            meaning, number = self.meaning(state.segment), self._numbers.of(state.segment)
             if number is None:
                 continue
             if meaning.kind == "forward" and self.worked is not None:

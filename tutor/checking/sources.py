@@ -48,9 +48,17 @@ class Sources(SheetRuns):
             sizes = self.runs.drawn(key, "seen").sums()
             doubtful.update(n for n, size in enumerate(sizes) if not 0 < size < inf)  # nearly none
         places = range(len(self.points))
-        return [
+        telling = [
             n for n in places if n not in doubtful or self.telling(self.stop(self.runs[n], segment), self.points[n])
         ]
+        if len(telling) < len(places) and all(self._is_true_at(n, segment) for n in telling):
+            return []  # what is zero elsewhere is true here: nothing is told of a line that goes on from there
+        return telling
+
+    def _is_true_at(self, n: int, segment: Segment) -> bool:
+        """Whether all of R is the true one at a draw."""
+        stop, point = self.stop(self.runs[n], segment), self.points[n]
+        return all(self.same(self.meaning_of(name), value, point) == "equal" for name, value in stop.items())
 
     def leads_to(
         self,

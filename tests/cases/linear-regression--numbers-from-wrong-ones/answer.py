@@ -1,0 +1,4 @@
+# exercise: linear-regression
+dw = 8
+db = dw/2
+db = dw/4
