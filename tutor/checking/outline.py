@@ -418,10 +418,10 @@ class Outline:
             if function.name == "at":
                 yield from ((given, True) for given in statement.call.arguments[:1])
             else:
-                owner = _owner(function.value)
-                yield owner, True
-                if lang.is_module(owner) and not self.valued(
-                    self.names.read(lang.root(owner)) or ""
+                changed = owner(function.value)
+                yield changed, True
+                if lang.is_module(changed) and not self.valued(
+                    self.names.read(lang.root(changed)) or ""
                 ):  # torch.relu_(dz)
                     yield from ((given, True) for given in statement.call.arguments[:1])
 
@@ -559,7 +559,7 @@ def _bare(node: lang.Expression) -> str:
     return node.name if isinstance(node, lang.Name) else ""
 
 
-def _owner(node: lang.Expression) -> lang.Expression:
+def owner(node: lang.Expression) -> lang.Expression:
     """What an in-place call changes: `dw` in `dw.zero_()`, `dC` in `dC.index_add_(0, ix, a).mul_(2)`."""
     while isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
         node = node.function.value

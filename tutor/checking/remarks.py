@@ -8,7 +8,7 @@ import torch
 
 from tutor.answers import language as lang
 from tutor.checking.judge import JUDGED, Judged, Judgement, as_tensor
-from tutor.checking.outline import Meaning, Outline, Segment
+from tutor.checking.outline import Meaning, Outline, Segment, owner
 from tutor.checking.report import NOTES, Sentence
 from tutor.checking.sheet_runs import SheetRuns
 
@@ -40,20 +40,17 @@ def copy_of(outline: Outline, name: str, changed: str) -> str:
         statement = unit.statement
         if not isinstance(statement, lang.Assign) or len(statement.targets) != 1 or statement.latex:
             continue
-        target, source = (outline.names.read(owner(part)) for part in (statement.targets[0], statement.value))
+        target, source = (outline.names.read(_whole(part)) for part in (statement.targets[0], statement.value))
         if {target, source} == {name, changed}:
             left, _, right = statement.text.partition("=")
             return f"{left.strip()} = {right.strip()}.clone()"
     return f"{changed} = {name}.clone()"
 
 
-def owner(node: lang.Expression) -> lang.Expression:
-    """The tensor that `dz[0]`, `dz.T` and `dz.view(N, C)` are of."""
-    while True:
-        node = lang.root(node)
-        if not isinstance(node, lang.Call) or not isinstance(node.function, lang.Attribute):
-            return node
-        node = node.function.value
+def _whole(node: lang.Expression) -> lang.Expression:
+    """The tensor that `dz[0]`, `dz.T` and `dz.view(N, C)[0]` are of."""
+    inner = lang.root(owner(node))
+    return node if inner is node else _whole(inner)
 
 
 def _disturbed(
