@@ -548,3 +548,22 @@ def test_a_formula_that_fails_at_the_worked_instance_is_not_right():
     assert tutor.check(product, "dx = f/x").verdict == "wrong"
     assert tutor.check(product, "dx[i] = Product(where(k != i, x[k], 1), k)").verdict == "correct"
     assert product.derive().gradient("x").latex.endswith(r"\prod_{i_{1} \ne i} x_{i_{1}}")
+
+
+@pytest.mark.parametrize(("exercise", "sheet", "says"), [
+    ("softmax-regression", "dz = p; dz -= y; dz /= N\ndb = ((p - y)/N).sum(0)", "write dz = p.clone()"),
+    ("linear-regression", "dw, db = -7, -4", "-7 is not"),
+    ("linear-regression", "dw = -8; db = -3", "-3 is not"),
+    ("linear-regression", "dw = 0\nfor i in range(2):\n    dw += -3", "-6 is not"),
+])  # fmt: skip
+def test_a_line_of_several_statements_is_quoted_by_its_parts(exercise, sheet, says):
+    assert says in tutor.check(exercise, sheet).first_divergence.reason
+
+
+def test_a_neighbours_decimals_are_no_licence():
+    ex = Exercise("slope")
+    w, v = ex.parameter("w"), ex.parameter("v")
+    ex.loss("L", w * 6.45 + 2 * v)
+    ex.instance(w=1, v=1)
+    for sheet in ("dw = 6", "dw = 6; dv = 2.0", "dw, dv = 6, 2.0", "dw = torch.tensor(6)"):
+        assert tutor.check(ex, sheet).line("dw").verdict == "wrong"

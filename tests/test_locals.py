@@ -11,10 +11,9 @@ import tutor
 from tutor.checking.outline import names_of
 from tutor.checking.truth import Point
 from tutor.numeric.evaluate import compile_program
-from tutor.proving import members
+from tutor.proving import addresses
 
 SMALL = 40  # quantities of an exercise, all pairs of which are looked at
-ADDRESSES = [address for entry in tutor.entries() for address in members(entry)]
 
 
 def meaning(exercise, v, u, total):
@@ -39,7 +38,7 @@ def by_autograd(exercise, point, v, u, steps):
     return torch.autograd.functional.jacobian(forward, point.values[u].clone())
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", addresses())
 def test_both_readings_are_those_of_autograd(address):
     exercise = tutor.load(address)
     if len(exercise.quantities) > SMALL:

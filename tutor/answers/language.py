@@ -248,6 +248,13 @@ class Sheet:
     cells: list[tuple[int, int]] = field(default_factory=list)
 
 
+def written(statement: Statement, node: Expression) -> str:
+    """The learner's own text of a part; empty where it stands on another line. A statement's text is its whole line."""
+    if node.line != statement.line or not statement.start <= node.column < node.end:
+        return ""
+    return statement.text[node.column - statement.start : node.end - statement.start]
+
+
 def root(node: Expression) -> Expression:
     """What an assignment's target is a part of: `dC` for `dC[ix]`; `W.grad` is a root itself."""
     while isinstance(node, Subscript) or (isinstance(node, Attribute) and node.name != "grad"):

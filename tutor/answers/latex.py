@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -133,11 +133,35 @@ class Reader:
 
     def inline(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement] | str:
         """A formula in the midst of a sentence: its statements where it gives a gradient a value, else why not."""
+
+        def against(made: list[lang.Statement], known: Mapping[str, Shape | None]) -> str:
+            return next((reason for statement in made if (reason := self._quoted(statement))), "")
+
+        return self._on_trial(text, start, stop, line, against)
+
+    def definition(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement]:
+        """A formula in the midst of a sentence that gives a name to a formula; nothing where it is another."""
+
+        def against(made: list[lang.Statement], known: Mapping[str, Shape | None]) -> str:
+            return "" if len(made) == 1 and self._names_a_formula(made[0], known) else "another"
+
+        made = self._on_trial(text, start, stop, line, against)
+        return [] if isinstance(made, str) else made
+
+    def _on_trial(
+        self,
+        text: str,
+        start: int,
+        stop: int,
+        line: int,
+        against: Callable[[list[lang.Statement], Mapping[str, Shape | None]], str],
+    ) -> list[lang.Statement] | str:
+        """Statements, or what is against them; nothing is known of these then. `against` sees what was known before."""
         names, said = self.names, list(self.said)
         held = dict(names.shapes), set(names.given), set(names.locals), list(names.notes)
         try:
             made = self.region(text, start, stop, line)
-            reason = next((reason for statement in made if (reason := self._quoted(statement))), "")
+            reason = against(made, held[0])
         except ReadingError as error:
             made, reason = [], error.message
         if made and not reason:
@@ -146,21 +170,7 @@ class Reader:
         self.said = said
         return reason
 
-    def definition(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement]:
-        """A formula in the midst of a sentence that gives a name to a formula; nothing where it is another."""
-        names, said = self.names, list(self.said)
-        held = dict(names.shapes), set(names.given), set(names.locals), list(names.notes)
-        try:
-            made = self.region(text, start, stop, line)
-        except ReadingError:
-            made = []
-        if len(made) == 1 and self._names_a_formula(made[0], held[0]):
-            return made
-        names.shapes, names.given, names.locals, names.notes = held
-        self.said = said
-        return []
-
-    def _names_a_formula(self, statement: lang.Statement, known: dict[str, Shape | None]) -> bool:
+    def _names_a_formula(self, statement: lang.Statement, known: Mapping[str, Shape | None]) -> bool:
         if not isinstance(statement, lang.Assign) or isinstance(statement.value, lang.Number):
             return False  # a number is a case that is spoken of
         name = lang.variable(lang.root(statement.targets[0])) or ""
@@ -171,7 +181,7 @@ class Reader:
             and not self.missing(statement.value)
         )
 
-    def _is_another_step(self, statement: lang.Assign, name: str, known: dict[str, Shape | None]) -> bool:
+    def _is_another_step(self, statement: lang.Assign, name: str, known: Mapping[str, Shape | None]) -> bool:
         """`Let $r = y - x$`, where the exercise's r may be another: plain arithmetic that makes a whole of its shape.
 
         What else a sentence says of a step is how the exercise has it, in the words of another course.

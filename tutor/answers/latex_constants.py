@@ -59,7 +59,7 @@ def one_hot(m: Meaning, part: Any, node: lang.Expression) -> Value:
         )
     classes = str(quantity.below)
     shape = (*map(str, quantity.shape), classes)
-    return Value(m.call(part, "one_hot", node, size(classes, m.at(part))), shape)
+    return Value(m.call(part, "one_hot", node, placed(classes, m.at(part))), shape)
 
 
 def identity(m: Meaning, part: Tree, below: Tree | None) -> Value:
@@ -124,23 +124,26 @@ def _labels(m: Meaning, below: Tree) -> lang.Expression | None:
     return node if quantity is not None and quantity.below is not None else None
 
 
-def size(text: str, at: At) -> lang.Expression:
-    """The expression for a size, all at one place."""
+def placed(text: str, at: At, argument: lang.Expression | None = None) -> lang.Expression:
+    """A formula of ours, all at one place, with the argument for x_."""
     from tutor.answers import python
 
     [sheet] = python.read(f"y = {text}")
     [statement] = sheet.statements
     assert isinstance(statement, lang.Assign)
-    return _moved(statement.value, at)
+    return _put(statement.value, argument, at)
 
 
-def _moved(node: lang.Expression, at: At) -> lang.Expression:
-    if isinstance(node, lang.Binary):
-        return lang.Binary(*at, node.op, _moved(node.left, at), _moved(node.right, at))
-    if isinstance(node, lang.Unary):
-        return lang.Unary(*at, node.op, _moved(node.operand, at))
+def _put(node: lang.Expression, argument: lang.Expression | None, at: At) -> lang.Expression:
     if isinstance(node, lang.Name):
-        return lang.Name(*at, node.name)
+        return argument if node.name == "x_" and argument is not None else lang.Name(*at, node.name)
+    if isinstance(node, lang.Binary):
+        return lang.Binary(*at, node.op, _put(node.left, argument, at), _put(node.right, argument, at))
+    if isinstance(node, lang.Unary):
+        return lang.Unary(*at, node.op, _put(node.operand, argument, at))
+    if isinstance(node, lang.Call):
+        arguments = tuple(_put(given, argument, at) for given in node.arguments)
+        return lang.Call(*at, _put(node.function, argument, at), arguments, ())
     assert isinstance(node, lang.Number)
     return lang.Number(*at, node.value, node.text)
 
@@ -170,7 +173,7 @@ def _square(value: Value) -> bool:
 
 
 def _eye(m: Meaning, constant: Value, extent: str, at: At) -> lang.Expression:
-    return _times_factor(constant, lang.Call(*at, lang.Name(*at, "eye"), (size(extent, at),), ()), at)
+    return _times_factor(constant, lang.Call(*at, lang.Name(*at, "eye"), (placed(extent, at),), ()), at)
 
 
 def _times_factor(constant: Value, node: lang.Expression, at: At) -> lang.Expression:
@@ -205,7 +208,7 @@ def whole(m: Meaning, tree: Any, value: Value, shape: Shape | None) -> Value:
     """A whole right side: of the shape that the left side has."""
     at = m.at(tree)
     if value.unsized == ONES_VECTOR and shape is not None and len(shape) == 1 and not shape[0].startswith("?"):
-        made = lang.Call(*at, lang.Name(*at, "ones"), (size(shape[0], at),), ())
+        made = lang.Call(*at, lang.Name(*at, "ones"), (placed(shape[0], at),), ())
         return Value(_times_factor(value, made, at), shape)
     if value.unsized == IDENTITY and shape is not None and _square(Value(value.node, shape)):
         return Value(_eye(m, value, shape[0], at), shape)

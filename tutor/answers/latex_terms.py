@@ -399,10 +399,10 @@ class Chain:
         r"""`\operatorname{onehot}(y)`, also with the number of classes after it."""
         m = self.m
         if len(arguments) not in (1, 2):
-            raise m.refuse(part, said("{name} takes one argument", name="onehot"))
+            raise m.refuse(part, said("{name} takes one argument", name=name))
         made = constants.one_hot(m, part, arguments[0].node)
         if len(arguments) == 2 and made.shape and look.text(arguments[1].node) != made.shape[-1]:
-            raise m.refuse(part, said("{name} has {count} classes here", name="onehot", count=made.shape[-1]))
+            raise m.refuse(part, said("{name} has {count} classes here", name=name, count=made.shape[-1]))
         return made
 
     def _applied(self, part: Tree, name: str, argument: Value, primes: int) -> Value:
@@ -637,30 +637,8 @@ def _slope(name: str, argument: lang.Expression, at: tuple[int, int, int]) -> la
     """f'(x) from the function table, written as an expression."""
     from sympy import Symbol
 
-    from tutor.answers import python
     from tutor.symbolic.notation import sheet_form
 
     x = Symbol("x_", real=True)
     row = FUNCTIONS[name]
-    [sheet] = python.read(f"y = {sheet_form(row.slope(x, row.sympy(x)))}")
-    [statement] = sheet.statements
-    assert isinstance(statement, lang.Assign)
-    return _put(statement.value, argument, at)
-
-
-def _put(node: lang.Expression, argument: lang.Expression, at: tuple[int, int, int]) -> lang.Expression:
-    """A copy with the argument in place of x_, all at one place."""
-    if isinstance(node, lang.Name) and node.name == "x_":
-        return argument
-    if isinstance(node, lang.Binary):
-        return lang.Binary(*at, node.op, _put(node.left, argument, at), _put(node.right, argument, at))
-    if isinstance(node, lang.Unary):
-        return lang.Unary(*at, node.op, _put(node.operand, argument, at))
-    if isinstance(node, lang.Call):
-        return lang.Call(
-            *at, _put(node.function, argument, at), tuple(_put(a, argument, at) for a in node.arguments), ()
-        )
-    if isinstance(node, lang.Name):
-        return lang.Name(*at, node.name)
-    assert isinstance(node, lang.Number)
-    return lang.Number(*at, node.value, node.text)
+    return constants.placed(sheet_form(row.slope(x, row.sympy(x))), at, argument)

@@ -158,8 +158,7 @@ class Judge:
 
     def correct(self, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement:
         """Right, and nothing to be said of it."""
-        value = given[0]
-        return Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), value, value)
+        return Judgement("correct", Sentence("true", {"what": WHAT[meaning.kind]}), given[0], given[0])
 
     # -- comparing ------------------------------------------------------------
 

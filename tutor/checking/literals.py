@@ -20,7 +20,8 @@ from tutor.checking.judge import as_tensor
 from tutor.checking.outline import Outline, Segment, Unit
 from tutor.checking.truth import Point
 
-COARSEST = {False: 0.05, True: 0.2}  # of the largest: how far rounding may go for few digits; True: with decimals
+# of the largest: how far rounding may go for few digits; True: with decimals, where -0.1 may have been -0.12
+COARSEST = {False: 0.05, True: 0.2}
 COMPUTED = 0.05  # the same for what was computed from decimals
 LITTLE = 0.015  # of the largest: what one more half unit may change, for a single digit to be a rounded one
 MANY_DIGITS = 8  # a machine printed them, perhaps from float32
@@ -69,19 +70,18 @@ def literal(statement: lang.Statement, name: str | None = None) -> Literal | Non
         value, slack = (_array(side, entry) for entry in (lambda n: float(n.value), _half_unit))
     except (library.Refusal, library.TorchRefuses, RuntimeError, ValueError):
         return None
-    return _given(statement, value, slack, COARSEST["." in _right_side(statement)], numbers)
+    text = lang.written(statement, side) or statement.text.split("=", 1)[-1].strip()
+    return _given(text, value, slack, COARSEST[any("." in n.text for n in numbers)], numbers)
 
 
-def _given(
-    statement: lang.Statement, value: Tensor, slack: Tensor, coarsest: float, numbers: list[lang.Number]
-) -> Literal:
+def _given(text: str, value: Tensor, slack: Tensor, coarsest: float, numbers: list[lang.Number]) -> Literal:
     """No digits are a licence: 1 is not 1.4, and 0 not 0.02; and none bind that a machine has made up."""
     decimals = any(map(_is_decimal, numbers))
     largest = value.abs().max() if value.numel() else torch.zeros(())
     slack = torch.minimum(slack, coarsest * largest)
     printed = decimals and any(_digits(n.text) >= MANY_DIGITS for n in numbers)
     noise = NOISE[printed] if decimals else EXACT
-    return Literal(value, torch.maximum(slack, noise * largest), _right_side(statement), decimals, printed)
+    return Literal(value, torch.maximum(slack, noise * largest), text, decimals, printed)
 
 
 def _side(statement: lang.Assign, name: str | None) -> lang.Expression | None:
@@ -126,10 +126,6 @@ def _is_array(node: lang.Call) -> bool:
     function = node.function
     named = isinstance(function, (lang.Attribute, lang.Name)) and function.name in _ARRAYS
     return named and len(node.arguments) == 1 and not node.named
-
-
-def _right_side(statement: lang.Statement) -> str:
-    return statement.text.split("=", 1)[-1].strip()
 
 
 def _is_decimal(number: lang.Number) -> bool:
@@ -197,7 +193,7 @@ class Numbers:
             if bool(change.any()) and (little or any(each.rounded or each.alone_in in own for each in decimals)):
                 slack += change
                 written.append(longest)
-        return _given(segment.statement, value, slack, COMPUTED, written)
+        return _given(_shown(segment, value), value, slack, COMPUTED, written)
 
     # -- all of them at once, as they are and with each decimal a little larger
 
@@ -249,6 +245,16 @@ class Numbers:
         given = [] if self.worked is None else [q.name for q in self.outline.exercise.leaves]
         values = [self.worked.values[name] for name in given]  # type: ignore[union-attr]
         return {float(value) for value in values if value.numel() == 1}
+
+
+def _shown(segment: Segment, value: Tensor) -> str:
+    """The right side; of what was built up, or unpacked, the number that came of it."""
+    last = segment.statement
+    single = (
+        isinstance(last, lang.Assign) and len(segment.touches) == 1 and not isinstance(last.targets[0], lang.Sequence)
+    )
+    text = lang.written(last, last.value) if single and isinstance(last, lang.Assign) else ""
+    return text or (f"{value.item():.6g}" if value.numel() == 1 else segment.name)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def overwritten(judge: Sources, segment: Segment, meaning: Meaning) -> list[Mist
     made = next((s.segment for s in other.states if s.segment.statement is added), None)
     if made is None or not _right(other, made, meaning):
         return []
-    name = statement.text.split("=")[0].strip()
+    name = lang.written(statement, added.target) or segment.name
     return [Mistake("missing-sum", said(_SAYS, name=name), {"name": name})]
 
 

@@ -147,8 +147,5 @@ def _written(node: lang.Expression, statement: lang.Statement) -> str:
     """The learner's own text of a part, where it is short and on the statement's line."""
     if isinstance(node, lang.Name):
         return node.name
-    start = node.column - statement.start
-    if isinstance(statement, lang.Loop) or node.line != statement.line or node.end <= node.column or start < 0:
-        return ""
-    text = statement.text[start : node.end - statement.start]
-    return text if 0 < len(text) <= _LONGEST else ""
+    text = "" if isinstance(statement, lang.Loop) else lang.written(statement, node)
+    return text if len(text) <= _LONGEST else ""

@@ -42,8 +42,8 @@ def copy_of(outline: Outline, name: str, changed: str) -> str:
             continue
         target, source = (outline.names.read(_whole(part)) for part in (statement.targets[0], statement.value))
         if {target, source} == {name, changed}:
-            left, _, right = statement.text.partition("=")
-            return f"{left.strip()} = {right.strip()}.clone()"
+            left, right = (lang.written(statement, part) for part in (statement.targets[0], statement.value))
+            return f"{left} = {right}.clone()" if left and right else f"{target} = {source}.clone()"
     return f"{changed} = {name}.clone()"
 
 

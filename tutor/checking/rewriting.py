@@ -9,7 +9,8 @@ from typing import Any
 
 from tutor.answers import language as lang
 from tutor.checking.library import INDEX, traits
-from tutor.symbolic.notation import GREEK
+from tutor.exercise import Exercise
+from tutor.symbolic.notation import LatexWriter
 
 MOST_ADDED = 60  # characters
 
@@ -37,8 +38,8 @@ class Edit:
 class Line:
     """One statement: its nodes with their places, and how parts of it are written."""
 
-    def __init__(self, statement: lang.Statement, indexed: bool):
-        self.statement, self.indexed = statement, indexed
+    def __init__(self, exercise: Exercise, statement: lang.Statement, indexed: bool):
+        self.exercise, self.statement, self.indexed = exercise, statement, indexed
         self.latex: bool = getattr(statement, "latex", False)
         self.roots = _roots(statement)
         # the learner's own habits
@@ -96,13 +97,17 @@ class Line:
 
     # -- text --
 
+    @property
+    def writer(self) -> LatexWriter:
+        """How the exercise's names are written in LaTeX."""
+        return self.exercise.cached("latex writer", lambda: LatexWriter(self.exercise))
+
     def own(self, node: lang.Expression) -> bool:
         """Whether the learner wrote this very node on the statement's first line."""
         return id(node) in self.places and node.line == self.statement.line and node.end > node.column
 
     def text(self, node: lang.Expression) -> str:
-        start = self.statement.start
-        return self.statement.text[node.column - start : node.end - start]
+        return lang.written(self.statement, node)
 
     def enclosed(self, node: lang.Expression) -> bool:
         """Whether it stands in parentheses of its own."""
@@ -284,24 +289,18 @@ def _latex_subscript(line: Line, node: lang.Subscript) -> str:
 
 def _latex_entry(line: Line, name: str, below: str) -> str:
     r"""`\gamma_{j}`, `dz_{ik}`; a gradient as a quotient where the line has such."""
-    if name[:1] != "d" or len(name) == 1 or name in GREEK:
-        return _latex_letters(name) + below
-    of = _latex_letters(name[1:]) + below
+    of = line.writer.gradient_of(name)
+    if of is None:
+        return _latex_letters(line, name) + below
+    entry = _latex_letters(line, of) + below
     quotient = _QUOTIENT.search(line.statement.text)
-    return f"d{of}" if quotient is None else rf"\frac{{{quotient[1]}}}{{\partial {of}}}"
+    return f"d{entry}" if quotient is None else rf"\frac{{{quotient[1]}}}{{\partial {entry}}}"
 
 
-def _latex_letters(name: str) -> str:
-    r"""`\gamma`, `h_3`, `\hat{x}`, `\mathrm{logp}`"""
-    if name in GREEK:
-        return rf"\{name}"
+def _latex_letters(line: Line, name: str) -> str:
+    r"""`\gamma`, `h^{(3)}`, `\hat{x}`, `\mathrm{logp}`"""
     accented = _ACCENTED.fullmatch(name)
-    if accented:
-        return rf"\{accented[2]}{{{accented[1]}}}"
-    numbered = re.fullmatch(r"([A-Za-z])(\d+)", name)
-    if numbered:
-        return f"{numbered[1]}_{{{numbered[2]}}}" if len(numbered[2]) > 1 else f"{numbered[1]}_{numbered[2]}"
-    return name if len(name) == 1 else rf"\mathrm{{{name}}}"
+    return rf"\{accented[2]}{{{accented[1]}}}" if accented else line.writer.name(name)
 
 
 def _latex_binary(line: Line, node: lang.Binary) -> str:
@@ -316,7 +315,8 @@ def _latex_binary(line: Line, node: lang.Binary) -> str:
 def _latex_call(line: Line, node: lang.Call) -> str:
     if called(node) == "Sum" and len(node.arguments) > 1:
         body, *over = node.arguments
-        return f"{''.join(rf'{chr(92)}sum_{{{line.write(index)}}} ' for index in over)}{line.write(body, 4)}"
+        sums = "".join(rf"\sum_{{{line.write(index)}}} " for index in over)
+        return sums + line.write(body, 4)
     return _write_call(line, node)
 
 

@@ -199,7 +199,7 @@ class SheetRuns(Judge):
 
     def _truths_changed(self) -> None:
         self._truths_at.clear()
-        for made in ("corrected", "apart"):
+        for made in ("corrected", "unaliased", "worked_corrected"):
             self.__dict__.pop(made, None)
 
     def _all_truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
@@ -231,7 +231,7 @@ class SheetRuns(Judge):
         """The sheet at the worked instance, each gradient replaced by the truth at the end of its lines."""
         assert self.worked is not None
         true = {(s.segment.name, s.segment.end): self.true(self.meaning(s.segment), self.worked) for s in self.states}
-        return Run(self.outline, self.worked, {key: v for key, v in true.items() if v is not None}).execute()
+        return self.run_at(self.worked, lambda _: {key: v for key, v in true.items() if v is not None})
 
     @cached_property
     def kink_run(self) -> Run | None:

@@ -51,8 +51,8 @@ class Sources(SheetRuns):
         telling = [
             n for n in places if n not in doubtful or self.telling(self.stop(self.runs[n], segment), self.points[n])
         ]
-        if len(telling) < len(places) and all(self._is_true_at(n, segment) for n in telling):
-            return []  # what is zero elsewhere is true here: nothing is told of a line that goes on from there
+        if 2 * len(telling) < len(places) and all(self._is_true_at(n, segment) for n in telling):
+            return []  # zero nearly everywhere, and true where that is 0 too
         return telling
 
     def _is_true_at(self, n: int, segment: Segment) -> bool:
@@ -260,11 +260,12 @@ class Sources(SheetRuns):
 
     def vain_sentence(self, untrue: Iterable[str], segment: Segment, what: str) -> Sentence:
         """Of a line that is sound, and reads what is zero, or not finite, where the truth is not."""
-        held = {name: as_tensor(self.runs[0].seen.get((name, segment.sources[name]))) for name in untrue}
         name, value = next(
             (name, value)
-            for name, value in held.items()
-            if value is not None and not self.telling({name: value}, self.points[0])
+            for name in untrue
+            for run, point in zip(self.runs, self.points, strict=True)
+            if (value := as_tensor(run.seen.get((name, segment.sources[name])))) is not None
+            and not self.telling({name: value}, point)
         )
         params = {"what": what, "name": name, "line": self.line_of(name, segment)}
         return Sentence("vain-zero" if bool(torch.isfinite(value).all()) else "vain-infinite", params)

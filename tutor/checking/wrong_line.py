@@ -71,7 +71,7 @@ class WrongLine:
     def __init__(self, judge: SheetRuns, segment: Segment, meaning: Meaning, statement: lang.Statement):
         self.judge, self.segment, self.meaning = judge, segment, meaning
         self.exercise, self.names = judge.exercise, judge.names
-        self.line = Line(statement, bool(judge.outline.style.get(id(statement))))
+        self.line = Line(judge.exercise, statement, bool(judge.outline.style.get(id(statement))))
         self.unit = next(u.position for u in judge.outline.units if _holds(u.statement, statement))
         # every earlier gradient true: what the line should give is then the truth, whatever it reads
         suspicious = judge.any_charged or any(
