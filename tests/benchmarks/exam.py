@@ -310,8 +310,8 @@ def grade(
     helpers = [n for n in made.edited if not is_gradient(where, truth.names[n])]
     if "update" in made.kinds:  # what was one value, built up, is now several, each of which must hold
         expected = [n for n in range(len(truth.names)) if truth.names[n] in {truth.names[k] for k in expected}]
-    if helpers:
-        expected = sorted({*expected, *helpers, first, *chain(truth, first)})
+    if helpers:  # what reads one may be refused by torch at any of the lines that build it up
+        expected = sorted({*expected, *helpers, *chain_to(truth, first), *chain(truth, first)})
     found = verdicts(expected)
     if not any(line.verdict == "wrong" for line in found):
         # a helper that is, by the edit, a gradient with one known mistake takes the blame for the line that reads it
