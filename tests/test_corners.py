@@ -11,6 +11,7 @@ from sympy import Abs, Piecewise, Sum, exp
 import tutor
 from tutor.checking.check import check_sheet, read_answer
 from tutor.checking.digits import ManyDigits
+from tutor.checking.truth import points
 from tutor.errors import NotFoundError
 from tutor.exercise import Exercise
 from tutor.numeric.compare import DOUBLE
@@ -476,7 +477,9 @@ def test_without_a_number_on_the_line_no_pin_makes_it_right_in_general():
     ("y_pred = 2\ndy_pred = -4\ndw = dy_pred*2\ndb = dy_pred*1", ["correct", "correct", "correct"]),
     ("r = -2.0\nr = -3\ndb = 2*r", ["wrong"]),
     ("dy_pred = 2\ndw = dy_pred*2\ndb = dy_pred", ["wrong", "follows", "follows"]),
-    ("r = -2\ndw = 2*r*x", ["wrong"]),  # x is every x
+    ("r = -2\ndw = 2*r*x", ["correct"]),  # r is y_pred - y
+    ("r = -2\ndw = 4*r", ["correct"]),
+    ("r = -2\ndw = r*x", ["wrong", "follows"]),  # r is dy_pred without its 2
 ])  # fmt: skip
 def test_numbers_through_names(sheet, expected):
     assert [line.verdict for line in tutor.check("linear-regression", sheet).lines] == expected
@@ -540,6 +543,22 @@ def test_a_truth_that_lost_its_digits_two_steps_back_is_not_held_against_a_line(
     report = tutor.check(tutor.load("tanh-neuron"), "dn = 1/cosh(n)**2\ndw1 = dn*x1\ndx2 = w2/cosh(n)**2")
     assert [line.verdict for line in report.lines] == ["correct"] * 3
     assert tutor.check(tutor.load("tanh-neuron"), "dw1 = x1/cosh(n)").verdict == "wrong"
+
+
+ONE_CLASS = ["softmax-regression", "softmax", "log-softmax", "image-classifier", "word2vec-softmax"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("exercise", ONE_CLASS)
+def test_one_class_has_no_gradient(exercise, seed):
+    """Rounding is all that is left of ours then, and 0 is right."""
+    made = tutor.load(exercise)
+    size = next(str(s) for s in made.size_symbols if str(s) in ("K", "C", "V"))
+    first = points(made, seed, {size: 1})[0]
+    zero = [name for name, value in first.gradients.items() if value.numel() and value.abs().max() < 1e-15]
+    lines = [f"{name} = torch.zeros_like({name[1:]})" for name in zero]
+    report = tutor.check(made, "\n".join([f"# sizes: {size}=1", *lines]), seed=seed)
+    assert zero and {line.verdict for line in report.lines} == {"correct"}
 
 
 def test_a_formula_that_fails_at_the_worked_instance_is_not_right():

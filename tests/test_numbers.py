@@ -1,5 +1,7 @@
 """Numbers against the worked instance: what torch prints, and what may stand behind a number on a sheet."""
 
+import re
+
 import pytest
 import torch
 from sympy import Rational
@@ -9,6 +11,7 @@ from tutor.exercise import Exercise
 from tutor.numeric.autograd import gradients_by_autograd
 from tutor.numeric.sample import worked_instance
 from tutor.proving import addresses
+from tutor.symbolic.notation import sheet_form
 
 WORKED = [address for address in addresses() if tutor.load(address).instances]
 FEW = 40  # entries that somebody pastes
@@ -38,6 +41,24 @@ def test_what_torch_prints_is_right_and_one_percent_more_is_not(address, dtype):
             assert line.verdict == "wrong" or "subgradient" in line.reason, (name, more)
 
 
+@pytest.mark.parametrize("address", WORKED)
+def test_a_number_in_a_helper_stands_for_the_gradient_that_it_is(address):
+    """`dw = dy_pred*x` with `h = -4` instead of dy_pred."""
+    exercise = tutor.load(address)
+    found = gradients_by_autograd(exercise, worked_instance(exercise, exercise.instances[0]))
+    for name, gradient in tutor.derive(exercise).gradients.items():
+        line = gradient.torch or sheet_form(gradient.expr, exercise)
+        upstream, *more = [u for u in found if re.search(rf"\bd{u}\b", line)] or [""]
+        if name in found and upstream and not more and 0 < found[upstream].numel() <= FEW:
+            line = re.sub(rf"\bd{upstream}\b", "h", line)
+            for factor, right in ((1, True), (1.01, bool((found[upstream] == 0).all()))):
+                value = (found[upstream] * factor).tolist()
+                given = value if isinstance(value, float) else f"torch.tensor({value})"
+                report = tutor.check(exercise, f"h = {given}\nd{name} = {line}")
+                verdicts = {each.verdict for each in report.lines}
+                assert (verdicts == {"correct"}) == right, (given, line, verdicts)
+
+
 @pytest.mark.parametrize(("exercise", "sheet", "expected"), [
     ("linear-regression", "m = torch.tensor(-8.)\nn = m\nn += 1\ndw = m", ["wrong"]),  # one tensor
     ("linear-regression", "m = -8\nn = m\nn += 1\ndw = m", ["correct"]),  # two numbers
@@ -63,6 +84,13 @@ def test_what_torch_prints_is_right_and_one_percent_more_is_not(address, dtype):
     ("linear-regression", "dw = 0\ndb = dw/2", ["wrong", "wrong"]),  # from a zero nothing follows
     ("linear-regression", "r = y_pred - y\ndr = -4\ndw = dr*x\ndb = dr", ["correct"] * 3),
     ("linear-regression", "r = y_pred - y\ndr = 4\ndw = dr*x\ndb = dr", ["wrong", "follows", "follows"]),
+    ("linear-regression", "r = -2\ndw = 2*r*x\ndb = 2*r", ["correct", "correct"]),  # y_pred - y
+    ("linear-regression", "r = 2 - 4\ng = 2*r\ndw = g*x\ndb = g", ["correct", "correct"]),
+    ("linear-regression", "r = -2\ndw = 2*r*x*w", ["wrong"]),
+    ("linear-regression", "r = 2\ndw = 2*r*x", ["wrong"]),
+    ("linear-regression", "r = 2\ndw = -2*r*x", ["correct"]),  # y - y_pred
+    ("tanh-neuron", "local = 0.5\ndn = do*local\ndw1 = dn*x1", ["correct", "correct"]),  # 1 - o**2
+    ("softmax-regression", "c = 0.5\ndz = c*(p - y)", ["wrong"]),  # 1/N is no value of the instance
     ("mse", "# sizes: N=3\ndq = [0.33333333, 0.33333333, 0.33333333]", ["correct"]),
     ("mse", "# sizes: N=3\ndq = [0.33, 0.33, 0.34]", ["wrong"]),
     ("product", "# sizes: N=3\ndx = torch.zeros(3)\ndx[1] = 6", ["correct"]),

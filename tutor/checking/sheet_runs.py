@@ -14,7 +14,7 @@ from tutor.answers import language as lang
 from tutor.checking import numbers
 from tutor.checking.interpret import Failure, Run, Unaliased
 from tutor.checking.judge import JUDGED, Judge, Judgement, as_tensor
-from tutor.checking.literals import Literal, Numbers
+from tutor.checking.literals import Key, Literal, Numbers
 from tutor.checking.outline import Meaning, Outline, Segment
 from tutor.checking.premises import with_sizes_checked, without_worked_values
 from tutor.checking.side_by_side import Side, side_by_side
@@ -95,10 +95,11 @@ class SheetRuns(Judge):
         self._drawn: dict[tuple[str, int], Drawn] = {}
         self._charged: dict[tuple[str, int], Meaning] = {}  # helpers that take the blame for a gradient
         self._numbers = Numbers(self.outline, self.points[0], self.worked)
+        self.stand_ins: dict[Key, Callable[[Point], Tensor]] = {}  # what helpers that are numbers stand for
         self.pins = self._right_numbers(self.states)
         self.runs = self._first_runs()
-        self._own_quantities()
         self._truths_at: dict[int, dict[tuple[str, int], Tensor]] = {}
+        self._own_quantities()
 
     @property
     def drawn(self) -> str:
@@ -153,8 +154,8 @@ class SheetRuns(Judge):
         return Runs(self.points.groups, sides, {n: self.run_at(self.points[n], instead) for n in left})
 
     def pinned(self, point: Point) -> dict[tuple[str, int], Tensor]:
-        """Numbers that are right at the worked instance count as the true value everywhere."""
-        made = {}
+        """Numbers of the worked instance count as what they are there, everywhere."""
+        made = {key: value(point) for key, value in self.stand_ins.items()}
         for state in self.pins:
             meaning = self.meaning(state.segment)
             true = point.values[meaning.name] if meaning.kind == "forward" else self.true(meaning, point)
@@ -203,7 +204,7 @@ class SheetRuns(Judge):
             self.__dict__.pop(made, None)
 
     def _all_truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
-        made = {}
+        made = self.pinned(point)
         for state in self.states:
             meaning = self.stands_for(state.segment)
             true = self.true(meaning, point) if meaning.kind in JUDGED else None
@@ -314,8 +315,13 @@ class SheetRuns(Judge):
         own = self._right_numbers([state for state in self.states if state.segment.name in self.extra])
         if own:
             self.pins += own
-            self.runs = self._first_runs()
-            self._drawn.clear()
+            self._pins_changed()
+
+    def _pins_changed(self) -> None:
+        self.runs = self._first_runs()
+        self._drawn.clear()
+        self.__dict__.pop("_clearly_right", None)
+        self._truths_changed()
 
     def _right_numbers(self, states: list[SegmentState]) -> list[SegmentState]:
         """Lines that give numbers alone; returns those that are right at the worked instance."""
@@ -335,10 +341,10 @@ class SheetRuns(Judge):
         return pins
 
 
-Key = TypeVar("Key", bound=Hashable)
+Asked = TypeVar("Asked", bound=Hashable)
 
 
-def _right_of(asked: list[tuple[Key, list[Tensor], Flat]]) -> set[Key]:
+def _right_of(asked: list[tuple[Asked, list[Tensor], Flat]]) -> set[Asked]:
     """Those whose values are all the true ones beyond doubt."""
     if not asked:
         return set()

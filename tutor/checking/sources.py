@@ -13,7 +13,8 @@ from tutor.checking.interpret import Failure, Run
 from tutor.checking.judge import JUDGED, as_tensor
 from tutor.checking.outline import Meaning, Segment
 from tutor.checking.report import Sentence
-from tutor.checking.sheet_runs import Runs, SegmentState, SheetRuns
+from tutor.checking.sheet_runs import MANY_STEPS, Runs, SegmentState, SheetRuns
+from tutor.checking.stand_ins import StandIns
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
 from tutor.numeric import compare
@@ -27,6 +28,7 @@ class Sources(SheetRuns):
     def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool):
         super().__init__(exercise, sheet, seed, lenient)
         self.helping: set[str] = set()  # local derivatives in a form of the learner's own
+        self._let_numbers_stand_in()
 
     def stop(self, run: Run, segment: Segment) -> dict[str, Tensor]:
         """R with the values it had when it was read."""
@@ -173,6 +175,18 @@ class Sources(SheetRuns):
         return "unreadable"
 
     # -- helpers ------------------------------------------------------------
+
+    def _let_numbers_stand_in(self) -> None:
+        """`r = -2; dw = 2*r*x`: a helper that is a number is what has that value at the worked instance."""
+        helpers = (s.segment for s in self.states if self.meaning(s.segment).kind == "helper")
+        asked = [segment for segment in helpers if (segment.name, segment.end) in self._numbers.lasting]
+        given = {(s.name, s.end): number for s in asked if (number := self._numbers.of(s)) is not None}
+        if not given or self.worked is None:
+            return
+        runs = MANY_STEPS * len(self.runs.one_of_each) // max(self.cost, 1)
+        self.stand_ins = StandIns(self, given, runs).found
+        if self.stand_ins:
+            self._pins_changed()
 
     def helper_state(self, helper: str, unit: int) -> SegmentState | None:
         found = [s for s in self.states if s.segment.name == helper and s.segment.end <= unit]

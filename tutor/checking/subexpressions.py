@@ -5,7 +5,9 @@ The part gets the helper's name as a step of its own, and the derivation of that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations, product
 from typing import Any
 
@@ -18,11 +20,27 @@ from tutor.checking.library import MAX_TENSOR
 from tutor.checking.truth import Point
 from tutor.errors import TutorError
 from tutor.exercise import Exercise, Quantity
-from tutor.numeric.evaluate import compile_program
+from tutor.numeric.evaluate import Plan, compile_program
 from tutor.symbolic.indices import Tensor as Array
 from tutor.symbolic.indices import entry, ordered_indices, quantities_in, transform
 
 MOST = 200  # parts of formulas that are looked at
+
+
+@dataclass(frozen=True)
+class Part:
+    """What stands inside a forward formula, or its negative, with the order of its axes."""
+
+    axes: tuple[Idx, ...]
+    expr: Expr
+    sign: int
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return compile_program([("part", self.axes, self.sign * self.expr)])
+
+    def at(self, point: Point) -> Tensor:
+        return self._plan.run(point.values, point.sizes)["part"]
 
 
 def gradient_of_helper(exercise: Exercise, name: str, values: list[Tensor], points: list[Point]) -> list[Tensor] | None:
@@ -31,25 +49,27 @@ def gradient_of_helper(exercise: Exercise, name: str, values: list[Tensor], poin
         if q.differentiable and q.kind != "value" and _equal([p.values[q.name] for p in points], values):
             return [p.gradients[f"d{q.name}"] for p in points] if f"d{q.name}" in points[0].gradients else None
     found = part_of_formula(values, points)
-    return None if found is None else _gradient(exercise, name, *found, values, points)
+    return None if found is None else _gradient(exercise, name, found, values, points)
 
 
-def part_of_formula(values: list[Tensor], points: list[Point]) -> tuple[tuple[Idx, ...], Expr, int] | None:
-    """(axes, part, sign) where the values are a part of a forward formula, or its negative, at every draw."""
-    for indices, part, found in points[0].parts:
-        if len(indices) != values[0].ndim:
-            continue
-        for order, sign in product(permutations(range(len(indices))), (1, -1)):
-            if _equal([sign * found.permute(order)], values[:1]):
-                chosen = tuple(indices[axis] for axis in order)
-                plan = compile_program([("part", chosen, sign * part)])
-                try:
-                    everywhere = [plan.run(p.values, p.sizes)["part"] for p in points]
-                except TutorError:
-                    break  # at other sizes an index leaves its axis
-                if _equal(everywhere, values):
-                    return chosen, part, sign
+def part_of_formula(values: list[Tensor], points: list[Point]) -> Part | None:
+    """The part of a forward formula that has these values at every draw."""
+    for part in parts_like(points[0], values[0].ndim, lambda value: _equal([value], values[:1])):
+        try:
+            everywhere = [part.at(point) for point in points]
+        except TutorError:
+            continue  # at other sizes an index leaves its axis
+        if _equal(everywhere, values):
+            return part
     return None
+
+
+def parts_like(point: Point, axes: int, alike: Callable[[Tensor], bool]) -> Iterator[Part]:
+    """The parts with so many axes whose value at one draw is alike."""
+    for indices, expr, value in point.parts:
+        for order, sign in product(permutations(range(axes)), (1, -1)) if len(indices) == axes else ():
+            if alike(sign * value.permute(order)):
+                yield Part(tuple(indices[axis] for axis in order), expr, sign)
 
 
 def part_values(point: Point) -> list[tuple[tuple[Idx, ...], Expr, Tensor]]:
@@ -91,22 +111,14 @@ def _inside(node: Basic | None) -> Iterator[Expr]:
         yield from _inside(part)
 
 
-def _gradient(
-    exercise: Exercise,
-    name: str,
-    indices: tuple[Idx, ...],
-    part: Expr,
-    sign: int,
-    values: list[Tensor],
-    points: list[Point],
-) -> list[Tensor]:
+def _gradient(exercise: Exercise, name: str, part: Part, values: list[Tensor], points: list[Point]) -> list[Tensor]:
     from tutor.symbolic.derive import derive
 
     def make() -> Any:
-        gradient = derive(_with_step(exercise, name, indices, part, sign)).gradients[name]
-        return compile_program([("gradient", indices, gradient.expr)])
+        gradient = derive(_with_step(exercise, name, part)).gradients[name]
+        return compile_program([("gradient", part.axes, gradient.expr)])
 
-    plan = exercise.cached(("gradient of a part", name, indices, part, sign), make)
+    plan = exercise.cached(("gradient of a part", name, part), make)
     made = []
     for point, value in zip(points, values, strict=True):
         known = {**point.values, **point.gradients, name: value}
@@ -114,16 +126,16 @@ def _gradient(
     return made
 
 
-def _with_step(exercise: Exercise, name: str, indices: tuple[Idx, ...], part: Expr, sign: int) -> Exercise:
+def _with_step(exercise: Exercise, name: str, part: Part) -> Exercise:
     """The same exercise, with the part as a step of that name before its first use."""
     made = Exercise(exercise.name)
     made.size_symbols, made.index_symbols = dict(exercise.size_symbols), dict(exercise.index_symbols)
     made.facts = list(exercise.facts)
-    step = Quantity(name, "step", indices, sign * part)
-    mine = sign * entry(step.symbol, indices)
+    step = Quantity(name, "step", part.axes, part.sign * part.expr)
+    mine = part.sign * entry(step.symbol, part.axes)
 
     def swap(node: Basic) -> Basic | None:
-        return mine if node == part else None
+        return mine if node == part.expr else None
 
     for q in exercise:
         if q.kind == "value":

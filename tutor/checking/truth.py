@@ -34,7 +34,7 @@ from tutor.symbolic.indices import quantities_in
 FLOAT = torch.float64
 MAX_ROWS, MAX_LOCAL = 2_000, 1_000_000  # entries of v, and of a whole local derivative dv/du
 VANISHED = 1e-12  # of its terms: what rounding leaves of a gradient that is 0
-ROUNDING, ROUNDINGS = 1e-15, 3  # relative, of a computed forward value; how often it is tried
+ROUNDING, ROUNDINGS = 1e-15, 6  # relative, of a computed forward value; how often it is tried
 SHAKE, SHAKES = 1e-9, 4  # relative, of everything that is computed, to see what a lower precision makes of it
 STEP, SIDES = 1e-7, 48  # how far, and how often, one looks around a point on a kink
 
