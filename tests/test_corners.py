@@ -431,6 +431,24 @@ def test_what_else_a_sentence_says_is_no_answer(formula, says):
     assert len(report.notes) == 1 and says in report.notes[0] and "line 1: passed over" in report.notes[0]
 
 
+@pytest.mark.parametrize(("zeros", "verdict"), [
+    ("torch.zeros_like(y)", "correct"), ("np.zeros_like(-1)", "correct"), ("torch.zeros_like(-1)", "wrong"),
+    ("torch.zeros_like([1, 2])", "wrong"), ("torch.full_like(1, 0)", "wrong"), ("np.ones_like(1)*0", "correct"),
+])  # fmt: skip
+def test_in_torch_a_number_has_no_shape_to_copy(zeros, verdict):
+    line = tutor.check("losses:of=hinge", f"df = torch.where(m < 1, 1 - 2*y, {zeros})/N").line("df")
+    assert (line.verdict, "has none" in line.reason) == (verdict, verdict == "wrong")
+
+
+def test_of_numbers_each_draw_tells_of_one_case():
+    """The sign differs at few of the draws on one side of the kink."""
+    exercise = tutor.load("linear-regression:loss=huber")
+    for wrong in ("torch.sign(w + b - y)", "torch.sign(w*x - y)", "torch.sign(b - y)", "torch.sign(w*x + b)"):
+        for seed in range(5):
+            sheet = f"db = torch.where(torch.abs(y_pred - y) <= 1, y_pred - y, {wrong})"
+            assert tutor.check(exercise, sheet, seed=seed, repairs=False).line("db").verdict == "wrong"
+
+
 def test_no_tolerance_allows_what_is_not_finite():
     inf, nan = torch.tensor([torch.inf]), torch.tensor([torch.nan])
     for given, true in ((inf, -inf), (inf, inf), (inf, torch.ones(1)), (torch.ones(1), inf), (nan, nan)):

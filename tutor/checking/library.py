@@ -1313,18 +1313,25 @@ def _full(limits, shape, fill_value, dtype=None, device=None):
 
 
 @listed("zeros_like", method=False, zeros=True, at_once=True)
-def _zeros_like(limits, x, dtype=None, device=None):
-    return _filled(limits, (tuple(array(x).shape),), 0.0)
+def _zeros_like(limits, x, dtype=None, device=None, numpy=False):
+    return _filled(limits, (_shape_to_copy(x, numpy),), 0.0)
 
 
 @listed("ones_like", method=False, at_once=True)
-def _ones_like(limits, x, dtype=None, device=None):
-    return _filled(limits, (tuple(array(x).shape),), 1.0)
+def _ones_like(limits, x, dtype=None, device=None, numpy=False):
+    return _filled(limits, (_shape_to_copy(x, numpy),), 1.0)
 
 
 @listed("full_like", method=False, at_once=True)
-def _full_like(limits, x, fill_value, dtype=None, device=None):
-    return _filled(limits, (tuple(array(x).shape),), scalar(fill_value))
+def _full_like(limits, x, fill_value, dtype=None, device=None, numpy=False):
+    return _filled(limits, (_shape_to_copy(x, numpy),), scalar(fill_value))
+
+
+def _shape_to_copy(x: Any, numpy: bool) -> tuple[int, ...]:
+    """numpy takes numbers and lists as well."""
+    if not numpy and isinstance(x, (int, float, tuple)):
+        raise TorchRefuses(said("this takes the shape of a tensor, and {kind} has none", kind=kind_of(x)))
+    return tuple(array(x).shape)
 
 
 @listed("empty_like", "empty", method=False)

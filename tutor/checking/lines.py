@@ -199,6 +199,8 @@ class SheetJudge(Sources):
             v is not None and (t := self.true(meaning, p)) is not None and v.shape != t.shape
             for v, p in zip(given, self.points, strict=True)
         ):
+            if meaning.of in self.exercise.asked:
+                self._note_own_form(segment, meaning, given[0])
             return None  # one round's value of a loop: a helper
         if not given.whole:
             return unreadable(said("{name} is given no tensor", name=meaning.name))
@@ -258,9 +260,14 @@ class SheetJudge(Sources):
         if any(spread(value, form) is not None for form in self.forms(meaning, self.points[0])):
             return False
         self.helping.add(segment.name)
-        params = {"line": segment.statement.line, "name": meaning.name, "shape": shown_shape(value.shape)}
-        self.notes.append(Sentence("own-form", {**params, "expected": shown_shape(true.shape)}).render(NOTES))
+        self._note_own_form(segment, meaning, value)
         return True
+
+    def _note_own_form(self, segment: Segment, meaning: Meaning, value: Tensor | None) -> None:
+        true = self.true(meaning, self.points[0])
+        if value is not None and true is not None:
+            params = {"line": segment.statement.line, "name": meaning.name, "shape": shown_shape(value.shape)}
+            self.notes.append(Sentence("own-form", {**params, "expected": shown_shape(true.shape)}).render(NOTES))
 
     def _meant_local(self, segment: Segment, meaning: Meaning, given: Tensor | None) -> Meaning:
         """Which of the two a local derivative is meant to be, that is neither, from here on.

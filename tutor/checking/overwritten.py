@@ -30,7 +30,7 @@ def overwritten(judge: Sources, segment: Segment, meaning: Meaning) -> list[Mist
     if made is None or not _right(other, made, meaning):
         return []
     name = lang.written(statement, added.target) or segment.name
-    return [Mistake("missing-sum", said(_SAYS, name=name), {"name": name})]
+    return [Mistake("missing-path", said(_SAYS, name=name), {"name": name})]
 
 
 def _right(judge: Sources, segment: Segment, meaning: Meaning) -> bool:

@@ -545,12 +545,14 @@ def instances(
     """The draws used for judging: two of different sizes, or sixteen where a draw is small; then one beside kinks.
 
     Of sixteen, one has the second sizes: it tells what holds at some sizes only, and the others are computed at once.
+    Where cases decide between numbers each draw tells of one case alone: four times as many.
     """
     if count is not None:
         return [sample(exercise, seed, draw=draw, sizes=sizes) for draw in range(count)]
     extents = checked_sizes(exercise, sizes, 0)
     elements = sum(math.prod(number(extent, extents) for extent in q.shape) for q in exercise.leaves)
-    draws = (0, 1, *range(2, 2 * MANY - 2, 2)) if elements <= SMALL else (0, 1)
+    many = 4 * MANY if kinks_of(exercise) and not any(q.indices for q in exercise.leaves) else MANY
+    draws = (0, 1, *range(2, 2 * many - 2, 2)) if elements <= SMALL else (0, 1)
     made = [sample(exercise, seed, draw=draw, sizes=sizes) for draw in draws]
     return [*made, *beside_kinks(exercise, made[0])]
 
