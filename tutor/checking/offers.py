@@ -41,9 +41,22 @@ class Offers(WrongLine):
     @cached_property
     def offers(self) -> list[tuple[str, Tensor]]:
         """(name, value) of what the line could read, nearest first: forward values, earlier gradients, helpers."""
-        own = (self.segment.name, self.meaning.name, *self.names.losses)
+        own = (self.segment.name, self.meaning.name, *self._unread_losses)
         kept = [(name, value) for name, value in self.values.items() if name not in own]
         return sorted(kept, key=lambda nv: self.likely.get(nv[0], 99))
+
+    @property
+    def _unread_losses(self) -> list[str]:
+        """A loss whose own value is in no gradient, as that of tanh is in `1 - o**2`."""
+
+        def make() -> list[str]:
+            from tutor.symbolic.derive import derive
+            from tutor.symbolic.indices import quantities_in
+
+            read = frozenset().union(*(quantities_in(g.expr) for g in derive(self.exercise).gradients.values()))
+            return [name for name in self.names.losses if name not in read]
+
+        return self.exercise.cached("unread losses", make)
 
     @cached_property
     def values(self) -> dict[str, Tensor]:
