@@ -16,7 +16,7 @@ from lark import Token
 
 from tutor.answers import language as lang
 from tutor.answers import latex_constants as constants
-from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, WHEN, Tokenizer, parse
+from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, WHEN, Tokenizer, is_function, parse
 from tutor.answers.latex_meaning import Meaning, Unnamed
 from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Shape, Value
 from tutor.answers.latex_regions import regions
@@ -40,6 +40,10 @@ _OPERATES = re.compile(
     r"|(?:and|or)\b"
     r"|再?[加减乘除](?:以|上|去)?|求和|取?平均|以及|和|与|或"
 )
+# words that begin a remark beside a formula: a reason, or what may be a condition as well
+_REASONS = ("since", "because", "as", "by", "using", "note", "recall", "因为", "由于", "根据", "利用")
+_ASIDES = (*_REASONS, "where", "with", "for", "when", "其中", "对", "当")
+_INSIDE = said("words stand before or after a formula, not inside it")
 _LEFT = said(
     r"a line is name = formula, as \frac{\partial L}{\partial W} = x^\top \frac{\partial "
     r"L}{\partial z}"
@@ -60,6 +64,8 @@ class _Line:
     links: list[tuple[Token, list[Token]]] = field(default_factory=list)
     row: int = 0
     dotted: bool = False  # \dots was read beside it
+    aside: str = ""  # the word that begins a remark beside another one: `\text{since } ...`
+    continued: bool = False  # it goes on with one that an aside came after
 
     @property
     def last(self) -> list[Token]:
@@ -119,7 +125,7 @@ class Reader:
         made: list[lang.Statement] = []
         lines, conditions = _lines(tokens)
         ones = [_One(self, tokenizer, row) for row in lines]
-        conditions |= {one.line.row for one in ones if one.chooses()}
+        conditions |= {one.line.row for one in ones if one.governs()}
         for one in ones:
             self.lines += 1
             if self.lines > MAX_LINES:
@@ -259,6 +265,21 @@ class _Piece:
         return "ROW" in kinds or ("NEWLINE" in kinds and "SEPARATOR" not in kinds)
 
     @property
+    def aside(self) -> str:
+        r"""`since` of `&& \text{since we have } r = x - y`; what begins a row is no remark beside it."""
+        words = [token.value.lower().lstrip("(（ ") for token in self.before if token.type == "TEXT"]
+        if self.begins_row or not words:
+            return ""
+        begins = (word for word in _ASIDES if words[-1].startswith(word))
+        return next((word for word in begins if not word.isascii() or words[-1].split()[0] == word), "")
+
+    @property
+    def applied(self) -> Token | None:
+        r"""`\text{diag}` with no space to what follows it: a word that nothing tells from an operation."""
+        word = self.before[0] if len(self.before) == 1 else None
+        return word if word is not None and word.type == "TEXT" and self.tokens and is_function(word.value) else None
+
+    @property
     def operation(self) -> Token | None:
         r"""`\text{times}`, `\text{plus}` right after a formula: words that change its value."""
         apart = False  # in a column of its own words are a remark, unless a formula follows
@@ -291,7 +312,18 @@ class _Piece:
         r"""`x_i > 0` beside a formula says when it holds; `1 \le i \le N`, `(i = 1, ...)` what an index runs over."""
         kinds = [token.type for token in self.tokens]
         remark = kinds[:2] in (["NUMBER", "REL"], ["LPAR", "NUMBER"], ["LPAR", "TEXT"]) or "DOTS" in kinds
-        return "REL" in kinds and not remark
+        return "REL" in kinds and not remark and not self._is_an_equation
+
+
+    @property
+    def _is_an_equation(self) -> bool:
+        r"""`(r_i = x_i - y_i)`, `(\sum_k y_k = 1)`: what always holds, and no choice as in `(y_i = 1)`."""
+        signs = [n for n, token in enumerate(self.tokens) if token.type == "REL"]
+        if len(signs) != 1 or str(self.tokens[signs[0]]) != "==" or self.tokens[-1].type != "RPAR":
+            return False
+        left, right = self.tokens[1 : signs[0]], self.tokens[signs[0] + 1 : -1]
+        computed = any(token.type in ("SIGN", "OP", "FRAC") for token in right[1:])
+        return self.begins("LPAR") and (any(token.type == "BIG" for token in left) or (len(left) > 1 and computed))
 
 
 def _pieces(tokens: list[Token]) -> list[_Piece]:
@@ -358,8 +390,12 @@ def _lines(tokens: list[Token]) -> tuple[list[_Line], set[int]]:
             break
         how = "new" if line is None else _joins(piece, line, following, remark)
         if how == "new":
-            made.append(_Line([], row=row))
+            made.append(_Line([], row=row, aside=piece.aside if line is not None and line.links else ""))
+        elif piece.begins_row and piece.begins("EQUALS") and (main := _before_asides(made)) is not made[-1]:
+            made.append(_Line(main.left, row=row, continued=True))
         line = made[-1]
+        if line.links and (word := piece.applied) is not None and how != "new":
+            line.last.append(_error(_Piece([], [word]), _INSIDE))
         if how != "dropped":
             _extend(line, piece)
         elif line.links and piece.condition:
@@ -369,6 +405,11 @@ def _lines(tokens: list[Token]) -> tuple[list[_Line], set[int]]:
         if any(token.type == "ERROR" and token.value == CONDITION for token in line.last):
             conditions.add(row)
     return made, conditions | _alone(made)
+
+
+def _before_asides(lines: list[_Line]) -> _Line:
+    """The line that remarks stand beside, with which the next row goes on."""
+    return next((line for line in reversed(lines) if not line.aside), lines[-1])
 
 
 def _alone(lines: list[_Line]) -> set[int]:
@@ -471,6 +512,8 @@ class _One:
         line = self.line
         if self._binds_an_index() or (conditional and not line.links and _condition(line.left)):
             return []
+        if line.aside in _REASONS and (self.chooses() or self._equates_indices()):
+            return []
         if not line.links:
             return self._without_equals()
         try:
@@ -536,6 +579,10 @@ class _One:
         except ReadingError:
             return None
 
+    def governs(self) -> bool:
+        """Whether its row holds for some entries alone; a reason is none to think so."""
+        return self.line.aside not in _REASONS and self.chooses()
+
     def chooses(self) -> bool:
         r"""`k = y_i`, `y_{ik} = 1` beside a formula say which entries it is for."""
         left, links = self.line.left, self.line.links
@@ -549,6 +596,12 @@ class _One:
             return False
         base = lang.root(node)
         return isinstance(node, lang.Subscript) and isinstance(base, lang.Name) and self.names.is_forward(base.name)
+
+    def _equates_indices(self) -> bool:
+        """`j = i`, as a reason why a sum has one term."""
+        sides = [self.line.left, *(tokens for _, tokens in self.line.links)]
+        letters = [str(side[0]) for side in sides if len(side) == 1 and side[0].type == "WORD" and len(side[0]) == 1]
+        return len(letters) == len(sides) and any(letter in self.names.indices for letter in letters)
 
     def _is_a_fact(self) -> bool:
         r"""`\sum_k y_{ik} = 1`: no gradient is in it, and none is given."""
@@ -656,7 +709,7 @@ class _One:
     def _link(self, n: int, shape: object, factor: lang.Expression | None) -> list[lang.Statement]:
         """One equality of the chain."""
         sign, tokens = self.line.links[n]
-        whole = [*self.line.left, sign, *tokens] if n == 0 else [sign, *tokens]
+        whole = [*self.line.left, sign, *tokens] if n == 0 and not self.line.continued else [sign, *tokens]
         meaning = self._meaning()
         try:
             value = self._right(meaning, whole, tokens)

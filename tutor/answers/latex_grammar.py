@@ -85,6 +85,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lVert": ("LNORM", "|"), "rVert": ("RNORM", "|"), "Vert": ("NORM", "|"), "|": ("NORM", "|"),
     "langle": ("LANGLE", ""), "rangle": ("RANGLE", ""),
     "lfloor": ("LFLOOR", ""), "rfloor": ("RFLOOR", ""), "lbrack": ("LBRACKET", "["), "rbrack": ("RBRACKET", "]"),
+    "llbracket": ("LBRACKET", "["), "rrbracket": ("RBRACKET", "]"),
     "lparen": ("LPAR", "("), "rparen": ("RPAR", ")"), "colon": (":", ":"),
 }  # fmt: skip
 _SKIPPED = set(
@@ -109,8 +110,8 @@ _REDUCES = re.compile(r"\s*\{\s*\\(?:sum|prod|max|min|arg|operatorname|mathop|li
 _STRUCK = ("cancel", "bcancel", "xcancel", "cancelto", "sout")
 _BESIDE = ("rlap", "llap", "clap", "mathrlap", "mathllap", "mathclap", "parbox", "footnote", "marginpar")
 _STYLES = (
-    "mathbf boldsymbol bm mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathnormal vec underline mathds".split()
-)
+    "mathbf boldsymbol bm mathit mathsf mathtt mathcal mathscr mathfrak mathbb mathbbm mathnormal vec underline mathds"
+).split()
 _ROMAN = "mathrm operatorname text textrm textit textbf texttt textsf mathup textnormal mbox hbox".split()
 _INSIDE = ("aligned", "align", "alignat", "alignedat", "gather", "gathered", "equation", "split", "multline", "flalign",
            "eqnarray", "math", "displaymath")  # fmt: skip
@@ -153,6 +154,11 @@ _RESTRICTS = re.compile(
 _COMPARED = re.compile(r"[<>=≤≥≠]|\\(?:[lg]eq?|ne|neq|[lg]t)\b")
 WHEN = ("if", "for", "when", "where", "若", "如果", "当", "在")  # before the condition of a case
 _JOINED = {"and": "AND", "且": "AND", "并且": "AND", "or": "OR", "或": "OR", "或者": "OR"}
+# one word in front of a bracket that is no function's name
+_PROSE = set(
+    "again also and are as because but by chain def definition eq eqn equation for from given hence here if is let note "
+    "now only or recall rule see since so that then there therefore thus using when where which with".split()
+)
 _OTHERWISE = re.compile(r"(?:otherwise|else|否则|其他|其它|其余)(?:\s*[(（].*)?$")
 
 _MASTER = re.compile(
@@ -170,6 +176,7 @@ _AS_WORDS = re.compile(r"\\(?:text|parbox|mbox|hbox)")
 _DOTS = re.compile(r"\.\.+")
 _SINGLE = re.compile(r"\s*(?:\\[A-Za-z]+|\S)")
 _SUBSCRIPT = re.compile(r"\s*_")
+_ARGUMENT = re.compile(r"(?:\s|\\!)*(?:\\left|\\[Bb]igg?l?)?\s*[(\[]")
 _SCRIPT = re.compile(r"\s*[_^]")
 _GOES_ON = re.compile(
     r"(?:\s|&|\\(?:nonumber|notag|q?quad|[,;:! ]|h(?:space|phantom)\{[^{}]*\}))*"
@@ -576,7 +583,8 @@ class Tokenizer:
             else:
                 self._error(at, said("{word} is not a name: write letters, digits and \\_", word=word[:20]))
         elif text_command and not self._in_script() and len(word) > 1 and not self.known(word.replace("\\_", "_")):
-            self._add("TEXT", word, at, after)
+            applied = content == word and is_function(word) and _ARGUMENT.match(self.text, after, stop)
+            self._add("ROMAN" if applied else "TEXT", word.replace("\\_", "_") if applied else word, at, after)
         else:
             self._add("ROMAN", word.replace("\\_", "_"), at, after)
         return after
@@ -651,9 +659,9 @@ class Tokenizer:
         found = re.compile(r"\s*(?:\{\s*([A-Za-z1][\w\\]*)\s*\}|([A-Za-z1]))").match(self.text, end, stop)
         if not found or not (_NAME.fullmatch(word := found[1] or found[2]) or word == "1"):
             return end  # its argument is read as if it stood alone
-        if word == "1" or (name in ("mathbb", "mathds") and word == "I"):
+        if word == "1" or (name in ("mathbb", "mathbbm", "mathds") and word == "I"):
             self._add("ONE", word, at, found.end())
-        elif name in ("mathbb", "mathds"):
+        elif name in ("mathbb", "mathbbm", "mathds"):
             self._error(
                 at,
                 said(
@@ -737,6 +745,11 @@ class Tokenizer:
         self.stack.clear()
         self.boxes.clear()
         self.want = 0
+
+
+def is_function(word: str) -> bool:
+    """Whether one word in front of a formula names an operation: `diag`, and not `since`."""
+    return _NAME.fullmatch(word) is not None and word.lower() not in _PROSE
 
 
 def _greek_letter(character: str) -> str | None:
