@@ -767,3 +767,56 @@ def test_what_would_change_a_formula_is_refused(exercise, text, words):
 
     report = tutor.check(exercise, f"$${text}$$")
     assert report.verdict == "unreadable" and any(re.search(words, line.reason) for line in report.lines), report
+
+
+# -- operations in words, remarks beside a formula, readings of one letter ------------------------------------
+
+G = r"\frac{\partial L}{\partial %s}"
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdict"), [
+    ("linear-regression-batch", G % "b" + r" = \text{mean}(r)", "correct"),
+    ("linear-regression-batch", G % "b" + r" = \frac1N \text{sum}\left(r\right)", "correct"),
+    ("linear-regression-batch", G % "b" + r" = \operatorname{sum}(r)", "wrong"),
+    ("broadcast-gain", G % "X" + " = " + G % "Y" + r"\,\text{diag}(b)", "correct"),
+    ("broadcast-gain", G % "X" + " = " + G % "Y" + r"\odot b\;\text{diag}(b)", "unreadable"),
+    ("word2vec-softmax", r"\frac{\partial p}{\partial z} = \text{diag}(p) - pp^\top", "correct"),
+    ("quadratic-form", r"\frac{\partial f}{\partial x} = \text{tr}(A)x + A^\top x", "wrong"),
+    ("mse", G % "x" + r" = \frac{2}{N}\cdot\text{foo}(x-y)", "unreadable"),
+    ("mse", G % "x" + r" = \text{foo}\, r", "unreadable"),
+    ("mse", G % "x" + r" = \frac{2}{N} r \text{ by}(1)", "correct"),
+    ("mse", G % "x" + r" = \frac{2}{N} r \ne r", "unreadable"),
+    ("mse", G % "x" + r" = \frac{2}{N} e \text{ where } e = x - y", "unreadable"),
+    ("two-layer-net", r"dz_1 = dh_1 \odot H(z_1)", "unreadable"),
+    ("activations", G % "x" + " = " + G % "y" + r"\cdot \mathbb{1}[x > 0]", "correct"),
+    ("activations:function=tanh", G % "x" + " = " + G % "y" + r"\cdot (1 - y)", "wrong"),
+    ("activations:function=tanh", G % "x" + " = " + G % "y" + r"\cdot y \cdot (1 - y)", "unreadable"),  # (a b) c too
+    ("conv1d", G % "w_k" + r" = \sum_{o=1}^{O} " + G % "y_o" + " x_{o+k-1}", "unreadable"),
+    ("conv1d", G % "w_k" + r" = \sum_{o=1}^{O} " + G % "y_o" + " x_{o+k}", "correct"),
+    ("huber", G % "x_k" + r" = \sum_i \max(-\delta, \min(r_i, \delta)) \delta_{ik}", "correct"),
+    ("cross-entropy", G % "z_{ik}" + r" = \frac1N (\frac{e_{ik}}{s_i} - \delta(k, y_i))", "correct"),
+    ("cross-entropy", G % "z_{ik}" + r" = \frac1N (\frac{e_{ik}}{s_i} - \mathbbm{1}[k = y_i])", "correct"),
+    ("cross-entropy", G % "z_{ik}" + r" = \frac1N (\frac{e_{ik}}{s_i} - \llbracket k = y_i \rrbracket)", "correct"),
+])  # fmt: skip
+def test_one_reading_or_none(exercise, text, verdict):
+    report = tutor.check(exercise, f"$${text}$$")
+    assert report.lines[0].verdict == verdict
+
+
+@pytest.mark.parametrize("remark", [
+    r"&& \text{since } \frac{\partial L}{\partial q_i} = \frac{1}{N}", r"& \text{where } \frac{\partial r_j}{\partial x_i} = \delta_{ij}",
+    r"\quad \text{by } r = x - y", r"&& \text{as } j = i", r"&& (r_i = x_i - y_i)", r"\quad \left(\sum_i 1 = N\right)",
+    r"&& \text{由于 } r = x - y",
+])  # fmt: skip
+@pytest.mark.parametrize(("row", "verdict"), [(r"\frac{2}{N} r_i", "correct"), (r"\frac{1}{N}", "wrong")])
+def test_a_row_goes_on_with_its_own_line_and_not_with_a_remark(remark, row, verdict):
+    first = G % "x_i" + rf" &= \frac{{2}}{{N}}(x_i - y_i) {remark}"
+    report = tutor.check("mse", f"$$\\begin{{aligned}}\n{first} \\\\\n&= {row}\n\\end{{aligned}}$$")
+    assert [line.verdict for line in report.lines if line.quantity == "dx"] == ["correct", verdict]
+    assert all(line.verdict == "correct" for line in report.lines if line.quantity != "dx")
+
+
+@pytest.mark.parametrize("sign", ["=", ":=", r"\equiv"])
+def test_a_name_given_to_a_gradient_gives_the_gradient(sign):
+    report = tutor.check("mse", rf"$$\delta {sign} {G % 'r'} = \frac{{2}}{{N}} r \\ {G % 'x'} = \delta$$")
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dr", "correct"), ("dx", "correct")]

@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lark import Token
+from lark import Token, Tree
 
 from tutor.answers import language as lang
 from tutor.answers import latex_constants as constants
+from tutor.answers import latex_trees as look
 from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, WHEN, Tokenizer, is_function, parse
 from tutor.answers.latex_meaning import Meaning, Unnamed
 from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Shape, Value
 from tutor.answers.latex_regions import regions
-from tutor.answers.latex_trees import depth
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
 from tutor.errors import ReadingError
 from tutor.language import said
@@ -314,7 +314,6 @@ class _Piece:
         remark = kinds[:2] in (["NUMBER", "REL"], ["LPAR", "NUMBER"], ["LPAR", "TEXT"]) or "DOTS" in kinds
         return "REL" in kinds and not remark and not self._is_an_equation
 
-
     @property
     def _is_an_equation(self) -> bool:
         r"""`(r_i = x_i - y_i)`, `(\sum_k y_k = 1)`: what always holds, and no choice as in `(y_i = 1)`."""
@@ -516,6 +515,7 @@ class _One:
             return []
         if not line.links:
             return self._without_equals()
+        self._turn_round()
         try:
             self.target, shape, factor = self._left()
         except Unnamed as error:
@@ -548,6 +548,21 @@ class _One:
             else:
                 made += [statement for n, _ in called for statement in self._link(n, shape, factor)]
         return made
+
+    def _turn_round(self) -> None:
+        r"""`\delta := \frac{\partial L}{\partial z} = ...` gives the gradient, and a name of the learner's to it."""
+        line = self.line
+        if len(line.links) < 2 or any(token.type in ("PARTIAL", "NABLA", "ERROR") for token in line.left):
+            return
+        (sign, tokens), *more = line.links
+        own, named = (self._node(each, left=True) for each in (line.left, tokens))
+        base, gradient = (lang.root(node) if node is not None else None for node in (own, named))
+        if not isinstance(base, lang.Name) or not isinstance(gradient, lang.Name):
+            return
+        new = not (self.names.known(base.name) or self.names.is_gradient(base.name))
+        whole = isinstance(named, (lang.Name, lang.Subscript)) and isinstance(own, (lang.Name, lang.Subscript))
+        if new and whole and self.names.is_gradient(gradient.name) and gradient.name not in self.names.given:
+            self.line = replace(line, left=tokens, links=[(sign, line.left), *more])
 
     def _also_called(self, n: int) -> lang.Expression | None:
         r"""`dz = \delta = (p - y)/N`: a new name that stands alone in a chain is one of the learner's for the whole."""
@@ -738,15 +753,46 @@ class _One:
         if not tokens:
             raise ReadingError(said("nothing stands on the right"), whole[-1].line or 1, whole[-1].column or 1)
         tree = parse(self._without_shape(tokens))
-        value = meaning.side(tree)
+        self._check_comparison(meaning, tree)
+        value = self._side(meaning, tree)
         if value.unsized:
             value = constants.whole(meaning, tree, value, self._shape_on_the_left())
-        if depth(value.node) > MAX_DEPTH:
+        if look.depth(value.node) > MAX_DEPTH:
             raise meaning.refuse(
                 tree, said("more than {most} operations inside each other: use a helper of your own", most=MAX_DEPTH)
             )
         self._check_sums(meaning, tree, value.node)
+        self._check_counting(meaning, tree, value.node)
         return value
+
+    def _check_comparison(self, meaning: Meaning, tree: Tree) -> None:
+        r"""A mask may be given a name; what is `\ne` something else is no gradient."""
+        assert self.target is not None
+        base = lang.root(self.target).name  # type: ignore[attr-defined]
+        sign = next((token for token in look.trees(look.trees(tree)[0])[0].children if isinstance(token, Token)), None)
+        if sign is not None and (self.names.is_gradient(base) or base in self.names.locals):
+            raise meaning.refuse(sign, said("a comparison stands inside \\mathbb{1}[...] or cases only"))
+
+    def _side(self, meaning: Meaning, tree: Tree) -> Value:
+        r"""A side, with `\cdot` between two vectors in the one reading that makes what stands on the left."""
+        made: list[Value] = []
+        error: ReadingError | None = None
+        for each in (meaning, self._meaning()):
+            each.entry_by_entry = each is not meaning
+            try:
+                made.append(each.side(tree))
+            except ReadingError as refused:
+                error = error or refused
+            if not meaning.dots:
+                break
+        if meaning.dots:
+            shape = () if isinstance(self.target, lang.Subscript) else self._shape_on_the_left()
+            made = [value for value in made if shape is not None and value.shape == shape]
+            error = meaning.dots[0]
+        if len(made) != 1:
+            assert error is not None
+            raise error
+        return made[0]
 
     def _shape_on_the_left(self) -> Shape | None:
         """The shape that the whole left side is known to have."""
@@ -785,6 +831,17 @@ class _One:
 "{name} stands outside its sum: {shown} ends before the next + or -; write {shown} "
 "\\left(a + b\\right) if both belong to it"
 , name=name, shown=shown), line, column)  # fmt: skip
+
+    def _check_counting(self, meaning: Meaning, tree: Tree, node: lang.Expression) -> None:
+        r"""`\sum_{k=1}^{K} x_{i+k-1}` is counted from 1, and what the exercise says of its entries from 0."""
+        for part in lang.walk(node):
+            for item in part.items if isinstance(part, lang.Subscript) else ():
+                names = {each.name for each in lang.walk(item) if isinstance(each, lang.Name)}
+                moved = any(isinstance(each, lang.Number) for each in lang.walk(item))
+                if moved and (found := sorted(names & meaning.from_one)):
+                    readings = said("counted from 0"), said("counted from 1")
+                    write = said(r"count from 0, and write \sum_{{{name}}} without limits", name=found[0])
+                    raise meaning.two_ways(tree, said("an index that is moved by a number"), readings, write)
 
     def _define(self, value: Value) -> None:
         assert self.target is not None

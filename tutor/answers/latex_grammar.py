@@ -156,8 +156,8 @@ WHEN = ("if", "for", "when", "where", "若", "如果", "当", "在")  # before t
 _JOINED = {"and": "AND", "且": "AND", "并且": "AND", "or": "OR", "或": "OR", "或者": "OR"}
 # one word in front of a bracket that is no function's name
 _PROSE = set(
-    "again also and are as because but by chain def definition eq eqn equation for from given hence here if is let note "
-    "now only or recall rule see since so that then there therefore thus using when where which with".split()
+    "again also and are as because but by chain def definition eq eqn equation for from given hence here if is let "
+    "note now only or recall rule see since so that then there therefore thus using when where which with".split()
 )
 _OTHERWISE = re.compile(r"(?:otherwise|else|否则|其他|其它|其余)(?:\s*[(（].*)?$")
 

@@ -50,6 +50,9 @@ class Meaning:
         self.shifts: set[tuple[str, float]] = set()  # (i, 1) where an entry with the index i - 1 stands
         self.depth = 0
         self.barred: tuple[str, ReadingError] | None = None  # a bar above a name on the left
+        self.entry_by_entry = False  # how \cdot between two vectors is read
+        self.dots: list[ReadingError] = []  # what is said of each, where nothing decides between its readings
+        self.from_one: set[str] = set()  # indices of sums that are said to begin at 1
 
     # -- places and refusals --
 
@@ -320,7 +323,7 @@ class Meaning:
     def _special(self, tree: Tree, bases: list[str], below: Tree | None, above: Tree | None) -> Value | None:
         """delta, e, pi and inf, where they are nobody's name."""
         base = bases[0]
-        if any(self.names.known(b) for b in bases) and base != "e":
+        if any(self.names.known(b) for b in bases) and base != "e" and not self._is_a_number(base):
             return None
         if base == "delta" and below is not None and above is None and not self.left:
             below_it = self.sub_items(below)
@@ -338,11 +341,17 @@ class Meaning:
             return self._power_of_e(tree, above)
         return None
 
+    def _is_a_number(self, base: str) -> bool:
+        r"""The exercise's own delta, which takes no indices: \delta_{ik} is Kronecker's all the same."""
+        return base == "delta" and base in self.names.exercise.quantities and self.names.shapes[base] == ()
+
     def _power_of_e(self, tree: Tree, above: Tree | None) -> Value | None:
         """e^x is exp(x), unless e is a quantity to which a power can belong."""
         known, shape = self.names.known("e"), self.names.shapes.get("e")
+        if above is None and not known:
+            raise self.refuse(tree, said("e alone has no value yet; Euler's number stands with its power, e^{x}"))
         if above is None:
-            return None if known else Value(self.call(tree, "exp", self.number(tree, 1)))
+            return None
         if known and look.transposes(above):
             return None
         exponent = self.sized(tree, self.inner(above))
@@ -1064,9 +1073,17 @@ class Meaning:
         if op == "dot" and left.shape and right.shape and len(left.shape) == len(right.shape) == 1:
             if right.row and not left.row:
                 return self._matrix(tree, left, right)  # a column and a row: x \cdot x^\top
-            return Value(lang.Binary(*self.at(tree), "@", left.node, right.node), ())
+            return self._dot(tree, left, right)
         readings = (said("a matrix product, A B"), said(r"a product entry by entry, A \odot B"))
         raise self.two_ways(tree, said("{operation} between whole tensors", operation=OPERATION[op]), readings)
+
+    def _dot(self, tree: Any, left: Value, right: Value) -> Value:
+        r"""`a \cdot b` of two vectors: an inner product, or entry by entry. What the whole should be decides it."""
+        readings = said(r"an inner product, a^\top b"), said(r"a product entry by entry, a \odot b")
+        self.dots.append(self.two_ways(tree, said(r"\cdot between two vectors"), readings))
+        if self.entry_by_entry:
+            return self.entrywise(tree, "*", left, right)
+        return Value(lang.Binary(*self.at(tree), "@", left.node, right.node), ())
 
     def _only_as_matrices(self, left: Value, right: Value) -> bool:
         r"""`x^\top \cdot dz`: the shapes fit a matrix product and nothing else."""

@@ -50,6 +50,7 @@ CALLED = {
     "clamp": "clamp", "clip": "clamp", "onehot": "one_hot", "one_hot": "one_hot",
     **{name: name for name in ("sec", "csc", "cot", "sech", "csch", "coth")},
 }  # fmt: skip
+OF_A_WHOLE = {"sum": "sum", "mean": "mean", "diag": "diag", "tr": "trace", "trace": "trace", "Tr": "trace"}
 LOOSE = said(
     r"\underbrace is no parenthesis: write \underbrace{(a + b)}_{...} if a factor or a minus belongs to the sum"
 )

@@ -14,6 +14,7 @@ from tutor.answers.latex_names import (
     CALLED,
     LOOSE,
     MAX_INSIDE,
+    OF_A_WHOLE,
     REDUCTIONS,
     SEVERAL,
     TOO_MANY,
@@ -150,6 +151,8 @@ class Chain:
                 made = self._differentiated(part, str(token))
                 if made is not None:
                     return made
+            if token.type == "GREEK" and str(token) == "delta" and (made := self._kronecker(part)) is not None:
+                return made
             function = self._function_name(token)
             if function is not None:
                 return self._function(part, function)
@@ -331,15 +334,46 @@ class Chain:
                 raise m.two_ways(part, r"\sigma(...)", (said("the sigmoid function"), said("a product with sigma")),
                                  r"write \operatorname{sigmoid}(...), or \cdot")  # fmt: skip
             return "sigmoid" if called else None
+        if token.type in ("ROMAN", "WORD") and self._is_a_step_or_a_size(text):
+            readings = said("a step function"), said("a product with the size H")
+            raise m.two_ways(
+                self.parts[self.position], "H(...)", readings, said(r"write \mathbb{1}[z > 0], or H \cdot")
+            )
+        if token.type == "ROMAN" and text in OF_A_WHOLE and not m.names.known(text) and self._group_follows():
+            return OF_A_WHOLE[text]
         if token.type in ("ROMAN", "WORD") and not m.names.known(text):
             name = SEVERAL.get(text) or CALLED.get(text.lower())
             if name is not None and (self._group_follows() or token.type == "ROMAN"):
                 return text if text in SEVERAL else name
         return None
 
+    def _kronecker(self, part: Tree) -> Value | None:
+        r"""`\delta(k, y_i)`"""
+        m, following = self.m, self.parts[self.position + 1 : self.position + 2]
+        if m.left or len(part.children) > 1 or not following or not isinstance(following[0], Tree):
+            return None
+        group = following[0].children[0]
+        entries = look.trees(look.trees(group)[0]) if group.data == "group" else []
+        if len(entries) != 2 or len(following[0].children) > 1:
+            return None
+        self.position += 2
+        m.indexing += 1
+        nodes = [m.either(entry).node for entry in entries]
+        m.indexing -= 1
+        return Value(m.call([part, *following], "KroneckerDelta", *nodes))
+
     def _group_follows(self) -> bool:
         following = self.parts[self.position + 1] if self.position + 1 < len(self.parts) else None
         return isinstance(following, Tree) and following.children[0].data in ("group", "bracket", "set", "brace")
+
+    def _is_a_step_or_a_size(self, letter: str) -> bool:
+        r"""`H(z)`, of more than a number, is Heaviside's step elsewhere."""
+        if letter != "H" or letter not in self.m.names.exercise.size_symbols or not self._group_follows():
+            return False
+        group = self.parts[self.position + 1].children[0]
+        if group.data != "group":
+            return False
+        return self.m.either(look.trees(look.trees(group)[0])[0]).shape != ()
 
     def _relation_follows(self) -> bool:
         following = self.parts[self.position + 1] if self.position + 1 < len(self.parts) else None
@@ -363,7 +397,8 @@ class Chain:
         arguments, scripts = self._arguments(part, name)
         for argument in arguments:
             m.sized(part, argument)
-        own = {"clamp": self._clamped, "one_hot": self._one_hot, "max": self._extreme, "min": self._extreme}.get(name)
+        own = {"clamp": self._clamped, "one_hot": self._one_hot, "max": self._extreme, "min": self._extreme,
+               **dict.fromkeys(OF_A_WHOLE.values(), self._of_a_whole)}.get(name)  # fmt: skip
         if own is not None and not primes:
             value = own(part, name, arguments)
         else:
@@ -394,6 +429,16 @@ class Chain:
             raise m.refuse(part, said("clamp takes three things: clamp(z, a, b), from a to b"))
         raised = self._extreme(part, "max", arguments[:2])
         return self._extreme(part, "min", [raised, arguments[2]])
+
+    def _of_a_whole(self, part: Tree, name: str, arguments: list[Value]) -> Value:
+        r"""`\operatorname{mean}(r)`, `\operatorname{diag}(p)`: of a vector or a matrix by its name."""
+        m = self.m
+        shape = arguments[0].shape if len(arguments) == 1 else None
+        if not shape or (name == "diag" and len(shape) != 1) or (name == "trace" and len(shape) != 2):
+            what = {"diag": said("one vector"), "trace": said("one matrix")}.get(name, said("one vector or matrix"))
+            raise m.refuse(part, said("{name} takes {what} here, by its name", name=name, what=what))
+        made = m.call(part, name, arguments[0].node)
+        return Value(made, (shape[0], shape[0]) if name == "diag" else ())
 
     def _one_hot(self, part: Tree, name: str, arguments: list[Value]) -> Value:
         r"""`\operatorname{onehot}(y)`, also with the number of classes after it."""
@@ -572,10 +617,13 @@ class Limits:
         upper = m.inner(self.above).node
         m.indexing -= 1
         first: lang.Expression = m.number(self.below, 1)
+        given = isinstance(index, lang.Sequence)
         if isinstance(index, lang.Sequence):
             index, first = index.items
         assert isinstance(index, lang.Name)
         least = look.constant(first)
+        if least == 1 and given:
+            m.from_one.add(index.name)
         if least is None and any(isinstance(n, lang.Name) and n.name in m.names.indices for n in lang.walk(first)):
             return self._from_another(index, first, upper)
         if least not in (0, 1):
