@@ -497,7 +497,7 @@ def test_without_a_number_on_the_line_no_pin_makes_it_right_in_general():
     ("dy_pred = 2\ndw = dy_pred*2\ndb = dy_pred", ["wrong", "follows", "follows"]),
     ("r = -2\ndw = 2*r*x", ["correct"]),  # r is y_pred - y
     ("r = -2\ndw = 4*r", ["correct"]),
-    ("r = -2\ndw = r*x", ["wrong", "follows"]),  # r is dy_pred without its 2
+    ("r = -2\ndw = r*x", ["wrong"]),  # as with r = y_pred - y
 ])  # fmt: skip
 def test_numbers_through_names(sheet, expected):
     assert [line.verdict for line in tutor.check("linear-regression", sheet).lines] == expected

@@ -87,6 +87,11 @@ def test_a_number_in_a_helper_stands_for_the_gradient_that_it_is(address):
     ("linear-regression", "r = -2\ndw = 2*r*x\ndb = 2*r", ["correct", "correct"]),  # y_pred - y
     ("linear-regression", "r = 2 - 4\ng = 2*r\ndw = g*x\ndb = g", ["correct", "correct"]),
     ("linear-regression", "r = -2\ndw = 2*r*x*w", ["wrong"]),
+    ("linear-regression", "r = -2\ndw = r*x\ndb = 2*r", ["wrong", "correct"]),  # r is right, and dw has lost its 2
+    ("linear-regression", "r = -2\ndw = r*x\ndb = r", ["wrong", "follows", "follows"]),  # r is dy_pred without its 2
+    ("affine-half-square", "g = -3\ndb = g\ndw = g*x", ["wrong", "follows", "follows"]),
+    ("affine-half-square", "g = -3\ndw = g*x\ndb = g", ["wrong", "follows", "follows"]),
+    ("linear-regression", "g = -4\ndw = g*w\ndb = g", ["wrong", "correct"]),
     ("linear-regression", "r = 2\ndw = 2*r*x", ["wrong"]),
     ("linear-regression", "r = 2\ndw = -2*r*x", ["correct"]),  # y - y_pred
     ("tanh-neuron", "local = 0.5\ndn = do*local\ndw1 = dn*x1", ["correct", "correct"]),  # 1 - o**2

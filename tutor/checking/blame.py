@@ -219,7 +219,8 @@ class Blame:
 
     def _own_values(self, helper: Segment) -> Drawn:
         """What it comes to where all that it reads is put right: whatever is off then is its own."""
-        return self.judge.corrected.drawn((helper.name, helper.end))
+        key = (helper.name, helper.end)
+        return self.judge.values_of(helper) if key in self.judge.stand_ins else self.judge.corrected.drawn(key)
 
     def _shaped(self, name: str, given: Sequence[Tensor | None]) -> bool:
         pairs = zip(given, self.judge.points, strict=True)

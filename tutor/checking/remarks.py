@@ -81,7 +81,10 @@ def names(judge: SheetRuns) -> None:
     for state in judge.states:
         segment, meaning = state.segment, judge.meaning(state.segment)
         line = segment.statement.line
-        if (meaning.kind == "forward" and state in judge.pins) or (segment.name, segment.end) in judge.stand_ins:
+        if (meaning.kind == "forward" and state in judge.pins) or (
+            segment.name,
+            segment.end,
+        ) in judge.of_worked_instance:
             params = {"line": line, "given": segment.statement.text.strip()}
             judge.notes.append(Sentence("worked-values", params).render(NOTES))
         elif meaning.kind == "helper":

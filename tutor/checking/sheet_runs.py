@@ -96,6 +96,7 @@ class SheetRuns(Judge):
         self._charged: dict[tuple[str, int], Meaning] = {}  # helpers that take the blame for a gradient
         self._numbers = Numbers(self.outline, self.points[0], self.worked)
         self.stand_ins: dict[Key, Callable[[Point], Tensor]] = {}  # what helpers that are numbers stand for
+        self.of_worked_instance: set[Key] = set()  # those of them that are right numbers
         self.pins = self._right_numbers(self.states)
         self.runs = self._first_runs()
         self._truths_at: dict[int, dict[tuple[str, int], Tensor]] = {}
@@ -253,8 +254,12 @@ class SheetRuns(Judge):
         """At every draw."""
         key = (segment.name, segment.end)
         if key not in self._drawn:
-            self._drawn[key] = self.runs.drawn(key)
+            value = self.stand_ins.get(key)
+            self._drawn[key] = self.runs.drawn(key) if value is None else self._everywhere(value)
         return self._drawn[key]
+
+    def _everywhere(self, value: Callable[[Point], Tensor]) -> Drawn:
+        return Drawn(self.points.groups, {}, {n: value(point) for n, point in enumerate(self.points)})
 
     def outcome_of(self, segment: Segment, meaning: Meaning) -> str:
         """How the values of a segment compare with the true ones."""

@@ -184,7 +184,9 @@ class Sources(SheetRuns):
         if not given or self.worked is None:
             return
         runs = MANY_STEPS * len(self.runs.one_of_each) // max(self.cost, 1)
-        self.stand_ins = StandIns(self, given, runs).found
+        made = StandIns(self, given, runs)
+        self.stand_ins = made.found
+        self.of_worked_instance = {*made.found} - made.mistaken
         if self.stand_ins:
             self._pins_changed()
 
