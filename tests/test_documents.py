@@ -410,8 +410,9 @@ def test_what_is_no_data_of_an_input_stays_unreadable(line, name):
     assert report.lines[0].verdict == "unreadable" and line.split("\n")[-1].startswith(name)
 
 
-def test_zeros_that_are_filled_are_a_helper():
-    report = tutor.check("mse", "x = torch.zeros(N)\nx += 2*r/N\ndx = x\n")
+@pytest.mark.parametrize("filled", ["x += 2*r/N", "x = x + 2*r/N", "x[:] = 2*r/N", "x.add_(2*r/N)"])
+def test_zeros_that_are_filled_are_a_helper(filled):
+    report = tutor.check("mse", f"x = torch.zeros(N)\n{filled}\ndx = x\n")
     assert [line.verdict for line in report] == ["correct"]
 
 

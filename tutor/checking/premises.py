@@ -108,6 +108,8 @@ def _changed(sheet: lang.Sheet, names: list[str]) -> bool:
             changed += [lang.variable(part) for part in lang.walk(statement.call)]
         elif isinstance(statement, lang.Unreadable):
             changed += [each.name for each in statement.touched]
+        elif isinstance(statement, lang.Assign):
+            changed += _calls_and_names(statement.value)[1] & {*_names(statement)}
         if any(name in names for name in changed):
             return True
     return False
