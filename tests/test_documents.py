@@ -154,6 +154,131 @@ def test_where_lines_are(text, line):
     assert [s.line for s in statements] == [line]
 
 
+# -- what is marked otherwise in Markdown -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [
+    "~~$$dz = p$$~~", "~~\n$$\ndz = p\n$$\n~~", "~~first $$dz = p$$ and $dW = x$~~", "~~$dz = p$~~",
+    "> ~~$$dz = p$$~~", "<del>$$dz = p$$</del>", "<s>\n\n$$dz = p$$\n\n</s>",
+])  # fmt: skip
+def test_what_is_struck_out_is_passed_over_with_a_note(text):
+    sheet = sheet_of(f"{text}\n\n$$dz = (p - y)/N$$", "markdown")
+    assert len(given_names(sheet)) == 1 and "passed over: dz = p (struck out)" in " ".join(sheet.notes)
+    assert [line.verdict for line in tutor.check(SOFTMAX, sheet)] == ["correct"]
+
+
+@pytest.mark.parametrize(("text", "count"), [
+    ("about ~~ 3\n\n$$dz = p$$\n\nand ~~ 4", 1), ("~~$$dz = p$$", 1), ("$$dz = p$$~~", 1), ("~~x $$dz = p$$\n\ny~~", 1),
+    ("$$dz = p, ~~ db = dz ~~$$", 2), ("~~a~~ $$dz = p$$ ~~b~~", 1), ("\\~~$$dz = p$$~~", 1), ("</s>$$dz = p$$<s>", 1),
+    ("~~~python\ndz = p\n~~~", 1), ("`~~`$$dz = p$$`~~`", 1),
+])  # fmt: skip
+def test_what_is_not_struck_out_counts(text, count):
+    assert len(sheet_of(text, "markdown").statements) == count
+
+
+@pytest.mark.parametrize(("text", "place"), [
+    ("> $$\n> dz = p\n> $$", (2, 3)), (">$$\n>dz = p\n>$$", (2, 2)), ("> > $$\n> > dz\n> > = p$$", (2, 5)),
+    ("> ```python\n> dz = p\n> ```", (2, 3)), ("> ```math\n> dz = p\n> ```", (2, 3)), ("> \\[\n> dz = p\n> \\]", (2, 3)),
+    ("- a\n  > $$dz = p$$", (2, 7)), ("> a\n>\n>     dz = p", (3, 7)), ("> $$dz = p$$", (1, 5)),
+])  # fmt: skip
+def test_marks_of_a_quote_are_none_of_a_formula(text, place):
+    (statement,) = sheet_of(text, "markdown").statements
+    assert isinstance(statement, lang.Assign) and (statement.line, statement.column) == place
+    assert ">" not in statement.text
+
+
+def test_a_comparison_that_begins_a_line_is_no_quote():
+    (statement,) = sheet_of("$$\ndz_{ik} = p_{ik} \\mathbb{1}[z_{ik}\n> 0]\n$$", "markdown").statements
+    assert isinstance(statement, lang.Assign) and "> 0]" in statement.text
+    assert sheet_of("```python\n> dz = p\n```", "markdown").statements[0].text == "> dz = p"
+
+
+@pytest.mark.parametrize(("text", "places"), [
+    ("a\n\n    dz = p\n    dW = x", [(3, 5), (4, 5)]), ("    dz = p", [(1, 5)]), ("# A\n    dz = p\n", [(2, 5)]),
+    ("a\n\n\tdz = p", [(3, 2)]), ("a\n\n    dz = p\n\n    dW = x\nb", [(3, 5), (5, 5)]),
+    ("- a\n\nb\n\n    dz = p", [(5, 5)]), ("```\nx = 1\n```\n    dz = p", [(2, 1), (4, 5)]),
+])  # fmt: skip
+def test_code_that_is_indented_by_four(text, places):
+    assert [(s.line, s.column) for s in sheet_of(text, "markdown").statements] == places
+
+
+@pytest.mark.parametrize("text", [
+    "a\n    dz = p", "- a\n\n    dz = p", "1. a\n\n   b\n\n    dz = p", "[^1]: a\n\n    dz = p", "a\n\n    so dz is p",
+    "a\n\n   dz = p", "!!! note\n\n    dz = p", "<!--\n\n    dz = p\n-->", "* a\nb\n\n    dz = p",
+])  # fmt: skip
+def test_what_is_indented_in_a_list_or_a_paragraph_is_prose(text):
+    assert sheet_of(text, "markdown").statements == []
+
+
+@pytest.mark.parametrize("text", [
+    "$$\n\n    dz = p\n\n$$", "a\n\n    $$dz = p$$", "a\n\n    \\[\n    dz = p\n    \\]", "\\\\[ dz = p \\\\]",
+    "\\\\[\ndz = p\n\\\\]", "$`dz = p`$", "```math\ndz = p\n```", "So \\\\(dz = p\\\\).", "So $`dz = p`$.",
+])  # fmt: skip
+def test_ways_to_mark_mathematics(text):
+    (statement,) = sheet_of(text, "markdown").statements
+    assert isinstance(statement, lang.Assign) and statement.latex and statement.text == "dz = p"
+    line = text.split("\n")[statement.line - 1]
+    assert line[statement.column - 1 :].startswith("dz = p")
+
+
+@pytest.mark.parametrize(
+    "text", ["a\\\\[b](c)\n\n$$dz = p$$", "`` $`dW = x`$ `` $$dz = p$$", "a \\\\[b\n\nc\\\\] $$dz = p$$"]
+)
+def test_what_marks_no_mathematics(text):
+    assert [name for _, name in given_names(sheet_of(text, "markdown"))] == ["dz"]
+
+
+def test_a_file_in_which_nothing_is_read_says_what_is():
+    report = tutor.check(SOFTMAX, sheet_of("dz = (p - y)/N\n\n- `dW = x.T @ dz`\n\nh = 3\n", "markdown"))
+    where = "(code is read between ``` and ```, mathematics between $$ and $$)"
+    assert report.verdict == "incomplete" and list(report.notes) == [
+        f"line 1: passed over: dz = (p - y)/N {where}", f"line 3: passed over: - `dW = x.T @ dz` {where}",
+    ]  # fmt: skip
+    for text, kind, words in (("I give up.", "markdown", "code is read between ```"),
+                              ("%\n\\begin{document}dz = p\\end{document}", "latex", "code in lstlisting")):  # fmt: skip
+        assert [words in note and note.startswith("nothing here is read") for note in sheet_of(text, kind).notes] == [
+            True
+        ]
+    told = sheet_of("dz = p, as we saw\n\n$$dz = (p - y)/N$$", "markdown")
+    assert told.notes == []  # what an answer says again is a remark
+
+
+# -- listings in LaTeX ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("begin", "end"), [
+    ("\\begin{verbatim}\n", "\\end{verbatim}"), ("\\begin{lstlisting}\n", "\\end{lstlisting}"),
+    ("\\begin{lstlisting}[language=Python, caption={Mine}]\n", "\\end{lstlisting}"),
+    ("\\begin{lstlisting}[caption=Mine,\n  language={[3]Python}]\n", "\\end{lstlisting}"),
+    ("\\begin{minted}{python}\n", "\\end{minted}"), ("\\begin{minted}[fontsize=\\small]{python3}\n", "\\end{minted}"),
+    ("\\begin{Verbatim}[frame=single]\n", "\\end{Verbatim}"), ("\\begin{verbatim*}\n", "\\end{verbatim*}"),
+    ("Mine: \\begin{verbatim}", "\\end{verbatim}"),
+])  # fmt: skip
+def test_listings_are_code(begin, end):
+    body = f"{begin}dz = (p - y)/N  # 50 % $ \\[\ndW = x.T @ dz\n{end}\n\\[ db = \\sum_i dz_{{ik}} \\]"
+    text = f"\\documentclass{{article}}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    sheet = sheet_of(text, "latex")
+    assert [name for _, name in given_names(sheet)] == ["dz", "dW", "db"]
+    for statement in sheet.statements:
+        line = text.split("\n")[statement.line - 1]
+        assert line[statement.column - 1 :].startswith(statement.text[:5])
+
+
+@pytest.mark.parametrize("body", [
+    "\\begin{lstlisting}[language=bash]\ndz=1\n\\end{lstlisting}", "\\begin{minted}{text}\ndz = 1\n\\end{minted}",
+    "\\begin{verbatim}\ntensor([1., 2.])\n\\end{verbatim}", "\\begin{comment}\ndz = 1\n\\end{comment}",
+    "% \\begin{verbatim}\n% dz = 1\n% \\end{verbatim}",
+])  # fmt: skip
+def test_other_listings_are_passed_over(body):
+    text = f"\\begin{{document}}\n{body}\n\\[ dW = x^\\top dz \\]\n\\end{{document}}"
+    assert [name for _, name in given_names(sheet_of(text, "latex"))] == ["dW"]
+
+
+def test_a_header_in_a_listing_counts_once():
+    (part,) = parts_of("\\begin{verbatim}\n# exercise: softmax-regression\ndz = p\n\\end{verbatim}", "latex")
+    assert part.exercise == "softmax-regression" and given_names(part.sheet(SOFTMAX)) == [(3, "dz")]
+
+
 def test_names_given_in_code_are_known_in_mathematics_and_the_reverse():
     text = (
         "```\nr = p - y\n```\n$$dz = r/N, \\quad q = 2 dz$$\n```\ndW = x.T @ q / 2\n```\n$$db = \\mathbf 1^\\top dz$$"
@@ -254,6 +379,49 @@ def test_what_follows_says_in_which_cell_the_cause_is():
     assert report.lines[1].reason == "sound, given dz as it stands on line 1 of cell 1"
 
 
+LINES = ("dq = torch.ones_like(q)/N", "dr = 2*(x - y)/N", "dx = 2*(x - y)/N")
+
+
+@pytest.mark.parametrize("set_up", [
+    "x = torch.randn(5)\ny = torch.randn(5)", "x, y = torch.rand(5), torch.rand(5)", "x = torch.randn(N, requires_grad=True)",
+    "x = np.load('x.npy')", "x = torch.tensor([1., 2., 3.])", "y = torch.zeros(4)", "x = torch.randn(5)\ny = 2*x + torch.randn(5)",
+    "rng = np.random.default_rng(0)\nn = 4\nx = rng.normal(size=n)", "g = torch.Generator().manual_seed(3)\nx = torch.randn(5, generator=g)",
+    "x = torch.randint(0, 9, (5,)).float()", "N = 5", "N = 5\nx = torch.randn(N)",
+])  # fmt: skip
+def test_data_of_its_own_sets_a_notebook_up(set_up):
+    for cells in (
+        [cell("code", *set_up.split("\n"), *LINES)],
+        [cell("code", *set_up.split("\n")), cell("code", *LINES)],
+    ):
+        report = tutor.check("mse", notebook(*cells))
+        assert report.correct, report
+        assert any("passed over: " in note and "the lines are judged for every" in note for note in report.notes)
+        wrong = tutor.check("mse", notebook(*cells).replace("dr = 2*(x - y)/N", "dr = (x - y)/N"))
+        assert [line.verdict for line in wrong] == ["correct", "wrong", "correct"]
+
+
+@pytest.mark.parametrize(("line", "name"), [
+    ("dx = torch.randn(5)", "dx"), ("h = torch.randn(5)", "h"), ("r = torch.randn(5)", "r"), ("x = y + torch.randn(5)", "x"),
+    ("x[0] = torch.randn(1)", "x"), ("N = torch.randint(1, 9, (1,))", "N"), ("N = 5\nN = 6", "N"), ("# sizes: N=7\nN = 5", "N"),
+    ("N, h = 5, 2.5", "N"), ("N = 2.5", "N"),
+])  # fmt: skip
+def test_what_is_no_data_of_an_input_stays_unreadable(line, name):
+    report = tutor.check("mse", f"{line}\ndq = torch.ones_like(q)/q.numel()\n")
+    assert report.lines[0].verdict == "unreadable" and line.split("\n")[-1].startswith(name)
+
+
+@pytest.mark.parametrize("filled", ["x += 2*r/N", "x = x + 2*r/N", "x[:] = 2*r/N", "x.add_(2*r/N)"])
+def test_zeros_that_are_filled_are_a_helper(filled):
+    report = tutor.check("mse", f"x = torch.zeros(N)\n{filled}\ndx = x\n")
+    assert [line.verdict for line in report] == ["correct"]
+
+
+def test_a_size_that_is_set_is_not_pinned():
+    report = tutor.check("mse", "N = 5\ndr = 2*r/5\n")
+    assert [line.verdict for line in report] == ["wrong"] and "to pin one, write '# sizes: N=32'" in report.notes[0]
+    assert tutor.check("mse", "# sizes: N=5\nN = 5\ndr = 2*r/5\n").lines[0].verdict == "correct"
+
+
 def test_cell_magics():
     cells = [cell("code", "%%latex", r"\[ dz = \frac{p - y}{N} \]"), cell("code", "%%time", "dW = x.T @ dz"),
              cell("code", "%%bash", "db = 42"), cell("code", "db = dz.sum(0)", "db?")]  # fmt: skip
@@ -335,7 +503,8 @@ def test_a_tex_file_as_the_tutor_writes_it(tmp_path):
             st.sampled_from(
                 ["```", "```python", "```latex", "~~~", "\n", "$$", "$", "\\[", "\\]", "dz = p", "dW = x.T @ dz",
                  "<!--", "-->", "# exercise: mlp", "<!-- exercise: softmax-regression -->", "%x", "!y", "`", "{", "\\frac", "é",
-                 "\\begin{align}", "\\end{align}", "% sizes: N=3", "# sizes: N=x", "for i in range(3):", '"""',
+                 "\\begin{align}", "\\end{align}", "% sizes: N=3", "~~", "> $$", "> ```", "    dz = p", "- dW = x", "<del>",
+                 "</del>", "$`dz = p`$", "\\\\[", "\\\\]", "\\begin{verbatim}", "\\end{verbatim}", "x = torch.randn(5)", "N = 5", "# sizes: N=x", "for i in range(3):", '"""',
                  "\ud800"]
             ),
             max_size=25,
@@ -358,7 +527,10 @@ def test_no_document_breaks_the_readers(text, kind):
 @pytest.mark.parametrize("text", [
     "$$\n" * 30_000, "```\n" * 25_000, "`" * 100_000, "<!--" * 25_000, "$$x=1$$\n" * 12_000,
     "# exercise: mlp\n" * 6_000,
-    "```python\n" * 9_000, "\\begin{align}" * 7_000, "%x\n" * 33_000,
+    "```python\n" * 9_000, "\\begin{align}" * 7_000, "%x\n" * 33_000, "> " * 50_000, "> $$\n" * 20_000,
+    "~~$x=1$~~\n" * 10_000, "~~ " * 33_000, "<del>" * 20_000, "$`x`$ " * 4_000, "\\\\[" * 33_000,
+    "a\n\n    x = 1\n\n" * 400, "    x = 1\n- y\n" * 6_000, "dz = 1\n" * 14_000,
+    "\\begin{verbatim}x = 1\\end{verbatim}" * 400,
 ])  # fmt: skip
 def test_hostile_markdown_is_read_or_refused(text):
     try:

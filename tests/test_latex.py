@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import tutor
 from tutor.answers import language as lang
 from tutor.answers import latex, python
-from tutor.answers.latex_regions import is_latex, regions
+from tutor.answers.latex_regions import is_latex, regions, stretches
 from tutor.catalogue import entries
 from tutor.checking.outline import Names, Outline
 from tutor.checking.truth import points
@@ -559,7 +559,21 @@ def test_evident_latex(text, evident):
 def test_regions_of_a_document():
     text = "a $x$ b\n$$y = 1$$ \\(z\\)\n\\begin{verbatim}$$no$$\\end{verbatim}% $$no$$\n\\[ w \\]"
     assert [text[a:b] for a, b in regions(text)] == ["y = 1", " w "]
-    assert regions("x = 1") == [(0, 5)] and regions("x = 1", whole=False) == []
+    assert regions("x = 1") == [(0, 5)] and list(stretches("x = 1")) == []
+
+
+@pytest.mark.parametrize("end", [
+    r"\qed", r". \qedhere", r"\quad \blacksquare", r"\hfill\square", r"\qquad \Box.", "∎", r"\tag*{$\square$}", r"\tag*{\qedhere}",
+])  # fmt: skip
+def test_the_sign_at_the_end_of_a_proof_is_no_part_of_a_formula(end):
+    report = tutor.check("mse", rf"\[ \frac{{\partial L}}{{\partial r_i}} = \frac{{2}}{{N}} r_i {end} \]")
+    assert [line.verdict for line in report] == ["correct"]
+
+
+@pytest.mark.parametrize("blank", [r"\square", r"\frac{2}{\square}", r"\square\, r_i", r"\frac{2}{N} r_i + \square"])
+def test_a_square_to_be_filled_is_refused(blank):
+    report = tutor.check("mse", rf"\[ \frac{{\partial L}}{{\partial r_i}} = {blank} \]")
+    assert report.verdict == "unreadable" and "square" in report.lines[0].reason
 
 
 @pytest.mark.parametrize("condition", [

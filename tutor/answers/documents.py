@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any
 from tutor.answers import language as lang
 from tutor.answers import python
 from tutor.answers.headers import ANYWHERE, key_of
-from tutor.answers.latex_regions import defined, in_prose, is_latex, of_a_case, of_a_definition, regions
+from tutor.answers.latex_regions import (
+    Stretch,
+    defined,
+    in_prose,
+    is_latex,
+    listings,
+    of_a_case,
+    of_a_definition,
+    regions,
+    stretches,
+)
 from tutor.errors import NotFoundError, ReadingError
 from tutor.language import first_clause, said
 
@@ -32,12 +42,26 @@ MAX_NOTEBOOK = 8_000_000  # bytes of a notebook, with its outputs
 MAX_CELLS = 2_000
 MAX_PARTS = 50  # each is judged for itself, with an exercise that is derived anew if it is another
 MAX_INLINE = 100  # formulas in prose that are looked at
+MAX_BARE = 5  # notes on lines of code that stand in prose
 
 SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".ipynb": "notebook", ".tex": "latex", ".py": "python"}
 _PYTHON = ("", "py", "python", "python3", "torch", "pytorch", "numpy")
 _LATEX = ("latex", "tex", "math", "katex")
 _FENCE = re.compile(r"[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?P<language>[\w+-]*)[^`\n]*$")
+_QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
+_LIST = re.compile(r"(?:[-*+]|\d{1,9}[.)]|:|\[\^[^\]]*\]:|!!!|\?\?\?)(?=\s|$|\+)")  # what goes on further to the right
+_GIVES = re.compile(r"^[ \t]*[^\W\d][\w.]*[ \t]*(?:\[[^\]\n]*\][ \t]*)?(?:\*\*|//|[-+*/@])?=(?!=)", re.MULTILINE)
+_BARE = re.compile(
+    r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?`{0,2}(?P<name>[^\W\d][\w.]*)[ \t]*(?:\[[^\]\n]*\])?[ \t]*[-+*/@]?=(?!=)"
+)
+_FORMULA = re.compile(r"\$|\\[A-Za-z\[(]")
+_DOLLARED = re.compile(r"\$`([^`\n]+)`\$")  # GitHub's way of writing mathematics in a sentence
+_STRIKE = re.compile(r"(?<![~\\])~~(?!~)|<(?P<end>/?)(?P<tag>del|s|strike)(?:\s[^<>\n]*)?>", re.IGNORECASE)
 _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)[^\n]*?(?<!`)\1(?!`)")
+WHERE = {
+    "markdown": said("code is read between ``` and ```, mathematics between $$ and $$"),
+    "latex": said(r"mathematics is read between \[ and \], code in lstlisting, minted and verbatim"),
+}
 _GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
 CASE = said("it holds in one case only: say it for all in one formula, with cases or \\mathbb{1}[...]")
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
@@ -120,7 +144,7 @@ def kind_of_text(text: str) -> str:
     """A notebook's JSON, Markdown if it has a fence, LaTeX if it evidently is, else Python."""
     if text.lstrip()[:1] == "{" and '"cells"' in text:
         return "notebook"
-    if re.search(r"^[ \t]*(```|~~~)", text, re.MULTILINE):
+    if re.search(r"^[ \t>]*(```|~~~)", text, re.MULTILINE):
         return "markdown"
     return "latex" if is_latex(text) else "python"
 
@@ -150,14 +174,14 @@ def _parts(text: str, kind: str) -> list[Part]:
         )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     found = _markdown(text, 0) if kind == "markdown" else _latex(text)
-    return _divided(found)
+    return _divided(found, kind=kind)
 
 
 @dataclass(frozen=True)
 class Block:
     """Code or mathematics: whole lines for Python, positions in the text for LaTeX; a header is a block of its own."""
 
-    kind: str  # python, latex, inline (a formula in prose), header, passed
+    kind: str  # python, latex, inline (a formula in prose), header, passed, struck (out), bare (code in prose)
     text: str
     line: int  # lines of the file before the text
     start: int = 0
@@ -175,6 +199,7 @@ class Part:
     cells: list[tuple[int, int]] = field(default_factory=list)
     read_already: lang.Sheet | None = None
     line: int = 0  # where the exercise is named
+    kind: str = "notebook"  # or markdown, latex
 
     @property
     def header(self) -> lang.Unreadable | None:
@@ -215,6 +240,7 @@ class _Assembly:
         self.given: list[lang.Statement] = []
         self.inline: dict[int, Block] = {}  # id of a statement -> its place in prose
         self.definitions: dict[int, Block] = {}  # the same, of names for formulas
+        self.bare: list[tuple[str, Block]] = []  # a gradient, and where prose gives it
         self.looked = 0
 
     def sheet(self) -> lang.Sheet:
@@ -226,6 +252,7 @@ class _Assembly:
                 raise ReadingError(said("more than {most} lines: divide the sheet", most=python.MAX_LINES), last.line)
         self._drop_rules()
         self._drop_remarks()
+        self._say_what_is_read()
         if self.part.blocks:
             self.made.line = self.part.blocks[0].line + 1
         return self.made
@@ -235,6 +262,15 @@ class _Assembly:
             return self._mathematics(block)
         if block.kind == "inline":
             return self._in_prose(block)
+        if block.kind == "bare":
+            self._in_bare_words(block)
+            return []
+        if block.kind == "struck":
+            formula = _clean(" ".join(block.text[block.start : block.stop].split()))[:60]
+            self.made.notes.append(
+                said("line {line}: passed over: {formula} (struck out)", line=_line_of(block), formula=formula)
+            )
+            return []
         if block.kind == "passed":
             self.made.notes.append(
                 said("line {line}: passed over: {text}", line=block.line + 1, text=_clean(block.text)[:60])
@@ -250,6 +286,26 @@ class _Assembly:
         else:
             self.given += read.statements
         return [*twice, *read.statements]
+
+    def _in_bare_words(self, block: Block) -> None:
+        """`dz = p - y` in Markdown's prose is no answer, since prose is none; a gradient is worth a note."""
+        found = _BARE.match(block.text)
+        name = lang.gradient_name(found["name"]) if found else ""
+        if self._is_judged(name):
+            self.bare.append((name, block))
+
+    def _say_what_is_read(self) -> None:
+        """A note on what is no answer as it is written: a file that holds nothing else says nothing by itself."""
+        given = {name for statement in self.made.statements for name in _names_given(statement)}
+        missed = [block for name, block in self.bare if name not in given]
+        for block in missed[:MAX_BARE]:
+            line, text = block.line + 1, _clean(block.text)[:60]
+            where = WHERE["markdown"]
+            self.made.notes.append(
+                said("line {line}: passed over: {text} ({where})", line=line, text=text, where=where)
+            )
+        if not self.made.statements and not missed and self.part.kind in WHERE:
+            self.made.notes.append(said("nothing here is read as an answer: {where}", where=WHERE[self.part.kind]))
 
     def _given_twice(self, read: lang.Sheet) -> list[lang.Statement]:
         """Sizes that an earlier block gave otherwise."""
@@ -443,15 +499,15 @@ def _clean(text: str) -> str:
 # -- headers divide -------------------------------------------------------------------------------------
 
 
-def _divided(blocks: list[Block], cells: list[tuple[int, int]] | None = None) -> list[Part]:
+def _divided(blocks: list[Block], cells: list[tuple[int, int]] | None = None, kind: str = "notebook") -> list[Part]:
     """Parts that begin at `exercise:` headers; what stands before the first belongs to it."""
-    made = [Part(None, cells=cells or [])]
+    made = [Part(None, cells=cells or [], kind=kind)]
     for block in blocks:
         header = ANYWHERE.match(block.text) if block.kind == "header" else None
         if header and key_of(header) == "exercise":
             named = _lines(block).exercise
             if made[-1].exercise is not None or made[-1].header is not None:
-                made.append(Part(named, cells=cells or []))
+                made.append(Part(named, cells=cells or [], kind=kind))
             made[-1].exercise, made[-1].line = named, block.line + 1
         made[-1].blocks.append(block)
     return made
@@ -481,10 +537,22 @@ def _header(found: re.Match[str], line: int, cell: int | None = None) -> Block:
 
 
 def _latex(text: str) -> list[Block]:
-    """Headers in comments, and the displayed mathematics."""
+    """Headers in comments, displayed mathematics, and listings of code."""
     found = [Block("latex", text, 0, start, stop, case=of_a_case(text, start)) for start, stop in regions(text)]
     found += [Block("inline", text, 0, start, stop, case=of_a_case(text, start)) for start, stop in in_prose(text)]
-    return _in_order(text, found, _headers(text))
+    code = list(listings(text))
+    listed = _covered(text, [(start, stop) for start, stop, _ in code])
+    placed = [(at, block) for at, block in _headers(text) if not listed[at]]
+    for start, stop, language in code:
+        if language in _PYTHON and (language or _GIVES.search(text[start:stop])):  # what a program printed is no code
+            placed += [(start, block) for block in _with_headers(_code(text, 0, start, stop))]
+    return _in_order(text, found, placed)
+
+
+def _code(text: str, line: int, start: int, stop: int, cell: int | None = None) -> Block:
+    """A stretch of a text as Python; blanks stand for what is left of it on its first line, so that columns stay."""
+    begun = text.rfind("\n", 0, start) + 1
+    return Block("python", " " * (start - begun) + text[start:stop], line + text.count("\n", 0, start), cell=cell)
 
 
 def _headers(text: str, line: int = 0) -> list[tuple[int, Block]]:
@@ -498,12 +566,13 @@ def _headers(text: str, line: int = 0) -> list[tuple[int, Block]]:
     return made
 
 
-def _in_order(text: str, blocks: list[Block], headers: list[tuple[int, Block]]) -> list[Block]:
-    """Blocks and headers by position; mathematics is cut where a header stands inside it."""
-    placed = list(headers)
+def _in_order(text: str, blocks: list[Block], others: list[tuple[int, Block]]) -> list[Block]:
+    """Mathematics, and headers and code, by position; mathematics is cut where a header stands inside it."""
+    placed = list(others)
+    headers = [at for at, other in others if other.kind == "header"]
     for block in blocks:
         start = block.start
-        for at, _ in headers:
+        for at in headers:
             if start <= at < block.stop:
                 placed.append((start, replace(block, start=start, stop=at)))
                 end = text.find("\n", at)
@@ -513,22 +582,164 @@ def _in_order(text: str, blocks: list[Block], headers: list[tuple[int, Block]]) 
 
 
 def _markdown(text: str, line: int, cell: int | None = None) -> list[Block]:
-    """Fenced code and mathematics in order; other fences, code spans and comments are prose."""
+    """Code and mathematics in order; other fences, code spans and comments are prose; what is struck out is noted."""
+    text, margins = _unquoted(text)
     fences = list(_fences(text))
-    prose = list(text)
-    spans = (found.span() for found in _SPAN.finditer(text))
-    for start, stop in [*((begun, ended) for begun, ended, *_ in fences), *_comments(text), *spans]:
-        prose[start:stop] = ["\n" if c == "\n" else " " for c in text[start:stop]]
-    outside = "".join(prose)
+    text = _without_backticks(text, fences)
+    apart = [(begun, ended) for begun, ended, *_ in fences]
+    apart += _comments(text)
+    spans = [found.span() for found in _SPAN.finditer(text)]
+    code = list(_indented(text, margins, [*apart, *spans]))
+    outside = _blanked(text, [*apart, *code, *spans])
+    marked = list(stretches(outside, markdown=True))
+    struck = list(_struck(outside, marked))
+    crossed = _covered(text, struck)
+    kinds = {"displayed": "latex", "inline": "inline"}
     placed = []
-    for kind, places in (("latex", regions(outside, whole=False)), ("inline", in_prose(outside))):
-        for start, stop in places:
-            placed.append((start, [Block(kind, text, line, start, stop, cell, of_a_case(outside, start))]))
-    inside = {n for begun, ended, *_ in fences for n in range(begun, ended)} if fences else set()
-    placed += [(at, [block]) for at, block in _headers(text, line) if at not in inside]
+    for each in marked:
+        if each.kind in kinds:
+            kind = "struck" if crossed[each.begun] else kinds[each.kind]
+            case = kind != "struck" and of_a_case(outside, each.start)
+            placed.append((each.start, [Block(kind, text, line, each.start, each.stop, cell, case)]))
+    inside = _covered(text, [*apart[: len(fences)], *code])
+    placed += [(at, [block]) for at, block in _headers(text, line) if not inside[at]]
     for begun, _, language, start, stop in fences:
         placed.append((begun, list(_fenced(text, line, language, start, stop, cell))))
+    placed += [(start, list(_with_headers(_code(text, line, start, stop, cell)))) for start, stop in code]
+    away = [*apart, *code, *struck, *((each.begun, each.ended) for each in marked if each.kind == "displayed")]
+    placed += [(at, [block]) for at, block in _bare(text, line, away, cell)]
     return [block for _, several in sorted(placed, key=lambda each: each[0]) for block in several]
+
+
+def _blanked(text: str, spans: list[tuple[int, int]]) -> str:
+    """The text with blanks for some of it; its lines stay."""
+    made = list(text)
+    for start, stop in spans:
+        made[start:stop] = ["\n" if c == "\n" else " " for c in text[start:stop]]
+    return "".join(made)
+
+
+def _covered(text: str, spans: list[tuple[int, int]]) -> bytearray:
+    """For each position whether one of the spans holds it."""
+    made = bytearray(len(text) + 1)
+    for start, stop in spans:
+        made[start:stop] = b"\1" * (stop - start)
+    return made
+
+
+def _unquoted(text: str) -> tuple[str, dict[int, int]]:
+    """The text with blanks for the marks of quotes, `> `, and how wide they are at which beginnings of lines."""
+    margins: dict[int, int] = {}
+    if ">" not in text:
+        return text, margins
+    begun = {found.start() for found in _QUOTE.finditer(text)}
+    fences = [(start, stop) for start, stop, *_ in _fences(text)]
+    outside = _blanked(text, fences)
+    # a > that begins a line of mathematics or code compares, unless the mathematics begins in a quote
+    own = [
+        (each.begun, each.ended)
+        for each in stretches(outside, markdown=True)
+        if each.kind == "displayed" and text.rfind("\n", 0, each.begun) + 1 not in begun
+    ]
+    held = _covered(text, [*fences, *own])
+
+    def blank(found: re.Match[str]) -> str:
+        if held[found.start()]:
+            return found[0]
+        margins[found.start()] = len(found[0])
+        return " " * len(found[0])
+
+    return _QUOTE.sub(blank, text), margins
+
+
+def _without_backticks(text: str, fences: list[tuple[int, int, str, int, int]]) -> str:
+    """`$x$` for GitHub's way to write it, with backticks inside the dollars; as long, so that columns stay."""
+    if "$`" not in text:
+        return text
+    held = _covered(text, [(start, stop) for start, stop, *_ in fences])
+    return _DOLLARED.sub(lambda found: found[0] if held[found.start()] else f" ${found[1]}$ ", text)
+
+
+def _indented(text: str, margins: dict[int, int], apart: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """(start, end) of every block of code that is indented by four, as Markdown has it, and gives a name a value."""
+    found = [
+        (start, stop)
+        for start, stop in _indented_blocks(text, margins, _covered(text, apart))
+        if _GIVES.search(text, start, stop) and not _FORMULA.search(text, start, stop)
+    ]
+    if found:  # it may be mathematics whose marks stand above and below
+        marked = stretches(_blanked(text, apart), markdown=True)
+        held = _covered(text, [(each.begun, each.ended) for each in marked if each.kind == "displayed"])
+        yield from ((start, stop) for start, stop in found if not held[start])
+
+
+def _indented_blocks(text: str, margins: dict[int, int], held: bytearray) -> Iterator[tuple[int, int]]:
+    """What is indented in a list belongs to its item, and what follows a paragraph without an empty line to that."""
+    run: tuple[int, int] | None = None
+    listed, free = False, True  # whether a list is open, and whether such a block may begin
+    for at, row in [*_rows_of(text), (len(text), "end")]:
+        plain = row[margins.get(at, 0) :].expandtabs(4)
+        if not plain.strip() and not held[at]:
+            free = True
+            continue
+        width = len(plain) - len(plain.lstrip(" "))
+        if width >= 4 and not held[at] and (run or (free and not listed)):
+            run = (run[0] if run else at, at + len(row))
+            continue
+        if run:
+            yield run
+        heading = plain.startswith("#")
+        if width < 4 and _LIST.match(plain, width):
+            listed = True
+        elif width == 0 and (free or heading) and not held[at]:
+            listed = False
+        run, free = None, heading or bool(held[at])
+
+
+def _rows_of(text: str) -> Iterator[tuple[int, str]]:
+    """Every line with its position."""
+    at = 0
+    for row in text.split("\n"):
+        yield at, row
+        at += len(row) + 1
+
+
+def _struck(text: str, marked: list[Stretch]) -> Iterator[tuple[int, int]]:
+    """(start, end) of what is struck out, `~~...~~` or `<del>...</del>`; in mathematics ~ is a space."""
+    held = _covered(text, [(each.begun, each.ended) for each in marked])
+    opened: dict[str, re.Match[str]] = {}
+    for mark in _STRIKE.finditer(text):
+        if held[mark.start()]:
+            continue
+        tag = (mark["tag"] or "").lower()
+        if tag in opened and _closes(text, opened[tag], mark):
+            yield opened.pop(tag).start(), mark.end()
+        elif not mark["end"]:
+            opened[tag] = mark
+
+
+def _closes(text: str, opened: re.Match[str], mark: re.Match[str]) -> bool:
+    """Whether two marks belong together: in one paragraph, close to what they strike out, or on lines of their own."""
+    if mark["tag"]:
+        return bool(mark["end"])
+    if all(_alone(text, each) for each in (opened, mark)):
+        return True
+    close = not text[opened.end()].isspace() and not text[mark.start() - 1].isspace()
+    return close and re.search(r"\n[ \t]*\n", text[opened.end() : mark.start()]) is None
+
+
+def _alone(text: str, mark: re.Match[str]) -> bool:
+    end = text.find("\n", mark.end())
+    line = text[text.rfind("\n", 0, mark.start()) + 1 : len(text) if end < 0 else end]
+    return line.strip() == mark[0]
+
+
+def _bare(text: str, line: int, away: list[tuple[int, int]], cell: int | None) -> Iterator[tuple[int, Block]]:
+    """(position, line) of what looks like code in prose."""
+    held = _covered(text, away)
+    for number, (at, row) in enumerate(_rows_of(text)):
+        if "=" in row and not held[at] and _BARE.match(row):
+            yield at, Block("bare", row, line + number, cell=cell)
 
 
 def _comments(text: str) -> Iterator[tuple[int, int]]:

@@ -97,6 +97,9 @@ _SKIPPED = set(
 _SKIPPED_ARGUMENT = (
     "label tag hspace vspace phantom hphantom vphantom color intertext shortintertext ref eqref cite".split()
 )
+_PROVED = ("qed", "qedhere", "qedsymbol")  # the sign at the end of a proof
+_SQUARES = ("square", "blacksquare", "Box", "∎", "■", "□")  # the same, but a blank to be filled where more follows
+_NOTHING_MORE = re.compile(r"(?:[\s.。$]|\\(?:q?quad|hfill|nonumber|notag|[,;:! ])|\\end\{[^{}]*\})*")
 # how many arguments stand before what is shown; `fitted` is in the preamble of what `tutor derive` writes
 _FRAMES = {"boxed": 0, "resizebox": 2, "scalebox": 1, "fitted": 1, "textcolor": 1, "colorbox": 1,
            "smash": 0, "mathrel": 0, "mathbin": 0, "ensuremath": 0}  # fmt: skip
@@ -373,7 +376,7 @@ class Tokenizer:
             return at + 1
         elif character in ":：":
             self._colon(at, found.end(), stop)
-        elif character == "$":
+        elif character == "$" or self._ends_a_proof(character, found.end(), stop):
             pass
         elif character in _CHARACTERS:
             self._plain(*_CHARACTERS[character], at, found.end())
@@ -407,11 +410,11 @@ class Tokenizer:
             return self._roman(name, at, end, stop)
         if name in _STYLES:
             return self._styled(name, at, end, stop)
-        if name in _SKIPPED:
+        if name in _SKIPPED or name in _PROVED or self._ends_a_proof(name, end, stop):
             self.spaced.add(len(self.tokens))
             return end
         if name in _SKIPPED_ARGUMENT:
-            return self._after_argument(end, stop)
+            return self._after_argument(end + self.text.startswith("*", end, stop), stop)  # \tag*
         if name in _BRACES:
             opened = _RAW.match(self.text, end, stop)
             if opened:
@@ -458,6 +461,13 @@ class Tokenizer:
             )
             self._error(at, bare)
         return end
+
+    def _ends_a_proof(self, sign: str, end: int, stop: int) -> bool:
+        """Whether a square stands behind a whole formula: in the midst of one, or as a right side, it is a blank."""
+        if sign not in _SQUARES or self.stack or not self.tokens:
+            return False
+        whole = self.tokens[-1].type not in ("EQUALS", "OP", "SIGN", "BIG", "REL", "SUB", "SUP")
+        return whole and _NOTHING_MORE.fullmatch(self.text, end, stop) is not None
 
     def _under_remark(self, name: str, at: int, end: int, stop: int) -> int:
         r"""`\overset{(1)}{=}` is =, `\underset{D \times K}{W}` is W; a mark such as \cdot makes another name of it."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 _DISPLAY = "equation|align|aligned|alignat|alignedat|gather|gathered|multline|flalign|eqnarray|displaymath|math|split"
 _REGION = re.compile(
     rf"\\begin[ \t]*\{{(?P<env>(?:{_DISPLAY})\*?)\}}(?:\{{\d+\}})?|(?P<open>\\\[)|(?P<inline>\\\()"
-    r"|(?P<dollars>\$\$)|(?P<dollar>\$)"
-    r"|\\begin[ \t]*\{(?P<verbatim>verbatim|lstlisting|minted|comment)\*?\}|%[^\n]*|\\.",
+    r"|(?P<dollars>\$\$)|(?P<dollar>\$)|(?P<escaped>\\\\[\[(])"
+    r"|\\begin[ \t]*\{(?P<verbatim>(?:[vV]erbatim|lstlisting|minted|comment)\*?)\}|%[^\n]*|\\.",
     re.DOTALL,
 )
+_OPTIONS = re.compile(r"[ \t]*(?:\[(?P<options>(?:[^\[\]]|\[[^\]]*\])*)\])?(?:\{(?P<language>[^{}\n]*)\})?")
+_LANGUAGE = re.compile(r"\blanguage[ \t]*=[ \t]*\{?(?:\[[^\]]*\])?([\w+#-]+)")
 _BULLET = re.compile(r"[ \t]*(?:[-*+]|\d+[.)]|\\item)?[ \t]*")
 _ALONE_AFTER = re.compile(r"[ \t]*[.,;。，；、]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$)")
 _EVIDENT = re.compile(
@@ -32,17 +35,37 @@ def is_latex(text: str) -> bool:
     )
 
 
-def regions(text: str, whole: bool = True) -> list[tuple[int, int]]:
-    """(start, stop) of displayed mathematics; of the whole text where nothing is marked (`whole`)."""
-    marked = list(_marked(text))
-    if marked or not whole or text.find(r"\begin{document}") > 0:
-        return [(start, stop) for start, stop, kind in marked if kind == "displayed"]
+class Stretch(NamedTuple):
+    """A stretch of a text that is marked as mathematics or code; its marks begin at `begun` and end at `ended`."""
+
+    start: int
+    stop: int
+    kind: str  # displayed, inline, verbatim, or a comment
+    begun: int
+    ended: int
+
+
+def regions(text: str) -> list[tuple[int, int]]:
+    """(start, stop) of displayed mathematics; of the whole text where nothing is marked."""
+    marked = list(stretches(text))
+    if marked or text.find(r"\begin{document}") > 0:
+        return [(each.start, each.stop) for each in marked if each.kind == "displayed"]
     return [(_after_header(text), len(text))]
 
 
 def in_prose(text: str) -> list[tuple[int, int]]:
     """(start, stop) of the formulas that stand in the midst of a sentence."""
-    return [(start, stop) for start, stop, kind in _marked(text) if kind == "inline"]
+    return [(each.start, each.stop) for each in stretches(text) if each.kind == "inline"]
+
+
+def listings(text: str) -> Iterator[tuple[int, int, str]]:
+    r"""(start, stop, language) of what stands in verbatim, lstlisting and minted; no language where none is named."""
+    for each in stretches(text):
+        if each.kind == "verbatim":
+            plain = text.startswith("verbatim", text.find("{", each.begun) + 1)  # takes no options: they would be text
+            given = None if plain else _OPTIONS.match(text, each.start, each.stop)
+            named = given and (given["language"] or (_LANGUAGE.search(given["options"] or "") or ("", ""))[1])
+            yield given.end() if given else each.start, each.stop, (named or "").lower()
 
 
 # a sentence that names a case: "if $y_{ik} = 1$ then", "for $x_i > 0$:", "else", in front of a formula
@@ -117,21 +140,30 @@ def _names_case(formula: str, conditional: bool) -> bool:
     return _NAMES_CASE.search(formula) is not None
 
 
-def _marked(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, stop, kind) of what is marked as mathematics: displayed, inline, or verbatim."""
+def stretches(text: str, markdown: bool = False) -> Iterator[Stretch]:
+    r"""All that is marked, in order; in Markdown `\\[ ... \\]` is too: in LaTeX's prose `\\` breaks the line."""
     at = max(text.find(r"\begin{document}"), 0)
+    missing: set[str] = set()
     while (mark := _REGION.search(text, at)) is not None:
         at = mark.end()
         closing = _closing(mark)
         if closing is None:
             continue
+        if mark["escaped"] and (not markdown or closing in missing):
+            continue
         end = text.find(closing, mark.end())
+        if mark["escaped"] and end < 0:
+            missing.add(closing)  # not looked for at every break of a line
+            continue
         end, after = (len(text), len(text)) if end < 0 else (end, end + len(closing))
-        inline = mark["inline"] or mark["dollar"]
-        if inline and text.find("\n\n", mark.end(), end) >= 0:
+        inline = mark["inline"] or mark["dollar"] or mark["escaped"] == r"\\("
+        if (inline or mark["escaped"]) and text.find("\n\n", mark.end(), end) >= 0:
             continue  # a lone dollar sign
         alone = not inline or (_begins_line(text, mark.start()) and _ALONE_AFTER.match(text, after))
-        yield mark.end(), end, "verbatim" if mark["verbatim"] else "displayed" if alone else "inline"
+        kind = "displayed" if alone else "inline"
+        if mark["verbatim"]:
+            kind = "comment" if mark["verbatim"].startswith("comment") else "verbatim"
+        yield Stretch(mark.end(), end, kind, mark.start(), after)
         at = after
 
 
@@ -139,6 +171,8 @@ def _closing(mark: re.Match[str]) -> str | None:
     environment = mark["env"] or mark["verbatim"]
     if environment:
         return rf"\end{{{environment}}}"
+    if mark["escaped"]:
+        return r"\\]" if mark["escaped"].endswith("[") else r"\\)"
     return {"open": r"\]", "inline": r"\)", "dollars": "$$", "dollar": "$"}.get(mark.lastgroup or "")
 
 

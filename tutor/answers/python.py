@@ -685,6 +685,9 @@ class _Converter:
         return (*self.place(node), self.source.raw, self.source.indent + 1)
 
     def _assign(self, node: ast.Assign) -> lang.Statement | None:
+        if all(isinstance(target, ast.Attribute) and target.attr == "requires_grad" for target in node.targets):
+            self._pass(node)
+            return None
         blank = isinstance(node.value, ast.Constant) and node.value.value in (None, ...)
         if blank and not isinstance(node.targets[0], ast.Attribute):  # w.grad = None zeroes a gradient
             self.notes.append(

@@ -77,6 +77,11 @@ REASONS: dict[str, str] = {
 
 NOTES: dict[str, str] = {
     "worked-values": N_("line {line}: {given} is the worked instance: the lines are judged for every value"),
+    "data": N_("line {line}: passed over: {given}; the lines are judged for every value"),
+    "sizes-set": N_(
+        "line {line}: passed over: {given}; the lines are judged for every size (to pin one, write '# sizes: N=32' "
+        "on top)"
+    ),
     "sizes-alone": N_("{lines}: right at {sizes} alone: such sizes hide mistakes that show at others"),
     "own-form": N_(
         "line {line}: {name} has the shape {shape}, and {expected} in full: it is read as a helper of yours"

@@ -16,7 +16,7 @@ from tutor.checking.interpret import Failure, Run, Unaliased
 from tutor.checking.judge import JUDGED, Judge, Judgement, as_tensor
 from tutor.checking.literals import Key, Literal, Numbers
 from tutor.checking.outline import Meaning, Outline, Segment
-from tutor.checking.premises import with_sizes_checked, without_worked_values
+from tutor.checking.premises import with_sizes_checked, without_data, without_worked_values
 from tutor.checking.side_by_side import Side, side_by_side
 from tutor.checking.truth import Drawn, Flat, Point, points, worked
 from tutor.exercise import Exercise
@@ -85,7 +85,7 @@ class SheetRuns(Judge):
     """The outline of a sheet, its segments with what is known of them, and its runs."""
 
     def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool):
-        sheet = without_worked_values(exercise, with_sizes_checked(exercise, sheet))
+        sheet = without_data(exercise, without_worked_values(exercise, with_sizes_checked(exercise, sheet)))
         super().__init__(exercise, seed, lenient, points(exercise, seed, sheet.sizes or None))
         self.sheet = sheet
         self.outline = Outline(sheet, exercise, self.names)
