@@ -607,6 +607,70 @@ def test_forward_values_given_anew_are_noted_when_they_differ():
     assert any("p gets another value" in note for note in report.notes) and report.lines[0].verdict == "wrong"
 
 
+def test_an_upstream_gradient_changed_through_another_name():
+    """It has no line of its own: the line that changed it is the wrong one, and what reads it afterwards follows."""
+    report = judged("affine", "g = dY\ng /= N\nh = dY.T\ndW = X.T @ h.T\ndX = dY @ W.T\ndb = dY.sum(0)")
+    follows = [(4, "dW", "follows"), (5, "dX", "follows"), (6, "db", "follows")]
+    assert verdicts(report) == [(2, "dY", "wrong"), *follows]
+    assert mistakes(report.lines[0]) == ["aliasing"] and "g = dY.clone()" in report.lines[0].reason
+    assert (report.score, report.max_score) == (2, 3)
+    assert judged("affine", "g = dY.clone()\ng /= N\ndW = X.T @ dY\ndX = dY @ W.T\ndb = dY.sum(0)").notes == ()
+
+
+@pytest.mark.parametrize("helper", ["a", "z"])  # whichever comes first, one of the two reads it before it is changed
+def test_what_reads_an_upstream_gradient_before_and_after_it_was_changed_follows(helper):
+    report = judged("broadcast-gain", f"{helper} = dY\n{helper} *= X\ndb = {helper}.sum(0) + dY.sum(0)\ndX = dY*b")
+    assert verdicts(report) == [(2, "dY", "wrong"), (3, "db", "follows"), (4, "dX", "follows")]
+
+
+def test_an_upstream_gradient_that_nothing_reads_any_more_may_be_changed():
+    before = "dgamma = (dy*xhat).sum(0)\ndbeta = dy.sum(0)\n"
+    report = judged("layer-norm", before + "dxhat = dy\ndxhat *= gamma")
+    assert {line.verdict for line in report.lines} == {"correct"}
+    assert any("same tensor" in note for note in report.notes)
+
+
+def test_a_line_wrong_by_itself_follows_from_no_change():
+    report = judged("affine", "g = dY\ng /= N\ndX = -dY @ W.T\ndW = X.T @ dY\ndb = dY.sum(0)")
+    assert verdicts(report)[:3] == [(2, "dY", "wrong"), (3, "dX", "wrong"), (4, "dW", "follows")]
+    assert report.score == 1
+
+
+def test_one_change_of_a_tensor_with_many_names_costs_once():
+    report = judged("residual-block", "df = dy\ndz = df\ndz *= 1 - f**2\ndW = x.T @ dz\ndx = dy + dz @ W.T")
+    assert [line.quantity for line in report.lines if line.verdict == "wrong"] == ["dy", "df"]
+    assert report.score == 2  # dx, which is worth 2, follows; dz and dW were right when the tensor was changed
+
+
+def test_a_forward_value_changed_while_a_line_is_built_up():
+    report = judged("reused-scalar", "da = a\nda += a\nda = da + 1 + cos(a)")
+    assert mistakes(report.lines[0]) == ["aliasing"] and "da = a.clone()" in report.lines[0].reason
+
+
+ADAM = """dw = 2*(p - y)*x
+m1 = (1 - beta1)*dw
+v1 = (1 - beta2)*dw**2
+w1 = w - eta*dw/(abs(dw) + eps)
+g2 = 2*(w1*x - y)*x
+m2 = beta1*m1 + (1 - beta1)*g2
+v2 = -beta2*v1 - (1 - beta2)*g2**2
+"""
+
+
+@pytest.mark.parametrize(
+    "line, verdict",
+    [
+        ("w2 = sqrt(v2)", "wrong"),
+        ("w2 = log(v2) + 7", "wrong"),
+        ("w2 = w1 + eta*(m2/(1 - beta1**2))/((v2/(1 - beta2**2)).sqrt() + eps)", "wrong"),
+        ("w2 = w1 - eta*(m2/(1 - beta1**2))/((v2/(1 - beta2**2)).sqrt() + eps)", "follows"),
+    ],
+)
+def test_what_is_not_finite_equals_nothing(line, verdict):
+    """Only the truth in place of v2 tells whether a line is sound whose v2 leads to no number."""
+    assert judged("adam", ADAM + line).lines[-1].verdict == verdict
+
+
 # -- tensors and functions -------------------------------------------------------------------------
 
 
@@ -634,6 +698,8 @@ def test_a_function_of_the_instance_is_judged():
     assert check(ex, lambda t: {"W": t.W, "b": t.b}).verdict == "wrong"
     with pytest.raises(UsageError, match="return"):
         check(ex, lambda t: 3)
+    with pytest.raises(UsageError, match="tutor.check\\(t.exercise, ...\\)"):
+        tutor.check(tutor.load("mse").sample(), "dw = 12")
     with pytest.raises(UsageError, match="not a gradient"):
         check(ex, {"foo": 3})
 

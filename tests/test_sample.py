@@ -261,6 +261,9 @@ def test_access():
     t = tutor.load("attention").sample()
     assert t.Q is t["Q"] and t.N == t["N"] == 3
     assert t.dO.shape == t.O.shape and "dO" in t and "N" in t and "nothing" not in t
+    assert {"Q", "O", "dO", "N"} <= set(t) and all(name in t for name in t)
+    with pytest.raises(NotFoundError, match='has no "0"'):
+        t[0]
     assert {"Q", "a", "dO", "N"} <= set(dir(t))
     assert set(t.leaves) == {"Q", "K", "V", "dO"}
     with pytest.raises(NotFoundError, match='an instance of attention has no "dQ"; did you mean "Q"'):

@@ -59,6 +59,13 @@ def check(exercise: Any, answer: Any, *, seed: int = 0, lenient_shapes: bool = F
         exercise = load(exercise)
     if isinstance(exercise, Instance) and isinstance(answer, Mapping):
         return check_tensors(exercise, answer, lenient_shapes=lenient_shapes)
+    if isinstance(exercise, Instance):
+        raise UsageError(
+            said(
+                "an instance judges tensors, as in t.check(dW=...): text and functions are judged for its exercise, "
+                "tutor.check(t.exercise, ...)"
+            )
+        )
     if not isinstance(exercise, Exercise):
         raise UsageError(said("an exercise is an id, a path or an Exercise, not {name}", name=type(exercise).__name__))
     seed = checked_seed(seed)

@@ -96,6 +96,9 @@ class Run:
     def __init__(self, outline: Outline, draw: Draw, replace: Mapping[tuple[str, int], Tensor] | None = None):
         self.outline, self.draw, self.names = outline, draw, outline.names
         self.replace = replace or {}
+        self._restored: dict[int, list[str]] = {}  # unit -> names replaced there, also those it changes by another name
+        for name, unit in self.replace:
+            self._restored.setdefault(unit, []).append(name)
         self.standing_for_numbers: dict[int, Tensor] = {}  # by id: what is updated is another one, as with numbers
         self.variables: dict[str, Any] = {}
         self.limits = Limits()
@@ -137,6 +140,9 @@ class Run:
                 self.variables[touch.name] = instead
                 if isinstance(own, (int, float)):
                     self.standing_for_numbers[id(instead)] = instead
+        for name in self._restored.get(unit.position, ()):
+            if name in self.variables and all(name != touch.name for touch in unit.touches):
+                self.variables[name] = self.replace[name, unit.position].clone()
 
     def _whole_unit(self, unit: Unit) -> None:
         for name in unit.judged_reads:

@@ -319,17 +319,32 @@ class Judge:
         """Whether walking back, stopped at R, gives the learner's values at these draws."""
         if meaning.kind == "local" or not any(stops):
             return False
-        for value, stop, point in ((given[n], stops[n], self.points[n]) for n in places):
-            expected = self.expected(meaning, stop, point)
+        led: list[tuple[Tensor, Tensor, Point]] = []
+        for n in places:
+            value, expected = given[n], self.expected(meaning, stops[n], self.points[n])
             if value is None or expected is None:
                 return False
-            if not self._close(meaning, value, expected, point):
+            led.append((value, expected, self.points[n]))
+        return self._agree(meaning, led)
+
+    def _agree(self, meaning: Meaning, led: Iterable[tuple[Tensor, Tensor, Point]]) -> bool:
+        """Whether values are the expected ones, of which those that are not finite tell nothing."""
+        told = False
+        for given, expected, point in led:
+            finite = torch.isfinite(expected)
+            if given.shape != expected.shape:
                 return False
-        return True
+            if not bool(finite.any()):
+                continue
+            if not bool(finite.all()):
+                given, expected = (torch.where(finite, each, 0.0) for each in (given, expected))
+            told = True
+            if not self._close(meaning, given, expected, point):
+                return False
+        return told
 
     def _close(self, meaning: Meaning, given: Tensor, expected: Tensor, point: Point) -> bool:
-        how = compare.same(given, expected, lambda: self._terms(meaning, point), self.tolerance)
-        return how in ("equal", "unknown")
+        return compare.same(given, expected, lambda: self._terms(meaning, point), self.tolerance) == "equal"
 
     def expected(self, meaning: Meaning, stop: Mapping[str, Tensor], point: Point) -> Tensor | None:
         """The value that follows from R."""
@@ -471,6 +486,7 @@ class Judge:
         return {"ratio": fault.ratios[0], "sentence": Sentence(caused if causes else alone, params)}
 
     def _same_values_another_shape(self, meaning: Meaning, cases: Sequence[mistakes.Case]) -> Iterator[Mistake]:
+        led: list[tuple[Tensor, Tensor, Point]] = []
         for case, point in zip(cases, self.points, strict=False):
             if case.given.numel() == 1:  # `dm = 0`, where every entry is 0
                 reshaped = case.given.reshape(()).expand(case.true.shape)
@@ -478,9 +494,8 @@ class Judge:
                 return
             else:
                 reshaped = case.given.reshape(case.true.shape)
-            if not self._close(meaning, reshaped, case.true, point):
-                return
-        if cases:
+            led.append((reshaped, case.true, point))
+        if self._agree(meaning, led):
             yield right_values(meaning, cases[0].true)
 
     # -- the whole ------------------------------------------------------------
@@ -538,12 +553,16 @@ class Judge:
         A wrong line for a name that is not asked costs the first asked quantity that follows from it, once.
         """
         credit = {name: _credit_of([j for j in lines if j.name == name]) for name in asked}
-        for j in lines:
-            if j.verdict == "wrong" and j.name not in credit:
-                earning = (other for other in lines if credit.get(other.name) in EARNS)
+        paid = {_mistake_of(j) for j in lines if j.verdict == "wrong" and j.name in credit}
+        for n, j in enumerate(lines):
+            if j.verdict == "wrong" and j.name not in credit and _mistake_of(j) not in paid:
+                # what follows from it, then what was computed from it later: what was true before has lost nothing
+                after = [*(other for other in lines if other.verdict == "follows"), *lines[n + 1 :]]
+                earning = (other for other in after if credit.get(other.name) in EARNS)
                 hit = next((other.name for other in earning if self._stems(other, j, lines)), None)
                 if hit is not None:
                     credit[hit] = "charged"
+                    paid.add(_mistake_of(j))
         return credit
 
     def _stems(self, line: Judged, origin: Judged, lines: list[Judged]) -> bool:
@@ -556,6 +575,12 @@ class Judge:
                 reached.add(name)
                 todo += [j for j in lines if j.name == name]
         return bool(reached & {origin.name, origin.helper, origin.judgement.helper} - {""})
+
+
+def _mistake_of(line: Judged) -> tuple[Any, ...]:
+    """What makes a line wrong; a change of a tensor that has several names is one mistake."""
+    one = line.judgement.sentence.id == "aliasing"
+    return ("aliasing", line.line, line.column) if one else (id(line),)
 
 
 def _credit_of(own: list[Judged]) -> str:

@@ -360,6 +360,10 @@ class SheetJudge(Sources):
             return self.at_first("follows", sentence, meaning, given)
         if untrue and not telling and self.outcome_corrected(segment, meaning) == "equal":
             return self.at_first("wrong", self.vain_sentence(untrue, segment, WHAT[meaning.kind]), meaning, given)
+        later = self.read_later(segment)
+        if later and self.outcome_corrected(segment, meaning) == "equal":
+            sentence = Sentence("follows", {"names": ", ".join(later), "line": max(later.values())})
+            return self.at_first("follows", sentence, meaning, given)
         changed = self.changed(segment)
         if changed and self._follows_changed(meaning, given, self.stops(segment), changed):
             line = max(self.outline.units[unit].statement.line for unit in changed.values())
@@ -384,6 +388,7 @@ class SheetJudge(Sources):
         self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]], changed: dict[str, int]
     ) -> bool:
         """Whether walking back with forward values as they were changed gives the learner's values."""
+        led: list[tuple[Tensor, Tensor, Point]] = []
         for value, stop, run, point in zip(given, stops, self.runs, self.points, strict=True):
             if point.on_kinks:
                 continue
@@ -392,9 +397,10 @@ class SheetJudge(Sources):
             if value is None or known.keys() != changed.keys():
                 return False
             expected = point.walk(self.fitting(stop, point, but=meaning.name), known).get(meaning.name)
-            if expected is None or not self._close(meaning, value, expected, point):
+            if expected is None:
                 return False
-        return True
+            led.append((value, expected, point))
+        return self._agree(meaning, led)
 
     def _has_sizes_as_numbers(self, segment: Segment) -> bool:
         """Whether a number stands in its lines that is a size at the first draw."""

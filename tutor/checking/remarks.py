@@ -10,10 +10,11 @@ from tutor.answers import language as lang
 from tutor.checking.judge import JUDGED, Judged, Judgement, as_tensor
 from tutor.checking.outline import Meaning, Outline, Segment, owner
 from tutor.checking.report import NOTES, Sentence
-from tutor.checking.sheet_runs import SheetRuns
+from tutor.checking.sheet_runs import SegmentState
+from tutor.checking.sources import Sources
 
 
-def aliases(judge: SheetRuns) -> None:
+def aliases(judge: Sources) -> None:
     """What an update changed under another name: a remark, or a wrong line where that was a gradient given before."""
     seen: set[str] = set()
     for name, unit, changed in judge.runs[0].disturbed:
@@ -54,13 +55,14 @@ def _whole(node: lang.Expression) -> lang.Expression:
 
 
 def _disturbed(
-    judge: SheetRuns, meaning: Meaning, unit: int, statement: lang.Statement, params: dict[str, Any], seen: set[str]
+    judge: Sources, meaning: Meaning, unit: int, statement: lang.Statement, params: dict[str, Any], seen: set[str]
 ) -> None:
-    """A gradient changed after its own last line, through another name."""
-    last = [s for s in judge.states if s.segment.name == meaning.name]
-    if not last or last[-1].segment.end >= unit:
+    """A gradient changed after its own last line, through another name; one that is given has no line of its own."""
+    own = [s.segment.end for s in judge.states if s.segment.name == meaning.name]
+    if own and own[-1] >= unit:
         return
-    before, after = (as_tensor(judge.runs[0].values.get((meaning.name, at))) for at in (last[-1].segment.end, unit))
+    before = judge.as_it_was(meaning.name, own[-1] if own else None)
+    after = as_tensor(judge.runs[0].values.get((meaning.name, unit)))
     if before is None or after is None or torch.equal(before, after):
         return
     changed = [as_tensor(run.values.get((meaning.name, unit))) for run in judge.runs]
@@ -68,13 +70,22 @@ def _disturbed(
         judge.notes.append(Sentence("aliasing", params).render(NOTES))
         return
     seen.add(meaning.name)
+    if not own and not any(_misled(judge, state, meaning.name) for state in judge.states):
+        judge.notes.append(Sentence("aliasing", params).render(NOTES))  # nothing reads it any more
+        return
     sentence = Sentence("aliasing", params)
     true, mistake = judge.true(meaning, judge.points[0]), sentence.as_mistake("aliasing")
     judgement = Judgement("wrong", sentence, after, true, mistakes=(mistake,))
     judge.judged.append(Judged(meaning.name, statement.line, statement.column, statement.text, judgement))
 
 
-def names(judge: SheetRuns) -> None:
+def _misled(judge: Sources, state: SegmentState, name: str) -> bool:
+    """Whether a line that is not the true gradient reads another one as it was changed later."""
+    amiss = state.judgement is not None and state.judgement.verdict in ("wrong", "follows")
+    return amiss and name in judge.read_later(state.segment)
+
+
+def names(judge: Sources) -> None:
     """Helpers that look like a misspelt gradient, and forward values that were changed on the way."""
     wanted = set(judge.exercise.worth)
     given = {j.name for j in judge.judged}
@@ -97,7 +108,7 @@ def names(judge: SheetRuns) -> None:
             _moved(judge, segment, line)
 
 
-def _moved(judge: SheetRuns, moved: Segment, line: int) -> None:
+def _moved(judge: Sources, moved: Segment, line: int) -> None:
     """A parameter that takes its step is no mistake, but what reads it after that is another gradient."""
     for state in judge.states:
         after = any(u > moved.end and moved.name in judge.outline.units[u].reads for u in state.segment.units)
@@ -107,7 +118,7 @@ def _moved(judge: SheetRuns, moved: Segment, line: int) -> None:
             return
 
 
-def _changed_forward(judge: SheetRuns, segment: Segment, meaning: Meaning, line: int) -> None:
+def _changed_forward(judge: Sources, segment: Segment, meaning: Meaning, line: int) -> None:
     value = judge.value(judge.runs[0], segment)
     true = judge.points[0].values[meaning.name]
     if value is not None and (

@@ -201,7 +201,7 @@ class SheetRuns(Judge):
 
     def _truths_changed(self) -> None:
         self._truths_at.clear()
-        for made in ("corrected", "unaliased", "worked_corrected"):
+        for made in ("corrected", "unaliased", "worked_corrected", "changed_later"):
             self.__dict__.pop(made, None)
 
     def _all_truths(self, point: Point) -> dict[tuple[str, int], Tensor]:
@@ -213,7 +213,32 @@ class SheetRuns(Judge):
                 true = self._formed_as_given(state.segment, meaning, true, point)
             if true is not None:
                 made[state.segment.name, state.segment.end] = true
+        for name, unit, _ in self.runs[0].disturbed:
+            true = self.true(self.meaning_of(name), point) if name in self.changed_later else None
+            if true is not None and unit >= self.changed_later[name][0]:
+                made[name, unit] = true
         return made
+
+    @cached_property
+    def changed_later(self) -> dict[str, tuple[int, str]]:
+        """Gradients that another name changed after their own last line, or that are given: where, and which name."""
+        made: dict[str, tuple[int, str]] = {}
+        ends = {state.segment.name: state.segment.end for state in self.states}  # of the last line of each
+        for name, unit, by in self.runs[0].disturbed:
+            meaning = self.meaning_of(name)
+            if name not in made and meaning.kind in JUDGED and ends.get(name, -1) < unit:
+                before = self.as_it_was(name, ends.get(name))
+                after = as_tensor(self.runs[0].values.get((name, unit)))
+                same = before is None or after is None or torch.equal(before, after)
+                if not same and self.outcome(meaning, self.runs.drawn((name, unit))) != "equal":
+                    made[name] = unit, by
+        return made
+
+    def as_it_was(self, name: str, end: int | None) -> Tensor | None:
+        """A gradient at the first draw at the end of its own last line; as it is given, where it has none."""
+        if end is None:
+            return self.true(self.meaning_of(name), self.points[0])
+        return as_tensor(self.runs[0].values.get((name, end)))
 
     def _formed_as_given(self, segment: Segment, meaning: Meaning, true: Tensor, point: Point) -> Tensor | None:
         """A local derivative in the form the learner gave it; None where it has none of its forms."""

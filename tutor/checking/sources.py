@@ -134,14 +134,30 @@ class Sources(SheetRuns):
 
         With the line that changed it and that name; where the line is right with the exercise's own value.
         """
-        helpers = (self.helper_state(name, unit) for name, unit in segment.helpers.items())
-        read = [segment, *(state.segment for state in helpers if state is not None)]
-        names = {name for one in read for touch in one.touches for name in touch.reads}
-        for name, unit, changed in self.runs[0].disturbed:
-            if name in names and unit < segment.units[0] and self.names.meaning(name).kind == "forward":
+        disturbed = self.runs[0].disturbed
+        last = self._last_reads(segment) if disturbed else {}
+        for name, unit, changed in disturbed:
+            if unit < last.get(name, -1) and self.names.meaning(name).kind == "forward":
                 own = self.outcome_in(self.unaliased, segment) == "equal"
                 return (name, self._line_of_unit(unit, changed), changed) if own else None
         return None
+
+    def read_later(self, segment: Segment) -> dict[str, int]:
+        """Gradients that a line reads, directly or through helpers, as another name had changed them; on which line."""
+        changed = self.changed_later.items()
+        last = self._last_reads(segment) if changed else {}
+        return {name: self._line_of_unit(at, by) for name, (at, by) in changed if at < last.get(name, -1)}
+
+    def _last_reads(self, segment: Segment) -> dict[str, int]:
+        """All that a line reads, directly or through helpers, and the last unit at which it does."""
+        helpers = (self.helper_state(name, unit) for name, unit in segment.helpers.items())
+        made: dict[str, int] = {}
+        for one in (segment, *(state.segment for state in helpers if state is not None)):
+            for unit in one.units:
+                touches = (touch for touch in self.outline.units[unit].touches if touch.name == one.name)
+                for name in frozenset().union(*(touch.reads for touch in touches)):
+                    made[name] = max(unit, made.get(name, unit))
+        return made
 
     def _wrong_at(self, unit: int) -> bool:
         found = (s.judgement for s in self.states if unit in s.segment.units)
@@ -258,6 +274,8 @@ class Sources(SheetRuns):
         changed = [
             self._line_of_unit(at, by) for other, at, by in self.runs[0].disturbed if other == name and at < unit
         ]
+        if changed and state is None:
+            return changed[-1]  # an upstream gradient has no line of its own
         if state is not None and changed and state.segment.end < unit:
             return max(changed[-1], state.segment.statement.line)
         return state.segment.statement.line if state is not None else segment.statement.line

@@ -380,7 +380,7 @@ class Instance(Shown):
                 'an instance of {name} has no "{name2}"{hint}: it has {names}',
                 name=self.exercise.name,
                 name2=name,
-                hint=did_you_mean(name, known),
+                hint=did_you_mean(str(name), known),
                 names=", ".join(known),
             )
         )
@@ -401,6 +401,10 @@ class Instance(Shown):
 
     def __contains__(self, name: object) -> bool:
         return name in self.values or name in self.sizes
+
+    def __iter__(self) -> Iterator[str]:
+        """The names that are `in` it, as those of a dict."""
+        return iter([*self.values, *self.sizes])
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.values, *self.sizes})

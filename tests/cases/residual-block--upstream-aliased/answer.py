@@ -1,0 +1,5 @@
+# exercise: residual-block
+dz = dy
+dz *= 1 - f**2
+dW = x.T @ dz
+dx = dy + dz @ W.T

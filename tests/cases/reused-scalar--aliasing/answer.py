@@ -1,0 +1,4 @@
+# exercise: reused-scalar
+da = a
+da += a
+da = da + 1 + cos(a)
