@@ -354,7 +354,7 @@ class SheetJudge(Sources):
             if sound:
                 sentence = Sentence("stale", {"name": stale[0], "line": self.last_line(stale[0])})
                 return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("stale-value"),))
-        blamed = self.blame.mended(segment) or self.blame.helper(segment)
+        blamed = self.blame.before(segment) or self.blame.mended(segment) or self.blame.helper(segment)
         if blamed is not None:
             sentence = Sentence("follows", {"names": blamed.name, "line": blamed.line})
             return self.at_first("follows", sentence, meaning, given)
