@@ -354,6 +354,17 @@ def test_a_mistake_on_each_of_two_helpers_is_charged_there(text, expected):
     assert verdicts(judged("mlp", text)) == expected
 
 
+@pytest.mark.parametrize(("lines", "expected"), [
+    ("dW1 = x.T @ delta1\ndb1 = delta1.sum(0)", ["follows", "follows"]),
+    ("dW1 = x.T @ delta1\ndb1 = delta1.mean(0)", ["undecided", "undecided"]),
+    ("dW1 = x.T @ delta1", ["undecided"]),  # one line alone fits nearly any gradient
+])  # fmt: skip
+def test_what_reads_a_helper_that_torch_refuses_follows_where_it_is_one_gradient(lines, expected):
+    report = judged("mlp", "delta2 = 2*(y_pred - y)/(N*D2)\ndelta1 = delta2 @ W2\n" + lines)
+    assert verdicts(report)[0] == (2, "delta1", "wrong")
+    assert [line.verdict for line in report.lines[1:]] == expected
+
+
 def test_a_line_follows_from_the_helper_that_it_reads():
     text = "delta2 = 2*(y_pred - y)/N\ndelta1 = delta2 @ W2.T\nm = 2*delta1\n"
     text += "dW2 = h1.T @ delta2\ndW1 = x.T @ delta1\ndb1 = m.sum(0)/2"

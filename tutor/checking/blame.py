@@ -141,6 +141,18 @@ class Blame:
                 return Blamed(helper.name, helper.statement.line)
         return None
 
+    # -- helpers without a value ------------------------------------------------------------
+
+    def refused(self, segment: Segment) -> Blamed | None:
+        """A helper that torch refuses, where this line and others are right once it is some gradient."""
+        for helper in self.judge.helpers(segment) if self._afford("refused", 0) else ():
+            failure = self.judge.failure(helper)
+            own = failure is not None and failure.kind == "torch" and failure.line == helper.statement.line
+            tried = (self._mended_by(segment, ((helper, name),), "refused") for name in self._open) if own else ()
+            if any(len(mended) >= 2 for mended in tried):
+                return Blamed(helper.name, helper.statement.line)
+        return None
+
     # -- gradients in disguise ------------------------------------------------------------
 
     def before(self, segment: Segment) -> Blamed | None:
@@ -270,10 +282,7 @@ class Blame:
 
     def _compared(self, helper: Segment, taken: Taken = ()) -> Alike:
         given = self._own_values(helper, taken)
-        own = {state.segment.name for state in self.judge.states}
-        meanings = (self.judge.names.meaning(name) for name in self.judge.points[0].gradients)
-        gradients = [m for m in meanings if m.kind == "gradient" and m.of not in self.judge.names.ends]
-        shaped = tuple(m.name for m in gradients if m.name not in own and self._shaped(m.name, given))
+        shaped = tuple(name for name in self._open if self._shaped(name, given))
         if not shaped:
             return Alike()
         itself = self.judge.is_sound(given) or self._part_of_formula(given)
@@ -281,6 +290,14 @@ class Blame:
         mistaken = tuple(name for name in shaped if found[name])
         scaled = tuple(name for name in mistaken if any(m.cause != m.message for m in found[name]))
         return Alike(mistaken, () if mistaken or itself else shaped, itself, scaled)
+
+    @cached_property
+    def _open(self) -> list[str]:
+        """The gradients that have no line of their own."""
+        own = {state.segment.name for state in self.judge.states}
+        meanings = (self.judge.names.meaning(name) for name in self.judge.points[0].gradients)
+        ends = self.judge.names.ends
+        return [m.name for m in meanings if m.kind == "gradient" and m.of not in ends and m.name not in own]
 
     def _own_values(self, helper: Segment, taken: Taken = ()) -> Drawn:
         """What it comes to where all that it reads is put right: whatever is off then is its own."""
@@ -325,12 +342,12 @@ class Blame:
         All is put right but the helpers, so that no other mistake hides what they do.
         """
         judge = self.judge
+        if not self._afford(what):
+            return set()
         if any(judge.true(judge.meaning_of(name), point) is None for _, name in taken for point in judge.points):
             return set()
         instead, first = self._put_right(taken), judge.points[0]
-        if not self._afford(what) or not judge.true_at(segment, judge.run_at(first, instead), first):
-            return set()
-        if not self._afford(what, self._runs):
+        if not judge.true_at(segment, judge.run_at(first, instead), first) or not self._afford(what, self._runs):
             return set()
         runs, before = judge.run_with(instead), judge.corrected
         made = set()

@@ -489,7 +489,7 @@ class SheetJudge(Sources):
         params = {"name": failure.name, "line": failure.line}
         if cause == "torch" and self.outcome_corrected(segment, meaning) == "equal":
             return Judgement("follows", Sentence("follows-nothing", {"names": failure.name, "line": failure.line}))
-        mended = self.blame.mended(segment) if cause == "torch" else None
+        mended = self.blame.mended(segment) or self.blame.refused(segment) if cause == "torch" else None
         if mended is not None:
             return Judgement("follows", Sentence("follows-nothing", {"names": mended.name, "line": mended.line}))
         if cause == "torch":
