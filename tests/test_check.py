@@ -332,6 +332,51 @@ def test_a_helper_takes_the_blame_where_no_line_proves_it_right(text, expected):
     assert verdicts(judged("linear-regression", text)) == expected
 
 
+@pytest.mark.parametrize(("text", "expected"), [
+    # each is a gradient but for a mistake of its own, once the one before it is put right
+    ("delta2 = 2*(y_pred - y)/N\ndelta1 = delta2 @ W2.T\ndW1 = x.T @ delta1\ndb1 = delta1.sum(0)",
+     [(1, "dy_pred", "wrong"), (2, "dz1", "wrong"), (3, "dW1", "follows"), (4, "db1", "follows")]),
+    # one mistake on each line tells more than a mistake and a constant on the last one
+    ("delta2 = (y_pred - y)/(N*D2)\ndelta1 = delta2 @ W2.T\ndW1 = x.T @ delta1\ndb1 = delta1.sum(0)",
+     [(1, "dy_pred", "wrong"), (2, "dz1", "wrong"), (3, "dW1", "follows"), (4, "db1", "follows")]),
+    # a sign that is put right on the next line is none
+    ("delta2 = 2*(y - y_pred)/(N*D2)\ndelta1 = -delta2 @ W2.T\ndW1 = x.T @ delta1\ndb1 = delta1.sum(0)",
+     [(2, "dz1", "wrong"), (3, "dW1", "follows"), (4, "db1", "follows")]),
+    # what another line proves right stays out of it
+    ("delta2 = (y_pred - y)/N\ndelta1 = delta2 @ W2.T\ndW1 = x.T @ delta1\ndb1 = delta1.sum(0)\n"
+     "db2 = 2*delta2.sum(0)/D2",
+     [(3, "dW1", "wrong"), (4, "db1", "follows"), (5, "db2", "correct")]),
+    # a line with a mistake of its own follows from nothing
+    ("delta2 = 2*(y_pred - y)/N\ndelta1 = delta2 @ W2.T\ndW1 = x.T @ delta1\ndb1 = delta1.mean(0)",
+     [(3, "dW1", "wrong"), (4, "db1", "wrong")]),
+])  # fmt: skip
+def test_a_mistake_on_each_of_two_helpers_is_charged_there(text, expected):
+    assert verdicts(judged("mlp", text)) == expected
+
+
+@pytest.mark.parametrize(("lines", "expected"), [
+    ("dW1 = x.T @ delta1\ndb1 = delta1.sum(0)", ["follows", "follows"]),
+    ("dW1 = x.T @ delta1\ndb1 = delta1.mean(0)", ["undecided", "undecided"]),
+    ("dW1 = x.T @ delta1", ["undecided"]),  # one line alone fits nearly any gradient
+])  # fmt: skip
+def test_what_reads_a_helper_that_torch_refuses_follows_where_it_is_one_gradient(lines, expected):
+    report = judged("mlp", "delta2 = 2*(y_pred - y)/(N*D2)\ndelta1 = delta2 @ W2\n" + lines)
+    assert verdicts(report)[0] == (2, "delta1", "wrong")
+    assert [line.verdict for line in report.lines[1:]] == expected
+
+
+def test_a_line_follows_from_the_helper_that_it_reads():
+    text = "delta2 = 2*(y_pred - y)/N\ndelta1 = delta2 @ W2.T\nm = 2*delta1\n"
+    text += "dW2 = h1.T @ delta2\ndW1 = x.T @ delta1\ndb1 = m.sum(0)/2"
+    report = judged("mlp", text)
+    given = [(line.quantity, line.reason) for line in report.lines if line.verdict == "follows"]
+    assert given == [
+        ("dW2", "sound, given delta2 as it stands on line 1"),
+        ("dW1", "sound, given delta1 as it stands on line 2"),
+        ("db1", "sound, given delta1 as it stands on line 2"),
+    ]
+
+
 def test_a_helper_that_another_line_proves_right_takes_no_blame():
     report = judged("softmax-regression", "delta = p - y\ndW = x.T @ delta\ndb = delta.sum(0)/N")
     assert verdicts(report) == [(2, "dW", "wrong"), (3, "db", "correct")]

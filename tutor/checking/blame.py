@@ -1,8 +1,8 @@
 """Helpers that take the blame for a mistake: what reads them then follows, for one mistake costs once.
 
-A helper may be a gradient in disguise: it equals one but for a known mistake, or two quantities at once are right when
-it is one; it may be what an earlier wrong gradient is; or an earlier wrong line was put right on the helper's line, or
-by something else in its place.
+A helper may be a gradient in disguise: it equals one but for a known mistake, or does once an earlier helper with one
+is put right, or two quantities at once are right when it is one; it may be what an earlier wrong gradient is; or an
+earlier wrong line was put right on the helper's line, or by something else in its place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tutor.checking.judge import Judged
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Segment
 from tutor.checking.report import Mistake
-from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS
+from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS, Instead
 from tutor.checking.sources import Sources
 from tutor.checking.truth import Drawn, Point
 
@@ -35,6 +35,8 @@ MANY_HELPERS = 30  # helpers that are compared with gradients
 GLANCE = 16  # entries
 FEWER_HELPERS = 10  # the same in a sheet of many lines
 MANY_TRIALS = 100  # runs of the sheet, for each purpose
+
+Taken = tuple[tuple[Segment, str], ...]  # helpers, and the gradients that they are taken for
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,12 @@ class Alike:
     mistaken: tuple[str, ...] = ()
     shaped: tuple[str, ...] = ()
     itself: bool = False
+    scaled: tuple[str, ...] = ()  # of the mistaken ones, those that take a constant as well
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """Those for which one mistake is enough."""
+        return tuple(name for name in self.mistaken if name not in self.scaled)
 
 
 class Blame:
@@ -67,7 +75,9 @@ class Blame:
         self.mendings: list[tuple[Segment, Sources]] = []  # a helper, and the sheet in which it is put right
         self.trials: Counter[str] = Counter()
         self._compared_ids: set[int] = set()
+        self._asked: set[int] = set()  # those of them that are few enough
         self._alike: dict[int, Alike] = {}  # by id of a helper
+        self._alike_after: dict[tuple[tuple[int, str], ...], Alike] = {}  # the same where others are put right
         self._entries: dict[int, tuple[float, ...] | None] = {}  # by id of a line's segment
 
     def _afford(self, what: str, runs: int = 1) -> bool:
@@ -131,18 +141,53 @@ class Blame:
                 return Blamed(helper.name, helper.statement.line)
         return None
 
+    # -- helpers without a value ------------------------------------------------------------
+
+    def refused(self, segment: Segment) -> Blamed | None:
+        """A helper that torch refuses, where this line and others are right once it is some gradient."""
+        for helper in self.judge.helpers(segment) if self._afford("refused", 0) else ():
+            failure = self.judge.failure(helper)
+            own = failure is not None and failure.kind == "torch" and failure.line == helper.statement.line
+            tried = (self._mended_by(segment, ((helper, name),), "refused") for name in self._open) if own else ()
+            if any(len(mended) >= 2 for mended in tried):
+                return Blamed(helper.name, helper.statement.line)
+        return None
+
     # -- gradients in disguise ------------------------------------------------------------
+
+    def before(self, segment: Segment) -> Blamed | None:
+        """A helper that was charged for an earlier line, and without whose mistake this one is right."""
+        charged = [helper for helper in self.judge.helpers(segment) if id(helper) in self.charged]
+        if not charged or self.judge.outcome_corrected(segment, self.judge.meaning(segment)) != "equal":
+            return None
+        nearest = self._nearest(segment)
+        made = self.charged[id(next((helper for helper in charged if id(helper) in nearest), charged[0]))]
+        return Blamed(made.helper, made.line)
+
+    def _nearest(self, segment: Segment) -> set[int]:
+        """The charged helpers that a line reads with no other one in between."""
+        todo, seen, found = [segment], set[int](), set[int]()
+        while todo:
+            current = todo.pop()
+            for name in set().union(*(touch.reads for touch in current.touches)) & current.helpers.keys():
+                state = self.judge.helper_state(name, current.helpers[name])
+                if state is None or id(state.segment) in seen:
+                    continue
+                seen.add(id(state.segment))
+                if id(state.segment) in self.charged:
+                    found.add(id(state.segment))
+                else:
+                    todo.append(state.segment)
+        return found
 
     def helper(self, segment: Segment) -> Blamed | None:
         """An earlier helper that stands for a gradient and is not it, without which this line is right."""
-        helpers = self.judge.helpers(segment)
-        charged = [self.charged[id(helper)] for helper in helpers if id(helper) in self.charged]
-        if charged and self.judge.outcome_corrected(segment, self.judge.meaning(segment)) == "equal":
-            return Blamed(charged[0].helper, charged[0].line)
-        others = [helper for helper in helpers if id(helper) not in self.charged]
+        others = [helper for helper in self.judge.helpers(segment) if id(helper) not in self.charged]
         return (
             self._as_a_wrong_one(segment, others)
             or self._but_for_a_mistake(segment, others)
+            or self._but_for_several(segment, others)
+            or self._but_for_a_mistake(segment, others, scaled=True)
             or self._by_its_shape(segment, others)
         )
 
@@ -150,7 +195,7 @@ class Blame:
         """A helper that is what an earlier wrong gradient of the learner's is: `g = ...; da = g; dQ = g @ K`."""
         for helper in helpers:
             wrong = self._same_as_wrong(helper, segment)
-            if wrong is not None and self._mended_by(segment, helper, wrong.name):
+            if wrong is not None and self._mended_by(segment, ((helper, wrong.name),)):
                 return wrong
         return None
 
@@ -163,22 +208,51 @@ class Blame:
                 return Blamed(self.judge.meaning(state.segment).name, state.segment.statement.line)
         return None
 
-    def _but_for_a_mistake(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
+    def _but_for_a_mistake(self, segment: Segment, helpers: list[Segment], scaled: bool = False) -> Blamed | None:
         """The first that is a gradient but for a known mistake, and with which this line is right."""
         for helper in helpers:
             alike = self._lookalikes(helper)
-            for name in alike.mistaken:
-                if len(self._mended_by(segment, helper, name)) >= (2 if alike.itself else 1):
+            for name in alike.scaled if scaled else alike.exact:
+                if len(self._mended_by(segment, ((helper, name),))) >= (2 if alike.itself else 1):
                     return self._charge(segment, helper, name)
         return None
+
+    def _but_for_several(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
+        """Several that are gradients but for a known mistake, each once those before it are put right, and with which
+        this line is right: each is charged on its own line."""
+        tried: list[tuple[Taken, bool]] = [((), False)]  # what is put right, and whether any of it may be itself
+        for helper in helpers:
+            for taken, doubted in list(tried) if id(helper) in self._asked else ():
+                if not self._afford("several", 0):
+                    return None
+                alike = self._lookalikes_after(taken, helper)
+                doubtful = doubted or alike.itself
+                for name in alike.exact:
+                    longer = (*taken, (helper, name))
+                    if taken and len(self._mended_by(segment, longer, "several")) >= (2 if doubtful else 1):
+                        return [self._charge(segment, *each) for each in longer][-1]
+                    tried.append((longer, doubtful))
+        return None
+
+    def _lookalikes_after(self, taken: Taken, helper: Segment) -> Alike:
+        """What a helper may stand for once others are put right, and only then where it hangs on them."""
+        alone, before = self._lookalikes(helper), {id(each) for each, _ in taken}
+        if not any(id(each) in before for each in self.judge.helpers(helper)):
+            return alone
+        key = (*((id(each), name) for each, name in taken), (id(helper), ""))
+        if key not in self._alike_after:
+            asked = self._afford("several", self._runs + 1)
+            found = self._compared(helper, taken) if asked else Alike()
+            kept = tuple(name for name in found.exact if name not in alone.exact)
+            self._alike_after[key] = Alike(kept, itself=found.itself)
+        return self._alike_after[key]
 
     def _by_its_shape(self, segment: Segment, helpers: list[Segment]) -> Blamed | None:
         """One that has the shape of a gradient, and with which this line and others are right: the gradient with which
         most are."""
         for helper in helpers:
-            mended = {
-                name: self._mended_by(segment, helper, name, "guessed") for name in self._lookalikes(helper).shaped
-            }
+            shaped = self._lookalikes(helper).shaped
+            mended = {name: self._mended_by(segment, ((helper, name),), "guessed") for name in shaped}
             best = max(mended, key=lambda name: len(mended[name]), default=None)
             if best is not None and len(mended[best]) >= 2:
                 return self._charge(segment, helper, best)
@@ -202,25 +276,49 @@ class Blame:
             self._compared_ids.add(id(helper))
             most = MANY_HELPERS if len(self.judge.states) <= MANY_LINES else FEWER_HELPERS
             asked = len(self._compared_ids) <= most and f"d{helper.name}" not in self.judge.extra
+            self._asked |= {id(helper)} if asked else set()
             self._alike[id(helper)] = self._compared(helper) if asked else Alike()
         return self._alike[id(helper)]
 
-    def _compared(self, helper: Segment) -> Alike:
-        given = self._own_values(helper)
-        own = {state.segment.name for state in self.judge.states}
-        meanings = (self.judge.names.meaning(name) for name in self.judge.points[0].gradients)
-        gradients = [m for m in meanings if m.kind == "gradient" and m.of not in self.judge.names.ends]
-        shaped = tuple(m.name for m in gradients if m.name not in own and self._shaped(m.name, given))
+    def _compared(self, helper: Segment, taken: Taken = ()) -> Alike:
+        given = self._own_values(helper, taken)
+        shaped = tuple(name for name in self._open if self._shaped(name, given))
         if not shaped:
             return Alike()
         itself = self.judge.is_sound(given) or self._part_of_formula(given)
-        mistaken = tuple(name for name in shaped if self._mistaken(name, given))
-        return Alike(mistaken, () if mistaken or itself else shaped, itself)
+        found = {name: self._mistaken(name, given) for name in shaped}
+        mistaken = tuple(name for name in shaped if found[name])
+        scaled = tuple(name for name in mistaken if any(m.cause != m.message for m in found[name]))
+        return Alike(mistaken, () if mistaken or itself else shaped, itself, scaled)
 
-    def _own_values(self, helper: Segment) -> Drawn:
+    @cached_property
+    def _open(self) -> list[str]:
+        """The gradients that have no line of their own."""
+        own = {state.segment.name for state in self.judge.states}
+        meanings = (self.judge.names.meaning(name) for name in self.judge.points[0].gradients)
+        ends = self.judge.names.ends
+        return [m.name for m in meanings if m.kind == "gradient" and m.of not in ends and m.name not in own]
+
+    def _own_values(self, helper: Segment, taken: Taken = ()) -> Drawn:
         """What it comes to where all that it reads is put right: whatever is off then is its own."""
         key = (helper.name, helper.end)
-        return self.judge.values_of(helper) if key in self.judge.stand_ins else self.judge.corrected.drawn(key)
+        if key in self.judge.stand_ins:
+            return self.judge.values_of(helper)
+        runs = self.judge.run_with(self._put_right(taken)) if taken else self.judge.corrected
+        return runs.drawn(key)
+
+    def _put_right(self, taken: Taken) -> Instead:
+        """All is put right, and these helpers as well."""
+        judge = self.judge
+        true = [
+            ((h.name, h.end), {id(p): judge.true(judge.meaning_of(name), p) for p in judge.points}) for h, name in taken
+        ]
+
+        def instead(point: Point) -> dict[tuple[str, int], Tensor]:
+            right = ((key, values[id(point)]) for key, values in true)
+            return {**judge.truths(point), **{key: value for key, value in right if value is not None}}
+
+        return instead
 
     def _shaped(self, name: str, given: Sequence[Tensor | None]) -> bool:
         pairs = zip(given, self.judge.points, strict=True)
@@ -240,29 +338,24 @@ class Blame:
 
         return part_of_formula(list(given), self.judge.points) is not None  # type: ignore[arg-type]
 
-    def _mended_by(self, segment: Segment, helper: Segment, name: str, what: str = "known") -> set[str]:
-        """The names whose lines a helper puts right once it is the true gradient, this one among them; none where a
+    def _mended_by(self, segment: Segment, taken: Taken, what: str = "known") -> set[str]:
+        """The names whose lines helpers put right once they are the true gradients, this one among them; none where a
         line is wrong then that was right.
 
-        All is put right but the helper, so that no other mistake hides what the helper does.
+        All is put right but the helpers, so that no other mistake hides what they do.
         """
         judge = self.judge
-
-        true = {id(point): judge.true(judge.meaning_of(name), point) for point in judge.points}
-
-        def instead(point: Point) -> dict[tuple[str, int], Tensor]:
-            return {**judge.truths(point), (helper.name, helper.end): true[id(point)]}  # type: ignore[dict-item]
-
-        if any(value is None for value in true.values()):
+        if not self._afford(what):
             return set()
-        first = judge.points[0]
-        if not self._afford(what) or not judge.true_at(segment, judge.run_at(first, instead), first):
+        if any(judge.true(judge.meaning_of(name), point) is None for _, name in taken for point in judge.points):
             return set()
-        if not self._afford(what, self._runs):
+        instead, first = self._put_right(taken), judge.points[0]
+        if not judge.true_at(segment, judge.run_at(first, instead), first) or not self._afford(what, self._runs):
             return set()
         runs, before = judge.run_with(instead), judge.corrected
         made = set()
-        for line in {id(each): each for each in (segment, *judge.hanging(helper))}.values():
+        hanging = (each for helper, _ in taken for each in judge.hanging(helper))
+        for line in {id(each): each for each in (segment, *hanging)}.values():
             right, was_right = (judge.outcome_in(tried, line) in ("equal", "unknown") for tried in (runs, before))
             if not right and (was_right or line is segment):
                 return set()
@@ -283,6 +376,7 @@ class Blame:
         self.charged[id(helper)] = made
         judge.charge(helper, meaning)
         self._alike.clear()  # what is put right is another sheet now
+        self._alike_after.clear()
         judge.judged.append(made)
         return Blamed(helper.name, statement.line)
 
@@ -291,7 +385,7 @@ class Blame:
         if not self.judge.is_sound(self._own_values(helper)):
             return None
         later = [each for each in self.judge.helpers(segment) if each.end > helper.end and self._equal(helper, each)]
-        return next((each for each in reversed(later) if self._mended_by(segment, each, name)), None)
+        return next((each for each in reversed(later) if self._mended_by(segment, ((each, name),))), None)
 
 
 def _place(segment: Segment) -> tuple[str, int, int]:

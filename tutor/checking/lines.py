@@ -354,7 +354,7 @@ class SheetJudge(Sources):
             if sound:
                 sentence = Sentence("stale", {"name": stale[0], "line": self.last_line(stale[0])})
                 return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("stale-value"),))
-        blamed = self.blame.mended(segment) or self.blame.helper(segment)
+        blamed = self.blame.before(segment) or self.blame.mended(segment) or self.blame.helper(segment)
         if blamed is not None:
             sentence = Sentence("follows", {"names": blamed.name, "line": blamed.line})
             return self.at_first("follows", sentence, meaning, given)
@@ -495,7 +495,7 @@ class SheetJudge(Sources):
         params = {"name": failure.name, "line": failure.line}
         if cause == "torch" and self.outcome_corrected(segment, meaning) == "equal":
             return Judgement("follows", Sentence("follows-nothing", {"names": failure.name, "line": failure.line}))
-        mended = self.blame.mended(segment) if cause == "torch" else None
+        mended = self.blame.mended(segment) or self.blame.refused(segment) if cause == "torch" else None
         if mended is not None:
             return Judgement("follows", Sentence("follows-nothing", {"names": mended.name, "line": mended.line}))
         if cause == "torch":
