@@ -1,5 +1,7 @@
 """The answer language: what reads, as what, and what is refused, with its place and what is allowed instead."""
 
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,7 @@ from tutor.answers import language as lang
 from tutor.answers import python
 from tutor.answers.python import MAX_LENGTH, read
 from tutor.checking import interpret, library
-from tutor.checking.interpret import Run
+from tutor.checking.interpret import Run, _most_selected
 from tutor.checking.outline import Names, Outline
 from tutor.errors import ReadingError
 from tutor.exercise import Exercise
@@ -649,6 +651,9 @@ def test_a_large_contraction_is_never_multiplied_out():
         ("b = x.T\nb[0, :] = 7\nh = x[:, 0]", torch.full((3,), 7.0)),
         ("b = x.view(-1)\nb.zero_()\nh = x", torch.zeros(3, 4)),
         ("b = x[[0, 1]]\nb *= 0\nh = x[0] - x[0]", torch.zeros(4)),  # a copy
+        ("h = np.append(x[0], 7)", torch.cat([Draw().values["x"][0], torch.tensor([7.0])])),
+        ("h = np.append(x, x[:1], axis=0)", Draw().values["x"][[0, 1, 2, 0]]),
+        ("h = np.append(x, [1, 2])", torch.cat([Draw().values["x"].reshape(-1), torch.tensor([1.0, 2])])),
         ("h = torch.zeros(5)\nh[t] += 1", torch.tensor([1.0, 0, 0, 0, 1])),  # repeated indices keep one
         ("h = torch.zeros(5)\nh.index_add_(0, t, torch.ones(3))", torch.tensor([1.0, 0, 0, 0, 2])),
         ("h = np.zeros(5)\nnp.add.at(h, t, 1.0)", torch.tensor([1.0, 0, 0, 0, 2])),
@@ -815,6 +820,63 @@ def test_the_likely_repair_of_shapes():
 def test_long_loops_end_by_count_not_by_time():
     made = run("h = 0\n" + "for i in range(9000):\n" + "    h = h + x.sum()*x.sum()*x.sum()*x.sum()\n" * 30)
     assert any("operations" in f.reason or "entries" in f.reason for f in made.failures.values())
+
+
+@pytest.mark.parametrize("line", ["if x[0, 0] > 9:\n        h = 1", "h[0, 0] += 1", "h = x.var()", "h = x[x > 0]"])
+def test_what_takes_long_counts_more(line):
+    """A few microseconds to an operation, whatever the line: conditions and calls count as what they take."""
+    made = run("h = torch.zeros(3, 4)\nfor i in range(2000):\n" + f"    {line}\n" * 50)
+    assert any("operations" in f.reason for f in made.failures.values())
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        (0, 0), (slice(None), [0] * 1000), ([[0], [1]], [0, 1]), (..., 0), (..., [0, 1], 0), ("mask", 0), (None, 0),
+        (slice(0, 2), 0, [1, 1]), True, ([0, 1], slice(None), [0, 1]), "mask",
+    ],
+)  # fmt: skip
+def test_no_index_picks_more_than_is_counted(index):
+    """Sizes are checked before a tensor is made: `a[:, ix]` may be far larger than a."""
+    value = torch.ones(4, 5, 6)
+    masks = {True: value[:, :, 0] > 0, False: value > 0}
+    made = [
+        masks[isinstance(index, tuple)] if i == "mask" else torch.tensor(i) if isinstance(i, list) else i
+        for i in (index if isinstance(index, tuple) else (index,))
+    ]
+    assert _most_selected(value, tuple(made)) >= value[tuple(made)].numel()
+    assert _most_selected(value, (0, slice(None), 0)) == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "sum_"),
+    [
+        ("if i == 1: continue\n    h += i", 5),
+        ("if i == 1:\n        continue\n    h += i", 5),
+        ("if i == 1:\n        h += 10; continue\n    h += i", 15),
+        ("if i == 1:\n        h += 10\n        continue\n    h += i", 15),
+        ("if i == 0: continue\n    h += 1\n    if i == 2: continue\n    h += i", 7),
+        ("h += 1\n    if i > 1:\n        continue", 4),
+        ("if i == 1:\n        continue\n    for j in range(3):\n        if j < i: continue\n        h += 1", 4),
+        ("if i == 1:\n        continue\n    if i == 2:\n        h += 1\n    else:\n        h += 5", 11),
+    ],
+)
+def test_continue_leaves_the_rest_of_a_round_out(body, sum_):
+    made = run(f"h = 0\nfor i in range(4):\n    {body}")
+    assert not made.failures and made.variables["h"] == sum_ and not made.outline.sheet.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("h = 0\nfor i in range(4):\n    if i: continue\n    else:\n        h += 1", "turn the condition round"),
+        ("h = 0\nfor i in range(4):\n    if i:\n        if N: continue\n    h += 1", "turn the condition round"),
+        ("if N: continue\nh = 0", "turn the condition round"),
+        ("h = 0\nfor i in range(4):\n    if i: break\n    h += 1", "break is not part of an answer"),
+    ],
+)
+def test_continue_elsewhere_and_break_are_refused_by_name(text, match):
+    assert any(re.search(match, f.reason) for f in run(text).failures.values())
 
 
 _NAMES = st.sampled_from(["x", "y", "w", "s", "t", "g", "a", "h", "N", "i", "q", "F", "dx", "dw"])

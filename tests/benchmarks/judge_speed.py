@@ -211,6 +211,20 @@ HOSTILE: dict[str, tuple[str, str]] = {
                        "\n        for k in range(100):\n            dW[0, 0] += 1"),
     "20,000 rounds": (
         "softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(20000):\n    dW[0, 0] += x[0, 0]*i"),
+    "conditions in a loop": ("softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(9000):\n"
+                                 + _lines(150, "    if x[0, 0] > 9:\n        dW = #")),
+    "calls that take long, in a loop": (
+        "softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(9000):\n"
+        + _lines(99, "    h = torch.var(x) + torch.linalg.det(x @ x.T) + F.conv1d(x[None], x[None]).sum()")),
+    "entries changed in a loop": (
+        "softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(9000):\n" + _lines(99, "    dW[0, 0] += #")),
+    "masks in a loop": (
+        "softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(9000):\n" + _lines(99, "    h = x[x > #]")),
+    "sums with indices in a loop": (
+        "softmax-regression", "dW = torch.zeros_like(W)\nfor t in range(9000):\n"
+        + _lines(99, "    dW[j,k] += Sum(x[i,j]*p[i,k]*p[i,k], i)")),
+    "a column taken a million times": (
+        "softmax-regression", "ix = torch.zeros(1000000, dtype=torch.long)\na = torch.ones(1000, 2)[:, ix]\ndW = a"),
     "towers of exponents": ("linear-regression", "dw = 9**9**9**9\ndb = w**9**9**9"),
     "a giant tensor": ("softmax-regression", "a = torch.ones(100000, 100000)\ndW = a"),
     "many large tensors": ("softmax-regression", _lines(30, "a# = torch.ones(1400, 1400)*#")),

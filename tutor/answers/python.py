@@ -11,7 +11,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -29,7 +29,7 @@ MAX_CONTINUED = 60  # physical lines in one logical line
 MAX_NESTING = 40  # brackets in brackets
 MAX_DEPTH = 80  # operations in operations
 MAX_DIGITS = 30
-MAX_BLOCKS = 6  # loops in loops
+MAX_BLOCKS = 8  # loops in loops: six of a pooling, and a condition in them
 MAX_TARGETS = 8  # names in a = b = c = ...
 MAX_SIZE = 1_000_000  # in "# sizes: N=..."
 
@@ -67,6 +67,8 @@ _DIGITS = re.compile(rf"\d[\d_]{{{MAX_DIGITS},}}")
 _GLUED = re.compile(r"(?<![\w.])((?>\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?))([^\W\d]\w*)")
 _PRIMED = re.compile(r"[\w)\]](?<!\b[fFrRbBuU])(?<!\b[fFrRbB]{2})$")
 _BLOCK = re.compile(r"(for|with|if|while|def|class|try|async|match|elif|else|except|finally)\b")
+_NOTHING = re.compile(r"(?:^|[:;\s])(?:pass|continue)\s*;?\s*(?:#.*)?$")
+_CONTINUE = re.compile(r"(?:^|(?<=[:;]))\s*continue\s*;?$")
 _IF, _ELSE = re.compile(r"if\b"), re.compile(r"(elif|else)\b")
 _PASSED = re.compile(r"(print|cmp|display|assert|import|from|%|!)(?=\W|$)")
 _LEFT = re.compile(r"\s*[^\W\d][\w.]*\s*(\[[^\]]*\]\s*)?")
@@ -382,7 +384,8 @@ class _Reader:
                 kept.append(line)
         return kept
 
-    def _block(self, lines: list[_Line], depth: int) -> list[lang.Statement]:
+    def _block(self, lines: list[_Line], depth: int, looped: bool = False) -> list[lang.Statement]:
+        """The lines of a block; `looped` if they are the rest of a loop's round, which `continue` leaves out."""
         made: list[lang.Statement] = []
         position = 0
         while position < len(lines):
@@ -398,7 +401,13 @@ class _Reader:
                     break
                 begun, end = end, _end_of_block(lines, end + 1, line.indent)
                 branches.append((lines[begun], lines[begun + 1 : end]))
-            made += self._branched(branches, depth) if _IF.match(line.code) else self._compound(*branches[0], depth)
+            skips = looped and len(branches) == 1 and _ends_in_continue(*branches[0])
+            if skips:
+                branches, end = _without_continue(*branches[0], lines[end:]), len(lines)
+            if _IF.match(line.code):
+                made += self._branched(branches, depth, skips)
+            else:
+                made += self._compound(*branches[0], depth)
             position = end
         return made
 
@@ -410,7 +419,7 @@ class _Reader:
             parsed = _opened(line, line.code, depth)
             converter = _Converter(line, self.notes)
             head = converter.header(parsed)
-            inner = self._inner(line, converter, parsed, body, depth)
+            inner = self._inner(line, converter, parsed, body, depth, looped=head is not None)
             if head is None:
                 return inner
             rows = {name for given in head.body for t in lang.targets(given) if (name := lang.variable(lang.root(t)))}
@@ -421,22 +430,22 @@ class _Reader:
         return self._guarded(line, read, body)
 
     def _inner(
-        self, line: _Line, converter: _Converter, parsed: Any, body: list[_Line], depth: int
+        self, line: _Line, converter: _Converter, parsed: Any, body: list[_Line], depth: int, looped: bool
     ) -> list[lang.Statement]:
         """What stands in a block, on its own line or below it."""
         if not line.code.endswith(":"):
             return converter.statements(parsed.body)
         if not body:
             raise ReadingError(said("the lines of a block stand below it, further to the right"), *line.place(0, 0))
-        return self._block(body, depth + 1)
+        return self._block(body, depth + 1, looped)
 
-    def _branched(self, branches: list[tuple[_Line, list[_Line]]], depth: int) -> list[lang.Statement]:
-        """`if`, `elif`, `else`: one statement, or one that cannot be read."""
+    def _branched(self, branches: list[tuple[_Line, list[_Line]]], depth: int, looped: bool) -> list[lang.Statement]:
+        """`if`, `elif`, `else`: one statement, or one that cannot be read; `looped` if `else` is a round's rest."""
         (line, body), *others = branches
         block = [*body, *(each for head, below in others for each in (head, *below))]
-        return self._guarded(line, lambda: self._branches(branches, depth), block)
+        return self._guarded(line, lambda: self._branches(branches, depth, looped), block)
 
-    def _branches(self, branches: list[tuple[_Line, list[_Line]]], depth: int) -> list[lang.Statement]:
+    def _branches(self, branches: list[tuple[_Line, list[_Line]]], depth: int, looped: bool) -> list[lang.Statement]:
         (line, body), *others = branches
         if line.error:
             row, column, reason = line.error
@@ -447,10 +456,10 @@ class _Reader:
         code = re.sub("^else", "if 1", re.sub("^elif", "if  ", line.code))  # as long, so that columns stay
         parsed = _opened(line, code, depth)
         converter = _Converter(line, self.notes)
-        inner = self._inner(line, converter, parsed, body, depth)
+        inner = self._inner(line, converter, parsed, body, depth, looped and last)
         if last:
             return inner
-        other = self._branches(others, depth + 1) if others else []
+        other = self._branches(others, depth + 1, looped) if others else []
         return [converter.branch(parsed, inner, other)] if inner or other else []
 
     def _guarded(
@@ -480,6 +489,20 @@ def _end_of_block(lines: list[_Line], position: int, indent: int) -> int:
     while position < len(lines) and lines[position].indent > indent:
         position += 1
     return position
+
+
+def _ends_in_continue(line: _Line, body: list[_Line]) -> bool:
+    """Whether `if a: ...` leaves the rest of the round out."""
+    last = body[-1] if body else line
+    own = not body or (last.indent == body[0].indent and not _BLOCK.match(last.code))  # not one of an if in it
+    return own and last.error is None and bool(_CONTINUE.search(last.code))
+
+
+def _without_continue(line: _Line, body: list[_Line], rest: list[_Line]) -> list[tuple[_Line, list[_Line]]]:
+    """The same branch, and the rest of the round behind an `else`."""
+    *others, last = line, *body
+    head, *kept = *others, replace(last, code=_CONTINUE.sub("pass", last.code))
+    return [(head, kept), *([(replace(rest[0], code="else:", error=None), rest)] if rest else [])]
 
 
 def _opened(line: _Line, code: str, depth: int) -> Any:
@@ -631,6 +654,11 @@ _REFUSED: dict[type, str] = {
     ast.AsyncFunctionDef: said("def is not part of an answer: write the lines of its body"),
     ast.ClassDef: said("class is not part of an answer: write the lines themselves"),
     ast.Delete: said("del is not part of an answer: leave the line out"),
+    ast.Continue: said(
+        "continue is read at the end of an if right in a loop, without an else: turn the condition round, and put "
+        "under it what continue would leave out"
+    ),
+    ast.Break: said("break is not part of an answer: write for i in range(n) with as many rounds as there are"),
     ast.Return: said("return is not part of an answer: leave the line out"),
 }  # fmt: skip
 _CONDITION = said("a condition beside a formula is not read: write a*(z > 0), or torch.where(condition, a, b)")
@@ -771,7 +799,7 @@ class _Converter:
         self._pass(node)
 
     def _pass(self, node: ast.stmt, advice: str = "") -> None:
-        if self.source.raw != "pass":
+        if not _NOTHING.search(self.source.raw):
             self.notes.append(
                 said(
                     "line {line}: passed over: {text}{advice}",

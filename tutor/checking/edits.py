@@ -56,6 +56,8 @@ Offer = Iterator[lang.Expression]
 def _unminus(s: Offers, p: Place) -> Offer:
     """-a -> a"""
     if isinstance(p.node, lang.Unary) and p.node.op == "-":
+        if isinstance(p.parent, lang.Call) and _is_one(p.node.operand):
+            yield number(0)  # an axis or a diagonal: 0 lies nearer than 1
         yield p.node.operand
 
 

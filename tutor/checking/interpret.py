@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -340,13 +342,17 @@ class Run:
 
     def set_item(self, target: lang.Subscript, container: Tensor, index: Any, value: Any) -> None:
         value = library.real(value) if container.dtype is FLOAT else library.array(value)
-        self.limits.room(container.numel())
-        self._torch(target, container.__setitem__, index, value)
+        self._library(target, self._set, container, index, value)
+
+    def _set(self, container: Tensor, index: Any, value: Any) -> None:
+        self.limits.room(_most_selected(container, index))
+        library.asking_torch(container.__setitem__, index, value)
 
     def update(self, statement: lang.Update) -> None:
         """`dW += value`, in place where dW is a tensor, as torch does it"""
         target = statement.target
         if isinstance(target, lang.Subscript):
+            self.limits.spend(library.ENTRIES)
             container = self.container(target)
             index = self.index(target, container)
             part = self._torch(target, container.__getitem__, index)
@@ -637,6 +643,7 @@ class Run:
         raise self.refuse(node, said("{names} is not part of an answer", names=".".join(path)))
 
     def call(self, node: lang.Call) -> Any:
+        self.limits.spend(library.CALL)
         function = node.function
         if isinstance(function, lang.Name):
             if function.name in _BUILTINS and function.name not in self.variables and not node.named:
@@ -830,15 +837,27 @@ _EVALUATE: dict[type, Any] = {
 def _most_selected(value: Tensor, index: Any) -> int:
     """An upper bound for the entries that an index picks: an index tensor may pick a row many times."""
     items = index if isinstance(index, tuple) else (index,)
-    picked, used = 1, 1
-    axes = iter(value.shape)
-    for item in items:
-        if isinstance(item, Tensor) and item.dtype is not torch.bool:
-            picked = max(picked, item.numel())
-            used *= next(axes, 1)
-        elif isinstance(item, int) and not isinstance(item, bool):
-            used *= next(axes, 1)
-    return picked * (value.numel() // max(used, 1)) if picked > 1 else value.numel()
+    picked: list[int] = []  # the shape that the index tensors broadcast to, last axis first
+    shape, used, at = value.shape, 1, 0
+    for n, item in enumerate(items):
+        if item is Ellipsis:
+            at = len(shape) - sum(map(_axes_of, items[n + 1 :]))
+        elif isinstance(item, Tensor) and item.dtype is torch.bool:
+            at += item.ndim  # all of it, at most
+        elif item is not None and item is not True and item is not False:
+            if not isinstance(item, slice):
+                used *= shape[at] if at < len(shape) else 1
+            if isinstance(item, Tensor):
+                picked = [max(pair) for pair in zip_longest(picked, reversed(item.shape), fillvalue=1)]
+            at += 1
+    return prod(picked) * (value.numel() // max(used, 1))
+
+
+def _axes_of(item: Any) -> int:
+    """How many axes an index stands for."""
+    if isinstance(item, Tensor) and item.dtype is torch.bool:
+        return item.ndim
+    return 0 if item is None or isinstance(item, bool) else 1
 
 
 def _repair(node: lang.Binary, left: Any, right: Any) -> Repair | None:

@@ -391,9 +391,17 @@ class Judge:
     # -- wrong lines ------------------------------------------------------------
 
     def wrong(
-        self, meaning: Meaning, how: str, cases: Sequence[mistakes.Case], given: Sequence[Tensor | None]
+        self,
+        meaning: Meaning,
+        how: str,
+        cases: Sequence[mistakes.Case],
+        given: Sequence[Tensor | None],
+        written: frozenset[int] = frozenset(),
     ) -> Judgement:
-        """A wrong line with its causes: `cases` are the learner's values beside what they should be, given R."""
+        """A wrong line with its causes: `cases` are the learner's values beside what they should be, given R.
+
+        `written` are the numbers that stand in it.
+        """
         what, first = WHAT[meaning.kind], given[0]
         true = self.true(meaning, self.points[0])
         if how == "shape" and meaning.kind == "local" and (forms := self._forms_like(meaning, given)):
@@ -407,7 +415,7 @@ class Judge:
             strict = "kink-strict" if len(self.points) > 1 else "kink-choice"
             id = strict if self.exercise.strict_kinks else "kink-outside"
             return self.wrong_on_kink(meaning, kinked, given[self.points.index(kinked)], id)
-        fault = mistakes.Fault(self.exercise, meaning.name, meaning.of, what, cases)
+        fault = mistakes.Fault(self.exercise, meaning.name, meaning.of, what, cases, written)
         if how == "shape":
             assert first is not None and true is not None
             pairs = [(v, self.true(meaning, p)) for v, p in zip(given, self.points, strict=True)]

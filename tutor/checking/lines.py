@@ -375,7 +375,8 @@ class SheetJudge(Sources):
             copy = remarks.copy_of(self.outline, aliased[0], aliased[2])
             sentence = Sentence("aliasing-before", {**found, "copy": copy})
             return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
-        made = self.wrong(meaning, how, self.cases(meaning, given, segment, bool(untrue)), given)
+        written = self._whole_numbers(segment)
+        made = self.wrong(meaning, how, self.cases(meaning, given, segment, bool(untrue)), given, written)
         if segment.looped and not made.mistakes and self.searched <= MANY_SEARCHED:
             self.searched += FURTHER
             made.mistakes = tuple(overwritten(self, segment, meaning))
@@ -407,6 +408,13 @@ class SheetJudge(Sources):
         sizes = set(self.points[0].sizes.values())
         nodes = (n for touch in segment.touches for part in all_parts(touch.statement) for n in lang.walk(part))
         return any(isinstance(node, lang.Number) and node.value in sizes for node in nodes)
+
+    def _whole_numbers(self, segment: Segment) -> frozenset[int]:
+        """Those that multiply or divide in its lines."""
+        nodes = (n for touch in segment.touches for part in all_parts(touch.statement) for n in lang.walk(part))
+        sides = (s for n in nodes if isinstance(n, lang.Binary) and n.op in "*/" for s in (n.left, n.right))
+        found = {int(s.value) for s in sides if isinstance(s, lang.Number) and s.value == s.value // 1}
+        return frozenset(n for n in found if n > 1)
 
     def _rounded(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement | None:
         """Overflow and cancellation are no mistakes: right at more digits, or undecided; else None."""

@@ -23,6 +23,7 @@ from tutor.exercise import Exercise
 from tutor.language import N_, said
 from tutor.numeric import compare
 
+WRITTEN = 100  # as large may the number be that a line has where a size belongs
 PLAUSIBLE = {Fraction(1), Fraction(2), Fraction(1, 2)}  # of a bare number, beside what stands in the formulas
 NEAR = 0.02  # a bare number this close is a matter of digits
 
@@ -68,6 +69,7 @@ class Fault:
     quantity: str  # `W`
     what: str  # gradient, local derivative, value
     cases: Sequence[Case] = ()
+    written: frozenset[int] = frozenset()  # the whole numbers that stand in the line, but for 1
 
     @cached_property
     def ratios(self) -> list[float] | None:
@@ -92,8 +94,13 @@ class Fault:
         """A number alone, at the worked instance: one ratio, which may be any number by coincidence."""
         return self.cases[0].given.numel() == 1 and len(self.cases) == 1
 
+    @cached_property
+    def in_formulas(self) -> set[Fraction]:
+        """Numbers of the formulas on the way, which a gradient may lose."""
+        return exponents(self.exercise, self.quantity) | constants(self.exercise, self.quantity)
+
     def _plausible(self, factor: Factor) -> bool:
-        near = PLAUSIBLE | exponents(self.exercise, self.quantity) | constants(self.exercise, self.quantity)
+        near = PLAUSIBLE | self.in_formulas
         return factor.number in near | {1 / c for c in near if c}
 
 
@@ -156,11 +163,16 @@ def _extents(sizes: Mapping[str, int]) -> Iterator[tuple[str, float]]:
 
 
 def explain(ratios: list[float], cases: Sequence[Case]) -> Factor | None:
-    """One formula for the ratios at all draws, or None."""
+    """One formula for the ratios at all draws, or None.
+
+    Two draws cannot tell every formula from every other: 35/15 is N*D/15 and 2*D/(D - 1), of N=5 and D=7. What has a
+    `- 1` or a root in it is believed where it is all there is, or where no plain product of sizes fits.
+    """
     if len({ratio < 0 for ratio in ratios}) > 1:
         return None
     slack = max(1e-8, *(10 * case.slack for case in cases))
-    first: Factor | None = None
+    negative = ratios[0] < 0
+    others: list[Factor] = []  # that are less simple
     for column in zip(*(_extents(case.sizes) for case in cases), strict=False):
         name = column[0][0]
         if any(text != name for text, _ in column):
@@ -168,12 +180,20 @@ def explain(ratios: list[float], cases: Sequence[Case]) -> Factor | None:
         numbers = [abs(ratio) / value for ratio, (_, value) in zip(ratios, column, strict=True)]
         if not all(isclose(number, numbers[0], rel_tol=slack) for number in numbers):
             continue
-        near = compare.simple_fraction(numbers[0], 12, max(slack, 1e-6))
+        near, plain = (
+            compare.simple_fraction(numbers[0], 12, max(slack, 1e-6)),
+            "- 1" not in name and "sqrt" not in name,
+        )
         if near is not None and isclose(float(near), numbers[0], rel_tol=slack):
-            return Factor(ratios[0] < 0, near, name)
-        if not name:
-            first = Factor(ratios[0] < 0, numbers[0])
-    return first
+            if plain or near == 1:
+                return Factor(negative, near, name)
+            others.append(Factor(negative, near, name))
+        elif not name:
+            others.insert(0, Factor(negative, numbers[0]))
+        elif plain and len({extent for _, extent in column}) > 1:
+            near = compare.simple_fraction(numbers[0], WRITTEN, slack)
+            others[:0] = [] if near is None else [Factor(negative, near, name)]
+    return others[0] if others else None
 
 
 # -- the table ---------------------------------------------------------------------------------------------
@@ -199,10 +219,35 @@ def _factor(fault: Fault) -> Iterator[dict[str, Any]]:
     factor = fault.factor
     if factor is None or (factor.number == 1 and not factor.extents):
         return
-    if factor.number != 1:
-        yield {"which": _number_cause(fault, factor.number)}
+    number, own = factor.number, _own_number(fault, factor.number)
+    lost = number if own is None or not isinstance(number, Fraction) else number / own
+    if lost != 1:
+        yield {"which": _number_cause(fault, lost)}
+    if own is not None:
+        size = _replaced_by(own, factor.extents)
+        if size:
+            yield {"which": said("{wrong} stands where {right} belongs", wrong=max(own, 1 / own), right=size)}
+            return
+        yield {"which": said("a factor {number} too much", number=own)}
     if factor.extents:
         yield {"which": _extent_cause(fault, factor.extents)}
+
+
+def _own_number(fault: Fault, number: Fraction | float) -> Fraction | None:
+    """5 or 1/5 where the line has a 5 that is not of the exercise, and the rest of the ratio is one that is lost."""
+    own = sorted(n for n in fault.written if n not in fault.in_formulas)
+    if found := [n for m in own for n in (Fraction(1, m), Fraction(m)) if n == number]:
+        return found[0]
+    lost = [1 / n for n in sorted(fault.in_formulas) if n > 1]
+    return next((Fraction(1, m) for m in own for n in lost if n / m == number), None)
+
+
+def _replaced_by(own: Fraction, extents: str) -> str:
+    """The sizes in whose place a number stands, if it does: of N/5 it is N, of 5/(N*K) it is N*K."""
+    if own > 1:
+        extents = extents[2:] if extents.startswith("1/") else ""
+    plain = "" if "/" in extents or "sqrt" in extents else extents
+    return plain[1:-1] if plain.startswith("(") else plain
 
 
 def _number_cause(fault: Fault, number: Fraction | float) -> str:
@@ -212,7 +257,8 @@ def _number_cause(fault: Fault, number: Fraction | float) -> str:
     lost = 1 / number
     if fault.what != "local derivative" and lost in exponents(fault.exercise, fault.quantity):
         return said("the factor {lost} of the power rule is lost", lost=lost)
-    if lost.denominator == 1 or lost in constants(fault.exercise, fault.quantity):
+    whole = lost.denominator == 1 and (not fault.factor or not fault.factor.extents or lost in PLAUSIBLE)
+    if whole or lost in fault.in_formulas:
         return said("the factor {lost} is lost", lost=lost)
     return said("a factor {number} too much", number=number)
 

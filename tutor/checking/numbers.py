@@ -80,7 +80,7 @@ def wrong(
     read = _read_wrongly(judge, segment, meaning, number, worked)
     if read:
         return Judgement("follows", judge.follows_sentence(read, segment), value, true, reads=frozenset(read))
-    sentence = Sentence("differs-number", {"given": number.text})
+    sentence = Sentence("differs-number", {"given": number.text, "name": meaning.name})
     base = Judgement("wrong", sentence, value, true, at=_place(judge.exercise))
     if value.shape != true.shape:
         return replace(base, sentence=other_shape(meaning, value, true))

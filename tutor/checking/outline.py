@@ -266,6 +266,7 @@ class Outline:
 
     def _touches(self, statement: lang.Statement, loops: frozenset[str]) -> Iterator[Touch]:
         if isinstance(statement, lang.Loop):
+            self.weight[id(statement)] = len(self._inside(statement.over))
             if isinstance(statement, lang.If):
                 yield from self._branch_touches(statement, loops)
                 return

@@ -42,7 +42,7 @@ REASONS: dict[str, str] = {
         "nearly the true {what}, but off by {gap} of it, as values computed in float32 are: compute in float64 "
         "throughout; if that changes nothing, look for a small constant"
     ),
-    "differs-number": N_("{given} is not the value of the worked instance"),
+    "differs-number": N_("{given} is not the value of {name} at the worked instance"),
     "shape": N_("{given}, but {name} {expected}"),
     "no-value": N_("torch refuses: {error}"),
     "no-value-repair": N_("torch refuses: {error}; write {repair}"),

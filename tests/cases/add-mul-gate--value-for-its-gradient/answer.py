@@ -1,0 +1,3 @@
+# exercise: add-mul-gate
+q = 3
+dq = q

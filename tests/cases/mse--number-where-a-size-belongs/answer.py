@@ -1,0 +1,2 @@
+# exercise: mse
+dx = 2*r/10
