@@ -42,8 +42,8 @@ def right(judge: SheetRuns, meaning: Meaning, number: Literal) -> Judgement | No
     if true is None or worked is None:
         return None
     value = _fitted(number.value, true)
-    terms = worked.scale(meaning) if number.printed and meaning.name not in judge.extra else None
-    if agrees(number, true, terms):
+    moved = worked.moved(meaning) if number.printed and meaning.name not in judge.extra else None
+    if agrees(number, true, moved):
         return Judgement("correct", Sentence("number"), value, true)
     strict = judge.exercise.strict_kinks
     if not strict and value.shape == true.shape and judge.sides(meaning, value, worked) == "subgradient":
@@ -141,9 +141,12 @@ def _earlier(judge: Sources, segment: Segment, worked: Point) -> dict[str, Tenso
     return stop
 
 
-def agrees(number: Literal, true: Tensor, terms: Tensor | None = None) -> bool:
-    """Within half a unit of its last digit; `terms` are what rounding is measured by, where a machine printed it."""
-    slack = number.slack if terms is None else torch.maximum(number.slack, SINGLE.relative * terms.abs().max())
+def agrees(number: Literal, true: Tensor, moved: Tensor | None = None) -> bool:
+    """Within half a unit of its last digit; where a machine printed it, perhaps in float32, within its roundings.
+
+    `moved` is how far the value moves at most, per unit of rounding in all that is computed on the way to it.
+    """
+    slack = number.slack if moved is None else torch.maximum(number.slack, SINGLE.scaled * moved.abs().max())
     return _within(_fitted(number.value, true), true, slack)
 
 
