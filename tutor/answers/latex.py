@@ -321,6 +321,8 @@ class _Piece:
         if len(signs) != 1 or str(self.tokens[signs[0]]) != "==" or self.tokens[-1].type != "RPAR":
             return False
         left, right = self.tokens[1 : signs[0]], self.tokens[signs[0] + 1 : -1]
+        if any(token.type in ("PARTIAL", "NABLA") for token in left):
+            return False  # a gradient is no remark
         computed = any(token.type in ("SIGN", "OP", "FRAC") for token in right[1:])
         return self.begins("LPAR") and (any(token.type == "BIG" for token in left) or (len(left) > 1 and computed))
 

@@ -375,10 +375,6 @@ class Chain:
             return False
         return self.m.either(look.trees(look.trees(group)[0])[0]).shape != ()
 
-    def _relation_follows(self) -> bool:
-        following = self.parts[self.position + 1] if self.position + 1 < len(self.parts) else None
-        return isinstance(following, Tree) and look.is_relation(following.children[0])
-
     def _function(self, part: Tree, name: str) -> Value:
         m = self.m
         _, below, above, primes = m.scripts(part)

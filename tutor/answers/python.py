@@ -401,7 +401,7 @@ class _Reader:
                     break
                 begun, end = end, _end_of_block(lines, end + 1, line.indent)
                 branches.append((lines[begun], lines[begun + 1 : end]))
-            skips = looped and len(branches) == 1 and _ends_in_continue(*branches[0])
+            skips = looped and bool(_IF.match(line.code)) and len(branches) == 1 and _ends_in_continue(*branches[0])
             if skips:
                 branches, end = _without_continue(*branches[0], lines[end:]), len(lines)
             if _IF.match(line.code):
@@ -459,7 +459,7 @@ class _Reader:
         inner = self._inner(line, converter, parsed, body, depth, looped and last)
         if last:
             return inner
-        other = self._branches(others, depth + 1, looped) if others else []
+        other = self._branches(others, depth + (not looped), looped) if others else []
         return [converter.branch(parsed, inner, other)] if inner or other else []
 
     def _guarded(

@@ -846,7 +846,7 @@ def _most_selected(value: Tensor, index: Any) -> int:
             at += item.ndim  # all of it, at most
         elif item is not None and item is not True and item is not False:
             if not isinstance(item, slice):
-                used *= shape[at] if at < len(shape) else 1
+                used *= shape[at] if 0 <= at < len(shape) else 1  # torch refuses what is beyond
             if isinstance(item, Tensor):
                 picked = [max(pair) for pair in zip_longest(picked, reversed(item.shape), fillvalue=1)]
             at += 1

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice, product
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from tutor.checking import numbers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tutor.checking.sources import Sources
 
 Value = Callable[[Point], Tensor]
+Instead = Callable[[Point], dict[Key, Tensor]]
 
 MANY_RUNS = 400  # of one draw, for one sheet
 MANY_TRIED = 40  # for one line
@@ -40,6 +42,8 @@ class StandIns:
         self.found: dict[Key, Value] = {}
         self.mistaken: set[Key] = set()  # those of them that are not the gradient they are used as
         self._meant: dict[Key, list[Value]] = {}
+        self._read_by: dict[int, list[Key]] = {}  # by id of a line's segment
+        self._in_order = sorted(given, key=lambda key: key[1])
         told = [state for state in judge.states if judge.meaning(state.segment).kind in JUDGED]
         self._numbers = [state for state in told if state.number is not None]
         self._lines = [state.segment for state in told if state.number is None]
@@ -55,7 +59,7 @@ class StandIns:
             if len(read) != 1 or read[0] not in free or state.judgement is None:
                 continue
             for meaning in self._meanings(read[0]):
-                if self._is_right(state.segment, {read[0]: meaning}):
+                if self._is_right(state.segment, {read[0]: meaning}) and self._harms_none({read[0]: meaning}):
                     self.found[read[0]] = meaning
                     return True
         return False
@@ -64,7 +68,7 @@ class StandIns:
         """What has these values at the worked instance, and puts the line right."""
         for chosen in islice(product(*([None, *self._meanings(key)] for key in free)), 1, MANY_TRIED):
             tried = {key: value for key, value in zip(free, chosen, strict=True) if value is not None}
-            if self._is_right(line, tried):
+            if self._is_right(line, tried) and self._harms_none(tried):
                 self.found.update(tried)
                 return True
         return False
@@ -76,19 +80,22 @@ class StandIns:
         if len(free) > 1:
             return False
         (key,) = free
+        value = self.given[key].value
+        wrong = [state for state in self._numbers if state.judgement is None]
+        if any(_equal(s.number, value) and key not in self._read(s.segment) for s in wrong):
+            return False  # the same wrong number was given to a gradient, and costs there
         for name in worked.gradients:
             meaning = judge.names.meaning(name)
             true = judge.true(meaning, worked)
-            factor = None if true is None else compare.ratio(self.given[key].value, true)
-            if factor is None or not self._is_right(line, {key: partial(judge.true, meaning)}):  # type: ignore[dict-item]
+            factor = None if true is None else compare.ratio(value, true)
+            tried: dict[Key, Value] = {key: partial(judge.true, meaning)}  # type: ignore[dict-item]
+            if factor is None or not self._is_right(line, tried) or not self._harms_none(tried):
                 continue
-            others = (state.segment for state in self._numbers if state.judgement is None)
+            others = (*(state.segment for state in wrong), *self._lines)
             served = [
                 each
-                for each in (*others, *self._lines)
-                if each is not line
-                and self._read(each) == [key]
-                and self._is_right(each, {key: partial(judge.true, meaning)})  # type: ignore[dict-item]
+                for each in others
+                if each is not line and self._read(each) == [key] and self._is_right(each, tried)
             ]
             if served or compare.simple_fraction(abs(factor), numbers.SIMPLE) is not None:
                 self.found[key] = partial(_scaled, judge, meaning, factor)
@@ -99,20 +106,31 @@ class StandIns:
                 return True
         return False
 
+    def _harms_none(self, tried: Mapping[Key, Value]) -> bool:
+        """Whether all that was right stays so: in `two*(y_pred - y)` the number is meant as it stands."""
+        judge = self.judge
+        before = set(judge.runs.one_of_each[0].failures)
+        for line in self._lines:
+            if not any(key in tried for key in self._read(line)):
+                continue
+            if judge.outcome_of(line, judge.meaning(line)) == "equal" and not self._is_right(line, tried):
+                return False
+        try:
+            return set(judge.run_at(judge.points[0], self._instead(tried)).failures) <= before
+        except TutorError:
+            return False
+
     def _read(self, reader: Segment) -> list[Key]:
         """The numbers that a line may hang on: of each helper the last before it."""
-        last = {name: unit for name, unit in sorted(self.given, key=lambda key: key[1]) if unit < reader.end}
-        return [(name, unit) for name, unit in last.items() if name in reader.helpers]
+        if id(reader) not in self._read_by:
+            last = {name: unit for name, unit in self._in_order if unit < reader.end and name in reader.helpers}
+            self._read_by[id(reader)] = list(last.items())
+        return self._read_by[id(reader)]
 
     def _is_right(self, reader: Segment, tried: Mapping[Key, Value]) -> bool:
         """Whether a line is right at every draw, all earlier gradients being the true ones."""
         judge = self.judge
-
-        def instead(point: Point) -> dict[Key, Tensor]:
-            made = {**judge.truths(point), **{key: value(point) for key, value in {**self.found, **tried}.items()}}
-            made.pop((reader.name, reader.end), None)
-            return made
-
+        instead = self._instead(tried, reader)
         for point in judge.points:
             self.left -= 1
             try:
@@ -121,6 +139,18 @@ class StandIns:
             except TutorError:
                 return False  # a part has no value at other sizes
         return True
+
+    def _instead(self, tried: Mapping[Key, Value], reader: Segment | None = None) -> Instead:
+        """What stands in the place of the learner's values; a reader has its own."""
+
+        def instead(point: Point) -> dict[Key, Tensor]:
+            values = {key: value(point) for key, value in {**self.found, **tried}.items()}
+            made = {**self.judge.truths(point), **values}
+            if reader is not None:
+                made.pop((reader.name, reader.end), None)
+            return made
+
+        return instead
 
     def _meanings(self, key: Key) -> list[Value]:
         if key not in self._meant:
@@ -146,6 +176,10 @@ class StandIns:
             for name in sorted(q.reads) if not q.shape else ():
                 if not exercise[name].shape and exercise[name].differentiable:
                     yield self.judge.names.meaning(f"d{q.name}_d{name}")
+
+
+def _equal(number: Literal | None, value: Tensor) -> bool:
+    return number is not None and torch.equal(number.value, value)
 
 
 def _scaled(judge: Sources, meaning: Meaning, factor: float, point: Point) -> Tensor:
