@@ -416,6 +416,41 @@ def test_zeros_that_are_filled_are_a_helper(filled):
     assert [line.verdict for line in report] == ["correct"]
 
 
+LINEAR = "dr = (X@w + b - y)/N", "dw = X.T@dr", "db = dr.sum()"
+
+
+@pytest.mark.parametrize("lines", [
+    ("b = torch.ones(N)", "dr = b*r/N", "dw = X.T@dr", "db = b@dr"),
+    ("y = torch.ones(N)", "dr = r/N", "dw = X.T@dr", "db = y@dr"),
+    ("y = torch.zeros(N)", "t = y", "t += r/N", "dw = X.T@y", "db = y.sum()"),
+    ("X = torch.randn(5, 2)", "b = torch.ones(N)", "dr = b*r/N", "dw = X.T@dr", "db = b@dr"),
+    ("X = torch.randn(5, 2)", "y = torch.zeros(N)", "t = y", "t += r/N", "dw = X.T@y", "db = y.sum()"),
+    ("# sizes: N=4", "y = torch.ones(4)", "dr = r/N", "db = y@dr"),
+    ("h = r/N", "X = torch.randn(5, 2)", "y = torch.ones(N)", "dr = h", "db = y@dr"),
+])  # fmt: skip
+def test_what_is_written_down_may_be_a_vector_of_the_learners(lines):
+    report = tutor.check("linear-regression-batch", "\n".join(lines))
+    assert {line.verdict for line in report} == {"correct"}, report
+
+
+@pytest.mark.parametrize("set_up", [
+    ("X = torch.randn(N, D)", "y = torch.zeros(N)", "w = 0.1*torch.ones(D)", "b = torch.zeros(1)"),
+    ("X = np.array([[1., 2.], [3., 4.]])", "y = torch.tensor([1., 2.])", "w = torch.zeros(D)", "b = torch.tensor(0.)"),
+    ("w, b = torch.zeros(D), torch.zeros(1)", "X = torch.randn(5, 2).float()"),
+])  # fmt: skip
+def test_what_is_written_down_beside_data_is_data(set_up):
+    assert tutor.check("linear-regression-batch", "\n".join([*set_up, *LINEAR])).correct
+
+
+@pytest.mark.parametrize("step", [
+    ("w -= 0.1*dw", "b -= 0.1*db"), ("w = w - 0.1*dw; b = b - 0.1*db",), ("w.data -= 0.1*dw", "b.data -= 0.1*db"),
+    ("with torch.no_grad():", "    w -= 0.1*dw", "    b -= 0.1*db"), ("w[:] = w - 0.1*dw", "b -= 0.1*b.grad"),
+])  # fmt: skip
+def test_a_training_step_undoes_no_set_up(step):
+    lines = ["w = torch.randn(D)", "b = torch.zeros(1)", *LINEAR, *step]
+    assert tutor.check("linear-regression-batch", "\n".join(lines)).correct
+
+
 def test_a_size_that_is_set_is_not_pinned():
     report = tutor.check("mse", "N = 5\ndr = 2*r/5\n")
     assert [line.verdict for line in report] == ["wrong"] and "to pin one, write '# sizes: N=32'" in report.notes[0]
