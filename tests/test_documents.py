@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tutor
-from tutor.answers import documents
+from tutor.answers import documents, latex_regions
 from tutor.answers import language as lang
 from tutor.checking.sheets import check_sheets
 from tutor.errors import ReadingError, TutorError, UsageError
@@ -167,10 +168,20 @@ def test_what_is_struck_out_is_passed_over_with_a_note(text):
     assert [line.verdict for line in tutor.check(SOFTMAX, sheet)] == ["correct"]
 
 
+@pytest.mark.parametrize("text", [
+    "<del>\n\n```python\ndb = 3*dz.sum(0)\n```\n\n</del>", "~~\n```\ndb = 3*dz.sum(0)\n```\n~~",
+    "<s>\n\n    db = 3*dz.sum(0)\n\n</s>", "<del>\n\n```latex\n\\[ db = 3 dz \\]\n```\n\n</del>",
+])  # fmt: skip
+def test_code_that_is_struck_out_is_passed_over_with_a_note(text):
+    sheet = sheet_of(f"{text}\n\n```text\nso\n```\n\n```python\ndb = ((p - y)/N).sum(0)\n```\n", "markdown")
+    assert len(given_names(sheet)) == 1 and "(struck out)" in " ".join(sheet.notes)
+    assert [line.verdict for line in tutor.check(SOFTMAX, sheet)] == ["correct"]
+
+
 @pytest.mark.parametrize(("text", "count"), [
     ("about ~~ 3\n\n$$dz = p$$\n\nand ~~ 4", 1), ("~~$$dz = p$$", 1), ("$$dz = p$$~~", 1), ("~~x $$dz = p$$\n\ny~~", 1),
     ("$$dz = p, ~~ db = dz ~~$$", 2), ("~~a~~ $$dz = p$$ ~~b~~", 1), ("\\~~$$dz = p$$~~", 1), ("</s>$$dz = p$$<s>", 1),
-    ("~~~python\ndz = p\n~~~", 1), ("`~~`$$dz = p$$`~~`", 1),
+    ("~~~python\ndz = p\n~~~", 1), ("~~a\n```\ndz = p\n```\nb~~", 1), ("<del>\n\n```\ndz = p\n```", 1), ("`~~`$$dz = p$$`~~`", 1),
 ])  # fmt: skip
 def test_what_is_not_struck_out_counts(text, count):
     assert len(sheet_of(text, "markdown").statements) == count
@@ -573,6 +584,18 @@ def test_hostile_markdown_is_read_or_refused(text):
             part.sheet(SOFTMAX)
     except ReadingError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize("text", [
+    "\\[ " * 24_000 + "\n\n\\]", "\\\\[ " * 24_000 + "\n\n\\\\]", "\\( " * 33_000 + "\n\n\\)",
+    "\\\\( " * 24_000 + "\n\n\\\\)", "$a$" + " " * 95_000 + "x", "$`a`$ " * 16_000, "if $`a_i`$ " * 9_000,
+])  # fmt: skip
+def test_marks_are_looked_for_once(text):
+    start = time.process_time()
+    for markdown in (False, True):
+        found = list(latex_regions.stretches(text, markdown))
+        assert not any(latex_regions.of_a_case(text, each.start) for each in found[:-1:500]) or "if" in text
+    assert time.process_time() - start < 1.5  # each took seconds: a pass to the end of the text for every mark
 
 
 # -- a case in prose, formulas in the sentences of a .tex ------------------------------------------------------------
