@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tutor
-from tutor.answers import documents
+from tutor.answers import documents, latex_regions
 from tutor.answers import language as lang
 from tutor.checking.sheets import check_sheets
 from tutor.errors import ReadingError, TutorError, UsageError
@@ -167,10 +168,20 @@ def test_what_is_struck_out_is_passed_over_with_a_note(text):
     assert [line.verdict for line in tutor.check(SOFTMAX, sheet)] == ["correct"]
 
 
+@pytest.mark.parametrize("text", [
+    "<del>\n\n```python\ndb = 3*dz.sum(0)\n```\n\n</del>", "~~\n```\ndb = 3*dz.sum(0)\n```\n~~",
+    "<s>\n\n    db = 3*dz.sum(0)\n\n</s>", "<del>\n\n```latex\n\\[ db = 3 dz \\]\n```\n\n</del>",
+])  # fmt: skip
+def test_code_that_is_struck_out_is_passed_over_with_a_note(text):
+    sheet = sheet_of(f"{text}\n\n```text\nso\n```\n\n```python\ndb = ((p - y)/N).sum(0)\n```\n", "markdown")
+    assert len(given_names(sheet)) == 1 and "(struck out)" in " ".join(sheet.notes)
+    assert [line.verdict for line in tutor.check(SOFTMAX, sheet)] == ["correct"]
+
+
 @pytest.mark.parametrize(("text", "count"), [
     ("about ~~ 3\n\n$$dz = p$$\n\nand ~~ 4", 1), ("~~$$dz = p$$", 1), ("$$dz = p$$~~", 1), ("~~x $$dz = p$$\n\ny~~", 1),
     ("$$dz = p, ~~ db = dz ~~$$", 2), ("~~a~~ $$dz = p$$ ~~b~~", 1), ("\\~~$$dz = p$$~~", 1), ("</s>$$dz = p$$<s>", 1),
-    ("~~~python\ndz = p\n~~~", 1), ("`~~`$$dz = p$$`~~`", 1),
+    ("~~~python\ndz = p\n~~~", 1), ("~~a\n```\ndz = p\n```\nb~~", 1), ("<del>\n\n```\ndz = p\n```", 1), ("`~~`$$dz = p$$`~~`", 1),
 ])  # fmt: skip
 def test_what_is_not_struck_out_counts(text, count):
     assert len(sheet_of(text, "markdown").statements) == count
@@ -416,6 +427,41 @@ def test_zeros_that_are_filled_are_a_helper(filled):
     assert [line.verdict for line in report] == ["correct"]
 
 
+LINEAR = "dr = (X@w + b - y)/N", "dw = X.T@dr", "db = dr.sum()"
+
+
+@pytest.mark.parametrize("lines", [
+    ("b = torch.ones(N)", "dr = b*r/N", "dw = X.T@dr", "db = b@dr"),
+    ("y = torch.ones(N)", "dr = r/N", "dw = X.T@dr", "db = y@dr"),
+    ("y = torch.zeros(N)", "t = y", "t += r/N", "dw = X.T@y", "db = y.sum()"),
+    ("X = torch.randn(5, 2)", "b = torch.ones(N)", "dr = b*r/N", "dw = X.T@dr", "db = b@dr"),
+    ("X = torch.randn(5, 2)", "y = torch.zeros(N)", "t = y", "t += r/N", "dw = X.T@y", "db = y.sum()"),
+    ("# sizes: N=4", "y = torch.ones(4)", "dr = r/N", "db = y@dr"),
+    ("h = r/N", "X = torch.randn(5, 2)", "y = torch.ones(N)", "dr = h", "db = y@dr"),
+])  # fmt: skip
+def test_what_is_written_down_may_be_a_vector_of_the_learners(lines):
+    report = tutor.check("linear-regression-batch", "\n".join(lines))
+    assert {line.verdict for line in report} == {"correct"}, report
+
+
+@pytest.mark.parametrize("set_up", [
+    ("X = torch.randn(N, D)", "y = torch.zeros(N)", "w = 0.1*torch.ones(D)", "b = torch.zeros(1)"),
+    ("X = np.array([[1., 2.], [3., 4.]])", "y = torch.tensor([1., 2.])", "w = torch.zeros(D)", "b = torch.tensor(0.)"),
+    ("w, b = torch.zeros(D), torch.zeros(1)", "X = torch.randn(5, 2).float()"),
+])  # fmt: skip
+def test_what_is_written_down_beside_data_is_data(set_up):
+    assert tutor.check("linear-regression-batch", "\n".join([*set_up, *LINEAR])).correct
+
+
+@pytest.mark.parametrize("step", [
+    ("w -= 0.1*dw", "b -= 0.1*db"), ("w = w - 0.1*dw; b = b - 0.1*db",), ("w.data -= 0.1*dw", "b.data -= 0.1*db"),
+    ("with torch.no_grad():", "    w -= 0.1*dw", "    b -= 0.1*db"), ("w[:] = w - 0.1*dw", "b -= 0.1*b.grad"),
+])  # fmt: skip
+def test_a_training_step_undoes_no_set_up(step):
+    lines = ["w = torch.randn(D)", "b = torch.zeros(1)", *LINEAR, *step]
+    assert tutor.check("linear-regression-batch", "\n".join(lines)).correct
+
+
 def test_a_size_that_is_set_is_not_pinned():
     report = tutor.check("mse", "N = 5\ndr = 2*r/5\n")
     assert [line.verdict for line in report] == ["wrong"] and "to pin one, write '# sizes: N=32'" in report.notes[0]
@@ -538,6 +584,18 @@ def test_hostile_markdown_is_read_or_refused(text):
             part.sheet(SOFTMAX)
     except ReadingError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize("text", [
+    "\\[ " * 24_000 + "\n\n\\]", "\\\\[ " * 24_000 + "\n\n\\\\]", "\\( " * 33_000 + "\n\n\\)",
+    "\\\\( " * 24_000 + "\n\n\\\\)", "$a$" + " " * 95_000 + "x", "$`a`$ " * 16_000, "if $`a_i`$ " * 9_000,
+])  # fmt: skip
+def test_marks_are_looked_for_once(text):
+    start = time.process_time()
+    for markdown in (False, True):
+        found = list(latex_regions.stretches(text, markdown))
+        assert not any(latex_regions.of_a_case(text, each.start) for each in found[:-1:500]) or "if" in text
+    assert time.process_time() - start < 1.5  # each took seconds: a pass to the end of the text for every mark
 
 
 # -- a case in prose, formulas in the sentences of a .tex ------------------------------------------------------------

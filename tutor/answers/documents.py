@@ -604,8 +604,12 @@ def _markdown(text: str, line: int, cell: int | None = None) -> list[Block]:
     inside = _covered(text, [*apart[: len(fences)], *code])
     placed += [(at, [block]) for at, block in _headers(text, line) if not inside[at]]
     for begun, _, language, start, stop in fences:
-        placed.append((begun, list(_fenced(text, line, language, start, stop, cell))))
-    placed += [(start, list(_with_headers(_code(text, line, start, stop, cell)))) for start, stop in code]
+        blocks = list(_fenced(text, line, language, start, stop, cell))
+        gone = [Block("struck", text, line, start, stop, cell)] if blocks and crossed[begun] else []
+        placed.append((begun, gone or blocks))
+    for start, stop in code:
+        gone = [Block("struck", text, line, start, stop, cell)] if crossed[start] else []
+        placed.append((start, gone or list(_with_headers(_code(text, line, start, stop, cell)))))
     away = [*apart, *code, *struck, *((each.begun, each.ended) for each in marked if each.kind == "displayed")]
     placed += [(at, [block]) for at, block in _bare(text, line, away, cell)]
     return [block for _, several in sorted(placed, key=lambda each: each[0]) for block in several]

@@ -3,7 +3,9 @@ r"""Where the mathematics stands in a text: `$$ ... $$`, `\[ ... \]`, equation a
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 _DISPLAY = "equation|align|aligned|alignat|alignedat|gather|gathered|multline|flalign|eqnarray|displaymath|math|split"
@@ -16,7 +18,7 @@ _REGION = re.compile(
 _OPTIONS = re.compile(r"[ \t]*(?:\[(?P<options>(?:[^\[\]]|\[[^\]]*\])*)\])?(?:\{(?P<language>[^{}\n]*)\})?")
 _LANGUAGE = re.compile(r"\blanguage[ \t]*=[ \t]*\{?(?:\[[^\]]*\])?([\w+#-]+)")
 _BULLET = re.compile(r"[ \t]*(?:[-*+]|\d+[.)]|\\item)?[ \t]*")
-_ALONE_AFTER = re.compile(r"[ \t]*[.,;。，；、]?[ \t]*(?:\\\\)?[ \t]*(?:\n|$)")
+_ALONE_AFTER = re.compile(r"[ \t]*(?:[.,;。，；、][ \t]*)?(?:\\\\[ \t]*)?(?:\n|$)")
 _EVIDENT = re.compile(
     r"\\[A-Za-z]{2}|\\[,;:!]|[_^]\{|^[ \t]*\$", re.MULTILINE
 )  # a command, a space, a braced script, $ first
@@ -77,6 +79,7 @@ _ELSE = re.compile(
     re.IGNORECASE,
 )
 _OPENS_CASE = re.compile(r"\b(?:if|when|whenever|unless|case|for|where)\b|若|如果|当|情况|对|在", re.IGNORECASE)
+_SAYS_CASE = re.compile(rf"{_OPENS_CASE.pattern}|\b(?:else|otherwise)\b|否则|其他情况|其它情况", re.IGNORECASE)
 _INLINE = re.compile(r"\$([^$\n]+)\$|\\\(([^\n]+?)\\\)")
 _RELATED = r"[<>≤≥≠]|\\(?:[lg]eq?(?:slant)?|[lg]t|ne|neq)(?![A-Za-z])"
 # a comparison of entries, an index that equals something, an entry that equals a number; no range 1, ..., N
@@ -114,6 +117,10 @@ def defined(formula: str) -> str:
 
 def of_a_case(text: str, start: int) -> bool:
     """Whether the sentence in front of a formula says that it holds in one case only."""
+    openers = _case_words(text)
+    near = bisect_right(openers, start - 400)
+    if near == len(openers) or openers[near] > start:
+        return False
     before = text[max(0, start - 400) : start].rstrip("$\\([ \t\n")
     before = _ENDS_SENTENCE.split(before)[-1]
     if _ELSE.search(before):
@@ -133,6 +140,13 @@ def of_a_case(text: str, start: int) -> bool:
     )
 
 
+@lru_cache(maxsize=4)
+def _case_words(text: str) -> list[int]:
+    """Where each word ends that may open a case, in order: a text with thousands of formulas is searched once."""
+    return [found.end() for found in _SAYS_CASE.finditer(text)]
+
+
+@lru_cache(maxsize=1024)
 def _names_case(formula: str, conditional: bool) -> bool:
     """Whether a formula in a sentence says which entries are spoken of; after an `if` it may be what is assumed."""
     if "dots" in formula or _NOT_SYMMETRIC.match(formula) or (_ADDS_UP.match(formula) and not conditional):
@@ -143,21 +157,28 @@ def _names_case(formula: str, conditional: bool) -> bool:
 def stretches(text: str, markdown: bool = False) -> Iterator[Stretch]:
     r"""All that is marked, in order; in Markdown `\\[ ... \\]` is too: in LaTeX's prose `\\` breaks the line."""
     at = max(text.find(r"\begin{document}"), 0)
-    missing: set[str] = set()
+    known: dict[str, int] = {}
+
+    def following(sought: str, start: int) -> int:
+        """Where a text stands next, behind the end where nowhere; looked for anew once what was found is passed."""
+        if known.get(sought, -1) < start:
+            found = text.find(sought, start)
+            known[sought] = len(text) + 1 if found < 0 else found
+        return known[sought]
+
     while (mark := _REGION.search(text, at)) is not None:
         at = mark.end()
         closing = _closing(mark)
         if closing is None:
             continue
-        if mark["escaped"] and (not markdown or closing in missing):
+        if mark["escaped"] and not markdown:
             continue
-        end = text.find(closing, mark.end())
-        if mark["escaped"] and end < 0:
-            missing.add(closing)  # not looked for at every break of a line
+        end = following(closing, at)
+        if mark["escaped"] and end > len(text):
             continue
-        end, after = (len(text), len(text)) if end < 0 else (end, end + len(closing))
+        end, after = (len(text), len(text)) if end > len(text) else (end, end + len(closing))
         inline = mark["inline"] or mark["dollar"] or mark["escaped"] == r"\\("
-        if (inline or mark["escaped"]) and text.find("\n\n", mark.end(), end) >= 0:
+        if (inline or mark["escaped"]) and following("\n\n", at) + 2 <= end:
             continue  # a lone dollar sign
         alone = not inline or (_begins_line(text, mark.start()) and _ALONE_AFTER.match(text, after))
         kind = "displayed" if alone else "inline"
