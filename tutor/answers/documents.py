@@ -42,6 +42,7 @@ MAX_NOTEBOOK = 8_000_000  # bytes of a notebook, with its outputs
 MAX_CELLS = 2_000
 MAX_PARTS = 50  # each is judged for itself, with an exercise that is derived anew if it is another
 MAX_INLINE = 100  # formulas in prose that are looked at
+MAX_CASES = 1_000  # formulas whose sentence is asked whether it speaks of a case
 MAX_BARE = 5  # notes on lines of code that stand in prose
 
 SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".ipynb": "notebook", ".tex": "latex", ".py": "python"}
@@ -538,8 +539,11 @@ def _header(found: re.Match[str], line: int, cell: int | None = None) -> Block:
 
 def _latex(text: str) -> list[Block]:
     """Headers in comments, displayed mathematics, and listings of code."""
-    found = [Block("latex", text, 0, start, stop, case=of_a_case(text, start)) for start, stop in regions(text)]
-    found += [Block("inline", text, 0, start, stop, case=of_a_case(text, start)) for start, stop in in_prose(text)]
+    found = [
+        Block(kind, text, 0, start, stop, case=n < MAX_CASES and of_a_case(text, start))
+        for kind, places in (("latex", regions(text)), ("inline", in_prose(text)))
+        for n, (start, stop) in enumerate(places)
+    ]
     code = list(listings(text))
     listed = _covered(text, [(start, stop) for start, stop, _ in code])
     placed = [(at, block) for at, block in _headers(text) if not listed[at]]
@@ -596,10 +600,10 @@ def _markdown(text: str, line: int, cell: int | None = None) -> list[Block]:
     crossed = _covered(text, struck)
     kinds = {"displayed": "latex", "inline": "inline"}
     placed = []
-    for each in marked:
+    for n, each in enumerate(marked):
         if each.kind in kinds:
             kind = "struck" if crossed[each.begun] else kinds[each.kind]
-            case = kind != "struck" and of_a_case(outside, each.start)
+            case = kind != "struck" and n < MAX_CASES and of_a_case(outside, each.start)
             placed.append((each.start, [Block(kind, text, line, each.start, each.stop, cell, case)]))
     inside = _covered(text, [*apart[: len(fences)], *code])
     placed += [(at, [block]) for at, block in _headers(text, line) if not inside[at]]
