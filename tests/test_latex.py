@@ -834,3 +834,11 @@ def test_a_row_goes_on_with_its_own_line_and_not_with_a_remark(remark, row, verd
 def test_a_name_given_to_a_gradient_gives_the_gradient(sign):
     report = tutor.check("mse", rf"$$\delta {sign} {G % 'r'} = \frac{{2}}{{N}} r \\ {G % 'x'} = \delta$$")
     assert [(line.quantity, line.verdict) for line in report.lines] == [("dr", "correct"), ("dx", "correct")]
+
+
+def test_a_matrix_that_is_not_square_has_no_inverse():
+    report = tutor.check(
+        "log-softmax:form=naive",
+        r"$$\frac{\partial L}{\partial p} = \frac{\partial L}{\partial \mathrm{logp}} \odot p^{-1}$$",
+    )
+    assert report.line("dp").verdict == "correct"
