@@ -607,7 +607,7 @@ class Meaning:
     def _power(self, tree: Tree, value: Value, exponent: Value) -> Value:
         if value.shape is not None and len(value.shape) == 2:
             number = look.constant(exponent.node)
-            if number == -1:
+            if number == -1 and value.shape[0] == value.shape[1]:
                 return Value(self.call(tree, "inv", value.node), value.shape)
             if value.shape[0] == value.shape[1] or number is None:
                 readings = (said("a product of matrices"), said("a power of each entry"))
