@@ -46,6 +46,7 @@ def test_a_number_in_a_helper_stands_for_the_gradient_that_it_is(address):
     """`dw = dy_pred*x` with `h = -4` instead of dy_pred."""
     exercise = tutor.load(address)
     found = gradients_by_autograd(exercise, worked_instance(exercise, exercise.instances[0]))
+    tried = 0
     for name, gradient in tutor.derive(exercise).gradients.items():
         line = gradient.torch or sheet_form(gradient.expr, exercise)
         upstream, *more = [u for u in found if re.search(rf"\bd{u}\b", line)] or [""]
@@ -57,6 +58,9 @@ def test_a_number_in_a_helper_stands_for_the_gradient_that_it_is(address):
                 report = tutor.check(exercise, f"h = {given}\nd{name} = {line}")
                 verdicts = {each.verdict for each in report.lines}
                 assert (verdicts == {"correct"}) == right, (given, line, verdicts)
+                tried += 1
+    if not tried:
+        pytest.skip("no line of it reads one gradient alone, of few entries")
 
 
 @pytest.mark.parametrize(("exercise", "sheet", "expected"), [

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.answers import python
-from tutor.checking import mistakes
+from tutor.checking import mistakes, numbers
 from tutor.checking.judge import Judged
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Segment
@@ -370,6 +370,10 @@ class Blame:
         meaning, given = judge.names.meaning(name), judge.values_of(helper)
         judgement = judge.wrong(meaning, "different", judge.cases(meaning, self._own_values(helper)), given)
         judge.repair(helper, judgement, meaning)
+        if (helper.name, helper.end) in judge.stand_ins and judge.worked is not None and judge.worked_run is not None:
+            # the figures are those of the number that was written
+            written, true = judge.value(judge.worked_run, helper), judge.true(meaning, judge.worked)
+            judgement = replace(judgement, given=written, true=true, at=numbers.place(judge.exercise))
         place = (statement.line, statement.column, statement.text)
         sources = frozenset(helper.sources)
         made = Judged(name, *place, judgement, sources, statement.start, helper=helper.name)

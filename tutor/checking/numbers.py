@@ -81,7 +81,7 @@ def wrong(
     if read:
         return Judgement("follows", judge.follows_sentence(read, segment), value, true, reads=frozenset(read))
     sentence = Sentence("differs-number", {"given": number.text, "name": meaning.name})
-    base = Judgement("wrong", sentence, value, true, at=_place(judge.exercise))
+    base = Judgement("wrong", sentence, value, true, at=place(judge.exercise))
     if value.shape != true.shape:
         return replace(base, sentence=other_shape(meaning, value, true))
     if not why:
@@ -115,7 +115,7 @@ def of_numbers(repair: Repair | None) -> Repair | None:
     return None if repair is not None and any(map(str.isalpha, repair.new)) else repair
 
 
-def _place(exercise: Exercise) -> str:
+def place(exercise: Exercise) -> str:
     """The worked instance, with its values where they are few numbers."""
     given = exercise.instances[0]
     if len(given) <= MOST_SHOWN and all(isinstance(value, (int, float)) for value in given.values()):

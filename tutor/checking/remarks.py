@@ -61,13 +61,10 @@ def _disturbed(
     own = [s.segment.end for s in judge.states if s.segment.name == meaning.name]
     if own and own[-1] >= unit:
         return
-    before = judge.as_it_was(meaning.name, own[-1] if own else None)
-    after = as_tensor(judge.runs[0].values.get((meaning.name, unit)))
-    if before is None or after is None or torch.equal(before, after):
-        return
-    changed = [as_tensor(run.values.get((meaning.name, unit))) for run in judge.runs]
-    if judge.outcome(meaning, changed) == "equal":  # nothing that counts was added
+    change = judge.change(meaning.name, unit, own[-1] if own else None)
+    if change == "right":  # nothing that counts was added
         judge.notes.append(Sentence("aliasing", params).render(NOTES))
+    if change != "off":
         return
     seen.add(meaning.name)
     if not own and not any(_misled(judge, state, meaning.name) for state in judge.states):
@@ -75,6 +72,7 @@ def _disturbed(
         return
     sentence = Sentence("aliasing", params)
     true, mistake = judge.true(meaning, judge.points[0]), sentence.as_mistake("aliasing")
+    after = as_tensor(judge.runs[0].values.get((meaning.name, unit)))
     judgement = Judgement("wrong", sentence, after, true, mistakes=(mistake,))
     judge.judged.append(Judged(meaning.name, statement.line, statement.column, statement.text, judgement))
 

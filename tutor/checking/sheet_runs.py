@@ -16,7 +16,7 @@ from tutor.checking.interpret import Failure, Run, Unaliased
 from tutor.checking.judge import JUDGED, Judge, Judgement, as_tensor
 from tutor.checking.literals import Key, Literal, Numbers
 from tutor.checking.outline import Meaning, Outline, Segment
-from tutor.checking.premises import with_sizes_checked, without_data, without_worked_values
+from tutor.checking.premises import prepared
 from tutor.checking.side_by_side import Side, side_by_side
 from tutor.checking.truth import Drawn, Flat, Point, points, worked
 from tutor.exercise import Exercise
@@ -85,7 +85,7 @@ class SheetRuns(Judge):
     """The outline of a sheet, its segments with what is known of them, and its runs."""
 
     def __init__(self, exercise: Exercise, sheet: lang.Sheet, seed: int, lenient: bool):
-        sheet = without_data(exercise, without_worked_values(exercise, with_sizes_checked(exercise, sheet)))
+        sheet = prepared(exercise, sheet)
         super().__init__(exercise, seed, lenient, points(exercise, seed, sheet.sizes or None))
         self.sheet = sheet
         self.outline = Outline(sheet, exercise, self.names)
@@ -225,14 +225,18 @@ class SheetRuns(Judge):
         made: dict[str, tuple[int, str]] = {}
         ends = {state.segment.name: state.segment.end for state in self.states}  # of the last line of each
         for name, unit, by in self.runs[0].disturbed:
-            meaning = self.meaning_of(name)
-            if name not in made and meaning.kind in JUDGED and ends.get(name, -1) < unit:
-                before = self.as_it_was(name, ends.get(name))
-                after = as_tensor(self.runs[0].values.get((name, unit)))
-                same = before is None or after is None or torch.equal(before, after)
-                if not same and self.outcome(meaning, self.runs.drawn((name, unit))) != "equal":
-                    made[name] = unit, by
+            asked = name not in made and self.meaning_of(name).kind in JUDGED and ends.get(name, -1) < unit
+            if asked and self.change(name, unit, ends.get(name)) == "off":
+                made[name] = unit, by
         return made
+
+    def change(self, name: str, unit: int, end: int | None) -> str:
+        """What a gradient is after a unit that changes another name of its tensor, and once its own lines have ended:
+        "same", still "right", or "off"."""
+        before, after = self.as_it_was(name, end), as_tensor(self.runs[0].values.get((name, unit)))
+        if before is None or after is None or torch.equal(before, after):
+            return "same"
+        return "right" if self.outcome(self.meaning_of(name), self.runs.drawn((name, unit))) == "equal" else "off"
 
     def as_it_was(self, name: str, end: int | None) -> Tensor | None:
         """A gradient at the first draw at the end of its own last line; as it is given, where it has none."""

@@ -50,9 +50,9 @@ class StandIns:
         for line in self._lines:
             free = [key for key in self._read(line) if key not in self.found]
             if free and judge.outcome_of(line, judge.meaning(line)) != "equal":
-                _ = self._by_right_numbers(free) or self._by_value(line, free) or self._by_use(line, free)
+                any(way(line, free) for way in (self._by_right_numbers, self._by_value, self._by_use))
 
-    def _by_right_numbers(self, free: list[Key]) -> bool:
+    def _by_right_numbers(self, line: Segment, free: list[Key]) -> bool:
         """`r = -2; db = 2*r` is right: r is what makes it so for every value."""
         for state in self._numbers:
             read = self._read(state.segment)

@@ -22,7 +22,7 @@ from tutor.checking.judge import as_tensor
 from tutor.checking.literals import literal
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Outline, names_of
-from tutor.checking.premises import with_sizes_checked, without_data, without_worked_values
+from tutor.checking.premises import prepared
 from tutor.checking.truth import Point
 from tutor.errors import UsageError
 from tutor.exercise import Exercise, Quantity
@@ -165,10 +165,8 @@ class _Own:
     """The sheet's gradients at any point."""
 
     def __init__(self, exercise: Exercise, sheet: lang.Sheet):
-        given = with_sizes_checked(exercise, as_meant(exercise, sheet))
-        prepared = without_data(exercise, without_worked_values(exercise, given))
         self.exercise = exercise
-        self.outline = Outline(prepared, exercise, names_of(exercise))
+        self.outline = Outline(prepared(exercise, as_meant(exercise, sheet)), exercise, names_of(exercise))
 
     def gradients(self, instance: Instance) -> dict[str, Tensor | str]:
         """`W` -> the value of dW, or why it has none."""
