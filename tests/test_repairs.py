@@ -414,3 +414,8 @@ def test_not_a_number_is_no_part_of_a_repair():
     ex.loss("L", Sum(c[i] * relu(z[i]), i))
     found = tutor.check(ex, "dz = c*torch.sign(z)").lines[0].repair
     assert found is None or "0.5" not in found.new
+
+
+@pytest.mark.parametrize("line", ["db[k] = Sum(b[k]*p[0,k], i)", "dz[i,k] = Sum(p[i,k]*b[k], j)/N"])
+def test_a_sum_over_an_index_that_stands_nowhere_in_it(line):
+    assert tutor.check("softmax-regression", line).lines[0].verdict == "wrong"

@@ -890,8 +890,8 @@ def _other_sums(s: Offers, p: Place) -> Offer:
     if not s.line.indexed or not isinstance(node, lang.Call) or called(node) != "Sum" or len(node.arguments) != 2:
         return
     body, over = node.arguments
-    if not isinstance(over, lang.Name):
-        return
+    if not isinstance(over, lang.Name) or over.name not in s.ranges:
+        return  # what is added up has no such index
     inside = {n.name for n in lang.walk(body) if isinstance(n, lang.Name) and n.name in s.ranges} - {over.name}
     outside = sorted((s.free_labels | set(p.bound)) & set(s.ranges) - {over.name})
     for freed in sorted(inside):
