@@ -449,6 +449,15 @@ def test_of_numbers_each_draw_tells_of_one_case():
             assert tutor.check(exercise, sheet, seed=seed, repairs=False).line("db").verdict == "wrong"
 
 
+@pytest.mark.parametrize(("zeros", "verdicts"), [
+    ("torch.zeros(N)", ["correct"]), ("torch.zeros(1 .size(0))", ["wrong", "correct"]),
+    ("torch.zeros_like(2)", ["wrong", "correct"]),
+])  # fmt: skip
+def test_zeros_that_are_never_filled_are_reported_where_they_have_no_value(zeros, verdicts):
+    report = tutor.check("mse", f"dr = {zeros}\ndr = 2*r/N")
+    assert [line.verdict for line in report.lines] == verdicts
+
+
 def test_no_tolerance_allows_what_is_not_finite():
     inf, nan = torch.tensor([torch.inf]), torch.tensor([torch.nan])
     for given, true in ((inf, -inf), (inf, inf), (inf, torch.ones(1)), (torch.ones(1), inf), (nan, nan)):

@@ -494,6 +494,7 @@ class Outline:
     def _segments(self) -> list[Segment]:
         """All segments in the order in which they end; sources flow through helpers."""
         made: list[Segment] = []
+        self.never_filled: list[Segment] = []
         open_segments: dict[str, Segment] = {}
         flows: dict[str, tuple[dict[str, int], dict[str, int]]] = {}
         for unit in self.units:
@@ -502,6 +503,7 @@ class Outline:
                 if segment is None or touch.how == "define" and not touch.looped:
                     if segment is not None and all(_is_start(earlier.statement) for earlier in segment.touches):
                         made.remove(segment)  # zeros to be filled are no answer once the quantity is given
+                        self.never_filled.append(segment)
                     segment = open_segments[touch.name] = Segment(touch.name, [], [])
                     made.append(segment)
                 if touch.how == "reset":

@@ -99,6 +99,7 @@ class SheetRuns(Judge):
         self.of_worked_instance: set[Key] = set()  # those of them that are right numbers
         self.pins = self._right_numbers(self.states)
         self.runs = self._first_runs()
+        self._failed_starts()
         self._truths_at: dict[int, dict[tuple[str, int], Tensor]] = {}
         self._own_quantities()
 
@@ -324,6 +325,12 @@ class SheetRuns(Judge):
                 earlier = (run.failures.get(unit) for unit in segment.units[:-1])
                 return next((f for f in earlier if f is not None and f.kind == "torch"), run.failures[segment.end])
         return None
+
+    def _failed_starts(self) -> None:
+        """Zeros that were never filled are no line of their own, unless they have no value."""
+        failed = [SegmentState(each) for each in self.outline.never_filled if self.failure(each) is not None]
+        if failed:
+            self.states = sorted([*self.states, *failed], key=lambda state: state.segment.end)
 
     def _own_quantities(self) -> None:
         """`r = y_pred - y; dr = 2*r`: a helper that is a part of a forward formula has a gradient that is judged.
