@@ -111,10 +111,9 @@ def all_right(where: Course, statements: list[ast.stmt], case: Case) -> bool:
         return False
     given = [target_name(s, where.names) for s in statements]
     for n, (name, value) in enumerate(zip(given, ran.after, strict=True)):
-        building = any(
-            other == name and updates(where, later, name)
-            for other, later in zip(given[n + 1 :], statements[n + 1 :], strict=True)
-        )
+        rest = zip(given[n + 1 :], statements[n + 1 :], strict=True)
+        later = next((statement for other, statement in rest if other == name), None)
+        building = later is not None and updates(where, later, name)  # else it is given anew, and had to be right
         if name in case.truth and not building and not case.equal(name, value):
             return False
     return all(case.equal(name, ran.names.get(name)) for name in set(given) & set(case.truth))
