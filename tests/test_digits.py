@@ -8,8 +8,12 @@ import torch
 import torch.nn.functional as F
 
 import tutor
+from tutor.answers import python
 from tutor.catalogue import entries
 from tutor.checking.digits import Beyond, Exact, ManyDigits
+from tutor.checking.outline import Names, Outline
+from tutor.checking.precision import ManyDigitsRun
+from tutor.checking.truth import points
 from tutor.numeric.programs import backward_plan, forward_plan
 from tutor.numeric.sample import sample
 
@@ -88,23 +92,39 @@ def test_what_is_not_computed_is_said(compute):
         compute(digits.exact(torch.tensor([5.0], dtype=torch.float64)))
 
 
+def many_digits(exercise, lines=""):
+    """A sheet at the first draw, with 50 digits; and that draw."""
+    point = points(exercise, 0)[0]
+    [sheet] = python.read(lines)
+    return ManyDigitsRun(exercise, Outline(sheet, exercise, Names(exercise)), point, {}, 50), point
+
+
 @pytest.mark.parametrize("id", [entry.id for entry in entries()])
 def test_our_derivations_at_many_digits(id):
-    ex = tutor.load(id)
-    t = sample(ex)
-    expected = t.after
-    with torch.no_grad(), ManyDigits(50) as digits:
-        known = {name: digits.exact(x) if x.is_floating_point() else x for name, x in t.leaves.items()}
+    run, point = many_digits(tutor.load(id))
+    expected = point.gradients  # floats, made outside
+    with torch.no_grad(), run.digits:
         try:
-            known.update(forward_plan(ex).run(known, t.sizes))
-            known.update(backward_plan(ex).run(known, t.sizes))
+            found = {name: [float(v) for v in run.digits.read(run.truths[name])] for name in expected}
         except Beyond as error:
             if not re.search("more than|large", str(error)):
                 raise
             pytest.skip("its tensors are too large for many digits: such lines stay undecided")
-        found = {name: [float(v) for v in digits.read(x)] for name, x in known.items() if name in expected}
     for name, value in found.items():
         assert value == pytest.approx(expected[name].reshape(-1).tolist(), rel=1e-9, abs=1e-12), name
+
+
+def test_a_line_takes_no_more_than_it_needs():
+    """What hangs on neither is not computed: what cannot be computed elsewhere decides nothing here."""
+    run, _ = many_digits(
+        tutor.load("softmax-regression"), "db = ((p - y)/N).sum(0)\ndW = torch.linalg.solve(x.T @ x, x.T @ p)"
+    )
+    assert run.gap(("db", 0), 1.0) < 1e-15
+    assert {"p", "dz", "db"} <= run.truths.known.keys()
+    assert not {"L", "dW", "dx"} & run.truths.known.keys()
+    assert run.run.values.keys() == {("db", 0)}
+    assert run.gap(("dW", 1), 1.0) is None
+    assert run.gap(("db", 0), 1.0) < 1e-15
 
 
 def test_what_a_plan_keeps_is_made_of_floats():

@@ -202,9 +202,9 @@ class Blame:
     def _same_as_wrong(self, helper: Segment, segment: Segment) -> Blamed | None:
         for state in self.judge.states:
             told = state.judgement is not None and state.judgement.verdict in ("wrong", "follows")
-            if not told or state.segment.end >= segment.end or self.judge.meaning(state.segment).kind != "gradient":
+            if not told or state.segment.end >= segment.end or not self._equal(helper, state.segment):
                 continue
-            if self._equal(helper, state.segment):
+            if self.judge.meaning(state.segment).kind == "gradient":
                 return Blamed(self.judge.meaning(state.segment).name, state.segment.statement.line)
         return None
 

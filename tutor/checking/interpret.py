@@ -110,12 +110,20 @@ class Run:
         self.copies: dict[int, tuple[Tensor, int, Tensor]] = {}  # id -> (tensor, version, copy)
         self.failures: dict[int, Failure] = {}
         self.disturbed: list[tuple[str, int, str]] = []  # (other name, unit, name that was changed)
+        self.position = -1  # of the last unit that was begun
 
     def execute(self) -> Run:
         """All units in their order; a line that fails leaves its names without value."""
-        for unit in self.outline.units:
-            self.unit(unit)
+        self.through(len(self.outline.units) - 1)
         return self
+
+    def through(self, position: int) -> list[Unit]:
+        """What is left of the units as far as this one."""
+        units = self.outline.units[self.position + 1 : position + 1]
+        for unit in units:
+            self.position = unit.position
+            self.unit(unit)
+        return units
 
     def failed(self, unit: int) -> bool:
         """Whether a unit has no value; where that is not the learner's doing, nothing follows from it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from math import inf, isnan
+from math import inf
 from typing import Any
 
 import torch
@@ -425,12 +425,12 @@ class Judge:
             return replace(base, sentence=other_shape(meaning, first, true), mistakes=tuple(found))
         if how == "finite":
             return replace(base, sentence=Sentence("not-finite", {"what": what}))
-        gap = self._gap(meaning, given)
-        nearly = {"what": what, "gap": f"{gap:.0e}"}
-        if gap <= NEARLY and self.may_be_single(meaning, given):
+        gap = self._small_gap(meaning, given)
+        nearly = {"what": what, "gap": f"{gap:.0e}"} if gap is not None else {}
+        if nearly and self.may_be_single(meaning, given):
             return replace(base, sentence=Sentence("nearly-single", nearly))
         found = mistakes.find(fault)
-        if gap <= NEARLY:
+        if nearly:
             base = replace(base, sentence=Sentence("nearly", nearly))
         elif first is not None and self.same(meaning, first, self.points[0]) == "equal":
             sizes = ", ".join(f"{name}={extent}" for name, extent in self.points[0].sizes.items())
@@ -445,16 +445,20 @@ class Judge:
         """Whether float32 somewhere on the way would explain a value; a sheet is computed in float64 throughout."""
         return False
 
-    def _gap(self, meaning: Meaning, given: Sequence[Tensor | None]) -> float:
-        """How far the values are off at most, relative to the largest entry of the truth at the same draw."""
-        gaps = []
+    def _small_gap(self, meaning: Meaning, given: Sequence[Tensor | None]) -> float | None:
+        """How far the values are off at most, relative to the largest entry of the truth at the same draw; None where
+        that is much."""
+        most = 0.0
         for value, point in zip(given, self.points, strict=True):
             true = self.true(meaning, point)
             if value is None or true is None or value.shape != true.shape or not true.numel():
-                return inf
+                return None
             largest = float(true.abs().max())
-            gaps.append(float((value - true).abs().max()) / largest if largest else inf)
-        return inf if any(map(isnan, gaps)) else max(gaps)
+            gap = float((value - true).abs().max()) / largest if largest else inf
+            if not gap <= NEARLY:
+                return None
+            most = max(most, gap)
+        return most
 
     def _forms_like(self, meaning: Meaning, given: Sequence[Tensor | None]) -> list[mistakes.Case]:
         """A local derivative beside the form of it that has the learner's shape; empty where none has."""
@@ -562,11 +566,13 @@ class Judge:
         """
         credit = {name: _credit_of([j for j in lines if j.name == name]) for name in asked}
         paid = {_mistake_of(j) for j in lines if j.verdict == "wrong" and j.name in credit}
+        asked_for = [(n, j) for n, j in enumerate(lines) if j.name in credit]
+        follow = [j for _, j in asked_for if j.verdict == "follows"]
         for n, j in enumerate(lines):
             if j.verdict == "wrong" and j.name not in credit and _mistake_of(j) not in paid:
                 # what follows from it, then what was computed from it later: what was true before has lost nothing
-                after = [*(other for other in lines if other.verdict == "follows"), *lines[n + 1 :]]
-                earning = (other for other in after if credit.get(other.name) in EARNS)
+                after = [*follow, *(other for place, other in asked_for if place > n)]
+                earning = (other for other in after if credit[other.name] in EARNS)
                 hit = next((other.name for other in earning if self._stems(other, j, lines)), None)
                 if hit is not None:
                     credit[hit] = "charged"

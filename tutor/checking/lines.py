@@ -442,7 +442,7 @@ class SheetJudge(Sources):
             doubtful.append((value, true, scale, point))
         known = meaning.kind in ("gradient", "value") and meaning.name not in self.extra and not self.pins
         same = self.doubt.decided(key, doubtful) if known else None
-        if same is None and known and equal and self.doubt.too_large(doubtful):
+        if same is None and known and equal and self.doubt.too_large(key, doubtful):
             same = self.doubt.decided(key, equal)
         if same is False or (same is None and strayed):
             return None

@@ -7,7 +7,7 @@ more than what a relative 1e-15 in every intermediate result makes of it, or whe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from tutor.checking.outline import Outline, Unit
 from tutor.checking.truth import Point
 from tutor.exercise import Exercise
 from tutor.numeric.compare import DOUBLE
-from tutor.numeric.programs import backward_plan, forward_plan
+from tutor.numeric.plan import Plan
+from tutor.numeric.programs import backward_steps, step_plans
 
 if TYPE_CHECKING:
     from tutor.checking.index_style import Named
@@ -56,17 +57,7 @@ class NoisyRun(Run):
         self.decisions: list[tuple[int, Tensor]] = []  # with their units
         self.lost: list[int] = []  # units in which finite operands gave what is not finite, a root of -1 too
         self.left: list[int] = []  # units in which a finite step overflowed, or came out as 0
-        self._position = -1
-        self.steps = 0
         self._finite, self._nonzero = [True], [True]  # of the operands of each open operation
-
-    def through(self, position: int) -> NoisyRun:
-        """Run as far as this unit."""
-        for unit in self.outline.units[self._position + 1 : position + 1]:
-            self._position = unit.position
-            self.steps += self.outline.weight.get(id(unit.statement), 1)
-            self.unit(unit)
-        return self
 
     def evaluate(self, node: lang.Expression) -> Any:
         return self.computed(node, self._watched(node, super().evaluate))
@@ -97,9 +88,9 @@ class NoisyRun(Run):
         vanishes = op in ("*", "/", "**") and nonzero or known.underflows
         overflows = grows and not is_finite and not bool(value.isnan().any())  # a root of -1 is none
         if finite and (overflows or vanishes and not is_nonzero):
-            self.left.append(self._position)
+            self.left.append(self.position)
         if finite and not is_finite:
-            self.lost.append(self._position)
+            self.lost.append(self.position)
         self._finite[-1] &= is_finite
         self._nonzero[-1] &= is_nonzero
 
@@ -107,7 +98,7 @@ class NoisyRun(Run):
         if not isinstance(value, Tensor):
             return value
         if not value.is_floating_point() or _traits(node).steps:
-            self.decisions.append((self._position, value.detach().clone()))
+            self.decisions.append((self.position, value.detach().clone()))
             return value
         return self._noisy(value) if _computes(node) else value
 
@@ -154,7 +145,7 @@ class Doubt:
         self._runs: dict[tuple[int, int], NoisyRun] = {}
         self._apart: set[tuple[tuple[str, int], int]] = set()  # lines that rough noise leaves where they are, by draw
         self.steps = 0
-        self._exact: dict[tuple[int, int], ManyDigitsRun | None] = {}
+        self._exact: dict[tuple[int, int], ManyDigitsRun] = {}
 
     def run(self, point: Point, seed: int, position: int) -> NoisyRun:
         """One noisy run, at least as far as this unit."""
@@ -162,9 +153,7 @@ class Doubt:
         if key not in self._runs:
             self._runs[key] = NoisyRun(self.outline, point, self.replace(point), seed)
         run = self._runs[key]
-        before = run.steps
-        run.through(position)
-        self.steps += run.steps - before
+        self.steps += sum(self.outline.weight.get(id(unit.statement), 1) for unit in run.through(position))
         return run
 
     @property
@@ -229,8 +218,7 @@ class Doubt:
             if decided and large:
                 break
             for digits in DIGITS:
-                run = self._many_digits(point, digits)
-                gap = None if run is None else run.gap(key, scale)
+                gap = self._many_digits(point, digits).gap(key, scale)
                 if gap is None:
                     break
                 if gap > SAME and digits == DIGITS[-1]:
@@ -240,24 +228,18 @@ class Doubt:
                     decided = True
         return decided
 
-    def too_large(self, doubtful: list[tuple[Tensor, Tensor, float, Point]]) -> bool:
-        """Whether none of these draws can be computed with many digits: others have to tell."""
+    def too_large(self, key: tuple[str, int], doubtful: list[tuple[Tensor, Tensor, float, Point]]) -> bool:
+        """Whether at none of these draws the true value can be computed with many digits: others have to tell."""
         small = sum(self.outline.weight.values()) <= MOST_NODES
-        return small and all(self._many_digits(point, DIGITS[0]) is None for *_, point in doubtful[:DRAWS])
+        return small and not any(
+            self._many_digits(point, DIGITS[0]).truth(key[0]) is not None for *_, point in doubtful[:DRAWS]
+        )
 
-    def _many_digits(self, point: Point, digits: int) -> ManyDigitsRun | None:
+    def _many_digits(self, point: Point, digits: int) -> ManyDigitsRun:
         key = (id(point), digits)
         if key not in self._exact:
-            self._exact[key] = self._attempt(point, digits)
+            self._exact[key] = ManyDigitsRun(self.exercise, self.outline, point, self.replace(point), digits)
         return self._exact[key]
-
-    def _attempt(self, point: Point, digits: int) -> ManyDigitsRun | None:
-        from tutor.checking.digits import Beyond
-
-        try:
-            return ManyDigitsRun(self.exercise, self.outline, point, self.replace(point), digits)
-        except (Beyond, ArithmeticError, RuntimeError):
-            return None  # not all that torch does is done here: undecided, never wrong
 
     def _same_decisions(self, point: Point, position: int) -> bool:
         """No mask and no winner up to this unit is another one under the noise: what jumps explains nothing."""
@@ -298,6 +280,36 @@ class ExactRun(Run):
         """Said by the run on floats."""
 
 
+class OnDemand(Mapping[str, Any]):
+    """Values of a straight-line program: each is computed when it is first read, after what it reads itself."""
+
+    def __init__(self, known: dict[str, Any], steps: Sequence[tuple[str, Plan]], sizes: Mapping[str, int]):
+        self.known, self.steps, self.sizes = known, steps, sizes
+        self.names = frozenset(known).union(name for name, _ in steps)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.names:
+            raise KeyError(name)
+        if name not in self.known:
+            self._compute(name)
+        return self.known[name]
+
+    def _compute(self, name: str) -> None:
+        needed, used = {name}, []
+        for made, plan in reversed(self.steps):
+            if made in needed and made not in self.known:
+                needed |= plan.inputs
+                used.append((made, plan))
+        for made, plan in reversed(used):
+            self.known[made] = plan.run(self.known, self.sizes)[made]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
 @dataclass(frozen=True)
 class _Draw:
     sizes: Mapping[str, int]
@@ -306,35 +318,53 @@ class _Draw:
 
 
 class ManyDigitsRun:
-    """A sheet and its truths at one draw, with many digits; numbers, row by row."""
+    """A sheet and its truths at one draw, with many digits: as much of both as the lines need that are asked about."""
 
     def __init__(
         self, exercise: Exercise, outline: Outline, point: Point, replace: Mapping[tuple[str, int], Tensor], digits: int
     ):
-        from tutor.checking.digits import Exact, ManyDigits
+        from tutor.checking.digits import ManyDigits
 
-        with torch.no_grad(), ManyDigits(digits) as self.digits:
+        forward = [(q.name, plan) for q, plan in zip(exercise.forward, step_plans(exercise), strict=True)]
+        self.digits = ManyDigits(digits)
+        with self.digits:
             known = {n: self.digits.exact(x) if x.is_floating_point() else x for n, x in point.instance.leaves.items()}
-            known.update(forward_plan(exercise).run(known, point.sizes))
-            values = dict(known)
-            known.update(backward_plan(exercise).run(known, point.sizes))
-            self.truths = {name: self.digits.read(x) for name, x in known.items() if isinstance(x, Exact)}
+            self.values = OnDemand(known, forward, point.sizes)
+            self.truths = OnDemand(known, [*forward, *backward_steps(exercise)], point.sizes)
             exact = {key: self.digits.exact(x) for key, x in replace.items()}
-            self.run = ExactRun(outline, _Draw(point.sizes, values, known), exact, self.digits)
-            self.run.execute()
+            self.run = ExactRun(outline, _Draw(point.sizes, self.values, self.truths), exact, self.digits)
+
+    def truth(self, name: str) -> list[Any] | None:
+        """Our own value, row by row; None where that cannot be computed."""
+        with torch.no_grad(), self.digits:
+            return self._computed(lambda: self.digits.read(self.truths[name]))
 
     def gap(self, key: tuple[str, int], scale: float) -> float | None:
         """The largest relative error of a line, what was added up being of this size; None where it has no value."""
         import mpmath
 
-        value, true = self.run.values.get(key), self.truths.get(key[0])
-        if true is None or not isinstance(value, (Tensor, int, float)):
+        true = self.truth(key[0])
+        with torch.no_grad(), self.digits:
+            given = self._computed(lambda: self._given(key))
+            if true is None or given is None or len(given) != len(true):
+                return None
+            # sizes and constants of our own formulas are floats: what is 0 by cancellation is not quite
+            floor = LEAST * (scale + max((abs(t) for t in true), default=0)) + mpmath.mpf(10) ** -self.digits.digits
+            return float(
+                max((abs(a - b) / max(abs(a), abs(b), floor) for a, b in zip(given, true, strict=True)), default=0)
+            )
+
+    def _given(self, key: tuple[str, int]) -> list[Any] | None:
+        self.run.through(key[1])
+        value = self.run.values.get(key)
+        if not isinstance(value, (Tensor, int, float)):
             return None
-        given = self.digits.read(value if isinstance(value, Tensor) else torch.tensor(float(value)))
-        if len(given) != len(true):
-            return None
-        # sizes and constants of our own formulas are floats: what is 0 by cancellation is not quite
-        floor = LEAST * (scale + max((abs(t) for t in true), default=0)) + mpmath.mpf(10) ** -self.digits.digits
-        return float(
-            max((abs(a - b) / max(abs(a), abs(b), floor) for a, b in zip(given, true, strict=True)), default=0)
-        )
+        return self.digits.read(value if isinstance(value, Tensor) else torch.tensor(float(value)))
+
+    def _computed(self, compute: Callable[[], list[Any] | None]) -> list[Any] | None:
+        from tutor.checking.digits import Beyond
+
+        try:
+            return compute()
+        except (Beyond, ArithmeticError, RuntimeError):
+            return None  # not all that torch does is done here: undecided, never wrong
