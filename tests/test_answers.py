@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import tutor
 from tutor.answers import language as lang
 from tutor.answers import python
+from tutor.answers.modules import modules_named
 from tutor.answers.python import MAX_LENGTH, read
 from tutor.checking import interpret, library
 from tutor.checking.interpret import Run, _most_selected
@@ -259,6 +260,39 @@ def test_pasted_notebook_lines_are_passed_over_with_a_note():
     sheet = only('import torch\nfrom torch import nn\nprint(f"{x!r} \\d")\ncmp("dW", dW, W)\nloss.backward()\ndw = 1\n')
     assert [s.text for s in sheet.statements] == ["dw = 1"]
     assert len(sheet.notes) == 5
+
+
+def dotted(node):
+    return [*dotted(node.value), node.name] if isinstance(node, lang.Attribute) else [node.name]
+
+
+@pytest.mark.parametrize(
+    "naming, path",
+    [
+        ("import torch.nn.functional as g", "torch.nn.functional.f"),
+        ("import numpy, torch as g", "torch.f"),
+        ("from torch.nn import functional as g", "torch.nn.functional.f"),
+        ("from numpy import linalg as g", "numpy.linalg.f"),
+        ("g = torch.linalg  # shorter", "torch.linalg.f"),
+        ("  g = nn.functional", "torch.nn.functional.f"),
+        ("g = torch", "torch.f"),
+        # no names of modules
+        ("from torch import tanh as g", "g.f"),
+        ("g = torch.pi", "g.f"),
+        ("g = torch.linalg\ng = x", "g.f"),
+        ("import torch as g\ng += x", "g.f"),
+        ("import torch as", "g.f"),
+    ],
+)
+def test_names_of_modules(naming, path):
+    *_, line = only(f"{naming}\ndw = g.f(x)").statements
+    assert ".".join(dotted(line.value.function)) == path
+
+
+def test_naming_modules_costs_no_time():
+    """Python's own parser takes seconds for a path of a hundred thousand parts."""
+    assert modules_named("import " + "a." * 40_000 + "a as b") == {}
+    assert len(modules_named("\n".join(f"import torch as a{n}" for n in range(1_000)))) == 1_000
 
 
 def test_a_line_still_to_be_given_is_no_answer():

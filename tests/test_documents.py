@@ -468,6 +468,24 @@ def test_a_size_that_is_set_is_not_pinned():
     assert tutor.check("mse", "# sizes: N=5\nN = 5\ndr = 2*r/5\n").lines[0].verdict == "correct"
 
 
+def test_names_of_modules_hold_for_the_whole_file():
+    """An import stands in a cell of its own, above the headers of several exercises."""
+    text = notebook(
+        cell("code", "import torch as th, numpy as npy", "import torch.nn.functional as nnf"),
+        cell("code", "# exercise: softmax-regression", "dz = (nnf.softmax(z, 1) - y)/N", "dW = x.T @ dz"),
+        cell("code", "db = th.sum(dz, 0)"),
+        cell("code", "# exercise: linear-regression", "dw = -2*npy.square(x)*(y/x - w - b/x)", "db = npy.e/npy.e*dw/x"),
+    )
+    reports = check_sheets(text, kind="notebook")
+    assert [report.verdict for report in reports] == ["correct", "correct"]
+    assert [line.verdict for report in reports for line in report.lines] == ["correct"] * 5
+
+
+def test_a_repair_of_a_line_that_names_its_module_otherwise():
+    report = tutor.check("softmax-regression", "import torch.nn.functional as nnf\ndz = (nnf.softmax(z, 0) - y)/N")
+    assert report.line("dz").repair.new == "nnf.softmax(z, 1)"
+
+
 def test_cell_magics():
     cells = [cell("code", "%%latex", r"\[ dz = \frac{p - y}{N} \]"), cell("code", "%%time", "dW = x.T @ dz"),
              cell("code", "%%bash", "db = 42"), cell("code", "db = dz.sum(0)", "db?")]  # fmt: skip

@@ -314,9 +314,11 @@ def grade(
         expected = sorted({*expected, *helpers, *chain_to(truth, first), *chain(truth, first)})
     found = verdicts(expected)
     if not any(line.verdict == "wrong" for line in found):
-        # a helper that is, by the edit, a gradient with one known mistake takes the blame for the line that reads it
+        # a helper that is, by the edit, a gradient with one known mistake takes the blame for the line that reads it;
+        # so does one that torch refuses, by the edit of another that it reads
         read = {name.id for n in expected for name in ast.walk(sheet.statements[n]) if isinstance(name, ast.Name)}
-        blamed = [n for n in range(min(expected)) if truth.names[n] in read and not is_gradient(where, truth.names[n])]
+        between = (n for n in range(max(expected)) if n not in expected and truth.names[n] in read)
+        blamed = [n for n in between if not is_gradient(where, truth.names[n])]
         if any(line.verdict == "wrong" for line in verdicts(blamed)):
             expected, found = sorted({*blamed, *expected}), verdicts([*blamed, *expected])
     if not any(line.verdict == "wrong" for line in found):

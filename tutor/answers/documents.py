@@ -10,7 +10,7 @@ import codecs
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +30,7 @@ from tutor.answers.latex_regions import (
     regions,
     stretches,
 )
+from tutor.answers.modules import modules_named
 from tutor.errors import NotFoundError, ReadingError
 from tutor.language import first_clause, said
 
@@ -201,6 +202,7 @@ class Part:
     read_already: lang.Sheet | None = None
     line: int = 0  # where the exercise is named
     kind: str = "notebook"  # or markdown, latex
+    modules: Mapping[str, str] = field(default_factory=dict)  # names that the file gives to modules
 
     @property
     def header(self) -> lang.Unreadable | None:
@@ -208,7 +210,7 @@ class Part:
         if self.read_already is not None:
             statements = self.read_already.statements
         else:
-            statements = [s for block in self.blocks if block.kind == "header" for s in _lines(block).statements]
+            statements = [s for block in self.blocks if block.kind == "header" for s in _lines(block, {}).statements]
         return next((s for s in statements if isinstance(s, lang.Unreadable) and s.text.startswith("#")), None)
 
     def sheet(self, exercise: Exercise) -> lang.Sheet:
@@ -236,7 +238,7 @@ class _Assembly:
 
     def __init__(self, exercise: Exercise, part: Part):
         self.exercise, self.part = exercise, part
-        self.made = lang.Sheet(exercise=part.exercise, cells=part.cells)
+        self.made = lang.Sheet(exercise=part.exercise, cells=part.cells, modules=part.modules)
         self.latex: Reader | None = None
         self.given: list[lang.Statement] = []
         self.inline: dict[int, Block] = {}  # id of a statement -> its place in prose
@@ -277,7 +279,7 @@ class _Assembly:
                 said("line {line}: passed over: {text}", line=block.line + 1, text=_clean(block.text)[:60])
             )
             return []
-        read = _lines(block)
+        read = _lines(block, self.part.modules)
         self.made.notes += read.notes
         twice = self._given_twice(read)
         self.made.sizes = {**read.sizes, **self.made.sizes}
@@ -489,8 +491,8 @@ def _names_read(statement: lang.Statement) -> Iterator[str]:
             yield from (name for node in lang.walk(inner.value) if (name := lang.variable(node)))
 
 
-def _lines(block: Block) -> lang.Sheet:
-    return python.read_lines(block.text.split("\n"), block.line)
+def _lines(block: Block, modules: Mapping[str, str]) -> lang.Sheet:
+    return python.read_lines(block.text.split("\n"), block.line, modules)
 
 
 def _clean(text: str) -> str:
@@ -502,13 +504,14 @@ def _clean(text: str) -> str:
 
 def _divided(blocks: list[Block], cells: list[tuple[int, int]] | None = None, kind: str = "notebook") -> list[Part]:
     """Parts that begin at `exercise:` headers; what stands before the first belongs to it."""
-    made = [Part(None, cells=cells or [], kind=kind)]
+    modules = modules_named("\n".join(block.text for block in blocks if block.kind == "python"))
+    made = [Part(None, cells=cells or [], kind=kind, modules=modules)]
     for block in blocks:
         header = ANYWHERE.match(block.text) if block.kind == "header" else None
         if header and key_of(header) == "exercise":
-            named = _lines(block).exercise
+            named = _lines(block, {}).exercise
             if made[-1].exercise is not None or made[-1].header is not None:
-                made.append(Part(named, cells=cells or [], kind=kind))
+                made.append(Part(named, cells=cells or [], kind=kind, modules=modules))
             made[-1].exercise, made[-1].line = named, block.line + 1
         made[-1].blocks.append(block)
     return made

@@ -5,7 +5,7 @@ Plain data. A reader (`python.py`, later others) makes it, `checking/interpret.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -246,6 +246,7 @@ class Sheet:
     line: int = 1
     sizes_line: int = 0
     cells: list[tuple[int, int]] = field(default_factory=list)
+    modules: Mapping[str, str] = field(default_factory=dict)  # names that stand for modules, `nnf`
 
 
 def written(statement: Statement, node: Expression) -> str:

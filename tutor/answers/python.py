@@ -10,13 +10,14 @@ import keyword
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 from tutor.answers import language as lang
 from tutor.answers.headers import ID, IN_PYTHON, SIZE, key_of
+from tutor.answers.modules import IMPORTED, modules_named
 from tutor.answers.touched import changes, in_place, touched
 from tutor.errors import ReadingError
 from tutor.language import nsaid, said
@@ -75,7 +76,6 @@ _LEFT = re.compile(r"\s*[^\W\d][\w.]*\s*(\[[^\]]*\]\s*)?")
 _STARTS = re.compile(r"\s*[^\W\d][\w.]*(\[[^\]]*\])?\s*(\*\*|//|[-+*/@])?=(?!=)")
 _TARGET = re.compile(r"\s*([^\W\d]\w*(?:\.grad)?)\s*(\[[^=]*\])?\s*((\*\*|//|[-+*/@])?={1,2}|:)(?!=)")
 _ESCAPE = re.compile(r"\\(?!\n)")
-_MODULES = ("torch", "numpy", "sympy", "math")
 _PASSED_CALLS = ("backward", "step", "zero_grad", "retain_grad", "requires_grad_", "manual_seed", "set_printoptions")
 
 
@@ -97,8 +97,11 @@ class _Line:
         return self.number + row, column - moved + 1 + (self.indent if row == 0 else 0)
 
 
-def read(text: str) -> list[lang.Sheet]:
-    """The sheets of a file: one, unless several `# exercise:` headers divide it."""
+def read(text: str, modules: Mapping[str, str] | None = None) -> list[lang.Sheet]:
+    """The sheets of a file: one, unless several `# exercise:` headers divide it.
+
+    `modules` are names that stand for modules, where the text is a part of a file that says so elsewhere.
+    """
     if len(text) > MAX_LENGTH:
         raise ReadingError(
             said(
@@ -106,7 +109,8 @@ def read(text: str) -> list[lang.Sheet]:
             )
         )
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    sheets = [_Reader().sheet(lines[start:stop], start) for start, stop in _divide(lines)]
+    modules = modules_named(text) if modules is None else modules
+    sheets = [_Reader(modules).sheet(lines[start:stop], start) for start, stop in _divide(lines)]
     if sum(len(sheet.statements) for sheet in sheets) > MAX_LINES:
         raise ReadingError(said("more than {most} lines: divide the sheet", most=MAX_LINES))
     return sheets
@@ -117,9 +121,9 @@ def given_twice(name: str, size: int, other: int) -> str:
     return said("{name} is given twice, as {one} and as {other}: keep one of them", name=name, one=one, other=two)
 
 
-def read_lines(lines: list[str], before: int) -> lang.Sheet:
+def read_lines(lines: list[str], before: int, modules: Mapping[str, str]) -> lang.Sheet:
     """A part of a file, above which `before` lines stand."""
-    return _Reader().sheet(lines, before)
+    return _Reader(modules).sheet(lines, before)
 
 
 def _divide(lines: list[str]) -> list[tuple[int, int]]:
@@ -319,8 +323,11 @@ def _unglued(number: str, name: str) -> str:
 
 
 class _Reader:
+    def __init__(self, modules: Mapping[str, str]):
+        self.modules = modules  # names that stand for them
+
     def sheet(self, lines: list[str], offset: int) -> lang.Sheet:
-        sheet = lang.Sheet(line=offset + 1)
+        sheet = lang.Sheet(line=offset + 1, modules=self.modules)
         self._headers(lines, offset, sheet)
         scanner = _Scanner(self._without_docstrings(lines), offset)
         self.notes = sheet.notes
@@ -412,12 +419,15 @@ class _Reader:
         return made
 
     def _simple(self, line: _Line) -> list[lang.Statement]:
-        return self._guarded(line, lambda: _Converter(line, self.notes).statements(_parse(line, line.code)))
+        return self._guarded(line, lambda: self._converter(line).statements(_parse(line, line.code)))
+
+    def _converter(self, line: _Line) -> _Converter:
+        return _Converter(line, self.notes, self.modules)
 
     def _compound(self, line: _Line, body: list[_Line], depth: int) -> list[lang.Statement]:
         def read() -> list[lang.Statement]:
             parsed = _opened(line, line.code, depth)
-            converter = _Converter(line, self.notes)
+            converter = self._converter(line)
             head = converter.header(parsed)
             inner = self._inner(line, converter, parsed, body, depth, looped=head is not None)
             if head is None:
@@ -455,7 +465,7 @@ class _Reader:
             raise ReadingError(said("nothing goes on after else"), *others[0][0].place(0, 0))
         code = re.sub("^else", "if 1", re.sub("^elif", "if  ", line.code))  # as long, so that columns stay
         parsed = _opened(line, code, depth)
-        converter = _Converter(line, self.notes)
+        converter = self._converter(line)
         inner = self._inner(line, converter, parsed, body, depth, looped and last)
         if last:
             return inner
@@ -666,8 +676,8 @@ _ALLOWED = said("write name = formula, with names, numbers, + - * / ** @, and fu
 
 
 class _Converter:
-    def __init__(self, line: _Line, notes: list[str]):
-        self.source, self.notes = line, notes
+    def __init__(self, line: _Line, notes: list[str], modules: Mapping[str, str]):
+        self.source, self.notes, self.modules = line, notes, modules
         self.rows = line.code.split("\n")
         self.plain = [row.isascii() and not line.shifts.get(n) for n, row in enumerate(self.rows)]
         self.first = line.indent + 1 if self.plain == [True] else 0  # the column of Python's column 0
@@ -721,6 +731,9 @@ class _Converter:
             self.notes.append(
                 said("line {line}: still to be given: {raw}", line=self.source.number, raw=self.source.raw[:60])
             )
+            return None
+        if isinstance(node.targets[0], ast.Name) and node.targets[0].id in self.modules:  # la = torch.linalg
+            self._pass(node)
             return None
         if len(node.targets) > MAX_TARGETS:
             raise self.refuse(
@@ -787,14 +800,14 @@ class _Converter:
 
     def _import(self, node: ast.Import) -> None:
         for module in node.names:
-            if module.name.split(".")[0] not in _MODULES:
+            if module.name.split(".")[0] not in IMPORTED:
                 raise self.refuse(
                     node, said("import {name} is not part of an answer; torch needs no import", name=module.name)
                 )
         self._pass(node)
 
     def _importfrom(self, node: ast.ImportFrom) -> None:
-        if (node.module or "").split(".")[0] not in _MODULES or node.level:
+        if (node.module or "").split(".")[0] not in IMPORTED or node.level:
             raise self.refuse(node, said("this import is not part of an answer; torch needs no import"))
         self._pass(node)
 
@@ -993,7 +1006,18 @@ class _Converter:
     def attribute(self, node: ast.Attribute) -> lang.Expression:
         if node.attr.startswith("_"):
             raise self.refuse(node, said(".{attr} is not part of an answer", attr=node.attr))
+        if isinstance(node.value, ast.Name) and node.value.id in self.modules:
+            return lang.Attribute(*self.at(node), self._module(node.value), node.attr)
         return lang.Attribute(*self.at(node), self.operand(node.value), node.attr)
+
+    def _module(self, node: ast.Name) -> lang.Expression:
+        """What a name stands for that the file gives to a module."""
+        root, *parts = self.modules[node.id].split(".")
+        at = self.at(node)
+        made: lang.Expression = lang.Name(*at, root)
+        for part in parts:
+            made = lang.Attribute(*at, made, part)
+        return made
 
     def subscript(self, node: ast.Subscript) -> lang.Expression:
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]

@@ -124,7 +124,8 @@ class Blame:
         own = helper is not None and any(statement is helper.statement for statement in judge.sheet.statements)
         if helper is None or not own or judge.is_sound(judge.corrected.drawn((helper.name, helper.end))):
             return None
-        read = as_meant(judge.exercise, python.read(f"{helper.name} = {repair.new}")[0]).statements
+        line = f"{helper.name} = {repair.new}"
+        read = as_meant(judge.exercise, python.read(line, judge.sheet.modules)[0]).statements
         if len(read) != 1 or not isinstance(read[0], lang.Assign):
             return None
         after = replace(read[0], line=helper.statement.line)
