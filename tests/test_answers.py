@@ -1,6 +1,7 @@
 """The answer language: what reads, as what, and what is refused, with its place and what is allowed instead."""
 
 import re
+from itertools import chain, islice, product
 
 import pytest
 import torch
@@ -1077,3 +1078,28 @@ def closed(line: str) -> bool:
 @settings(max_examples=2000, deadline=None)
 def test_a_line_that_closes_its_brackets_is_told_at_a_glance(line):
     assert python._closed(line) == (closed(line) and sum(sign in "()[]{}" for sign in line) <= python.MAX_NESTING)
+
+
+ODD = [
+    torch.rand(3, 3, dtype=torch.float64), torch.rand(3, dtype=torch.float64), torch.tensor([[0, 2, 1]]),
+    torch.tensor(2.0, dtype=torch.float64), torch.rand(2, 2) > 0.5, 1, -5, 0.5, float("nan"), 10**9, True, None, "sum",
+    (1, 2), (), (torch.ones(2), torch.ones(2)), slice(0, 2), range(3),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("table", ["FUNCTION", "METHOD", "NUMPY"])
+def test_no_function_fails_by_our_own_fault(table):
+    """Whatever a function is given, it has a value, or it is the learner who hears why not."""
+    for name, entry in getattr(library, table).items():
+        thrice = islice(product(ODD, repeat=3), sum(map(ord, name)) % 61, None, 61)
+        for odd in chain(product(ODD), product(ODD, repeat=2), thrice):
+            fresh = [x.clone() if isinstance(x, torch.Tensor) else x for x in odd]
+            if table == "METHOD" and not isinstance(fresh[0], torch.Tensor):
+                continue
+            try:
+                library.call(entry, library.Limits(), fresh, {}, table == "NUMPY")
+            except (library.Refusal, library.TorchRefuses):
+                pass
+            except Exception as error:
+                raise AssertionError(f"{name} of {odd}") from error

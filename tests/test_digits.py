@@ -10,9 +10,10 @@ import torch.nn.functional as F
 import tutor
 from tutor.answers import python
 from tutor.catalogue import entries
+from tutor.checking import library
 from tutor.checking.digits import Beyond, Exact, ManyDigits
 from tutor.checking.outline import Names, Outline
-from tutor.checking.precision import ManyDigitsRun
+from tutor.checking.precision import ManyDigitsRun, NoisyRun
 from tutor.checking.truth import points
 from tutor.numeric.programs import backward_plan, forward_plan
 from tutor.numeric.sample import sample
@@ -74,6 +75,51 @@ def test_an_operation_means_what_it_means_in_torch(name):
     assert numbers == pytest.approx(expected.reshape(-1).tolist(), rel=1e-12)
 
 
+def arguments():
+    """Tensors and numbers that a function of the language may take."""
+    source = torch.Generator().manual_seed(5)
+    a, b, c = 0.2 + 0.6 * torch.rand(3, 3, 3, generator=source, dtype=torch.float64)
+    places = torch.tensor([[0, 2, 1], [1, 1, 0], [2, 0, 0]])
+    return [(a,), (1 + a,), (a, b), (a, 1), (a, 0), (a, -0.4), (a - 0.5,), (a, 1, places), (a, b, c), (a[None], 1, 2)]
+
+
+def tensors_of(value):
+    parts = (value.values, value.indices) if isinstance(value, library.Pair) else value
+    return [x for x in (parts if isinstance(parts, tuple) else (parts,)) if isinstance(x, torch.Tensor)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("table", ["FUNCTION", "METHOD", "NUMPY"])
+def test_every_function_of_the_language_means_what_it_means_in_torch(table):
+    tried, computed = set(), set()
+    for name, entry in getattr(library, table).items():
+        for given in arguments():
+            try:
+                expected = tensors_of(library.call(entry, library.Limits(), [copied(x) for x in given], {}, False))
+            except (library.Refusal, library.TorchRefuses):
+                continue
+            if not expected or not all(x.isfinite().all() for x in expected):
+                continue
+            tried.add(name)
+            with torch.no_grad(), ManyDigits(40) as digits:
+                exact = [digits.exact(x) if getattr(x, "dtype", None) is torch.float64 else copied(x) for x in given]
+                try:
+                    found = tensors_of(library.call(entry, library.Limits(), exact, {}, False))
+                except Beyond:
+                    continue  # in a way that nobody asks for: some arguments are computed of every function
+                numbers = [[float(v) for v in digits.read(x)] for x in found]
+            computed.add(name)
+            assert [tuple(x.shape) for x in found] == [tuple(x.shape) for x in expected], name
+            for one, other in zip(numbers, expected, strict=True):
+                assert one == pytest.approx(other.double().reshape(-1).tolist(), rel=1e-12, abs=1e-14), name
+    assert len(tried) > len(getattr(library, table)) / 2, "the functions are called with what they do not take"
+    assert tried == computed
+
+
+def copied(x):
+    return x.clone() if isinstance(x, torch.Tensor) else x
+
+
 def test_digits_are_kept():
     with torch.no_grad(), ManyDigits(50) as digits:
         x = digits.exact(torch.tensor([1.0, 2.0], dtype=torch.float64))
@@ -125,6 +171,19 @@ def test_a_line_takes_no_more_than_it_needs():
     assert run.run.values.keys() == {("db", 0)}
     assert run.gap(("dW", 1), 1.0) is None
     assert run.gap(("db", 0), 1.0) < 1e-15
+
+
+@pytest.mark.parametrize("power", ["3 - 1", "n - n + 2", "2*3/3"])
+def test_a_whole_number_of_numbers_is_exact(power):
+    """A power of what is below 0 has no value where 2 is off by a little."""
+    ex = tutor.load("makemore-mlp")
+    [sheet] = python.read(f"dhpreact[i, g] = dh[i, g]*(1 - h[i, g]**({power}))\ndb1[g] = Sum(dhpreact[i, g]*n, i)")
+    point = points(ex, 0)[0]
+    run = NoisyRun(Outline(sheet, ex, Names(ex)), point, {("dhpreact", 0): point.gradients["dhpreact"]}, 1)
+    run.variables["dh"] = point.gradients["dh"]
+    run.execute()
+    gap = (run.values["dhpreact", 0] - point.gradients["dhpreact"]).abs().max().item()
+    assert 0 < gap < 1e-12
 
 
 def test_what_a_plan_keeps_is_made_of_floats():

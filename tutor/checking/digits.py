@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from itertools import product
+from itertools import accumulate, product
 from threading import RLock
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from tutor.checking.library import Cut
 
 MOST = 1e5  # arguments of functions: beyond it the digits of the result alone fill the memory
+MOST_GAMMA = 1e3  # the same of the gamma function
 MOST_NUMBERS = 30_000  # of one computation
 FLOAT = torch.float64
 _PRECISION = RLock()  # mpmath's precision is one for all threads
@@ -181,7 +182,7 @@ _MOVES = (
     "view", "_unsafe_view", "reshape", "_reshape_alias", "expand", "permute", "t", "transpose", "unsqueeze", "squeeze",
     "select", "slice", "index", "gather", "index_select", "cat", "stack", "diagonal", "flip", "roll", "repeat",
     "as_strided", "unbind", "split", "split_with_sizes", "unfold", "clone", "detach", "alias", "narrow",
-    "chunk", "take",
+    "chunk", "take", "diagonal_copy",
 )  # fmt: skip
 
 
@@ -434,6 +435,24 @@ def _threshold(digits: ManyDigits, gradient: Any, x: Any, threshold: Any) -> Exa
     return _where(digits, _compare(lambda a, b: a <= b)(digits, x, threshold), 0, gradient)
 
 
+def _elu(digits: ManyDigits, x: Any, alpha: Any = 1, scale: Any = 1, inner: Any = 1) -> Exact:
+    return _entrywise(lambda v: scale * (v if v > 0 else alpha * mpmath.expm1(inner * v)))(digits, x)
+
+
+def _not_zero(digits: ManyDigits, x: Any, dim: Any = None) -> Tensor:
+    return _compare(lambda a, b: a != b)(digits, x, 0).sum(dim)
+
+
+def _on_the_diagonal(digits: ManyDigits, x: Any, offset: int = 0, one: int = -2, two: int = -1) -> Exact:
+    at = digits.exact(x).at
+    mask = torch.diag_embed(torch.ones_like(at, dtype=torch.bool), offset, one, two)
+    return Exact(torch.where(mask, torch.diag_embed(at, offset, one, two), digits.exact(0).at))
+
+
+def _trace(digits: ManyDigits, x: Any) -> Exact:
+    return _reduced(mpmath.fsum)(digits, Exact(digits.exact(x).at.diagonal()))
+
+
 def _norm(digits: ManyDigits, x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> Exact:
     if ord not in (1, 2):
         raise Beyond("another norm than 1 and 2")
@@ -461,12 +480,8 @@ def _log_softmax(row: list[Any]) -> list[Any]:
     return [v - total for v in row]
 
 
-def _cumulative(row: list[Any]) -> list[Any]:
-    made, total = [], mpmath.mpf(0)
-    for v in row:
-        total += v
-        made.append(total)
-    return made
+def _cumulative(function: Callable[[Any, Any], Any]) -> Callable[[list[Any]], list[Any]]:
+    return lambda row: list(accumulate(row, function))
 
 
 def _sigmoid(x: Any) -> Any:
@@ -487,6 +502,19 @@ def _logarithm(x: Any) -> Any:
     if x <= 0:
         raise Beyond("a logarithm of what is not positive")
     return mpmath.log(x)
+
+
+def _of_gamma(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def compute(x: Any) -> Any:
+        if abs(x) > MOST_GAMMA or (x <= 0 and x == mpmath.floor(x)):
+            raise Beyond("the gamma function of a large number, or at a pole")
+        return function(mpmath.mpf(x))
+
+    return compute
+
+
+def _leaky(x: Any, slope: Any = 0.01) -> Any:
+    return x if x > 0 else slope * x
 
 
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -510,15 +538,25 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sinh": _bounded(mpmath.sinh),
     "cosh": _bounded(mpmath.cosh),
     "tanh": _bounded(mpmath.tanh),
+    "asin": mpmath.asin,
+    "acos": mpmath.acos,
     "atan": mpmath.atan,
+    "asinh": mpmath.asinh,
+    "acosh": mpmath.acosh,
+    "atanh": lambda x: _logarithm((1 + x) / (1 - x)) / 2 if x != 1 else _divided(1, 0),
+    "lgamma": _of_gamma(lambda x: mpmath.log(abs(mpmath.gamma(x)))),
+    "digamma": _of_gamma(mpmath.digamma),
     "erf": _bounded(mpmath.erf),
     "erfc": _bounded(mpmath.erfc),
     "sigmoid": _sigmoid,
     "relu": lambda x: max(x, mpmath.mpf(0)),
+    "log_sigmoid": lambda x: -_log_sum([mpmath.mpf(0), -x]),
     "silu": lambda x: x * _sigmoid(x),
     "gelu": lambda x: x * mpmath.ncdf(x),
     "floor": mpmath.floor,
     "ceil": mpmath.ceil,
+    "round": mpmath.nint,
+    "trunc": lambda x: mpmath.floor(x) if x > 0 else mpmath.ceil(x),
 }
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "mul": lambda a, b: a * b,
@@ -526,6 +564,9 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "pow": _powered,
     "maximum": max,
     "minimum": min,
+    "atan2": mpmath.atan2,
+    "remainder": lambda a, b: a - b * mpmath.floor(_divided(a, b)),
+    "leaky_relu": _leaky,
     "heaviside": lambda x, y: y if x == 0 else mpmath.mpf(x > 0),
 }
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -549,6 +590,17 @@ def _matrix(digits: ManyDigits, x: Any) -> Any:
 def _inverse(digits: ManyDigits, x: Any, *, check_errors: bool = False) -> tuple[Exact, Tensor]:
     made = _matrix(digits, x) ** -1
     return digits.made(list(made), (made.rows, made.cols)), torch.zeros((), dtype=torch.int32)
+
+
+def _solved(
+    digits: ManyDigits, a: Any, b: Any, *, left: bool = True, check_errors: bool = False
+) -> tuple[Exact, Exact, Tensor, Tensor]:
+    """`a @ x = b`, with what nothing here reads beside it."""
+    if not left:
+        raise Beyond("a system solved from the right")
+    inverse = digits.made(list(_matrix(digits, a) ** -1), digits.exact(a).shape)
+    none = torch.zeros((), dtype=torch.int32)
+    return _product(digits, inverse, b), digits.exact(a), none, none
 
 
 def _determinant(digits: ManyDigits, x: Any) -> tuple[Exact, Exact, Tensor]:
@@ -589,9 +641,18 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "linalg_vector_norm": _norm,
     "_softmax": _along(_softmax),
     "_log_softmax": _along(_log_softmax),
-    "cumsum": _along(_cumulative),
+    "cumsum": _along(_cumulative(operator.add)),
+    "cumprod": _along(_cumulative(operator.mul)),
+    "elu": _elu,
+    "hardtanh": lambda digits, x, low=-1, high=1: _clamped(digits, x, low, high),
+    "log_sigmoid_forward": lambda digits, x: (_ARITHMETIC["log_sigmoid"](digits, x), digits.exact(0)),
+    "count_nonzero": _not_zero,
+    "isnan": lambda digits, x: torch.zeros(x.shape, dtype=torch.bool),
+    "trace": _trace,
+    "diag_embed": _on_the_diagonal,
     "softplus": _softplus,
     "linalg_inv_ex": _inverse,
+    "_linalg_solve_ex": _solved,
     "_linalg_det": _determinant,
     "_linalg_slogdet": _log_determinant,
     "mm": _product,

@@ -1205,8 +1205,9 @@ def _cat(limits, tensors, dim=0):
 @listed("append", numpy=True, at_once=True)
 def _append(limits, x, values, dim=None):
     """numpy's: without an axis both are flat."""
-    both = (array(x), array(values))
-    return _joined(limits, both if dim is not None else tuple(v.reshape(-1) for v in both), dim or 0, torch.cat)
+    both = array(x), array(values)
+    flat = tuple(v.reshape(-1) for v in both)
+    return _joined(limits, flat, 0, torch.cat) if dim is None else _joined(limits, both, dim, torch.cat)
 
 
 @listed("stack", method=False, at_once=True)
@@ -1372,7 +1373,7 @@ def _eye(limits, n, m=None, dtype=None, device=None):
 
 @listed("arange", method=False, makes=True, at_once=True)
 def _arange(limits, *ends, dtype=None, device=None):
-    if not 1 <= len(ends) <= 3 or not all(isinstance(e, (int, float)) for e in ends):
+    if not 1 <= len(ends) <= 3 or not all(isinstance(e, (int, float)) and math.isfinite(e) for e in ends):
         raise Refusal(said("arange takes numbers: arange(n)"))
     start, stop, step = (0, ends[0], 1) if len(ends) == 1 else (*ends, 1)[:3]
     if step == 0:

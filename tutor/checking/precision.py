@@ -100,7 +100,14 @@ class NoisyRun(Run):
         if not value.is_floating_point() or _traits(node).steps:
             self.decisions.append((self.position, value.detach().clone()))
             return value
-        return self._noisy(value) if _computes(node) else value
+        return self._noisy(value) if _computes(node) and not self._is_exact(node, value) else value
+
+    def _is_exact(self, node: lang.Expression, value: Tensor) -> bool:
+        """A whole number of numbers and sizes: the 2 of `x**(3 - 1)`, of which x below 0 has no other power nearby."""
+        if value.numel() != 1 or not value.item().is_integer():
+            return False
+        names = (part.name for part in lang.walk(node) if isinstance(part, lang.Name))
+        return all(name in self.names.sizes for name in names)
 
     def _noisy(self, value: Tensor) -> Tensor:
         if self.generator is None:
