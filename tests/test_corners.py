@@ -213,6 +213,9 @@ VARIANCE = "v = ((x + 1e8)**2).mean(1) - (x + 1e8).mean(1)**2\ndgamma = (dy*(x -
     ("linear-regression:loss=mae", "r = y_pred - y\ndb = r/sqrt((r + 1e9)**2 - 2e9*r - 1e18)", "correct"),
     ("makemore-mlp", "db1 = bndiff.sum(0)", "correct"),  # both are 0, but for rounding
     ("makemore-mlp", "db1 = bnraw.sum(0) + 1e-9", "wrong"),
+    ("softmax-regression", "# sizes: N=50 D=200 K=400\ndz = ((p + 1e12) - 1e12 - y)/N", "undecided"),
+    ("softmax-regression", "# sizes: N=50 D=200 K=400\ndz = ((p + 1e12) - 1e12 + y)/N", "wrong"),
+    ("softmax-regression", "# sizes: N=50 D=200 K=400\ndz = ((p + 1e3) - 1e3 - 1.00001*y)/N", "wrong"),
 ])  # fmt: skip
 def test_digits_lost_on_the_way_are_not_the_learners(exercise, sheet, verdict):
     assert tutor.check(exercise, sheet).lines[-1].verdict == verdict

@@ -62,7 +62,7 @@ class SheetJudge(Sources):
         """`fixed`: for grading, the pinned sizes that are given with the question, and no choice of the sheet's."""
         super().__init__(exercise, sheet, seed, lenient)
         self.repairs, self.fixed = repairs, fixed
-        self.doubt = Doubt(exercise, self.outline, self.pinned)
+        self.doubt = Doubt(exercise, self.outline, self.pinned, dear=self.cost * RUNS > MANY_STEPS)
         self.blame = Blame(self)
         self.diagnosed = self.searched = self.meant = 0
         self._kinked: set[str] = set()  # gradients that are other subgradients than torch's
@@ -419,7 +419,7 @@ class SheetJudge(Sources):
     def _rounded(self, segment: Segment, meaning: Meaning, given: Sequence[Tensor | None]) -> Judgement | None:
         """Overflow and cancellation are no mistakes: right at more digits, or undecided; else None."""
         key = (segment.name, segment.end)
-        if self.cost * RUNS > MANY_STEPS:
+        if self.cost > MANY_STEPS:
             return None
         strayed = False  # nothing but more digits can tell
         doubtful: list[tuple[Tensor, Tensor, float, Point]] = []

@@ -34,6 +34,7 @@ RUNS = SEEDS + 2  # and one without noise, and one with rough noise
 MOST_STEPS = 25_000  # operations of all noisy runs of a sheet
 FEW = 8  # entries
 ROUGH = 1e-9  # noise that no rounding makes: what it cannot explain, one run tells
+RARELY = 0.01  # of the entries: two runs tell
 DIGITS = (50, 200)
 DRAWS = 4  # that are looked at with many digits, fewer where a sheet is long
 SAME = DOUBLE.relative
@@ -104,7 +105,7 @@ class NoisyRun(Run):
 
     def _is_exact(self, node: lang.Expression, value: Tensor) -> bool:
         """A whole number of numbers and sizes: the 2 of `x**(3 - 1)`, of which x below 0 has no other power nearby."""
-        if value.numel() != 1 or not value.item().is_integer():
+        if value.numel() != 1 or value.item() % 1:
             return False
         names = (part.name for part in lang.walk(node) if isinstance(part, lang.Name))
         return all(name in self.names.sizes for name in names)
@@ -146,13 +147,18 @@ class Doubt:
     """Whether rounding explains the values of a sheet; its noisy runs are made when first asked for."""
 
     def __init__(
-        self, exercise: Exercise, outline: Outline, replace: Callable[[Point], Mapping[tuple[str, int], Tensor]]
+        self,
+        exercise: Exercise,
+        outline: Outline,
+        replace: Callable[[Point], Mapping[tuple[str, int], Tensor]],
+        dear: bool = False,
     ):
-        self.exercise, self.outline, self.replace = exercise, outline, replace
+        """`dear`: one noisy run at a draw is all that this sheet can afford."""
+        self.exercise, self.outline, self.replace, self.dear = exercise, outline, replace, dear
         self._runs: dict[tuple[int, int], NoisyRun] = {}
         self._apart: set[tuple[tuple[str, int], int]] = set()  # lines that rough noise leaves where they are, by draw
         self.steps = 0
-        self._exact: dict[tuple[int, int], ManyDigitsRun] = {}
+        self._exact: dict[tuple[int, int], ManyDigitsRun | None] = {}
 
     def run(self, point: Point, seed: int, position: int) -> NoisyRun:
         """One noisy run, at least as far as this unit."""
@@ -166,7 +172,7 @@ class Doubt:
     @property
     def spent(self) -> bool:
         """Whether noisy runs have taken all that a sheet may cost."""
-        return self.steps > MOST_STEPS
+        return self.dear or self.steps > MOST_STEPS
 
     def explains(self, key: tuple[str, int], given: Tensor, true: Tensor, point: Point) -> bool:
         """Whether the line that ends at `key`, (name, unit), may be the true one at this draw, for all floats say."""
@@ -176,9 +182,11 @@ class Doubt:
             return self.left_the_floats(key, point)
         gap, spread = (given - true).abs(), torch.zeros_like(given)
         close = DOUBLE.allows(gap, torch.maximum(given.abs(), true.abs()))
-        rough = self._value(key, point, -1)
-        usable = isinstance(rough, Tensor) and rough.shape == given.shape and bool(torch.isfinite(rough).all())
-        if usable and bool((~close & (gap > 100 * (library.real(rough) - given).abs())).any()):
+        apart = ~close & self._far(key, given, gap, point, -1)
+        # of many entries the noise leaves one where it is by chance, now and then
+        if bool(apart.any()) and float(apart.double().mean()) < RARELY:
+            apart &= self._far(key, given, gap, point, -2)
+        if bool(apart.any()):
             self._apart.add((key, id(point)))
             return False  # most wrong lines
         if self.spent:
@@ -192,6 +200,13 @@ class Doubt:
             if seed == 1 and gap.numel() > FEW and float((close | (gap <= 100 * spread)).double().mean()) < 0.5:
                 return False  # by far not
         return bool((close | (gap <= MARGIN * spread)).all()) and self._same_decisions(point, key[1])
+
+    def _far(self, key: tuple[str, int], given: Tensor, gap: Tensor, point: Point, seed: int) -> Tensor:
+        """The entries that are off by much more than rough noise makes of them; none where it leaves no value."""
+        rough = self._value(key, point, seed)
+        if not isinstance(rough, Tensor) or rough.shape != given.shape or not bool(torch.isfinite(rough).all()):
+            return torch.zeros_like(gap, dtype=torch.bool)
+        return gap > 100 * (library.real(rough) - given).abs()
 
     def _value(self, key: tuple[str, int], point: Point, seed: int) -> Any:
         run = self.run(point, seed, key[1])
@@ -225,7 +240,8 @@ class Doubt:
             if decided and large:
                 break
             for digits in DIGITS:
-                gap = self._many_digits(point, digits).gap(key, scale)
+                run = self._many_digits(point, digits)
+                gap = None if run is None else run.gap(key, scale)
                 if gap is None:
                     break
                 if gap > SAME and digits == DIGITS[-1]:
@@ -237,15 +253,18 @@ class Doubt:
 
     def too_large(self, key: tuple[str, int], doubtful: list[tuple[Tensor, Tensor, float, Point]]) -> bool:
         """Whether at none of these draws the true value can be computed with many digits: others have to tell."""
-        small = sum(self.outline.weight.values()) <= MOST_NODES
-        return small and not any(
-            self._many_digits(point, DIGITS[0]).truth(key[0]) is not None for *_, point in doubtful[:DRAWS]
-        )
+        if sum(self.outline.weight.values()) > MOST_NODES:
+            return False
+        runs = (self._many_digits(point, DIGITS[0]) for *_, point in doubtful[:DRAWS])
+        return all(run is None or run.truth(key[0]) is None for run in runs)
 
-    def _many_digits(self, point: Point, digits: int) -> ManyDigitsRun:
+    def _many_digits(self, point: Point, digits: int) -> ManyDigitsRun | None:
+        """None where what is given at this draw is too much already."""
         key = (id(point), digits)
         if key not in self._exact:
-            self._exact[key] = ManyDigitsRun(self.exercise, self.outline, point, self.replace(point), digits)
+            self._exact[key] = _computed(
+                lambda: ManyDigitsRun(self.exercise, self.outline, point, self.replace(point), digits)
+            )
         return self._exact[key]
 
     def _same_decisions(self, point: Point, position: int) -> bool:
@@ -344,7 +363,7 @@ class ManyDigitsRun:
     def truth(self, name: str) -> list[Any] | None:
         """Our own value, row by row; None where that cannot be computed."""
         with torch.no_grad(), self.digits:
-            return self._computed(lambda: self.digits.read(self.truths[name]))
+            return _computed(lambda: self.digits.read(self.truths[name]))
 
     def gap(self, key: tuple[str, int], scale: float) -> float | None:
         """The largest relative error of a line, what was added up being of this size; None where it has no value."""
@@ -352,7 +371,7 @@ class ManyDigitsRun:
 
         true = self.truth(key[0])
         with torch.no_grad(), self.digits:
-            given = self._computed(lambda: self._given(key))
+            given = _computed(lambda: self._given(key))
             if true is None or given is None or len(given) != len(true):
                 return None
             # sizes and constants of our own formulas are floats: what is 0 by cancellation is not quite
@@ -368,10 +387,12 @@ class ManyDigitsRun:
             return None
         return self.digits.read(value if isinstance(value, Tensor) else torch.tensor(float(value)))
 
-    def _computed(self, compute: Callable[[], list[Any] | None]) -> list[Any] | None:
-        from tutor.checking.digits import Beyond
 
-        try:
-            return compute()
-        except (Beyond, ArithmeticError, RuntimeError):
-            return None  # not all that torch does is done here: undecided, never wrong
+def _computed(compute: Callable[[], Any]) -> Any:
+    """None where a computation with many digits cannot be made: not all that torch does is done here."""
+    from tutor.checking.digits import Beyond
+
+    try:
+        return compute()
+    except (Beyond, ArithmeticError, RuntimeError):
+        return None  # undecided, never wrong
