@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import tutor
 from tutor.answers import language as lang
 from tutor.answers import python
-from tutor.answers.modules import modules_named
+from tutor.answers.file_names import modules_named
 from tutor.answers.python import MAX_LENGTH, read
 from tutor.checking import interpret, library
 from tutor.checking.interpret import Run, _most_selected

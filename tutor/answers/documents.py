@@ -10,7 +10,7 @@ import codecs
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tutor.answers import language as lang
 from tutor.answers import python
+from tutor.answers.file_names import FileNames, names_in
 from tutor.answers.headers import ANYWHERE, key_of
 from tutor.answers.latex_regions import (
     Stretch,
@@ -30,7 +31,6 @@ from tutor.answers.latex_regions import (
     regions,
     stretches,
 )
-from tutor.answers.modules import modules_named
 from tutor.errors import NotFoundError, ReadingError
 from tutor.language import first_clause, said
 
@@ -202,7 +202,7 @@ class Part:
     read_already: lang.Sheet | None = None
     line: int = 0  # where the exercise is named
     kind: str = "notebook"  # or markdown, latex
-    modules: Mapping[str, str] = field(default_factory=dict)  # names that the file gives to modules
+    names: FileNames = field(default_factory=FileNames)  # what names stand for in the whole file
 
     @property
     def header(self) -> lang.Unreadable | None:
@@ -210,7 +210,9 @@ class Part:
         if self.read_already is not None:
             statements = self.read_already.statements
         else:
-            statements = [s for block in self.blocks if block.kind == "header" for s in _lines(block, {}).statements]
+            statements = [
+                s for block in self.blocks if block.kind == "header" for s in _lines(block, FileNames()).statements
+            ]
         return next((s for s in statements if isinstance(s, lang.Unreadable) and s.text.startswith("#")), None)
 
     def sheet(self, exercise: Exercise) -> lang.Sheet:
@@ -238,7 +240,7 @@ class _Assembly:
 
     def __init__(self, exercise: Exercise, part: Part):
         self.exercise, self.part = exercise, part
-        self.made = lang.Sheet(exercise=part.exercise, cells=part.cells, modules=part.modules)
+        self.made = lang.Sheet(exercise=part.exercise, cells=part.cells, file_names=part.names)
         self.latex: Reader | None = None
         self.given: list[lang.Statement] = []
         self.inline: dict[int, Block] = {}  # id of a statement -> its place in prose
@@ -279,7 +281,7 @@ class _Assembly:
                 said("line {line}: passed over: {text}", line=block.line + 1, text=_clean(block.text)[:60])
             )
             return []
-        read = _lines(block, self.part.modules)
+        read = _lines(block, self.part.names)
         self.made.notes += read.notes
         twice = self._given_twice(read)
         self.made.sizes = {**read.sizes, **self.made.sizes}
@@ -491,8 +493,8 @@ def _names_read(statement: lang.Statement) -> Iterator[str]:
             yield from (name for node in lang.walk(inner.value) if (name := lang.variable(node)))
 
 
-def _lines(block: Block, modules: Mapping[str, str]) -> lang.Sheet:
-    return python.read_lines(block.text.split("\n"), block.line, modules)
+def _lines(block: Block, names: FileNames) -> lang.Sheet:
+    return python.read_lines(block.text.split("\n"), block.line, names)
 
 
 def _clean(text: str) -> str:
@@ -504,14 +506,14 @@ def _clean(text: str) -> str:
 
 def _divided(blocks: list[Block], cells: list[tuple[int, int]] | None = None, kind: str = "notebook") -> list[Part]:
     """Parts that begin at `exercise:` headers; what stands before the first belongs to it."""
-    modules = modules_named("\n".join(block.text for block in blocks if block.kind == "python"))
-    made = [Part(None, cells=cells or [], kind=kind, modules=modules)]
+    names = names_in("\n".join(block.text for block in blocks if block.kind == "python"))
+    made = [Part(None, cells=cells or [], kind=kind, names=names)]
     for block in blocks:
         header = ANYWHERE.match(block.text) if block.kind == "header" else None
         if header and key_of(header) == "exercise":
-            named = _lines(block, {}).exercise
+            named = _lines(block, names).exercise
             if made[-1].exercise is not None or made[-1].header is not None:
-                made.append(Part(named, cells=cells or [], kind=kind, modules=modules))
+                made.append(Part(named, cells=cells or [], kind=kind, names=names))
             made[-1].exercise, made[-1].line = named, block.line + 1
         made[-1].blocks.append(block)
     return made

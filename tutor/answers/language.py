@@ -5,9 +5,12 @@ Plain data. A reader (`python.py`, later others) makes it, `checking/interpret.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tutor.answers.file_names import FileNames
 
 MODULES = ("torch", "np", "numpy", "F", "math", "sympy", "sp", "nn")
 COMMON_LENGTH = "common length"  # a function that a learner cannot call: how far zip goes
@@ -246,7 +249,7 @@ class Sheet:
     line: int = 1
     sizes_line: int = 0
     cells: list[tuple[int, int]] = field(default_factory=list)
-    modules: Mapping[str, str] = field(default_factory=dict)  # names that stand for modules, `nnf`
+    file_names: FileNames | None = None  # what names stand for in the whole file
 
 
 def written(statement: Statement, node: Expression) -> str:

@@ -10,14 +10,15 @@ import keyword
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 from tutor.answers import language as lang
+from tutor.answers.file_names import IMPORTED, FileNames, names_in
 from tutor.answers.headers import ID, IN_PYTHON, SIZE, key_of
-from tutor.answers.modules import IMPORTED, modules_named
+from tutor.answers.own_functions import MAX_CALLS, OWN_CALLS, Function
 from tutor.answers.touched import changes, in_place, touched
 from tutor.errors import ReadingError
 from tutor.language import nsaid, said
@@ -68,6 +69,7 @@ _DIGITS = re.compile(rf"\d[\d_]{{{MAX_DIGITS},}}")
 _GLUED = re.compile(r"(?<![\w.])((?>\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?))([^\W\d]\w*)")
 _PRIMED = re.compile(r"[\w)\]](?<!\b[fFrRbBuU])(?<!\b[fFrRbB]{2})$")
 _BLOCK = re.compile(r"(for|with|if|while|def|class|try|async|match|elif|else|except|finally)\b")
+_DEF = re.compile(r"def[ \t]+([^\W\d]\w*)")
 _NOTHING = re.compile(r"(?:^|[:;\s])(?:pass|continue)\s*;?\s*(?:#.*)?$")
 _CONTINUE = re.compile(r"(?:^|(?<=[:;]))\s*continue\s*;?$")
 _IF, _ELSE = re.compile(r"if\b"), re.compile(r"(elif|else)\b")
@@ -97,10 +99,10 @@ class _Line:
         return self.number + row, column - moved + 1 + (self.indent if row == 0 else 0)
 
 
-def read(text: str, modules: Mapping[str, str] | None = None) -> list[lang.Sheet]:
+def read(text: str, names: FileNames | None = None) -> list[lang.Sheet]:
     """The sheets of a file: one, unless several `# exercise:` headers divide it.
 
-    `modules` are names that stand for modules, where the text is a part of a file that says so elsewhere.
+    `names` are those of the whole file, where the text is a part of one.
     """
     if len(text) > MAX_LENGTH:
         raise ReadingError(
@@ -109,8 +111,8 @@ def read(text: str, modules: Mapping[str, str] | None = None) -> list[lang.Sheet
             )
         )
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    modules = modules_named(text) if modules is None else modules
-    sheets = [_Reader(modules).sheet(lines[start:stop], start) for start, stop in _divide(lines)]
+    names = names_in(text) if names is None else names
+    sheets = [_Reader(names).sheet(lines[start:stop], start) for start, stop in _divide(lines)]
     if sum(len(sheet.statements) for sheet in sheets) > MAX_LINES:
         raise ReadingError(said("more than {most} lines: divide the sheet", most=MAX_LINES))
     return sheets
@@ -121,9 +123,9 @@ def given_twice(name: str, size: int, other: int) -> str:
     return said("{name} is given twice, as {one} and as {other}: keep one of them", name=name, one=one, other=two)
 
 
-def read_lines(lines: list[str], before: int, modules: Mapping[str, str]) -> lang.Sheet:
+def read_lines(lines: list[str], before: int, names: FileNames) -> lang.Sheet:
     """A part of a file, above which `before` lines stand."""
-    return _Reader(modules).sheet(lines, before)
+    return _Reader(names).sheet(lines, before)
 
 
 def _divide(lines: list[str]) -> list[tuple[int, int]]:
@@ -323,11 +325,11 @@ def _unglued(number: str, name: str) -> str:
 
 
 class _Reader:
-    def __init__(self, modules: Mapping[str, str]):
-        self.modules = modules  # names that stand for them
+    def __init__(self, names: FileNames):
+        self.names = names
 
     def sheet(self, lines: list[str], offset: int) -> lang.Sheet:
-        sheet = lang.Sheet(line=offset + 1, modules=self.modules)
+        sheet = lang.Sheet(line=offset + 1, file_names=self.names)
         self._headers(lines, offset, sheet)
         scanner = _Scanner(self._without_docstrings(lines), offset)
         self.notes = sheet.notes
@@ -402,6 +404,9 @@ class _Reader:
                 made += self._simple(line)
                 continue
             end = _end_of_block(lines, position, line.indent)
+            if (own := _DEF.match(line.code)) and self._is_read_where_called(own[1]):
+                position = end
+                continue
             branches = [(line, lines[position:end])]
             while _IF.match(line.code) and end < len(lines) and lines[end].indent == line.indent:
                 if not _ELSE.match(lines[end].code):
@@ -418,11 +423,15 @@ class _Reader:
             position = end
         return made
 
+    def _is_read_where_called(self, name: str) -> bool:
+        own = self.names.functions.get(name)
+        return own is not None and own.formula is not None
+
     def _simple(self, line: _Line) -> list[lang.Statement]:
         return self._guarded(line, lambda: self._converter(line).statements(_parse(line, line.code)))
 
     def _converter(self, line: _Line) -> _Converter:
-        return _Converter(line, self.notes, self.modules)
+        return _Converter(line, self.notes, self.names)
 
     def _compound(self, line: _Line, body: list[_Line], depth: int) -> list[lang.Statement]:
         def read() -> list[lang.Statement]:
@@ -676,8 +685,9 @@ _ALLOWED = said("write name = formula, with names, numbers, + - * / ** @, and fu
 
 
 class _Converter:
-    def __init__(self, line: _Line, notes: list[str], modules: Mapping[str, str]):
-        self.source, self.notes, self.modules = line, notes, modules
+    def __init__(self, line: _Line, notes: list[str], names: FileNames):
+        self.source, self.notes, self.names = line, notes, names
+        self.calls, self.called = 0, 0  # of functions of the learner's own: inside each other, and all of the line
         self.rows = line.code.split("\n")
         self.plain = [row.isascii() and not line.shifts.get(n) for n, row in enumerate(self.rows)]
         self.first = line.indent + 1 if self.plain == [True] else 0  # the column of Python's column 0
@@ -726,15 +736,18 @@ class _Converter:
         if all(isinstance(target, ast.Attribute) and target.attr == "requires_grad" for target in node.targets):
             self._pass(node)
             return None
-        blank = isinstance(node.value, ast.Constant) and node.value.value in (None, ...)
+        values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+        blank = bool(values) and all(isinstance(v, ast.Constant) and v.value in (None, ...) for v in values)
         if blank and not isinstance(node.targets[0], ast.Attribute):  # w.grad = None zeroes a gradient
             self.notes.append(
                 said("line {line}: still to be given: {raw}", line=self.source.number, raw=self.source.raw[:60])
             )
             return None
-        if isinstance(node.targets[0], ast.Name) and node.targets[0].id in self.modules:  # la = torch.linalg
+        if isinstance(node.targets[0], ast.Name) and node.targets[0].id in self.names.modules:  # la = torch.linalg
             self._pass(node)
             return None
+        if isinstance(node.value, ast.Lambda) and self._formula_of(node.targets[0]):
+            return None  # read where it is called
         if len(node.targets) > MAX_TARGETS:
             raise self.refuse(
                 node, said("more than {most} names for one value: give them lines of their own", most=MAX_TARGETS)
@@ -748,8 +761,8 @@ class _Converter:
 
     def _augassign(self, node: ast.AugAssign) -> lang.Statement:
         op = _OPERATORS.get(type(node.op))
-        if op not in ("+", "-", "*", "/", "**", "@"):
-            raise self.refuse(node, said("only += -= *= /= **= @= change a value in place"))
+        if op not in ("+", "-", "*", "/", "**", "@", "&", "|"):
+            raise self.refuse(node, said("only += -= *= /= **= @= &= |= change a value in place"))
         return lang.Update(*self._start(node), op, self.target(node.target), self.expression(node.value))
 
     def _expr(self, node: ast.Expr) -> lang.Statement | None:
@@ -763,6 +776,8 @@ class _Converter:
                 call = self.expression(value)
                 assert isinstance(call, lang.Call)
                 return lang.Effect(*self._start(node), call)
+            if isinstance(value.func.value, ast.Name) and value.func.value.id in self.names.lists:
+                return self._list_changed(node, value, value.func.value)
             if in_place(name):
                 raise self.refuse(node, said("{name} changes a tensor on the way: write name = formula", name=name))
         if isinstance(value, ast.Compare) and isinstance(value.ops[0], ast.Eq):
@@ -780,6 +795,34 @@ class _Converter:
         self.expression(value)  # what is passed over is in the language all the same
         self._pass(node, said(" (an answer is written name = formula)") if isinstance(value, ast.BinOp) else "")
         return None
+
+    def _list_changed(self, node: ast.Expr, call: ast.Call, owner: ast.Name) -> lang.Statement:
+        """`grads.append(dx)` is `grads += [dx]`; the list is another one then, as numbers are."""
+        at, start, name = self.at(call), self._start(node), self.expression(owner)
+        method = getattr(call.func, "attr", "")
+        given = [self.expression(each) for each in call.args]
+
+        def from_to(*ends: int | None) -> lang.Expression:
+            numbers = (None if n is None else lang.Number(*at, n, str(n)) for n in ends)
+            return lang.Subscript(*at, name, (lang.Slice(*at, *numbers),))
+
+        first = isinstance(given[0], lang.Number) and given[0].value == 0 if given else False
+        match method, len(given):
+            case "append", 1:
+                return lang.Update(*start, "+", name, lang.Sequence(*at, (given[0],)))
+            case "extend", 1:
+                return lang.Update(*start, "+", name, given[0])
+            case "insert", 2 if first:
+                made: lang.Expression = lang.Binary(*at, "+", lang.Sequence(*at, (given[1],)), name)
+            case "reverse", 0:
+                made = from_to(None, None, -1)
+            case "pop", 0:
+                made = from_to(None, -1, None)
+            case "pop", 1 if first:
+                made = from_to(1, None, None)
+            case _:
+                raise self.refuse(node, said(".{name}(...) of a list is not part of an answer", name=method))
+        return lang.Assign(*start, (name,), made)
 
     def _half(self, node: ast.expr) -> str:
         """A side of an equation, as the learner wrote it where it is short."""
@@ -936,6 +979,8 @@ class _Converter:
         raise self.refuse(node, said("only finite real numbers are part of an answer"))
 
     def _text(self, node: ast.Constant) -> str:
+        if hasattr(node, "written"):  # in a function of the learner's own
+            return node.written
         row = self.rows[node.lineno - 1]
         return row.encode()[node.col_offset : node.end_col_offset].decode(errors="ignore")
 
@@ -985,6 +1030,9 @@ class _Converter:
             raise self.refuse(node, said("{text}(...) is not a product here: write {text}*(...)", text=text))
         if not isinstance(node.func, (ast.Name, ast.Attribute)):
             raise self.refuse(node, said("only a named function is called; a product needs its *: (a)*(b)"))
+        own = self.names.functions.get(node.func.id) if isinstance(node.func, ast.Name) else None
+        if own is not None:
+            return self._own_call(node, own)
         for given in node.keywords:
             if given.arg is None:
                 raise self.refuse(node, said("** before an argument is not part of an answer: write the arguments out"))
@@ -997,22 +1045,46 @@ class _Converter:
                 call = f"{_dotted(node.func)}(...)"
                 written = said("write {name} = {call}", name=self._half(given.value), call=call)
                 raise self.refuse(given, said("out= is not part of an answer: {written}", written=written))
-        named = tuple((given.arg or "", self.expression(given.value)) for given in node.keywords)
-        arguments = tuple(self.expression(given) for given in node.args)
+        named = tuple((given.arg or "", self.argument(given.value)) for given in node.keywords)
+        arguments = tuple(map(self.argument, node.args))
         if isinstance(node.func, ast.Name) and node.func.id in _RELATIONS and len(arguments) == 2 and not named:
             return lang.Binary(*self.at(node), _RELATIONS[node.func.id], *arguments)  # SymPy's Eq(i, k)
         return lang.Call(*self.at(node), self.expression(node.func), arguments, named)
 
+    def argument(self, node: ast.expr) -> lang.Expression:
+        """Of a call: there `[K - 1]*4` repeats a list, which elsewhere is a formula in brackets."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and isinstance(node.left, ast.List):
+            return lang.Binary(*self.at(node), "*", self.expression(node.left), self.expression(node.right))
+        return self.expression(node)
+
+    def _formula_of(self, node: ast.expr) -> bool:
+        """Whether a name is that of a function of the learner's own that can be read."""
+        own = self.names.functions.get(node.id) if isinstance(node, ast.Name) else None
+        return own is not None and own.formula is not None
+
+    def _own_call(self, node: ast.Call, own: Function) -> lang.Expression:
+        """A function of the learner's own, as its formula."""
+        self.calls, self.called = self.calls + 1, self.called + 1
+        try:
+            if self.calls > MAX_CALLS or self.called > OWN_CALLS:
+                raise ReadingError(said("functions of your own call one another too often: write their formulas out"))
+            made = own.called(node)
+        except ReadingError as error:
+            raise self.refuse(node, error.message) from None
+        read = self.expression(made)
+        self.calls -= 1
+        return read
+
     def attribute(self, node: ast.Attribute) -> lang.Expression:
         if node.attr.startswith("_"):
             raise self.refuse(node, said(".{attr} is not part of an answer", attr=node.attr))
-        if isinstance(node.value, ast.Name) and node.value.id in self.modules:
+        if isinstance(node.value, ast.Name) and node.value.id in self.names.modules:
             return lang.Attribute(*self.at(node), self._module(node.value), node.attr)
         return lang.Attribute(*self.at(node), self.operand(node.value), node.attr)
 
     def _module(self, node: ast.Name) -> lang.Expression:
         """What a name stands for that the file gives to a module."""
-        root, *parts = self.modules[node.id].split(".")
+        root, *parts = self.names.modules[node.id].split(".")
         at = self.at(node)
         made: lang.Expression = lang.Name(*at, root)
         for part in parts:

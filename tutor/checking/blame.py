@@ -125,7 +125,7 @@ class Blame:
         if helper is None or not own or judge.is_sound(judge.corrected.drawn((helper.name, helper.end))):
             return None
         line = f"{helper.name} = {repair.new}"
-        read = as_meant(judge.exercise, python.read(line, judge.sheet.modules)[0]).statements
+        read = as_meant(judge.exercise, python.read(line, judge.sheet.file_names)[0]).statements
         if len(read) != 1 or not isinstance(read[0], lang.Assign):
             return None
         after = replace(read[0], line=helper.statement.line)

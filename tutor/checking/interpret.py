@@ -349,12 +349,11 @@ class Run:
             raise self.refuse(at, said("{name} has no entries yet: start with {start}", name=name, start=start))
 
     def set_item(self, target: lang.Subscript, container: Tensor, index: Any, value: Any) -> None:
-        value = library.real(value) if container.dtype is FLOAT else library.array(value)
         self._library(target, self._set, container, index, value)
 
     def _set(self, container: Tensor, index: Any, value: Any) -> None:
         self.limits.room(_most_selected(container, index))
-        library.asking_torch(container.__setitem__, index, value)
+        library.asking_torch(container.__setitem__, index, library.fitting(container, value))
 
     def update(self, statement: lang.Update) -> None:
         """`dW += value`, in place where dW is a tensor, as torch does it"""
@@ -661,9 +660,13 @@ class Run:
             return self._function(node, library.FUNCTION.get(function.name), function.name, False)
         assert isinstance(function, lang.Attribute)
         path = self.module_path(function)
-        if path is not None:
-            return self._module_function(node, path)
-        return self._method(node, function)
+        if path is None:
+            return self._method(node, function)
+        if path[-1] == "where" and len(node.arguments) == 3 and not node.named:
+            condition = self.evaluate(node.arguments[0])
+            if isinstance(condition, bool):  # `a if x.ndim > 1 else b`: the other one need not have a value
+                return self.evaluate(node.arguments[1 if condition else 2])
+        return self._module_function(node, path)
 
     def _module_function(self, node: lang.Call, path: tuple[str, ...]) -> Any:
         name, numpy = path[-1], path[0] in ("np", "numpy")

@@ -155,6 +155,21 @@ def real(value: Any) -> Tensor:
     raise Refusal(said("{kind} is not a tensor", kind=kind_of(value)))
 
 
+def kept(*values: Any) -> list[Tensor]:
+    """Tensors as they go together in torch and numpy: masks stay masks, whole numbers whole; all else is float64."""
+    made = [array(value) for value in values]
+    kinds = {x.dtype for x in made}
+    if kinds <= {torch.bool} or kinds <= {torch.int64}:
+        return made
+    return [x.to(torch.int64 if kinds <= {torch.bool, torch.int64} else FLOAT) for x in made]
+
+
+def counted(value: Any) -> Tensor:
+    """What is added up: whole numbers, and masks, which count 1 each, stay whole."""
+    x = array(value)
+    return x if x.dtype is FLOAT or x.dtype is torch.int64 else x.to(torch.int64 if is_mask(x) else FLOAT)
+
+
 WEIGHT = 16  # entries of a tensor cost as much as one of a list in a list
 MAX_LISTS = 8  # lists in lists
 
@@ -402,11 +417,15 @@ def effect(*names: str) -> Callable[..., Any]:
     return add
 
 
+_WHOLE = ("abs", "neg", "negative", "positive", "square", "sign")  # of whole numbers they are whole
+
+
 def _elementwise(path: str) -> Callable[..., Any]:
     function: Any = reduce(getattr, path.split(".")[1:], torch)
+    convert = counted if path.split(".")[-1] in _WHOLE else real
 
     def run(limits: Limits, x: Any) -> Any:
-        x = real(x)
+        x = convert(x)
         limits.room(x.numel())
         return function(x)
 
@@ -462,8 +481,10 @@ for _name, _below in _RECIPROCALS.items():
 # -- reductions --
 
 
-def _reduced(limits: Limits, x: Any, dim: Any, keepdim: Any, torch_function: Callable[..., Any]) -> Tensor:
-    x = real(x)
+def _reduced(
+    limits: Limits, x: Any, dim: Any, keepdim: Any, torch_function: Callable[..., Any], convert: Any = real
+) -> Tensor:
+    x = convert(x)
     limits.room(x.numel())
     if dim is None:
         made = (
@@ -475,7 +496,7 @@ def _reduced(limits: Limits, x: Any, dim: Any, keepdim: Any, torch_function: Cal
 
 @listed("sum", "nansum", rounds=True, overflows=True, at_once=True)
 def _sum(limits, x, dim=None, keepdim=False):
-    return _reduced(limits, x, dim, keepdim, torch.sum)
+    return _reduced(limits, x, dim, keepdim, torch.sum, counted)
 
 
 @listed("mean", "average", rounds=True, at_once=True)
@@ -485,19 +506,19 @@ def _mean(limits, x, dim=None, keepdim=False):
 
 @listed("prod", rounds=True, overflows=True, at_once=True)
 def _prod(limits, x, dim=None, keepdim=False):
-    x = real(x)
+    x = counted(x)
     limits.room(x.numel())
     return torch.prod(x) if dim is None else asking_torch(torch.prod, x, dim=dims(dim), keepdim=flag(keepdim))
 
 
 @listed("amax", at_once=True)
 def _amax(limits, x, dim=None, keepdim=False):
-    return _reduced(limits, x, dim, keepdim, _asked(torch.amax))
+    return _reduced(limits, x, dim, keepdim, _asked(torch.amax), array)
 
 
 @listed("amin", at_once=True)
 def _amin(limits, x, dim=None, keepdim=False):
-    return _reduced(limits, x, dim, keepdim, _asked(torch.amin))
+    return _reduced(limits, x, dim, keepdim, _asked(torch.amin), array)
 
 
 def _asked(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -505,9 +526,12 @@ def _asked(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _extreme(limits: Limits, x: Any, dim: Any, keepdim: Any, numpy: bool, largest: bool) -> Any:
-    if isinstance(dim, (Tensor, float)):  # torch.max(a, b)
+    if isinstance(x, (int, float)) and isinstance(dim, (int, float)):  # Python's own
+        return max(x, dim) if largest else min(x, dim)
+    single = isinstance(x, (int, float)) or (isinstance(x, Tensor) and x.ndim == 0)
+    if isinstance(dim, (Tensor, float)) or (single and isinstance(dim, int)):  # torch.max(a, b)
         return _extremes(limits, (x, dim), largest)
-    x = real(x)
+    x = array(x)
     limits.room(x.numel())
     if dim is None:
         return asking_torch(torch.max if largest else torch.min, x)
@@ -528,9 +552,8 @@ def _min(limits, x, dim=None, keepdim=False, numpy=False):
 
 
 def _extremes(limits: Limits, values: tuple[Any, ...], largest: bool) -> Tensor:
-    made = real(values[0])
-    for value in values[1:]:
-        other = real(value)
+    made, *others = kept(*values)
+    for other in others:
         broadcast_room(limits, made, other)
         made = asking_torch(torch.maximum if largest else torch.minimum, made, other)
     return made
@@ -610,17 +633,23 @@ def _log_softmax(limits, x, dim=-1):
 
 
 @listed("cumsum", rounds=True, at_once=True)
-def _cumsum(limits, x, dim=0):
-    return _along(limits, x, dim, torch.cumsum)
+def _cumsum(limits, x, dim=None):
+    return _accumulated(limits, x, dim, torch.cumsum)
 
 
 @listed("cumprod", rounds=True, overflows=True, at_once=True)
-def _cumprod(limits, x, dim=0):
-    return _along(limits, x, dim, torch.cumprod)
+def _cumprod(limits, x, dim=None):
+    return _accumulated(limits, x, dim, torch.cumprod)
 
 
-def _along(limits: Limits, x: Any, dim: Any, function: Callable[..., Any]) -> Tensor:
-    x = real(x)
+def _accumulated(limits: Limits, x: Any, dim: Any, function: Callable[..., Any]) -> Tensor:
+    """Without an axis, which torch asks for, numpy takes the entries one after the other."""
+    x = counted(x)
+    return _along(limits, x.reshape(-1) if dim is None else x, 0 if dim is None else dim, function, counted)
+
+
+def _along(limits: Limits, x: Any, dim: Any, function: Callable[..., Any], convert: Any = real) -> Tensor:
+    x = convert(x)
     limits.room(x.numel())
     return asking_torch(function, x, dim=dims(dim))
 
@@ -732,7 +761,7 @@ def _linear(limits, x, weight, bias=None):
 
 
 @listed("dot", method=False, rounds=True, overflows=True, at_once=True)
-@listed("inner", "vdot", rounds=True, overflows=True, at_once=True)
+@listed("vdot", rounds=True, overflows=True, at_once=True)
 def _dot(limits, x, other):
     x, other = real(x), real(other)
     if x.ndim != 1 or other.ndim != 1:
@@ -740,6 +769,23 @@ def _dot(limits, x, other):
         shown = joined([shown_shape(s) for s in shapes], said(" and "))
         raise TorchRefuses(said("torch.dot takes two vectors, not {shown}: write a @ b", shown=shown), shapes)
     return matmul(limits, x, other)
+
+
+@listed("vdot", numpy=True, rounds=True, overflows=True, at_once=True)
+def _numpy_vdot(limits, x, other):
+    return _dot(limits, real(x).reshape(-1), real(other).reshape(-1))
+
+
+@listed("inner", rounds=True, overflows=True, at_once=True)
+def _inner(limits, x, other):
+    """The sum over the last axes of both."""
+    x, other = real(x), real(other)
+    if 0 in (x.ndim, other.ndim):
+        return elementwise(limits, "*", x, other)
+    if other.ndim <= 2:
+        return matmul(limits, x, other.mT if other.ndim == 2 else other)
+    limits.work(x.numel() * other.numel() // max(other.shape[-1], 1))
+    return asking_torch(torch.inner, x, other)
 
 
 # a method does not say whose it is: `x.T.dot(dz)` is numpy's product, which on two vectors is torch's as well
@@ -861,6 +907,8 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
         masks = is_mask(a) and is_mask(b)
         if masks and op == "-":
             raise TorchRefuses(_NO_MINUS)
+        if masks and op == "**":
+            op = "!="  # `a ^ b`, which of numbers is read as a power
         if op not in _LOGICAL and not (masks and op in "+*"):  # two masks make a mask, in torch as in numpy
             a, b = _prepared(op, a, b, a_tensor), _prepared(op, b, a, b_tensor)
     if a_tensor and b_tensor:
@@ -921,6 +969,11 @@ def _plain(op: str, a: Any, b: Any) -> Any:
     """Numbers in Python's own arithmetic, kept small."""
     if isinstance(a, tuple) and isinstance(b, tuple) and op == "+":
         return a + b  # shapes
+    if op == "*" and {type(a), type(b)} == {tuple, int}:
+        items, times = (a, b) if isinstance(a, tuple) else (b, a)
+        if len(items) * times > MAX_LOOP:
+            raise Refusal(said("a list of more than {most} items", most=MAX_LOOP))
+        return items * times
     for value in (a, b):
         if not isinstance(value, (int, float)):
             raise Refusal(said("{kind} has no {op}", kind=kind_of(value), op=op))
@@ -1013,7 +1066,7 @@ def _where(limits, condition, x, other):
     condition = array(condition)
     if condition.dtype is not torch.bool:
         raise TorchRefuses(said("the condition of torch.where is a mask, as (z > 0)"), (tuple(condition.shape),))
-    x, other = real(x), real(other)
+    x, other = kept(x, other)
     broadcast_room(limits, x, other)
     broadcast_room(limits, x, condition)
     broadcast_room(limits, other, condition)
@@ -1027,10 +1080,10 @@ def _numpy_where(limits, condition, x, other):
 
 @listed("clamp", "clip", broadcasts=True, jumps=True)
 def _clamp(limits, x, min=None, max=None):
-    x = real(x)
+    x, *ends = kept(x, *(v for v in (min, max) if v is not None))
     limits.room(x.numel())
-    low, high = (None if v is None else real(v) for v in (min, max))
-    return asking_torch(torch.clamp, x, low, high)
+    low = None if min is None else ends[0]
+    return asking_torch(torch.clamp, x, low, None if max is None else ends[-1])
 
 
 @listed("clamp_min", broadcasts=True, jumps=True)
@@ -1072,7 +1125,7 @@ def _atan2(limits, x, other):
 # -- shapes --
 
 
-@listed("reshape", sized=True, at_once=True)
+@listed("reshape", shares=True, sized=True, at_once=True)
 def _reshape(limits, x, *shape):
     return asking_torch(torch.reshape, array(x), shape_of(shape))
 
@@ -1089,7 +1142,7 @@ def _view_as(limits, x, other):
     return asking_torch(torch.reshape, x, real(other).shape)
 
 
-@listed("flatten", "ravel", sized=True, at_once=True)
+@listed("flatten", "ravel", shares=True, sized=True, at_once=True)
 def _flatten(limits, x, start_dim=0, end_dim=-1):
     return asking_torch(torch.flatten, array(x), whole_number(start_dim), whole_number(end_dim))
 
@@ -1192,7 +1245,7 @@ def _roll(limits, x, shifts, dim=None):
 def _joined(limits: Limits, tensors: Any, dim: Any, function: Callable[..., Any]) -> Tensor:
     if not isinstance(tensors, tuple):
         raise Refusal(said("the tensors to join are given as a list: torch.cat([a, b], 1)"))
-    values = [real(t) for t in tensors]
+    values = kept(*tensors)
     limits.room(sum(v.numel() for v in values))
     return asking_torch(function, values, dim=whole_number(dim, AXIS))
 
@@ -1261,7 +1314,7 @@ def _numpy_split(limits, x, indices_or_sections, dim=0):
 
 @listed("diag", at_once=True)
 def _diag(limits, x, diagonal=0):
-    x = real(x)
+    x = array(x)
     beside = whole_number(diagonal)
     side = x.numel() + abs(beside)
     limits.room(*((side, side) if x.ndim == 1 else (x.numel(),)))
@@ -1275,7 +1328,7 @@ def _diag_embed(limits, x):
     return asking_torch(torch.diag_embed, x)
 
 
-@listed("diagonal", at_once=True)
+@listed("diagonal", shares=True, at_once=True)
 def _diagonal(limits, x, offset=0, dim1=0, dim2=1):
     return asking_torch(torch.diagonal, array(x), whole_number(offset), whole_number(dim1), whole_number(dim2))
 
@@ -1305,50 +1358,65 @@ def _pad(limits, x, pad, mode=None, value=0):
 # -- making tensors --
 
 
-def _filled(limits: Limits, shape: tuple[Any, ...], value: float) -> Tensor:
-    sizes = shape_of(shape)
+def dtype_of(kind: Any, default: torch.dtype) -> torch.dtype:
+    """What a sheet asks for by a type, as far as it matters: masks, whole numbers, or float64."""
+    if not isinstance(kind, Kind):
+        return default
+    return torch.bool if kind.truth else torch.int64 if kind.whole else FLOAT
+
+
+def _filled(
+    limits: Limits, shape: tuple[Any, ...], value: float, kind: Any = None, default: torch.dtype = FLOAT
+) -> Tensor:
+    if shape and isinstance(shape[-1], Kind):  # numpy's: zeros(n, int)
+        *shape, kind = shape  # type: ignore[assignment]
+    sizes = shape_of(tuple(shape))
     limits.room(*sizes)
-    return asking_torch(torch.full, sizes, value, dtype=FLOAT)
+    return asking_torch(torch.full, sizes, value, dtype=dtype_of(kind, default))
+
+
+def _kind_of_number(value: Any) -> torch.dtype:
+    return torch.bool if isinstance(value, bool) else torch.int64 if isinstance(value, int) else FLOAT
 
 
 @listed("zeros", method=False, zeros=True, makes=True, at_once=True)
 def _zeros(limits, *shape, dtype=None, device=None):
-    return _filled(limits, shape, 0.0)
+    return _filled(limits, shape, 0, dtype)
 
 
 @listed("ones", method=False, makes=True, at_once=True)
 def _ones(limits, *shape, dtype=None, device=None):
-    return _filled(limits, shape, 1.0)
+    return _filled(limits, shape, 1, dtype)
 
 
 @listed("new_zeros", function=False, zeros=True)
 def _new_zeros(limits, x, *shape, dtype=None):
-    return _filled(limits, shape, 0.0)
+    return _filled(limits, shape, 0, dtype, x.dtype)
 
 
 @listed("new_ones", function=False)
 def _new_ones(limits, x, *shape, dtype=None):
-    return _filled(limits, shape, 1.0)
+    return _filled(limits, shape, 1, dtype, x.dtype)
 
 
 @listed("full", method=False, makes=True, at_once=True)
 def _full(limits, shape, fill_value, dtype=None, device=None):
-    return _filled(limits, (shape,), scalar(fill_value))
+    return _filled(limits, (shape,), scalar(fill_value), dtype, _kind_of_number(fill_value))
 
 
 @listed("zeros_like", method=False, zeros=True, at_once=True)
 def _zeros_like(limits, x, dtype=None, device=None, numpy=False):
-    return _filled(limits, (_shape_to_copy(x, numpy),), 0.0)
+    return _filled(limits, (_shape_to_copy(x, numpy),), 0, dtype, array(x).dtype)
 
 
 @listed("ones_like", method=False, at_once=True)
 def _ones_like(limits, x, dtype=None, device=None, numpy=False):
-    return _filled(limits, (_shape_to_copy(x, numpy),), 1.0)
+    return _filled(limits, (_shape_to_copy(x, numpy),), 1, dtype, array(x).dtype)
 
 
 @listed("full_like", method=False, at_once=True)
 def _full_like(limits, x, fill_value, dtype=None, device=None, numpy=False):
-    return _filled(limits, (_shape_to_copy(x, numpy),), scalar(fill_value))
+    return _filled(limits, (_shape_to_copy(x, numpy),), scalar(fill_value), dtype, array(x).dtype)
 
 
 def _shape_to_copy(x: Any, numpy: bool) -> tuple[int, ...]:
@@ -1368,7 +1436,7 @@ def _eye(limits, n, m=None, dtype=None, device=None):
     rows = whole_number(n, said("a size"))
     columns = rows if m is None else whole_number(m, said("a size"))
     limits.room(rows, columns)
-    return asking_torch(torch.eye, rows, columns, dtype=FLOAT)
+    return asking_torch(torch.eye, rows, columns, dtype=dtype_of(dtype, FLOAT))
 
 
 @listed("arange", method=False, makes=True, at_once=True)
@@ -1380,13 +1448,24 @@ def _arange(limits, *ends, dtype=None, device=None):
         raise Refusal(said("arange needs a step that is not 0"))
     limits.room(int(min(max((stop - start) / step, 0), MAX_TENSOR + 1)) + 1)
     whole = all(isinstance(e, int) for e in ends)
-    return asking_torch(torch.arange, start, stop, step, dtype=torch.int64 if whole else FLOAT)
+    default = torch.int64 if whole else FLOAT
+    return asking_torch(torch.arange, start, stop, step, dtype=dtype_of(dtype, default))
 
 
-@listed("tensor", "array", "asarray", "as_tensor", method=False, at_once=True)
+@listed("tensor", "array", method=False, at_once=True)
 def _tensor(limits, data, dtype=None, device=None, requires_grad=False):
-    made = array(data)
+    made = _as_tensor(limits, data, dtype)
     return made.clone() if made is data else made
+
+
+@listed("asarray", "as_tensor", "from_numpy", method=False, shares=True, at_once=True)
+def _as_tensor(limits, data, dtype=None, device=None):
+    """A tensor itself, unless it has another type."""
+    made = array(data)
+    asked = dtype_of(dtype, made.dtype)
+    if asked is made.dtype:
+        return made
+    return made != 0 if asked is torch.bool else made.to(asked)
 
 
 @listed("scalar_tensor", "float64", "float32", method=False, at_once=True)
@@ -1434,9 +1513,9 @@ def _embedding(limits, index, weight):
 
 @listed("masked_fill", at_once=True)
 def _masked_fill(limits, x, mask, value):
-    x = real(x)
+    x, value = kept(x, value)
     limits.room(x.numel())
-    return asking_torch(torch.masked_fill, x, array(mask), real(value))
+    return asking_torch(torch.masked_fill, x, array(mask), value)
 
 
 def _scattered(name: str) -> Callable[..., Any]:
@@ -1553,11 +1632,7 @@ def _bool(limits, x):
 @listed("to", "type", "astype", "type_as", function=False, at_once=True)
 def _to(limits, x, *kinds, dtype=None, device=None, copy=False):
     kind = next((k for k in (*kinds, dtype) if isinstance(k, Kind)), Kind())
-    if kind.truth:
-        return x != 0
-    if kind.whole:
-        return x.to(torch.int64)
-    return x if x.dtype is FLOAT else x.to(FLOAT)
+    return x != 0 if kind.truth else x.to(dtype_of(kind, FLOAT))
 
 
 @listed("item", function=False)
@@ -1583,6 +1658,16 @@ def _dim(limits, x):
 # -- in place --
 
 
+def fitting(x: Tensor, source: Any) -> Tensor:
+    """What entries of a tensor are set to, in its own type: a mask takes 0 and 1, whole numbers take no fractions."""
+    made = array(source)
+    if x.dtype is FLOAT or x.dtype is made.dtype:
+        return made if x.dtype is made.dtype else made.to(FLOAT)
+    if made.is_floating_point() and (made.ndim > 0 or bool(made % 1)):
+        raise TorchRefuses(said("a tensor of whole numbers cannot take fractions in place: start from .float()"))
+    return made != 0 if is_mask(x) else made.to(x.dtype)
+
+
 def _inplace(op: str) -> Callable[..., Any]:
     def run(limits, x, other, alpha=1):
         return in_place(limits, op, x, _times(limits, other, alpha))
@@ -1598,6 +1683,8 @@ def in_place(limits: Limits, op: str, x: Tensor, other: Any) -> Tensor:
     limits.room(x.numel())
     if not isinstance(other, (Tensor, int, float)):
         other = array(other)
+    if op in _LOGICAL:
+        return asking_torch(x.copy_, elementwise(limits, op, x, other))
     if x.dtype is FLOAT:
         other = real(other)
     elif isinstance(other, float) or op == "/" or (isinstance(other, Tensor) and other.is_floating_point()):
@@ -1643,7 +1730,7 @@ def _clamp_(limits, x, min=None, max=None):
 
 @effect("masked_fill_")
 def _masked_fill_(limits, x, mask, value):
-    return asking_torch(x.masked_fill_, array(mask), real(value))
+    return asking_torch(x.masked_fill_, array(mask), fitting(x, value))
 
 
 @effect("fill_diagonal_")
@@ -1673,7 +1760,8 @@ def _scatter_in_place(name: str, x: Tensor, dim: Any, index: Any, source: Any, a
 
 @effect("scatter_")
 def _scatter_(limits, x, dim, index, src):
-    value = float(src) if isinstance(src, (int, float)) else real(src)
+    number = isinstance(src, (int, float)) or (isinstance(src, Tensor) and src.ndim == 0)
+    value = scalar(src) if number else fitting(x, src)
     return asking_torch(x.scatter_, whole_number(dim, AXIS), array(index), value)
 
 
@@ -1682,7 +1770,7 @@ def _index_put_(limits, x, indices, values, accumulate=False):
     if not isinstance(indices, tuple):
         raise Refusal(said("index_put_ takes a tuple of index tensors: index_put_((ix,), values)"))
     given = tuple(array(i) for i in indices)
-    return asking_torch(x.index_put_, given, real(values), accumulate=flag(accumulate))
+    return asking_torch(x.index_put_, given, fitting(x, values), accumulate=flag(accumulate))
 
 
 @effect("squeeze_", "unsqueeze_", "t_", "transpose_", "resize_", "set_", "normal_", "uniform_", "random_", "bernoulli_")
@@ -1693,7 +1781,7 @@ def _not_part(limits, x, *rest):
 def add_at(limits: Limits, x: Any, index: Any, values: Any) -> Any:
     """np.add.at(x, index, values): repeated indices add up."""
     given = tuple(array(i) for i in (index if isinstance(index, tuple) else (index,)))
-    return asking_torch(x.index_put_, given, real(values), accumulate=True)
+    return asking_torch(x.index_put_, given, fitting(x, values), accumulate=True)
 
 
 # -- calling a row ------------------------------------------------------------------------------------

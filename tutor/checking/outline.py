@@ -297,9 +297,12 @@ class Outline:
         if isinstance(node, lang.Attribute) and node.name in ("T", "mT"):
             return self._viewed(node.value, loops)
         if isinstance(node, lang.Call) and isinstance(node.function, lang.Attribute):
-            method = library.METHOD.get(node.function.name)
-            if method is not None and method.shares and method.name != "contiguous":
-                return self._viewed(node.function.value, loops)
+            owner, name = node.function.value, node.function.name
+            shares = library.traits(name).shares and name != "contiguous"
+            if lang.is_module(owner) and node.arguments and shares:
+                return self._viewed(node.arguments[0], loops)
+            if shares and name in library.METHOD:
+                return self._viewed(owner, loops)
         return node
 
     def _is_one_place(self, item: lang.Expression, loops: frozenset[str]) -> bool:

@@ -255,7 +255,7 @@ class Search(Offers):
 
     def _read(self, text: str) -> list[lang.Statement]:
         if not getattr(self.line.statement, "latex", False):
-            return as_meant(self.exercise, python.read(text, self.judge.sheet.modules)[0]).statements
+            return as_meant(self.exercise, python.read(text, self.judge.sheet.file_names)[0]).statements
         from tutor.answers import latex
 
         return latex.read(text, self.exercise).statements

@@ -1,6 +1,6 @@
-"""The names that a file gives to modules, as `import torch.nn.functional as nnf` or `la = torch.linalg`.
+"""What names stand for in a whole file: modules, lists that grow, and functions of the learner's own.
 
-They hold for the whole file, for an import often stands in a cell or above a header of its own.
+An import or a `def` often stands in a cell, or above a header, of its own.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from tutor.answers.language import MODULES
+from tutor.answers.own_functions import Function, function_of
 
 IMPORTED = ("torch", "numpy", "sympy", "math")  # what an answer may import
+MAX_FUNCTIONS = 100
 _ROOTS = {"torch": "torch", "nn": "torch.nn", "np": "numpy", "numpy": "numpy"}  # what `la = torch.linalg` begins with
 _INSIDE = {"torch.nn", "torch.nn.functional", "torch.linalg", "torch.special", "numpy.linalg"}
 _LINE = re.compile(
@@ -20,6 +23,24 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _GIVEN = re.compile(r"^[ \t]*([^\W\d]\w*)[ \t]*(?:\*\*|//|[-+*/@])?=(?!=)", re.MULTILINE)
+_LIST = re.compile(r"^[ \t]*([^\W\d]\w*(?:,[ \t]*[^\W\d]\w*){0,9})[ \t]*=[ \t]*\[", re.MULTILINE)
+_APPENDED = re.compile(r"^[ \t]*([^\W\d]\w*)\.(?:append|extend|insert|reverse|pop)\(", re.MULTILINE)
+_DEF = re.compile(r"^def[ \t]+([^\W\d]\w{0,60})[ \t]*\([^\n]*(?:\n(?:[ \t]+[^\n]*|[ \t]*(?=\n)))*", re.MULTILINE)
+_LAMBDA = re.compile(r"^([^\W\d]\w{0,60})[ \t]*=[ \t]*lambda\b[^\n]*", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """`{"nnf": "torch.nn.functional"}`, `{"grads"}`, and functions by their names."""
+
+    modules: Mapping[str, str] = field(default_factory=dict)
+    lists: frozenset[str] = frozenset()
+    functions: Mapping[str, Function] = field(default_factory=dict)
+
+
+def names_in(text: str) -> FileNames:
+    """What a file's code says of names that stand for something else than a value."""
+    return FileNames(modules_named(text), _lists(text), _functions(text))
 
 
 def modules_named(text: str) -> Mapping[str, str]:
@@ -54,3 +75,24 @@ def _named(line: str) -> Iterator[tuple[str, str]]:
 
 def _imported(path: str) -> bool:
     return path.split(".")[0] in IMPORTED
+
+
+def _lists(text: str) -> frozenset[str]:
+    """Lists that grow line by line; not one that only keeps what is plotted later, as of losses."""
+    grown = set(_APPENDED.findall(text))
+    if not grown:
+        return frozenset()
+    begun = {name.strip() for names in _LIST.findall(text) for name in names.split(",")}
+    mentioned = Counter(re.findall(r"[^\W\d]\w*", text))
+    changed = Counter(_APPENDED.findall(text)) + Counter(_GIVEN.findall(text))
+    return frozenset(name for name in grown & begun if mentioned[name] > changed[name])
+
+
+def _functions(text: str) -> dict[str, Function]:
+    found: dict[str, Function] = {}
+    if "def " in text or "lambda" in text:
+        for pattern in (_DEF, _LAMBDA):
+            for written in pattern.finditer(text):
+                if len(found) < MAX_FUNCTIONS and (made := function_of(written[0])) is not None:
+                    found[written[1]] = made
+    return found
