@@ -292,7 +292,7 @@ def test_what_cannot_be_read_changes_what_it_names(block):
 
 @pytest.mark.parametrize("block", [
     "while N > 1: dw /= N", "torch.div(dw, N, out=dw)", "np.divide(dw, N, out=dw)", "with a as dw:\n    dw = dw/N",
-    "def half(q):\n    return q/N\ndw = half(dw)", "dw = half(dw)", "dw /= float(a for a in r)",
+    "def half(q):\n    q /= N\n    return q\ndw = half(dw)", "dw = half(dw)", "dw /= float(a for a in r)",
 ])  # fmt: skip
 def test_a_line_that_is_built_up_is_not_judged_before(block):
     report = tutor.check("linear-regression-batch", BATCH.format(block))

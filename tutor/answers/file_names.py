@@ -26,6 +26,7 @@ _GIVEN = re.compile(r"^[ \t]*([^\W\d]\w*)[ \t]*(?:\*\*|//|[-+*/@])?=(?!=)", re.M
 _LIST = re.compile(r"^[ \t]*([^\W\d]\w*(?:,[ \t]*[^\W\d]\w*){0,9})[ \t]*=[ \t]*\[", re.MULTILINE)
 _APPENDED = re.compile(r"^[ \t]*([^\W\d]\w*)\.(?:append|extend|insert|reverse|pop)\(", re.MULTILINE)
 _DEF = re.compile(r"^def[ \t]+([^\W\d]\w{0,60})[ \t]*\([^\n]*(?:\n(?:[ \t]+[^\n]*|[ \t]*(?=\n)))*", re.MULTILINE)
+_CALL = re.compile(r"(?<!def )(?<![\w.])([^\W\d]\w*)\(")
 _LAMBDA = re.compile(r"^([^\W\d]\w{0,60})[ \t]*=[ \t]*lambda\b[^\n]*", re.MULTILINE)
 
 
@@ -89,10 +90,14 @@ def _lists(text: str) -> frozenset[str]:
 
 
 def _functions(text: str) -> dict[str, Function]:
+    """Those that are called; an answer inside of a function that nobody calls is none."""
     found: dict[str, Function] = {}
-    if "def " in text or "lambda" in text:
-        for pattern in (_DEF, _LAMBDA):
-            for written in pattern.finditer(text):
-                if len(found) < MAX_FUNCTIONS and (made := function_of(written[0])) is not None:
-                    found[written[1]] = made
+    if "def " not in text and "lambda" not in text:
+        return found
+    called = set(_CALL.findall(text))
+    for pattern in (_DEF, _LAMBDA):
+        for written in pattern.finditer(text):
+            name = written[1]
+            if name in called and len(found) < MAX_FUNCTIONS and (made := function_of(written[0])) is not None:
+                found[name] = made
     return found

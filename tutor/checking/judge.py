@@ -352,9 +352,16 @@ class Judge:
         return self._walk(fitting, point).get(meaning.name) if fitting else self.true(meaning, point)
 
     def fitting(self, stop: Mapping[str, Tensor], point: Point, but: str = "") -> dict[str, Tensor]:
-        """Those of R that have the shape of the gradient they are named for, without a line's own quantity."""
-        true = point.gradients
-        return {name: v for name, v in stop.items() if name != but and name in true and v.shape == true[name].shape}
+        """Those of R that have the shape of the gradient they are named for, or that shape with its axes kept, without
+        a line's own quantity."""
+        made = {}
+        for name, value in stop.items():
+            true = None if name == but else point.gradients.get(name)
+            if true is not None and value.shape == true.shape:
+                made[name] = value
+            elif true is not None and value.squeeze().shape == true.squeeze().shape:
+                made[name] = value.reshape(true.shape)
+        return made
 
     def walked(self, stop: Mapping[str, Tensor], point: Point) -> Mapping[str, Tensor]:
         """All gradients as they are once those of R are taken as they stand."""

@@ -39,6 +39,7 @@ from tutor.language import said
 from tutor.numeric import compare
 from tutor.shown import shown_shape
 
+RIGHT = ("equal", "unknown")
 MANY_CASES = 6
 MANY_SEARCHED = 2_000  # edits that are tried on all wrong lines together
 FEWER_SEARCHED = 300  # the same for a sheet of many lines: each of them costs as well
@@ -62,6 +63,7 @@ class SheetJudge(Sources):
         """`fixed`: for grading, the pinned sizes that are given with the question, and no choice of the sheet's."""
         super().__init__(exercise, sheet, seed, lenient)
         self.repairs, self.fixed = repairs, fixed
+        self.own_shaped: set[str] = set()  # right in the shape of a step that the sheet computes anew
         self.doubt = Doubt(exercise, self.outline, self.pinned, dear=self.cost * RUNS > MANY_STEPS)
         self.blame = Blame(self)
         self.diagnosed = self.searched = self.meant = 0
@@ -213,9 +215,9 @@ class SheetJudge(Sources):
             return None
         if how == "unknown":
             return without_finite_truth(given[0])
-        changed = self._changed_through_view(segment, meaning)
-        if changed is not None:
-            return changed
+        told = self._of_an_own_value(segment, meaning, how, given) or self._changed_through_view(segment, meaning)
+        if told is not None:
+            return told
         if meaning.kind == "local":
             meaning = self._meant_local(segment, meaning, given[0])
         return self._not_true(segment, meaning, how, given)
@@ -225,16 +227,49 @@ class SheetJudge(Sources):
         if meaning.kind == "local" and self.is_diagonal(meaning, given):
             made.sentence = Sentence("diagonal", {"name": meaning.name})
         wrong_before = any(s.judgement is not None and s.judgement.verdict != "correct" for s in self.states)
-        untrue = [name for name in self.untrue(segment) if not self._reshaped(name, segment)] if wrong_before else []
+        untrue = (
+            [name for name in self.untrue(segment) if not self._is_no_mistake(name, segment)] if wrong_before else []
+        )
         if untrue and self.outcome_corrected(segment, meaning) not in ("equal", "unknown"):
             made.sentence = Sentence("cancelled", {"line": self.first_wrong(segment, self.line_of(untrue[0], segment))})
         return made
 
-    def _reshaped(self, name: str, segment: Segment) -> bool:
-        """Whether an earlier gradient has the right values in another shape: what uses it as it is makes no mistake."""
+    def _is_no_mistake(self, name: str, segment: Segment) -> bool:
+        """Whether an earlier gradient has the right values in another shape, or is that of another step: what uses it
+        as it is makes no mistake."""
         state = self.before(name, segment)
-        told = () if state is None or state.judgement is None else state.judgement.mistakes
-        return any(mistake.id == "wrong-shape" for mistake in told)
+        told = None if state is None else state.judgement
+        if told is None or name in self.own_shaped:
+            return name in self.own_shaped
+        return told.sentence.id == "of-an-own-value" or any(mistake.id == "wrong-shape" for mistake in told.mistakes)
+
+    def _of_an_own_value(
+        self, segment: Segment, meaning: Meaning, how: str, given: Sequence[Tensor | None]
+    ) -> Judgement | None:
+        """The gradient of a step that the sheet computes anew: right in the shape that the step has there.
+
+        Where the step has another value, as `e = exp(z - m)` for `exp(z)`, its gradient is another one than ours: what
+        is computed from it has to tell.
+        """
+        quantity = self.exercise.quantities.get(meaning.of) if meaning.kind == "gradient" else None
+        states = (s for s in self.states if s.segment.name == meaning.of and s.segment.end < segment.units[0])
+        anew = next(reversed(list(states)), None)
+        if quantity is None or quantity.is_leaf or anew is None or anew in self.pins:
+            return None
+        same = fits = True
+        for value, own, point in zip(given, self.values_of(anew.segment), self.points, strict=True):
+            true, before = self.true(meaning, point), point.values[meaning.of]
+            if value is None or own is None or true is None or own.numel() != before.numel():
+                return None
+            same = same and torch.allclose(own.reshape(before.shape), before.to(own.dtype), rtol=1e-9, atol=1e-12)
+            fits = fits and value.shape == own.shape and self.same(meaning, value.reshape(true.shape), point) in RIGHT
+        if same and fits and how == "shape":
+            self.own_shaped.add(segment.name)
+            return self.correct(meaning, given)
+        if same or meaning.name in self.exercise.worth:
+            return None
+        params = {"name": meaning.of, "line": anew.segment.statement.line}
+        return self.at_first("undecided", Sentence("of-an-own-value", params), meaning, given)
 
     def _changed_through_view(self, segment: Segment, meaning: Meaning) -> Judgement | None:
         """A gradient that was right until a line changed a view of it."""

@@ -66,6 +66,7 @@ REASONS: dict[str, str] = {
     "kink-strict": N_("equals the true {what} but on the kink {zero}, where torch's choice is asked for: it {takes}"),
     "no-truth": N_("there is no finite true value here to compare with"),
     "no-gradient": N_("{name} holds whole numbers and has no gradient: leave the line out"),
+    "of-an-own-value": N_("{name} has another value on line {line} than in the exercise, and so has its gradient"),
     "upstream": N_("{name} is the upstream gradient, which is given: leave the line out"),
     "stale": N_("was computed from {name} before its last update on line {line}"),
     "vain-zero": N_("not the true {what}: {name} is zero on line {line}, and nothing follows from that"),

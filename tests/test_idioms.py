@@ -1,0 +1,338 @@
+"""Sheets as people write them in torch and numpy: what Python makes of a line is what it means here."""
+
+import pytest
+
+import tutor
+
+# name -> exercise, sheet, the verdicts of its lines: correct, wrong, follows, ! unreadable, ? undecided
+SHEETS = {
+    "a norm of rows": ("l2-normalize", """
+def norm(x):
+    return np.sqrt((x**2).sum(axis=1, keepdims=True))
+dx = (dh - h * (h*dh).sum(axis=1, keepdims=True)) / norm(x)
+""", "c"),
+    "a lambda": ("l2-normalize", """
+norm = lambda x: np.sqrt((x**2).sum(axis=1, keepdims=True))
+dx = (dh - h * (h*dh).sum(axis=1, keepdims=True)) / norm(x)
+""", "c"),
+    "a dot of rows": ("l2-normalize", """
+def dot(a, b):
+    # of rows
+    return (a*b).sum(axis=1, keepdims=True)
+
+
+dx = (dh - h*dot(h,dh))/n[:,None]
+""", "c"),
+    "a softmax over the wrong axis": ("softmax-regression", """
+def softmax(z):
+    e = np.exp(z - z.max(axis=0))
+    return e / e.sum(axis=0)
+
+p = softmax(z)
+dz = (p - y) / N
+dW = x.T @ dz
+db = dz.sum(axis=0)
+""", "wff"),
+    "a softmax of columns": ("softmax-regression", """
+def softmax(z):
+    e = np.exp(z - z.max(axis=0))
+    e /= e.sum(axis=0)
+    return e
+
+p = softmax(z.T).T
+dz = (p - y) / N
+dW = x.T @ dz
+db = dz.sum(axis=0)
+""", "ccc"),
+    "an argument with a default": ("softmax-regression", """
+def softmax(z, axis=-1):
+    m = np.max(z, axis=axis, keepdims=True)
+    e = np.exp(z - m)
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+dz = (softmax(z, axis=1) - y) / N
+dW = x.T @ dz
+db = dz.sum(axis=0)
+""", "ccc"),
+    "a function with a loop": ("softmax-regression", """
+def softmax(z):
+    for i in range(3):
+        z = z
+    return z
+
+dz = (softmax(z) - y) / N
+""", "!!"),
+    "a function that calls another": ("mlp:activation=sigmoid", """
+def sigmoid(a):
+    return 1/(1 + np.exp(-a))
+
+def dsigmoid(a):
+    s = sigmoid(a)
+    return s*(1-s)
+
+dy_pred = 2*(y_pred-y)/y.numel()
+dh1 = dy_pred @ W2.T
+dz1 = dh1*dsigmoid(z1)
+dW1 = x.T @ dz1
+""", "cccc"),
+    "a function that calls itself": ("mlp", """
+def f(a):
+    return f(a)
+dz1 = f(z1)
+""", "!"),
+    "a list that grows": ("cross-entropy", """
+grads = []
+for i in range(N):
+    gi = e[i] / s[i]
+    gi[y[i]] -= 1
+    grads.append(gi / N)
+dz = torch.stack(grads)
+""", "c"),
+    "a list turned round": ("rnn:steps=2", """
+hs = [h0, h1, h2]
+dys = [dy1, dy2]
+das = []
+carry = 0
+for t in range(1, -1, -1):
+    d_a = (dys[t] + carry) * (1 - hs[t + 1] ** 2)
+    carry = d_a @ Wh.T
+    das += [d_a]
+das.reverse()
+dx1 = das[0] @ Wx.T
+dx2 = das[1] @ Wx.T
+""", "cc"),
+    "a list that grows in front": ("rnn:steps=2", """
+hs = [h0, h1, h2]
+dys = [dy1, dy2]
+das = []
+carry = 0
+for t in range(1, -1, -1):
+    d_a = (dys[t] + carry) * (1 - hs[t + 1] ** 2)
+    carry = d_a @ Wh.T
+    das.insert(0, d_a)
+dx1 = das[0] @ Wx.T
+dx2 = das[1] @ Wx.T
+""", "cc"),
+    "a list of losses": ("softmax-regression", """
+losses = []
+dz = (p-y)/N
+losses.append(L.item())
+plot = 3
+""", "c"),
+    "a list turned round, wrongly": ("softmax-regression", """
+g = [(p - y) / N, y]
+g.reverse()
+dz = g[0]
+""", "w"),
+    "numpy's running sum": ("batch-norm:asked=layer", """
+dbeta = np.cumsum(dy)[-1]
+""", "w"),
+    "names still to be given": ("softmax-regression", """
+dz, dW, db = None, None, None
+dz = (p - y)/N
+dW = x.T @ dz
+db = dz.sum(0)
+""", "ccc"),
+    "the larger of two numbers": ("softmax-regression", """
+dz = (p - y) / max(N, 1)
+dW = x.T @ dz
+db=dz.sum(0)
+""", "ccc"),
+    "ends of a loop": ("conv1d", """
+dw = torch.zeros_like(w)
+dx = torch.zeros_like(x)
+for i in range(K + O - 1):
+    for o in range(max(0, i - K + 1), min(O, i + 1)):
+        dx[i] += dy[o] * w[i - o]
+        dw[i - o] += dy[o] * x[i]
+""", "cc"),
+    "numpy's inner product": ("affine", """
+dX = np.inner(dY, W)
+dW = X.T @ dY
+db = dY.sum(0)
+""", "ccc"),
+    "numpy's product of all entries": ("hessian-vector:of=softmax", """
+dW = X.T @ (p - F.one_hot(y, K)) / N
+LV = np.vdot(dW, V)
+""", "cc"),
+    "asarray makes no copy": ("softmax-regression", """
+dz = np.asarray(p)
+dz -= y
+dz /= N
+dW = x.T @ dz
+db = (p - y).sum(0) / N
+""", "ccw"),
+    "a mask of ones": ("attention:causal=true", """
+dV = P.T @ dO
+dP = dO @ V.T
+db = P * (dP - (P * dP).sum(-1, keepdim=True))
+mask = torch.triu(torch.ones(N, N, dtype=torch.bool), diagonal=1)
+da = torch.where(mask, torch.zeros_like(db), db)
+dQ = da @ K / D ** 0.5
+dK = da.T @ Q / D ** 0.5
+""", "cccccc"),
+    "a mask that is filled": ("attention:causal=true", """
+dV = P.T @ dO
+dP = dO @ V.T
+db = P * (dP - (P * dP).sum(-1, keepdim=True))
+mask = torch.zeros(N, N, dtype=torch.bool)
+for i in range(N):
+    mask[i, i+1:] = True
+da = db.masked_fill(mask, 0)
+dQ = da @ K / math.sqrt(max(D, 1))
+""", "ccccc"),
+    "numpy's mask of ones": ("multiclass-hinge", """
+mask = np.ones(s.shape, dtype=bool)
+mask[np.arange(N), y] = False
+dmargin = np.where(mask & (margin > 0), 1 / N, 0)
+ds = dmargin - np.eye(K)[y] * dmargin.sum(axis=1, keepdims=True)
+""", "cc"),
+    "a diagonal of a mask": ("contrastive", """
+dS = (p + q) / (2 * N)
+dS[torch.eye(N, dtype=torch.bool)] -= 1 / N
+dZ = dS @ Y / tau
+dY = dS.T @ Z / tau
+""", "ccc"),
+    "a mask of whole numbers": ("multiclass-hinge", """
+mask = (margin > 0).astype(int)
+mask[np.arange(N), y] = 0
+dmargin = mask / N
+mask[np.arange(N), y] = -np.sum(mask, axis=1)
+ds = mask / N
+""", "cc"),
+    "a mask as an array of floats": ("multiclass-hinge", """
+m = np.array(h > 0, dtype=np.float32)
+m[np.arange(N), y] = 0
+dmargin = m / N
+m[np.arange(N), y] -= m.sum(1)
+ds = m / N
+""", "cc"),
+    "0 in a mask": ("multiclass-hinge", """
+mask = margin > 0
+mask[np.arange(N), y] = 0
+dmargin = mask / N
+ds = dmargin - np.eye(K)[y] * dmargin.sum(1)[:, None]
+""", "cc"),
+    "whole numbers joined": ("word2vec-negative-sampling", """
+indices = torch.cat([o.unsqueeze(0), neg])
+sign = torch.ones(K + 1)
+sign[1:] = -1
+score = torch.sigmoid(sign * (U[indices] @ v))
+delta = sign * (score - 1)
+da = delta[0]
+db = delta[1:]
+dv = delta @ U[indices]
+duo = delta[0] * v
+dun = torch.outer(delta[1:], v)
+dU = torch.zeros_like(U).index_add(0, indices, torch.outer(delta, v))
+""", "cccccc"),
+    "a choice by a shape": ("softmax-regression", """
+dz = (p - y) / N
+dW = x.T @ dz if x.ndim > 1 else torch.outer(x, dz)
+db = dz.sum(0) if dz.ndim == 2 else dz
+""", "ccc"),
+    "a diagonal is a view": ("contrastive", """
+dS = (p + q) / (2 * N)
+d = torch.diagonal(dS)
+d -= 1 / N
+dZ = dS @ Y / tau
+dY = dS.T @ Z / tau
+""", "ccc"),
+    "a list repeated": ("conv2d", """
+db = dy.sum((0, 2, 3))
+dxp = F.conv2d(F.pad(dy, [K - 1] * 4), w.flip(2, 3).transpose(0, 1))
+dx = dxp[:, :, 1:-1, 1:-1]
+dw = F.conv2d(xp.transpose(0, 1), dy.transpose(0, 1)).transpose(0, 1)
+""", "cccc"),
+    "a number scattered": ("cross-entropy-weighted", """
+confidence = 1 - alpha
+true_dist = torch.zeros_like(z)
+true_dist.fill_(alpha / K)
+true_dist.scatter_(1, y.unsqueeze(1), confidence + alpha / K)
+dlogp = -true_dist / N
+dz = (logp.exp() - true_dist) / N
+""", "cc"),
+    "one mask or the other": ("multiclass-hinge", """
+m = (margin > 0) ^ (F.one_hot(y, K) == 1)
+dmargin = m / N
+""", "c"),
+    "a mask narrowed": ("multiclass-hinge", """
+mask = margin > 0
+mask &= F.one_hot(y, K) == 0
+dmargin = mask / N
+""", "c"),
+    "flatten shares": ("multiclass-hinge", """
+dmargin = (h > 0) / N
+ds = dmargin.clone()
+flat = ds.flatten()
+flat[torch.arange(N) * K + y] -= dmargin.sum(1)
+""", "cc"),
+    "a function of two values": ("softmax-regression", """
+def both(d):
+    return x.T @ d, d.sum(0)
+dz = (p - y)/N
+W1, b1 = both(dz)
+dW, db = both(dz)
+""", "ccc"),
+    "a wrong axis in a function": ("softmax-regression", """
+def softmax(v, axis):
+    e = np.exp(v)
+    return e/e.sum(axis=axis, keepdims=True)
+dz = (softmax(z, 0) - y)/N
+dW = x.T @ dz
+""", "wf"),
+    "twice a sigmoid": ("mlp:activation=sigmoid", """
+def sigmoid(a):
+    return 2/(1 + np.exp(-a))
+dy_pred = 2*(y_pred - y)/y.numel()
+dh1 = dy_pred @ W2.T
+dz1 = dh1*sigmoid(z1)*(1 - sigmoid(z1))
+dW1 = x.T @ dz1
+""", "ccwf"),
+    "a step with a maximum taken off": ("softmax-regression", """
+m = z.max(1, keepdim=True).values
+e = torch.exp(z - m)
+s = e.sum(1)
+p = e / s[:, None]
+dp = -y / (N * p)
+ds = -(dp * e).sum(1) / s**2
+de = dp / s[:, None] + ds[:, None]
+dz = de * e
+dW = x.T @ dz
+db = dz.sum(0)
+""", "c??ccc"),
+    "axes kept": ("layer-norm", """
+mu = x.mean(1, keepdim=True)
+xc = x - mu
+var = (xc**2).mean(1, keepdim=True)
+istd = 1/torch.sqrt(var + 1e-5)
+xhat = xc*istd
+dxhat = dy*gamma
+distd = (dxhat*xc).sum(1, keepdim=True)
+dvar = distd*-0.5*istd**3
+dxc = dxhat*istd + dvar*2*xc/D
+dmu = -dxc.sum(1, keepdim=True)
+dx = dxc + dmu/D
+""", "cccccc"),
+    "axes kept, and a sign": ("layer-norm", """
+mu = x.mean(1, keepdim=True)
+xc = x - mu
+var = (xc**2).mean(1, keepdim=True)
+istd = 1/torch.sqrt(var + 1e-5)
+xhat = xc*istd
+dxhat = dy*gamma
+distd = (dxhat*xc).sum(1, keepdim=True)
+dvar = distd*0.5*istd**3
+dxc = dxhat*istd + dvar*2*xc/D
+dmu = -dxc.sum(1, keepdim=True)
+dx = dxc + dmu/D
+""", "ccwfcf"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_sheet(name):
+    exercise, sheet, verdicts = SHEETS[name]
+    report = tutor.check(exercise, sheet)
+    letters = {"unreadable": "!", "undecided": "?"}
+    assert "".join(letters.get(line.verdict, line.verdict[0]) for line in report.lines) == verdicts, str(report)
