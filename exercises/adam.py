@@ -17,7 +17,7 @@ Then the second step. The loss is computed again at `w1`, and so is its gradient
     w2 = w1 - eta*mhat2/(sqrt(vhat2) + eps)
 
 Everything is a scalar. Give `dw`, `m1`, `v1`, `w1`, `g2`, `m2`, `v2` and `w2`; you may use the
-earlier ones in the later ones, and `mhat1`, `vhat1`, `mhat2`, `vhat2` as well.
+earlier ones in the later ones, and `mhat1`, `vhat1`, `mhat2`, `vhat2` once they have lines as well.
 
 Conventions: those of torch's `Adam`. The small number `eps` is added *outside* of the square
 root, and the correction of step number s divides by `1 - beta**s`. No weight decay.
