@@ -660,3 +660,10 @@ def test_a_sign_that_is_no_equality_makes_a_text_latex_as_well():
     assert tutor.check(LINE, r"$$\frac{\partial L}{\partial w} \approx -7$$").verdict == "wrong"
     report = tutor.check(LINE, r"$$\frac{\partial L}{\partial w} \propto (\hat y - y) x$$")
     assert report.verdict == "unreadable" and "propto" in report.lines[0].reason
+
+
+def test_a_total_differential_in_a_sentence_is_a_remark():
+    text = "Since $\\mathrm{d}f = x^\\top(A + A^\\top)\\mathrm{d}x$.\n\n$$\\nabla_x f = (A + A^\\top)x$$\n"
+    [report] = check_sheets(f"<!-- exercise: quadratic-form -->\n{text}", kind="markdown")
+    assert [line.quantity for line in report.lines] == ["dx"]
+    assert any("(in a sentence; a total differential)" in note for note in report.notes)

@@ -27,6 +27,8 @@ BATCH = tutor.load("linear-regression-batch")
 EMBEDDING = tutor.load("embedding")
 ATTENTION = tutor.load("attention")
 MAKEMORE = tutor.load("makemore-mlp")
+FORM = tutor.load("quadratic-form")
+GATE = tutor.load("add-mul-gate")
 
 ADDRESSES = [address for entry in tutor.entries() for address in members(entry)]
 
@@ -842,3 +844,42 @@ def test_a_matrix_that_is_not_square_has_no_inverse():
         r"$$\frac{\partial L}{\partial p} = \frac{\partial L}{\partial \mathrm{logp}} \odot p^{-1}$$",
     )
     assert report.line("dp").verdict == "correct"
+
+
+TOTAL = [
+    (LINE, r"dL = \frac{\partial L}{\partial w}dw + \frac{\partial L}{\partial b}db"),
+    (LINE, r"\mathrm{d}\mathcal{L} = 2(\hat y - y)(x\,\mathrm dw + \mathrm db)"),
+    (LINE, r"dL = 2rxdw"),
+    (LINE, r"dL = 2(\hat y - y)\,d(\hat y - y)"),
+    (LINE, r"\begin{aligned} dL &= 2(\hat y - y)\,d\hat y \\ &= 2(\hat y - y)(x\,dw + db) \end{aligned}"),
+    (FORM, r"\mathrm{d}f = (\mathrm{d}x)^\top A x + x^\top A\,\mathrm{d}x"),
+    (FORM, r"df = \langle \nabla f, dx \rangle"),
+    (FORM, r"df = \nabla_x f^\top dx"),
+    (BATCH, r"\mathrm{d}L = \frac1N r^\top X\,\mathrm{d}w"),
+    (GATE, r"df = z\,dq + q\,dz"),
+    (tutor.load("affine"), r"dL = \mathrm{tr}(dY^\top dX)"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "text"), TOTAL, ids=[text for _, text in TOTAL])
+def test_a_total_differential_is_no_answer(exercise, text):
+    sheet = latex.read(text, exercise)
+    assert not sheet.statements
+    assert any("(a total differential)" in note for note in sheet.notes)
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdicts"), [
+    (LINE, r"dL = 1", ["correct"]),
+    (LINE, r"\frac{\partial L}{\partial L} = 1", ["correct"]),
+    (LINE, r"dL = 2", ["wrong"]),
+    (LINE, r"dL = \frac{dL}{dw}", ["unreadable"]),
+    (LINE, r"\frac{\partial L}{\partial L} = x\,dw", ["unreadable"]),
+    (LINE, r"dw = 2(\hat y - y)x\,dL", ["correct"]),
+    (GATE, r"df = 1 \\ dq = z\,df \\ dz = q\,df \\ dx = dq", ["correct"] * 4),
+    (GATE, r"dz = q\,df \\ dx = z\,dz", ["correct", "wrong"]),
+    (tutor.load("affine"), r"dL = dY \\ dX = dL W^\top", ["correct"]),
+])  # fmt: skip
+def test_a_gradient_that_hangs_on_others_is_no_total_differential(exercise, text, verdicts):
+    sheet = latex.read(text, exercise)
+    assert not [note for note in sheet.notes if "total differential" in note]
+    assert [line.verdict for line in tutor.check(exercise, sheet).lines] == verdicts

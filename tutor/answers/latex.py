@@ -33,6 +33,7 @@ _OPENING = ("LPAR", "LBRACKET", "LBRACE", "LSET", "LBAR", "LNORM", "LFLOOR", "LA
 _CLOSING = ("RPAR", "RBRACKET", "RBRACE", "RSET", "RBAR", "RNORM", "RFLOOR", "RANGLE", "ENDCASES")
 _DIVIDERS = ("ROW", "NEWLINE", "SEPARATOR", "QUAD", "COMMA", "AMP", "TEXT", "DOT", "FORALL")
 _OF_INDICES = (*_OPENING, *_CLOSING, "NUMBER", "DOTS", "COMMA", "ERROR")
+_OF_A_DIFFERENTIAL = ("WORD", "ROMAN", "GREEK")  # `dL`, `\mathrm{d}\ell`
 # words right after a formula that change its value; the last ones do so only where a formula follows
 _JOINING = ("and", "or", "和", "与", "或", "以及")
 _OPERATES = re.compile(
@@ -83,6 +84,7 @@ class Reader:
         self.only_values = bool(exercise.asked) and all(exercise[name].kind == "value" for name in exercise.asked)
         self.said: list[str] = []
         self.rules: list[tuple[lang.Statement, str]] = []  # chain rules that are stated before their parts are known
+        self.passed = ""  # why the last line was passed over that was so as a whole
         self.lines = self.symbols = 0
         self._placed: tuple[str, Callable[[int], tuple[int, int]]] = ("", lambda at: (1, at + 1))
 
@@ -165,9 +167,10 @@ class Reader:
         """Statements, or what is against them; nothing is known of these then. `against` sees what was known before."""
         names, said = self.names, list(self.said)
         held = dict(names.shapes), set(names.given), set(names.locals), list(names.notes)
+        self.passed = ""
         try:
             made = self.region(text, start, stop, line)
-            reason = against(made, held[0])
+            reason = against(made, held[0]) or ("" if made else self.passed)
         except ReadingError as error:
             made, reason = [], error.message
         if made and not reason:
@@ -517,10 +520,13 @@ class _One:
             return []
         if not line.links:
             return self._without_equals()
+        if self._is_a_total_differential():
+            return self._as_a_total_differential()
         self._turn_round()
         try:
             self.target, shape, factor = self._left()
         except Unnamed as error:
+            self.reader.passed = error.message
             self.reader.said.append(said("line {line}: passed over: {reason}", line=error.line, reason=error.message))
             return []
         except ReadingError as error:
@@ -550,6 +556,53 @@ class _One:
             else:
                 made += [statement for n, _ in called for statement in self._link(n, shape, factor)]
         return made
+
+    def _is_a_total_differential(self) -> bool:
+        r"""`dL = \frac{\partial L}{\partial w}\,dw`: a gradient of L with respect to itself hangs on no other."""
+        left = self.line.left
+        if any(token.type not in _OF_A_DIFFERENTIAL for token in left):
+            return False
+        node = self._node(left, left=True)
+        name = node.name if isinstance(node, lang.Name) else ""
+        if not name.startswith("d") or self.names.is_value(name) or not self.names.is_loss(name[1:]):
+            return False
+        return any(self._holds_a_differential(tokens) for _, tokens in self.line.links)
+
+    def _holds_a_differential(self, tokens: list[Token]) -> bool:
+        r"""`dw` as it stands, and not below a derivative's line; also where a part of the formula is in no language."""
+        meaning = self._meaning()
+        try:
+            meaning.side(parse(tokens))
+            readable = True
+        except ReadingError:
+            readable = False
+        found = [name for name in meaning.differentials if not self.names.is_loss(name[1:])]
+        if not self.names.losses:  # dL may be the learner's name for a gradient that is given
+            return any(name not in self.names.given for name in found)
+        if found:
+            return True
+        return not readable and any(self._looks_like_a_differential(tokens, n) for n in range(len(tokens)))
+
+    def _looks_like_a_differential(self, tokens: list[Token], n: int) -> bool:
+        token, before = tokens[n], [each.type for each in tokens[max(0, n - 2) : n]]
+        below = before == ["RBRACE", "LBRACE"] or (n > 0 and str(tokens[n - 1]) == "/")
+        if token.type not in ("WORD", "ROMAN") or below or before[-1:] == ["PARTIAL"]:
+            return False
+        word, following = str(token), tokens[n + 1] if n + 1 < len(tokens) else None
+        if word == "d":
+            of_what = following is not None and following.type in (*_OF_A_DIFFERENTIAL, "LPAR", "ACCENT")
+            return of_what and not self.names.known("d") and not self.names.is_loss(str(following))
+        ends = (word[k:] for k in range(len(word) - 1) if word[k] == "d")  # rxdw
+        return any(self.names.is_gradient(end) and not self.names.is_loss(end[1:]) for end in ends)
+
+    def _as_a_total_differential(self) -> list[lang.Statement]:
+        self.reader.passed = said("a total differential")
+        formula = self._shown(self._all())[:60]
+        line = self._all()[0].line
+        self.reader.said.append(
+            said("line {line}: passed over: {formula} (a total differential)", line=line, formula=formula)
+        )
+        return []
 
     def _turn_round(self) -> None:
         r"""`\delta := \frac{\partial L}{\partial z} = ...` gives the gradient, and a name of the learner's to it."""

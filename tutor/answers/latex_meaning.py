@@ -52,6 +52,7 @@ class Meaning:
         self.barred: tuple[str, ReadingError] | None = None  # a bar above a name on the left
         self.entry_by_entry = False  # how \cdot between two vectors is read
         self.dots: list[ReadingError] = []  # what is said of each, where nothing decides between its readings
+        self.differentials: list[str] = []  # gradients that are spelled with a d in front, and not as a derivative
         self.from_one: set[str] = set()  # indices of sums that are said to begin at 1
 
     # -- places and refusals --
@@ -523,6 +524,8 @@ class Meaning:
         """The expression for a name with indices and an exponent."""
         shape = self.names.shapes.get(found.name)
         node: lang.Expression = self.name(tree, found.name)
+        if self.names.is_gradient(found.name):
+            self.differentials.append(found.name)
         index = found.name in self.names.indices and not found.items
         if found.name not in self.names.shapes and not self.left and not self.indexing and not index:
             raise self.refuse(tree, self.names.unknown(found.name))
