@@ -421,6 +421,8 @@ REFUSED = [
     (SOFTMAX, r"dz = e/s", 6, r"an axis \(N,\) beside \(N, K\); write the indices"),
     (SOFTMAX, r"db_k = \sum_i p_{ik} - y_{ik}", 27, r"\\sum_\{i\} ends before the next \+ or -"),
     (SOFTMAX, r"dz_{ik} = \prod_{k'} p_{ik'} s_i", 30, "inside it or as outside it"),
+    (SOFTMAX, r"a_i = \log \sum_k e_{ik} \sum_k y_{ik}", 26, "write parentheses"),
+    (SOFTMAX, r"a_i = \log \sum_k e_{ik} \cdot \sum_k y_{ik}", 26, "write parentheses"),
     (SOFTMAX, r"dz_{ik} = \sum_{k'=1}^{K-1} p_{ik'}", 23, "counted from 0, without the first or as counted from 1"),
     (SOFTMAX, r"dW = X^\top dz", 6, 'X is not a name of the exercise .*; did you mean "x"'),
     (SOFTMAX, r"dW = x_ij dz", 6, r"x has 2 axes, and 1 index here; .* in braces, as x_\{ij\}"),
@@ -883,3 +885,16 @@ def test_a_gradient_that_hangs_on_others_is_no_total_differential(exercise, text
     sheet = latex.read(text, exercise)
     assert not [note for note in sheet.notes if "total differential" in note]
     assert [line.verdict for line in tutor.check(exercise, sheet).lines] == verdicts
+
+
+@pytest.mark.parametrize(("formula", "verdict"), [
+    (r"\prod_{i < j} x_i \prod_{i > j} x_i", "correct"),
+    (r"\prod_{i < j} x_i \cdot \prod_{i > j} x_i", "correct"),
+    (r"\prod_{i > j} x_i \sum_i \mathbb{1}[i = j] \prod_{i < j} x_i", "correct"),
+    (r"2 \prod_{i < j} x_i \prod_{i > j} x_i", "wrong"),
+    (r"\prod_{i \le j} x_i \prod_{i > j} x_i", "wrong"),
+    (r"\prod_{i < j} x_i \prod_{k > j} x_k", "unreadable"),
+])  # fmt: skip
+def test_products_over_one_index_stand_side_by_side(formula, verdict):
+    [line] = tutor.check(tutor.load("product"), rf"\frac{{\partial f}}{{\partial x_j}} = {formula}").lines
+    assert line.verdict == verdict
