@@ -437,7 +437,7 @@ REFUSED = [
     (SOFTMAX, r"dz = \left(p - y\right]", 23, "] closes nothing"),
     (SOFTMAX, r"dz = p . y", 10, "a full stop ends a formula"),
     (SOFTMAX, r"dz = p, y", 9, "a comma ends a formula"),
-    (SOFTMAX, r"\frac{\partial J}{\partial z} = p", 1, "J is neither the loss L nor a step"),
+    (SOFTMAX, r"\frac{\partial Q}{\partial z} = p", 1, "Q is neither the loss L nor a step"),
     (SOFTMAX, r"dz = \frac{\partial}{\partial p} L", 6, r"write \\frac\{\\partial L\}\{\\partial W\}"),
     (SOFTMAX, r"dz = \input{/etc/passwd}", 6, r"\\input is not part of an answer: nothing is run"),
     (SOFTMAX, r"dz = \immediate\write18{rm -rf x}", 6, "nothing is run"),
@@ -898,3 +898,24 @@ def test_a_gradient_that_hangs_on_others_is_no_total_differential(exercise, text
 def test_products_over_one_index_stand_side_by_side(formula, verdict):
     [line] = tutor.check(tutor.load("product"), rf"\frac{{\partial f}}{{\partial x_j}} = {formula}").lines
     assert line.verdict == verdict
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdicts"), [
+    (LINE, r"\frac{\partial J}{\partial w} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\nabla_w J = (\hat y - y)x", ["wrong"]),
+    (LINE, r"\partial \ell/\partial w = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\frac{\partial \mathcal{J}(w, b)}{\partial w} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\frac{\partial \text{loss}}{\partial w} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\nabla_{w} \text{loss} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\partial \mathrm{loss}/\partial w = (\hat y - y)x", ["wrong"]),
+    (LINE, r"\text{loss} = (\hat y - y)^2 \\ \frac{\partial\,\text{loss}}{\partial w} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"J = (\hat y - y)^2 \\ \frac{dJ}{dw} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\frac{\partial L}{\partial w} = 2(\hat y - y)x \text{ as the loss is a square}", ["correct"]),
+    (FORM, r"L = x^\top A x \\ \nabla_x L = (A + A^\top)x", ["correct"]),
+    (FORM, r"J = A + A^\top \\ \nabla_x f = J x", ["correct"]),
+    (FORM, r"J = A + A^\top \\ \nabla_x J = A x", ["unreadable"]),
+    (SOFTMAX, r"\frac{\partial L}{\partial z_{ik}} = J_{ik} = \frac{1}{N}(p_{ik} - y_{ik})", ["correct"]),
+    (SOFTMAX, r"\frac{\partial \ell_i}{\partial z_{ik}} = p_{ik} - y_{ik}", ["unreadable"]),
+])  # fmt: skip
+def test_the_loss_has_other_names(exercise, text, verdicts):
+    assert [line.verdict for line in tutor.check(exercise, latex.read(text, exercise)).lines] == verdicts

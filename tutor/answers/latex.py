@@ -186,7 +186,7 @@ class Reader:
         new = not (name in known or self.names.is_gradient(name) or name in self.names.indices)
         return (
             (new or self._is_another_step(statement, name, known))
-            and not self.names.is_loss(name)
+            and not self.names.is_called_loss(name)
             and not self.missing(statement.value)
         )
 
@@ -632,7 +632,7 @@ class _One:
             return None
         names = self.names
         new = not (names.known(base.name) or names.is_gradient(base.name) or base.name in names.indices)
-        return node if new and base.name not in ("pi", "inf", "e") and not names.is_loss(base.name) else None
+        return node if new and base.name not in ("pi", "inf", "e") and not names.is_called_loss(base.name) else None
 
     def _called(self, n: int, also: lang.Expression, shape: object) -> lang.Statement:
         sign, tokens = self.line.links[n]
