@@ -804,7 +804,7 @@ G = r"\frac{\partial L}{\partial %s}"
     ("mse", G % "x" + r" = \text{foo}\, r", "unreadable"),
     ("mse", G % "x" + r" = \frac{2}{N} r \text{ by}(1)", "correct"),
     ("mse", G % "x" + r" = \frac{2}{N} r \ne r", "unreadable"),
-    ("mse", G % "x" + r" = \frac{2}{N} e \text{ where } e = x - y", "unreadable"),
+    ("mse", G % "x" + r" = \frac{2}{N} e \text{ where } e = x - y", "correct"),
     ("two-layer-net", r"dz_1 = dh_1 \odot H(z_1)", "unreadable"),
     ("activations", G % "x" + " = " + G % "y" + r"\cdot \mathbb{1}[x > 0]", "correct"),
     ("activations:function=tanh", G % "x" + " = " + G % "y" + r"\cdot (1 - y)", "wrong"),
@@ -919,3 +919,33 @@ def test_products_over_one_index_stand_side_by_side(formula, verdict):
 ])  # fmt: skip
 def test_the_loss_has_other_names(exercise, text, verdicts):
     assert [line.verdict for line in tutor.check(exercise, latex.read(text, exercise)).lines] == verdicts
+
+
+@pytest.mark.parametrize("beside", [
+    r"\quad\text{with}\quad g_{ik} = p_{ik} - y_{ik}",
+    r"\text{ where } g_{ik} = p_{ik} - y_{ik}.",
+    r",\qquad\text{其中 } g_{ik} = p_{ik} - y_{ik}",
+    r"\text{ where } q_{ik} = p_{ik}, \quad g_{ik} = q_{ik} - y_{ik}",
+    r"\text{ where } g_{ik} = q_{ik} - y_{ik} \text{ and } q_{ik} = \frac{e_{ik}}{s_i}",
+    r"\text{ with } g_{ik} = p_{ik} - y_{ik} \text{ and } p_{ik} = \frac{e_{ik}}{s_i}",
+])  # fmt: skip
+@pytest.mark.parametrize(("factor", "verdict"), [(r"\frac{1}{N}", "correct"), ("", "wrong")])
+def test_a_name_that_is_given_beside_a_formula_is_read_in_it(beside, factor, verdict):
+    report = tutor.check(SOFTMAX, rf"\frac{{\partial L}}{{\partial z_{{ik}}}} = {factor} g_{{ik}} {beside}")
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dz", verdict)]
+
+
+def test_what_stands_beside_a_formula_is_judged_in_its_place():
+    text = r"\frac{\partial L}{\partial z_{ik}} = g_{ik} \text{ where } g_{ik} = \frac{1}{N}(p_{ik} - y_{ik}), "
+    text += r"\quad \frac{\partial L}{\partial b_k} = \sum_i g_{ik} + 1"
+    report = tutor.check(SOFTMAX, text)
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dz", "correct"), ("db", "wrong")]
+
+
+def test_a_name_for_what_a_formula_gives_stands_behind_it():
+    text = r"\frac{\partial L}{\partial z_{ik}} = \frac{1}{N}(p_{ik} - y_{ik}) \text{ with } "
+    text += (
+        r"\delta_{ik} = \frac{\partial L}{\partial z_{ik}}, \quad \frac{\partial L}{\partial b_k} = \sum_i \delta_{ik}"
+    )
+    report = tutor.check(SOFTMAX, text)
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dz", "correct"), ("db", "correct")]

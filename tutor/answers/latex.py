@@ -44,6 +44,7 @@ _OPERATES = re.compile(
 # words that begin a remark beside a formula: a reason, or what may be a condition as well
 _REASONS = ("since", "because", "as", "by", "using", "note", "recall", "因为", "由于", "根据", "利用")
 _ASIDES = (*_REASONS, "where", "with", "for", "when", "其中", "对", "当")
+_INTRODUCING = ("where", "with", "其中")
 _INSIDE = said("words stand before or after a formula, not inside it")
 _LEFT = said(
     r"a line is name = formula, as \frac{\partial L}{\partial W} = x^\top \frac{\partial "
@@ -126,7 +127,7 @@ class Reader:
         self.symbols += len(tokens)
         made: list[lang.Statement] = []
         lines, conditions = _lines(tokens)
-        ones = [_One(self, tokenizer, row) for row in lines]
+        ones = _definitions_first([_One(self, tokenizer, row) for row in lines])
         conditions |= {one.line.row for one in ones if one.governs()}
         for one in ones:
             self.lines += 1
@@ -147,10 +148,12 @@ class Reader:
 
         return self._on_trial(text, start, stop, line, against)
 
-    def definition(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement]:
+    def definition(self, text: str, start: int, stop: int, line: int = 0, new: bool = False) -> list[lang.Statement]:
         """A formula in the midst of a sentence that gives a name to a formula; nothing where it is another."""
 
         def against(made: list[lang.Statement], known: Mapping[str, Shape | None]) -> str:
+            if new and any(name in known for statement in made for name in _given(statement)):
+                return "another"
             return "" if len(made) == 1 and self._names_a_formula(made[0], known) else "another"
 
         made = self._on_trial(text, start, stop, line, against)
@@ -649,6 +652,33 @@ class _One:
         except ReadingError:
             return None
 
+    def new_name(self) -> str:
+        """The name on the left, where nothing had it so far; else empty."""
+        node = self._named()
+        name = lang.root(node).name if node is not None else ""  # type: ignore[attr-defined]
+        names = self.names
+        own = name in names.indices or names.known(name) or names.is_gradient(name) or names.is_loss(name)
+        return "" if own else name
+
+    def _named(self) -> lang.Name | lang.Subscript | None:
+        node = self._node(self.line.left, left=True) if self.line.left and self.line.links else None
+        named = isinstance(node, (lang.Name, lang.Subscript)) and isinstance(lang.root(node), lang.Name)
+        return node if named else None  # type: ignore[return-value]
+
+    def gives_a_formula(self) -> bool:
+        """Whether what is said to be equal to the name on the left can be read as it stands, before its formula."""
+        node = self._named()
+        items = node.items if isinstance(node, lang.Subscript) else ()
+        tokens = self.line.links[-1][1]
+        with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
+            value = self._node(tokens) if tokens else None
+        return value is not None and not self.reader.missing(value)
+
+    def shape_given(self) -> Shape | None:
+        """The axes of a name that is given entry by entry."""
+        node = self._named()
+        return tuple(f"?{n}" for n in range(len(node.items))) if isinstance(node, lang.Subscript) else None
+
     def governs(self) -> bool:
         """Whether its row holds for some entries alone; a reason is none to think so."""
         return self.line.aside not in _REASONS and self.chooses()
@@ -930,6 +960,42 @@ class _One:
         base = lang.root(self.target) if self.target is not None else None
         target = base.name if isinstance(base, lang.Name) else None
         return lang.Unreadable(error.line, error.column, text[:200], column, error.message, target)
+
+
+def _definitions_first(ones: list[_One]) -> list[_One]:
+    r"""`dz = g/N \quad\text{with}\quad g = p - y`: the name is given before the formula that it stands beside."""
+    made: list[_One] = []
+    beside: list[_One] = []
+    main = 0  # where the last line of its own stands
+    for one in ones:
+        goes_on = bool(beside) and not one.line.aside and beside[-1].line.row == one.line.row
+        if made and (one.line.aside in _INTRODUCING or goes_on) and one.new_name():
+            beside.append(one)
+            continue
+        made[main:] = _with_names(made[main:], beside)
+        beside = []
+        if not one.line.aside:
+            main = len(made)
+        made.append(one)
+    return [*made[:main], *_with_names(made[main:], beside)]
+
+
+def _with_names(lines: list[_One], beside: list[_One]) -> list[_One]:
+    """Lines with the definitions beside them, of which those that can be read by now come first, in their order."""
+    first: list[_One] = []
+    if beside:
+        names = beside[0].names
+        held = dict(names.shapes)
+        while found := next((one for one in beside if one not in first and one.gives_a_formula()), None):
+            first.append(found)
+            names.shapes[found.new_name()] = found.shape_given()
+        names.shapes = held
+    return [*first, *lines, *(one for one in beside if one not in first)]
+
+
+def _given(statement: lang.Statement) -> Iterator[str]:
+    """The names that a statement gives a value."""
+    yield from (name for target in lang.targets(statement) if (name := lang.variable(lang.root(target))))
 
 
 def _bound(node: lang.Expression) -> Iterator[str]:
