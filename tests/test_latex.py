@@ -949,3 +949,14 @@ def test_a_name_for_what_a_formula_gives_stands_behind_it():
     )
     report = tutor.check(SOFTMAX, text)
     assert [(line.quantity, line.verdict) for line in report.lines] == [("dz", "correct"), ("db", "correct")]
+
+
+@pytest.mark.parametrize(("text", "verdicts"), [
+    (r"\frac{\partial L}{\partial \sigma_i^2} = -\frac{1}{2}(\sigma_i^2 + 10^{-5})^{-3/2} distd_i", ["correct"]),
+    (r"\frac{\partial L}{\partial \sigma^{2}_i} = -(\sigma^2_i + 10^{-5})^{-3/2} distd_i", ["wrong"]),
+    (r"\sigma_i = \sqrt{var_i + 10^{-5}} \\ \frac{\partial L}{\partial var_i} = -\frac{distd_i}{2 \sigma_i \sigma_i^2}", ["correct"]),
+])  # fmt: skip
+def test_sigma_squared_is_the_variance(text, verdicts):
+    before = r"\frac{\partial L}{\partial \hat x_{ij}} = dy_{ij}\gamma_j \\ distd_i = \sum_j d\hat x_{ij} xc_{ij} \\ "
+    lines = tutor.check(NORM, latex.read(before + text, NORM)).lines
+    assert [line.verdict for line in lines] == ["correct", "correct", *verdicts]

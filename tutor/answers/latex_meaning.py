@@ -315,6 +315,8 @@ class Meaning:
             if all(not self.names.known(base) for base in bases) and below is None and above is None:
                 return Value(self.name(tree, bases[0] + "'" * primes))
             raise self.refuse(tree, said("a prime stands at a function, as \\sigma'(z), or at an index, as k'"))
+        if self._is_variance(bases, above):
+            bases, above = ["var"], None
         special = self._special(tree, bases, below, above)
         if special is not None:
             return special
@@ -341,6 +343,11 @@ class Meaning:
         if base == "e" and below is None and not self.left:
             return self._power_of_e(tree, above)
         return None
+
+    def _is_variance(self, bases: list[str], above: Tree | None) -> bool:
+        r"""`\sigma_j^2` is the exercise's var, where nothing is called sigma."""
+        names = self.names
+        return bases == ["sigma"] and look.digits(above) == "2" and names.is_forward("var") and not names.known("sigma")
 
     def _is_a_number(self, base: str) -> bool:
         r"""The exercise's own delta, which takes no indices: \delta_{ik} is Kronecker's all the same."""
@@ -960,6 +967,8 @@ class Meaning:
         bases = self.spellings(atom)
         if bases is None or primes:
             raise self.refuse(unit, said(r"after \partial stands a name, as \partial z_{ik}"))
+        if self._is_variance(bases, above):
+            bases, above = ["var"], None
         found = self.resolve(unit, bases, False, below, above)
         if found.above is not None:
             raise self.refuse(unit, said(r"after \partial stands a name without an exponent; a transpose goes outside"))
