@@ -660,3 +660,27 @@ def test_a_sign_that_is_no_equality_makes_a_text_latex_as_well():
     assert tutor.check(LINE, r"$$\frac{\partial L}{\partial w} \approx -7$$").verdict == "wrong"
     report = tutor.check(LINE, r"$$\frac{\partial L}{\partial w} \propto (\hat y - y) x$$")
     assert report.verdict == "unreadable" and "propto" in report.lines[0].reason
+
+
+def test_a_total_differential_in_a_sentence_is_a_remark():
+    text = "Since $\\mathrm{d}f = x^\\top(A + A^\\top)\\mathrm{d}x$.\n\n$$\\nabla_x f = (A + A^\\top)x$$\n"
+    [report] = check_sheets(f"<!-- exercise: quadratic-form -->\n{text}", kind="markdown")
+    assert [line.quantity for line in report.lines] == ["dx"]
+    assert any("(in a sentence; a total differential)" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdict"), [
+    ("softmax-regression", "$$dz_{ik} = \\frac1N g_{ik}$$\nwhere $g_{ik} = p_{ik} - y_{ik}$.", "correct"),
+    ("softmax-regression", "$$dz_{ik} = g_{ik},$$\n\nwhere $g_{ik} = p_{ik} - y_{ik}$.", "wrong"),
+    ("softmax-regression", "\\[dz_{ik} = \\frac1N (q_{ik} - t_{ik})\\]\nwith \\(q_{ik} = p_{ik}\\) and \\(t = y\\).", "correct"),
+    ("softmax-regression", "$$dz_{ik} = \\frac1N(p_{ik} - y_{ik})$$ where $p_{ik} = \\frac{e_{ik}}{s_i}$.", "correct"),
+    ("softmax-regression", "Let $\\hat y = p$.\n\n$$dz = \\frac1N(\\hat y - y)$$", "correct"),
+    ("word2vec-softmax", "Let $t_w = \\mathbb 1[w=o]$ and $g = p - t$.\n\n$$dz = g$$", "correct"),
+    ("word2vec-softmax", "Let $t_w = \\mathbb 1[w=o]$, $g = t - p$.\n\n$$dz = g$$", "wrong"),
+    ("word2vec-softmax", "There $t = 1$ and $g = p - t$.\n\n$$dz = g$$", "unreadable"),
+    # another line of the exercise's own step, told behind a formula, changes nothing in front of it
+    ("linear-regression-batch", "$$dw = \\frac1N X^\\top r$$ where $r = Xw - y$.", "correct"),
+])  # fmt: skip
+def test_names_that_a_sentence_gives_are_read_in_the_displays_beside_it(exercise, text, verdict):
+    [report] = check_sheets(f"<!-- exercise: {exercise} -->\n{text}\n", kind="markdown")
+    assert [line.verdict for line in report.lines] == [verdict]

@@ -27,6 +27,8 @@ BATCH = tutor.load("linear-regression-batch")
 EMBEDDING = tutor.load("embedding")
 ATTENTION = tutor.load("attention")
 MAKEMORE = tutor.load("makemore-mlp")
+FORM = tutor.load("quadratic-form")
+GATE = tutor.load("add-mul-gate")
 
 ADDRESSES = [address for entry in tutor.entries() for address in members(entry)]
 
@@ -419,6 +421,8 @@ REFUSED = [
     (SOFTMAX, r"dz = e/s", 6, r"an axis \(N,\) beside \(N, K\); write the indices"),
     (SOFTMAX, r"db_k = \sum_i p_{ik} - y_{ik}", 27, r"\\sum_\{i\} ends before the next \+ or -"),
     (SOFTMAX, r"dz_{ik} = \prod_{k'} p_{ik'} s_i", 30, "inside it or as outside it"),
+    (SOFTMAX, r"a_i = \log \sum_k e_{ik} \sum_k y_{ik}", 26, "write parentheses"),
+    (SOFTMAX, r"a_i = \log \sum_k e_{ik} \cdot \sum_k y_{ik}", 26, "write parentheses"),
     (SOFTMAX, r"dz_{ik} = \sum_{k'=1}^{K-1} p_{ik'}", 23, "counted from 0, without the first or as counted from 1"),
     (SOFTMAX, r"dW = X^\top dz", 6, 'X is not a name of the exercise .*; did you mean "x"'),
     (SOFTMAX, r"dW = x_ij dz", 6, r"x has 2 axes, and 1 index here; .* in braces, as x_\{ij\}"),
@@ -433,7 +437,7 @@ REFUSED = [
     (SOFTMAX, r"dz = \left(p - y\right]", 23, "] closes nothing"),
     (SOFTMAX, r"dz = p . y", 10, "a full stop ends a formula"),
     (SOFTMAX, r"dz = p, y", 9, "a comma ends a formula"),
-    (SOFTMAX, r"\frac{\partial J}{\partial z} = p", 1, "J is neither the loss L nor a step"),
+    (SOFTMAX, r"\frac{\partial Q}{\partial z} = p", 1, "Q is neither the loss L nor a step"),
     (SOFTMAX, r"dz = \frac{\partial}{\partial p} L", 6, r"write \\frac\{\\partial L\}\{\\partial W\}"),
     (SOFTMAX, r"dz = \input{/etc/passwd}", 6, r"\\input is not part of an answer: nothing is run"),
     (SOFTMAX, r"dz = \immediate\write18{rm -rf x}", 6, "nothing is run"),
@@ -800,7 +804,7 @@ G = r"\frac{\partial L}{\partial %s}"
     ("mse", G % "x" + r" = \text{foo}\, r", "unreadable"),
     ("mse", G % "x" + r" = \frac{2}{N} r \text{ by}(1)", "correct"),
     ("mse", G % "x" + r" = \frac{2}{N} r \ne r", "unreadable"),
-    ("mse", G % "x" + r" = \frac{2}{N} e \text{ where } e = x - y", "unreadable"),
+    ("mse", G % "x" + r" = \frac{2}{N} e \text{ where } e = x - y", "correct"),
     ("two-layer-net", r"dz_1 = dh_1 \odot H(z_1)", "unreadable"),
     ("activations", G % "x" + " = " + G % "y" + r"\cdot \mathbb{1}[x > 0]", "correct"),
     ("activations:function=tanh", G % "x" + " = " + G % "y" + r"\cdot (1 - y)", "wrong"),
@@ -842,3 +846,117 @@ def test_a_matrix_that_is_not_square_has_no_inverse():
         r"$$\frac{\partial L}{\partial p} = \frac{\partial L}{\partial \mathrm{logp}} \odot p^{-1}$$",
     )
     assert report.line("dp").verdict == "correct"
+
+
+TOTAL = [
+    (LINE, r"dL = \frac{\partial L}{\partial w}dw + \frac{\partial L}{\partial b}db"),
+    (LINE, r"\mathrm{d}\mathcal{L} = 2(\hat y - y)(x\,\mathrm dw + \mathrm db)"),
+    (LINE, r"dL = 2rxdw"),
+    (LINE, r"dL = 2(\hat y - y)\,d(\hat y - y)"),
+    (LINE, r"\begin{aligned} dL &= 2(\hat y - y)\,d\hat y \\ &= 2(\hat y - y)(x\,dw + db) \end{aligned}"),
+    (FORM, r"\mathrm{d}f = (\mathrm{d}x)^\top A x + x^\top A\,\mathrm{d}x"),
+    (FORM, r"df = \langle \nabla f, dx \rangle"),
+    (FORM, r"df = \nabla_x f^\top dx"),
+    (BATCH, r"\mathrm{d}L = \frac1N r^\top X\,\mathrm{d}w"),
+    (GATE, r"df = z\,dq + q\,dz"),
+    (tutor.load("affine"), r"dL = \mathrm{tr}(dY^\top dX)"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "text"), TOTAL, ids=[text for _, text in TOTAL])
+def test_a_total_differential_is_no_answer(exercise, text):
+    sheet = latex.read(text, exercise)
+    assert not sheet.statements
+    assert any("(a total differential)" in note for note in sheet.notes)
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdicts"), [
+    (LINE, r"dL = 1", ["correct"]),
+    (LINE, r"\frac{\partial L}{\partial L} = 1", ["correct"]),
+    (LINE, r"dL = 2", ["wrong"]),
+    (LINE, r"dL = \frac{dL}{dw}", ["unreadable"]),
+    (LINE, r"\frac{\partial L}{\partial L} = x\,dw", ["unreadable"]),
+    (LINE, r"dw = 2(\hat y - y)x\,dL", ["correct"]),
+    (GATE, r"df = 1 \\ dq = z\,df \\ dz = q\,df \\ dx = dq", ["correct"] * 4),
+    (GATE, r"dz = q\,df \\ dx = z\,dz", ["correct", "wrong"]),
+    (tutor.load("affine"), r"dL = dY \\ dX = dL W^\top", ["correct"]),
+])  # fmt: skip
+def test_a_gradient_that_hangs_on_others_is_no_total_differential(exercise, text, verdicts):
+    sheet = latex.read(text, exercise)
+    assert not [note for note in sheet.notes if "total differential" in note]
+    assert [line.verdict for line in tutor.check(exercise, sheet).lines] == verdicts
+
+
+@pytest.mark.parametrize(("formula", "verdict"), [
+    (r"\prod_{i < j} x_i \prod_{i > j} x_i", "correct"),
+    (r"\prod_{i < j} x_i \cdot \prod_{i > j} x_i", "correct"),
+    (r"\prod_{i > j} x_i \sum_i \mathbb{1}[i = j] \prod_{i < j} x_i", "correct"),
+    (r"2 \prod_{i < j} x_i \prod_{i > j} x_i", "wrong"),
+    (r"\prod_{i \le j} x_i \prod_{i > j} x_i", "wrong"),
+    (r"\prod_{i < j} x_i \prod_{k > j} x_k", "unreadable"),
+])  # fmt: skip
+def test_products_over_one_index_stand_side_by_side(formula, verdict):
+    [line] = tutor.check(tutor.load("product"), rf"\frac{{\partial f}}{{\partial x_j}} = {formula}").lines
+    assert line.verdict == verdict
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdicts"), [
+    (LINE, r"\frac{\partial J}{\partial w} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\nabla_w J = (\hat y - y)x", ["wrong"]),
+    (LINE, r"\partial \ell/\partial w = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\frac{\partial \mathcal{J}(w, b)}{\partial w} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\frac{\partial \text{loss}}{\partial w} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\nabla_{w} \text{loss} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\partial \mathrm{loss}/\partial w = (\hat y - y)x", ["wrong"]),
+    (LINE, r"\text{loss} = (\hat y - y)^2 \\ \frac{\partial\,\text{loss}}{\partial w} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"J = (\hat y - y)^2 \\ \frac{dJ}{dw} = 2(\hat y - y)x", ["correct"]),
+    (LINE, r"\frac{\partial L}{\partial w} = 2(\hat y - y)x \text{ as the loss is a square}", ["correct"]),
+    (FORM, r"L = x^\top A x \\ \nabla_x L = (A + A^\top)x", ["correct"]),
+    (FORM, r"J = A + A^\top \\ \nabla_x f = J x", ["correct"]),
+    (FORM, r"J = A + A^\top \\ \nabla_x J = A x", ["unreadable"]),
+    (SOFTMAX, r"\frac{\partial L}{\partial z_{ik}} = J_{ik} = \frac{1}{N}(p_{ik} - y_{ik})", ["correct"]),
+    (SOFTMAX, r"\frac{\partial \ell_i}{\partial z_{ik}} = p_{ik} - y_{ik}", ["unreadable"]),
+])  # fmt: skip
+def test_the_loss_has_other_names(exercise, text, verdicts):
+    assert [line.verdict for line in tutor.check(exercise, latex.read(text, exercise)).lines] == verdicts
+
+
+@pytest.mark.parametrize("beside", [
+    r"\quad\text{with}\quad g_{ik} = p_{ik} - y_{ik}",
+    r"\text{ where } g_{ik} = p_{ik} - y_{ik}.",
+    r",\qquad\text{其中 } g_{ik} = p_{ik} - y_{ik}",
+    r"\text{ where } q_{ik} = p_{ik}, \quad g_{ik} = q_{ik} - y_{ik}",
+    r"\text{ where } g_{ik} = q_{ik} - y_{ik} \text{ and } q_{ik} = \frac{e_{ik}}{s_i}",
+    r"\text{ with } g_{ik} = p_{ik} - y_{ik} \text{ and } p_{ik} = \frac{e_{ik}}{s_i}",
+])  # fmt: skip
+@pytest.mark.parametrize(("factor", "verdict"), [(r"\frac{1}{N}", "correct"), ("", "wrong")])
+def test_a_name_that_is_given_beside_a_formula_is_read_in_it(beside, factor, verdict):
+    report = tutor.check(SOFTMAX, rf"\frac{{\partial L}}{{\partial z_{{ik}}}} = {factor} g_{{ik}} {beside}")
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dz", verdict)]
+
+
+def test_what_stands_beside_a_formula_is_judged_in_its_place():
+    text = r"\frac{\partial L}{\partial z_{ik}} = g_{ik} \text{ where } g_{ik} = \frac{1}{N}(p_{ik} - y_{ik}), "
+    text += r"\quad \frac{\partial L}{\partial b_k} = \sum_i g_{ik} + 1"
+    report = tutor.check(SOFTMAX, text)
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dz", "correct"), ("db", "wrong")]
+
+
+def test_a_name_for_what_a_formula_gives_stands_behind_it():
+    text = r"\frac{\partial L}{\partial z_{ik}} = \frac{1}{N}(p_{ik} - y_{ik}) \text{ with } "
+    text += (
+        r"\delta_{ik} = \frac{\partial L}{\partial z_{ik}}, \quad \frac{\partial L}{\partial b_k} = \sum_i \delta_{ik}"
+    )
+    report = tutor.check(SOFTMAX, text)
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dz", "correct"), ("db", "correct")]
+
+
+@pytest.mark.parametrize(("text", "verdicts"), [
+    (r"\frac{\partial L}{\partial \sigma_i^2} = -\frac{1}{2}(\sigma_i^2 + 10^{-5})^{-3/2} distd_i", ["correct"]),
+    (r"\frac{\partial L}{\partial \sigma^{2}_i} = -(\sigma^2_i + 10^{-5})^{-3/2} distd_i", ["wrong"]),
+    (r"\sigma_i = \sqrt{var_i + 10^{-5}} \\ \frac{\partial L}{\partial var_i} = -\frac{distd_i}{2 \sigma_i \sigma_i^2}", ["correct"]),
+])  # fmt: skip
+def test_sigma_squared_is_the_variance(text, verdicts):
+    before = r"\frac{\partial L}{\partial \hat x_{ij}} = dy_{ij}\gamma_j \\ distd_i = \sum_j d\hat x_{ij} xc_{ij} \\ "
+    lines = tutor.check(NORM, latex.read(before + text, NORM)).lines
+    assert [line.verdict for line in lines] == ["correct", "correct", *verdicts]

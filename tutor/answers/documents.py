@@ -24,8 +24,10 @@ from tutor.answers.latex_regions import (
     Stretch,
     defined,
     in_prose,
+    introduces,
     is_latex,
     listings,
+    named_with,
     of_a_case,
     of_a_definition,
     regions,
@@ -245,11 +247,12 @@ class _Assembly:
         self.given: list[lang.Statement] = []
         self.inline: dict[int, Block] = {}  # id of a statement -> its place in prose
         self.definitions: dict[int, Block] = {}  # the same, of names for formulas
+        self.in_front: set[int] = set()  # ids of blocks that are looked at in front of a display first
         self.bare: list[tuple[str, Block]] = []  # a gradient, and where prose gives it
         self.looked = 0
 
     def sheet(self) -> lang.Sheet:
-        for cell, blocks in groupby(self.part.blocks, key=lambda block: block.cell):
+        for cell, blocks in groupby(self._definitions_first(), key=lambda block: block.cell):
             statements = [statement for block in blocks for statement in self._statements(block)]
             self.made.statements += statements if cell is None else self._of_interest(statements)
             if len(self.made.statements) > python.MAX_LINES:
@@ -261,6 +264,27 @@ class _Assembly:
         if self.part.blocks:
             self.made.line = self.part.blocks[0].line + 1
         return self.made
+
+    def _definitions_first(self) -> list[Block]:
+        """`where $g = p - y$` behind a display, in front of it as well: there its name is read."""
+        made: list[Block] = []
+        display, introduced = -1, None  # where the last display stands, and the last formula that is said of it
+        for block in self.part.blocks:
+            formula = block.text[block.start : block.stop] if block.kind == "inline" else ""
+            if block.kind == "latex":
+                display, introduced = len(made), None
+            elif formula and display >= 0 and made[display].text is block.text:
+                beside = introduces(block.text, made[display].stop, block.start)
+                beside = beside or (introduced is not None and named_with(block.text, block.start) == introduced.start)
+                introduced = block if beside and defined(formula) and not _GRADIENT.match(formula) else None
+                if introduced is not None and not block.case:
+                    self.in_front.add(id(block))
+                    made.insert(display, block)
+                    display += 1
+            else:
+                introduced = None
+            made.append(block)
+        return made
 
     def _statements(self, block: Block) -> list[lang.Statement]:
         if block.kind == "latex":
@@ -388,7 +412,9 @@ class _Assembly:
         if block.case or not defined(formula) or not of_a_definition(block.text, block.start):
             return []
         self.looked += 1
-        made = self._reader().definition(block.text, block.start, block.stop, block.line)
+        new = id(block) in self.in_front  # what the exercise calls so is its own in a formula that came before
+        self.in_front.discard(id(block))
+        made = self._reader().definition(block.text, block.start, block.stop, block.line, new)
         self.made.notes += self._reader().notes()
         self.definitions.update((id(statement), block) for statement in made)
         return made

@@ -33,6 +33,7 @@ _OPENING = ("LPAR", "LBRACKET", "LBRACE", "LSET", "LBAR", "LNORM", "LFLOOR", "LA
 _CLOSING = ("RPAR", "RBRACKET", "RBRACE", "RSET", "RBAR", "RNORM", "RFLOOR", "RANGLE", "ENDCASES")
 _DIVIDERS = ("ROW", "NEWLINE", "SEPARATOR", "QUAD", "COMMA", "AMP", "TEXT", "DOT", "FORALL")
 _OF_INDICES = (*_OPENING, *_CLOSING, "NUMBER", "DOTS", "COMMA", "ERROR")
+_OF_A_DIFFERENTIAL = ("WORD", "ROMAN", "GREEK")  # `dL`, `\mathrm{d}\ell`
 # words right after a formula that change its value; the last ones do so only where a formula follows
 _JOINING = ("and", "or", "和", "与", "或", "以及")
 _OPERATES = re.compile(
@@ -43,6 +44,7 @@ _OPERATES = re.compile(
 # words that begin a remark beside a formula: a reason, or what may be a condition as well
 _REASONS = ("since", "because", "as", "by", "using", "note", "recall", "因为", "由于", "根据", "利用")
 _ASIDES = (*_REASONS, "where", "with", "for", "when", "其中", "对", "当")
+_INTRODUCING = ("where", "with", "其中")
 _INSIDE = said("words stand before or after a formula, not inside it")
 _LEFT = said(
     r"a line is name = formula, as \frac{\partial L}{\partial W} = x^\top \frac{\partial "
@@ -83,6 +85,7 @@ class Reader:
         self.only_values = bool(exercise.asked) and all(exercise[name].kind == "value" for name in exercise.asked)
         self.said: list[str] = []
         self.rules: list[tuple[lang.Statement, str]] = []  # chain rules that are stated before their parts are known
+        self.passed = ""  # why the last line was passed over that was so as a whole
         self.lines = self.symbols = 0
         self._placed: tuple[str, Callable[[int], tuple[int, int]]] = ("", lambda at: (1, at + 1))
 
@@ -124,7 +127,7 @@ class Reader:
         self.symbols += len(tokens)
         made: list[lang.Statement] = []
         lines, conditions = _lines(tokens)
-        ones = [_One(self, tokenizer, row) for row in lines]
+        ones = _definitions_first([_One(self, tokenizer, row) for row in lines])
         conditions |= {one.line.row for one in ones if one.governs()}
         for one in ones:
             self.lines += 1
@@ -145,10 +148,12 @@ class Reader:
 
         return self._on_trial(text, start, stop, line, against)
 
-    def definition(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement]:
+    def definition(self, text: str, start: int, stop: int, line: int = 0, new: bool = False) -> list[lang.Statement]:
         """A formula in the midst of a sentence that gives a name to a formula; nothing where it is another."""
 
         def against(made: list[lang.Statement], known: Mapping[str, Shape | None]) -> str:
+            if new and any(name in known for statement in made for name in _given(statement)):
+                return "another"
             return "" if len(made) == 1 and self._names_a_formula(made[0], known) else "another"
 
         made = self._on_trial(text, start, stop, line, against)
@@ -165,9 +170,10 @@ class Reader:
         """Statements, or what is against them; nothing is known of these then. `against` sees what was known before."""
         names, said = self.names, list(self.said)
         held = dict(names.shapes), set(names.given), set(names.locals), list(names.notes)
+        self.passed = ""
         try:
             made = self.region(text, start, stop, line)
-            reason = against(made, held[0])
+            reason = against(made, held[0]) or ("" if made else self.passed)
         except ReadingError as error:
             made, reason = [], error.message
         if made and not reason:
@@ -183,7 +189,7 @@ class Reader:
         new = not (name in known or self.names.is_gradient(name) or name in self.names.indices)
         return (
             (new or self._is_another_step(statement, name, known))
-            and not self.names.is_loss(name)
+            and not self.names.is_called_loss(name)
             and not self.missing(statement.value)
         )
 
@@ -517,10 +523,13 @@ class _One:
             return []
         if not line.links:
             return self._without_equals()
+        if self._is_a_total_differential():
+            return self._as_a_total_differential()
         self._turn_round()
         try:
             self.target, shape, factor = self._left()
         except Unnamed as error:
+            self.reader.passed = error.message
             self.reader.said.append(said("line {line}: passed over: {reason}", line=error.line, reason=error.message))
             return []
         except ReadingError as error:
@@ -551,6 +560,53 @@ class _One:
                 made += [statement for n, _ in called for statement in self._link(n, shape, factor)]
         return made
 
+    def _is_a_total_differential(self) -> bool:
+        r"""`dL = \frac{\partial L}{\partial w}\,dw`: a gradient of L with respect to itself hangs on no other."""
+        left = self.line.left
+        if any(token.type not in _OF_A_DIFFERENTIAL for token in left):
+            return False
+        node = self._node(left, left=True)
+        name = node.name if isinstance(node, lang.Name) else ""
+        if not name.startswith("d") or self.names.is_value(name) or not self.names.is_loss(name[1:]):
+            return False
+        return any(self._holds_a_differential(tokens) for _, tokens in self.line.links)
+
+    def _holds_a_differential(self, tokens: list[Token]) -> bool:
+        r"""`dw` as it stands, and not below a derivative's line; also where a part of the formula is in no language."""
+        meaning = self._meaning()
+        try:
+            meaning.side(parse(tokens))
+            readable = True
+        except ReadingError:
+            readable = False
+        found = [name for name in meaning.differentials if not self.names.is_loss(name[1:])]
+        if not self.names.losses:  # dL may be the learner's name for a gradient that is given
+            return any(name not in self.names.given for name in found)
+        if found:
+            return True
+        return not readable and any(self._looks_like_a_differential(tokens, n) for n in range(len(tokens)))
+
+    def _looks_like_a_differential(self, tokens: list[Token], n: int) -> bool:
+        token, before = tokens[n], [each.type for each in tokens[max(0, n - 2) : n]]
+        below = before == ["RBRACE", "LBRACE"] or (n > 0 and str(tokens[n - 1]) == "/")
+        if token.type not in ("WORD", "ROMAN") or below or before[-1:] == ["PARTIAL"]:
+            return False
+        word, following = str(token), tokens[n + 1] if n + 1 < len(tokens) else None
+        if word == "d":
+            of_what = following is not None and following.type in (*_OF_A_DIFFERENTIAL, "LPAR", "ACCENT")
+            return of_what and not self.names.known("d") and not self.names.is_loss(str(following))
+        ends = (word[k:] for k in range(len(word) - 1) if word[k] == "d")  # rxdw
+        return any(self.names.is_gradient(end) and not self.names.is_loss(end[1:]) for end in ends)
+
+    def _as_a_total_differential(self) -> list[lang.Statement]:
+        self.reader.passed = said("a total differential")
+        formula = self._shown(self._all())[:60]
+        line = self._all()[0].line
+        self.reader.said.append(
+            said("line {line}: passed over: {formula} (a total differential)", line=line, formula=formula)
+        )
+        return []
+
     def _turn_round(self) -> None:
         r"""`\delta := \frac{\partial L}{\partial z} = ...` gives the gradient, and a name of the learner's to it."""
         line = self.line
@@ -579,7 +635,7 @@ class _One:
             return None
         names = self.names
         new = not (names.known(base.name) or names.is_gradient(base.name) or base.name in names.indices)
-        return node if new and base.name not in ("pi", "inf", "e") and not names.is_loss(base.name) else None
+        return node if new and base.name not in ("pi", "inf", "e") and not names.is_called_loss(base.name) else None
 
     def _called(self, n: int, also: lang.Expression, shape: object) -> lang.Statement:
         sign, tokens = self.line.links[n]
@@ -595,6 +651,33 @@ class _One:
             return self._meaning(left=left).side(parse(tokens)).node
         except ReadingError:
             return None
+
+    def new_name(self) -> str:
+        """The name on the left, where nothing had it so far; else empty."""
+        node = self._named()
+        name = lang.root(node).name if node is not None else ""  # type: ignore[attr-defined]
+        names = self.names
+        own = name in names.indices or names.known(name) or names.is_gradient(name) or names.is_loss(name)
+        return "" if own else name
+
+    def _named(self) -> lang.Name | lang.Subscript | None:
+        node = self._node(self.line.left, left=True) if self.line.left and self.line.links else None
+        named = isinstance(node, (lang.Name, lang.Subscript)) and isinstance(lang.root(node), lang.Name)
+        return node if named else None  # type: ignore[return-value]
+
+    def gives_a_formula(self) -> bool:
+        """Whether what is said to be equal to the name on the left can be read as it stands, before its formula."""
+        node = self._named()
+        items = node.items if isinstance(node, lang.Subscript) else ()
+        tokens = self.line.links[-1][1]
+        with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
+            value = self._node(tokens) if tokens else None
+        return value is not None and not self.reader.missing(value)
+
+    def shape_given(self) -> Shape | None:
+        """The axes of a name that is given entry by entry."""
+        node = self._named()
+        return tuple(f"?{n}" for n in range(len(node.items))) if isinstance(node, lang.Subscript) else None
 
     def governs(self) -> bool:
         """Whether its row holds for some entries alone; a reason is none to think so."""
@@ -877,6 +960,42 @@ class _One:
         base = lang.root(self.target) if self.target is not None else None
         target = base.name if isinstance(base, lang.Name) else None
         return lang.Unreadable(error.line, error.column, text[:200], column, error.message, target)
+
+
+def _definitions_first(ones: list[_One]) -> list[_One]:
+    r"""`dz = g/N \quad\text{with}\quad g = p - y`: the name is given before the formula that it stands beside."""
+    made: list[_One] = []
+    beside: list[_One] = []
+    main = 0  # where the last line of its own stands
+    for one in ones:
+        goes_on = bool(beside) and not one.line.aside and beside[-1].line.row == one.line.row
+        if made and (one.line.aside in _INTRODUCING or goes_on) and one.new_name():
+            beside.append(one)
+            continue
+        made[main:] = _with_names(made[main:], beside)
+        beside = []
+        if not one.line.aside:
+            main = len(made)
+        made.append(one)
+    return [*made[:main], *_with_names(made[main:], beside)]
+
+
+def _with_names(lines: list[_One], beside: list[_One]) -> list[_One]:
+    """Lines with the definitions beside them, of which those that can be read by now come first, in their order."""
+    first: list[_One] = []
+    if beside:
+        names = beside[0].names
+        held = dict(names.shapes)
+        while found := next((one for one in beside if one not in first and one.gives_a_formula()), None):
+            first.append(found)
+            names.shapes[found.new_name()] = found.shape_given()
+        names.shapes = held
+    return [*first, *lines, *(one for one in beside if one not in first)]
+
+
+def _given(statement: lang.Statement) -> Iterator[str]:
+    """The names that a statement gives a value."""
+    yield from (name for target in lang.targets(statement) if (name := lang.variable(lang.root(target))))
 
 
 def _bound(node: lang.Expression) -> Iterator[str]:

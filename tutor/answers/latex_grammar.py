@@ -181,6 +181,7 @@ _SINGLE = re.compile(r"\s*(?:\\[A-Za-z]+|\S)")
 _SUBSCRIPT = re.compile(r"\s*_")
 _ARGUMENT = re.compile(r"(?:\s|\\!)*(?:\\left|\\[Bb]igg?l?)?\s*[(\[]")
 _SCRIPT = re.compile(r"\s*[_^]")
+_GIVEN = re.compile(r"\s*&?\s*:?=")
 _GOES_ON = re.compile(
     r"(?:\s|&|\\(?:nonumber|notag|q?quad|[,;:! ]|h(?:space|phantom)\{[^{}]*\}))*"
     r"(?=[-+]|\\(?:cdot|times|odot|circ)\b|\\left\s*\.)"
@@ -592,7 +593,12 @@ class Tokenizer:
                 self._case_in_words(content, inner, at)
             else:
                 self._error(at, said("{word} is not a name: write letters, digits and \\_", word=word[:20]))
-        elif text_command and not self._in_script() and len(word) > 1 and not self.known(word.replace("\\_", "_")):
+        elif (
+            text_command
+            and not (self._in_script() or self._is_the_loss(word, after))
+            and len(word) > 1
+            and not self.known(word.replace("\\_", "_"))
+        ):
             applied = content == word and is_function(word) and _ARGUMENT.match(self.text, after, stop)
             self._add("ROMAN" if applied else "TEXT", word.replace("\\_", "_") if applied else word, at, after)
         else:
@@ -658,6 +664,16 @@ class Tokenizer:
         elif divider is None and len(commas) == 1:
             comma = self.tokens[commas[0]]
             self.tokens[commas[0]] = Token.new_borrow_pos("AMP", "", comma)
+
+    def _is_the_loss(self, word: str, after: int) -> bool:
+        r"""`\partial \text{loss}`, `\nabla_w \text{loss}`, `\text{loss} =`: a name, and no remark."""
+        if word.lower() != "loss":
+            return False
+        kinds = [token.type for token in self.tokens[-12:]]
+        below = kinds[len(kinds) - kinds[::-1].index("NABLA") :] if "NABLA" in kinds else []
+        nabla = below[:1] == ["SUB"] and (len(below) == 2 or (below[1] == "LBRACE" and below[-1] == "RBRACE"))
+        upright = bool(kinds) and kinds[-1] in ("WORD", "ROMAN") and str(self.tokens[-1]) == "d"
+        return kinds[-1:] == ["PARTIAL"] or nabla or upright or _GIVEN.match(self.text, after) is not None
 
     def _in_script(self) -> bool:
         """Right after _ or ^, or the brace that follows it."""

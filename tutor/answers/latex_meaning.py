@@ -52,6 +52,7 @@ class Meaning:
         self.barred: tuple[str, ReadingError] | None = None  # a bar above a name on the left
         self.entry_by_entry = False  # how \cdot between two vectors is read
         self.dots: list[ReadingError] = []  # what is said of each, where nothing decides between its readings
+        self.differentials: list[str] = []  # gradients that are spelled with a d in front, and not as a derivative
         self.from_one: set[str] = set()  # indices of sums that are said to begin at 1
 
     # -- places and refusals --
@@ -314,6 +315,8 @@ class Meaning:
             if all(not self.names.known(base) for base in bases) and below is None and above is None:
                 return Value(self.name(tree, bases[0] + "'" * primes))
             raise self.refuse(tree, said("a prime stands at a function, as \\sigma'(z), or at an index, as k'"))
+        if self._is_variance(bases, above):
+            bases, above = ["var"], None
         special = self._special(tree, bases, below, above)
         if special is not None:
             return special
@@ -340,6 +343,11 @@ class Meaning:
         if base == "e" and below is None and not self.left:
             return self._power_of_e(tree, above)
         return None
+
+    def _is_variance(self, bases: list[str], above: Tree | None) -> bool:
+        r"""`\sigma_j^2` is the exercise's var, where nothing is called sigma."""
+        names = self.names
+        return bases == ["sigma"] and look.digits(above) == "2" and names.is_forward("var") and not names.known("sigma")
 
     def _is_a_number(self, base: str) -> bool:
         r"""The exercise's own delta, which takes no indices: \delta_{ik} is Kronecker's all the same."""
@@ -523,6 +531,8 @@ class Meaning:
         """The expression for a name with indices and an exponent."""
         shape = self.names.shapes.get(found.name)
         node: lang.Expression = self.name(tree, found.name)
+        if self.names.is_gradient(found.name):
+            self.differentials.append(found.name)
         index = found.name in self.names.indices and not found.items
         if found.name not in self.names.shapes and not self.left and not self.indexing and not index:
             raise self.refuse(tree, self.names.unknown(found.name))
@@ -957,6 +967,8 @@ class Meaning:
         bases = self.spellings(atom)
         if bases is None or primes:
             raise self.refuse(unit, said(r"after \partial stands a name, as \partial z_{ik}"))
+        if self._is_variance(bases, above):
+            bases, above = ["var"], None
         found = self.resolve(unit, bases, False, below, above)
         if found.above is not None:
             raise self.refuse(unit, said(r"after \partial stands a name without an exponent; a transpose goes outside"))

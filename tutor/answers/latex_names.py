@@ -29,6 +29,7 @@ Shape = tuple[str, ...]  # sizes as text; "?..." where only the number of axes i
 ONES_VECTOR, IDENTITY = "a vector of ones", "the identity matrix"  # what can stand without its size
 
 LOSSES = ("L", "l", "ell", "loss", "J", "E", "C")  # what a loss is called where the exercise leaves it open
+ALSO_THE_LOSS = ("L", "J", "ell", "loss", "Loss")  # also where the exercise calls its one loss otherwise
 GREEK = {"varepsilon": ("epsilon", "eps"), "epsilon": ("epsilon", "eps"), "varphi": ("phi",), "vartheta": ("theta",),
          "varrho": ("rho",), "varsigma": ("sigma",), "lambda": ("lam", "lambda_", "lmbda"),
          "ell": ("ell", "l")}  # fmt: skip
@@ -134,6 +135,14 @@ class Names:
         return name in self.exercise.quantities and self.exercise[name].kind != "value"
 
     def is_loss(self, name: str) -> bool:
+        r"""What `\partial J` and `\nabla J` are of: the loss, under its own name or another one that people give it."""
+        if self.is_called_loss(name):
+            return True
+        own = name in self.exercise.quantities or name in self.exercise.size_symbols or name in self.indices
+        return len(self.losses) == 1 and name in ALSO_THE_LOSS and not own and self.shapes.get(name, ()) == ()
+
+    def is_called_loss(self, name: str) -> bool:
+        """The loss under a name that no line may give to something else."""
         if name in self.losses:
             return True
         return name in (LOSSES[:1] if self.losses else LOSSES) and not self.known(name)

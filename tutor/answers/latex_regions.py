@@ -96,17 +96,60 @@ _TRUE_CLASS = re.compile(
 )
 
 
+MAX_LISTED = 10  # formulas that one `let` is said of
 _DEFINES = re.compile(
     r"(?:^|\s)(?:let(?: us)?(?: write| define| set| denote)?|set|put|define|denote(?: by)?|write|with|where)"
     r"[\s:]*$|(?:记|令|设|其中|定义)[\s:：]*$",
     re.IGNORECASE,
 )
-_DEFINED = re.compile(r"^\s*(?:\\[a-z]+\s*\{\s*)?\\?([A-Za-z]+)\s*\}?\s*(?:_(?:\w|\{[^{}]*\}))?\s*(?::=|\\coloneqq|=)")
+_ALSO = re.compile(r"(?:,|，|、|;|；|\band|和|与|以及)(?:\s*(?:and|let|set))?\s*$")  # `Let $t = ...$ and $g = ...$`
+_INTRODUCES = re.compile(
+    r"[\s.,;，。；]*(?:\${1,2}|\\\]|\\end\{[A-Za-z]+\*?\})[\s.,;，。；]*(?:where|with|其中)[\s:：,，]*(?:\$|\\\()",
+    re.IGNORECASE,
+)
+_DEFINED = re.compile(
+    r"^\s*(?:\\[a-z]+(?:\s*\{\s*|\s+))?\\?([A-Za-z]+)\s*\}?\s*(?:_(?:\w|\{[^{}]*\}))?\s*(?::=|\\coloneqq|=)"
+)
 
 
 def of_a_definition(text: str, start: int) -> bool:
-    """Whether the words right in front of a formula in a sentence say that it gives a name: `Let $r = x - y$`."""
-    return _DEFINES.search(text[max(0, start - 40) : start].rstrip("$\\( \t\n")) is not None
+    """Whether the words right in front of a formula in a sentence say that it gives a name: `Let $r = x - y$`.
+
+    They say it of a second formula as well: `Let $t = ...$ and $g = p - t$`.
+    """
+    for _ in range(MAX_LISTED):
+        if _DEFINES.search(_in_front(text, start)):
+            return True
+        earlier = named_with(text, start)
+        if earlier is None or not defined(text[earlier:start]):
+            return False
+        start = earlier
+    return False
+
+
+def _in_front(text: str, start: int) -> str:
+    """The words right in front of a formula in a sentence."""
+    return text[max(0, start - 40) : start].rstrip("$\\( \t\n")
+
+
+def named_with(text: str, start: int) -> int | None:
+    """Where the formula begins that stands in front of an `and` before this one."""
+    before = _in_front(text, start)
+    also = _ALSO.search(before)
+    if also is None:
+        return None
+    begun = max(0, start - 40) + also.start()
+    formula = text[max(0, begun - 300) : begun].rstrip()
+    for opening, closing in (("$", "$"), ("\\(", "\\)")):
+        if formula.endswith(closing):
+            found = formula.rfind(opening, 0, -len(closing))
+            return None if found < 0 else max(0, begun - 300) + found + len(opening)
+    return None
+
+
+def introduces(text: str, end: int, start: int) -> bool:
+    """Whether only `where` or `with` stands between a display and a formula in the sentence that goes on with it."""
+    return start - end <= 60 and _INTRODUCES.fullmatch(text, end, start) is not None
 
 
 def defined(formula: str) -> str:

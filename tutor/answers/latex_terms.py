@@ -281,32 +281,54 @@ class Chain:
         begun = self.position
         bound = [limit.items[0].name if isinstance(limit, lang.Sequence) else limit.name for limit in limits]  # type: ignore[attr-defined]
         with m.names.binding(bound):
-            body = self._body(part, shown, name)
+            body = self._body(part, shown, self._end_of_body(bound))
+        whole = self.parts[begun : self.position]
         if name not in ("Sum",):
-            self._scope(begun, bound, shown)
+            self._scope(whole, bound, shown)
         if body.shape != () and not look.has_entries(body.node):
-            raise m.refuse(
-                self.parts[begun:], said("after {shown} stand single entries: give every name its indices", shown=shown)
-            )
+            raise m.refuse(whole, said("after {shown} stand single entries: give every name its indices", shown=shown))
         node = body.node
         if mask is not None:
             neutral = {"Sum": 0, "Product": 1}.get(name)
             if neutral is None:
                 raise m.refuse(below, said("{shown} runs over a whole axis here: {shown}_{{k}}", shown=shown))
             node = m.call(part, "where", mask, node, m.number(part, neutral))
-        return Value(m.call(self.parts[begun - 1 :], REDUCTIONS[name], node, *limits))
+        return Value(m.call([part, *whole], REDUCTIONS[name], node, *limits))
 
-    def _body(self, part: Tree, shown: str, name: str) -> Value:
-        rest = self.rest()
-        if not rest:
+    def _end_of_body(self, bound: list[str]) -> int:
+        r"""`\prod_{i<j} x_i \prod_{i>j} x_i`: what binds an index that is bound already stands beside, not inside."""
+        for n in range(self.position + 1, len(self.parts)):
+            if look.unit_of(self.parts[n], "BIG") and not set(bound).isdisjoint(self._bound_by(self.parts[n])):
+                return n - isinstance(self.parts[n - 1], Token)
+        return len(self.parts)
+
+    def _bound_by(self, part: Tree) -> list[str]:
+        """The indices that a sum or product sign binds; none where that cannot be read."""
+        m = self.m
+        _, below, _, _ = m.scripts(part)
+        if below is None:
+            return []
+        held = m.depth, m.indexing
+        try:
+            limits, _ = Limits(m, below, None, "").indices()
+        except ReadingError:
+            m.depth, m.indexing = held
+            return []
+        indices = [limit.items[0] if isinstance(limit, lang.Sequence) else limit for limit in limits]
+        return [index.name for index in indices if isinstance(index, lang.Name)]
+
+    def _body(self, part: Tree, shown: str, stop: int) -> Value:
+        start, self.position = self.position, stop
+        if start == len(self.parts):
             raise self.m.refuse(part, said("nothing stands after {shown}", shown=shown))
-        minus = None if self.minus is None else self.minus - (len(self.parts) - len(rest))
-        self.minus = None
-        return Chain(self.m, rest, minus).value()
+        minus = None
+        if self.minus is not None and self.minus < stop:
+            minus, self.minus = self.minus - start, None
+        return Chain(self.m, self.parts[start:stop], minus).value()
 
-    def _scope(self, begun: int, bound: list[str], shown: str) -> None:
+    def _scope(self, whole: list[Any], bound: list[str], shown: str) -> None:
         r"""`\prod_i x_i c`: a factor without the index is inside or outside; only for a sum it is the same."""
-        factors = [p for p in self.parts[begun:] if isinstance(p, Tree)]
+        factors = [p for p in whole if isinstance(p, Tree)]
         if len(factors) > 1 and not look.big(factors[0]):
             for factor in factors:
                 letters = {c for token in factor.scan_values(_is_word) for c in str(token)}
@@ -500,13 +522,16 @@ class Chain:
         if number is not None:
             value = m.product(self.parts[begun - 1 : self.position], number, value)
         after = self._next()
-        if after is None or self._is_function(after):
+        if after is None or (self._is_function(after) and not look.big(self.parts[begun])):
             return value
         shown = f"\\{name} a"
         if isinstance(after, Tree):
             raise m.two_ways(after, f"{shown} b", (f"({shown}) b", f"\\{name}(a b)"), said("write parentheses"))
         if str(after) == "/":
             raise m.two_ways(after, f"{shown} / b", (f"({shown}) / b", f"\\{name}(a / b)"), said("write parentheses"))
+        if look.big(self.parts[begun]):  # \log \sum_i x_i \cdot \sum_i y_i
+            readings = rf"({shown}) \cdot b", rf"\{name}(a \cdot b)"
+            raise m.two_ways(after, rf"{shown} \cdot b", readings, said("write parentheses"))
         return value
 
     def _is_function(self, part: Any) -> bool:
@@ -556,6 +581,22 @@ class Limits:
 
     def read(self) -> tuple[list[lang.Expression], lang.Expression | None]:
         m = self.m
+        bound, mask = self.indices()
+        if not bound or not all(isinstance(b, (lang.Name, lang.Sequence)) for b in bound):
+            raise m.refuse(self.below, said("{shown} names the index it runs over: {shown}_{{k}}", shown=self.shown))
+        if self.above is not None:
+            if len(bound) != 1:
+                raise m.refuse(
+                    self.above, said("an upper limit belongs to one index: {shown}_{{j=1}}^{{D}}", shown=self.shown)
+                )
+            bound = [self._limited(bound[0])]
+        elif isinstance(bound[0], lang.Sequence):
+            raise m.refuse(self.below, said("the upper limit is missing: {shown}_{{j=1}}^{{D}}", shown=self.shown))
+        return bound, mask
+
+    def indices(self) -> tuple[list[lang.Expression], lang.Expression | None]:
+        """What stands below: each index, `(j, 1)` where it begins somewhere, and the condition."""
+        m = self.m
         bound: list[lang.Expression] = []
         mask: lang.Expression | None = None
         for item in m.sub_items(self.below):
@@ -568,16 +609,6 @@ class Limits:
             bound += [] if index is None else [index]
             if condition is not None:
                 mask = condition if mask is None else lang.Binary(*m.at(item), "&", mask, condition)
-        if not bound or not all(isinstance(b, (lang.Name, lang.Sequence)) for b in bound):
-            raise m.refuse(self.below, said("{shown} names the index it runs over: {shown}_{{k}}", shown=self.shown))
-        if self.above is not None:
-            if len(bound) != 1:
-                raise m.refuse(
-                    self.above, said("an upper limit belongs to one index: {shown}_{{j=1}}^{{D}}", shown=self.shown)
-                )
-            bound = [self._limited(bound[0])]
-        elif isinstance(bound[0], lang.Sequence):
-            raise m.refuse(self.below, said("the upper limit is missing: {shown}_{{j=1}}^{{D}}", shown=self.shown))
         return bound, mask
 
     def _condition(
