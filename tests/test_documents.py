@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sympy import Sum
 
 import tutor
 from tutor.answers import documents, latex_regions
@@ -538,6 +539,77 @@ def test_training_starts_from_the_same_reading():
 def test_a_training_step_undoes_no_set_up(step):
     lines = ["w = torch.randn(D)", "b = torch.zeros(1)", *LINEAR, *step]
     assert tutor.check("linear-regression-batch", "\n".join(lines)).correct
+
+
+def loop(*body, over="range(10)"):
+    return "\n".join([f"for i in {over}:", *(f"    {line}" for line in body)])
+
+
+ONE_POINT = "y_pred = w*x + b", "dw = 2*(y_pred - y)*x", "db = 2*(y_pred - y)"
+
+
+@pytest.mark.parametrize(("exercise", "text"), [
+    *(("linear-regression", front + loop(*ONE_POINT, *step) + after)
+      for front in ("", "w, b = 1.0, 0.0\n", "w = b = 0.5\nlr = 0.01\nlosses = []\n")
+      for step, after in (
+          (("w -= 0.01*dw", "b -= 0.01*db"), ""), (("w, b = w - 0.01*dw, b - 0.01*db", "print(i, w)"), ""),
+          (("w.data -= 0.01*dw", "b.data.sub_(0.01*db)", "if i % 2 == 0:", "    print(i)"), "\nprint(w, b)\nL = (w*x + b - y)**2"),
+          (("with torch.no_grad():", "    w += -0.01*dw", "    b.add_(db, alpha=-0.01)"), ""),
+      )),
+    ("linear-regression", loop(*ONE_POINT, "w -= 0.01*dw", over="range(100000)")),
+    ("linear-regression", loop("for j in range(2):", *(f"    {line}" for line in (*ONE_POINT, "w -= 0.01*dw")))),
+    ("linear-regression", loop(*ONE_POINT[1:], "w -= 0.01*dw", ONE_POINT[0])),
+    ("linear-regression", "v = 0\n" + loop(*ONE_POINT, "v = 0.9*v + dw", "w = w - 0.01*v")),
+    (SOFTMAX, loop(*FORWARD, *BACKWARD, "W = W - 0.1*dW", "b = b - 0.1*db", over="range(3)")),
+    (SOFTMAX, loop("x = np.random.randn(N, D)", *FORWARD, "dz = p", "dz -= y", "dz /= N", *BACKWARD[1:], "W -= 0.1*dW")),
+    (SOFTMAX, loop("dW = torch.zeros_like(W)", *FORWARD, BACKWARD[0], "for n in range(N):",
+                   "    dW += torch.outer(x[n], dz[n])", BACKWARD[2], "W -= 0.1*dW")),
+])  # fmt: skip
+def test_a_loop_of_training_is_judged_by_one_round(exercise, text):
+    report = tutor.check(exercise, text)
+    assert report.correct and any("one round of the loop is judged" in note for note in report.notes), report
+    for right, wrong in (("db = 2*", "db = "), (BACKWARD[2], "db = dz.mean(axis=0)")):
+        if right in text:
+            verdicts = {line.quantity: line.verdict for line in tutor.check(exercise, text.replace(right, wrong))}
+            assert verdicts.pop("db") == "wrong" and {*verdicts.values()} == {"correct"}
+
+
+@pytest.mark.parametrize(("exercise", "text"), [
+    (SOFTMAX, "dW = torch.zeros(D, K)\n" + loop(*FORWARD, BACKWARD[0], "dW += x.T@dz", BACKWARD[2], "W -= 0.1*dW")),
+    (SOFTMAX, "dW = torch.zeros(D, K)\n" + loop(BACKWARD[0], "g = dW", "g += x.T@dz", BACKWARD[2], "W -= 0.1*dW")),
+    (SOFTMAX, "g = 0\n" + loop(BACKWARD[0], "g = g + x.T@dz", "dW = g", BACKWARD[2], "W -= 0.1*dW")),
+    ("linear-regression", loop(*ONE_POINT, "w -= 0.1/(i + 1)*dw")),
+    ("linear-regression", loop("dw = 2*(y_pred - y)*x*(i == 0)", ONE_POINT[2], "w -= 0.1*dw")),
+    ("linear-regression", loop(*ONE_POINT, "w -= 0.1*dw") + "\ndw = 2*(w*x + b - y)*x"),
+    ("linear-regression", loop("dw = 2*(y_pred - y)*x*(w*x + b != y_pred)", ONE_POINT[2], "w -= 0.1*dw")),
+])  # fmt: skip
+def test_a_loop_that_does_more_than_take_steps_makes_nothing_right(exercise, text):
+    assert "wrong" in {line.verdict for line in tutor.check(exercise, text, repairs=False)}
+
+
+def test_loops_without_a_step_of_training_keep_their_rounds():
+    for text in (
+        loop("dw = 2*(y_pred - y)*x", "db = 2*(y_pred - y)"),
+        "dw = 0\n" + loop("dw += (y_pred - y)*x", over="range(2)") + "\ndb = 2*(y_pred - y)",
+        "w = 0\n" + loop("w -= (y_pred - y)*x", over="range(2)") + "\ndw = -w\ndb = 2*(y_pred - y)",
+    ):
+        report = tutor.check("linear-regression", text)
+        assert report.correct and not any("one round" in note for note in report.notes), report
+
+
+def test_values_after_more_steps_than_one_are_not_those_after_one():
+    step = "dw = 2*X.T@(X@w - y)/N", "w = w - eta*dw"
+    exercise = tutor.Exercise("one-step")
+    N, D = exercise.sizes("N D")
+    i, j = exercise.indices(i=N, j=D)
+    X, y, eta = exercise.input("X", i, j), exercise.input("y", i), exercise.input("eta")
+    w = exercise.parameter("w", j)
+    exercise.loss("L", Sum((Sum(X[i, j] * w[j], j) - y[i]) ** 2, i) / N)
+    exercise.value("w_new", [j], w[j] - eta * exercise.gradient("w")[j])
+    exercise.ask("w_new")
+    assert tutor.check(exercise, "\n".join([*step, "w_new = w"])).correct
+    report = tutor.check(exercise, loop(*step, over="range(2)") + "\nw_new = w")
+    assert report.line("w_new").verdict in ("wrong", "follows") and report.verdict == "wrong"
 
 
 def test_a_size_that_is_set_is_not_pinned():

@@ -19,6 +19,7 @@ from tutor.checking.judge import as_tensor
 from tutor.checking.lines import SheetJudge
 from tutor.checking.premises import prepared
 from tutor.checking.report import NOTES, Sentence
+from tutor.checking.rounds import with_one_round
 from tutor.checking.set_up import gives_leaf, may_be_data
 from tutor.checking.sheet_runs import MANY_STEPS
 from tutor.checking.truth import Point
@@ -41,6 +42,7 @@ def as_read(
     """The sheet without the lines that turn out to be data."""
     if not any(gives_leaf(exercise, each) for each in lang.flat(sheet.statements)):
         return sheet
+    sheet = with_one_round(exercise, sheet)
     lines = list(may_be_data(exercise, prepared(exercise, sheet)))
     if not lines or len(lines) > MANY_LINES:
         return sheet
