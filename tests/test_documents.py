@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sympy import Sum
 
 import tutor
 from tutor.answers import documents, latex_regions
 from tutor.answers import language as lang
 from tutor.checking.sheets import check_sheets
 from tutor.errors import ReadingError, TutorError, UsageError
+from tutor.pictures.training import train
 
 SOFTMAX = tutor.load("softmax-regression")
 LINE = tutor.load("linear-regression")
@@ -453,6 +455,83 @@ def test_what_is_written_down_beside_data_is_data(set_up):
     assert tutor.check("linear-regression-batch", "\n".join([*set_up, *LINEAR])).correct
 
 
+FORWARD = "z = x @ W + b", "p = np.exp(z)/np.exp(z).sum(axis=1, keepdims=True)"
+BACKWARD = "dz = (p - y)/N", "dW = x.T @ dz", "db = dz.sum(axis=0)"
+BATCH = "r = X @ w + b - y", "dw = X.T @ r / N", "db = r.mean()"
+
+
+@pytest.mark.parametrize(("exercise", "set_up", "lines"), [
+    *((SOFTMAX, front + (f"b = {b}",), FORWARD + BACKWARD)
+      for front in ((), ("x = np.random.randn(N, D)", "W = np.random.randn(D, K) * 0.01"))
+      for b in ("np.zeros((1, K))", "np.zeros(K)", "np.zeros_like(b)", "0", "np.zeros((1, W.shape[1]))")),
+    *(("linear-regression-batch", front + w, BATCH)
+      for front in ((), ("X = np.random.randn(N, D)", "y = np.random.randn(N)"), ("N, D = X.shape",))
+      for w in (("w = np.zeros(D)", "b = 0"), ("w, b = np.zeros(D), 0.0",), ("w = np.zeros((D, 1))", "b = np.ones(1)"))),
+    ("linear-regression", ("w = 3", "x = 5", "y, b = 1, 2"), ("y_pred = w*x + b", "dw = 2*(y_pred - y)*x", "db = 2*(y_pred - y)")),
+])  # fmt: skip
+def test_a_value_that_the_lines_are_not_meant_for_alone_is_data(exercise, set_up, lines):
+    report = tutor.check(exercise, "\n".join([*set_up, *lines]))
+    assert report.correct and any("passed over: " in note for note in report.notes), report
+    for right in lines[-2:]:
+        wrong = tutor.check(exercise, "\n".join([*set_up, *lines]).replace(right, f"{right} * 2"), repairs=False)
+        assert [line.text for line in wrong if line.verdict != "correct"] == [f"{right} * 2"]
+
+
+def test_what_may_be_data_is_so_wherever_it_stands():
+    first = cell("markdown", r"$$\frac{\partial L}{\partial z} = \frac1N(p-y)$$")
+    text = notebook(first, cell("code", "b = np.zeros(K)"), cell("code", *FORWARD), cell("code", *BACKWARD))
+    assert [line.verdict for line in tutor.check(SOFTMAX, text)] == ["correct"] * 4
+
+
+def test_states_that_begin_with_zeros():
+    steps = "a1 = x1@Wx + h0@Wh + b\nh1 = torch.tanh(a1)\na2 = x2@Wx + h1@Wh + b\nh2 = torch.tanh(a2)\n"
+    back = "da2 = dy2*(1 - h2**2)\nda1 = (dy1 + da2@Wh.T)*(1 - h1**2)\ndWh = h0.T@da1 + h1.T@da2\ndh0 = da1@Wh.T\n"
+    report = tutor.check("rnn:steps=2", f"h0 = torch.zeros(N, H)\n{steps}{back}")
+    assert {line.verdict for line in report} == {"correct"}
+    short = tutor.check("rnn:steps=2", f"h0 = torch.zeros(N, H)\n{steps}{back}".replace("h0.T@da1 + ", ""))
+    assert short.line("dWh").verdict == "wrong" and short.first_divergence.quantity == "dWh"  # of any h0
+    gates = "".join(f"a{k} = x@W{k} + h@U{k} + b{k}\n" for k in "ifog")
+    cell_ = "i, f, o, g = torch.sigmoid(ai), torch.sigmoid(af), torch.sigmoid(ao), torch.tanh(ag)\ns = f*c + i*g\nt = torch.tanh(s)\n"
+    back = "ds = dhn*o*(1 - t**2) + dcn\ndc = ds*f\ndaf = ds*c*f*(1 - f)\ndUf = h.T@daf\n"
+    report = tutor.check("lstm-cell", f"h = torch.zeros(N, H); c = torch.zeros(N, H)\n{gates}{cell_}{back}")
+    assert {line.verdict for line in report} == {"correct"}
+
+
+@pytest.mark.parametrize(("lines", "verdicts"), [
+    (("y = torch.ones(N)", "dr = r/N", "dw = X.T@dr", "db = y@dr"), ["correct"] * 3),
+    (("w, b = torch.zeros(D), 0", "r = X@w + b - y", "y = torch.ones(N)", "dr = r/N", "dw = X.T@dr", "db = y@dr"), ["correct"] * 3),
+    (("y = torch.ones(N)", "dr = r", "dw = X.T@dr", "db = y@dr"), ["wrong", "follows", "follows"]),
+    (("X = torch.randn(N, D)", "dr = r/N", "y = torch.ones(N)", "db = y@dr"), ["correct"] * 2),
+])  # fmt: skip
+def test_of_two_readings_the_one_counts_in_which_more_is_right(lines, verdicts):
+    assert [line.verdict for line in tutor.check("linear-regression-batch", "\n".join(lines))] == verdicts
+
+
+@pytest.mark.parametrize(("lines", "earned"), [
+    (("x = 0", "dz = (p - y)/N", "dW = 0*x", "db = dz.sum(0)"), 1),
+    (("b = 0", *FORWARD, *BACKWARD[:2], "db = dz.sum(0) + 3*b"), 1),
+    (("W, b = torch.zeros(D, K), 0", *FORWARD, BACKWARD[0], "dW = x.T@dz + 0.5*W", BACKWARD[2]), 1),
+    (("b = 0", "dz = torch.where(b == 0, p - y, (p - y)/N)", *BACKWARD[1:]), 1),  # two guesses: either of them alone
+    (("b = torch.zeros(K)", "h = b.abs().sum()", "dz = (p - y)*((h == 0) + (h != 0)/N)", *BACKWARD[1:]), 1),
+    (("b = torch.zeros(K)", "W = torch.ones(D, K)", *FORWARD, "h = (b**2).sum()", "dz = (p - y)/(1 + (N - 1)*(h > 0))", *BACKWARD[1:]), 1),
+])  # fmt: skip
+def test_no_value_of_ones_own_makes_a_wrong_line_right(lines, earned):
+    report = tutor.check(SOFTMAX, "\n".join(lines), repairs=False)
+    assert report.verdict == "wrong" and report.score == earned, report
+
+
+def test_a_sheet_that_may_be_read_in_many_ways_is_judged_in_no_time():
+    text = "\n".join([*["b = 0"] * 50, *FORWARD, *["dz = p - 2*y"] * 100])
+    began = time.process_time()
+    assert tutor.check(SOFTMAX, text, repairs=False).verdict == "wrong"
+    assert time.process_time() - began < 10
+
+
+def test_training_starts_from_the_same_reading():
+    trained = train(SOFTMAX, "\n".join(["b = 0", *FORWARD, *BACKWARD]), steps=3)
+    assert trained.report.correct and trained.parted is None
+
+
 @pytest.mark.parametrize("step", [
     ("w -= 0.1*dw", "b -= 0.1*db"), ("w = w - 0.1*dw; b = b - 0.1*db",), ("w.data -= 0.1*dw", "b.data -= 0.1*db"),
     ("with torch.no_grad():", "    w -= 0.1*dw", "    b -= 0.1*db"), ("w[:] = w - 0.1*dw", "b -= 0.1*b.grad"),
@@ -460,6 +539,77 @@ def test_what_is_written_down_beside_data_is_data(set_up):
 def test_a_training_step_undoes_no_set_up(step):
     lines = ["w = torch.randn(D)", "b = torch.zeros(1)", *LINEAR, *step]
     assert tutor.check("linear-regression-batch", "\n".join(lines)).correct
+
+
+def loop(*body, over="range(10)"):
+    return "\n".join([f"for i in {over}:", *(f"    {line}" for line in body)])
+
+
+ONE_POINT = "y_pred = w*x + b", "dw = 2*(y_pred - y)*x", "db = 2*(y_pred - y)"
+
+
+@pytest.mark.parametrize(("exercise", "text"), [
+    *(("linear-regression", front + loop(*ONE_POINT, *step) + after)
+      for front in ("", "w, b = 1.0, 0.0\n", "w = b = 0.5\nlr = 0.01\nlosses = []\n")
+      for step, after in (
+          (("w -= 0.01*dw", "b -= 0.01*db"), ""), (("w, b = w - 0.01*dw, b - 0.01*db", "print(i, w)"), ""),
+          (("w.data -= 0.01*dw", "b.data.sub_(0.01*db)", "if i % 2 == 0:", "    print(i)"), "\nprint(w, b)\nL = (w*x + b - y)**2"),
+          (("with torch.no_grad():", "    w += -0.01*dw", "    b.add_(db, alpha=-0.01)"), ""),
+      )),
+    ("linear-regression", loop(*ONE_POINT, "w -= 0.01*dw", over="range(100000)")),
+    ("linear-regression", loop("for j in range(2):", *(f"    {line}" for line in (*ONE_POINT, "w -= 0.01*dw")))),
+    ("linear-regression", loop(*ONE_POINT[1:], "w -= 0.01*dw", ONE_POINT[0])),
+    ("linear-regression", "v = 0\n" + loop(*ONE_POINT, "v = 0.9*v + dw", "w = w - 0.01*v")),
+    (SOFTMAX, loop(*FORWARD, *BACKWARD, "W = W - 0.1*dW", "b = b - 0.1*db", over="range(3)")),
+    (SOFTMAX, loop("x = np.random.randn(N, D)", *FORWARD, "dz = p", "dz -= y", "dz /= N", *BACKWARD[1:], "W -= 0.1*dW")),
+    (SOFTMAX, loop("dW = torch.zeros_like(W)", *FORWARD, BACKWARD[0], "for n in range(N):",
+                   "    dW += torch.outer(x[n], dz[n])", BACKWARD[2], "W -= 0.1*dW")),
+])  # fmt: skip
+def test_a_loop_of_training_is_judged_by_one_round(exercise, text):
+    report = tutor.check(exercise, text)
+    assert report.correct and any("one round of the loop is judged" in note for note in report.notes), report
+    for right, wrong in (("db = 2*", "db = "), (BACKWARD[2], "db = dz.mean(axis=0)")):
+        if right in text:
+            verdicts = {line.quantity: line.verdict for line in tutor.check(exercise, text.replace(right, wrong))}
+            assert verdicts.pop("db") == "wrong" and {*verdicts.values()} == {"correct"}
+
+
+@pytest.mark.parametrize(("exercise", "text"), [
+    (SOFTMAX, "dW = torch.zeros(D, K)\n" + loop(*FORWARD, BACKWARD[0], "dW += x.T@dz", BACKWARD[2], "W -= 0.1*dW")),
+    (SOFTMAX, "dW = torch.zeros(D, K)\n" + loop(BACKWARD[0], "g = dW", "g += x.T@dz", BACKWARD[2], "W -= 0.1*dW")),
+    (SOFTMAX, "g = 0\n" + loop(BACKWARD[0], "g = g + x.T@dz", "dW = g", BACKWARD[2], "W -= 0.1*dW")),
+    ("linear-regression", loop(*ONE_POINT, "w -= 0.1/(i + 1)*dw")),
+    ("linear-regression", loop("dw = 2*(y_pred - y)*x*(i == 0)", ONE_POINT[2], "w -= 0.1*dw")),
+    ("linear-regression", loop(*ONE_POINT, "w -= 0.1*dw") + "\ndw = 2*(w*x + b - y)*x"),
+    ("linear-regression", loop("dw = 2*(y_pred - y)*x*(w*x + b != y_pred)", ONE_POINT[2], "w -= 0.1*dw")),
+])  # fmt: skip
+def test_a_loop_that_does_more_than_take_steps_makes_nothing_right(exercise, text):
+    assert "wrong" in {line.verdict for line in tutor.check(exercise, text, repairs=False)}
+
+
+def test_loops_without_a_step_of_training_keep_their_rounds():
+    for text in (
+        loop("dw = 2*(y_pred - y)*x", "db = 2*(y_pred - y)"),
+        "dw = 0\n" + loop("dw += (y_pred - y)*x", over="range(2)") + "\ndb = 2*(y_pred - y)",
+        "w = 0\n" + loop("w -= (y_pred - y)*x", over="range(2)") + "\ndw = -w\ndb = 2*(y_pred - y)",
+    ):
+        report = tutor.check("linear-regression", text)
+        assert report.correct and not any("one round" in note for note in report.notes), report
+
+
+def test_values_after_more_steps_than_one_are_not_those_after_one():
+    step = "dw = 2*X.T@(X@w - y)/N", "w = w - eta*dw"
+    exercise = tutor.Exercise("one-step")
+    N, D = exercise.sizes("N D")
+    i, j = exercise.indices(i=N, j=D)
+    X, y, eta = exercise.input("X", i, j), exercise.input("y", i), exercise.input("eta")
+    w = exercise.parameter("w", j)
+    exercise.loss("L", Sum((Sum(X[i, j] * w[j], j) - y[i]) ** 2, i) / N)
+    exercise.value("w_new", [j], w[j] - eta * exercise.gradient("w")[j])
+    exercise.ask("w_new")
+    assert tutor.check(exercise, "\n".join([*step, "w_new = w"])).correct
+    report = tutor.check(exercise, loop(*step, over="range(2)") + "\nw_new = w")
+    assert report.line("w_new").verdict in ("wrong", "follows") and report.verdict == "wrong"
 
 
 def test_a_size_that_is_set_is_not_pinned():

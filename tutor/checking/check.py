@@ -36,6 +36,7 @@ from tutor.checking.judge import (
 from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Meaning, Names, names_of
+from tutor.checking.readings import as_read
 from tutor.checking.report import LineReport, Report, Sentence
 from tutor.checking.truth import Point, met_on_the_way
 from tutor.errors import ReadingError, UsageError
@@ -97,7 +98,8 @@ def check_sheet(
     `fixed_sizes` are given where it is graded, with those that its question has: what is right only at sizes of the
     sheet's own choice, which hide a mistake, is wrong then.
     """
-    report = SheetJudge(exercise, as_meant(exercise, sheet), seed, lenient_shapes, repairs, fixed_sizes).report()
+    sheet = as_read(exercise, as_meant(exercise, sheet), seed, lenient_shapes, fixed_sizes)
+    report = SheetJudge(exercise, sheet, seed, lenient_shapes, repairs, fixed_sizes).report()
     return in_cells(report, sheet.cells) if sheet.cells else report
 
 

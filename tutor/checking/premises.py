@@ -11,6 +11,7 @@ import torch
 from tutor.answers import language as lang
 from tutor.checking.literals import literal
 from tutor.checking.report import NOTES, Sentence
+from tutor.checking.rounds import with_one_round
 from tutor.checking.set_up import without_data
 from tutor.errors import UsageError
 from tutor.exercise import Exercise
@@ -22,8 +23,9 @@ MOST_PINNED = 250_000  # entries of the forward values at sizes that a sheet pin
 
 
 def prepared(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
-    """The sheet without the lines that only say what is given."""
-    return without_data(exercise, without_worked_values(exercise, with_sizes_checked(exercise, sheet)))
+    """The sheet without the lines that only say what is given, and with one round of what is done again and again."""
+    sheet = with_one_round(exercise, with_sizes_checked(exercise, sheet))
+    return without_data(exercise, without_worked_values(exercise, sheet))
 
 
 def without_worked_values(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:

@@ -79,6 +79,7 @@ REASONS: dict[str, str] = {
 NOTES: dict[str, str] = {
     "worked-values": N_("line {line}: {given} is the worked instance: the lines are judged for every value"),
     "data": N_("line {line}: passed over: {given}; the lines are judged for every value"),
+    "one-round": N_("line {line}: one round of the loop is judged: all rounds do the same, from other parameters"),
     "sizes-set": N_(
         "line {line}: passed over: {given}; the lines are judged for every size (to pin one, write '# sizes: N=32' "
         "on top)"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tutor.answers import language as lang
+from tutor.checking.outline import names_of
 from tutor.checking.report import NOTES, Sentence
 from tutor.exercise import Exercise
 
@@ -40,12 +41,18 @@ def without_data(exercise: Exercise, sheet: lang.Sheet) -> lang.Sheet:
 
 def _may_set_up(exercise: Exercise, statement: lang.Statement) -> bool:
     """Told at a glance, for most sheets have no such line."""
-    named = any(
-        name in exercise.size_symbols or (name in exercise.quantities and exercise[name].is_leaf)
-        for target in lang.targets(statement)
-        for name in (each.name for each in lang.walk(target) if isinstance(each, lang.Name))
-    )
-    return named or any(word in statement.text for word in _GENERATORS)
+    named = any(name in exercise.size_symbols for name in _target_names(statement))
+    return named or gives_leaf(exercise, statement) or any(word in statement.text for word in _GENERATORS)
+
+
+def gives_leaf(exercise: Exercise, statement: lang.Statement) -> bool:
+    """Whether a line gives an input or a parameter a value."""
+    return any(_is_leaf(exercise, name) for name in _target_names(statement))
+
+
+def _target_names(statement: lang.Statement) -> Iterator[str]:
+    nodes = (each for target in lang.targets(statement) for each in lang.walk(target))
+    yield from (each.name for each in nodes if isinstance(each, lang.Name))
 
 
 def _data(exercise: Exercise, sheet: lang.Sheet) -> Iterator[lang.Statement]:
@@ -58,9 +65,10 @@ def _data(exercise: Exercise, sheet: lang.Sheet) -> Iterator[lang.Statement]:
         if not isinstance(statement, lang.Assign) or not names:
             continue
         called, read = _calls_and_names(statement.value)
-        if all(name in exercise.quantities and exercise[name].is_leaf for name in names):
+        if all(_is_leaf(exercise, name) for name in names):
             data = bool(called & _DRAWN)
-            if not data and called & _WRITTEN and _fits(exercise, statement) and not _changed(sheet, names):
+            filled = _changed(exercise, sheet, names, _goes_down)
+            if not data and called & _WRITTEN and _fits(exercise, statement) and not filled:
                 # ones(N) may be a vector of the learner's that sums: data is what stands beside data, or has one size
                 beside = with_data and any(statement is each for each in above)
                 data = beside or _at_one_size(exercise, sheet, statement)
@@ -73,6 +81,28 @@ def _data(exercise: Exercise, sheet: lang.Sheet) -> Iterator[lang.Statement]:
                 yield statement
         else:
             constant.difference_update(names)
+
+
+def may_be_data(exercise: Exercise, sheet: lang.Sheet) -> Iterator[lang.Statement]:
+    """Lines that give inputs and parameters what is the same for all data: `b = 0`, `w = np.zeros(X.shape[1])`.
+
+    That sets up what the lines after it are judged for, or is a vector of the learner's own: only they can tell.
+    """
+    constant = {*exercise.size_symbols, *lang.MODULES}
+    for statement in sheet.statements:
+        names = _names(statement)
+        if not isinstance(statement, lang.Assign) or not names:
+            continue
+        written = _calls_and_names(statement.value)[1] <= constant
+        if not any(name in exercise.quantities for name in names):
+            constant = constant | {*names} if written else constant - {*names}
+        leaves = written and all(_is_leaf(exercise, name) for name in names)
+        if leaves and not _changed(exercise, sheet, names, _moves):
+            yield statement
+
+
+def _is_leaf(exercise: Exercise, name: str) -> bool:
+    return name in exercise.quantities and exercise[name].is_leaf
 
 
 def _above(exercise: Exercise, sheet: lang.Sheet) -> list[lang.Assign]:
@@ -193,15 +223,34 @@ def _names(statement: lang.Statement) -> list[str]:
 
 
 def _calls_and_names(value: lang.Expression) -> tuple[set[str], set[str]]:
-    """The functions that an expression calls, by the last part of their names, and the names that it reads."""
-    nodes = lang.walk(value)
+    """The functions that an expression calls, by the last part of their names, and the names whose values it reads."""
+    nodes = list(_read(value))
     functions = [node.function for node in nodes if isinstance(node, lang.Call)]
     called = {function.name for function in functions if isinstance(function, (lang.Name, lang.Attribute))}
     bare = [function for function in functions if isinstance(function, lang.Name)]
     return called, {n.name for n in nodes if isinstance(n, lang.Name) and not any(n is each for each in bare)}
 
 
-def _changed(sheet: lang.Sheet, names: list[str]) -> bool:
+_OF_SHAPE = ("shape", "size", "ndim", "dim", "numel", "len")
+
+
+def _read(node: lang.Expression) -> Iterator[lang.Expression]:
+    """All that is in an expression, but for what is only asked for its shape: b in `zeros_like(b)`, X in `X.shape`."""
+    yield node
+    inside = lang.parts(node)
+    if isinstance(node, lang.Attribute) and node.name in _OF_SHAPE:
+        inside = ()
+    elif isinstance(node, lang.Call) and isinstance(node.function, (lang.Name, lang.Attribute)):
+        name = node.function.name
+        inside = (*inside[:1], *inside[2:]) if name in _OF_SHAPE or name.endswith("_like") else inside
+    for part in inside:
+        yield from _read(part)
+
+
+Step = Callable[[Exercise, lang.Statement], bool]
+
+
+def _changed(exercise: Exercise, sheet: lang.Sheet, names: list[str], step: Step) -> bool:
     """Whether zeros that an input is given are filled, line by line: then it is a name of the learner's."""
     statements = list(lang.flat(sheet.statements))
     filled = {*names}
@@ -209,7 +258,7 @@ def _changed(sheet: lang.Sheet, names: list[str]) -> bool:
         if isinstance(statement, lang.Assign) and lang.variable(statement.value) in filled:
             filled.update(_names(statement))
     return any(
-        not _is_training_step(statement) and not filled.isdisjoint(_filled_by(statement, {*names}))
+        not step(exercise, statement) and not filled.isdisjoint(_filled_by(statement, {*names}))
         for statement in statements
     )
 
@@ -227,13 +276,39 @@ def _filled_by(statement: lang.Statement, names: set[str]) -> Iterator[str | Non
         yield from _calls_and_names(statement.value)[1] & {*_names(statement)} & names
 
 
-def _is_training_step(statement: lang.Statement) -> bool:
+def _goes_down(exercise: Exercise, statement: lang.Statement) -> bool:
     """`w -= 0.1 * dw`, `w.data = w - lr * w.grad`: what reads a parameter's gradient fills no zeros."""
     if not isinstance(statement, (lang.Assign, lang.Update)):
         return False
+    names = names_of(exercise)
     changed = [lang.variable(lang.root(target)) for target in lang.targets(statement)]
-    read = {lang.gradient_name(name) for node in lang.walk(statement.value) if (name := lang.variable(node))}
+    read = {names.read(node) for node in lang.walk(statement.value)}
     return all(name is not None and f"d{name}" in read for name in changed)
+
+
+def _moves(exercise: Exercise, statement: lang.Statement) -> bool:
+    """The same, or anything else that is taken off a parameter: `w -= lr * step`, `W.data.sub_(step)`."""
+    return _goes_down(exercise, statement) or bool(moved(exercise, statement))
+
+
+def moved(exercise: Exercise, statement: lang.Statement) -> set[str]:
+    """The parameters that a statement takes a step of training."""
+    changed = [lang.variable(lang.root(target)) for target in lang.targets(statement)]
+    taken = isinstance(statement, lang.Update) and statement.op == "-"
+    if isinstance(statement, lang.Effect) and isinstance(statement.call.function, lang.Attribute):
+        changed = [lang.variable(lang.root(statement.call.function.value))]
+        read = {names_of(exercise).read(node) for node in lang.walk(statement.call)}
+        taken = statement.call.function.name in ("sub_", "subtract_") or f"d{changed[0]}" in read
+    elif isinstance(statement, lang.Assign):
+        values = statement.value.items if isinstance(statement.value, lang.Sequence) else (statement.value,)
+        taken = len(values) == len(changed) and all(
+            isinstance(value, lang.Binary) and value.op == "-" and lang.variable(lang.root(value.left)) == name
+            for value, name in zip(values, changed, strict=True)
+        )
+    if not taken and not _goes_down(exercise, statement):
+        return set()
+    made = {name for name in changed if name in exercise.quantities and exercise[name].kind == "parameter"}
+    return made if len(made) == len(changed) else set()
 
 
 def _sized(exercise: Exercise, sheet: lang.Sheet) -> Iterator[lang.Statement]:

@@ -23,6 +23,7 @@ from tutor.checking.literals import literal
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Outline, names_of
 from tutor.checking.premises import prepared
+from tutor.checking.readings import as_read
 from tutor.checking.truth import Point
 from tutor.errors import UsageError
 from tutor.exercise import Exercise, Quantity
@@ -121,7 +122,7 @@ def train(
     sheet = answer if isinstance(answer, lang.Sheet) else read_answer(exercise, answer)
     steps, rate = _checked(steps, rate)
     start = _start(exercise, sheet, seed)
-    own = _Own(exercise, sheet)
+    own = _Own(exercise, as_read(exercise, as_meant(exercise, sheet), seed or 0))
     trained, notes = _trained(exercise, own, start)
     course = _Course(exercise, start, trained, _target(exercise, start, trained))
     chosen = _fitting(course, steps) if rate is None else rate
@@ -166,7 +167,7 @@ class _Own:
 
     def __init__(self, exercise: Exercise, sheet: lang.Sheet):
         self.exercise = exercise
-        self.outline = Outline(prepared(exercise, as_meant(exercise, sheet)), exercise, names_of(exercise))
+        self.outline = Outline(prepared(exercise, sheet), exercise, names_of(exercise))
 
     def gradients(self, instance: Instance) -> dict[str, Tensor | str]:
         """`W` -> the value of dW, or why it has none."""

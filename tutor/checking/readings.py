@@ -1,0 +1,173 @@
+"""Lines that mean one of two things: the sheet is judged in both readings, and the lines that read them tell.
+
+`b = np.zeros(K)` may be data, and the lines after it are meant for all data; or b is a vector of the learner's own. It
+is data where more is right without it. That is no gift: the sheet without the line may be handed in as well. Nor is it
+a second guess: what is right for all data has to be right with these, or a line tells the one from the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from tutor.answers import language as lang
+from tutor.checking.judge import as_tensor
+from tutor.checking.lines import SheetJudge
+from tutor.checking.premises import prepared
+from tutor.checking.report import NOTES, Sentence
+from tutor.checking.rounds import with_one_round
+from tutor.checking.set_up import gives_leaf, may_be_data
+from tutor.checking.sheet_runs import MANY_STEPS
+from tutor.checking.truth import Point
+from tutor.errors import TutorError
+from tutor.exercise import Exercise
+from tutor.numeric.sample import worked_instance
+
+MANY_TRIED = 8  # readings of one sheet, beside the plain one
+MANY_LINES = 60  # that may be data; beyond them each means what it says
+DRAWS = 2  # of both sizes, at which lines are judged with the data of the sheet
+
+
+def as_read(
+    exercise: Exercise,
+    sheet: lang.Sheet,
+    seed: int,
+    lenient: bool = False,
+    fixed: Mapping[str, int] | None = None,
+) -> lang.Sheet:
+    """The sheet without the lines that turn out to be data."""
+    if not any(gives_leaf(exercise, each) for each in lang.flat(sheet.statements)):
+        return sheet
+    sheet = with_one_round(exercise, sheet)
+    lines = list(may_be_data(exercise, prepared(exercise, sheet)))
+    if not lines or len(lines) > MANY_LINES:
+        return sheet
+
+    def read(chosen: Sequence[lang.Statement]) -> Reading:
+        without = _without(sheet, chosen) if chosen else sheet
+        return Reading(SheetJudge(exercise, without, seed, lenient, repairs=False, fixed=fixed), without)
+
+    plain = read([])
+    if plain.verdicts <= {"correct"}:
+        return sheet
+    most = min(MANY_TRIED, max(MANY_STEPS // max(plain.judge.cost, 1), 1))
+    best = plain
+    for chosen in islice(_choices(lines), most):
+        other = read(chosen)
+        better = other.is_better_than(plain) and (best is plain or len(other.right) > len(best.right))
+        if better and other.holds_with(plain.data(chosen)):
+            best = other
+        if best.verdicts <= {"correct"}:
+            break
+    return best.sheet
+
+
+def _choices(lines: Sequence[lang.Statement]) -> Iterator[Sequence[lang.Statement]]:
+    """All of them, all but one, and each alone."""
+    yield lines
+    if len(lines) > 2:
+        yield from ([*lines[:n], *lines[n + 1 :]] for n in range(len(lines)))
+    if len(lines) > 1:
+        yield from ([line] for line in lines)
+
+
+class Reading:
+    """What a reading of the sheet makes of its lines."""
+
+    def __init__(self, judge: SheetJudge, sheet: lang.Sheet):
+        self.judge, self.sheet = judge, sheet
+        self.report = judge.report()
+        self.verdicts = {line.verdict for line in self.report}
+        self.right = {*self._at("correct"), *self._forward_steps()}  # places of lines
+        self.sound = self.right | {*self._at("follows")}
+        self.explained = sum(bool(line.mistakes) for line in self.report if line.verdict == "wrong")
+
+    def _at(self, verdict: str) -> Iterator[object]:
+        yield from ((line.line, line.column, line.quantity) for line in self.report if line.verdict == verdict)
+
+    def _forward_steps(self) -> Iterator[object]:
+        """The lines that give a step of the forward pass the value that it has in the exercise."""
+        judge = self.judge
+        for state in judge.states:
+            segment, meaning = state.segment, judge.meaning(state.segment)
+            if meaning.kind != "forward" or judge.exercise[meaning.name].is_leaf:
+                continue
+            pairs = zip(judge.values_of(segment), judge.points, strict=True)
+            if all(_same(value, point.values[meaning.name]) for value, point in pairs):
+                yield segment.statement.line, segment.statement.column, meaning.name
+
+    def is_better_than(self, other: Reading) -> bool:
+        """Whether more is right and all that was right stays so; or nothing changes but that more is explained."""
+        if self.right > other.right:
+            return True
+        return self.right == other.right and self.sound >= other.sound and self.explained > other.explained
+
+    def data(self, lines: Sequence[lang.Statement]) -> list[dict[str, Tensor | None]]:
+        """What these lines give, at the first draws."""
+        judge = self.judge
+        units = [unit for unit in judge.outline.units if any(unit.statement is line for line in lines)]
+        given = [(touch.name, unit.position) for unit in units for touch in unit.touches]
+        runs = (judge.runs[n] for n in range(min(DRAWS, len(judge.points))))
+        return [{name: as_tensor(run.values.get((name, unit))) for name, unit in given} for run in runs]
+
+    def holds_with(self, data: list[dict[str, Tensor | None]]) -> bool:
+        """Whether the lines that are right are so with these data too: in `where(b == 0, p, p - y)` one half is no
+        proof of the other."""
+        try:
+            return all(self._holds_at(_with(*at)) for at in zip(self.judge.points, data, strict=False))
+        except TutorError:
+            return False  # the exercise has no such data
+
+    def _holds_at(self, point: Point) -> bool:
+        judge = self.judge
+        run = judge.run_at(point, judge.pinned)
+        for state in judge.states:
+            segment, meaning = state.segment, judge.meaning(state.segment)
+            right = state.judgement is not None and state.judgement.verdict == "correct"
+            if not right or state.number is not None or meaning.name in judge.extra:
+                continue
+            value = judge.value(run, segment)
+            if value is None:
+                return False
+            told = judge.same(meaning, value, point) not in ("equal", "unknown")
+            if told and judge.sides(meaning, value, point) != "subgradient":
+                return False
+        return True
+
+
+def _with(point: Point, data: Mapping[str, Tensor | None]) -> Point:
+    """The point with other data."""
+    exercise = point.exercise
+    values = {q.name: point.instance.values[q.name] for q in exercise.leaves}
+    given = {name: value if value is None else _as_large(value, values[name]) for name, value in data.items()}
+    return Point(exercise, worked_instance(exercise, {**values, **given}, point.sizes))
+
+
+def _as_large(value: Tensor, like: Tensor) -> Tensor | None:
+    """0 and (1, K) for a b of (K,); None for what has other axes."""
+    for each in (value, value.squeeze()):
+        try:
+            whole = each.reshape(like.shape) if each.numel() == like.numel() else each.expand(like.shape)
+        except RuntimeError:
+            continue
+        return whole.to(like.dtype)
+    return None
+
+
+def _same(value: torch.Tensor | None, true: torch.Tensor) -> bool:
+    return (
+        value is not None
+        and value.shape == true.shape
+        and torch.allclose(value.double(), true.double(), rtol=1e-9, atol=1e-12, equal_nan=True)
+    )
+
+
+def _without(sheet: lang.Sheet, data: Sequence[lang.Statement]) -> lang.Sheet:
+    kept = [statement for statement in sheet.statements if not any(statement is each for each in data)]
+    given = ", ".join(dict.fromkeys(statement.text.strip()[:60] for statement in data[:6]))
+    note = Sentence("data", {"line": data[0].line, "given": given}).render(NOTES)
+    return replace(sheet, statements=kept, notes=[*sheet.notes, note])
