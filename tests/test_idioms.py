@@ -327,6 +327,29 @@ dxc = dxhat*istd + dvar*2*xc/D
 dmu = -dxc.sum(1, keepdim=True)
 dx = dxc + dmu/D
 """, "ccwfcf"),
+    "an upstream gradient that goes on": ("lstm-cell", """
+dcn += dhn * o * (1 - t**2)
+df = dcn * c
+di = dcn * g
+dc = dcn * f
+""", "ccc"),
+    "an upstream gradient that goes on, wrongly": ("lstm-cell", """
+dcn = dcn + dhn * o * (1 - t)
+df = dcn * c
+di = dcn * g
+dc = dcn * f
+""", "wfff"),
+    "an upstream gradient over time": ("rnn:steps=2", """
+da2 = dy2 * (1 - h2**2)
+dy1 += da2 @ Wh.T
+da1 = dy1 * (1 - h1**2)
+dWx = x1.T @ da1 + x2.T @ da2
+""", "ccc"),
+    "an upstream gradient that is taken away": ("affine", """
+dY = 0*dY
+dX = dY @ W.T
+dW = X.T @ dY
+""", "www"),
 }  # fmt: skip
 
 

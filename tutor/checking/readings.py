@@ -7,9 +7,10 @@ a second guess: what is right for all data has to be right with these, or a line
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.checking.judge import as_tensor
 from tutor.checking.lines import SheetJudge
+from tutor.checking.outline import Names, names_of
 from tutor.checking.premises import prepared
 from tutor.checking.report import NOTES, Sentence
 from tutor.checking.rounds import with_one_round
@@ -39,31 +41,88 @@ def as_read(
     lenient: bool = False,
     fixed: Mapping[str, int] | None = None,
 ) -> lang.Sheet:
-    """The sheet without the lines that turn out to be data."""
+    """The sheet without the lines that turn out to be data, and with upstream gradients that turn out to go on."""
+
+    def read(other: lang.Sheet) -> Reading:
+        return Reading(SheetJudge(exercise, other, seed, lenient, repairs=False, fixed=fixed), other)
+
+    return _with_upstream_going_on(exercise, _without_data(exercise, sheet, read), read)
+
+
+Read = Callable[[lang.Sheet], "Reading"]
+
+
+def _without_data(exercise: Exercise, sheet: lang.Sheet, read: Read) -> lang.Sheet:
     if not any(gives_leaf(exercise, each) for each in lang.flat(sheet.statements)):
         return sheet
     sheet = with_one_round(exercise, sheet)
     lines = list(may_be_data(exercise, prepared(exercise, sheet)))
     if not lines or len(lines) > MANY_LINES:
         return sheet
-
-    def read(chosen: Sequence[lang.Statement]) -> Reading:
-        without = _without(sheet, chosen) if chosen else sheet
-        return Reading(SheetJudge(exercise, without, seed, lenient, repairs=False, fixed=fixed), without)
-
-    plain = read([])
+    plain = read(sheet)
     if plain.verdicts <= {"correct"}:
         return sheet
     most = min(MANY_TRIED, max(MANY_STEPS // max(plain.judge.cost, 1), 1))
     best = plain
     for chosen in islice(_choices(lines), most):
-        other = read(chosen)
+        other = read(_without(sheet, chosen))
         better = other.is_better_than(plain) and (best is plain or len(other.right) > len(best.right))
         if better and other.holds_with(plain.data(chosen)):
             best = other
         if best.verdicts <= {"correct"}:
             break
     return best.sheet
+
+
+def _with_upstream_going_on(exercise: Exercise, sheet: lang.Sheet, read: Read) -> lang.Sheet:
+    """`dcn += dhn*o*(1 - t**2)`: what was given goes on as the gradient of both paths, under its own name.
+
+    It is a helper from there on, where nothing that was right is lost by that, and more is sound or what reads it is
+    right.
+    """
+    names = names_of(exercise)
+    upstream = {f"d{end}" for end in names.ends} - {f"d{loss}" for loss in names.losses}
+    given = [(n, name) for n, each in enumerate(sheet.statements) if (name := _given_anew(each, names)) in upstream]
+    first = {name: n for n, name in reversed(given) if name is not None}
+    plain = read(sheet) if first else None
+    for name, n in first.items():
+        assert plain is not None
+        other = read(replace(sheet, statements=_with_own_name(sheet.statements, n, name, names)))
+        gains = len(other.sound) > len(plain.sound) or other.is_right_where_it_reads(_own_name(name))
+        if gains and other.right >= plain.right and len(other.wrong) < len(plain.wrong):
+            sheet, plain = other.sheet, other
+    return sheet
+
+
+def _given_anew(statement: lang.Statement, names: Names) -> str | None:
+    targets = list(lang.targets(statement))
+    return names.read(targets[0]) if len(targets) == 1 else None
+
+
+def _own_name(name: str) -> str:
+    return f"{name}'"
+
+
+def _with_own_name(statements: Sequence[lang.Statement], n: int, name: str, names: Names) -> list[lang.Statement]:
+    """The statements, in which a name is another one from statement n on."""
+    own = _own_name(name)
+
+    def renamed(part: Any) -> Any:
+        if isinstance(part, (list, tuple)):
+            return type(part)(map(renamed, part))
+        if not isinstance(part, (lang.Expression, lang.Statement)):
+            return part
+        if isinstance(part, lang.Expression) and names.read(part) == name:
+            return lang.Name(part.line, part.column, part.end, own)
+        return replace(part, **{each.name: renamed(getattr(part, each.name)) for each in fields(part)})
+
+    statement = statements[n]
+    value = statement.value  # type: ignore[attr-defined]
+    [target] = lang.targets(statement)
+    if isinstance(statement, lang.Update):
+        value = lang.Binary(value.line, value.column, value.end, statement.op, target, value)
+    at = statement.line, statement.column, statement.text, statement.start
+    return [*statements[:n], lang.Assign(*at, (renamed(target),), value), *map(renamed, statements[n + 1 :])]
 
 
 def _choices(lines: Sequence[lang.Statement]) -> Iterator[Sequence[lang.Statement]]:
@@ -82,6 +141,7 @@ class Reading:
         self.judge, self.sheet = judge, sheet
         self.report = judge.report()
         self.verdicts = {line.verdict for line in self.report}
+        self.wrong = {*self._at("wrong")}
         self.right = {*self._at("correct"), *self._forward_steps()}  # places of lines
         self.sound = self.right | {*self._at("follows")}
         self.explained = sum(bool(line.mistakes) for line in self.report if line.verdict == "wrong")
@@ -105,6 +165,15 @@ class Reading:
         if self.right > other.right:
             return True
         return self.right == other.right and self.sound >= other.sound and self.explained > other.explained
+
+    def is_right_where_it_reads(self, name: str) -> bool:
+        """Whether a line that reads a name is right."""
+        for state in self.judge.states:
+            segment, statement = state.segment, state.segment.statement
+            reads = any(name in self.judge.outline.units[unit].reads for unit in segment.units)
+            if reads and (statement.line, statement.column, self.judge.meaning(segment).name) in self.right:
+                return True
+        return False
 
     def data(self, lines: Sequence[lang.Statement]) -> list[dict[str, Tensor | None]]:
         """What these lines give, at the first draws."""
