@@ -575,7 +575,7 @@ SPELLINGS = [
     ("x.transpose()", X.T),
     ("np.transpose(x)", X.T),
     ("np.maximum(x, 0)", X.clamp(min=0)),
-    ("np.where(x > 0, 1, 0)", (X > 0).double()),
+    ("np.where(x > 0, 1.0, 0)", (X > 0).double()),
     ("np.repeat(s, 4)[0]", Draw().values["s"][0]),
     ("np.eye(5)[t]", F.one_hot(Draw().values["t"], 5).double()),
     ("s[:, np.newaxis] * x", Draw().values["s"][:, None] * X),

@@ -301,6 +301,12 @@ dz = de * e
 dW = x.T @ dz
 db = dz.sum(0)
 """, "c??ccc"),
+    "a step that is computed wrongly": ("softmax-regression", """
+z = x @ W - b
+p = F.softmax(z, 1)
+dz = (p - y)/N
+dW = x.T @ dz
+""", "wf"),
     "axes kept": ("layer-norm", """
 mu = x.mean(1, keepdim=True)
 xc = x - mu

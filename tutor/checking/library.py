@@ -172,6 +172,7 @@ def counted(value: Any) -> Tensor:
 
 WEIGHT = 16  # entries of a tensor cost as much as one of a list in a list
 MAX_LISTS = 8  # lists in lists
+LISTED = 100  # items of a list that are copied in the time of one operation
 
 
 def leaves(value: Any, depth: int = 1) -> int:
@@ -902,7 +903,7 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
         limits.room(a.numel())  # by far the most frequent case
         return OPERATOR[op](a, b)
     if not (a_tensor or b_tensor):
-        return _plain(op, a, b)
+        return _plain(op, a, b) if not (isinstance(a, tuple) or isinstance(b, tuple)) else _listed(limits, op, a, b)
     if not (_is_float(a) and _is_float(b)):
         masks = is_mask(a) and is_mask(b)
         if masks and op == "-":
@@ -965,15 +966,22 @@ def _prepared(op: str, value: Any, other: Any, is_tensor: bool) -> Any:
     return value
 
 
+def _listed(limits: Limits, op: str, a: Any, b: Any) -> Any:
+    """Lists and shapes: one after the other, or one several times."""
+    if isinstance(a, tuple) and isinstance(b, tuple) and op == "+":
+        length = len(a) + len(b)
+    elif op == "*" and {type(a), type(b)} == {tuple, int}:
+        length = (len(a) if isinstance(a, tuple) else a) * (len(b) if isinstance(b, tuple) else b)
+    else:
+        return _plain(op, a, b)
+    if length > MAX_LOOP:
+        raise Refusal(said("a list of more than {most} items", most=MAX_LOOP))
+    limits.step(length // LISTED)  # each time it is copied
+    return a + b if op == "+" else a * b
+
+
 def _plain(op: str, a: Any, b: Any) -> Any:
     """Numbers in Python's own arithmetic, kept small."""
-    if isinstance(a, tuple) and isinstance(b, tuple) and op == "+":
-        return a + b  # shapes
-    if op == "*" and {type(a), type(b)} == {tuple, int}:
-        items, times = (a, b) if isinstance(a, tuple) else (b, a)
-        if len(items) * times > MAX_LOOP:
-            raise Refusal(said("a list of more than {most} items", most=MAX_LOOP))
-        return items * times
     for value in (a, b):
         if not isinstance(value, (int, float)):
             raise Refusal(said("{kind} has no {op}", kind=kind_of(value), op=op))

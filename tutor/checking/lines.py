@@ -248,28 +248,59 @@ class SheetJudge(Sources):
     ) -> Judgement | None:
         """The gradient of a step that the sheet computes anew: right in the shape that the step has there.
 
-        Where the step has another value, as `e = exp(z - m)` for `exp(z)`, its gradient is another one than ours: what
-        is computed from it has to tell.
+        Where the step has another value, as `e = exp(z - m)` for `exp(z)`, its gradient is another one than ours: it is
+        not held against a sheet in which a later line is right with it.
         """
+        anew = self._computed_anew(segment, meaning)
+        if anew is None:
+            return None
+        if not self._has_another_value(anew):
+            pairs = zip(given, self.values_of(anew.segment), self.points, strict=True)
+            if how == "shape" and all(self._fits(meaning, value, own, point) for value, own, point in pairs):
+                self.own_shaped.add(segment.name)
+                return self.correct(meaning, given)
+        elif meaning.name not in self.exercise.worth and self._serves(segment):
+            params = {"name": meaning.of, "line": anew.segment.statement.line}
+            return self.at_first("undecided", Sentence("of-an-own-value", params), meaning, given)
+        return None
+
+    def _computed_anew(self, segment: Segment, meaning: Meaning) -> SegmentState | None:
+        """Where the sheet gives the step before, of which a line gives the gradient."""
         quantity = self.exercise.quantities.get(meaning.of) if meaning.kind == "gradient" else None
-        states = (s for s in self.states if s.segment.name == meaning.of and s.segment.end < segment.units[0])
-        anew = next(reversed(list(states)), None)
-        if quantity is None or quantity.is_leaf or anew is None or anew in self.pins:
+        if quantity is None or quantity.is_leaf:
             return None
-        same = fits = True
-        for value, own, point in zip(given, self.values_of(anew.segment), self.points, strict=True):
-            true, before = self.true(meaning, point), point.values[meaning.of]
-            if value is None or own is None or true is None or own.numel() != before.numel():
-                return None
-            same = same and torch.allclose(own.reshape(before.shape), before.to(own.dtype), rtol=1e-9, atol=1e-12)
-            fits = fits and value.shape == own.shape and self.same(meaning, value.reshape(true.shape), point) in RIGHT
-        if same and fits and how == "shape":
-            self.own_shaped.add(segment.name)
-            return self.correct(meaning, given)
-        if same or meaning.name in self.exercise.worth:
-            return None
-        params = {"name": meaning.of, "line": anew.segment.statement.line}
-        return self.at_first("undecided", Sentence("of-an-own-value", params), meaning, given)
+        states = [s for s in self.states if s.segment.name == meaning.of and s.segment.end < segment.units[0]]
+        return states[-1] if states and states[-1] not in self.pins else None
+
+    def _has_another_value(self, anew: SegmentState) -> bool:
+        for own, point in zip(self.values_of(anew.segment), self.points, strict=True):
+            before = point.values[anew.segment.name]
+            if own is None or own.numel() != before.numel():
+                return True
+            if not torch.allclose(own.reshape(before.shape), before.to(own.dtype), rtol=1e-9, atol=1e-12):
+                return True
+        return False
+
+    def _fits(self, meaning: Meaning, value: Tensor | None, own: Tensor | None, point: Point) -> bool:
+        """Whether a gradient is right in the shape of the sheet's own step."""
+        true = self.true(meaning, point)
+        if value is None or own is None or true is None or value.shape != own.shape or own.numel() != true.numel():
+            return False
+        return self.same(meaning, value.reshape(true.shape), point) in RIGHT
+
+    def _serves(self, segment: Segment) -> bool:
+        """Whether a later line that reads a gradient of an own step is right, directly or through other such ones."""
+        for state in self.states:
+            reader, meaning = state.segment, self.meaning(state.segment)
+            before = self.before(segment.name, reader) if segment.name in reader.sources else None
+            if before is None or before.segment is not segment or reader.end <= segment.end:
+                continue
+            if self.outcome_of(reader, meaning) == "equal":
+                return True
+            anew = self._computed_anew(reader, meaning)
+            if anew is not None and self._has_another_value(anew) and self._serves(reader):
+                return True
+        return False
 
     def _changed_through_view(self, segment: Segment, meaning: Meaning) -> Judgement | None:
         """A gradient that was right until a line changed a view of it."""
@@ -407,6 +438,9 @@ class SheetJudge(Sources):
         aliased = self.read_changed(segment)
         if aliased is not None:
             found = dict(zip(("name", "line", "changed"), aliased, strict=True))
+            if self._is_blamed(aliased[2], segment):  # the line that changed both is wrong already
+                sentence = Sentence("follows", {"names": found["changed"], "line": found["line"]})
+                return self.at_first("follows", sentence, meaning, given)
             copy = remarks.copy_of(self.outline, aliased[0], aliased[2])
             sentence = Sentence("aliasing-before", {**found, "copy": copy})
             return self.at_first("wrong", sentence, meaning, given, mistakes=(sentence.as_mistake("aliasing"),))
@@ -419,6 +453,12 @@ class SheetJudge(Sources):
             made.sentence = Sentence("coincides", made.sentence.params)
             made.mistakes = ()  # that a size stands there as a number says it all
         return made
+
+    def _is_blamed(self, name: str, segment: Segment) -> bool:
+        """Whether the last line for a name before this one is wrong."""
+        states = [s for s in self.states if s.segment.name == name and s.segment.end < segment.end]
+        told = states[-1].judgement if states else None
+        return told is not None and told.verdict == "wrong"
 
     def _follows_changed(
         self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]], changed: dict[str, int]

@@ -104,11 +104,16 @@ class NoisyRun(Run):
         return self._noisy(value) if _computes(node) and not self._is_exact(node, value) else value
 
     def _is_exact(self, node: lang.Expression, value: Tensor) -> bool:
-        """A whole number of numbers and sizes: the 2 of `x**(3 - 1)`, of which x below 0 has no other power nearby."""
-        if value.numel() != 1 or value.item() % 1:
+        """Whole numbers of numbers, sizes and indices: the 2 of `x**(3 - 1)`, of which x below 0 has no other power
+        nearby, and the `i + 1` of an entry."""
+        if not value.numel() or value.reshape(-1)[0].item() % 1 or bool((value % 1).any()):
             return False
         names = (part.name for part in lang.walk(node) if isinstance(part, lang.Name))
-        return all(name in self.names.sizes for name in names)
+        return all(name in self.names.sizes or not self._has_value(name) for name in names)
+
+    def _has_value(self, name: str) -> bool:
+        held = self.variables.get(name)
+        return isinstance(held, Tensor) or name in lang.MODULES or (held is None and name in self.names.quantities)
 
     def _noisy(self, value: Tensor) -> Tensor:
         if self.generator is None:
@@ -202,9 +207,11 @@ class Doubt:
         return bool((close | (gap <= MARGIN * spread)).all()) and self._same_decisions(point, key[1])
 
     def _far(self, key: tuple[str, int], given: Tensor, gap: Tensor, point: Point, seed: int) -> Tensor:
-        """The entries that are off by much more than rough noise makes of them; none where it leaves no value."""
+        """The entries that are off by much more than rough noise makes of them; none where it leaves no number."""
         rough = self._value(key, point, seed)
-        if not isinstance(rough, Tensor) or rough.shape != given.shape or not bool(torch.isfinite(rough).all()):
+        if not isinstance(rough, Tensor) or rough.shape != given.shape:
+            return torch.ones_like(gap, dtype=torch.bool)
+        if not bool(torch.isfinite(rough).all()):
             return torch.zeros_like(gap, dtype=torch.bool)
         return gap > 100 * (library.real(rough) - given).abs()
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking.judge import as_tensor
-from tutor.checking.lines import SheetJudge
+from tutor.checking.lines import MANY_MISTAKES, SheetJudge
 from tutor.checking.outline import Names, names_of
 from tutor.checking.premises import prepared
 from tutor.checking.report import NOTES, Sentence
@@ -31,6 +31,9 @@ from tutor.numeric.sample import worked_instance
 
 MANY_TRIED = 8  # readings of one sheet, beside the plain one
 MANY_LINES = 60  # that may be data; beyond them each means what it says
+MANY_STATEMENTS = 100  # of a sheet, the same
+MANY_JUDGED = 50  # lines in all readings together
+MANY_WRONG = 30  # lines: such a sheet says too little
 DRAWS = 2  # of both sizes, at which lines are judged with the data of the sheet
 
 
@@ -43,13 +46,17 @@ def as_read(
 ) -> lang.Sheet:
     """The sheet without the lines that turn out to be data, and with upstream gradients that turn out to go on."""
 
-    def read(other: lang.Sheet) -> Reading:
-        return Reading(SheetJudge(exercise, other, seed, lenient, repairs=False, fixed=fixed), other)
+    def read(other: lang.Sheet, causes: bool = True) -> Reading:
+        judge = SheetJudge(exercise, other, seed, lenient, repairs=False, fixed=fixed)
+        judge.diagnosed = 0 if causes else MANY_MISTAKES
+        return Reading(judge, other)
 
+    if len(list(islice(lang.flat(sheet.statements), MANY_STATEMENTS + 1))) > MANY_STATEMENTS:
+        return sheet
     return _with_upstream_going_on(exercise, _without_data(exercise, sheet, read), read)
 
 
-Read = Callable[[lang.Sheet], "Reading"]
+Read = Callable[..., "Reading"]  # of a sheet, with or without the causes of what is wrong
 
 
 def _without_data(exercise: Exercise, sheet: lang.Sheet, read: Read) -> lang.Sheet:
@@ -62,9 +69,8 @@ def _without_data(exercise: Exercise, sheet: lang.Sheet, read: Read) -> lang.She
     plain = read(sheet)
     if plain.verdicts <= {"correct"}:
         return sheet
-    most = min(MANY_TRIED, max(MANY_STEPS // max(plain.judge.cost, 1), 1))
     best = plain
-    for chosen in islice(_choices(lines), most):
+    for chosen in islice(_choices(lines), plain.affords):
         other = read(_without(sheet, chosen))
         better = other.is_better_than(plain) and (best is plain or len(other.right) > len(best.right))
         if better and other.holds_with(plain.data(chosen)):
@@ -84,10 +90,11 @@ def _with_upstream_going_on(exercise: Exercise, sheet: lang.Sheet, read: Read) -
     upstream = {f"d{end}" for end in names.ends} - {f"d{loss}" for loss in names.losses}
     given = [(n, name) for n, each in enumerate(sheet.statements) if (name := _given_anew(each, names)) in upstream]
     first = {name: n for n, name in reversed(given) if name is not None}
-    plain = read(sheet) if first else None
-    for name, n in first.items():
+    plain = read(sheet, causes=False) if first else None
+    for name, n in islice(first.items(), 0 if plain is None else plain.affords):
         assert plain is not None
-        other = read(replace(sheet, statements=_with_own_name(sheet.statements, n, name, names)))
+        own = replace(sheet, statements=_with_own_name(sheet.statements, n, name, names))
+        other = read(own, causes=False)
         gains = len(other.sound) > len(plain.sound) or other.is_right_where_it_reads(_own_name(name))
         if gains and other.right >= plain.right and len(other.wrong) < len(plain.wrong):
             sheet, plain = other.sheet, other
@@ -145,6 +152,14 @@ class Reading:
         self.right = {*self._at("correct"), *self._forward_steps()}  # places of lines
         self.sound = self.right | {*self._at("follows")}
         self.explained = sum(bool(line.mistakes) for line in self.report if line.verdict == "wrong")
+
+    @property
+    def affords(self) -> int:
+        """How many other readings of this sheet may be judged."""
+        if len(self.wrong) > MANY_WRONG:
+            return 0
+        judged, cost = max(len(self.report.lines), 1), max(self.judge.cost, 1)
+        return min(MANY_TRIED, max(min(MANY_STEPS // cost, MANY_JUDGED // judged), 1))
 
     def _at(self, verdict: str) -> Iterator[object]:
         yield from ((line.line, line.column, line.quantity) for line in self.report if line.verdict == verdict)
