@@ -142,6 +142,7 @@ TOLD = {
     "kink-choice": N_("a subgradient at a kink, where torch's choice is asked for"),
     "kink-strict": N_("right except at a kink, where torch's choice is asked for"),
     "no-gradient": N_("{name} holds whole numbers and has no gradient: leave the line out"),
+    "of-an-own-value": N_("{name} has another value on line {line} than in the exercise, and so has its gradient"),
     "upstream": N_("{name} is the upstream gradient, which is given: leave the line out"),
     "stale": N_("was computed from {name} before its last update on line {line}"),
     "vain-zero": N_("not the true {what}: {name} is zero on line {line}, and nothing follows from that"),
