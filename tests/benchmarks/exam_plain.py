@@ -94,8 +94,13 @@ class Case:
 
 def as_tensor(value: Any) -> Tensor | None:
     if isinstance(value, Tensor):
-        return value.double()
+        return _double(value)
     return torch.tensor(float(value), dtype=torch.float64) if isinstance(value, (int, float)) else None
+
+
+def _double(value: Tensor) -> Tensor:
+    """As float64; a root of a negative number, which Python makes complex, is no number here."""
+    return torch.full(value.shape, torch.nan, dtype=torch.float64) if value.is_complex() else value.double()
 
 
 def _close(a: Tensor, b: Tensor, relative: float, floor: float) -> bool:
@@ -299,7 +304,8 @@ class Grid:
             raise ValueError("free on the right only")
         shape = [self.extent(item.id) if isinstance(item, ast.Name) else 1 for item in self.left]
         inner = [self.extent(label) for label in self.dims]
-        value = value.reshape(value.shape[: len(self.dims)]).expand(inner).reshape(shape).double()
+        value = value.reshape(value.shape[: len(self.dims)]).expand(inner).reshape(shape)
+        value = _double(value)
         if isinstance(self.statement, ast.AugAssign):
             value = _BINARY[type(self.statement.op)](self.known[self.base], value)
         self.known[self.base] = value.clone()
