@@ -307,6 +307,11 @@ p = F.softmax(z, 1)
 dz = (p - y)/N
 dW = x.T @ dz
 """, "wf"),
+    "an entry of a gradient of another shape": ("makemore-mlp", """
+dnorm_logits[i, k] = (norm_logits[i, k]*0 + probs[i, k] - KroneckerDelta(k, Yb[i]))/n
+dlogit_maxes = -dnorm_logits.sum().reshape(-1, 1)
+dlogits[i, k] = dnorm_logits[i, k] + dlogit_maxes[i, 0]*KroneckerDelta(ArgMaxOver(logits[i, v], v), k)
+""", "cwf"),
     "axes kept": ("layer-norm", """
 mu = x.mean(1, keepdim=True)
 xc = x - mu

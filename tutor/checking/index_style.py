@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library
-from tutor.checking.library import FLOAT
+from tutor.checking.library import FLOAT, TorchRefuses
 from tutor.language import nsaid, said
 
 if TYPE_CHECKING:
@@ -426,20 +426,34 @@ class IndexStyle:
             if [self.extents[label] for label in labels] == [*shape] and len({*labels}) == len(labels):
                 return Named(array, labels)  # nearly always
             for axis, (item, label, extent) in enumerate(zip(items, labels, shape, strict=True)):
-                if self.extents[label] != extent and not self._is_part(base, axis, label):
-                    raise self.run.refuse(
-                        item,
-                        said(
-                            "{label} runs over {extents} values, but this axis has {extent}",
-                            label=label,
-                            extents=self.extents[label],
-                            extent=extent,
-                        ),
-                    )
+                if self.extents[label] != extent and not self._is_part(base, axis, label, extent):
+                    raise self._does_not_run(item, base, array, self.extents[label], extent)
         return self._gathered(node, array, items)
 
-    def _is_part(self, base: lang.Expression, axis: int, label: str) -> bool:
-        """Whether a plain index runs over the front of this axis, or past its end where a condition on it says so."""
+    def _does_not_run(
+        self, item: lang.Expression, base: lang.Expression, array: Tensor, runs: int, extent: int
+    ) -> Exception:
+        """An index that is too long for its axis: of a gradient that was given another shape that is no slip here."""
+        says = said(
+            "{name} runs over {runs} values, but this axis has {extent}",
+            name=lang.variable(item),
+            runs=runs,
+            extent=extent,
+        )
+        name = self.run.names.read(base)
+        due = None if name is None else self._shape_of(name)
+        if due is None or due == tuple(array.shape):
+            return self.run.refuse(item, says)
+        from tutor.checking.interpret import Located
+
+        return Located(TorchRefuses(says, (tuple(array.shape),)), item)
+
+    def _is_part(self, base: lang.Expression, axis: int, label: str, here: int) -> bool:
+        """Whether a plain index runs over the front of this axis, or past its end where a condition on it says so.
+
+        The axis is the exercise's own then, of the extent that it has there.
+        """
+        from tutor.numeric.constants import number
         from tutor.symbolic.indices import fits, size
 
         name = self.run.names.read(base)
@@ -449,6 +463,8 @@ class IndexStyle:
         if quantity is None or index is None or meaning is None or meaning.kind not in ("gradient", "value", "forward"):
             return False
         length, extent = size(index), quantity.shape[axis]
+        if number(extent, self.run.draw.sizes) != here:
+            return False
         return fits(length, extent) or (fits(extent, length) and self._compared(label))
 
     def _compared(self, label: str) -> bool:
@@ -467,17 +483,8 @@ class IndexStyle:
         places = []
         for axis, (item, extent) in enumerate(zip(items, array.shape, strict=True)):
             other = isinstance(item, lang.Name) and self.extents.get(item.name, extent) != extent
-            if isinstance(item, lang.Name) and other and not self._is_part(_flat(node)[0], axis, item.name):
-                runs = self.extents[item.name]
-                raise self.run.refuse(
-                    item,
-                    said(
-                        "{name} runs over {runs} values, but this axis has {extent}",
-                        name=item.name,
-                        runs=runs,
-                        extent=extent,
-                    ),
-                )
+            if isinstance(item, lang.Name) and other and not self._is_part(_flat(node)[0], axis, item.name, extent):
+                raise self._does_not_run(item, _flat(node)[0], array, self.extents[item.name], extent)
             places.append(self._index_value(item))
         axes = tuple(dict.fromkeys(a for place in places for a in place.axes))
         self.run._within(node, lambda: self.run.limits.room(*(self.extents[axis] for axis in axes)))
