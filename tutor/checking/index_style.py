@@ -434,12 +434,8 @@ class IndexStyle:
         self, item: lang.Expression, base: lang.Expression, array: Tensor, runs: int, extent: int
     ) -> Exception:
         """An index that is too long for its axis: of a gradient that was given another shape that is no slip here."""
-        says = said(
-            "{name} runs over {runs} values, but this axis has {extent}",
-            name=lang.variable(item),
-            runs=runs,
-            extent=extent,
-        )
+        label = lang.variable(item)
+        says = said("{name} runs over {runs} values, but this axis has {extent}", name=label, runs=runs, extent=extent)
         name = self.run.names.read(base)
         due = None if name is None else self._shape_of(name)
         if due is None or due == tuple(array.shape):
