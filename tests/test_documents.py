@@ -14,6 +14,7 @@ from sympy import Sum
 import tutor
 from tutor.answers import documents, latex_regions
 from tutor.answers import language as lang
+from tutor.checking.lines import SheetJudge
 from tutor.checking.sheets import check_sheets
 from tutor.errors import ReadingError, TutorError, UsageError
 from tutor.pictures.training import train
@@ -520,11 +521,13 @@ def test_no_value_of_ones_own_makes_a_wrong_line_right(lines, earned):
     assert report.verdict == "wrong" and report.score == earned, report
 
 
-def test_a_sheet_that_may_be_read_in_many_ways_is_judged_in_no_time():
-    text = "\n".join([*["b = 0"] * 50, *FORWARD, *["dz = p - 2*y"] * 100])
-    began = time.process_time()
+def test_a_sheet_that_may_be_read_in_many_ways_is_read_in_few(monkeypatch):
+    judged = []
+    report = SheetJudge.report
+    monkeypatch.setattr(SheetJudge, "report", lambda judge: judged.append(judge) or report(judge))
+    text = "\n".join([*["b = 0"] * 50, *FORWARD, *["dz = p - 2*y"] * 20])
     assert tutor.check(SOFTMAX, text, repairs=False).verdict == "wrong"
-    assert time.process_time() - began < 10
+    assert 1 < len(judged) <= 10
 
 
 def test_training_starts_from_the_same_reading():

@@ -218,6 +218,17 @@ HOSTILE: dict[str, tuple[str, str]] = {
         + _lines(99, "    h = torch.var(x) + torch.linalg.det(x @ x.T) + F.conv1d(x[None], x[None]).sum()")),
     "entries changed in a loop": (
         "softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(9000):\n" + _lines(99, "    dW[0, 0] += #")),
+    "28 wrong lines that may be read in many ways": (
+        "softmax-regression", "b = 0\nx = torch.ones(N, D)\nW = torch.zeros(D, K)\n" + _lines(28, "dz = (p + #*y)/N")),
+    "28 wrong lines after upstream gradients that go on": (
+        "lstm-cell", "dcn = 2*dcn\ndhn = 2*dhn\n" + _lines(14, "df = #*dcn*c\ndi = #*dcn*g")),
+    "a list that is doubled in a loop": ("softmax-regression", "g = [1]\nfor i in range(500):\n    g += g\ndz = g[0]"),
+    "a list that grows in a loop": (
+        "softmax-regression", "g = []\nfor i in range(9000):\n    g.append(x[0, 0])\ndz = g[0]"),
+    "functions that call one another": (
+        "mlp", "def f(a):\n    return " + "+".join(["a*a"]*50) + "\ndef g(a):\n    return f(a) + f(a)\n"
+        + _lines(60, "dz1 = g(z1*#)")),
+    "modules with long names": ("mlp", "import " + "a."*40000 + "a as b\ndz1 = b.relu(z1)"),
     "masks in a loop": (
         "softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(9000):\n" + _lines(99, "    h = x[x > #]")),
     "sums with indices in a loop": (

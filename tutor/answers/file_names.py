@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tutor.answers.language import MODULES
-from tutor.answers.own_functions import Function, function_of
+from tutor.answers.own_functions import Function, either, function_of
 
 IMPORTED = ("torch", "numpy", "sympy", "math")  # what an answer may import
 MAX_FUNCTIONS = 100
@@ -38,6 +38,10 @@ class FileNames:
     lists: frozenset[str] = frozenset()
     functions: Mapping[str, Function] = field(default_factory=dict)
 
+    def is_formula(self, name: str) -> bool:
+        """Whether a function of the learner's own is read where it is called."""
+        return name in self.functions and self.functions[name].formula is not None
+
 
 def names_in(text: str) -> FileNames:
     """What a file's code says of names that stand for something else than a value."""
@@ -50,7 +54,8 @@ def modules_named(text: str) -> Mapping[str, str]:
     given: Counter[str] = Counter()
     for line in _LINE.finditer(text):
         for name, path in _named(line[1]):
-            if name not in MODULES and found.setdefault(name, path) == path:
+            if name not in MODULES:
+                given[name] += found.setdefault(name, path) != path
                 given[name] -= 1 if _GIVEN.match(line[1]) else 0
     if found:
         given.update(_GIVEN.findall(text))
@@ -99,5 +104,5 @@ def _functions(text: str) -> dict[str, Function]:
         for written in pattern.finditer(text):
             name = written[1]
             if name in called and len(found) < MAX_FUNCTIONS and (made := function_of(written[0])) is not None:
-                found[name] = made
+                found[name] = either(found[name], made) if name in found else made
     return found

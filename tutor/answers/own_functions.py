@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tutor.errors import ReadingError
 from tutor.language import said
@@ -36,11 +36,19 @@ class Function:
     parameters: tuple[str, ...]
     defaults: Mapping[str, ast.expr]
     formula: ast.expr | None
+    refusal: str = said(
+        "this function of your own is more than lines of name = formula and a return: write its formula out here"
+    )
+
+    @property
+    def spelled(self) -> tuple[str, ...]:
+        parts = [*self.defaults.values(), *([] if self.formula is None else [self.formula])]
+        return (*self.parameters, "", *self.defaults, "", *map(ast.dump, parts))
 
     def called(self, call: ast.Call) -> ast.expr:
         """The formula of one call, at its place."""
         if self.formula is None:
-            raise ReadingError(said("this function of your own is more than lines of name = formula and a return"))
+            raise ReadingError(self.refusal)
         given = dict(zip(self.parameters, call.args, strict=False))
         named = {each.arg: each.value for each in call.keywords if each.arg is not None}
         values = {**self.defaults, **given, **named}
@@ -53,6 +61,14 @@ class Function:
                 said("a function of your own is called with a long formula: give that a line of its own")
             )
         return _with(_placed(self.formula, call), values)
+
+
+def either(one: Function, other: Function) -> Function:
+    """Of two functions of one name, where they are the same; else their places alone would tell which is called."""
+    if one.formula is not None and one.spelled == other.spelled:
+        return one
+    says = said("this function of your own is given more than once in this file: write its formula out here")
+    return replace(one, formula=None, refusal=says)
 
 
 def function_of(text: str) -> Function | None:

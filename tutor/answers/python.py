@@ -404,7 +404,7 @@ class _Reader:
                 made += self._simple(line)
                 continue
             end = _end_of_block(lines, position, line.indent)
-            if (own := _DEF.match(line.code)) and self._is_read_where_called(own[1]):
+            if (own := _DEF.match(line.code)) and self.names.is_formula(own[1]):
                 position = end
                 continue
             branches = [(line, lines[position:end])]
@@ -422,10 +422,6 @@ class _Reader:
                 made += self._compound(*branches[0], depth)
             position = end
         return made
-
-    def _is_read_where_called(self, name: str) -> bool:
-        own = self.names.functions.get(name)
-        return own is not None and own.formula is not None
 
     def _simple(self, line: _Line) -> list[lang.Statement]:
         return self._guarded(line, lambda: self._converter(line).statements(_parse(line, line.code)))
@@ -746,7 +742,8 @@ class _Converter:
         if isinstance(node.targets[0], ast.Name) and node.targets[0].id in self.names.modules:  # la = torch.linalg
             self._pass(node)
             return None
-        if isinstance(node.value, ast.Lambda) and self._formula_of(node.targets[0]):
+        own = node.targets[0] if isinstance(node.value, ast.Lambda) else None
+        if isinstance(own, ast.Name) and self.names.is_formula(own.id):
             return None  # read where it is called
         if len(node.targets) > MAX_TARGETS:
             raise self.refuse(
@@ -1056,11 +1053,6 @@ class _Converter:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and isinstance(node.left, ast.List):
             return lang.Binary(*self.at(node), "*", self.expression(node.left), self.expression(node.right))
         return self.expression(node)
-
-    def _formula_of(self, node: ast.expr) -> bool:
-        """Whether a name is that of a function of the learner's own that can be read."""
-        own = self.names.functions.get(node.id) if isinstance(node, ast.Name) else None
-        return own is not None and own.formula is not None
 
     def _own_call(self, node: ast.Call, own: Function) -> lang.Expression:
         """A function of the learner's own, as its formula."""

@@ -277,7 +277,7 @@ class SheetJudge(Sources):
             before = point.values[anew.segment.name]
             if own is None or own.numel() != before.numel():
                 return True
-            if not torch.allclose(own.reshape(before.shape), before.to(own.dtype), rtol=1e-9, atol=1e-12):
+            if not compare.alike(own.reshape(before.shape), before):
                 return True
         return False
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NOISE = 1e-15  # relative; a float64 operation rounds by 1e-16
 MARGIN = 3.0  # times the spread that the noise makes
 SEEDS = 6  # the noise is a few units in the last place: two such may cancel by chance
-RUNS = SEEDS + 2  # and one without noise, and one with rough noise
+RUNS = SEEDS + 2  # and one without noise, and one with rough noise, rarely two
 MOST_STEPS = 25_000  # operations of all noisy runs of a sheet
 FEW = 8  # entries
 ROUGH = 1e-9  # noise that no rounding makes: what it cannot explain, one run tells

@@ -12,7 +12,6 @@ from dataclasses import fields, replace
 from itertools import islice
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tutor.answers import language as lang
@@ -27,6 +26,7 @@ from tutor.checking.sheet_runs import MANY_STEPS
 from tutor.checking.truth import Point
 from tutor.errors import TutorError
 from tutor.exercise import Exercise
+from tutor.numeric.compare import alike
 from tutor.numeric.sample import worked_instance
 
 MANY_TRIED = 8  # readings of one sheet, beside the plain one
@@ -90,9 +90,10 @@ def _with_upstream_going_on(exercise: Exercise, sheet: lang.Sheet, read: Read) -
     upstream = {f"d{end}" for end in names.ends} - {f"d{loss}" for loss in names.losses}
     given = [(n, name) for n, each in enumerate(sheet.statements) if (name := _given_anew(each, names)) in upstream]
     first = {name: n for n, name in reversed(given) if name is not None}
-    plain = read(sheet, causes=False) if first else None
-    for name, n in islice(first.items(), 0 if plain is None else plain.affords):
-        assert plain is not None
+    if not first:
+        return sheet
+    plain = read(sheet, causes=False)
+    for name, n in islice(first.items(), plain.affords):
         own = replace(sheet, statements=_with_own_name(sheet.statements, n, name, names))
         other = read(own, causes=False)
         gains = len(other.sound) > len(plain.sound) or other.is_right_where_it_reads(_own_name(name))
@@ -172,7 +173,7 @@ class Reading:
             if meaning.kind != "forward" or judge.exercise[meaning.name].is_leaf:
                 continue
             pairs = zip(judge.values_of(segment), judge.points, strict=True)
-            if all(_same(value, point.values[meaning.name]) for value, point in pairs):
+            if all(value is not None and alike(value, point.values[meaning.name]) for value, point in pairs):
                 yield segment.statement.line, segment.statement.column, meaning.name
 
     def is_better_than(self, other: Reading) -> bool:
@@ -240,14 +241,6 @@ def _as_large(value: Tensor, like: Tensor) -> Tensor | None:
             continue
         return whole.to(like.dtype)
     return None
-
-
-def _same(value: torch.Tensor | None, true: torch.Tensor) -> bool:
-    return (
-        value is not None
-        and value.shape == true.shape
-        and torch.allclose(value.double(), true.double(), rtol=1e-9, atol=1e-12, equal_nan=True)
-    )
 
 
 def _without(sheet: lang.Sheet, data: Sequence[lang.Statement]) -> lang.Sheet:

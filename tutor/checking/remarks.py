@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from tutor.answers import language as lang
 from tutor.checking.judge import JUDGED, Judged, Judgement, as_tensor
 from tutor.checking.outline import Meaning, Outline, Segment, owner
 from tutor.checking.report import NOTES, Sentence
 from tutor.checking.sheet_runs import SegmentState
 from tutor.checking.sources import Sources
+from tutor.numeric.compare import alike
 
 
 def aliases(judge: Sources) -> None:
@@ -119,7 +118,5 @@ def _moved(judge: Sources, moved: Segment, line: int) -> None:
 def _changed_forward(judge: Sources, segment: Segment, meaning: Meaning, line: int) -> None:
     value = judge.value(judge.runs[0], segment)
     true = judge.points[0].values[meaning.name]
-    if value is not None and (
-        value.shape != true.shape or not torch.allclose(value, true.to(value.dtype), rtol=1e-9, atol=1e-12)
-    ):
+    if value is not None and not alike(value, true):
         judge.notes.append(Sentence("forward", {"line": line, "name": meaning.name}).render(NOTES))

@@ -99,6 +99,14 @@ def _same_number(given: float, true: float, scale: Callable[[], Tensor | None], 
     return "equal" if tolerance.allows(gap, size, floor) else "different"
 
 
+def alike(one: Tensor, other: Tensor) -> bool:
+    """One shape and, but for rounding, the same entries; what is undefined in both is the same too."""
+    if one.shape != other.shape:
+        return False
+    relative, absolute = DOUBLE.relative, DOUBLE.scaled
+    return torch.allclose(one.double(), other.double(), rtol=relative, atol=absolute, equal_nan=True)
+
+
 def leeway(true: Tensor) -> Tensor:
     """How far an entry may be from the true one and still be it beyond doubt."""
     return DOUBLE.relative * true.abs()
