@@ -12,6 +12,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from tutor.answers.touched import in_place
 from tutor.errors import ReadingError
 from tutor.language import said
 
@@ -56,6 +57,8 @@ class Function:
         if not fits or values.keys() != {*self.parameters} or len(named) != len(call.keywords):
             usage = ", ".join(self.parameters)
             raise ReadingError(said("this function of your own takes {usage}", usage=usage or said("nothing")))
+        if any(map(_changes, values.values())):
+            raise ReadingError(said("what this function of your own is called with changes a tensor: name that first"))
         if sum(map(_nodes, values.values())) > MAX_NODES:
             raise ReadingError(
                 said("a function of your own is called with a long formula: give that a line of its own")
@@ -127,6 +130,12 @@ def _formula(body: list[ast.stmt]) -> ast.expr:
 def _check(made: ast.expr) -> None:
     if _nodes(made) > MAX_NODES:
         raise _NoFormula
+
+
+def _changes(given: ast.expr) -> bool:
+    """`f(x.add_(1))`, which happens once, however often the parameter stands in the formula."""
+    calls = (node.func for node in ast.walk(given) if isinstance(node, ast.Call))
+    return any(isinstance(called, ast.Attribute) and in_place(called.attr) for called in calls)
 
 
 def _nodes(made: ast.expr) -> int:
