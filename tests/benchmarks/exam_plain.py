@@ -145,7 +145,8 @@ NUMPY = SimpleNamespace(
     **BARE, dot=torch.matmul, matmul=torch.matmul, outer=torch.outer, newaxis=None, einsum=torch.einsum,
     sum=_reduction(torch.sum), mean=_reduction(torch.mean),
     zeros_like=_lift(torch.zeros_like), ones_like=_lift(torch.ones_like),  # of a number too, in numpy alone
-    where=torch.where, transpose=lambda x: x.permute(*reversed(range(x.ndim))), maximum=torch.maximum,
+    where=lambda holds, yes, no: torch.where(torch.as_tensor(holds).bool(), yes, no),  # all but 0 holds
+    transpose=lambda x: x.permute(*reversed(range(x.ndim))), maximum=torch.maximum,
     multiply=torch.multiply, power=torch.pow, expand_dims=torch.unsqueeze,
 )  # fmt: skip
 GIVEN = {

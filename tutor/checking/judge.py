@@ -319,21 +319,16 @@ class Judge:
         """Whether walking back, stopped at R, gives the learner's values at these draws."""
         if meaning.kind == "local" or not any(stops):
             return False
-        led: list[tuple[Tensor, Tensor, Point]] = []
-        for n in places:
-            value, expected = given[n], self.expected(meaning, stops[n], self.points[n])
-            if value is None or expected is None:
-                return False
-            led.append((value, expected, self.points[n]))
+        led = ((given[n], self.expected(meaning, stops[n], self.points[n]), self.points[n]) for n in places)
         return self._agree(meaning, led)
 
-    def _agree(self, meaning: Meaning, led: Iterable[tuple[Tensor, Tensor, Point]]) -> bool:
+    def _agree(self, meaning: Meaning, led: Iterable[tuple[Tensor | None, Tensor | None, Point]]) -> bool:
         """Whether values are the expected ones, of which those that are not finite tell nothing."""
         told = False
         for given, expected, point in led:
-            finite = torch.isfinite(expected)
-            if given.shape != expected.shape:
+            if given is None or expected is None or given.shape != expected.shape:
                 return False
+            finite = torch.isfinite(expected)
             if not bool(finite.any()):
                 continue
             if not bool(finite.all()):

@@ -12,7 +12,7 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.checking import further, mistakes, numbers, remarks
 from tutor.checking.blame import Blame
-from tutor.checking.interpret import EXCUSED, Failure, Unsure
+from tutor.checking.interpret import EXCUSED, Failure, Run, Unsure
 from tutor.checking.judge import (
     JUDGED,
     WHAT,
@@ -464,18 +464,16 @@ class SheetJudge(Sources):
         self, meaning: Meaning, given: Sequence[Tensor | None], stops: list[dict[str, Tensor]], changed: dict[str, int]
     ) -> bool:
         """Whether walking back with forward values as they were changed gives the learner's values."""
-        led: list[tuple[Tensor, Tensor, Point]] = []
-        for value, stop, run, point in zip(given, stops, self.runs, self.points, strict=True):
-            if point.on_kinks:
-                continue
+
+        def expected(stop: dict[str, Tensor], run: Run, point: Point) -> Tensor | None:
             held = {name: as_tensor(run.values.get((name, unit))) for name, unit in changed.items()}
             known = {name: tensor for name, tensor in held.items() if tensor is not None}
-            if value is None or known.keys() != changed.keys():
-                return False
-            expected = point.walk(self.fitting(stop, point, but=meaning.name), known).get(meaning.name)
-            if expected is None:
-                return False
-            led.append((value, expected, point))
+            if known.keys() != changed.keys():
+                return None
+            return point.walk(self.fitting(stop, point, but=meaning.name), known).get(meaning.name)
+
+        draws = zip(given, stops, self.runs, self.points, strict=True)
+        led = ((value, expected(stop, run, at), at) for value, stop, run, at in draws if not at.on_kinks)
         return self._agree(meaning, led)
 
     def _has_sizes_as_numbers(self, segment: Segment) -> bool:
