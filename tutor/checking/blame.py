@@ -23,7 +23,7 @@ from tutor.checking.judge import Judged
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Segment
 from tutor.checking.report import Mistake
-from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS, Instead
+from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS, Instead, SegmentState
 from tutor.checking.sources import Sources
 from tutor.checking.truth import Drawn, Point
 
@@ -201,13 +201,21 @@ class Blame:
         return None
 
     def _same_as_wrong(self, helper: Segment, segment: Segment) -> Blamed | None:
-        for state in self.judge.states:
+        for state in self._with_entries.get(self._at_first(helper), ()):
             told = state.judgement is not None and state.judgement.verdict in ("wrong", "follows")
             if not told or state.segment.end >= segment.end or not self._equal(helper, state.segment):
                 continue
             if self.judge.meaning(state.segment).kind == "gradient":
                 return Blamed(self.judge.meaning(state.segment).name, state.segment.statement.line)
         return None
+
+    @cached_property
+    def _with_entries(self) -> dict[tuple[float, ...] | None, list[SegmentState]]:
+        """The segments that begin with the same entries."""
+        made: dict[tuple[float, ...] | None, list[SegmentState]] = {}
+        for state in self.judge.states:
+            made.setdefault(self._at_first(state.segment), []).append(state)
+        return made
 
     def _but_for_a_mistake(self, segment: Segment, helpers: list[Segment], scaled: bool = False) -> Blamed | None:
         """The first that is a gradient but for a known mistake, and with which this line is right."""

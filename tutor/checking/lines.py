@@ -269,7 +269,7 @@ class SheetJudge(Sources):
         quantity = self.exercise.quantities.get(meaning.of) if meaning.kind == "gradient" else None
         if quantity is None or quantity.is_leaf:
             return None
-        states = [s for s in self.states if s.segment.name == meaning.of and s.segment.end < segment.units[0]]
+        states = [s for s in self.states_of(meaning.of) if s.segment.end < segment.units[0]]
         return states[-1] if states and states[-1] not in self.pins else None
 
     def _has_another_value(self, anew: SegmentState) -> bool:
@@ -456,7 +456,7 @@ class SheetJudge(Sources):
 
     def _is_blamed(self, name: str, segment: Segment) -> bool:
         """Whether the last line for a name before this one is wrong."""
-        states = [s for s in self.states if s.segment.name == name and s.segment.end < segment.end]
+        states = [s for s in self.states_of(name) if s.segment.end < segment.end]
         told = states[-1].judgement if states else None
         return told is not None and told.verdict == "wrong"
 

@@ -332,6 +332,17 @@ class SheetRuns(Judge):
         if failed:
             self.states = sorted([*self.states, *failed], key=lambda state: state.segment.end)
 
+    def states_of(self, name: str) -> list[SegmentState]:
+        """The segments of one name, in the sheet's order."""
+        return self._states_of.get(name, [])
+
+    @cached_property
+    def _states_of(self) -> dict[str, list[SegmentState]]:
+        made: dict[str, list[SegmentState]] = {}
+        for state in self.states:
+            made.setdefault(state.segment.name, []).append(state)
+        return made
+
     def _own_quantities(self) -> None:
         """`r = y_pred - y; dr = 2*r`: a helper that is a part of a forward formula has a gradient that is judged.
 
@@ -340,7 +351,7 @@ class SheetRuns(Judge):
         for name in self.outline.helper_gradients:
             if self.exercise.differentiated(name[1:]) is not None:
                 continue  # `dda`: da is a gradient, whatever the sheet makes of its name
-            helpers = [s.segment for s in self.states if s.segment.name == name[1:]]
+            helpers = [state.segment for state in self.states_of(name[1:])]
             points = [*self.points]
             values: list[Tensor | None] = [*self.values_of(helpers[0])] if len(helpers) == 1 else [None]
             if self.worked is not None and self.worked_run is not None and self.worked not in points:

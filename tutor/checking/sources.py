@@ -108,9 +108,8 @@ class Sources(SheetRuns):
     def before(self, name: str, segment: Segment) -> SegmentState | None:
         """The segment that gave `name` the value that was read."""
         unit = segment.sources.get(name, segment.end)
-        given = (s for s in self.states if s.segment.name == name and s.segment is not segment)
-        earlier = [s for s in given if s.segment.units[0] <= unit]
-        return earlier[-1] if earlier else None
+        given = (s for s in reversed(self.states_of(name)) if s.segment is not segment)
+        return next((s for s in given if s.segment.units[0] <= unit), None)
 
     def stale(self, name: str, segment: Segment) -> bool:
         """Read before its last update, and right after it."""
@@ -207,15 +206,15 @@ class Sources(SheetRuns):
             self._pins_changed()
 
     def helper_state(self, helper: str, unit: int) -> SegmentState | None:
-        found = [s for s in self.states if s.segment.name == helper and s.segment.end <= unit]
-        return found[-1] if found and self.names.meaning(helper).kind == "helper" else None
+        if self.names.meaning(helper).kind != "helper":
+            return None
+        return next((s for s in reversed(self.states_of(helper)) if s.segment.end <= unit), None)
 
     def helpers(self, segment: Segment) -> list[Segment]:
         """The helpers that a line may hang on: each of their values so far, for a name may be given anew in between."""
-        if not segment.helpers:
-            return []
-        own = (state.segment for state in self.states if _may_hang(segment, state.segment))
-        return [helper for helper in own if self.names.meaning(helper.name).kind == "helper"]
+        names = [name for name in segment.helpers if self.names.meaning(name).kind == "helper"]
+        own = (state.segment for name in names for state in self.states_of(name) if state.segment.end < segment.end)
+        return sorted(own, key=lambda helper: helper.end)
 
     def hanging(self, helper: Segment) -> Iterator[Segment]:
         """The judged lines that may hang on this value of a helper."""
@@ -284,7 +283,7 @@ class Sources(SheetRuns):
         return next(t.statement.line for t in self.outline.units[unit].touches if t.name == name)
 
     def last_line(self, name: str) -> int:
-        return [s.segment.statement.line for s in self.states if s.segment.name == name][-1]
+        return self.states_of(name)[-1].segment.statement.line
 
     def follows_sentence(self, names: Iterable[str], segment: Segment, id: str = "follows") -> Sentence:
         lines = {name: self.line_of(name, segment) for name in names}
