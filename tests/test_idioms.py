@@ -377,6 +377,66 @@ dy1 += da2 @ Wh.T
 da1 = dy1 * (1 - h1**2)
 dWx = x1.T @ da1 + x2.T @ da2
 """, "ccc"),
+    "a mask in place": ("mlp", """
+dy_pred = 2*(y_pred - y)/(N*D2)
+dW2 = h1.T @ dy_pred
+db2 = dy_pred.sum(0)
+dh1 = dy_pred @ W2.T
+dh1[h1 <= 0] = 0
+dW1 = x.T @ dh1
+db1 = dh1.sum(0)
+""", "cccccc"),
+    "a mask in place, and its name": ("two-layer-net", """
+dz2 = np.exp(logp)
+dz2[range(N), y] -= 1
+dz2 /= N
+dW2 = a.T @ dz2 + 2*lam*W2
+db2 = dz2.sum(0)
+da = dz2 @ W2.T
+da *= z1 > 0
+dz1 = da
+dW1 = X.T @ dz1 + 2*lam*W1
+db1 = dz1.sum(0)
+""", "ccccccc"),
+    "a factor of tanh in place": ("mlp:activation=tanh", """
+dy_pred = 2*(y_pred - y)/(N*D2)
+dW2 = h1.T @ dy_pred
+dh1 = dy_pred @ W2.T
+dh1 = dh1*(1 - h1**2)
+dW1 = x.T @ dh1
+""", "cccc"),
+    "a wrong mask in place": ("mlp", """
+dy_pred = 2*(y_pred - y)/(N*D2)
+dW2 = h1.T @ dy_pred
+dh1 = dy_pred @ W2.T
+dh1 *= 0.5*(z1 > 0)
+dW1 = x.T @ dh1
+db1 = dh1.sum(0)
+""", "ccwff"),
+    "two mistakes in place that cancel": ("mlp", """
+dy_pred = 2*(y_pred - y)/(N*D2)
+dh1 = dy_pred @ W2.T
+dh1 *= 2*(z1 > 0)
+dz1 = dh1/2
+dW1 = x.T @ dz1
+""", "cwcc"),
+    "zeros for two at once": ("softmax-regression", """
+dW, db = np.zeros_like(W), np.zeros_like(b)
+dz = (p - y) / N
+dW = x.T @ dz
+db = dz.sum(0)
+""", "ccc"),
+    "zeros for all": ("softmax-regression", """
+dW = db = 0
+dz = (p - y) / N
+dW += x.T @ dz
+db = dz.sum(0)
+""", "ccc"),
+    "zeros alone": ("softmax-regression", """
+dW, db = np.zeros_like(W), np.zeros_like(b)
+dz = (p - y) / N
+dW = x.T @ dz
+""", "wcc"),
     "an upstream gradient that is taken away": ("affine", """
 dY = 0*dY
 dX = dY @ W.T
@@ -413,6 +473,7 @@ def test_python_and_autograd_say_the_same(name):
     exec(sheet, scope)
     report = tutor.check(exercise, sheet)
     last = {line.quantity: verdict for line, verdict in zip(report.lines, verdicts, strict=True)}
+    last = {name: last[name] for name in last if not any(f"on {name} is read as" in note for note in report.notes)}
     told = 0
     for quantity, verdict in last.items():
         if verdict in "cwf" and quantity in truth and quantity in scope:

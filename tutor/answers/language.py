@@ -275,6 +275,17 @@ def targets(statement: Statement) -> Iterator[Expression]:
         yield statement.target
 
 
+def pairs(statement: Assign) -> Iterator[tuple[Expression, Expression | None]]:
+    """Each target with its value, in `a, b = 1, 2` one by one; None where a value is not written out for each."""
+    for target in statement.targets:
+        if not isinstance(target, Sequence):
+            yield target, statement.value
+            continue
+        values = statement.value.items if isinstance(statement.value, Sequence) else ()
+        fits = len(values) == len(target.items)
+        yield from zip(target.items, values if fits else [None] * len(target.items), strict=True)
+
+
 def inside(statement: Loop) -> list[Statement]:
     """The lines of a loop, or of all branches of an `if`."""
     return [*statement.body, *statement.other] if isinstance(statement, If) else statement.body

@@ -33,10 +33,9 @@ from tutor.checking.judge import (
     unreadable,
     without_finite_truth,
 )
-from tutor.checking.lines import SheetJudge
 from tutor.checking.meant import as_meant
 from tutor.checking.outline import Meaning, Names, names_of
-from tutor.checking.readings import as_read
+from tutor.checking.readings import judged
 from tutor.checking.report import LineReport, Report, Sentence
 from tutor.checking.truth import Point, met_on_the_way
 from tutor.errors import ReadingError, UsageError
@@ -98,8 +97,7 @@ def check_sheet(
     `fixed_sizes` are given where it is graded, with those that its question has: what is right only at sizes of the
     sheet's own choice, which hide a mistake, is wrong then.
     """
-    sheet = as_read(exercise, as_meant(exercise, sheet), seed, lenient_shapes, fixed_sizes)
-    report = SheetJudge(exercise, sheet, seed, lenient_shapes, repairs, fixed_sizes).report()
+    report = judged(exercise, as_meant(exercise, sheet), seed, lenient_shapes, repairs, fixed_sizes)
     return in_cells(report, sheet.cells) if sheet.cells else report
 
 

@@ -504,7 +504,7 @@ class Outline:
             for touch in unit.touches:
                 segment = open_segments.get(touch.name)
                 if segment is None or touch.how == "define" and not touch.looped:
-                    if segment is not None and all(_is_start(earlier.statement) for earlier in segment.touches):
+                    if segment is not None and all(self._is_start(earlier) for earlier in segment.touches):
                         made.remove(segment)  # zeros to be filled are no answer once the quantity is given
                         self.never_filled.append(segment)
                     segment = open_segments[touch.name] = Segment(touch.name, [], [])
@@ -522,6 +522,13 @@ class Outline:
                 self._flow(segment, touch, unit.position, flows)
                 flows[touch.name] = (segment.sources, segment.helpers)
         return sorted(made, key=lambda s: (s.end, s.statement.line, s.statement.column))
+
+    def _is_start(self, touch: Touch) -> bool:
+        """`dw = torch.zeros_like(w)`, `dw, db = 0, 0`"""
+        statement = touch.statement
+        given = lang.pairs(statement) if isinstance(statement, lang.Assign) else ()
+        values = [value for target, value in given if self.names.read(target) == touch.name]
+        return bool(values) and all(map(_is_zero, values))
 
     def is_judged(self, name: str) -> bool:
         return self.names.meaning(name).kind in ("gradient", "value", "local") or name in self.helper_gradients
@@ -592,12 +599,19 @@ def _changed_by(nodes: list[lang.Expression]) -> Iterator[lang.Expression | None
         yield None if isinstance(owner, lang.Call) else owner
 
 
-def _is_start(statement: lang.Statement) -> bool:
-    """`dw = torch.zeros_like(w)`"""
-    if not isinstance(statement, lang.Assign) or not isinstance(statement.value, lang.Call):
+def _is_zero(value: lang.Expression | None) -> bool:
+    """0, `torch.zeros_like(w)`, `np.zeros(3).astype(float)`"""
+    if isinstance(value, lang.Number):
+        return value.value == 0
+    if not isinstance(value, lang.Call) or not isinstance(value.function, (lang.Name, lang.Attribute)):
         return False
-    function = statement.value.function
-    return isinstance(function, (lang.Name, lang.Attribute)) and library.traits(function.name).zeros
+    function = value.function
+    if isinstance(function, lang.Attribute) and function.name in _AS_LONG:
+        return _is_zero(function.value)
+    return library.traits(function.name).zeros
+
+
+_AS_LONG = ("astype", "to", "double", "float", "clone", "copy")
 
 
 def _resets(statement: lang.Statement) -> bool:

@@ -17,9 +17,9 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.checking.judge import as_tensor
 from tutor.checking.lines import MANY_MISTAKES, SheetJudge
-from tutor.checking.outline import Names, names_of
+from tutor.checking.outline import Names, names_of, owner
 from tutor.checking.premises import prepared
-from tutor.checking.report import NOTES, Sentence
+from tutor.checking.report import NOTES, Report, Sentence
 from tutor.checking.rounds import with_one_round
 from tutor.checking.set_up import gives_leaf, may_be_data
 from tutor.checking.sheet_runs import MANY_STEPS
@@ -37,82 +37,128 @@ MANY_WRONG = 30  # lines: such a sheet says too little
 DRAWS = 2  # of both sizes, at which lines are judged with the data of the sheet
 
 
-def as_read(
+def judged(
+    exercise: Exercise,
+    sheet: lang.Sheet,
+    seed: int,
+    lenient: bool = False,
+    repairs: bool = True,
+    fixed: Mapping[str, int] | None = None,
+) -> Report:
+    """The report on a sheet in the reading that is meant."""
+    reading = _as_meant(exercise, sheet, seed, lenient, fixed)
+    if reading is not None and reading.verdicts <= {"correct"}:
+        return reading.report  # there is no cause to look for
+    meant = sheet if reading is None else reading.sheet
+    return SheetJudge(exercise, meant, seed, lenient, repairs, fixed).report()
+
+
+def as_read(exercise: Exercise, sheet: lang.Sheet, seed: int) -> lang.Sheet:
+    """The sheet without the lines that turn out to be data, and with gradients that turn out to go on."""
+    reading = _as_meant(exercise, sheet, seed)
+    return sheet if reading is None else reading.sheet
+
+
+def _as_meant(
     exercise: Exercise,
     sheet: lang.Sheet,
     seed: int,
     lenient: bool = False,
     fixed: Mapping[str, int] | None = None,
-) -> lang.Sheet:
-    """The sheet without the lines that turn out to be data, and with upstream gradients that turn out to go on."""
+) -> Reading | None:
+    """The best reading of a sheet; None where it has but one."""
 
-    def read(other: lang.Sheet, causes: bool = True) -> Reading:
+    def read(other: lang.Sheet, causes: bool = False) -> Reading:
         judge = SheetJudge(exercise, other, seed, lenient, repairs=False, fixed=fixed)
         judge.diagnosed = 0 if causes else MANY_MISTAKES
         return Reading(judge, other)
 
     if len(list(islice(lang.flat(sheet.statements), MANY_STATEMENTS + 1))) > MANY_STATEMENTS:
-        return sheet
-    return _with_upstream_going_on(exercise, _without_data(exercise, sheet, read), read)
+        return None
+    found = _without_data(exercise, sheet, read)
+    gone_on = _going_on(exercise, sheet if found is None else found.sheet, read)
+    return gone_on or found
 
 
+Place = tuple[int, int, str | None]  # of a line, and its quantity
 Read = Callable[..., "Reading"]  # of a sheet, with or without the causes of what is wrong
 
 
-def _without_data(exercise: Exercise, sheet: lang.Sheet, read: Read) -> lang.Sheet:
+def _without_data(exercise: Exercise, sheet: lang.Sheet, read: Read) -> Reading | None:
     if not any(gives_leaf(exercise, each) for each in lang.flat(sheet.statements)):
-        return sheet
-    sheet = with_one_round(exercise, sheet)
-    lines = list(may_be_data(exercise, prepared(exercise, sheet)))
+        return None
+    of_one_round = with_one_round(exercise, sheet)
+    lines = list(may_be_data(exercise, prepared(exercise, of_one_round)))
     if not lines or len(lines) > MANY_LINES:
-        return sheet
-    plain = read(sheet)
-    if plain.verdicts <= {"correct"}:
-        return sheet
-    best = plain
-    for chosen in islice(_choices(lines), plain.affords):
-        other = read(_without(sheet, chosen))
+        return None if of_one_round is sheet else read(of_one_round)
+    best = plain = read(of_one_round, causes=True)
+    for chosen in islice(_choices(lines), plain.affords if plain.wrong else 0):
+        other = read(_without(of_one_round, chosen), causes=True)
         better = other.is_better_than(plain) and (best is plain or len(other.right) > len(best.right))
         if better and other.holds_with(plain.data(chosen)):
             best = other
         if best.verdicts <= {"correct"}:
             break
-    return best.sheet
+    return best
 
 
-def _with_upstream_going_on(exercise: Exercise, sheet: lang.Sheet, read: Read) -> lang.Sheet:
-    """`dcn += dhn*o*(1 - t**2)`: what was given goes on as the gradient of both paths, under its own name.
+def _going_on(exercise: Exercise, sheet: lang.Sheet, read: Read) -> Reading | None:
+    """`dcn += dhn*o*(1 - t**2)`, `dh[h <= 0] = 0`: a gradient that was given, or is right, goes on under its own name,
+    as that of another path or step.
 
     It is a helper from there on, where nothing that was right is lost by that, and more is sound or what reads it is
     right.
     """
     names = names_of(exercise)
-    upstream = {f"d{end}" for end in names.ends} - {f"d{loss}" for loss in names.losses}
-    given = [(n, name) for n, each in enumerate(sheet.statements) if (name := _given_anew(each, names)) in upstream]
-    first = {name: n for n, name in reversed(given) if name is not None}
+    losses = {f"d{loss}" for loss in names.losses}
+    upstream = {f"d{end}" for end in names.ends} - losses
+    asked = {f"d{name}" for name in exercise.asked} | losses
+    first: dict[str, int] = {}
+    given: set[str] = set()
+    for n, each in enumerate(sheet.statements):
+        name = _changed(each, names)
+        if name is None or name in asked or names.meaning(name).kind != "gradient":
+            continue
+        if name in upstream or name in given and not _is_new(each, names, name):
+            first.setdefault(name, n)
+        given.add(name)
     if not first:
-        return sheet
-    plain = read(sheet, causes=False)
+        return None
+    plain = read(sheet)
     for name, n in islice(first.items(), plain.affords):
-        own = replace(sheet, statements=_with_own_name(sheet.statements, n, name, names))
-        other = read(own, causes=False)
+        is_wrong = any(quantity == name for _, _, quantity in plain.wrong)
+        other_one = plain.gradient_that_is(name) if is_wrong else None
+        if other_one is None and not (is_wrong and name in upstream):
+            continue  # what a mistake in it does may be undone by another one later
+        note = Sentence("goes-on" if other_one else "goes-on-upstream", {"name": name, "other": other_one or ""})
+        other = read(_with_own_name(plain.sheet, n, name, names, note))
         gains = len(other.sound) > len(plain.sound) or other.is_right_where_it_reads(_own_name(name))
         if gains and other.right >= plain.right and len(other.wrong) < len(plain.wrong):
-            sheet, plain = other.sheet, other
-    return sheet
+            plain = other
+    return plain
 
 
-def _given_anew(statement: lang.Statement, names: Names) -> str | None:
-    targets = list(lang.targets(statement))
+def _changed(statement: lang.Statement, names: Names) -> str | None:
+    """The one name whose value, or part of it, a statement gives or changes."""
+    targets = [lang.root(target) for target in lang.targets(statement)]
+    if isinstance(statement, lang.Effect) and isinstance(statement.call.function, lang.Attribute):
+        targets = [lang.root(owner(statement.call.function.value))]
     return names.read(targets[0]) if len(targets) == 1 else None
+
+
+def _is_new(statement: lang.Statement, names: Names, name: str) -> bool:
+    """`dh = ...` that reads no dh"""
+    if not isinstance(statement, lang.Assign) or isinstance(statement.targets[0], lang.Subscript):
+        return False
+    return all(names.read(node) != name for node in lang.walk(statement.value))
 
 
 def _own_name(name: str) -> str:
     return f"{name}'"
 
 
-def _with_own_name(statements: Sequence[lang.Statement], n: int, name: str, names: Names) -> list[lang.Statement]:
-    """The statements, in which a name is another one from statement n on."""
+def _with_own_name(sheet: lang.Sheet, n: int, name: str, names: Names, note: Sentence) -> lang.Sheet:
+    """The sheet, in which a name is another one from statement n on, with a note that says so."""
     own = _own_name(name)
 
     def renamed(part: Any) -> Any:
@@ -124,13 +170,17 @@ def _with_own_name(statements: Sequence[lang.Statement], n: int, name: str, name
             return lang.Name(part.line, part.column, part.end, own)
         return replace(part, **{each.name: renamed(getattr(part, each.name)) for each in fields(part)})
 
-    statement = statements[n]
-    value = statement.value  # type: ignore[attr-defined]
-    [target] = lang.targets(statement)
-    if isinstance(statement, lang.Update):
-        value = lang.Binary(value.line, value.column, value.end, statement.op, target, value)
+    statement, after = sheet.statements[n], sheet.statements[n + 1 :]
     at = statement.line, statement.column, statement.text, statement.start
-    return [*statements[:n], lang.Assign(*at, (renamed(target),), value), *map(renamed, statements[n + 1 :])]
+    place = statement.line, statement.column, statement.column
+    if isinstance(statement, lang.Assign) and isinstance(statement.targets[0], lang.Name):
+        first = [lang.Assign(*at, (renamed(statement.targets[0]),), statement.value)]
+    else:
+        copied = lang.Call(*place, lang.Attribute(*place, lang.Name(*place, name), "clone"), (), ())
+        first = [lang.Assign(*at, (lang.Name(*place, own),), copied), renamed(statement)]
+    note = replace(note, params={**note.params, "line": statement.line})
+    statements = [*sheet.statements[:n], *first, *map(renamed, after)]
+    return replace(sheet, statements=statements, notes=[*sheet.notes, note.render(NOTES)])
 
 
 def _choices(lines: Sequence[lang.Statement]) -> Iterator[Sequence[lang.Statement]]:
@@ -162,10 +212,10 @@ class Reading:
         judged, cost = max(len(self.report.lines), 1), max(self.judge.cost, 1)
         return min(MANY_TRIED, max(min(MANY_STEPS // cost, MANY_JUDGED // judged), 1))
 
-    def _at(self, verdict: str) -> Iterator[object]:
+    def _at(self, verdict: str) -> Iterator[Place]:
         yield from ((line.line, line.column, line.quantity) for line in self.report if line.verdict == verdict)
 
-    def _forward_steps(self) -> Iterator[object]:
+    def _forward_steps(self) -> Iterator[Place]:
         """The lines that give a step of the forward pass the value that it has in the exercise."""
         judge = self.judge
         for state in judge.states:
@@ -190,6 +240,15 @@ class Reading:
             if reads and (statement.line, statement.column, self.judge.meaning(segment).name) in self.right:
                 return True
         return False
+
+    def gradient_that_is(self, name: str) -> str | None:
+        """The gradient of another quantity that a name is in the end."""
+        judge = self.judge
+        drawn = list(zip(judge.values_of(judge.states_of(name)[-1].segment), judge.points, strict=True))
+        others = [other for other in judge.points[0].gradients if other != name]
+        return next(
+            (each for each in others if all(v is not None and alike(v, at.gradients[each]) for v, at in drawn)), None
+        )
 
     def data(self, lines: Sequence[lang.Statement]) -> list[dict[str, Tensor | None]]:
         """What these lines give, at the first draws."""

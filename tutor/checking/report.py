@@ -79,6 +79,12 @@ REASONS: dict[str, str] = {
 NOTES: dict[str, str] = {
     "worked-values": N_("line {line}: {given} is the worked instance: the lines are judged for every value"),
     "data": N_("line {line}: passed over: {given}; the lines are judged for every value"),
+    "goes-on": N_(
+        "line {line}: from here on {name} is read as a name of your own: it is {other} now, and no longer {name}"
+    ),
+    "goes-on-upstream": N_(
+        "line {line}: from here on {name} is read as a name of your own: it is no longer the gradient that was given"
+    ),
     "one-round": N_("line {line}: one round of the loop is judged: all rounds do the same, from other parameters"),
     "sizes-set": N_(
         "line {line}: passed over: {given}; the lines are judged for every size (to pin one, write '# sizes: N=32' "

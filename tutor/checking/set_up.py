@@ -158,16 +158,9 @@ def _fits(exercise: Exercise, statement: lang.Assign) -> bool:
 
 def _pairs(statement: lang.Assign) -> list[tuple[str, lang.Expression]]:
     """Each name with its value; none where a value is not written out for each."""
-    made: list[tuple[str, lang.Expression]] = []
-    for target in statement.targets:
-        if isinstance(target, lang.Sequence):
-            values = statement.value.items if isinstance(statement.value, lang.Sequence) else ()
-            if len(values) != len(target.items):
-                return []
-            made += [(t.name, value) for t, value in zip(target.items, values, strict=True) if isinstance(t, lang.Name)]
-        elif isinstance(target, lang.Name):
-            made.append((target.name, statement.value))
-    return made
+    made = [(target.name, value) for target, value in lang.pairs(statement) if isinstance(target, lang.Name)]
+    written = [(name, value) for name, value in made if value is not None]
+    return written if len(written) == len(made) else []
 
 
 _AS_LONG = set("float double long int to type astype clone copy detach requires_grad_ contiguous numpy".split())
