@@ -420,6 +420,61 @@ dh1 *= 2*(z1 > 0)
 dz1 = dh1/2
 dW1 = x.T @ dz1
 """, "cwcc"),
+    "a cache, taken apart": ("softmax-regression", """
+def affine_backward(dout, cache):
+    x, w = cache
+    dw = x.T @ dout
+    db = dout.sum(0)
+    return dw, db
+
+dz = (p - y)/N
+dW, db = affine_backward(dz, (x, W))
+""", "ccc"),
+    "a cache with a name": ("softmax-regression", """
+def affine_backward(dout, cache):
+    x, w = cache
+    return 2*x.T @ dout
+cache = (x, W)
+dz = (p - y)/N
+dW = affine_backward(dz, cache)
+""", "cw"),
+    "a function that nobody calls": ("softmax-regression", """
+@torch.no_grad()
+def outer(a, b):
+    return a.T @ b
+dz = (p - y)/N
+dW = x.T @ dz
+""", "cc"),
+    "gradients in a dict": ("softmax-regression", """
+dz = (p - y)/N
+grads = {}
+grads['W'] = x.T @ dz
+grads['b'] = dz.sum(0)
+""", "ccc"),
+    "types, and what stands above": ("softmax-regression", """
+import random
+from typing import Tuple
+device = 'cpu'
+dz: torch.Tensor = ((p - y)/N).to(device)
+dW = x.T @ dz
+db = torch.zeros(K, device=device)
+db += dz.sum(0)
+""", "ccc"),
+    "a list of tuples": ("rnn:steps=2", """
+da2 = dy2 * (1 - h2**2)
+da1 = (dy1 + da2 @ Wh.T) * (1 - h1**2)
+dWx = torch.zeros_like(Wx)
+dWh = torch.zeros_like(Wh)
+for xt, hp, da in [(x1, h0, da1), (x2, h2, da2)]:
+    dWx += xt.T @ da
+    dWh += hp.T @ da
+""", "cccw"),
+    "names with grad behind": ("softmax-regression", """
+z_grad = (p - y)/N
+dz = z_grad
+W_grad = x.T @ z_grad
+b_grad = -z_grad.sum(0)
+""", "ccw"),
     "zeros for two at once": ("softmax-regression", """
 dW, db = np.zeros_like(W), np.zeros_like(b)
 dz = (p - y) / N

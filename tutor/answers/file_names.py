@@ -15,6 +15,11 @@ from tutor.answers.language import MODULES
 from tutor.answers.own_functions import Function, either, function_of
 
 IMPORTED = ("torch", "numpy", "sympy", "math")  # what an answer may import
+# what stands above many a sheet, and of which nothing is needed; scipy's softmax is over all axes, and no torch's
+BESIDE = (
+    "matplotlib", "seaborn", "pandas", "sklearn", "typing", "random", "time", "copy", "functools",
+    "itertools", "collections", "dataclasses", "__future__", "IPython", "tqdm",
+)  # fmt: skip
 MAX_FUNCTIONS = 100
 _ROOTS = {"torch": "torch", "nn": "torch.nn", "np": "numpy", "numpy": "numpy"}  # what `la = torch.linalg` begins with
 _INSIDE = {"torch.nn", "torch.nn.functional", "torch.linalg", "torch.special", "numpy.linalg"}

@@ -112,19 +112,39 @@ def _formula(body: list[ast.stmt]) -> ast.expr:
     for line in lines:
         if isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant):
             continue  # what it says of itself
-        if isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name):
-            given[line.targets[0].id] = _with(line.value, given)
+        if isinstance(line, ast.Assign) and len(line.targets) == 1:
+            more = _given(line.targets[0], _with(line.value, given))
         elif isinstance(line, ast.AugAssign) and isinstance(line.target, ast.Name):
             before = given.get(line.target.id)
             if before is None or not _is_fresh(before):
                 raise _NoFormula  # it may change what it was called with
-            given[line.target.id] = ast.BinOp(before, line.op, _with(line.value, given))
+            more = {line.target.id: ast.BinOp(before, line.op, _with(line.value, given))}
         else:
             raise _NoFormula
-        _check(next(reversed(given.values())))
+        for each in more.values():
+            _check(each)
+        given |= more
     made = _with(last.value, given)
     _check(made)
     return made
+
+
+def _given(target: ast.expr, value: ast.expr) -> dict[str, ast.expr]:
+    """`x, w = cache` as well, whatever cache is called with."""
+    if isinstance(target, ast.Name):
+        return {target.id: value}
+    names = target.elts if isinstance(target, ast.Tuple) else []
+    if not names or not all(isinstance(name, ast.Name) for name in names):
+        raise _NoFormula
+    if isinstance(value, ast.Tuple) and len(value.elts) != len(names):
+        raise _NoFormula
+    return {name.id: _member(value, n) for n, name in enumerate(names)}  # type: ignore[attr-defined]
+
+
+def _member(value: ast.expr, n: int) -> ast.expr:
+    if isinstance(value, ast.Tuple) and n < len(value.elts):
+        return value.elts[n]
+    return ast.Subscript(value, ast.Constant(n), ast.Load())
 
 
 def _check(made: ast.expr) -> None:
@@ -153,6 +173,11 @@ def _with(node: ast.expr, values: Mapping[str, ast.expr]) -> ast.expr:
     class Replaced(ast.NodeTransformer):
         def visit_Name(self, name: ast.Name) -> ast.expr:
             return copy.deepcopy(values[name.id]) if name.id in values else name
+
+        def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+            self.generic_visit(node)
+            at = node.slice.value if isinstance(node.slice, ast.Constant) else None
+            return _member(node.value, at) if type(at) is int and isinstance(node.value, ast.Tuple) else node
 
         def visit_Lambda(self, _: ast.Lambda) -> ast.expr:
             raise _NoFormula

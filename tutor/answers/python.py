@@ -16,9 +16,9 @@ from itertools import islice
 from typing import Any
 
 from tutor.answers import language as lang
-from tutor.answers.file_names import IMPORTED, FileNames, names_in
+from tutor.answers.file_names import BESIDE, IMPORTED, FileNames, names_in
 from tutor.answers.headers import ID, IN_PYTHON, SIZE, key_of
-from tutor.answers.own_functions import MAX_CALLS, OWN_CALLS, Function
+from tutor.answers.own_functions import MAX_CALLS, OWN_CALLS, Function, function_of
 from tutor.answers.touched import changes, in_place, touched
 from tutor.errors import ReadingError
 from tutor.language import nsaid, said
@@ -400,11 +400,13 @@ class _Reader:
         while position < len(lines):
             line = lines[position]
             position += 1
+            if line.code.startswith("@") and position < len(lines) and _DEF.match(lines[position].code):
+                continue  # @torch.no_grad()
             if not _BLOCK.match(line.code):
                 made += self._simple(line)
                 continue
             end = _end_of_block(lines, position, line.indent)
-            if (own := _DEF.match(line.code)) and self.names.is_formula(own[1]):
+            if (own := _DEF.match(line.code)) and self._is_read_elsewhere(own[1], lines[position - 1 : end]):
                 position = end
                 continue
             branches = [(line, lines[position:end])]
@@ -422,6 +424,22 @@ class _Reader:
                 made += self._compound(*branches[0], depth)
             position = end
         return made
+
+    def _is_read_elsewhere(self, name: str, lines: list[_Line]) -> bool:
+        """A function of the learner's own that is read where it is called; one that nobody calls and that gives no name
+        a value is a remark."""
+        if name in self.names.functions:
+            return self.names.is_formula(name)
+        if any(_STARTS.match(line.code) for line in lines[1:]):
+            return False
+        made = function_of("\n".join(" " * line.indent + line.code for line in lines))
+        if made is None or made.formula is None:
+            return False
+        line = lines[0]
+        self.notes.append(
+            said("line {line}: passed over: {text}{advice}", line=line.number, text=line.raw[:60], advice="")
+        )
+        return True
 
     def _simple(self, line: _Line) -> list[lang.Statement]:
         return self._guarded(line, lambda: self._converter(line).statements(_parse(line, line.code)))
@@ -657,7 +675,7 @@ _REFUSED: dict[type, str] = {
     ast.BoolOp: said("and, or are not part of an answer: write (a) & (b), (a) | (b)"),
     ast.NamedExpr: said(":= is not part of an answer: give the helper a line of its own"),
     ast.JoinedStr: said("no strings in an answer"),
-    ast.Dict: said("{...} is not part of an answer: parts of a formula are held together by ( )"),
+    ast.Dict: said("a dict is not part of an answer: give each value a name of its own"),
     ast.Set: said("{...} is not part of an answer: parts of a formula are held together by ( )"),
     ast.Starred: said("* before an argument is not part of an answer: write the arguments out"),
     ast.Await: said("await is not part of an answer"),
@@ -739,7 +757,9 @@ class _Converter:
                 said("line {line}: still to be given: {raw}", line=self.source.number, raw=self.source.raw[:60])
             )
             return None
-        if isinstance(node.targets[0], ast.Name) and node.targets[0].id in self.names.modules:  # la = torch.linalg
+        name = node.targets[0].id if isinstance(node.targets[0], ast.Name) else ""
+        nothing_yet = isinstance(node.value, ast.Dict) and not node.value.keys and name in _GRADIENTS
+        if name in self.names.modules or nothing_yet or name == "device":  # la = torch.linalg
             self._pass(node)
             return None
         own = node.targets[0] if isinstance(node.value, ast.Lambda) else None
@@ -826,8 +846,10 @@ class _Converter:
         text = ast.get_source_segment(self.source.code, node) or ""
         return text if 0 < len(text) <= 40 else "..."
 
-    def _annassign(self, node: ast.AnnAssign) -> lang.Statement:
-        """`db: dz.sum(0)`, `db: float = 3`"""
+    def _annassign(self, node: ast.AnnAssign) -> lang.Statement | None:
+        """`db: torch.Tensor = dz.sum(0)`; `db: dz.sum(0)` is none."""
+        if node.value is not None and _dotted(node.annotation) in _TYPES:
+            return self._assign(ast.copy_location(ast.Assign([node.target], node.value), node))
         right = self._half(node.value or node.annotation)
         raise self.refuse(
             node,
@@ -840,14 +862,14 @@ class _Converter:
 
     def _import(self, node: ast.Import) -> None:
         for module in node.names:
-            if module.name.split(".")[0] not in IMPORTED:
+            if module.name.split(".")[0] not in (*IMPORTED, *BESIDE):
                 raise self.refuse(
                     node, said("import {name} is not part of an answer; torch needs no import", name=module.name)
                 )
         self._pass(node)
 
     def _importfrom(self, node: ast.ImportFrom) -> None:
-        if (node.module or "").split(".")[0] not in IMPORTED or node.level:
+        if (node.module or "").split(".")[0] not in (*IMPORTED, *BESIDE) or node.level:
             raise self.refuse(node, said("this import is not part of an answer; torch needs no import"))
         self._pass(node)
 
@@ -893,7 +915,7 @@ class _Converter:
             if not (isinstance(target, ast.Tuple) and len(target.elts) == 2 and isinstance(target.elts[0], ast.Name)):
                 raise self.refuse(node, said("write for i, v in enumerate(x):"))
             label, target, rows = target.elts[0].id, target.elts[1], rows.args[0]  # type: ignore[attr-defined]
-        made = list(self._rows(node, target, rows, label))
+        made = list(self._rows(node, target, _columns(target, rows), label))
         at = self.at(node.iter)
         length = lang.Call(*at, lang.Name(*at, lang.COMMON_LENGTH), tuple(tensor for _, tensor in made), ())
         over = lang.Call(*at, lang.Name(*at, "range"), (length,), ())
@@ -1042,7 +1064,14 @@ class _Converter:
                 call = f"{_dotted(node.func)}(...)"
                 written = said("write {name} = {call}", name=self._half(given.value), call=call)
                 raise self.refuse(given, said("out= is not part of an answer: {written}", written=written))
-        named = tuple((given.arg or "", self.argument(given.value)) for given in node.keywords)
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr == "to"
+            and list(map(_dotted, node.args)) == ["device"]
+        ):
+            return self.operand(node.func.value)
+        kept = [given for given in node.keywords if given.arg != "device" or _dotted(given.value) != "device"]
+        named = tuple((given.arg or "", self.argument(given.value)) for given in kept)
         arguments = tuple(map(self.argument, node.args))
         if isinstance(node.func, ast.Name) and node.func.id in _RELATIONS and len(arguments) == 2 and not named:
             return lang.Binary(*self.at(node), _RELATIONS[node.func.id], *arguments)  # SymPy's Eq(i, k)
@@ -1084,6 +1113,11 @@ class _Converter:
         return made
 
     def subscript(self, node: ast.Subscript) -> lang.Expression:
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if isinstance(node.value, ast.Name) and isinstance(key, str) and key.isidentifier():
+            if node.value.id in _GRADIENTS:
+                return lang.Name(*self.at(node), f"d{key}")
+            raise self.refuse(node, said("a dict is not part of an answer: write {key} itself", key=key))
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         return lang.Subscript(*self.at(node), self.expression(node.value), tuple(map(self.expression, items)))
 
@@ -1095,6 +1129,8 @@ class _Converter:
         return lang.Sequence(*self.at(node), tuple(map(self.expression, node.elts)))
 
 
+_TYPES = ("torch.Tensor", "Tensor", "torch.FloatTensor", "np.ndarray", "np.array", "ndarray", "float", "int")
+_GRADIENTS = ("grads", "grad", "gradients", "dgrads")  # grads["W"] is dW
 _LISTABLE = (ast.Constant, ast.Name, ast.List, ast.Tuple, ast.Starred)
 _RELATIONS = {"Eq": "==", "Ne": "!=", "Lt": "<", "Le": "<=", "Gt": ">", "Ge": ">=",
               "Equality": "==", "Unequality": "!="}  # fmt: skip
@@ -1113,6 +1149,19 @@ _CONVERT: dict[type, Callable[[_Converter, Any], lang.Expression]] = {
     ast.Tuple: _Converter.sequence,
     ast.List: _Converter.sequence,
 }
+
+
+def _columns(target: ast.expr, rows: ast.expr) -> ast.expr:
+    """`zip([a, c], [b, d])` for `[(a, b), (c, d)]`"""
+    width = len(target.elts) if isinstance(target, ast.Tuple) else 0
+    members = rows.elts if isinstance(rows, (ast.List, ast.Tuple)) else []
+    given = [each.elts for each in members if isinstance(each, (ast.List, ast.Tuple)) and len(each.elts) == width]
+    if not width or not given or len(given) < len(members):
+        return rows
+    columns: list[ast.expr] = [
+        ast.copy_location(ast.List(list(column), ast.Load()), rows) for column in zip(*given, strict=True)
+    ]
+    return ast.copy_location(ast.Call(ast.copy_location(ast.Name("zip", ast.Load()), rows), columns, []), rows)
 
 
 def _dotted(node: ast.expr) -> str:

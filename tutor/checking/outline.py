@@ -71,6 +71,9 @@ class Names:
             base = self._predicted(name.removeprefix(prefix))
             if name.startswith(prefix) and base in self.quantities and self.quantities[base].kind != "value":
                 return Meaning(f"d{base}", "gradient", base)
+        leaf = name.removesuffix("_grad")  # W_grad; h_grad may be a name for anything on the way
+        if leaf != name and leaf in self.quantities and self.quantities[leaf].is_leaf:
+            return Meaning(f"d{leaf}", "gradient", leaf)
         for between in ("_d", "d"):  # `dq_dx`, and `dqdx` as it is on paper
             for at in range(2, len(name) - 1) if name.startswith("d") else ():
                 v, u = name[1:at], name[at:].removeprefix(between)
