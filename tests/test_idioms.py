@@ -475,6 +475,30 @@ dz = z_grad
 W_grad = x.T @ z_grad
 b_grad = -z_grad.sum(0)
 """, "ccw"),
+    "a wrong helper in a loop": ("softmax-regression", """
+dW = np.zeros_like(W)
+db = np.zeros_like(b)
+for i in range(N):
+    delta = (y[i] - p[i]) / N
+    dW += np.outer(x[i], delta)
+    db += delta
+""", "wf"),
+    "a right helper in a loop": ("softmax-regression", """
+dW = np.zeros_like(W)
+db = np.zeros_like(b)
+for i in range(N):
+    delta = (p[i] - y[i]) / N
+    dW -= np.outer(x[i], delta)
+    db += delta
+""", "wc"),
+    "a right helper in a loop, used wrongly twice": ("softmax-regression", """
+dW = np.zeros_like(W)
+db = np.zeros_like(b)
+for i in range(N):
+    delta = (p[i] - y[i]) / N
+    dW += 2*np.outer(x[i], delta)
+    db -= delta
+""", "ww"),
     "zeros for two at once": ("softmax-regression", """
 dW, db = np.zeros_like(W), np.zeros_like(b)
 dz = (p - y) / N

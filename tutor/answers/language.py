@@ -6,7 +6,7 @@ Plain data. A reader (`python.py`, later others) makes it, `checking/interpret.p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -289,6 +289,22 @@ def pairs(statement: Assign) -> Iterator[tuple[Expression, Expression | None]]:
 def inside(statement: Loop) -> list[Statement]:
     """The lines of a loop, or of all branches of an `if`."""
     return [*statement.body, *statement.other] if isinstance(statement, If) else statement.body
+
+
+def with_line(statements: Iterable[Statement], old: Statement, new: list[Statement]) -> list[Statement]:
+    """The statements with others in place of one, wherever it stands."""
+    made: list[Statement] = []
+    for each in statements:
+        if each is old:
+            made += new
+        elif isinstance(each, Loop) and any(inner is old for inner in flat([each])):
+            each = replace(each, body=with_line(each.body, old, new))
+            if isinstance(each, If):
+                each = replace(each, other=with_line(each.other, old, new))
+            made.append(each)
+        else:
+            made.append(each)
+    return made
 
 
 def flat(statements: Iterable[Statement]) -> Iterator[Statement]:

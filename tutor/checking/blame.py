@@ -19,9 +19,9 @@ from torch import Tensor
 from tutor.answers import language as lang
 from tutor.answers import python
 from tutor.checking import mistakes, numbers
-from tutor.checking.judge import Judged
+from tutor.checking.judge import JUDGED, Judged
 from tutor.checking.meant import as_meant
-from tutor.checking.outline import Segment
+from tutor.checking.outline import Meaning, Segment
 from tutor.checking.report import Mistake
 from tutor.checking.sheet_runs import MANY_LINES, MANY_STEPS, Instead, SegmentState
 from tutor.checking.sources import Sources
@@ -111,9 +111,9 @@ class Blame:
         helper = next((s.segment for s in states if judge.meaning(s.segment).kind == "helper"), None)
         if site is None or mended is None or helper is None:
             return None
-        there = replace(mended, line=site.line)
-        statements = [there if statement is site else statement for statement in judge.sheet.statements]
-        return (helper, statements) if any(statement is there for statement in statements) else None
+        if all(statement is not site for statement in lang.flat(judge.sheet.statements)):
+            return None
+        return helper, lang.with_line(judge.sheet.statements, site, [replace(mended, line=site.line)])
 
     def _at_its_reader(self, segment: Segment, found: Found) -> tuple[Segment, list[lang.Statement]] | None:
         """The repair puts something else in a helper's place, `c -> c**0.5`: so may the helper's line have done."""
@@ -121,7 +121,8 @@ class Blame:
         if repair is None or site is None or not repair.new or getattr(site, "latex", False):
             return None
         helper = next((h for h in reversed(judge.helpers(segment)) if h.name == repair.old), None)
-        own = helper is not None and any(statement is helper.statement for statement in judge.sheet.statements)
+        lines = list(lang.flat(judge.sheet.statements))
+        own = helper is not None and any(statement is helper.statement for statement in lines)
         if helper is None or not own or judge.is_sound(judge.corrected.drawn((helper.name, helper.end))):
             return None
         line = f"{helper.name} = {repair.new}"
@@ -129,18 +130,46 @@ class Blame:
         if len(read) != 1 or not isinstance(read[0], lang.Assign):
             return None
         after = replace(read[0], line=helper.statement.line)
-        statements = [each for s in judge.sheet.statements for each in ((s, after) if s is helper.statement else (s,))]
-        return helper, statements
+        return helper, lang.with_line(judge.sheet.statements, helper.statement, [helper.statement, after])
 
     def mended(self, segment: Segment) -> Blamed | None:
         """An earlier helper that was put right for another line, and with which this one is right as well."""
         for helper, mended in self.mendings:
-            if all(other is not helper for other in self.judge.helpers(segment)):
-                continue
-            twin = next((s.segment for s in mended.states if _place(s.segment) == _place(segment)), None)
-            if twin is not None and mended.outcome_corrected(twin, self.judge.meaning(segment)) == "equal":
+            hangs = helper.name in segment.helpers and helper.end <= segment.end  # in a loop they end together
+            if hangs and self._is_right_in(mended, segment):
                 return Blamed(helper.name, helper.statement.line)
         return None
+
+    def _is_right_in(self, mended: Sources, segment: Segment) -> bool:
+        twin = next((s.segment for s in mended.states if _place(s.segment) == _place(segment)), None)
+        return twin is not None and mended.outcome_corrected(twin, self.judge.meaning(segment)) == "equal"
+
+    def at_a_helper(self, segment: Segment, found: Found, meaning: Meaning | None) -> Found:
+        """A repair on a helper's line in a loop that puts other wrong lines right as well, in place of one on each of
+        these: the mistake was made once."""
+        judge = self.judge
+        builds = any(touch.statement is found.site for touch in segment.touches)
+        names = [name for name, unit in segment.helpers.items() if unit == segment.end]
+        if found.repair is None or not builds or not names or not any(touch.looped for touch in segment.touches):
+            return found
+        others = [
+            other
+            for other in (state.segment for state in judge.states)
+            if other is not segment
+            and judge.meaning(other).kind in JUDGED
+            and not other.helpers.keys().isdisjoint(names)
+        ]
+        if not others or any(judge.holds(other, judge.runs) for other in others):
+            return found
+        from tutor.checking.repairs import repair_of_helpers
+
+        there = repair_of_helpers(judge, segment, meaning)
+        spent = replace(found, cost=found.cost + there.cost)
+        if there.repair is None or not self.mend(segment, there):
+            return spent
+        _, mended = self.mendings.pop()
+        serves = any(self._is_right_in(mended, other) for other in others)
+        return replace(there, cost=spent.cost) if serves else spent
 
     # -- helpers without a value ------------------------------------------------------------
 

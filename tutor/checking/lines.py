@@ -130,7 +130,7 @@ class SheetJudge(Sources):
             return  # it reads nothing, and that is not what is wrong
         from tutor.checking.repairs import read_by, repair
 
-        sought = repair(self, segment, meaning)
+        sought = self.blame.at_a_helper(segment, repair(self, segment, meaning), meaning)
         found = sought.repair
         self.searched += sought.cost
         judgement.helper = self.blame.mend(segment, sought)

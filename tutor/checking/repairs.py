@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -32,7 +32,15 @@ class Found:
         return _size(self.mended) > _size(self.site)
 
 
-def repair(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> Found:
+def repair_of_helpers(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> Found:
+    """The same, on the lines of helpers alone."""
+    lines = list(_helper_lines(judge, segment))
+    return repair(judge, segment, meaning, lines) if lines else Found(None, 0)
+
+
+def repair(
+    judge: Sources, segment: Segment, meaning: Meaning | None = None, sites: Iterable[lang.Statement] = ()
+) -> Found:
     """The smallest edit that makes a wrong line right.
 
     `meaning` is what its name should hold. The line itself is looked at first, then the earlier lines that build its
@@ -47,7 +55,7 @@ def repair(judge: Sources, segment: Segment, meaning: Meaning | None = None) -> 
         judged = next(chain(judge.readers(segment), judge.hanging(segment)), segment)
         meaning = judge.meaning(judged)
     cost, best = 0, Found(None, 0)
-    for statement in islice(_sites(judge, segment, shown), MOST_SITES):
+    for statement in islice(sites or _sites(judge, segment, shown), MOST_SITES):
         if best.repair is not None and not _builds(segment, statement):
             break
         search = Search(judge, judged, meaning, statement)
