@@ -499,6 +499,30 @@ for i in range(N):
     dW += 2*np.outer(x[i], delta)
     db -= delta
 """, "ww"),
+    "CS231n's net": ("two-layer-net", """
+num_train = X.shape[0]
+params = {}
+params['W1'], params['b1'], params['W2'], params['b2'] = W1, b1, W2, b2
+W1, b1, W2, b2 = params['W1'], params['b1'], params['W2'], params['b2']
+hidden = np.maximum(0, X.dot(W1) + b1)
+scores = hidden.dot(W2) + b2
+scores -= np.max(scores, axis=1, keepdims=True)
+exp_scores = np.exp(scores)
+probs = exp_scores / np.sum(exp_scores, axis=1, keepdims=True)
+dscores = probs
+dscores[range(num_train), y] -= 1
+dscores /= num_train
+dz2 = dscores.copy()
+grads = {}
+grads['W2'] = np.dot(hidden.T, dscores)
+grads['b2'] = np.sum(dscores, axis=0)
+dhidden = np.dot(dscores, W2.T)
+dhidden[hidden <= 0] = 0
+grads['W1'] = np.dot(X.T, dhidden)
+grads['b1'] = np.sum(dhidden, axis=0)
+grads['W2'] += 2 * lam * W2
+grads['W1'] += 2 * lam * W1
+""", "cccccc"),
     "zeros for two at once": ("softmax-regression", """
 dW, db = np.zeros_like(W), np.zeros_like(b)
 dz = (p - y) / N

@@ -758,7 +758,7 @@ class _Converter:
             )
             return None
         name = node.targets[0].id if isinstance(node.targets[0], ast.Name) else ""
-        nothing_yet = isinstance(node.value, ast.Dict) and not node.value.keys and name in _GRADIENTS
+        nothing_yet = isinstance(node.value, ast.Dict) and not node.value.keys and name in _DICTS
         if name in self.names.modules or nothing_yet or name == "device":  # la = torch.linalg
             self._pass(node)
             return None
@@ -774,7 +774,9 @@ class _Converter:
             if condition is not None:  # dz = dh, z > 0
                 raise self.refuse(condition, _CONDITION)
         targets = tuple(self.target(target) for target in node.targets)
-        return lang.Assign(*self._start(node), targets, self.expression(node.value))
+        made = lang.Assign(*self._start(node), targets, self.expression(node.value))
+        itself = all(lang.variable(target) == _name_of(value) for target, value in lang.pairs(made))
+        return None if itself else made  # W, b = params["W"], params["b"]
 
     def _augassign(self, node: ast.AugAssign) -> lang.Statement:
         op = _OPERATORS.get(type(node.op))
@@ -1114,10 +1116,11 @@ class _Converter:
 
     def subscript(self, node: ast.Subscript) -> lang.Expression:
         key = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        if isinstance(node.value, ast.Name) and isinstance(key, str) and key.isidentifier():
-            if node.value.id in _GRADIENTS:
-                return lang.Name(*self.at(node), f"d{key}")
-            raise self.refuse(node, said("a dict is not part of an answer: write {key} itself", key=key))
+        if isinstance(key, str) and key.isidentifier():
+            owner = _dotted(node.value).removeprefix("self.")
+            if owner not in _DICTS:
+                raise self.refuse(node, said("a dict is not part of an answer: write {key} itself", key=key))
+            return lang.Name(*self.at(node), _DICTS[owner] + key)
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         return lang.Subscript(*self.at(node), self.expression(node.value), tuple(map(self.expression, items)))
 
@@ -1130,7 +1133,11 @@ class _Converter:
 
 
 _TYPES = ("torch.Tensor", "Tensor", "torch.FloatTensor", "np.ndarray", "np.array", "ndarray", "float", "int")
-_GRADIENTS = ("grads", "grad", "gradients", "dgrads")  # grads["W"] is dW
+
+_DICTS = {
+    **dict.fromkeys(("grads", "grad", "gradients", "dgrads"), "d"),  # grads["W"] is dW
+    **dict.fromkeys(("params", "parameters"), ""),
+}
 _LISTABLE = (ast.Constant, ast.Name, ast.List, ast.Tuple, ast.Starred)
 _RELATIONS = {"Eq": "==", "Ne": "!=", "Lt": "<", "Le": "<=", "Gt": ">", "Ge": ">=",
               "Equality": "==", "Unequality": "!="}  # fmt: skip
@@ -1149,6 +1156,10 @@ _CONVERT: dict[type, Callable[[_Converter, Any], lang.Expression]] = {
     ast.Tuple: _Converter.sequence,
     ast.List: _Converter.sequence,
 }
+
+
+def _name_of(value: lang.Expression | None) -> str:
+    return value.name if isinstance(value, lang.Name) else ""
 
 
 def _columns(target: ast.expr, rows: ast.expr) -> ast.expr:
