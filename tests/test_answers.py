@@ -3,6 +3,7 @@
 import re
 from itertools import chain, islice, product
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -471,6 +472,11 @@ SAME_AS_TORCH = [
     "x.std(0)",
     "torch.outer(s, s)",
     "torch.dot(s, s)",
+    "torch.mm(x, w)",
+    "x.mm(w)",
+    "torch.mv(x, w[:, 0])",
+    "torch.bmm(x.view(3, 2, 2), y.view(3, 2, 2))",
+    "x[None].bmm(w[None])",
     "x.view(-1)",
     "x.reshape(4, 3)",
     "x.view(s.shape[0], -1)",
@@ -605,6 +611,25 @@ SPELLINGS = [
     ("F.one_hot(t, 5) / 3", F.one_hot(Draw().values["t"], 5).double() / 3),
     ("(x > 0).mean()", (X > 0).double().mean()),
 ]
+
+
+SAME_AS_NUMPY = [
+    "np.dot(x[None], y.T)",
+    "np.dot(x.reshape(3, 2, 2), y.reshape(3, 2, 2))",
+    "x.reshape(3, 2, 2).dot(y.reshape(3, 2, 2))",
+    "np.dot(x, w.T.reshape(5, 4, 1))",
+    "np.dot(s, x.reshape(2, 3, 2))",
+    "x.dot(w)",
+]
+
+
+@pytest.mark.parametrize("text", SAME_AS_NUMPY)
+def test_numpys_functions_mean_what_numpy_means(text):
+    held = {name: v.numpy() for name, v in Draw().values.items()}
+    expected = torch.as_tensor(eval(text, {"np": np, **held}))  # our own text, above
+    found = value(text)
+    assert found.shape == expected.shape and found.is_floating_point() == expected.is_floating_point()
+    torch.testing.assert_close(found.double(), expected.double(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("text", "expected"), SPELLINGS)
@@ -821,6 +846,13 @@ def test_what_the_language_has_not_is_refused_before_it_costs(text, match):
         ("h = torch.cat([x, w])", "differ in shape"),
         ("h = torch.einsum('ij,jk', x, y)", "j of"),
         ("h = torch.dot(x, y)", "two vectors"),
+        ("h = torch.mm(x[None], w)", r"torch.mm takes two matrices, not \(1, 3, 4\) and \(4, 5\): write a @ b"),
+        ("h = x.mm(w[:, 0])", "two matrices"),
+        ("h = torch.bmm(x, w)", "two batches of as many matrices"),
+        ("h = torch.bmm(x[None].expand(2, 3, 4), w[None])", "two batches of as many matrices"),
+        ("h = torch.mv(x, w)", "a matrix and a vector"),
+        ("h = x[0].mv(w)", "a matrix and a vector"),
+        ("h = np.dot(x[None], y[None])", "the inner sizes 4 and 3 differ"),
         ("h = np.split(x, 5, axis=1)[0]", "an axis of . entries cannot be divided into 5 equal parts"),
         ("h = x.clone()\nh[x > 0] = s", "the values have the shape .*, and their place"),
         ("h = x.sum(1).sum(1)", r"x\.sum\(1\) has shape \(\d,\) and no axis 1: its only axis is 0"),

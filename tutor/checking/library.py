@@ -730,6 +730,13 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     if a.ndim > 2 or b.ndim > 2:
         batch = max(math.prod(a.shape[:-2]), 1) * max(math.prod(b.shape[:-2]), 1)
         limits.work(batch * a.shape[-1] * (a.shape[-2] if a.ndim > 1 else 1) * (b.shape[-1] if b.ndim > 1 else 1))
+    inner = _inner_size(a, b)
+    limits.room((a.numel() // max(a.shape[-1], 1)) * (b.numel() // max(inner, 1)) if a.ndim <= 2 and b.ndim <= 2 else 1)
+    return asking_torch(torch.matmul, a, b)
+
+
+def _inner_size(a: Tensor, b: Tensor) -> int:
+    """The size that the last axis of a and the last but one of b have in common; others are refused."""
     inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
     if a.shape[-1] != inner:
         raise TorchRefuses(
@@ -742,13 +749,40 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
             ),
             (tuple(a.shape), tuple(b.shape)),
         )
-    limits.room((a.numel() // max(a.shape[-1], 1)) * (b.numel() // max(inner, 1)) if a.ndim <= 2 and b.ndim <= 2 else 1)
-    return asking_torch(torch.matmul, a, b)
+    return inner
 
 
-@listed("matmul", "mm", "mv", "bmm", rounds=True, overflows=True, at_once=True)
+@listed("matmul", rounds=True, overflows=True, at_once=True)
 def _matmul(limits, x, other):
     return matmul(limits, x, other)
+
+
+_VECTORS, _MATRICES, _BATCHES = said("two vectors"), said("two matrices"), said("two batches of as many matrices")
+
+
+def _product_of(name: str, axes: tuple[int, int], takes: str) -> Callable[..., Any]:
+    """A product that takes tensors of so many axes, and spreads nothing."""
+
+    def run(limits, x, other):
+        x, other = real(x), real(other)
+        batches = {v.shape[0] for v in (x, other) if 3 in axes and v.ndim}
+        if (x.ndim, other.ndim) != axes or len(batches) > 1:
+            shapes = tuple(x.shape), tuple(other.shape)
+            shown = joined([shown_shape(s) for s in shapes], said(" and "))
+            says = said("torch.{name} takes {what}, not {shown}: write a @ b", name=name, what=takes, shown=shown)
+            raise TorchRefuses(says, shapes)
+        return matmul(limits, x, other)
+
+    return run
+
+
+for _name, _axes, _takes in (
+    ("mm", (2, 2), _MATRICES), ("mv", (2, 1), said("a matrix and a vector")), ("bmm", (3, 3), _BATCHES),
+    ("vdot", (1, 1), _VECTORS),
+):  # fmt: skip
+    _both(_name, _entry(_name, _product_of(_name, _axes, _takes), rounds=True, overflows=True, at_once=True))
+_dot = _product_of("dot", (1, 1), _VECTORS)
+listed("dot", method=False, rounds=True, overflows=True, at_once=True)(_dot)
 
 
 @listed("linear", method=False, rounds=True, overflows=True, at_once=True)
@@ -759,17 +793,6 @@ def _linear(limits, x, weight, bias=None):
         raise TorchRefuses(said("the weight of linear has an axis for what goes out and one for what comes in"))
     made = matmul(limits, x, weight if weight.ndim == 1 else weight.T)
     return made if bias is None else asking_torch(torch.add, made, real(bias))
-
-
-@listed("dot", method=False, rounds=True, overflows=True, at_once=True)
-@listed("vdot", rounds=True, overflows=True, at_once=True)
-def _dot(limits, x, other):
-    x, other = real(x), real(other)
-    if x.ndim != 1 or other.ndim != 1:
-        shapes = tuple(x.shape), tuple(other.shape)
-        shown = joined([shown_shape(s) for s in shapes], said(" and "))
-        raise TorchRefuses(said("torch.dot takes two vectors, not {shown}: write a @ b", shown=shown), shapes)
-    return matmul(limits, x, other)
 
 
 @listed("vdot", numpy=True, rounds=True, overflows=True, at_once=True)
@@ -793,8 +816,16 @@ def _inner(limits, x, other):
 @listed("dot", function=False, rounds=True, overflows=True, at_once=True)
 @listed("dot", numpy=True, rounds=True, overflows=True, at_once=True)
 def _numpy_dot(limits, x, other):
+    """The sum over the last axis of the one and the last but one of the other, with all other axes of both."""
     x, other = real(x), real(other)
-    return elementwise(limits, "*", x, other) if 0 in (x.ndim, other.ndim) else matmul(limits, x, other)
+    if 0 in (x.ndim, other.ndim):
+        return elementwise(limits, "*", x, other)
+    if other.ndim <= 2:
+        return matmul(limits, x, other)
+    inner = max(_inner_size(x, other), 1)
+    limits.work(x.numel() * other.numel() // inner)
+    limits.room(x.numel() // inner, other.numel() // inner)
+    return asking_torch(torch.tensordot, x, other, dims=([x.ndim - 1], [other.ndim - 2]))
 
 
 @listed("outer", "ger", rounds=True, overflows=True, at_once=True)
