@@ -607,7 +607,7 @@ SPELLINGS = [
     ("torch.arange(3) / 10", torch.arange(3, dtype=torch.float64) / 10),
     ("t * 0.1", Draw().values["t"].double() * 0.1),
     ("(x > 0) * 0.1", (X > 0).double() * 0.1),
-    ("1 - (x > 0)", 1 - (X > 0).double()),
+    ("1 - (x > 0)", 1 - (X > 0).long()),
     ("F.one_hot(t, 5) / 3", F.one_hot(Draw().values["t"], 5).double() / 3),
     ("(x > 0).mean()", (X > 0).double().mean()),
 ]
@@ -696,6 +696,37 @@ def test_a_large_contraction_is_never_multiplied_out():
     finally:
         index_style._DENSE = before
     torch.testing.assert_close(made, again, rtol=1e-12, atol=1e-12)
+
+
+WHOLE = [
+    "F.one_hot(t, 5)", "-F.one_hot(t, 5)", "1 - F.one_hot(t, 5)", "F.one_hot(t, 5).T", "F.one_hot(t, 5).sum(0)",
+    "F.one_hot(t, 5)*2", "F.one_hot(t, 5)/2", "F.one_hot(t, 5)*1.0", "F.one_hot(t, 5)**2", "F.one_hot(t, 5).float()",
+    "F.one_hot(t, 5) - x[:, :1]", "F.one_hot(t, 5) @ F.one_hot(t, 5).T", "torch.einsum('ij,ij->i', t[None], t[None])",
+    "(x > 0)*1", "1*(x > 0)", "(x > 0) + 0", "(x > 0) + 1", "(x > 0)*1.0", "(x > 0)/2", "(x > 0)//2", "(x > 0)**2",
+    "(x > 0)*t[:, None]", "(x > 0)*(y > 0)", "(x > 0)*x", "t**2", "2*t", "t/2", "t//2", "t**2.0", "t @ t",
+    "torch.outer(t, t)", "torch.dot(t, t)", "torch.kron(t, t)", "torch.tensordot(t, t, 1)", "torch.diag_embed(t)",
+    "F.pad(t, (1, 1))", "torch.relu(t)", "torch.floor(t)", "t.index_add(0, t*0, t)", "t.scatter(0, t*0, 1)",
+    "t.scatter_add(0, t*0, t)", "(x > 0).type_as(t)", "(x > 0).type_as(x)", "x.argmax(1)", "torch.eye(3)",
+    "torch.arange(3)", "torch.arange(0, 1, 0.5)", "torch.where(x > 0, 1, 0)", "torch.where(x > 0, 1, 0.5)",
+    "torch.full((2,), 1)", "torch.float_power(t, 2)", "torch.trace(torch.eye(2).long())", "x.sign()", "t.sign()",
+    "np.dot(t, t)", "np.outer(t, t)", "np.inner(t, t)", "np.vdot(t, t)", "np.kron(t, t)", "np.pad(t, 1)", "np.floor(t)",
+    "np.where(x > 0, 1, 0)", "np.where(x > 0, 1.0, 0)", "1 - (x > 0)", "np.multiply(x > 0, 1)", "np.power(t, 2)",
+    "np.eye(3)", "np.eye(3, dtype=int)", "np.full((2,), 1)", "np.zeros_like(t)", "np.sum(x > 0)", "np.float_power(t, 2)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_what_is_whole_stays_whole_as_in_torch_and_numpy(text):
+    """A tensor of whole numbers takes no fractions in place, so it matters which are."""
+    held = Draw().values
+    numpys = "np." in text or text == "1 - (x > 0)"  # which torch refuses
+    known = {n: v.numpy() for n, v in held.items()} if numpys else held
+    expected = torch.as_tensor(eval(text, {"torch": torch, "F": F, "np": np, **known}))  # our own text, above
+    found = value(text)
+    assert (found.is_floating_point(), library.is_mask(found)) == (
+        expected.is_floating_point(), library.is_mask(expected),
+    )  # fmt: skip
+    torch.testing.assert_close(found.double(), expected.double())
 
 
 # -- aliasing, updates, loops ---------------------------------------------------------------------------------
@@ -853,6 +884,10 @@ def test_what_the_language_has_not_is_refused_before_it_costs(text, match):
         ("h = torch.mv(x, w)", "a matrix and a vector"),
         ("h = x[0].mv(w)", "a matrix and a vector"),
         ("h = np.dot(x[None], y[None])", "the inner sizes 4 and 3 differ"),
+        ("h = F.one_hot(t, 5)\nh *= -1/N", "whole numbers cannot take fractions in place"),
+        ("h = -F.one_hot(t, 5)\nh /= N", "whole numbers cannot take fractions in place"),
+        ("h = (x > 0)*1\nh /= N", "whole numbers cannot take fractions in place"),
+        ("h = 1 - (x > 0)\nh *= x", "whole numbers cannot take fractions in place"),
         ("h = np.split(x, 5, axis=1)[0]", "an axis of . entries cannot be divided into 5 equal parts"),
         ("h = x.clone()\nh[x > 0] = s", "the values have the shape .*, and their place"),
         ("h = x.sum(1).sum(1)", r"x\.sum\(1\) has shape \(\d,\) and no axis 1: its only axis is 0"),

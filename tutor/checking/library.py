@@ -170,6 +170,12 @@ def counted(value: Any) -> Tensor:
     return x if x.dtype is FLOAT or x.dtype is torch.int64 else x.to(torch.int64 if is_mask(x) else FLOAT)
 
 
+def multiplied(*values: Any) -> list[Tensor]:
+    """What is multiplied: whole numbers stay whole where all are, else float64."""
+    made = [array(value) for value in values]
+    return made if {x.dtype for x in made} == {torch.int64} else [real(x) for x in made]
+
+
 WEIGHT = 16  # entries of a tensor cost as much as one of a list in a list
 MAX_LISTS = 8  # lists in lists
 LISTED = 100  # items of a list that are copied in the time of one operation
@@ -418,7 +424,7 @@ def effect(*names: str) -> Callable[..., Any]:
     return add
 
 
-_WHOLE = ("abs", "neg", "negative", "positive", "square", "sign")  # of whole numbers they are whole
+_WHOLE = ("abs", "neg", "negative", "positive", "square", "sign", "relu", "floor", "ceil")  # of whole numbers they are whole
 
 
 def _elementwise(path: str) -> Callable[..., Any]:
@@ -687,7 +693,7 @@ def _linalg_norm(limits, x, ord=None, dim=None, keepdim=False):
 
 @listed("trace", rounds=True, at_once=True)
 def _trace(limits, x):
-    return asking_torch(torch.trace, real(x))
+    return asking_torch(torch.trace, counted(x))
 
 
 @listed("any")
@@ -720,7 +726,7 @@ def broadcast_room(limits: Limits, a: Tensor, b: Tensor) -> None:
 
 def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     """`a @ b`; what does not fit is said with both shapes."""
-    a, b = real(a), real(b)
+    a, b = multiplied(a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise TorchRefuses(
             said("@ multiplies vectors and matrices; a number is multiplied with *"), (tuple(a.shape), tuple(b.shape))
@@ -764,7 +770,7 @@ def _product_of(name: str, axes: tuple[int, int], takes: str) -> Callable[..., A
     """A product that takes tensors of so many axes, and spreads nothing."""
 
     def run(limits, x, other):
-        x, other = real(x), real(other)
+        x, other = multiplied(x, other)
         batches = {v.shape[0] for v in (x, other) if 3 in axes and v.ndim}
         if (x.ndim, other.ndim) != axes or len(batches) > 1:
             shapes = tuple(x.shape), tuple(other.shape)
@@ -797,13 +803,13 @@ def _linear(limits, x, weight, bias=None):
 
 @listed("vdot", numpy=True, rounds=True, overflows=True, at_once=True)
 def _numpy_vdot(limits, x, other):
-    return _dot(limits, real(x).reshape(-1), real(other).reshape(-1))
+    return _dot(limits, array(x).reshape(-1), array(other).reshape(-1))
 
 
 @listed("inner", rounds=True, overflows=True, at_once=True)
 def _inner(limits, x, other):
     """The sum over the last axes of both."""
-    x, other = real(x), real(other)
+    x, other = multiplied(x, other)
     if 0 in (x.ndim, other.ndim):
         return elementwise(limits, "*", x, other)
     if other.ndim <= 2:
@@ -817,7 +823,7 @@ def _inner(limits, x, other):
 @listed("dot", numpy=True, rounds=True, overflows=True, at_once=True)
 def _numpy_dot(limits, x, other):
     """The sum over the last axis of the one and the last but one of the other, with all other axes of both."""
-    x, other = real(x), real(other)
+    x, other = multiplied(x, other)
     if 0 in (x.ndim, other.ndim):
         return elementwise(limits, "*", x, other)
     if other.ndim <= 2:
@@ -830,19 +836,19 @@ def _numpy_dot(limits, x, other):
 
 @listed("outer", "ger", rounds=True, overflows=True, at_once=True)
 def _outer(limits, x, other):
-    x, other = real(x), real(other)
+    x, other = multiplied(x, other)
     limits.room(x.numel(), other.numel())
     return asking_torch(torch.outer, x, other)
 
 
 @listed("outer", numpy=True, rounds=True, overflows=True, at_once=True)
 def _numpy_outer(limits, x, other):
-    return _outer(limits, real(x).reshape(-1), real(other).reshape(-1))
+    return _outer(limits, array(x).reshape(-1), array(other).reshape(-1))
 
 
 @listed("kron", rounds=True)
 def _kron(limits, x, other):
-    x, other = real(x), real(other)
+    x, other = multiplied(x, other)
     limits.room(x.numel(), other.numel())
     return asking_torch(torch.kron, x, other)
 
@@ -853,7 +859,7 @@ def _einsum(limits, equation, *operands):
         raise Refusal(said("einsum is written as torch.einsum('ij,jk->ik', a, b)"))
     if len(operands) == 1 and isinstance(operands[0], tuple):
         operands = operands[0]
-    tensors = [real(o) for o in operands]
+    tensors = multiplied(*operands)
     extents: dict[str, int] = {}
     terms, out = _described(equation)
     if len(terms) != len(tensors):
@@ -901,7 +907,7 @@ def _described(equation: str) -> tuple[list[str], str]:
 
 @listed("tensordot", method=False, rounds=True, overflows=True)
 def _tensordot(limits, x, other, dims=2):
-    x, other = real(x), real(other)
+    x, other = multiplied(x, other)
     limits.work(x.numel() * other.numel())
     return asking_torch(torch.tensordot, x, other, dims=_contracted(dims))
 
@@ -931,6 +937,7 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
     """One operator on tensors and numbers: integers and masks become float64 where floats are meant."""
     a_tensor, b_tensor = isinstance(a, Tensor), isinstance(b, Tensor)
     if a_tensor and b_tensor and a.dtype is FLOAT and b.dtype is FLOAT and a.shape == b.shape and op not in _LOGICAL:
+MOST_POWER = 3  # of whole numbers, that is one
         limits.room(a.numel())  # by far the most frequent case
         return OPERATOR[op](a, b)
     if not (a_tensor or b_tensor):
@@ -983,11 +990,12 @@ def _prepared(op: str, value: Any, other: Any, is_tensor: bool) -> Any:
     if is_tensor:
         if value.dtype is FLOAT:
             return value
-        if value.dtype is torch.bool or op in ("/", "**"):
+        whole = type(other) is int or (isinstance(other, Tensor) and not other.is_floating_point())
+        if op == "**":  # a power as large as that may be beyond whole numbers
+            whole = type(other) is int and 0 <= other <= MOST_POWER
+        if op == "/" or isinstance(other, float) or (is_mask(value) or op == "**") and not whole:
             return value.to(FLOAT)
-        if isinstance(other, float):
-            return value.to(FLOAT)
-        return value
+        return value.to(torch.int64) if is_mask(value) else value
     if isinstance(value, tuple):
         return array(value)
     if isinstance(value, bool):
@@ -1088,7 +1096,7 @@ for _name, _op in {
     "add": "+", "sub": "-", "subtract": "-", "mul": "*", "multiply": "*", "div": "/", "divide": "/",
     "true_divide": "/", "pow": "**", "power": "**", "eq": "==", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<",
     "le": "<=", "greater": ">", "less": "<", "equal": "==", "not_equal": "!=", "greater_equal": ">=",
-    "less_equal": "<=", "remainder": "%", "float_power": "**",
+    "less_equal": "<=", "remainder": "%",
 }.items():  # fmt: skip
     _both(_name, _entry(_name, _binary(_op), broadcasts=True, rounds=_op in _ARITHMETIC, jumps=_op not in _ARITHMETIC))
 for _name, _op in {"logical_and": "&", "logical_or": "|"}.items():
@@ -1102,6 +1110,11 @@ def _logical_not(limits, x):
 
 @listed("where", method=False, broadcasts=True, jumps=True)
 def _where(limits, condition, x, other):
+@listed("float_power", broadcasts=True, rounds=True)
+def _float_power(limits, x, other):
+    return elementwise(limits, "**", real(x), other)
+
+
     condition = array(condition)
     if condition.dtype is not torch.bool:
         raise TorchRefuses(said("the condition of torch.where is a mask, as (z > 0)"), (tuple(condition.shape),))
@@ -1362,7 +1375,7 @@ def _diag(limits, x, diagonal=0):
 
 @listed("diag_embed", at_once=True)
 def _diag_embed(limits, x):
-    x = real(x)
+    x = array(x)
     limits.room(x.numel(), x.shape[-1] if x.ndim else 1)
     return asking_torch(torch.diag_embed, x)
 
@@ -1389,7 +1402,7 @@ def _triu(limits, x, diagonal=0):
 
 @listed("pad", method=False, at_once=True)
 def _pad(limits, x, pad, mode=None, value=0):
-    x, widths = real(x), shape_of((pad,))
+    x, widths = array(x), shape_of((pad,))
     limits.room(*(s + sum(abs(w) for w in widths) for s in x.shape))
     return asking_torch(F.pad, x, widths, value=scalar(value))
 
@@ -1521,7 +1534,7 @@ def _one_hot(limits, x, num_classes=-1):
     limits.room(x.numel(), max(classes, 1) if classes >= 0 else (int(x.max()) + 1 if x.numel() else 1))
     if classes >= 0 and x.numel():
         limits.holds((x >= 0) & (x < classes))  # vmap does not look; torch does
-    return asking_torch(F.one_hot, x, classes).to(FLOAT)
+    return asking_torch(F.one_hot, x, classes)
 
 
 # -- gather and scatter --
@@ -1559,9 +1572,9 @@ def _masked_fill(limits, x, mask, value):
 
 def _scattered(name: str) -> Callable[..., Any]:
     def run(limits, x, dim, index, source, alpha=1):
-        x = real(x)
+        x = array(x) if not is_mask(x) else real(x)
         limits.room(x.numel())
-        values = real(source) * scalar(alpha)
+        values = fitting(x, _times(limits, source, alpha))
         return asking_torch(getattr(torch, name), x, whole_number(dim, AXIS), array(index), values)
 
     return run
@@ -1574,13 +1587,13 @@ for _name in ("index_add", "scatter_add"):
 @listed("scatter")
 def _scatter(limits, x, dim, index, src):
     limits.room(array(x).numel())
-    return _scatter_(limits, real(x).clone(), dim, index, src)
+    return _scatter_(limits, array(x).clone(), dim, index, src)
 
 
 @listed("index_put")
 def _index_put(limits, x, indices, values, accumulate=False):
     limits.room(array(x).numel())
-    return _index_put_(limits, real(x).clone(), indices, values, accumulate)
+    return _index_put_(limits, array(x).clone(), indices, values, accumulate)
 
 
 # -- linear algebra --
@@ -1670,7 +1683,8 @@ def _bool(limits, x):
 
 @listed("to", "type", "astype", "type_as", function=False, at_once=True)
 def _to(limits, x, *kinds, dtype=None, device=None, copy=False):
-    kind = next((k for k in (*kinds, dtype) if isinstance(k, Kind)), Kind())
+    like = (Kind(not k.is_floating_point(), is_mask(k)) if isinstance(k, Tensor) else k for k in (*kinds, dtype))
+    kind = next((k for k in like if isinstance(k, Kind)), Kind())
     return x != 0 if kind.truth else x.to(dtype_of(kind, FLOAT))
 
 
