@@ -188,6 +188,13 @@ def leaves(value: Any, depth: int = 1) -> int:
     return sum(leaves(item, depth + 1) for item in value) if isinstance(value, tuple) else 1
 
 
+def all_given(members: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The members of a list, once it is seen that each has its value: `[None]*n` has none to begin with."""
+    if any(member is None for member in members):
+        raise Refusal(said("a member of this list has no value yet: it is still None"))
+    return members
+
+
 def array(value: Any) -> Tensor:
     """Nested lists of numbers or tensors as one tensor; all whole numbers stay whole (they may be indices)."""
     if isinstance(value, Tensor):
@@ -201,7 +208,7 @@ def array(value: Any) -> Tensor:
             return torch.zeros(0, dtype=FLOAT)
         if all(type(item) is int and abs(item) < 2**62 for item in value):
             return torch.tensor(value, dtype=torch.int64)
-        rows = [array(item) for item in value]
+        rows = [array(item) for item in all_given(value)]
         if any(row.shape != rows[0].shape for row in rows):
             raise TorchRefuses(said("the rows of a list differ in shape"), tuple(tuple(r.shape) for r in rows[:2]))
         if len({row.dtype for row in rows}) > 1:
@@ -930,6 +937,7 @@ OPERATOR: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 _ARITHMETIC = ("+", "-", "*", "/", "**")
 _LOGICAL = ("&", "|")
+MOST_POWER = 3  # of whole numbers, that is one
 _NO_MINUS = said("masks have no - in torch: write ~mask, or (mask).double()")
 
 
@@ -937,7 +945,6 @@ def elementwise(limits: Limits, op: str, a: Any, b: Any) -> Any:
     """One operator on tensors and numbers: integers and masks become float64 where floats are meant."""
     a_tensor, b_tensor = isinstance(a, Tensor), isinstance(b, Tensor)
     if a_tensor and b_tensor and a.dtype is FLOAT and b.dtype is FLOAT and a.shape == b.shape and op not in _LOGICAL:
-MOST_POWER = 3  # of whole numbers, that is one
         limits.room(a.numel())  # by far the most frequent case
         return OPERATOR[op](a, b)
     if not (a_tensor or b_tensor):
@@ -1103,6 +1110,11 @@ for _name, _op in {"logical_and": "&", "logical_or": "|"}.items():
     _both(_name, _entry(_name, _logical(_op)))
 
 
+@listed("float_power", broadcasts=True, rounds=True)
+def _float_power(limits, x, other):
+    return elementwise(limits, "**", real(x), other)
+
+
 @listed("logical_not")
 def _logical_not(limits, x):
     return real(x) == 0
@@ -1110,11 +1122,6 @@ def _logical_not(limits, x):
 
 @listed("where", method=False, broadcasts=True, jumps=True)
 def _where(limits, condition, x, other):
-@listed("float_power", broadcasts=True, rounds=True)
-def _float_power(limits, x, other):
-    return elementwise(limits, "**", real(x), other)
-
-
     condition = array(condition)
     if condition.dtype is not torch.bool:
         raise TorchRefuses(said("the condition of torch.where is a mask, as (z > 0)"), (tuple(condition.shape),))
@@ -1297,7 +1304,7 @@ def _roll(limits, x, shifts, dim=None):
 def _joined(limits: Limits, tensors: Any, dim: Any, function: Callable[..., Any]) -> Tensor:
     if not isinstance(tensors, tuple):
         raise Refusal(said("the tensors to join are given as a list: torch.cat([a, b], 1)"))
-    values = kept(*tensors)
+    values = kept(*all_given(tensors))
     limits.room(sum(v.numel() for v in values))
     return asking_torch(function, values, dim=whole_number(dim, AXIS))
 
