@@ -170,6 +170,15 @@ das[1] = dy2 * (1 - h2**2)
 dx2 = das[1] @ Wx.T
 dx1 = das[0] @ Wx.T
 """, "c!"),
+    "a step of Adam": ("softmax-regression", """
+dz = (p - y)/N
+dW = x.T @ dz
+db = dz.sum(0)
+m, v = torch.zeros_like(W), torch.zeros_like(W)
+m.lerp_(dW, 1 - 0.9)
+v.mul_(0.999).addcmul_(dW, dW, value=1 - 0.999)
+W.data.addcdiv_(m/(1 - 0.9), (v/(1 - 0.999)).sqrt().add_(1e-8), value=-0.001)
+""", "ccc"),
     "a list of losses": ("softmax-regression", """
 losses = []
 dz = (p-y)/N

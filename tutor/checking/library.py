@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from itertools import zip_longest
+from string import ascii_letters
 from typing import Any
 
 import torch
@@ -431,7 +433,7 @@ def effect(*names: str) -> Callable[..., Any]:
     return add
 
 
-_WHOLE = ("abs", "neg", "negative", "positive", "square", "sign", "relu", "floor", "ceil")  # of whole numbers they are whole
+_WHOLE = ("abs", "neg", "negative", "positive", "square", "sign", "relu", "floor", "ceil")  # of whole numbers: whole
 
 
 def _elementwise(path: str) -> Callable[..., Any]:
@@ -511,6 +513,12 @@ def _reduced(
 @listed("sum", "nansum", rounds=True, overflows=True, at_once=True)
 def _sum(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.sum, counted)
+
+
+@listed("add.reduce", method=False, rounds=True, overflows=True)
+def _add_reduce(limits, x, dim=0, keepdim=False):
+    """numpy's, along the first axis where none is named."""
+    return _sum(limits, x, dim, keepdim)
 
 
 @listed("mean", "average", rounds=True, at_once=True)
@@ -631,6 +639,18 @@ def _std(limits, x, dim=None, unbiased=None, keepdim=False, correction=None, ddo
     return _spread(limits, x, dim, keepdim, _correction(numpy, unbiased, correction, ddof), True)
 
 
+@listed("var_mean", method=False, rounds=True)
+def _var_mean(limits, x, dim=None, unbiased=None, keepdim=False, correction=None):
+    mean = _mean(limits, x, None if isinstance(dim, bool) else dim, keepdim)
+    return _var(limits, x, dim, unbiased, keepdim, correction), mean
+
+
+@listed("std_mean", method=False, rounds=True)
+def _std_mean(limits, x, dim=None, unbiased=None, keepdim=False, correction=None):
+    mean = _mean(limits, x, None if isinstance(dim, bool) else dim, keepdim)
+    return _std(limits, x, dim, unbiased, keepdim, correction), mean
+
+
 @listed("logsumexp", rounds=True, at_once=True)
 def _logsumexp(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.logsumexp)
@@ -696,6 +716,15 @@ def _linalg_norm(limits, x, ord=None, dim=None, keepdim=False):
             said("of a matrix this is another norm than that of its entries: write torch.linalg.vector_norm(x)")
         )
     return _norm(limits, x, 2 if ord is None else ord, dim, keepdim)
+
+
+@listed("cosine_similarity", method=False, rounds=True)
+def _cosine_similarity(limits, x1, x2, dim=1, eps=1e-8):
+    """Of the vectors along an axis; a length below eps counts as eps."""
+    product = _sum(limits, elementwise(limits, "*", real(x1), real(x2)), dim)
+    for x in (x1, x2):
+        product = elementwise(limits, "/", product, _norm(limits, x, 2, dim).clamp(min=scalar(eps)))
+    return product
 
 
 @listed("trace", rounds=True, at_once=True)
@@ -794,6 +823,21 @@ for _name, _axes, _takes in (
     ("vdot", (1, 1), _VECTORS),
 ):  # fmt: skip
     _both(_name, _entry(_name, _product_of(_name, _axes, _takes), rounds=True, overflows=True, at_once=True))
+
+
+def _added_to_product(name: str, axes: tuple[int, int], takes: str) -> Callable[..., Any]:
+    product = _product_of(name, axes, takes)
+
+    def run(limits, x, mat1, mat2, beta=1, alpha=1):
+        made = _times(limits, product(limits, mat1, mat2), alpha)
+        given = array(_times(limits, array(x), beta))
+        return elementwise(limits, "+", asking_torch(given.expand, made.shape), made)
+
+    return run
+
+
+for _name, _axes, _takes in (("addmm", (2, 2), _MATRICES), ("baddbmm", (3, 3), _BATCHES)):
+    _both(_name, _entry(_name, _added_to_product(_name, _axes, _takes), rounds=True, overflows=True))
 _dot = _product_of("dot", (1, 1), _VECTORS)
 listed("dot", method=False, rounds=True, overflows=True, at_once=True)(_dot)
 
@@ -861,13 +905,15 @@ def _kron(limits, x, other):
 
 
 @listed("einsum", method=False, rounds=True, overflows=True, at_once=True)
-def _einsum(limits, equation, *operands):
-    if not isinstance(equation, str) or not all(c.isalpha() and c.isascii() or c in ",-> " for c in equation):
+def _einsum(limits, equation, *operands, numpy=False):
+    letters = equation.replace("...", "") if isinstance(equation, str) else "?"
+    if not all(c.isalpha() and c.isascii() or c in ",-> " for c in letters):
         raise Refusal(said("einsum is written as torch.einsum('ij,jk->ik', a, b)"))
     if len(operands) == 1 and isinstance(operands[0], tuple):
         operands = operands[0]
     tensors = multiplied(*operands)
     extents: dict[str, int] = {}
+    equation = _spelt_out(equation, [x.ndim for x in tensors], numpy)
     terms, out = _described(equation)
     if len(terms) != len(tensors):
         raise TorchRefuses(
@@ -905,6 +951,28 @@ def _einsum(limits, equation, *operands):
     return asking_torch(torch.einsum, equation, *tensors)
 
 
+def _spelt_out(equation: str, axes: list[int], numpy: bool) -> str:
+    """`...ij,jk->...ik` with letters for the axes that the dots stand for, the last of them in common."""
+    if "..." not in equation:
+        return equation
+    left, arrow, out = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    free = [letter for letter in ascii_letters if letter not in equation]
+    stand = [n - len(term.replace("...", "")) for term, n in zip(terms, axes, strict=False) if "..." in term]
+    if len(terms) != len(axes) or not 0 <= min(stand, default=0) <= max(stand, default=0) <= len(free):
+        return equation  # refused for what it is
+    letters = "".join(free[: max(stand, default=0)])
+    spelt = [
+        term.replace("...", letters[len(letters) - (n - len(term.replace("...", ""))) :])
+        for term, n in zip(terms, axes, strict=True)
+    ]
+    if not arrow:
+        out = "..." + _described(left.replace("...", ""))[1]
+    elif numpy and letters and "..." not in out:  # torch adds up over them
+        raise TorchRefuses(said("the axes of '...' are missing in the result of '{equation}'", equation=equation))
+    return f"{','.join(spelt)}->{out.replace('...', letters)}"
+
+
 def _described(equation: str) -> tuple[list[str], str]:
     """Letters of each operand and of the result: without an arrow those that stand once, in order."""
     left, arrow, out = equation.replace(" ", "").partition("->")
@@ -919,13 +987,21 @@ def _tensordot(limits, x, other, dims=2):
     return asking_torch(torch.tensordot, x, other, dims=_contracted(dims))
 
 
+@listed("tensordot", numpy=True, rounds=True, overflows=True)
+def _numpy_tensordot(limits, x, other, axes=2):
+    """numpy's takes one axis of each as two numbers, (1, 0)."""
+    if isinstance(axes, tuple):
+        axes = tuple(each if isinstance(each, tuple) else (each,) for each in axes)
+    return _tensordot(limits, x, other, axes)
+
+
 def _contracted(value: Any) -> Any:
     """2, or the axes of both: ([1], [0])."""
     if not isinstance(value, tuple):
         return whole_number(value, "dims")
-    if len(value) != 2:
+    if len(value) != 2 or not all(isinstance(each, tuple) for each in value):
         raise Refusal(said("dims is a number of axes, or those of both: ([1], [0])"))
-    return tuple([dims_] if isinstance(dims_, int) else list(dims_) for dims_ in map(dims, value))
+    return tuple(list(dims(each)) for each in value)
 
 
 # -- elementwise arithmetic, shared with the operators --
@@ -1169,6 +1245,33 @@ def _elu(limits, x, alpha=1.0):
     return F.elu(x, scalar(alpha))
 
 
+@listed("lerp", broadcasts=True, rounds=True)
+def _lerp(limits, x, end, weight):
+    """As far from x to the end as the weight says."""
+    x, end, weight = real(x), real(end), real(weight)
+    _spread_room(limits, x, end, weight)
+    return asking_torch(torch.lerp, x, end, weight)
+
+
+@listed("addcmul", broadcasts=True, rounds=True)
+def _addcmul(limits, x, tensor1, tensor2, value=1):
+    x, tensor1, tensor2 = real(x), real(tensor1), real(tensor2)
+    _spread_room(limits, x, tensor1, tensor2)
+    return asking_torch(torch.addcmul, x, tensor1, tensor2, value=scalar(value))
+
+
+@listed("addcdiv", broadcasts=True, rounds=True)
+def _addcdiv(limits, x, tensor1, tensor2, value=1):
+    x, tensor1, tensor2 = real(x), real(tensor1), real(tensor2)
+    _spread_room(limits, x, tensor1, tensor2)
+    return asking_torch(torch.addcdiv, x, tensor1, tensor2, value=scalar(value))
+
+
+def _spread_room(limits: Limits, *values: Tensor) -> None:
+    """Account for what three tensors are spread to."""
+    limits.room(*(max(extents) for extents in zip_longest(*(reversed(x.shape) for x in values), fillvalue=1)))
+
+
 @listed("Rational", method=False, broadcasts=True, rounds=True)
 def _rational(limits, x, other):
     return _plain("/", x, other)
@@ -1204,6 +1307,11 @@ def _view_as(limits, x, other):
 @listed("flatten", "ravel", shares=True, sized=True, at_once=True)
 def _flatten(limits, x, start_dim=0, end_dim=-1):
     return asking_torch(torch.flatten, array(x), whole_number(start_dim), whole_number(end_dim))
+
+
+@listed("unflatten", shares=True, sized=True)
+def _unflatten(limits, x, dim, sizes):
+    return asking_torch(torch.unflatten, array(x), whole_number(dim, AXIS), shape_of((sizes,)))
 
 
 @listed("squeeze", shares=True, at_once=True)
@@ -1337,6 +1445,11 @@ def _hstack(limits, tensors):
     return _joined(limits, tensors, 0, lambda values, dim: torch.hstack(values))
 
 
+@listed("column_stack", method=False)
+def _column_stack(limits, tensors):
+    return _joined(limits, tensors, 0, lambda values, dim: torch.column_stack(values))
+
+
 @listed("chunk")
 def _chunk(limits, x, chunks, dim=0):
     x = array(x)
@@ -1369,6 +1482,25 @@ def _numpy_split(limits, x, indices_or_sections, dim=0):
             )
         )
     return made
+
+
+@listed("hsplit")
+def _hsplit(limits, x, indices_or_sections):
+    return _numpy_split(limits, x, indices_or_sections, 1 if array(x).ndim > 1 else 0)
+
+
+@listed("vsplit")
+def _vsplit(limits, x, indices_or_sections):
+    asking_torch(torch.vsplit, array(x), 1)  # refuses what has no rows of several entries
+    return _numpy_split(limits, x, indices_or_sections, 0)
+
+
+@listed("unbind")
+def _unbind(limits, x, dim=0):
+    x, axis = array(x), whole_number(dim, AXIS)
+    if asking_torch(x.size, axis) > 1000:
+        raise Refusal(said("between 1 and 1000 parts"))
+    return tuple(asking_torch(torch.unbind, x, axis))
 
 
 @listed("diag", at_once=True)
@@ -1547,11 +1679,56 @@ def _one_hot(limits, x, num_classes=-1):
 # -- gather and scatter --
 
 
-@listed("gather", "take_along_dim")
+@listed("gather")
 def _gather(limits, x, dim, index):
     index, dim = (dim, index) if isinstance(dim, Tensor) else (index, dim)
     limits.room(array(index).numel())
     return asking_torch(torch.gather, array(x), whole_number(dim, AXIS), array(index))
+
+
+@listed("take_along_dim")
+def _take_along_dim(limits, x, indices, dim=None):
+    """As gather, but for axes of size 1, which are spread; without an axis of all entries, one after the other."""
+    x, indices = array(x), array(indices)
+    limits.room(*(max(pair) for pair in zip_longest(x.shape, indices.shape, fillvalue=1)))
+    return asking_torch(torch.take_along_dim, x, indices, dim=None if dim is None else whole_number(dim, AXIS))
+
+
+@listed("take_along_axis", numpy=True)
+def _take_along_axis(limits, x, indices, dim=-1):
+    """numpy counts negative places from the end."""
+    x, indices = array(x), array(indices)
+    entries = x.numel() if dim is None else asking_torch(x.size, whole_number(dim, AXIS))
+    return _take_along_dim(limits, x, torch.where(indices < 0, indices + entries, indices), dim)
+
+
+@listed("take", method=False)
+def _take(limits, x, index):
+    """torch's takes the entries one after the other, of whatever shape x is."""
+    return _numpy_take(limits, x, index)
+
+
+@listed("take", function=False)
+@listed("take", numpy=True)
+def _numpy_take(limits, x, indices, dim=None):
+    """`x[:, ix]` for the axis 1."""
+    x, at = array(x), array(indices)
+    if is_mask(at):
+        raise TorchRefuses(said("take is given places, not a mask: write x[mask]"), (tuple(x.shape),))
+    x, axis = (x.reshape(-1), 0) if dim is None else (x, whole_number(dim, AXIS))
+    limits.room(x.numel() // max(asking_torch(x.size, axis), 1), at.numel())
+    return asking_torch(x.__getitem__, (*[slice(None)] * (axis % x.ndim), at))
+
+
+@listed("delete", numpy=True)
+def _delete(limits, x, obj, dim=None):
+    """What is left without the entries at some places of an axis, or of all entries one after the other."""
+    x, at = array(x), array(obj)
+    x, axis = (x.reshape(-1), 0) if dim is None else (x, whole_number(dim, AXIS))
+    kept = torch.ones(asking_torch(x.size, axis), dtype=torch.bool)
+    if at.numel():
+        asking_torch(kept.__setitem__, at, torch.tensor(False))
+    return asking_torch(torch.index_select, x, axis, kept.nonzero().reshape(-1))
 
 
 @listed("index_select")
@@ -1589,6 +1766,19 @@ def _scattered(name: str) -> Callable[..., Any]:
 
 for _name in ("index_add", "scatter_add"):
     _both(_name, _entry(_name, _scattered(_name), at_once=True))
+
+
+@listed("scatter_reduce")
+def _scatter_reduce(limits, x, dim, index, src, reduce, include_self=True):
+    return _summing_scatter(limits, x, dim, index, src, reduce, include_self)
+
+
+def _summing_scatter(limits: Limits, x: Any, dim: Any, index: Any, src: Any, reduce: Any, include_self: Any) -> Tensor:
+    if reduce != "sum":
+        raise Refusal(said("scatter_reduce adds up here: reduce='sum'"))
+    if not flag(include_self):
+        x = _scatter(limits, x, dim, index, 0)
+    return _scattered("scatter_add")(limits, x, dim, index, src)
 
 
 @listed("scatter")
@@ -1788,6 +1978,21 @@ def _clamp_(limits, x, min=None, max=None):
     return asking_torch(x.clamp_, None if min is None else scalar(min), None if max is None else scalar(max))
 
 
+@effect("lerp_")
+def _lerp_(limits, x, end, weight):
+    return asking_torch(x.lerp_, fitting(x, end), scalar(weight) if not isinstance(weight, Tensor) else real(weight))
+
+
+@effect("addcmul_")
+def _addcmul_(limits, x, tensor1, tensor2, value=1):
+    return asking_torch(x.addcmul_, fitting(x, tensor1), fitting(x, tensor2), value=scalar(value))
+
+
+@effect("addcdiv_")
+def _addcdiv_(limits, x, tensor1, tensor2, value=1):
+    return asking_torch(x.addcdiv_, fitting(x, tensor1), fitting(x, tensor2), value=scalar(value))
+
+
 @effect("masked_fill_")
 def _masked_fill_(limits, x, mask, value):
     return asking_torch(x.masked_fill_, array(mask), fitting(x, value))
@@ -1806,6 +2011,11 @@ def _index_add_(limits, x, dim, index, source, alpha=1):
 @effect("scatter_add_")
 def _scatter_add_(limits, x, dim, index, src):
     return _scatter_in_place("scatter_add_", x, dim, index, src, 1)
+
+
+@effect("scatter_reduce_")
+def _scatter_reduce_(limits, x, dim, index, src, reduce, include_self=True):
+    return asking_torch(x.copy_, _summing_scatter(limits, x, dim, index, src, reduce, include_self))
 
 
 @effect("index_copy_")
@@ -1848,7 +2058,10 @@ def add_at(limits: Limits, x: Any, index: Any, values: Any) -> Any:
 
 _REST = ("dim", "dims", "axis", "axes", "shape", "size", "sizes", "repeats")  # the name of what `*rest` takes
 _IGNORED = ("requires_grad", "device", "pin_memory")  # every value is a float64 on the sheet's own device
-_RENAMED = {"axis": "dim", "dims": "dim", "keepdims": "keepdim", "input": "x", "a": "x", "a_min": "min", "a_max": "max"}
+_RENAMED = {
+    "axis": "dim", "dims": "dim", "keepdims": "keepdim", "input": "x", "a": "x", "arr": "x", "ary": "x", "a_min": "min",
+    "a_max": "max",
+}  # fmt: skip
 
 
 def call(entry: Entry, limits: Limits, arguments: list[Any], named: dict[str, Any], numpy: bool) -> Any:
