@@ -815,11 +815,22 @@ def _tuple(run: Run, node: lang.Call, value: Any) -> tuple[Any, ...] | None:
     return value if isinstance(value, tuple) else None
 
 
-def _sum(run: Run, node: lang.Call, value: Any) -> Any:
-    """Python's sum adds along the first axis."""
-    if not isinstance(value, Tensor):
+def _sum(run: Run, node: lang.Call, value: Any, start: Any = None) -> Any:
+    """Python's sum adds along the first axis, and the members of a list one by one, from 0 on."""
+    if isinstance(value, range):
+        value = _tuple(run, node, value)
+    if isinstance(value, tuple):
+        return run._library(node, _added_up, run.limits, value, 0 if start is None else start)
+    if start is not None or not isinstance(value, Tensor):
         return None
     return run._torch(node, torch.sum, value, 0) if value.ndim else value
+
+
+def _added_up(limits: Limits, members: tuple[Any, ...], start: Any) -> Any:
+    for member in library.all_given(members):
+        limits.spend(1)
+        start = library.elementwise(limits, "+", start, member)
+    return start
 
 
 # name -> function, its most arguments, usage; abs, max, min, float and pow are in the function table
@@ -831,7 +842,7 @@ _BUILTINS: dict[str, tuple[Callable[..., Any], int, str]] = {
     "int": (_int, 1, said("int takes one argument here")),
     "list": (_tuple, 1, said("list takes one argument here")),
     "tuple": (_tuple, 1, said("tuple takes one argument here")),
-    "sum": (_sum, 1, said("write x.sum(dim), or Sum(x[i, k], k) with indices")),
+    "sum": (_sum, 2, said("write x.sum(dim), or Sum(x[i, k], k) with indices")),
 }
 
 
