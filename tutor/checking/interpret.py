@@ -22,7 +22,7 @@ from tutor.checking import library, refusals
 from tutor.checking.library import FLOAT, Kind, Limits, Pair, Refusal, TorchRefuses
 from tutor.checking.outline import Outline, Unit
 from tutor.checking.report import Repair
-from tutor.errors import ReadingError, did_you_mean
+from tutor.errors import ReadingError, did_you_mean, is_a_slip
 from tutor.language import said
 
 if TYPE_CHECKING:
@@ -484,6 +484,9 @@ class Run:
             hints[name] = did_you_mean(name, known)
         return hints.get(name, "")
 
+    def _function_hint(self, name: str, known: Iterable[str]) -> str:
+        return self.hint(name, (other for other in known if is_a_slip(name, other)))
+
     # -- errors, with their place ------------------------------------------------------------------------
 
     def refuse(self, node: lang.Expression, reason: str) -> ReadingError:
@@ -666,7 +669,7 @@ class Run:
         if getter is None or not isinstance(value, Tensor):
             if isinstance(value, Tensor) and node.name in library.METHOD:
                 raise self.refuse(node, said(".{name} is a function: write .{name}()", name=node.name))
-            close = self.hint(node.name, (*_ATTRIBUTES, *library.METHOD))
+            close = self._function_hint(node.name, (*_ATTRIBUTES, *library.METHOD))
             raise self.refuse(node, said(".{name} is not part of an answer{close}", name=node.name, close=close))
         return self._torch(node, getter, value)
 
@@ -730,7 +733,7 @@ class Run:
                 raise self.refuse(
                     node, said("{name} is not a function; a product needs its *: {name}*(...)", name=name)
                 )
-            close = self.hint(name.split(".")[-1], (n for n in library.FUNCTION if not n.endswith("_")))
+            close = self._function_hint(name.split(".")[-1], (n for n in library.FUNCTION if not n.endswith("_")))
             raise self.refuse(
                 node, said("{name}(...) is not a function of the language{close}", name=name, close=close)
             )
@@ -745,7 +748,7 @@ class Run:
         owner = self.evaluate(function.value)
         entry = library.METHOD.get(function.name)
         if entry is None:
-            close = self.hint(function.name, library.METHOD)
+            close = self._function_hint(function.name, library.METHOD)
             raise self.refuse(
                 node, said(".{name}(...) is not part of an answer{close}", name=function.name, close=close)
             )
