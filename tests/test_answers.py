@@ -253,6 +253,20 @@ def test_typographic_characters_are_read_as_meant_and_columns_stay_the_learners(
     assert any("− is read as -" in note for note in sheet.notes)
 
 
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        ("m = (a > 0) ^ (k == y)", False),
+        ("m = (a > 0)^~(F.one_hot(y, K) == 1)", False),
+        ("m = (a > 0)^2", True),
+        ("m = (a + b) ^ (c + d) > 0", True),
+        ("m = a ^ (b > 0)", True),
+    ],
+)
+def test_one_mask_or_the_other_is_no_power(text, noted):
+    assert any("^ is read as **" in note for note in only(text).notes) == noted
+
+
 def test_columns_count_characters_not_bytes():
     ((_, column, _),) = refusals("δ = σσσσ.__class__")
     assert column == 5
