@@ -3,6 +3,7 @@
 import re
 from itertools import chain, islice, product
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -256,6 +257,20 @@ def test_typographic_characters_are_read_as_meant_and_columns_stay_the_learners(
     assert any("− is read as -" in note for note in sheet.notes)
 
 
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        ("m = (a > 0) ^ (k == y)", False),
+        ("m = (a > 0)^~(F.one_hot(y, K) == 1)", False),
+        ("m = (a > 0)^2", True),
+        ("m = (a + b) ^ (c + d) > 0", True),
+        ("m = a ^ (b > 0)", True),
+    ],
+)
+def test_one_mask_or_the_other_is_no_power(text, noted):
+    assert any("^ is read as **" in note for note in only(text).notes) == noted
+
+
 def test_columns_count_characters_not_bytes():
     ((_, column, _),) = refusals("δ = σσσσ.__class__")
     assert column == 5
@@ -475,6 +490,52 @@ SAME_AS_TORCH = [
     "x.std(0)",
     "torch.outer(s, s)",
     "torch.dot(s, s)",
+    "torch.mm(x, w)",
+    "x.mm(w)",
+    "torch.mv(x, w[:, 0])",
+    "torch.bmm(x.view(3, 2, 2), y.view(3, 2, 2))",
+    "x[None].bmm(w[None])",
+    "torch.addmm(w[0], x, w)",
+    "w[:3].addmm(x, w, beta=2, alpha=0.5)",
+    "torch.baddbmm(a, x[None], w[None])",
+    "torch.lerp(x, y, 0.3)",
+    "x.lerp(y, s[:, None])",
+    "x.clone().lerp_(y, 0.9)",
+    "torch.addcmul(x, y, y, value=0.1)",
+    "x.addcmul(y, s[:, None])",
+    "x.clone().addcmul_(y, y, value=0.1)",
+    "torch.addcdiv(x, y, s[:, None], value=-2)",
+    "x.addcdiv(y, s[:, None])",
+    "x.clone().addcdiv_(y, s[:, None], value=-0.1)",
+    "torch.var_mean(x, 1, keepdim=True)[0]",
+    "torch.var_mean(x, dim=0, correction=0)[1]",
+    "torch.var_mean(x, False)[0]",
+    "torch.std_mean(x, 0, unbiased=False)[0]",
+    "F.cosine_similarity(x, y)",
+    "F.cosine_similarity(x, y*1e-9, dim=0)",
+    "torch.cosine_similarity(x, y[:1], dim=-1)",
+    "torch.unbind(x)[1]",
+    "x.unbind(1)[-1]",
+    "x.unflatten(1, (2, 2))",
+    "torch.unflatten(x, -1, (-1, 2))",
+    "torch.column_stack([s, x])",
+    "torch.hsplit(x, 2)[1]",
+    "x.hsplit([1, 3])[1]",
+    "torch.vsplit(x, 3)[2]",
+    "torch.take(x, torch.tensor([0, -1]))",
+    "x.take(t)",
+    "torch.take_along_dim(x, x.argmax(1, keepdim=True), 1)",
+    "x.take_along_dim(x.argmax(0, keepdim=True), dim=0)",
+    "torch.take_along_dim(x, x.argmax(1, keepdim=True)[:1], dim=1)",
+    "torch.zeros(5, dtype=torch.float64).scatter_reduce(0, t, s, 'sum')",
+    "torch.ones(5, dtype=torch.float64).scatter_reduce(0, t, s, reduce='sum', include_self=False)",
+    "torch.ones(5, dtype=torch.float64).scatter_reduce_(0, t, s, reduce='sum')",
+    "torch.tensordot(x, w, dims=1)",
+    "torch.tensordot(x, y, dims=([0, 1], [0, 1]))",
+    "torch.einsum('...j,jk->...k', x, w)",
+    "torch.einsum('...j,...j', x, y)",
+    "torch.einsum('i...->i', x)",
+    "torch.einsum('...ij,...jk', x[None], w[None].expand(2, 4, 5))",
     "x.view(-1)",
     "x.reshape(4, 3)",
     "x.view(s.shape[0], -1)",
@@ -597,6 +658,12 @@ SPELLINGS = [
     ("math.sqrt(4) * x", 2 * X),
     ("x * np.pi", X * torch.pi),
     ("sum(s)", Draw().values["s"].sum()),
+    ("sum([x, x, 1])", 2 * X + 1),
+    ("sum((x, x))", 2 * X),
+    ("sum([x, x], x)", 3 * X),
+    ("sum([1, 2, 3])*x", 6 * X),
+    ("sum(range(4))*x", 6 * X),
+    ("sum([])*x", 0 * X),
     ("N * x", 3 * X),
     ("g * x", Draw().values["g"] * X),
     ("torch.zeros(2)", torch.zeros(2, dtype=torch.float64)),
@@ -605,10 +672,54 @@ SPELLINGS = [
     ("torch.arange(3) / 10", torch.arange(3, dtype=torch.float64) / 10),
     ("t * 0.1", Draw().values["t"].double() * 0.1),
     ("(x > 0) * 0.1", (X > 0).double() * 0.1),
-    ("1 - (x > 0)", 1 - (X > 0).double()),
+    ("1 - (x > 0)", 1 - (X > 0).long()),
     ("F.one_hot(t, 5) / 3", F.one_hot(Draw().values["t"], 5).double() / 3),
     ("(x > 0).mean()", (X > 0).double().mean()),
 ]
+
+
+SAME_AS_NUMPY = [
+    "np.dot(x[None], y.T)",
+    "np.dot(x.reshape(3, 2, 2), y.reshape(3, 2, 2))",
+    "x.reshape(3, 2, 2).dot(y.reshape(3, 2, 2))",
+    "np.dot(x, w.T.reshape(5, 4, 1))",
+    "np.dot(s, x.reshape(2, 3, 2))",
+    "x.dot(w)",
+    "np.tensordot(x, y, axes=([0], [0]))",
+    "np.tensordot(x, y, axes=(0, 0))",
+    "np.tensordot(x, w, axes=1)",
+    "np.tensordot(x, y)",
+    "np.hsplit(x, 2)[0]",
+    "np.hsplit(s, 3)[0]",
+    "np.hsplit(x, [1, 3])[1]",
+    "np.vsplit(x, [1])[1]",
+    "np.column_stack([s, s])",
+    "np.column_stack((s, x))",
+    "np.take(x, [0, 2], axis=0)",
+    "np.take(x, 1, axis=1)",
+    "np.take(x, t)",
+    "np.take(x, [[0, -1], [1, 1]], axis=-1)",
+    "x.take([0, 1], axis=1)",
+    "np.take_along_axis(x, np.argmax(x, axis=1)[:, None], axis=1)",
+    "np.take_along_axis(x, np.array([[0], [-1], [2]]))",
+    "np.take_along_axis(x, np.array([0, 5]), axis=None)",
+    "np.delete(x, 1, axis=0)",
+    "np.delete(x, [0, -1], axis=1)",
+    "np.delete(x, 3)",
+    "np.add.reduce(x)",
+    "np.add.reduce(x, axis=1, keepdims=True)",
+    "np.einsum('...j,jk->...k', x, w)",
+    "np.einsum('...j->...', x)",
+]
+
+
+@pytest.mark.parametrize("text", SAME_AS_NUMPY)
+def test_numpys_functions_mean_what_numpy_means(text):
+    held = {name: v.numpy() for name, v in Draw().values.items()}
+    expected = torch.as_tensor(eval(text, {"np": np, **held}))  # our own text, above
+    found = value(text)
+    assert found.shape == expected.shape and found.is_floating_point() == expected.is_floating_point()
+    torch.testing.assert_close(found.double(), expected.double(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("text", "expected"), SPELLINGS)
@@ -677,6 +788,39 @@ def test_a_large_contraction_is_never_multiplied_out():
     torch.testing.assert_close(made, again, rtol=1e-12, atol=1e-12)
 
 
+WHOLE = [
+    "F.one_hot(t, 5)", "-F.one_hot(t, 5)", "1 - F.one_hot(t, 5)", "F.one_hot(t, 5).T", "F.one_hot(t, 5).sum(0)",
+    "F.one_hot(t, 5)*2", "F.one_hot(t, 5)/2", "F.one_hot(t, 5)*1.0", "F.one_hot(t, 5)**2", "F.one_hot(t, 5).float()",
+    "F.one_hot(t, 5) - x[:, :1]", "F.one_hot(t, 5) @ F.one_hot(t, 5).T", "torch.einsum('ij,ij->i', t[None], t[None])",
+    "(x > 0)*1", "1*(x > 0)", "(x > 0) + 0", "(x > 0) + 1", "(x > 0)*1.0", "(x > 0)/2", "(x > 0)//2", "(x > 0)**2",
+    "(x > 0)*t[:, None]", "(x > 0)*(y > 0)", "(x > 0)*x", "t**2", "2*t", "t/2", "t//2", "t**2.0", "t @ t",
+    "torch.outer(t, t)", "torch.dot(t, t)", "torch.kron(t, t)", "torch.tensordot(t, t, 1)", "torch.diag_embed(t)",
+    "F.pad(t, (1, 1))", "torch.relu(t)", "torch.floor(t)", "t.index_add(0, t*0, t)", "t.scatter(0, t*0, 1)",
+    "t.scatter_add(0, t*0, t)", "(x > 0).type_as(t)", "(x > 0).type_as(x)", "x.argmax(1)", "torch.eye(3)",
+    "torch.arange(3)", "torch.arange(0, 1, 0.5)", "torch.where(x > 0, 1, 0)", "torch.where(x > 0, 1, 0.5)",
+    "torch.full((2,), 1)", "torch.float_power(t, 2)", "torch.trace(torch.eye(2).long())", "x.sign()", "t.sign()",
+    "np.dot(t, t)", "np.outer(t, t)", "np.inner(t, t)", "np.vdot(t, t)", "np.kron(t, t)", "np.pad(t, 1)", "np.floor(t)",
+    "np.where(x > 0, 1, 0)", "np.where(x > 0, 1.0, 0)", "1 - (x > 0)", "np.multiply(x > 0, 1)", "np.power(t, 2)",
+    "np.eye(3)", "np.eye(3, dtype=int)", "np.full((2,), 1)", "np.zeros_like(t)", "np.sum(x > 0)",
+    "np.float_power(t, 2)", "np.take(t, [0, 2])", "torch.take(t, torch.tensor([0]))", "np.add.reduce(t)",
+    "t.unbind()[0]", "np.delete(t, 1)", "np.column_stack([t, t])",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_what_is_whole_stays_whole_as_in_torch_and_numpy(text):
+    """A tensor of whole numbers takes no fractions in place, so it matters which are."""
+    held = Draw().values
+    numpys = "np." in text or text == "1 - (x > 0)"  # which torch refuses
+    known = {n: v.numpy() for n, v in held.items()} if numpys else held
+    expected = torch.as_tensor(eval(text, {"torch": torch, "F": F, "np": np, **known}))  # our own text, above
+    found = value(text)
+    assert (found.is_floating_point(), library.is_mask(found)) == (
+        expected.is_floating_point(), library.is_mask(expected),
+    )  # fmt: skip
+    torch.testing.assert_close(found.double(), expected.double())
+
+
 # -- aliasing, updates, loops ---------------------------------------------------------------------------------
 
 
@@ -706,6 +850,11 @@ def test_a_large_contraction_is_never_multiplied_out():
         ("A = 2*torch.eye(3)\nh = torch.linalg.slogdet(A).logabsdet - torch.linalg.slogdet(A)[1]", torch.tensor(0.0)),
         ("s, g = np.linalg.slogdet(-torch.eye(3))\nh = s", torch.tensor(-1.0)),
         ("c = d = torch.zeros(2)\nc += 1\nh = d", torch.ones(2)),
+        ("c = [0]*3\nfor n in range(3):\n    c[n - 1] = x[n]\nh = torch.stack(c)", Draw().values["x"][[1, 2, 0]]),
+        ("c = [1, 2]\nc[-2] += 3\nh = torch.ones(2)*c[0]", torch.full((2,), 4.0)),
+        ("c = []\nfor n in range(3):\n    c += [x[n]]\nh = sum(c)", Draw().values["x"].sum(0)),
+        ("c = [x]\nc[0] += 1\nh = x - c[0]", torch.zeros(3, 4)),  # the same tensor
+        ("c = [x]\nc[0] = c[0] + 1\nh = c[0] - x", torch.ones(3, 4)),
     ],
 )
 def test_names_are_tensors_as_in_torch(text, expected):
@@ -788,6 +937,20 @@ REFUSED = [
     ("x[0] = q", "not a name"),
     ("N = 7", "size"),
     ("h.zero_()", "no value|not a name"),
+    ("c = [None]*2\nc[0] = x\nh = c[1] + x", r"c\[1\] has no value yet: it is still None"),
+    ("c = [None]*2\nc[0] += x", r"c\[0\] has no value yet: it is still None"),
+    ("c = [None]*2\nc[0] = x\nh = torch.stack(c)", "a member of this list has no value yet"),
+    ("c = [0]*2\nc[0:1] = [x]", "one by one"),
+    ("c = [x, None]\nh = sum(c)", "still None"),
+    ("h = sum([[x], [y]])", r"has no \+"),
+    ("h = sum(x, 1)", r"write x\.sum\(dim\)"),
+    ("h = x.scatter_reduce(0, t[None], x, 'mean')", "reduce='sum'"),
+    ("h = torch.tensordot(x, y, dims=(0, 0))", "dims is a number of axes"),
+    ("h = np.take(torch.ones(2000), torch.zeros(2000, 2000).long())", "entries"),
+    ("h = torch.lerp(torch.ones(3000), torch.ones(3000, 1), 0.5)", "entries"),
+    ("c = [0]*2\nc[0.5] = x", "whole number"),
+    ("c = [[0]*2]*2\nc[0][1] = x", "only a tensor has entries to set"),
+    ("c = [0]*9\nfor n in range(9):\n    for m in range(9):\n        c[m] = c", "entries|inside each other"),
     ("h += 1", "not a name"),
     ("h[0] = 1", "not a name|start with"),
     ("x.resize_(10**9)", "not part"),
@@ -813,6 +976,25 @@ def test_what_the_language_has_not_is_refused_before_it_costs(text, match):
 
 
 @pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("torch.sotfmax(x, 1)", "softmax"), ("torch.exm(x)", "exp"), ("x.sums()", "sum"), ("x.shpae", "shape"),
+        ("F.sofmax(x, 1)", "softmax"), ("torch.sigmod(x)", "sigmoid"), ("x.argmx()", "argmax"),
+        ("x.trnaspose(0, 1)", "transpose"),
+        ("torch.logsoftmax(x, 1)", "log_softmax"), ("F.onehot(t, 5)", "one_hot"), ("np.maxmium(x, 0)", "maximum"),
+        ("x.Sum()", "sum"), ("np.conactenate([x, y])", "concatenate"),
+        ("F.dropout(x)", None), ("rearrange(x, 'i j -> j i')", None), ("slice(0, 2)", None), ("np.reduce(x)", None),
+        ("torch.searchsorted(x, y)", None), ("x.backward()", None), ("np.load(x)", None), ("x.tolist()", None),
+        ("torch.trapz(x)", None), ("x.lerq_(y)", "lerp_"),
+    ],
+)  # fmt: skip
+def test_only_a_slip_is_asked_about(text, meant):
+    """With some hundred functions one is always close: what is another word gets no guess."""
+    (failure,) = run(f"h = {text}").failures.values()
+    assert re.findall(r'did you mean "(.*?)"', failure.reason) == ([meant] if meant else []), failure.reason
+
+
+@pytest.mark.parametrize(
     ("text", "match"),
     [
         ("h = x + s", "do not broadcast"),
@@ -821,10 +1003,34 @@ def test_what_the_language_has_not_is_refused_before_it_costs(text, match):
         ("h = x[7]", "beyond axis 0 of x, which has"),
         ("h = x.sum(5)", r"x has shape \(.*\) and no axis 5: its axes are 0 and 1"),
         ("h = x + 1\nh += torch.ones(2, 3, 4)", "in place"),
+        ("h = F.one_hot(t, 5)\nh *= -1/N", "whole numbers cannot take fractions in place"),
+        ("h = -F.one_hot(t, 5)\nh /= N", "whole numbers cannot take fractions in place"),
+        ("h = (x > 0)*1\nh /= N", "whole numbers cannot take fractions in place"),
+        ("h = 1 - (x > 0)\nh *= x", "whole numbers cannot take fractions in place"),
         ("h = s @ a", "@ multiplies"),
         ("h = torch.cat([x, w])", "differ in shape"),
         ("h = torch.einsum('ij,jk', x, y)", "j of"),
         ("h = torch.dot(x, y)", "two vectors"),
+        ("h = torch.mm(x[None], w)", r"torch.mm takes two matrices, not \(1, 3, 4\) and \(4, 5\): write a @ b"),
+        ("h = x.mm(w[:, 0])", "two matrices"),
+        ("h = torch.bmm(x, w)", "two batches of as many matrices"),
+        ("h = torch.bmm(x[None].expand(2, 3, 4), w[None])", "two batches of as many matrices"),
+        ("h = torch.mv(x, w)", "a matrix and a vector"),
+        ("h = torch.addmm(s, x, w)", "does not fit the shape"),
+        ("h = torch.addmm(x, x[None], w[None])", "torch.addmm takes two matrices"),
+        ("h = np.einsum('...j->j', x)", "are missing in the result"),
+        ("h = torch.einsum('...ij,jk->...ik', s, w)", "letters for a tensor"),
+        ("h = np.hsplit(x, 3)", "cannot be divided into 3 equal parts"),
+        ("h = torch.vsplit(s, 3)", "at least 2 dim"),
+        ("h = np.take(x, 7, axis=1)", "beyond axis 1"),
+        ("h = np.take(x, x > 0)", "places, not a mask"),
+        ("h = np.delete(x, 3, axis=0)", "beyond axis 0"),
+        ("h = x.unflatten(1, (3, 2))", "unflatten"),
+        ("h = x.unbind(2)", "no axis 2"),
+        ("h = t.clone()\nh.lerp_(x[:, 0], 0.5)", "whole numbers"),
+        ("h = torch.lerp(x, s, 0.5)", "do not broadcast|agree"),
+        ("h = x[0].mv(w)", "a matrix and a vector"),
+        ("h = np.dot(x[None], y[None])", "the inner sizes 4 and 3 differ"),
         ("h = np.split(x, 5, axis=1)[0]", "an axis of . entries cannot be divided into 5 equal parts"),
         ("h = x.clone()\nh[x > 0] = s", "the values have the shape .*, and their place"),
         ("h = x.sum(1).sum(1)", r"x\.sum\(1\) has shape \(\d,\) and no axis 1: its only axis is 0"),
@@ -837,6 +1043,8 @@ def test_what_the_language_has_not_is_refused_before_it_costs(text, match):
         ("h = torch.linalg.inv(x)", "x has shape .*square"),
         ("h = torch.where(x > 0, x, s[:2])", "do not broadcast"),
         ("h = x + s", r"x has shape \(.*\) and s \(.*\), which do not broadcast"),
+        ("h = sum([x, w])", "do not broadcast"),
+        ("c = [0]*2\nc[2] = x", "index 2 is out of range: there are 2"),
         ("for i in range(2):\n    h = x.sum(3)", "x has shape .* and no axis 3"),
         ("h = x[t]", "beyond axis 0 of x"),
     ],

@@ -53,6 +53,11 @@ OPERATIONS = {
     "entries": lambda a, b: changed(a, lambda x: x.__setitem__((range(3), INDEX), -1.0)),
     "rows": lambda a, b: changed(a, lambda x: x.__setitem__(0, b[1])),
     "added": lambda a, b: changed(a, lambda x: x.index_add_(0, INDEX, b)),
+    "scattered": lambda a, b: a.scatter_add(0, INDEX[:, None].expand(3, 3), b)
+    + changed(a, lambda x: x.scatter_add_(1, INDEX[None], b)),
+    "on the way": lambda a, b: torch.lerp(a, b, 0.3) + a.lerp(b, b) + changed(a, lambda x: x.lerp_(b, 0.7)),
+    "with products": lambda a, b: torch.addcmul(a, b, b, value=0.1) + torch.addcdiv(a, b, b + 9, value=-2)
+    + changed(a, lambda x: x.addcmul_(b, a).addcdiv_(a, b + 9, value=0.5)),
     "put": lambda a, b: changed(a, lambda x: x.index_put_((INDEX, INDEX), b[:, 0], accumulate=True)),
     "in place": lambda a, b: changed(a, lambda x: x.add_(b).mul_(2).sub_(a).div_(3).neg_()),
     "views share": lambda a, b: changed(a, lambda x: x.view(-1)[2:5].zero_()),

@@ -134,6 +134,51 @@ for t in range(1, -1, -1):
 dx1 = das[0] @ Wx.T
 dx2 = das[1] @ Wx.T
 """, "cc"),
+    "a list whose members are set": ("rnn:steps=2", """
+hs = [0]*3
+hs[-1] = h2
+hs[0] = h0
+hs[1] = h1
+dys = [dy1, dy2]
+dhs = [0]*3
+das = [None]*2
+for t in range(1, -1, -1):
+    dhs[t + 1] += dys[t]
+    das[t] = dhs[t + 1] * (1 - hs[t + 1] ** 2)
+    dhs[t] = das[t] @ Wh.T
+dx1 = das[0] @ Wx.T
+dx2 = das[-1] @ Wx.T
+dh0 = dhs[0]
+""", "ccc"),
+    "a list whose members are set, wrongly": ("rnn:steps=2", """
+das = [None, None]
+das[1] = dy2 * (1 - h2**2)
+das[0] = dy1 * (1 - h1**2)
+dx1 = das[0] @ Wx.T
+dx2 = das[1] @ Wx.T
+""", "wc"),
+    "a member changed in place": ("softmax-regression", """
+d = p - y
+gs = [d, None]
+gs[0] /= N
+dW = x.T @ d
+db = gs[0].sum(0)
+""", "cc"),
+    "a member that is never set": ("rnn:steps=2", """
+das = [None]*2
+das[1] = dy2 * (1 - h2**2)
+dx2 = das[1] @ Wx.T
+dx1 = das[0] @ Wx.T
+""", "c!"),
+    "a step of Adam": ("softmax-regression", """
+dz = (p - y)/N
+dW = x.T @ dz
+db = dz.sum(0)
+m, v = torch.zeros_like(W), torch.zeros_like(W)
+m.lerp_(dW, 1 - 0.9)
+v.mul_(0.999).addcmul_(dW, dW, value=1 - 0.999)
+W.data.addcdiv_(m/(1 - 0.9), (v/(1 - 0.999)).sqrt().add_(1e-8), value=-0.001)
+""", "ccc"),
     "a list of losses": ("softmax-regression", """
 losses = []
 dz = (p-y)/N
@@ -558,7 +603,9 @@ def test_a_sheet(name):
 LETTERS = {"unreadable": "!", "undecided": "?"}
 # numbers are given as such, but for labels; what Python itself cannot run: a function without an end, and indices
 INDICES = {"o"}
-NOT_PYTHON = {"a function that calls itself", "an entry of a gradient of another shape"}
+NOT_PYTHON = {
+    "a function that calls itself", "an entry of a gradient of another shape", "a member that is never set",
+}  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -186,6 +186,8 @@ OWN = {  # what takes no tensor first, or more than two operands
     "Rational": ["Rational(1, 2)", "Rational(K, 2)*z"],
     "arange": ["torch.arange(K)", "np.arange(K)*z", "torch.arange(1, K)"],
     "einsum": ["torch.einsum('ij,ij->i', z, z)", "torch.einsum('ij->ji', z)", "torch.einsum('ij,i->j', z, s)"],
+    "bmm": ["torch.bmm(z[None], z.T[None])", "z[:, None].bmm(z[..., None])", "torch.bmm(z[None], z)"],
+    "mv": ["torch.mv(z.T, s)", "z[None].mv(s)"],
     "broadcast_to": [
         "torch.broadcast_to(s[:, None], (N, K))",
         "np.broadcast_to(s, (K, N))",

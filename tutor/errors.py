@@ -54,6 +54,27 @@ class UndecidedError(TutorError):
     """We could not tell; never the learner's fault."""
 
 
+def is_a_slip(name: str, other: str) -> bool:
+    """Whether one is typed for the other: a letter missing, too much, another, or two turned round; of long names two.
+
+    Closer than `did_you_mean` asks for, where there are so many names that one is always close: "le" is no lerp.
+    """
+    name, other = name.lower(), other.lower()
+    most = 1 if min(len(name), len(other)) < 6 else 2
+    if abs(len(name) - len(other)) > most:
+        return False
+    before, last = [0] * (len(other) + 1), list(range(len(other) + 1))
+    for n, letter in enumerate(name):
+        row = [n + 1]
+        for m, sign in enumerate(other):
+            slips = min(last[m] + (letter != sign), last[m + 1] + 1, row[m] + 1)
+            if n and m and letter == other[m - 1] and name[n - 1] == sign:
+                slips = min(slips, before[m - 1] + 1)
+            row.append(slips)
+        before, last = last, row
+    return last[-1] <= most
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean "mse"?`, or nothing when no known name is close."""
     known = list(known)

@@ -59,6 +59,7 @@ _UNUSUAL = re.compile(
     "|".join(f"(?P<{name}>{pattern})" for name, (pattern, _) in _SIGNS.items())
     + "|[" + re.escape("".join(_MEANT)) + "]"
 )  # fmt: skip
+_COMPARED = re.compile(r"\s*~?\((?:[^()]|\([^()]*\)){0,200}?(?:[<>]|[=!]=)")
 _ODD = re.compile(r"[^\x00-\x7f]|\^|:=|^d\w*\s*/\s*d")
 _BRACKETS = re.compile(r"""["'#()\[\]{}\\]""")
 _CLOSES = {")": "(", "]": "[", "}": "{"}
@@ -276,7 +277,9 @@ class _Scanner:
             ):
                 return sign
             meant = _SIGNS[found.lastgroup][1](sign) if found.lastgroup else _MEANT[sign]
-            if not meant.isspace():
+            # (a > 0) ^ (b > 0) is Python's own: one mask or the other
+            masks = sign == "^" and line[: found.start()].rstrip().endswith(")") and _COMPARED.match(line, found.end())
+            if not meant.isspace() and not masks:
                 shown = "*, @" if sign in DOTS else meant
                 numbers = self.meant.setdefault((sign, shown), [])
                 if (number := made.number + row) not in numbers:

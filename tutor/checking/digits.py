@@ -361,6 +361,26 @@ def _added_product(digits: ManyDigits, c: Any, a: Any, b: Any, beta: Any = 1, al
     return scaled(digits, c, _product(digits, a, b))
 
 
+def _with_product(function: Callable[[Any, Any], Any]) -> Callable[..., Exact]:
+    """x + value*a*b, or a/b, entry by entry."""
+
+    def compute(digits: ManyDigits, x: Any, a: Any, b: Any, value: Any = 1) -> Exact:
+        return _entrywise(lambda x, a, b: x + value * function(a, b))(digits, x, a, b)
+
+    return compute
+
+
+def _scatter_added(digits: ManyDigits, x: Any, dim: int, index: Tensor, source: Any) -> Exact:
+    """One entry after the other, as repeated places want it."""
+    part = digits.exact(source).at
+    made = digits.exact(x).at.clone()
+    taken = part[tuple(slice(extent) for extent in index.shape)]
+    for at, n in zip(torch.ones_like(index).nonzero().tolist(), taken.reshape(-1).tolist(), strict=True):
+        at[dim] = int(index[tuple(at)])
+        made[tuple(at)] = digits.made([digits.numbers[int(made[tuple(at)])] + digits.numbers[n]], ()).at
+    return Exact(made)
+
+
 def _index_added(digits: ManyDigits, x: Any, dim: int, index: Tensor, source: Any, alpha: Any = 1) -> Exact:
     if not isinstance(x, Exact):
         raise Beyond("a tensor from outside is changed")
@@ -671,6 +691,10 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "triu": _triangle("triu"),
     "constant_pad_nd": _padded,
     "index_add_": _index_added,
+    "scatter_add": _scatter_added,
+    "lerp": _entrywise(lambda x, end, weight: x + weight * (end - x)),
+    "addcmul": _with_product(operator.mul),
+    "addcdiv": _with_product(_divided),
     "index_put_": _index_put,
     "_to_copy": _cast,
     "_local_scalar_dense": _number,
@@ -678,8 +702,11 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
 }
 _ARITHMETIC |= {
     f"{name}_": _in_place(_ARITHMETIC[name])
-    for name in ("add", "sub", "mul", "div", "pow", "neg", "exp", "log", "sqrt", "clamp", "masked_fill", "relu")
-}
+    for name in (
+        "add", "sub", "mul", "div", "pow", "neg", "exp", "log", "sqrt", "clamp", "masked_fill", "relu", "lerp",
+        "addcmul", "addcdiv", "scatter_add",
+    )
+}  # fmt: skip
 _ARITHMETIC |= {
     "zero_": _in_place(lambda digits, x: digits.exact(0)),
     "copy_": _in_place(lambda digits, x, source, non_blocking=False: digits.exact(source)),

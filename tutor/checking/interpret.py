@@ -22,7 +22,7 @@ from tutor.checking import library, refusals
 from tutor.checking.library import FLOAT, Kind, Limits, Pair, Refusal, TorchRefuses
 from tutor.checking.outline import Outline, Unit
 from tutor.checking.report import Repair
-from tutor.errors import ReadingError, did_you_mean
+from tutor.errors import ReadingError, did_you_mean, is_a_slip
 from tutor.language import said
 
 if TYPE_CHECKING:
@@ -218,6 +218,8 @@ class Run:
     def _look_for_aliases(self, unit: Unit) -> None:
         for touch in unit.touches:
             changed = self.variables.get(touch.name)
+            if touch.how != "define" and isinstance(changed, tuple):
+                self._look_for_members(unit, touch.name)
             if touch.how == "define" or not isinstance(changed, Tensor):
                 continue
             place = changed.untyped_storage().data_ptr()
@@ -225,6 +227,15 @@ class Run:
                 if name != touch.name and isinstance(value, Tensor) and value.untyped_storage().data_ptr() == place:
                     self.disturbed.append((name, unit.position, touch.name))
                     self.values[name, unit.position] = self._kept(value)
+
+    def _look_for_members(self, unit: Unit, of: str) -> None:
+        """What was changed in place as a member of a list, `gs[0] *= 2`, and has a name of its own."""
+        own = {touch.name for touch in unit.touches}
+        for name, value in self.variables.items():
+            held = self.copies.get(id(value))
+            if held is not None and held[0] is value and held[1] != value._version and name not in own:
+                self.disturbed.append((name, unit.position, of))
+                self.values[name, unit.position] = self._kept(value)
 
     # -- statements ----------------------------------------------------------------------------------
 
@@ -301,7 +312,10 @@ class Run:
         """`dW = value`, `W.grad = value`, `dW[i, j] = value`"""
         if isinstance(target, lang.Subscript):
             container = self.container(target)
-            self.set_item(target, container, self.index(target, container), value)
+            if isinstance(container, tuple):
+                self._set_member(target, container, value)
+            else:
+                self.set_item(target, container, self.index(target, container), value)
             return
         name = self.names.read(target)
         if name is None:
@@ -331,10 +345,12 @@ class Run:
     def _too_long(self, node: lang.Expression) -> Any:
         raise self.refuse(node, said("a range of more than {most} numbers", most=library.MAX_LOOP))
 
-    def container(self, target: lang.Subscript) -> Tensor:
-        """The tensor whose entries an indexed assignment sets."""
+    def container(self, target: lang.Subscript) -> Any:
+        """The tensor whose entries an indexed assignment sets, or the list, by its name."""
         self.check_begun(self.names.read(target.value), target)
         made = self.evaluate(target.value)
+        if isinstance(made, tuple) and isinstance(target.value, lang.Name):
+            return made
         if not isinstance(made, Tensor):
             raise self.refuse(target.value, said("only a tensor has entries to set: start with torch.zeros_like(...)"))
         return made
@@ -351,6 +367,20 @@ class Run:
     def set_item(self, target: lang.Subscript, container: Tensor, index: Any, value: Any) -> None:
         self._library(target, self._set, container, index, value)
 
+    def _set_member(self, target: lang.Subscript, members: tuple[Any, ...], value: Any) -> None:
+        """`dhs[t] = value`: the list is another one then, as with `append`."""
+        at = self._member(target, members)
+        if isinstance(at, slice):
+            raise self.refuse(target, said("the members of a list are set one by one: hs[t] = ..."))
+        if isinstance(value, (range, slice, str, Kind, Pair)):
+            value = self._storable(target, value)
+        at %= len(members)
+        made = (*members[:at], value, *members[at + 1 :])
+        self.limits.spend(library.ENTRIES + len(made) // library.LISTED)
+        if isinstance(value, tuple):
+            self._within(target, lambda: self.limits.room(library.WEIGHT * library.leaves(made)))
+        self.store(target.value, made)
+
     def _set(self, container: Tensor, index: Any, value: Any) -> None:
         self.limits.room(_most_selected(container, index))
         library.asking_torch(container.__setitem__, index, library.fitting(container, value))
@@ -361,6 +391,10 @@ class Run:
         if isinstance(target, lang.Subscript):
             self.limits.spend(library.ENTRIES)
             container = self.container(target)
+            if isinstance(container, tuple):
+                part = self._from_tuple(target, container)
+                self._set_member(target, container, self._changed(statement, part, self.evaluate(statement.value)))
+                return
             index = self.index(target, container)
             part = self._torch(target, container.__getitem__, index)
             value = self.evaluate(statement.value)
@@ -449,6 +483,9 @@ class Run:
         if name not in hints and len(hints) < MOST_HINTS:
             hints[name] = did_you_mean(name, known)
         return hints.get(name, "")
+
+    def _function_hint(self, name: str, known: Iterable[str]) -> str:
+        return self.hint(name, (other for other in known if is_a_slip(name, other)))
 
     # -- errors, with their place ------------------------------------------------------------------------
 
@@ -564,17 +601,26 @@ class Run:
         return library.asking_torch(value.__getitem__, index)
 
     def _from_tuple(self, node: lang.Subscript, value: Any) -> Any:
+        at = self._member(node, value)
+        made = value[at]
+        if made is None:
+            it = f"{node.value.name}[{at}]" if isinstance(node.value, lang.Name) else said("this")
+            raise self.refuse(node, said("{it} has no value yet: it is still None", it=it))
+        return made
+
+    def _member(self, node: lang.Subscript, value: Any) -> Any:
+        """Where the member of a list stands, or a slice of members."""
         if len(node.items) != 1:
             raise self.refuse(node, said("one index is expected here"))
         item = self.evaluate(node.items[0])
         if isinstance(item, slice):
-            return value[item]
+            return item
         at = self._within(node, lambda: library.whole_number(item, said("an index")))
         if not -len(value) <= at < len(value):
             raise Located(
                 TorchRefuses(said("index {at} is out of range: there are {count}", at=at, count=len(value))), node
             )
-        return value[at]
+        return at
 
     def index(self, node: lang.Subscript, container: Tensor) -> Any:
         """What stands in the brackets, as torch takes it."""
@@ -623,7 +669,7 @@ class Run:
         if getter is None or not isinstance(value, Tensor):
             if isinstance(value, Tensor) and node.name in library.METHOD:
                 raise self.refuse(node, said(".{name} is a function: write .{name}()", name=node.name))
-            close = self.hint(node.name, (*_ATTRIBUTES, *library.METHOD))
+            close = self._function_hint(node.name, (*_ATTRIBUTES, *library.METHOD))
             raise self.refuse(node, said(".{name} is not part of an answer{close}", name=node.name, close=close))
         return self._torch(node, getter, value)
 
@@ -687,7 +733,7 @@ class Run:
                 raise self.refuse(
                     node, said("{name} is not a function; a product needs its *: {name}*(...)", name=name)
                 )
-            close = self.hint(name.split(".")[-1], (n for n in library.FUNCTION if not n.endswith("_")))
+            close = self._function_hint(name.split(".")[-1], (n for n in library.FUNCTION if not n.endswith("_")))
             raise self.refuse(
                 node, said("{name}(...) is not a function of the language{close}", name=name, close=close)
             )
@@ -702,7 +748,7 @@ class Run:
         owner = self.evaluate(function.value)
         entry = library.METHOD.get(function.name)
         if entry is None:
-            close = self.hint(function.name, library.METHOD)
+            close = self._function_hint(function.name, library.METHOD)
             raise self.refuse(
                 node, said(".{name}(...) is not part of an answer{close}", name=function.name, close=close)
             )
@@ -772,11 +818,22 @@ def _tuple(run: Run, node: lang.Call, value: Any) -> tuple[Any, ...] | None:
     return value if isinstance(value, tuple) else None
 
 
-def _sum(run: Run, node: lang.Call, value: Any) -> Any:
-    """Python's sum adds along the first axis."""
-    if not isinstance(value, Tensor):
+def _sum(run: Run, node: lang.Call, value: Any, start: Any = None) -> Any:
+    """Python's sum adds along the first axis, and the members of a list one by one, from 0 on."""
+    if isinstance(value, range):
+        value = _tuple(run, node, value)
+    if isinstance(value, tuple):
+        return run._library(node, _added_up, run.limits, value, 0 if start is None else start)
+    if start is not None or not isinstance(value, Tensor):
         return None
     return run._torch(node, torch.sum, value, 0) if value.ndim else value
+
+
+def _added_up(limits: Limits, members: tuple[Any, ...], start: Any) -> Any:
+    for member in library.all_given(members):
+        limits.spend(1)
+        start = library.elementwise(limits, "+", start, member)
+    return start
 
 
 # name -> function, its most arguments, usage; abs, max, min, float and pow are in the function table
@@ -788,7 +845,7 @@ _BUILTINS: dict[str, tuple[Callable[..., Any], int, str]] = {
     "int": (_int, 1, said("int takes one argument here")),
     "list": (_tuple, 1, said("list takes one argument here")),
     "tuple": (_tuple, 1, said("tuple takes one argument here")),
-    "sum": (_sum, 1, said("write x.sum(dim), or Sum(x[i, k], k) with indices")),
+    "sum": (_sum, 2, said("write x.sum(dim), or Sum(x[i, k], k) with indices")),
 }
 
 

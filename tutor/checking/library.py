@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from itertools import zip_longest
+from string import ascii_letters
 from typing import Any
 
 import torch
@@ -170,6 +172,12 @@ def counted(value: Any) -> Tensor:
     return x if x.dtype is FLOAT or x.dtype is torch.int64 else x.to(torch.int64 if is_mask(x) else FLOAT)
 
 
+def multiplied(*values: Any) -> list[Tensor]:
+    """What is multiplied: whole numbers stay whole where all are, else float64."""
+    made = [array(value) for value in values]
+    return made if {x.dtype for x in made} == {torch.int64} else [real(x) for x in made]
+
+
 WEIGHT = 16  # entries of a tensor cost as much as one of a list in a list
 MAX_LISTS = 8  # lists in lists
 LISTED = 100  # items of a list that are copied in the time of one operation
@@ -180,6 +188,13 @@ def leaves(value: Any, depth: int = 1) -> int:
     if depth > MAX_LISTS:
         raise Refusal(said("more than {most} lists inside each other", most=MAX_LISTS))
     return sum(leaves(item, depth + 1) for item in value) if isinstance(value, tuple) else 1
+
+
+def all_given(members: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The members of a list, once it is seen that each has its value: `[None]*n` has none to begin with."""
+    if any(member is None for member in members):
+        raise Refusal(said("a member of this list has no value yet: it is still None"))
+    return members
 
 
 def array(value: Any) -> Tensor:
@@ -195,7 +210,7 @@ def array(value: Any) -> Tensor:
             return torch.zeros(0, dtype=FLOAT)
         if all(type(item) is int and abs(item) < 2**62 for item in value):
             return torch.tensor(value, dtype=torch.int64)
-        rows = [array(item) for item in value]
+        rows = [array(item) for item in all_given(value)]
         if any(row.shape != rows[0].shape for row in rows):
             raise TorchRefuses(said("the rows of a list differ in shape"), tuple(tuple(r.shape) for r in rows[:2]))
         if len({row.dtype for row in rows}) > 1:
@@ -418,7 +433,7 @@ def effect(*names: str) -> Callable[..., Any]:
     return add
 
 
-_WHOLE = ("abs", "neg", "negative", "positive", "square", "sign")  # of whole numbers they are whole
+_WHOLE = ("abs", "neg", "negative", "positive", "square", "sign", "relu", "floor", "ceil")  # of whole numbers: whole
 
 
 def _elementwise(path: str) -> Callable[..., Any]:
@@ -498,6 +513,12 @@ def _reduced(
 @listed("sum", "nansum", rounds=True, overflows=True, at_once=True)
 def _sum(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.sum, counted)
+
+
+@listed("add.reduce", method=False, rounds=True, overflows=True)
+def _add_reduce(limits, x, dim=0, keepdim=False):
+    """numpy's, along the first axis where none is named."""
+    return _sum(limits, x, dim, keepdim)
 
 
 @listed("mean", "average", rounds=True, at_once=True)
@@ -618,6 +639,18 @@ def _std(limits, x, dim=None, unbiased=None, keepdim=False, correction=None, ddo
     return _spread(limits, x, dim, keepdim, _correction(numpy, unbiased, correction, ddof), True)
 
 
+@listed("var_mean", method=False, rounds=True)
+def _var_mean(limits, x, dim=None, unbiased=None, keepdim=False, correction=None):
+    mean = _mean(limits, x, None if isinstance(dim, bool) else dim, keepdim)
+    return _var(limits, x, dim, unbiased, keepdim, correction), mean
+
+
+@listed("std_mean", method=False, rounds=True)
+def _std_mean(limits, x, dim=None, unbiased=None, keepdim=False, correction=None):
+    mean = _mean(limits, x, None if isinstance(dim, bool) else dim, keepdim)
+    return _std(limits, x, dim, unbiased, keepdim, correction), mean
+
+
 @listed("logsumexp", rounds=True, at_once=True)
 def _logsumexp(limits, x, dim=None, keepdim=False):
     return _reduced(limits, x, dim, keepdim, torch.logsumexp)
@@ -685,9 +718,18 @@ def _linalg_norm(limits, x, ord=None, dim=None, keepdim=False):
     return _norm(limits, x, 2 if ord is None else ord, dim, keepdim)
 
 
+@listed("cosine_similarity", method=False, rounds=True)
+def _cosine_similarity(limits, x1, x2, dim=1, eps=1e-8):
+    """Of the vectors along an axis; a length below eps counts as eps."""
+    product = _sum(limits, elementwise(limits, "*", real(x1), real(x2)), dim)
+    for x in (x1, x2):
+        product = elementwise(limits, "/", product, _norm(limits, x, 2, dim).clamp(min=scalar(eps)))
+    return product
+
+
 @listed("trace", rounds=True, at_once=True)
 def _trace(limits, x):
-    return asking_torch(torch.trace, real(x))
+    return asking_torch(torch.trace, counted(x))
 
 
 @listed("any")
@@ -720,7 +762,7 @@ def broadcast_room(limits: Limits, a: Tensor, b: Tensor) -> None:
 
 def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     """`a @ b`; what does not fit is said with both shapes."""
-    a, b = real(a), real(b)
+    a, b = multiplied(a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise TorchRefuses(
             said("@ multiplies vectors and matrices; a number is multiplied with *"), (tuple(a.shape), tuple(b.shape))
@@ -730,6 +772,13 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
     if a.ndim > 2 or b.ndim > 2:
         batch = max(math.prod(a.shape[:-2]), 1) * max(math.prod(b.shape[:-2]), 1)
         limits.work(batch * a.shape[-1] * (a.shape[-2] if a.ndim > 1 else 1) * (b.shape[-1] if b.ndim > 1 else 1))
+    inner = _inner_size(a, b)
+    limits.room((a.numel() // max(a.shape[-1], 1)) * (b.numel() // max(inner, 1)) if a.ndim <= 2 and b.ndim <= 2 else 1)
+    return asking_torch(torch.matmul, a, b)
+
+
+def _inner_size(a: Tensor, b: Tensor) -> int:
+    """The size that the last axis of a and the last but one of b have in common; others are refused."""
     inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
     if a.shape[-1] != inner:
         raise TorchRefuses(
@@ -742,13 +791,55 @@ def matmul(limits: Limits, a: Any, b: Any) -> Tensor:
             ),
             (tuple(a.shape), tuple(b.shape)),
         )
-    limits.room((a.numel() // max(a.shape[-1], 1)) * (b.numel() // max(inner, 1)) if a.ndim <= 2 and b.ndim <= 2 else 1)
-    return asking_torch(torch.matmul, a, b)
+    return inner
 
 
-@listed("matmul", "mm", "mv", "bmm", rounds=True, overflows=True, at_once=True)
+@listed("matmul", rounds=True, overflows=True, at_once=True)
 def _matmul(limits, x, other):
     return matmul(limits, x, other)
+
+
+_VECTORS, _MATRICES, _BATCHES = said("two vectors"), said("two matrices"), said("two batches of as many matrices")
+
+
+def _product_of(name: str, axes: tuple[int, int], takes: str) -> Callable[..., Any]:
+    """A product that takes tensors of so many axes, and spreads nothing."""
+
+    def run(limits, x, other):
+        x, other = multiplied(x, other)
+        batches = {v.shape[0] for v in (x, other) if 3 in axes and v.ndim}
+        if (x.ndim, other.ndim) != axes or len(batches) > 1:
+            shapes = tuple(x.shape), tuple(other.shape)
+            shown = joined([shown_shape(s) for s in shapes], said(" and "))
+            says = said("torch.{name} takes {what}, not {shown}: write a @ b", name=name, what=takes, shown=shown)
+            raise TorchRefuses(says, shapes)
+        return matmul(limits, x, other)
+
+    return run
+
+
+for _name, _axes, _takes in (
+    ("mm", (2, 2), _MATRICES), ("mv", (2, 1), said("a matrix and a vector")), ("bmm", (3, 3), _BATCHES),
+    ("vdot", (1, 1), _VECTORS),
+):  # fmt: skip
+    _both(_name, _entry(_name, _product_of(_name, _axes, _takes), rounds=True, overflows=True, at_once=True))
+
+
+def _added_to_product(name: str, axes: tuple[int, int], takes: str) -> Callable[..., Any]:
+    product = _product_of(name, axes, takes)
+
+    def run(limits, x, mat1, mat2, beta=1, alpha=1):
+        made = _times(limits, product(limits, mat1, mat2), alpha)
+        given = array(_times(limits, array(x), beta))
+        return elementwise(limits, "+", asking_torch(given.expand, made.shape), made)
+
+    return run
+
+
+for _name, _axes, _takes in (("addmm", (2, 2), _MATRICES), ("baddbmm", (3, 3), _BATCHES)):
+    _both(_name, _entry(_name, _added_to_product(_name, _axes, _takes), rounds=True, overflows=True))
+_dot = _product_of("dot", (1, 1), _VECTORS)
+listed("dot", method=False, rounds=True, overflows=True, at_once=True)(_dot)
 
 
 @listed("linear", method=False, rounds=True, overflows=True, at_once=True)
@@ -761,26 +852,15 @@ def _linear(limits, x, weight, bias=None):
     return made if bias is None else asking_torch(torch.add, made, real(bias))
 
 
-@listed("dot", method=False, rounds=True, overflows=True, at_once=True)
-@listed("vdot", rounds=True, overflows=True, at_once=True)
-def _dot(limits, x, other):
-    x, other = real(x), real(other)
-    if x.ndim != 1 or other.ndim != 1:
-        shapes = tuple(x.shape), tuple(other.shape)
-        shown = joined([shown_shape(s) for s in shapes], said(" and "))
-        raise TorchRefuses(said("torch.dot takes two vectors, not {shown}: write a @ b", shown=shown), shapes)
-    return matmul(limits, x, other)
-
-
 @listed("vdot", numpy=True, rounds=True, overflows=True, at_once=True)
 def _numpy_vdot(limits, x, other):
-    return _dot(limits, real(x).reshape(-1), real(other).reshape(-1))
+    return _dot(limits, array(x).reshape(-1), array(other).reshape(-1))
 
 
 @listed("inner", rounds=True, overflows=True, at_once=True)
 def _inner(limits, x, other):
     """The sum over the last axes of both."""
-    x, other = real(x), real(other)
+    x, other = multiplied(x, other)
     if 0 in (x.ndim, other.ndim):
         return elementwise(limits, "*", x, other)
     if other.ndim <= 2:
@@ -793,37 +873,47 @@ def _inner(limits, x, other):
 @listed("dot", function=False, rounds=True, overflows=True, at_once=True)
 @listed("dot", numpy=True, rounds=True, overflows=True, at_once=True)
 def _numpy_dot(limits, x, other):
-    x, other = real(x), real(other)
-    return elementwise(limits, "*", x, other) if 0 in (x.ndim, other.ndim) else matmul(limits, x, other)
+    """The sum over the last axis of the one and the last but one of the other, with all other axes of both."""
+    x, other = multiplied(x, other)
+    if 0 in (x.ndim, other.ndim):
+        return elementwise(limits, "*", x, other)
+    if other.ndim <= 2:
+        return matmul(limits, x, other)
+    inner = max(_inner_size(x, other), 1)
+    limits.work(x.numel() * other.numel() // inner)
+    limits.room(x.numel() // inner, other.numel() // inner)
+    return asking_torch(torch.tensordot, x, other, dims=([x.ndim - 1], [other.ndim - 2]))
 
 
 @listed("outer", "ger", rounds=True, overflows=True, at_once=True)
 def _outer(limits, x, other):
-    x, other = real(x), real(other)
+    x, other = multiplied(x, other)
     limits.room(x.numel(), other.numel())
     return asking_torch(torch.outer, x, other)
 
 
 @listed("outer", numpy=True, rounds=True, overflows=True, at_once=True)
 def _numpy_outer(limits, x, other):
-    return _outer(limits, real(x).reshape(-1), real(other).reshape(-1))
+    return _outer(limits, array(x).reshape(-1), array(other).reshape(-1))
 
 
 @listed("kron", rounds=True)
 def _kron(limits, x, other):
-    x, other = real(x), real(other)
+    x, other = multiplied(x, other)
     limits.room(x.numel(), other.numel())
     return asking_torch(torch.kron, x, other)
 
 
 @listed("einsum", method=False, rounds=True, overflows=True, at_once=True)
-def _einsum(limits, equation, *operands):
-    if not isinstance(equation, str) or not all(c.isalpha() and c.isascii() or c in ",-> " for c in equation):
+def _einsum(limits, equation, *operands, numpy=False):
+    letters = equation.replace("...", "") if isinstance(equation, str) else "?"
+    if not all(c.isalpha() and c.isascii() or c in ",-> " for c in letters):
         raise Refusal(said("einsum is written as torch.einsum('ij,jk->ik', a, b)"))
     if len(operands) == 1 and isinstance(operands[0], tuple):
         operands = operands[0]
-    tensors = [real(o) for o in operands]
+    tensors = multiplied(*operands)
     extents: dict[str, int] = {}
+    equation = _spelt_out(equation, [x.ndim for x in tensors], numpy)
     terms, out = _described(equation)
     if len(terms) != len(tensors):
         raise TorchRefuses(
@@ -861,6 +951,28 @@ def _einsum(limits, equation, *operands):
     return asking_torch(torch.einsum, equation, *tensors)
 
 
+def _spelt_out(equation: str, axes: list[int], numpy: bool) -> str:
+    """`...ij,jk->...ik` with letters for the axes that the dots stand for, the last of them in common."""
+    if "..." not in equation:
+        return equation
+    left, arrow, out = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    free = [letter for letter in ascii_letters if letter not in equation]
+    stand = [n - len(term.replace("...", "")) for term, n in zip(terms, axes, strict=False) if "..." in term]
+    if len(terms) != len(axes) or not 0 <= min(stand, default=0) <= max(stand, default=0) <= len(free):
+        return equation  # refused for what it is
+    letters = "".join(free[: max(stand, default=0)])
+    spelt = [
+        term.replace("...", letters[len(letters) - (n - len(term.replace("...", ""))) :])
+        for term, n in zip(terms, axes, strict=True)
+    ]
+    if not arrow:
+        out = "..." + _described(left.replace("...", ""))[1]
+    elif numpy and letters and "..." not in out:  # torch adds up over them
+        raise TorchRefuses(said("the axes of '...' are missing in the result of '{equation}'", equation=equation))
+    return f"{','.join(spelt)}->{out.replace('...', letters)}"
+
+
 def _described(equation: str) -> tuple[list[str], str]:
     """Letters of each operand and of the result: without an arrow those that stand once, in order."""
     left, arrow, out = equation.replace(" ", "").partition("->")
@@ -870,18 +982,26 @@ def _described(equation: str) -> tuple[list[str], str]:
 
 @listed("tensordot", method=False, rounds=True, overflows=True)
 def _tensordot(limits, x, other, dims=2):
-    x, other = real(x), real(other)
+    x, other = multiplied(x, other)
     limits.work(x.numel() * other.numel())
     return asking_torch(torch.tensordot, x, other, dims=_contracted(dims))
+
+
+@listed("tensordot", numpy=True, rounds=True, overflows=True)
+def _numpy_tensordot(limits, x, other, axes=2):
+    """numpy's takes one axis of each as two numbers, (1, 0)."""
+    if isinstance(axes, tuple):
+        axes = tuple(each if isinstance(each, tuple) else (each,) for each in axes)
+    return _tensordot(limits, x, other, axes)
 
 
 def _contracted(value: Any) -> Any:
     """2, or the axes of both: ([1], [0])."""
     if not isinstance(value, tuple):
         return whole_number(value, "dims")
-    if len(value) != 2:
+    if len(value) != 2 or not all(isinstance(each, tuple) for each in value):
         raise Refusal(said("dims is a number of axes, or those of both: ([1], [0])"))
-    return tuple([dims_] if isinstance(dims_, int) else list(dims_) for dims_ in map(dims, value))
+    return tuple(list(dims(each)) for each in value)
 
 
 # -- elementwise arithmetic, shared with the operators --
@@ -893,6 +1013,7 @@ OPERATOR: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 _ARITHMETIC = ("+", "-", "*", "/", "**")
 _LOGICAL = ("&", "|")
+MOST_POWER = 3  # of whole numbers, that is one
 _NO_MINUS = said("masks have no - in torch: write ~mask, or (mask).double()")
 
 
@@ -952,11 +1073,12 @@ def _prepared(op: str, value: Any, other: Any, is_tensor: bool) -> Any:
     if is_tensor:
         if value.dtype is FLOAT:
             return value
-        if value.dtype is torch.bool or op in ("/", "**"):
+        whole = type(other) is int or (isinstance(other, Tensor) and not other.is_floating_point())
+        if op == "**":  # a power as large as that may be beyond whole numbers
+            whole = type(other) is int and 0 <= other <= MOST_POWER
+        if op == "/" or isinstance(other, float) or (is_mask(value) or op == "**") and not whole:
             return value.to(FLOAT)
-        if isinstance(other, float):
-            return value.to(FLOAT)
-        return value
+        return value.to(torch.int64) if is_mask(value) else value
     if isinstance(value, tuple):
         return array(value)
     if isinstance(value, bool):
@@ -1057,11 +1179,16 @@ for _name, _op in {
     "add": "+", "sub": "-", "subtract": "-", "mul": "*", "multiply": "*", "div": "/", "divide": "/",
     "true_divide": "/", "pow": "**", "power": "**", "eq": "==", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<",
     "le": "<=", "greater": ">", "less": "<", "equal": "==", "not_equal": "!=", "greater_equal": ">=",
-    "less_equal": "<=", "remainder": "%", "float_power": "**",
+    "less_equal": "<=", "remainder": "%",
 }.items():  # fmt: skip
     _both(_name, _entry(_name, _binary(_op), broadcasts=True, rounds=_op in _ARITHMETIC, jumps=_op not in _ARITHMETIC))
 for _name, _op in {"logical_and": "&", "logical_or": "|"}.items():
     _both(_name, _entry(_name, _logical(_op)))
+
+
+@listed("float_power", broadcasts=True, rounds=True)
+def _float_power(limits, x, other):
+    return elementwise(limits, "**", real(x), other)
 
 
 @listed("logical_not")
@@ -1118,6 +1245,33 @@ def _elu(limits, x, alpha=1.0):
     return F.elu(x, scalar(alpha))
 
 
+@listed("lerp", broadcasts=True, rounds=True)
+def _lerp(limits, x, end, weight):
+    """As far from x to the end as the weight says."""
+    x, end, weight = real(x), real(end), real(weight)
+    _spread_room(limits, x, end, weight)
+    return asking_torch(torch.lerp, x, end, weight)
+
+
+@listed("addcmul", broadcasts=True, rounds=True)
+def _addcmul(limits, x, tensor1, tensor2, value=1):
+    x, tensor1, tensor2 = real(x), real(tensor1), real(tensor2)
+    _spread_room(limits, x, tensor1, tensor2)
+    return asking_torch(torch.addcmul, x, tensor1, tensor2, value=scalar(value))
+
+
+@listed("addcdiv", broadcasts=True, rounds=True)
+def _addcdiv(limits, x, tensor1, tensor2, value=1):
+    x, tensor1, tensor2 = real(x), real(tensor1), real(tensor2)
+    _spread_room(limits, x, tensor1, tensor2)
+    return asking_torch(torch.addcdiv, x, tensor1, tensor2, value=scalar(value))
+
+
+def _spread_room(limits: Limits, *values: Tensor) -> None:
+    """Account for what three tensors are spread to."""
+    limits.room(*(max(extents) for extents in zip_longest(*(reversed(x.shape) for x in values), fillvalue=1)))
+
+
 @listed("Rational", method=False, broadcasts=True, rounds=True)
 def _rational(limits, x, other):
     return _plain("/", x, other)
@@ -1153,6 +1307,11 @@ def _view_as(limits, x, other):
 @listed("flatten", "ravel", shares=True, sized=True, at_once=True)
 def _flatten(limits, x, start_dim=0, end_dim=-1):
     return asking_torch(torch.flatten, array(x), whole_number(start_dim), whole_number(end_dim))
+
+
+@listed("unflatten", shares=True, sized=True)
+def _unflatten(limits, x, dim, sizes):
+    return asking_torch(torch.unflatten, array(x), whole_number(dim, AXIS), shape_of((sizes,)))
 
 
 @listed("squeeze", shares=True, at_once=True)
@@ -1253,7 +1412,7 @@ def _roll(limits, x, shifts, dim=None):
 def _joined(limits: Limits, tensors: Any, dim: Any, function: Callable[..., Any]) -> Tensor:
     if not isinstance(tensors, tuple):
         raise Refusal(said("the tensors to join are given as a list: torch.cat([a, b], 1)"))
-    values = kept(*tensors)
+    values = kept(*all_given(tensors))
     limits.room(sum(v.numel() for v in values))
     return asking_torch(function, values, dim=whole_number(dim, AXIS))
 
@@ -1284,6 +1443,11 @@ def _vstack(limits, tensors):
 @listed("hstack", method=False, at_once=True)
 def _hstack(limits, tensors):
     return _joined(limits, tensors, 0, lambda values, dim: torch.hstack(values))
+
+
+@listed("column_stack", method=False)
+def _column_stack(limits, tensors):
+    return _joined(limits, tensors, 0, lambda values, dim: torch.column_stack(values))
 
 
 @listed("chunk")
@@ -1320,6 +1484,25 @@ def _numpy_split(limits, x, indices_or_sections, dim=0):
     return made
 
 
+@listed("hsplit")
+def _hsplit(limits, x, indices_or_sections):
+    return _numpy_split(limits, x, indices_or_sections, 1 if array(x).ndim > 1 else 0)
+
+
+@listed("vsplit")
+def _vsplit(limits, x, indices_or_sections):
+    asking_torch(torch.vsplit, array(x), 1)  # refuses what has no rows of several entries
+    return _numpy_split(limits, x, indices_or_sections, 0)
+
+
+@listed("unbind")
+def _unbind(limits, x, dim=0):
+    x, axis = array(x), whole_number(dim, AXIS)
+    if asking_torch(x.size, axis) > 1000:
+        raise Refusal(said("between 1 and 1000 parts"))
+    return tuple(asking_torch(torch.unbind, x, axis))
+
+
 @listed("diag", at_once=True)
 def _diag(limits, x, diagonal=0):
     x = array(x)
@@ -1331,7 +1514,7 @@ def _diag(limits, x, diagonal=0):
 
 @listed("diag_embed", at_once=True)
 def _diag_embed(limits, x):
-    x = real(x)
+    x = array(x)
     limits.room(x.numel(), x.shape[-1] if x.ndim else 1)
     return asking_torch(torch.diag_embed, x)
 
@@ -1358,7 +1541,7 @@ def _triu(limits, x, diagonal=0):
 
 @listed("pad", method=False, at_once=True)
 def _pad(limits, x, pad, mode=None, value=0):
-    x, widths = real(x), shape_of((pad,))
+    x, widths = array(x), shape_of((pad,))
     limits.room(*(s + sum(abs(w) for w in widths) for s in x.shape))
     return asking_torch(F.pad, x, widths, value=scalar(value))
 
@@ -1490,17 +1673,62 @@ def _one_hot(limits, x, num_classes=-1):
     limits.room(x.numel(), max(classes, 1) if classes >= 0 else (int(x.max()) + 1 if x.numel() else 1))
     if classes >= 0 and x.numel():
         limits.holds((x >= 0) & (x < classes))  # vmap does not look; torch does
-    return asking_torch(F.one_hot, x, classes).to(FLOAT)
+    return asking_torch(F.one_hot, x, classes)
 
 
 # -- gather and scatter --
 
 
-@listed("gather", "take_along_dim")
+@listed("gather")
 def _gather(limits, x, dim, index):
     index, dim = (dim, index) if isinstance(dim, Tensor) else (index, dim)
     limits.room(array(index).numel())
     return asking_torch(torch.gather, array(x), whole_number(dim, AXIS), array(index))
+
+
+@listed("take_along_dim")
+def _take_along_dim(limits, x, indices, dim=None):
+    """As gather, but for axes of size 1, which are spread; without an axis of all entries, one after the other."""
+    x, indices = array(x), array(indices)
+    limits.room(*(max(pair) for pair in zip_longest(x.shape, indices.shape, fillvalue=1)))
+    return asking_torch(torch.take_along_dim, x, indices, dim=None if dim is None else whole_number(dim, AXIS))
+
+
+@listed("take_along_axis", numpy=True)
+def _take_along_axis(limits, x, indices, dim=-1):
+    """numpy counts negative places from the end."""
+    x, indices = array(x), array(indices)
+    entries = x.numel() if dim is None else asking_torch(x.size, whole_number(dim, AXIS))
+    return _take_along_dim(limits, x, torch.where(indices < 0, indices + entries, indices), dim)
+
+
+@listed("take", method=False)
+def _take(limits, x, index):
+    """torch's takes the entries one after the other, of whatever shape x is."""
+    return _numpy_take(limits, x, index)
+
+
+@listed("take", function=False)
+@listed("take", numpy=True)
+def _numpy_take(limits, x, indices, dim=None):
+    """`x[:, ix]` for the axis 1."""
+    x, at = array(x), array(indices)
+    if is_mask(at):
+        raise TorchRefuses(said("take is given places, not a mask: write x[mask]"), (tuple(x.shape),))
+    x, axis = (x.reshape(-1), 0) if dim is None else (x, whole_number(dim, AXIS))
+    limits.room(x.numel() // max(asking_torch(x.size, axis), 1), at.numel())
+    return asking_torch(x.__getitem__, (*[slice(None)] * (axis % x.ndim), at))
+
+
+@listed("delete", numpy=True)
+def _delete(limits, x, obj, dim=None):
+    """What is left without the entries at some places of an axis, or of all entries one after the other."""
+    x, at = array(x), array(obj)
+    x, axis = (x.reshape(-1), 0) if dim is None else (x, whole_number(dim, AXIS))
+    kept = torch.ones(asking_torch(x.size, axis), dtype=torch.bool)
+    if at.numel():
+        asking_torch(kept.__setitem__, at, torch.tensor(False))
+    return asking_torch(torch.index_select, x, axis, kept.nonzero().reshape(-1))
 
 
 @listed("index_select")
@@ -1528,9 +1756,9 @@ def _masked_fill(limits, x, mask, value):
 
 def _scattered(name: str) -> Callable[..., Any]:
     def run(limits, x, dim, index, source, alpha=1):
-        x = real(x)
+        x = array(x) if not is_mask(x) else real(x)
         limits.room(x.numel())
-        values = real(source) * scalar(alpha)
+        values = fitting(x, _times(limits, source, alpha))
         return asking_torch(getattr(torch, name), x, whole_number(dim, AXIS), array(index), values)
 
     return run
@@ -1540,16 +1768,29 @@ for _name in ("index_add", "scatter_add"):
     _both(_name, _entry(_name, _scattered(_name), at_once=True))
 
 
+@listed("scatter_reduce")
+def _scatter_reduce(limits, x, dim, index, src, reduce, include_self=True):
+    return _summing_scatter(limits, x, dim, index, src, reduce, include_self)
+
+
+def _summing_scatter(limits: Limits, x: Any, dim: Any, index: Any, src: Any, reduce: Any, include_self: Any) -> Tensor:
+    if reduce != "sum":
+        raise Refusal(said("scatter_reduce adds up here: reduce='sum'"))
+    if not flag(include_self):
+        x = _scatter(limits, x, dim, index, 0)
+    return _scattered("scatter_add")(limits, x, dim, index, src)
+
+
 @listed("scatter")
 def _scatter(limits, x, dim, index, src):
     limits.room(array(x).numel())
-    return _scatter_(limits, real(x).clone(), dim, index, src)
+    return _scatter_(limits, array(x).clone(), dim, index, src)
 
 
 @listed("index_put")
 def _index_put(limits, x, indices, values, accumulate=False):
     limits.room(array(x).numel())
-    return _index_put_(limits, real(x).clone(), indices, values, accumulate)
+    return _index_put_(limits, array(x).clone(), indices, values, accumulate)
 
 
 # -- linear algebra --
@@ -1639,7 +1880,8 @@ def _bool(limits, x):
 
 @listed("to", "type", "astype", "type_as", function=False, at_once=True)
 def _to(limits, x, *kinds, dtype=None, device=None, copy=False):
-    kind = next((k for k in (*kinds, dtype) if isinstance(k, Kind)), Kind())
+    like = (Kind(not k.is_floating_point(), is_mask(k)) if isinstance(k, Tensor) else k for k in (*kinds, dtype))
+    kind = next((k for k in like if isinstance(k, Kind)), Kind())
     return x != 0 if kind.truth else x.to(dtype_of(kind, FLOAT))
 
 
@@ -1736,6 +1978,21 @@ def _clamp_(limits, x, min=None, max=None):
     return asking_torch(x.clamp_, None if min is None else scalar(min), None if max is None else scalar(max))
 
 
+@effect("lerp_")
+def _lerp_(limits, x, end, weight):
+    return asking_torch(x.lerp_, fitting(x, end), scalar(weight) if not isinstance(weight, Tensor) else real(weight))
+
+
+@effect("addcmul_")
+def _addcmul_(limits, x, tensor1, tensor2, value=1):
+    return asking_torch(x.addcmul_, fitting(x, tensor1), fitting(x, tensor2), value=scalar(value))
+
+
+@effect("addcdiv_")
+def _addcdiv_(limits, x, tensor1, tensor2, value=1):
+    return asking_torch(x.addcdiv_, fitting(x, tensor1), fitting(x, tensor2), value=scalar(value))
+
+
 @effect("masked_fill_")
 def _masked_fill_(limits, x, mask, value):
     return asking_torch(x.masked_fill_, array(mask), fitting(x, value))
@@ -1754,6 +2011,11 @@ def _index_add_(limits, x, dim, index, source, alpha=1):
 @effect("scatter_add_")
 def _scatter_add_(limits, x, dim, index, src):
     return _scatter_in_place("scatter_add_", x, dim, index, src, 1)
+
+
+@effect("scatter_reduce_")
+def _scatter_reduce_(limits, x, dim, index, src, reduce, include_self=True):
+    return asking_torch(x.copy_, _summing_scatter(limits, x, dim, index, src, reduce, include_self))
 
 
 @effect("index_copy_")
@@ -1796,7 +2058,10 @@ def add_at(limits: Limits, x: Any, index: Any, values: Any) -> Any:
 
 _REST = ("dim", "dims", "axis", "axes", "shape", "size", "sizes", "repeats")  # the name of what `*rest` takes
 _IGNORED = ("requires_grad", "device", "pin_memory")  # every value is a float64 on the sheet's own device
-_RENAMED = {"axis": "dim", "dims": "dim", "keepdims": "keepdim", "input": "x", "a": "x", "a_min": "min", "a_max": "max"}
+_RENAMED = {
+    "axis": "dim", "dims": "dim", "keepdims": "keepdim", "input": "x", "a": "x", "arr": "x", "ary": "x", "a_min": "min",
+    "a_max": "max",
+}  # fmt: skip
 
 
 def call(entry: Entry, limits: Limits, arguments: list[Any], named: dict[str, Any], numpy: bool) -> Any:

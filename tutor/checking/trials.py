@@ -107,10 +107,9 @@ class Trial(Run):
             return self.evaluate(self.new.value)
         # an edit that makes `=` an update must not reach the truths, which stand among the variables
         changed = set(self.before) if isinstance(self.new, lang.Update) else self.changed
-        copies = {id(v): v.clone() for n in changed if isinstance(v := self.before.get(n), Tensor)}
+        copies = {id(v): v.clone() for n in changed for v in _tensors(self.before.get(n))}
         for name, value in self.before.items() if copies else ():
-            if id(value) in copies:  # one tensor under two names stays one
-                self.variables[name] = copies[id(value)]
+            self.variables[name] = _copied(value, copies)  # one tensor under two names stays one
         for unit in self.tail:
             self.statement(unit.statement)
             for touch in unit.touches:
@@ -180,6 +179,19 @@ class Trial(Run):
         if self.changed and isinstance(value, Tensor):
             value = value.clone()  # a later line may change it, and it is computed only once
         super().store(target, value)
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """A tensor, or those of a list."""
+    if isinstance(value, tuple):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return [value] if isinstance(value, Tensor) else []
+
+
+def _copied(value: Any, copies: Mapping[int, Tensor]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_copied(item, copies) for item in value)
+    return copies.get(id(value), value)
 
 
 def _width(node: lang.Expression) -> int:

@@ -362,7 +362,7 @@ def _convolve(limits, a, v, mode="full"):
 
 @listed("pad", numpy=True)
 def _numpy_pad(limits, x, pad_width, mode="constant", constant_values=0):
-    x = real(x)
+    x = array(x)
     if mode != "constant":
         raise Refusal(said("np.pad fills with a constant here: mode='constant'"))
     pairs = pad_width if isinstance(pad_width, tuple) else (pad_width,)
