@@ -960,3 +960,44 @@ def test_sigma_squared_is_the_variance(text, verdicts):
     before = r"\frac{\partial L}{\partial \hat x_{ij}} = dy_{ij}\gamma_j \\ distd_i = \sum_j d\hat x_{ij} xc_{ij} \\ "
     lines = tutor.check(NORM, latex.read(before + text, NORM)).lines
     assert [line.verdict for line in lines] == ["correct", "correct", *verdicts]
+
+
+WORD = tutor.load("word2vec-softmax")
+OF_A_WORD = r"$$\frac{\partial L}{\partial z} = p - %s, \quad \frac{\partial L}{\partial v} = U^\top(p - %s)$$"
+
+
+@pytest.mark.parametrize(("prose", "vector"), [
+    ("Let $e_o$ be the one-hot vector of the observed word $o$.", "e_o"),
+    ("Let $e_o \\in \\mathbb{R}^V$ denote the indicator vector of $o$.", "e_o"),
+    ("with the standard basis vector $\\mathbf e_o$", r"\mathbf{e}_o"),
+    ("Let $e_k$ be the $k$-th standard basis vector.", "e_o"),
+    ("We denote the one-hot vector of $o$ by $\\boldsymbol{e}_{o}$.", r"\bm e_{o}"),
+    ("设 $e_o$ 为 $o$ 的独热向量。", "e_o"),
+])  # fmt: skip
+def test_a_sentence_says_that_e_is_a_basis_vector(prose, vector):
+    text = f"{prose}\n{OF_A_WORD % (vector, vector)}\n"
+    assert [line.verdict for line in tutor.check(WORD, text).lines] == ["correct", "correct"]
+    wrong = text.replace("z} = p", "z} = -p")
+    assert [line.verdict for line in tutor.check(WORD, wrong).lines] == ["wrong", "correct"]
+    after = (
+        rf"$$\frac{{\partial L}}{{\partial z}} = p - {vector} \text{{ where }} {vector} \text{{ is a unit vector}}$$"
+    )
+    assert [line.verdict for line in tutor.check(WORD, after).lines] == ["correct"]
+
+
+@pytest.mark.parametrize(("text", "verdicts"), [
+    (r"\frac{\partial L}{\partial z} = p - e_o", ["unreadable"]),
+    (r"\frac{\partial L}{\partial z} = p - \mathbf e_o", ["unreadable"]),
+    (r"\frac{\partial L}{\partial U_{wd}} = (p - e_o)_w v_d", ["unreadable"]),
+    # a number is asked for where only the entry is one
+    (r"\frac{\partial L}{\partial p} = -\frac{s}{e_o} \mathbf 1_o \\ \frac{\partial L}{\partial z} = p - \mathbf 1_o", ["correct"] * 2),
+    (r"\frac{\partial L}{\partial p_w} = -\frac{s}{e_o} \mathbb 1[w=o]", ["correct"]),
+    ("$e_w$ is an exponential: $$\\frac{\\partial L}{\\partial z_w} = \\frac{e_w}{s} - \\mathbb 1[w=o]$$", ["correct"]),
+])  # fmt: skip
+def test_e_with_an_index_is_an_entry_where_nothing_else_can_stand(text, verdicts):
+    report = tutor.check(WORD, text)
+    assert [line.verdict for line in report.lines] == verdicts
+    if verdicts == ["unreadable"]:
+        assert (
+            "a one-hot vector" in report.lines[0].reason and "the entry o of the exercise's e" in report.lines[0].reason
+        )

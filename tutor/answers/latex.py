@@ -20,7 +20,7 @@ from tutor.answers import latex_trees as look
 from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, WHEN, Tokenizer, is_function, parse
 from tutor.answers.latex_meaning import Meaning, Unnamed
 from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Shape, Value
-from tutor.answers.latex_regions import regions
+from tutor.answers.latex_regions import basis_vectors, in_prose, regions
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
 from tutor.errors import ReadingError
 from tutor.language import said
@@ -114,6 +114,8 @@ class Reader:
             )
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         made: list[lang.Statement] = []
+        for start, stop in (*in_prose(text), *regions(text)):
+            self.names.basis |= basis_vectors(text, start, stop)
         for start, stop in regions(text):
             made += self.region(text, start, stop)
         return made
@@ -859,11 +861,35 @@ class _One:
             raise meaning.refuse(sign, said("a comparison stands inside \\mathbb{1}[...] or cases only"))
 
     def _side(self, meaning: Meaning, tree: Tree) -> Value:
+        r"""A side, in which `e_o` is an entry of the exercise's e, if a one-hot vector cannot stand there."""
+        error: ReadingError | None = None
+        try:
+            value = self._side_with_dots(meaning, tree)
+        except ReadingError as refused:
+            error = refused
+        if meaning.entries_of_e and self._can_be_one_hot(tree):
+            error = meaning.entries_of_e[0]
+        if error is not None:
+            raise error
+        return value
+
+    def _can_be_one_hot(self, tree: Tree) -> bool:
+        """Whether the side is of the right shape where each such e is a one-hot vector."""
+        other = self._meaning()
+        other.one_hot = True
+        try:
+            shape = self._side_with_dots(other, tree).shape
+        except ReadingError:
+            return False
+        expected = () if isinstance(self.target, lang.Subscript) else self._shape_on_the_left()
+        return shape is None or expected is None or shape == expected
+
+    def _side_with_dots(self, meaning: Meaning, tree: Tree) -> Value:
         r"""A side, with `\cdot` between two vectors in the one reading that makes what stands on the left."""
         made: list[Value] = []
         error: ReadingError | None = None
         for each in (meaning, self._meaning()):
-            each.entry_by_entry = each is not meaning
+            each.entry_by_entry, each.one_hot = each is not meaning, meaning.one_hot
             try:
                 made.append(each.side(tree))
             except ReadingError as refused:

@@ -53,7 +53,8 @@ def one_hot(m: Meaning, part: Any, node: lang.Expression) -> Value:
             part,
             said(
                 r"a one-hot vector is of a whole quantity that holds classes; of one entry write "
-                r"\mathbb{{1}}[k = {shown}]",
+                r"\mathbb{{1}}[{letter} = {shown}]",
+                letter="j" if shown == "k" else "k",
                 shown=shown,
             ),
         )

@@ -52,6 +52,8 @@ class Meaning:
         self.barred: tuple[str, ReadingError] | None = None  # a bar above a name on the left
         self.entry_by_entry = False  # how \cdot between two vectors is read
         self.dots: list[ReadingError] = []  # what is said of each, where nothing decides between its readings
+        self.one_hot = False  # how e_o in plain type is read, of which no sentence speaks
+        self.entries_of_e: list[ReadingError] = []  # what is said of each, where it may be one or the other
         self.differentials: list[str] = []  # gradients that are spelled with a d in front, and not as a derivative
         self.from_one: set[str] = set()  # indices of sums that are said to begin at 1
 
@@ -317,7 +319,7 @@ class Meaning:
             raise self.refuse(tree, said("a prime stands at a function, as \\sigma'(z), or at an index, as k'"))
         if self._is_variance(bases, above):
             bases, above = ["var"], None
-        special = self._special(tree, bases, below, above)
+        special = self._special(tree, bases, below, above) or self._basis_vector(tree, bases, atom, below, above)
         if special is not None:
             return special
         found = self.resolve(tree, bases, look.leaf(atom, "WORD"), below, above)
@@ -343,6 +345,47 @@ class Meaning:
         if base == "e" and below is None and not self.left:
             return self._power_of_e(tree, above)
         return None
+
+    def _basis_vector(
+        self, tree: Tree, bases: list[str], atom: Tree, below: Tree | None, above: Tree | None
+    ) -> Value | None:
+        r"""`e_o`, where a sentence calls it one-hot; without one it may be an entry of the exercise's e as well."""
+        if bases != ["e"] or below is None or self.left:
+            return None
+        try:
+            nodes, _ = self.index_nodes(self.sub_items(below), 1)
+        except ReadingError:
+            return None
+        if len(nodes) != 1 or isinstance(nodes[0], lang.Number):
+            return None
+        bold = not look.leaf(atom, "WORD")
+        [node] = nodes
+        value: Value | None = None
+        if self.names.is_basis_vector(bold, look.text(node)):
+            value = constants.one_hot(self, tree, node)
+        elif self.names.is_entry_of_e() and self._may_be_a_basis_vector(bold, node):
+            index = look.text(node)
+            readings = (
+                said(r"a one-hot vector, \mathbf{{1}}_{index}", index=index),
+                said(r"the entry {index} of the exercise's e", index=index),
+            )
+            shown = rf"\mathbf{{e}}_{index}" if bold else f"e_{index}"
+            plain = said(r"write \mathbf{{1}}_{index} for the vector, or the formula of the entry", index=index)
+            in_bold = said(
+                r"write \mathbf{{1}}_{index} for the vector, e_{index} in plain type for the entry", index=index
+            )
+            error = self.two_ways(tree, shown, readings, in_bold if bold else plain)
+            if bold and "e" not in self.names.given:
+                raise error
+            self.entries_of_e.append(error)
+            value = constants.one_hot(self, tree, node) if self.one_hot else None
+        if value is None:
+            return None
+        return self.raised(tree, value, above) if above is not None else value
+
+    def _may_be_a_basis_vector(self, bold: bool, index: lang.Expression) -> bool:
+        """In plain type where the index holds a class; in bold everywhere, unless a line gives the exercise's e."""
+        return self.names.holds_classes(look.text(index)) or (bold and "e" not in self.names.given)
 
     def _is_variance(self, bases: list[str], above: Tree | None) -> bool:
         r"""`\sigma_j^2` is the exercise's var, where nothing is called sigma."""

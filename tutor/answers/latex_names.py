@@ -120,6 +120,7 @@ class Names:
         self.locals: set[str] = set()
         self.notes: list[str] = []
         self.in_sentences: dict[str, int] = {}  # names that a formula in a sentence defines -> its line
+        self.basis: set[tuple[bool, str]] = set()  # each e_o that a sentence calls one-hot: whether bold, its index
 
     def known(self, name: str) -> bool:
         return name in self.shapes
@@ -146,6 +147,22 @@ class Names:
         if name in self.losses:
             return True
         return name in (LOSSES[:1] if self.losses else LOSSES) and not self.known(name)
+
+    def holds_classes(self, name: str) -> bool:
+        """An index quantity, which picks entries of others: `o` of `p_o`."""
+        quantity = self.exercise.quantities.get(name)
+        return quantity is not None and quantity.below is not None
+
+    def is_basis_vector(self, bold: bool, index: str) -> bool:
+        r"""Whether a sentence says that e with this index is one-hot; `e_k` of any k says it of every index."""
+        return any(
+            said_bold <= bold and (said_index == index or said_bold or not self.holds_classes(said_index))
+            for said_bold, said_index in self.basis
+        )
+
+    def is_entry_of_e(self) -> bool:
+        """Whether e with one index can be an entry of the exercise's e."""
+        return "e" in self.exercise.quantities and len(self.shapes["e"] or ()) == 1
 
     def indices_of(self, name: str) -> tuple[Idx, ...]:
         """Those of a quantity, which its gradient has as well; none for a name of the learner's."""

@@ -152,6 +152,47 @@ def introduces(text: str, end: int, start: int) -> bool:
     return start - end <= 60 and _INTRODUCES.fullmatch(text, end, start) is not None
 
 
+_E = (
+    r"(?P<style>\\(?:mathbf|boldsymbol|bm|mathrm|vec|mathsf)\s*\{?\s*)?(?<![A-Za-z])(?<!\\)e\s*\}?\s*_\s*"
+    r"(?:\{(?P<braced>(?:[^{}]|\{[^{}]*\})+)\}|(?P<single>\w))"
+)
+_BASIS = (
+    r"(?:one[- ]?hot|(?:standard|canonical|natural|unit)(?:[- ](?:basis|coordinate))?[- ]vectors?\b"
+    r"|(?:standard|canonical) basis|basis vectors?\b|indicator vectors?\b|独热|标准基|单位向量|基向量|指示向量)"
+)
+_ENDS_FORMULA = r"\s*(?:\\in\b[^$\n]{1,40})?(?:\$|\\\)|\\text\s*\{)"
+_IS = (
+    r"(?>\s+|\$[^$\n]{1,20}\$-?(?:th\b)?|\\\([^\n]{1,20}?\\\)-?(?:th\b)?|[,:，：]"
+    r"|(?:is|be|are|denotes?|denoting|being|for|as|means|the|a|an|its|our|again|usual|corresponding)\b"
+    r"|表示|代表|[是为即第个的])*"
+)
+_OF_WHAT = (
+    r"(?:[- ]?(?:encoded|encoding|vectors?|label|向量))*(?:\s+(?:of|for)(?:\s+[a-z-]+){0,4}(?:\s*\$[^$\n]{1,20}\$)?"
+    r"\s+(?:by|as))?\s*(?:\$|\\\()\s*"
+)
+_SAYS_BASIS = re.compile(rf"{_E}{_ENDS_FORMULA}{_IS}{_BASIS}", re.IGNORECASE)
+_BASIS_SAID = re.compile(rf"{_BASIS}{_OF_WHAT}{_E}", re.IGNORECASE)
+
+
+def basis_vectors(text: str, start: int, stop: int) -> set[tuple[bool, str]]:
+    r"""(whether in bold, index) of every e that words around a formula call a one-hot or a basis vector.
+
+    `Let $e_o$ be the one-hot vector of $o$`, `with the standard basis vectors $\mathbf e_k$`.
+    """
+    if re.search(r"e\s*\}?\s*_", text[start:stop]) is None:
+        return set()
+    before = max(0, start - 120)
+    found = [
+        *_SAYS_BASIS.finditer(text, before, min(len(text), stop + 200)),
+        *_BASIS_SAID.finditer(text, before, min(len(text), stop + 1)),
+    ]
+    return {
+        (bool(each["style"]), (each["braced"] or each["single"]).replace(" ", ""))
+        for each in found
+        if start <= each.start("braced" if each["braced"] else "single") < stop
+    }
+
+
 def defined(formula: str) -> str:
     """The name that a formula `name = ...` gives a value, as a word; empty where it has another form."""
     found = _DEFINED.match(formula)
