@@ -774,10 +774,15 @@ def test_marks_are_looked_for_once(text):
 IN_ONE_CASE = [
     "If $y_{ik} = 1$ then {}.", "对 $y_{ik}=1$，{}。", "当 $y_{ik}=1$ 时，{}。", "Suppose $N > 1$. If $k$ is the true class: {}",
     "For $y_{ik} \\ne 0$: {}", "First this.\n\notherwise {}", "Case $k = c$: {}", "否则，{}",
+    "\\textbf{Case 1:} $y_{ik} = 1$. Then {}", "**Case 1:** $k = c$.\n\nHere {}", "### Case (ii): $k \\ne c$\n\nThe sum has one term. So {}",
+    "\\item[(i)] $y_{ik} \\ge 1$: {}", "1. $|y_{ik}| \\le 1$: {}", "Case A. $|y| > 0$. We have {}", "If $k = c$. Then {}",
+    "It is $0$ elsewhere, and for $k = c$ {}", "情形一：$k = c$。此时 {}",
 ]  # fmt: skip
 IN_ALL = [
     "For every $i = 1, \\dots, N$ and $k$: {}", "If $N$ is the batch size, then {}", "Since $s_i > 0$, {}",
     "If $y_{ik} = 1$, one term is left. In general {}", "其中 $\\sum_k y_{ik} = 1$，于是 {}", "We use $p = e/s$. So {}",
+    "\\textbf{Case 1:} $k = c$. Then one term is left. In both cases {}", "In the case of $N$ rows: {}",
+    "$$s_i = \\sum_k e_{ik}$$\nfor $k \\ne c$.\n\n{}", "For $k \\ne c$ the indicator is $0$.\n\n{}",
 ]  # fmt: skip
 FORMULA = r"\frac{\partial L}{\partial z_{ik}} = "
 

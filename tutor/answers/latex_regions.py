@@ -78,17 +78,46 @@ _ELSE = re.compile(
     r"(?:\b(?:else|otherwise)\b|否则|其他情况下?|其它情况下?)[\s,，:：*_]*(?:then|则|时|有|we have)?[\s,，:：*_]*$",
     re.IGNORECASE,
 )
-_OPENS_CASE = re.compile(r"\b(?:if|when|whenever|unless|case|for|where)\b|若|如果|当|情况|对|在", re.IGNORECASE)
-_SAYS_CASE = re.compile(rf"{_OPENS_CASE.pattern}|\b(?:else|otherwise)\b|否则|其他情况|其它情况", re.IGNORECASE)
+_OPENS_CASE = re.compile(r"\b(?:if|when|whenever|unless|case|for|where)\b|若|如果|当|情况|情形|对|在", re.IGNORECASE)
+_SAYS_CASE = re.compile(
+    rf"{_OPENS_CASE.pattern}|\b(?:else|otherwise)\b|否则|其他情况|其它情况|\\item(?![A-Za-z])|[$)][ \t*_]*[:：]",
+    re.IGNORECASE,
+)
 _INLINE = re.compile(r"\$([^$\n]+)\$|\\\(([^\n]+?)\\\)")
 _RELATED = r"[<>≤≥≠]|\\(?:[lg]eq?(?:slant)?|[lg]t|ne|neq)(?![A-Za-z])"
 # a comparison of entries, an index that equals something, an entry that equals a number; no range 1, ..., N
 _NAMES_CASE = re.compile(
     rf"^[^=]*_[^=]*(?:{_RELATED})|^[^=]*(?:{_RELATED})[^=]*_|^\s*[a-z]\s*(?:=|{_RELATED})\s*[a-z](?![a-z])"
     r"|^[^=]*_[^=]*=\s*-?[\d.]+\s*$"
+    rf"|^\s*(?:\||\\left\s*\||\\lvert\b)[^=]*(?:{_RELATED})"
 )
-_CONDITIONAL = ("if", "when", "whenever", "unless", "case", "若", "如果", "当", "情况")
+_CONDITIONAL = ("if", "when", "whenever", "unless", "case", "若", "如果", "当", "情况", "情形")
+# "Case 1:", "\\textbf{Case (ii).}": what is said up to the next formula on a line of its own is said of that case
+_CASE_LABEL = re.compile(
+    r"\bcase[\s~]*\(?(?:\d{1,2}|[ivx]{1,4}|[a-d])\)?(?![A-Za-z])[.:]?|(?:情形|情况)[\s~]*[\d一二三四(（）)]{1,3}[.:：]?",
+    re.IGNORECASE,
+)
+_OF_ALL_CASES = re.compile(
+    r"\b(?:both|all|either|every|each|together|general|combined?|combining|overall|summary|unified)\b"
+    r"|综合|合并|总之|统一|两种|一般|所有",
+    re.IGNORECASE,
+)
+_THEN = re.compile(
+    r"(?:[\s,，:：*_}]|\\textbf|\b(?:then|so|here|hence|now|there|we|have|get|obtain|find|this|gives|yields|it|follows|that)\b"
+    r"|[则有得]|此时|于是|可得|我们)*",
+    re.IGNORECASE,
+)
+_BEGINS_HEADER = re.compile(r"[\s*_#]*(?:\\\w+\{)?(?:If|When|Whenever|Unless|Case|For)\b|[\s*_#]*(?:若|如果|当|对)")
+_CLOSES_FORMULA = re.compile(r"\$\$|\\\]|\\end[ \t]*\{")
+# a list's item, or a sentence, that is nothing but a comparison: "\\item[(i)] $|r_i| \\le \\delta$: "
+_ONLY_A_CASE = re.compile(
+    r"(?:^|(?P<item>\\item)[ \t]*(?:\[[^\]\n]*\])?)\s*(?:\(?[ivx]{1,4}\))?"
+    r"[\s*_]*(?:\\(?:textbf|emph|textit)\{)?\s*(?:\$(?P<dollar>[^$\n]+)\$|\\\((?P<paren>[^\n]+?)\\\))"
+    r"[\s}*_]*(?P<colon>[:：])?[\s}*_]*$"
+)
+_OPENING_MARK = re.compile(r"(?:\$\$?|\\{1,2}[\[(]|\\begin[ \t]*\{[A-Za-z]+\*?\}(?:\{\d+\})?)\s*$")
 # what holds of all entries: \sum_k y_{ik} = 1; A_{ij} \ne A_{ji}, which says that A is any matrix
+_COMPARES = re.compile(rf"{_RELATED}|^\s*[a-z]\s*=\s*[a-z](?:_\w)?\s*$")
 _ADDS_UP = re.compile(r"^\s*\\sum(?![A-Za-z])[^=<>]*=\s*1\s*$")
 _NOT_SYMMETRIC = re.compile(r"^\s*(\w+)_\{?(\w)(\w)\}?\s*(?:≠|\\neq?(?![A-Za-z]))\s*\1_\{?\3\2\}?\s*$")
 _TRUE_CLASS = re.compile(
@@ -205,18 +234,50 @@ def of_a_case(text: str, start: int) -> bool:
     near = bisect_right(openers, start - 400)
     if near == len(openers) or openers[near] > start:
         return False
-    before = text[max(0, start - 400) : start].rstrip("$\\([ \t\n")
-    before = _ENDS_SENTENCE.split(before)[-1]
-    if _ELSE.search(before):
+    before = _OPENING_MARK.sub("", text[max(0, start - 400) : start]).rstrip()
+    begun = max((found.end() for found in _CLOSES_FORMULA.finditer(before)), default=0)
+    before = before[begun:]  # since the last formula on a line of its own
+    label = next(reversed(list(_CASE_LABEL.finditer(before))), None)
+    if label is not None and _of_a_label(before, label):
         return True
-    opened = _OPENS_CASE.search(_INLINE.sub(lambda found: " " * len(found[0]), before))
+    sentences = _ENDS_SENTENCE.split(before)
+    if _says_case(sentences[-1]):
+        return True
+    header = next((each for each in reversed(sentences) if not _THEN.fullmatch(each)), "")
+    return header is not sentences[-1] and _is_a_header(header)
+
+
+def _of_a_label(before: str, label: re.Match[str]) -> bool:
+    """Whether what follows `Case 1:` is still said of that case, and says which it is."""
+    after = before[label.end() :]
+    said = _INLINE.sub(" ", after)
+    names = _INLINE.search(after) or _ELSE.search(said.split(".")[0]) or _TRUE_CLASS.search(said)
+    return names is not None and _OF_ALL_CASES.search(said) is None
+
+
+def _is_a_header(sentence: str) -> bool:
+    """`If $k = l$.`, with nothing behind the condition: what follows it is said of that case."""
+    begins = _BEGINS_HEADER.match(sentence)  # `for $k \\ne l$.` in the midst of a sentence is said of what came before
+    last = next(reversed(list(_INLINE.finditer(sentence))), None)
+    if begins is None or last is None or sentence[last.end() :].strip(" \t\n:,*_}."):
+        return False
+    return _COMPARES.search(last[1] or last[2]) is not None and _says_case(sentence)
+
+
+def _says_case(sentence: str) -> bool:
+    """Whether a sentence, or what there is of it, names a case."""
+    if _ELSE.search(sentence):
+        return True
+    if (alone := _ONLY_A_CASE.search(sentence)) and (alone["colon"] or alone["item"]):
+        return _COMPARES.search(alone["dollar"] or alone["paren"]) is not None
+    opened = _OPENS_CASE.search(_INLINE.sub(lambda found: " " * len(found[0]), sentence))
     if not opened:
         return False
-    formulas = [found[1] or found[2] for found in _INLINE.finditer(before, opened.start())]
+    formulas = [found[1] or found[2] for found in _INLINE.finditer(sentence, opened.start())]
     conditional = opened[0].lower() in _CONDITIONAL
     if any(_names_case(formula, conditional) for formula in formulas):
         return True
-    words = _INLINE.sub(" ", before[opened.start() :])
+    words = _INLINE.sub(" ", sentence[opened.start() :])
     return (
         bool(formulas)
         and opened[0].lower() in ("if", "when", "若", "如果", "当")
