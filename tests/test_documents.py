@@ -842,3 +842,29 @@ def test_a_total_differential_in_a_sentence_is_a_remark():
 def test_names_that_a_sentence_gives_are_read_in_the_displays_beside_it(exercise, text, verdict):
     [report] = check_sheets(f"<!-- exercise: {exercise} -->\n{text}\n", kind="markdown")
     assert [line.verdict for line in report.lines] == [verdict]
+
+
+OF_A_LINE = r"$$\frac{\partial L}{\partial w} = 2(\hat y-y)x, \quad \frac{\partial L}{\partial b} = 2(\hat y-y)$$"
+
+
+@pytest.mark.parametrize(("text", "noted"), [
+    (r"Setting this to zero, $$\frac{\partial L}{\partial w} = 0 \implies w = \frac{y-b}{x}$$", 2),
+    (r"We set $$\frac{\partial L}{\partial b} = 0 .$$", 1),
+    (r"At the minimum $$\frac{\partial L}{\partial w} = 2(\hat y-y)x = 0$$", 1),
+    (r"$$\frac{\partial L}{\partial w} \overset{!}{=} 0$$", 1),
+    (r"$$2(\hat y-y)x \stackrel{!}{=} 0$$", 1),
+    (r"令导数为零：$$\frac{\partial L}{\partial b} = 0$$", 1),
+])  # fmt: skip
+def test_a_condition_on_a_gradient_is_no_answer(text, noted):
+    [report] = check_sheets(f"% exercise: linear-regression\n{OF_A_LINE}\n{text}\n", kind="latex")
+    assert report.verdict == "correct"
+    assert sum("condition" in note for note in report.notes) == noted
+
+
+@pytest.mark.parametrize("text", [
+    r"so $$\frac{\partial L}{\partial w} = 0$$", r"Setting this to zero, $$\frac{\partial L}{\partial w} = (\hat y-y)x = 0$$",
+    r"Setting this to zero, $$\frac{\partial L}{\partial w} = 1$$", r"Set it. Then $$\frac{\partial L}{\partial w} = 0$$",
+])  # fmt: skip
+def test_a_wrong_gradient_is_no_condition(text):
+    [report] = check_sheets(f"% exercise: linear-regression\n{OF_A_LINE}\n{text}\n", kind="latex")
+    assert report.verdict == "wrong"

@@ -32,6 +32,7 @@ from tutor.answers.latex_regions import (
     of_a_case,
     of_a_definition,
     regions,
+    says_zero,
     stretches,
 )
 from tutor.errors import NotFoundError, ReadingError
@@ -370,7 +371,8 @@ class _Assembly:
     def _mathematics(self, block: Block) -> list[lang.Statement]:
         names = self._reader().names
         given = set(names.given)
-        statements = self._reader().region(block.text, block.start, block.stop, block.line)
+        demands = says_zero(block.text, block.start)
+        statements = self._reader().region(block.text, block.start, block.stop, block.line, demands)
         self.made.notes += self._reader().notes()
         if block.case:
             statements = [self._in_one_case(s, block) for s in statements]

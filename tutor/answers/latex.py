@@ -74,6 +74,7 @@ class _Line:
         return self.links[-1][1] if self.links else self.left
 
 
+_MUST_BE = re.compile(r"\\(?:overset|stackrel)\s*\{\s*!\s*\}\s*\{?\s*$")
 _PLAIN = ("+", "-", "*", "/", "**")
 
 
@@ -120,8 +121,11 @@ class Reader:
             made += self.region(text, start, stop)
         return made
 
-    def region(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement]:
-        """The statements of one stretch of mathematics; `line` lines come before the text."""
+    def region(self, text: str, start: int, stop: int, line: int = 0, demands: bool = False) -> list[lang.Statement]:
+        """The statements of one stretch of mathematics; `line` lines come before the text.
+
+        `demands` where the sentence in front says that a gradient is to be 0.
+        """
         if not text[start:stop].strip():
             return []
         tokenizer = Tokenizer(text, self._place_in(text, line), self._known)
@@ -131,6 +135,7 @@ class Reader:
         lines, conditions = _lines(tokens)
         ones = _definitions_first([_One(self, tokenizer, row) for row in lines])
         conditions |= {one.line.row for one in ones if one.governs()}
+        solves = False
         for one in ones:
             self.lines += 1
             if self.lines > MAX_LINES:
@@ -139,7 +144,9 @@ class Reader:
                     said("more than {most} lines: divide the sheet", most=MAX_LINES),
                     first.line or 1 if first is not None else 1,
                 )
+            one.demands, one.solves = demands, solves
             made += one.statements(conditional=one.line.row in conditions)
+            solves = one.solves
         return made
 
     def inline(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement] | str:
@@ -515,6 +522,8 @@ class _One:
         self.reader, self.names, self.tokenizer, self.line = reader, reader.names, tokenizer, line
         self.target: lang.Expression | None = None
         self.barred: tuple[str, ReadingError] | None = None  # a name with a bar that nothing settled yet
+        self.demands = False  # the sentence in front of it says that a gradient is to be 0
+        self.solves = False  # a gradient was to be 0: what is solved for then is no answer
 
     def statements(self, conditional: bool = False) -> list[lang.Statement]:
         """What the line says; `conditional` where a condition stands in its row."""
@@ -527,6 +536,18 @@ class _One:
             return self._without_equals()
         if self._is_a_total_differential():
             return self._as_a_total_differential()
+        demanded = self._demanded()
+        if demanded:
+            self.solves = True
+            whole = demanded == len(line.links)
+            says = said("a condition, which says where a gradient is 0 and not what it is")
+            self._pass_over(says, self._shown(self._all()) if whole else "= 0")
+            if whole:
+                return []
+            line.links.pop()
+        elif self.solves and self._is_of_the_exercise():
+            self._pass_over(said("it follows from a condition"), self._shown(self._all()))
+            return []
         self._turn_round()
         try:
             self.target, shape, factor = self._left()
@@ -561,6 +582,33 @@ class _One:
             else:
                 made += [statement for n, _ in called for statement in self._link(n, shape, factor)]
         return made
+
+    def _demanded(self) -> int:
+        r"""How many equalities say no more than `\overset{!}{=} 0`, or `= 0` after "Setting this to zero"."""
+        sign, tokens = self.line.links[-1]
+        if [str(token) for token in tokens if token.type not in ("LBRACE", "RBRACE")] != ["0"]:
+            return 0
+        at = sign.start_pos or 0
+        if not (self.demands or _MUST_BE.search(self.tokenizer.text[max(0, at - 40) : at])):
+            return 0
+        node = self._named()
+        base = lang.root(node) if node is not None else None
+        if not isinstance(base, lang.Name):  # 2(wx + b - y)x = 0
+            return len(self.line.links)
+        return 1 if self.names.is_gradient(base.name) else 0
+
+    def _is_of_the_exercise(self) -> bool:
+        r"""`\implies w = (y - b)/x`: a value of what the exercise gives."""
+        node = self._named()
+        base = lang.root(node) if node is not None else None
+        quantity = self.names.exercise.quantities.get(base.name) if isinstance(base, lang.Name) else None
+        return quantity is not None and quantity.is_leaf
+
+    def _pass_over(self, reason: str, formula: str) -> None:
+        line = self._all()[0].line
+        self.reader.said.append(
+            said("line {line}: passed over: {formula} ({reason})", line=line, formula=formula[:60], reason=reason)
+        )
 
     def _is_a_total_differential(self) -> bool:
         r"""`dL = \frac{\partial L}{\partial w}\,dw`: a gradient of L with respect to itself hangs on no other."""

@@ -364,17 +364,7 @@ class Meaning:
         if self.names.is_basis_vector(bold, look.text(node)):
             value = constants.one_hot(self, tree, node)
         elif self.names.is_entry_of_e() and self._may_be_a_basis_vector(bold, node):
-            index = look.text(node)
-            readings = (
-                said(r"a one-hot vector, \mathbf{{1}}_{index}", index=index),
-                said(r"the entry {index} of the exercise's e", index=index),
-            )
-            shown = rf"\mathbf{{e}}_{index}" if bold else f"e_{index}"
-            plain = said(r"write \mathbf{{1}}_{index} for the vector, or the formula of the entry", index=index)
-            in_bold = said(
-                r"write \mathbf{{1}}_{index} for the vector, e_{index} in plain type for the entry", index=index
-            )
-            error = self.two_ways(tree, shown, readings, in_bold if bold else plain)
+            error = self._vector_or_entry(tree, bold, look.text(node))
             if bold and "e" not in self.names.given:
                 raise error
             self.entries_of_e.append(error)
@@ -382,6 +372,25 @@ class Meaning:
         if value is None:
             return None
         return self.raised(tree, value, above) if above is not None else value
+
+    def _vector_or_entry(self, tree: Tree, bold: bool, index: str) -> ReadingError:
+        shown = rf"\mathbf{{e}}_{index}" if bold else f"e_{index}"
+        entry = said(r"the entry {index} of the exercise's e", index=index)
+        if not self.names.holds_classes(index):
+            letter = "j" if index == "k" else "k"
+            write = said(
+                r"write one entry of the vector, \delta_{{{letter}{index}}}, or e_{index} in plain type for that of e",
+                letter=letter,
+                index=index,
+            )
+            return self.two_ways(tree, shown, (said("a basis vector"), entry), write)
+        vector = said(r"a one-hot vector, \mathbf{{1}}_{index}", index=index)
+        write = said(r"write \mathbf{{1}}_{index} for the vector, or the formula of the entry", index=index)
+        if bold:
+            write = said(
+                r"write \mathbf{{1}}_{index} for the vector, e_{index} in plain type for the entry", index=index
+            )
+        return self.two_ways(tree, shown, (vector, entry), write)
 
     def _may_be_a_basis_vector(self, bold: bool, index: lang.Expression) -> bool:
         """In plain type where the index holds a class; in bold everywhere, unless a line gives the exercise's e."""

@@ -247,6 +247,22 @@ def of_a_case(text: str, start: int) -> bool:
     return header is not sentences[-1] and _is_a_header(header)
 
 
+_SAYS_ZERO = re.compile(
+    r"\bset(?:ting|s)?\b(?! of\b)|\bequat(?:e|ing)\b"
+    r"|\b(?:at|for|in) (?:the|a|an|any|every|its)\b[^.$]{0,30}\b(?:minim|maxim|optim|extrem|stationary|critical|saddle)"
+    r"|\b(?:stationarity|first[- ]order|optimality) condition"
+    r"|\b(?:require|demand|must vanish|has to vanish|to zero|solve|solving)\b"
+    r"|令|设为零|等于零|最小值|最优|极小|极值|驻点",
+    re.IGNORECASE,
+)
+
+
+def says_zero(text: str, start: int) -> bool:
+    """Whether the sentence in front of a formula asks where it is 0: `Setting this to zero`, `At the minimum`."""
+    before = _OPENING_MARK.sub("", text[max(0, start - 200) : start])
+    return _SAYS_ZERO.search(_ENDS_SENTENCE.split(before.rstrip())[-1]) is not None
+
+
 def _of_a_label(before: str, label: re.Match[str]) -> bool:
     """Whether what follows `Case 1:` is still said of that case, and says which it is."""
     after = before[label.end() :]
