@@ -868,3 +868,21 @@ def test_a_condition_on_a_gradient_is_no_answer(text, noted):
 def test_a_wrong_gradient_is_no_condition(text):
     [report] = check_sheets(f"% exercise: linear-regression\n{OF_A_LINE}\n{text}\n", kind="latex")
     assert report.verdict == "wrong"
+
+
+OF_DELTA = r"$$\frac{\partial L}{\partial w} = \delta x, \quad \frac{\partial L}{\partial b} = \delta$$"
+OF_R = r"$$\frac{\partial L}{\partial w} = 2 r x, \quad \frac{\partial L}{\partial b} = 2 r$$"
+
+
+@pytest.mark.parametrize(("text", "lines"), [
+    (f"Let $\\delta = \\frac{{\\partial L}}{{\\partial \\hat y}} = 2(\\hat y - y)$. Then\n{OF_DELTA}", ["dy_pred", "dw", "db"]),
+    (f"Let $\\frac{{\\partial L}}{{\\partial \\hat y}} = \\delta = 2(\\hat y - y)$. Then\n{OF_DELTA}", ["dy_pred", "dw", "db"]),
+    (f"{OF_DELTA}\nwhere $\\delta = \\frac{{\\partial L}}{{\\partial \\hat y}} = 2(\\hat y - y)$.", ["dy_pred", "dw", "db"]),
+    (f"{OF_DELTA}\nwhere $\\delta = 2(\\hat y - y)$.", ["dw", "db"]),
+    (f"Let $r = \\hat y - y = wx + b - y$.\n{OF_R}", ["dw", "db"]),
+])  # fmt: skip
+def test_a_chain_in_a_sentence_gives_a_name(text, lines):
+    [report] = check_sheets(f"% exercise: linear-regression\n{text}\n", kind="latex")
+    assert sorted(line.quantity for line in report.lines) == sorted(lines) and report.verdict == "correct"
+    [report] = check_sheets(f"% exercise: linear-regression\n{text.replace('hat y - y', 'hat y + y')}\n", kind="latex")
+    assert report.verdict == "wrong" or "wx + b - y" in text

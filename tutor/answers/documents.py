@@ -68,7 +68,7 @@ WHERE = {
     "markdown": said("code is read between ``` and ```, mathematics between $$ and $$"),
     "latex": said(r"mathematics is read between \[ and \], code in lstlisting, minted and verbatim"),
 }
-_GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
+_GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z\\])(?:d|grad))[^=]*=")  # what stands left of the first =
 CASE = said("it holds in one case only: say it for all in one formula, with cases or \\mathbb{1}[...]")
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
@@ -410,8 +410,7 @@ class _Assembly:
             self._remark(block, made)
             return []
         self.made.notes += self._reader().notes()
-        self.inline.update((id(statement), block) for statement in made)
-        return made
+        return self._of_a_sentence(made, block)
 
     def _definition(self, block: Block, formula: str) -> list[lang.Statement]:
         """`Let $r = x - y$` is a line where a later one reads r."""
@@ -422,7 +421,14 @@ class _Assembly:
         self.in_front.discard(id(block))
         made = self._reader().definition(block.text, block.start, block.stop, block.line, new)
         self.made.notes += self._reader().notes()
-        self.definitions.update((id(statement), block) for statement in made)
+        return self._of_a_sentence(made, block)
+
+    def _of_a_sentence(self, made: list[lang.Statement], block: Block) -> list[lang.Statement]:
+        """A name that nobody reads later is dropped, a gradient only where a line of its own gives it."""
+        for statement in made:
+            names = list(_names_given(statement))
+            judged = any(self.exercise.differentiated(name) for name in names)
+            (self.inline if judged or not names else self.definitions)[id(statement)] = block
         return made
 
     def _remark(self, block: Block, reason: str) -> None:

@@ -153,20 +153,34 @@ class Reader:
         """A formula in the midst of a sentence: its statements where it gives a gradient a value, else why not."""
 
         def against(made: list[lang.Statement], known: Mapping[str, Shape | None]) -> str:
+            gradients, others = self._apart(made)
+            if gradients and all(self._names_a_formula(statement, known) for statement in others):
+                made = gradients  # the others are names for them: \partial L/\partial z = \delta = (p - y)/N
             return next((reason for statement in made if (reason := self._quoted(statement))), "")
 
         return self._on_trial(text, start, stop, line, against)
 
     def definition(self, text: str, start: int, stop: int, line: int = 0, new: bool = False) -> list[lang.Statement]:
-        """A formula in the midst of a sentence that gives a name to a formula; nothing where it is another."""
+        r"""A formula in the midst of a sentence that gives a name to a formula; nothing where it is another.
+
+        Of `\delta = \frac{\partial L}{\partial z} = (p - y)/N` the gradient is a line as well.
+        """
 
         def against(made: list[lang.Statement], known: Mapping[str, Shape | None]) -> str:
-            if new and any(name in known for statement in made for name in _given(statement)):
+            gradients, others = self._apart(made)
+            if new and any(name in known for statement in others for name in _given(statement)):
                 return "another"
-            return "" if len(made) == 1 and self._names_a_formula(made[0], known) else "another"
+            named = {name for statement in others for name in _given(statement)}
+            fits = len(named) == 1 and all(self._names_a_formula(statement, known) for statement in others)
+            return "" if fits and not any(map(self._quoted, gradients)) else "another"
 
         made = self._on_trial(text, start, stop, line, against)
         return [] if isinstance(made, str) else made
+
+    def _apart(self, made: list[lang.Statement]) -> tuple[list[lang.Statement], list[lang.Statement]]:
+        """The lines that give a gradient, and the others."""
+        gradients = [each for each in made if any(self.names.is_gradient(name) for name in _given(each))]
+        return gradients, [each for each in made if each not in gradients]
 
     def _on_trial(
         self,
