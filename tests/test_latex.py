@@ -1000,3 +1000,34 @@ def test_e_with_an_index_is_an_entry_where_nothing_else_can_stand(text, verdicts
     assert [line.verdict for line in report.lines] == verdicts
     if verdicts == ["unreadable"]:
         assert "vector" in report.lines[0].reason and "of the exercise's e:" in report.lines[0].reason
+
+
+@pytest.mark.parametrize("text", [
+    r"\frac{\partial L}{\partial w} = 2rx, \qquad \frac{\partial L}{\partial b} = 2r, \qquad \text{where } r = \hat y - y",
+    r"\frac{\partial L}{\partial w} = 2rx, \qquad \frac{\partial L}{\partial b} = 2r, \qquad r = \hat y - y",
+    r"\frac{\partial L}{\partial w} = 2rx, \qquad \frac{\partial L}{\partial b} = 2r \qquad (r := \hat y - y)",
+    r"\frac{\partial L}{\partial w} = 2r_0x, \qquad \frac{\partial L}{\partial b} = 2r_0 \qquad (r_0 = \hat y - y)",
+    r"\begin{align} \frac{\partial L}{\partial w} &= 2rx \\ \frac{\partial L}{\partial b} &= 2r && \text{where } r = \hat y - y \end{align}",
+    r"\frac{\partial L}{\partial w} = 2qx, \quad \frac{\partial L}{\partial b} = 2q, \quad q = rt, \quad r = \hat y - y, \quad t = 1",
+])  # fmt: skip
+def test_a_name_that_is_given_last_is_read_in_every_formula_before_it(text):
+    report = tutor.check(LINE, text)
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dw", "correct"), ("db", "correct")]
+    report = tutor.check(LINE, text.replace(r"\hat y - y", r"y - \hat y"))
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dw", "wrong"), ("db", "follows")]
+
+
+@pytest.mark.parametrize(("text", "verdicts"), [
+    # a name that is given twice is that of the formula beside it
+    (r"\frac{\partial L}{\partial w} = \delta x \text{ where } \delta = 2(\hat y - y) \\ \frac{\partial L}{\partial b} = \delta \text{ where } \delta = \hat y - y",
+     ["correct", "wrong"]),
+    (r"\frac{\partial L}{\partial w} = \delta x \\ \delta = 2(\hat y - y) \\ \frac{\partial L}{\partial b} = \delta \\ \delta = \hat y - y",
+     ["unreadable", "correct"]),
+    # what is known says nothing new in parentheses
+    (r"\frac{\partial L}{\partial w} = 2(\hat y - y)x \quad (\hat y := wx + b), \quad \frac{\partial L}{\partial b} = 2(\hat y - y)",
+     ["correct", "correct"]),
+    (r"\frac{\partial L}{\partial w} = 2(\hat y := y)", ["unreadable"]),
+])  # fmt: skip
+def test_a_name_is_moved_only_where_that_says_what_is_meant(text, verdicts):
+    lines = tutor.check(LINE, latex.read(text, LINE)).lines
+    assert [line.verdict for line in lines if line.quantity in ("dw", "db")] == verdicts

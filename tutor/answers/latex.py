@@ -133,7 +133,7 @@ class Reader:
         self.symbols += len(tokens)
         made: list[lang.Statement] = []
         lines, conditions = _lines(tokens)
-        ones = _definitions_first([_One(self, tokenizer, row) for row in lines])
+        ones = _where_needed(_definitions_first([_One(self, tokenizer, row) for row in lines]))
         conditions |= {one.line.row for one in ones if one.governs()}
         solves = False
         for one in ones:
@@ -333,6 +333,20 @@ class _Piece:
     def equal(self) -> bool:
         return any(token.type == "EQUALS" for token in self.tokens)
 
+    @property
+    def definition(self) -> list[Token]:
+        r"""`r := x - y` of `(r := x - y)`, `(r_i = x_i - y_i)` beside a formula; nothing where it is another."""
+        signs = [n for n, token in enumerate(self.tokens) if token.type == "DEFINES" or str(token) == "=="]
+        beside = self.divider in ("QUAD", "AMP", "TEXT", "SEPARATOR") and self.begins("LPAR")
+        if not beside or self.tokens[-1].type != "RPAR" or len(signs) != 1 or signs[0] < 2:
+            return []
+        given = any(token.type == "BIG" for token in self.tokens[: signs[0]])
+        if given or not (self.tokens[signs[0]].type == "DEFINES" or self._is_an_equation):
+            return []
+        inside = self.tokens[1:-1]
+        inside[signs[0] - 1] = Token.new_borrow_pos("EQUALS", "=", inside[signs[0] - 1])
+        return inside
+
     def begins(self, *kinds: str) -> bool:
         return bool(self.tokens) and self.tokens[0].type in kinds
 
@@ -418,6 +432,10 @@ def _lines(tokens: list[Token]) -> tuple[list[_Line], set[int]]:
             )))  # fmt: skip
         if not piece.tokens:
             break
+        if line is not None and line.links and (inside := piece.definition):
+            made.append(_Line([], row=row, aside="("))
+            _extend(made[-1], _Piece([], inside))
+            continue
         how = "new" if line is None else _joins(piece, line, following, remark)
         if how == "new":
             made.append(_Line([], row=row, aside=piece.aside if line is not None and line.links else ""))
@@ -544,6 +562,8 @@ class _One:
         line = self.line
         if self._binds_an_index() or (conditional and not line.links and _condition(line.left)):
             return []
+        if line.aside == "(" and not self.new_name():
+            return []  # it says again what is known
         if line.aside in _REASONS and (self.chooses() or self._equates_indices()):
             return []
         if not line.links:
@@ -737,6 +757,27 @@ class _One:
         with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
             value = self._node(tokens) if tokens else None
         return value is not None and not self.reader.missing(value)
+
+    def can_be_read(self) -> bool:
+        """Whether each of its right sides can be read with the names that are known; a left side alone is no reason."""
+        node = self._named()
+        items = node.items if isinstance(node, lang.Subscript) else ()
+        with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
+            return all(self._node(tokens) is not None for _, tokens in self.line.links if tokens)
+
+    def give(self) -> bool:
+        """Its new name is known from here on, with the axes of its value; False where that cannot be read."""
+        name, shape = self.new_name(), self.shape_given()
+        if not name or not self.gives_a_formula():
+            return False
+        self.names.shapes[name] = shape if shape is not None else self._shape(self.line.links[-1][1])
+        return True
+
+    def _shape(self, tokens: list[Token]) -> Shape | None:
+        try:
+            return self._meaning().side(parse(tokens)).shape
+        except ReadingError:
+            return None
 
     def shape_given(self) -> Shape | None:
         """The axes of a name that is given entry by entry."""
@@ -1057,7 +1098,7 @@ def _definitions_first(ones: list[_One]) -> list[_One]:
     main = 0  # where the last line of its own stands
     for one in ones:
         goes_on = bool(beside) and not one.line.aside and beside[-1].line.row == one.line.row
-        if made and (one.line.aside in _INTRODUCING or goes_on) and one.new_name():
+        if made and (one.line.aside in (*_INTRODUCING, "(") or goes_on) and one.new_name():
             beside.append(one)
             continue
         made[main:] = _with_names(made[main:], beside)
@@ -1079,6 +1120,34 @@ def _with_names(lines: list[_One], beside: list[_One]) -> list[_One]:
             names.shapes[found.new_name()] = found.shape_given()
         names.shapes = held
     return [*first, *lines, *(one for one in beside if one not in first)]
+
+
+def _where_needed(ones: list[_One]) -> list[_One]:
+    r"""`dw = 2rx, \quad db = 2r, \quad r = p - y`: a name that is given once comes before the first that reads it."""
+    named = [one.new_name() if one.line.aside in ("", "(", *_INTRODUCING) else "" for one in ones]
+    once = {id(one) for one, name in zip(ones, named, strict=True) if name and named.count(name) == 1}
+    if not any(id(one) in once for one in ones[1:]):
+        return ones
+    names = ones[0].names
+    held = dict(names.shapes)
+    made: list[_One] = []
+    rest = list(ones)
+    while rest:
+        one = rest.pop(0)
+        later = [each for each in rest if id(each) in once]
+        if later and not one.can_be_read():
+            before = dict(names.shapes)
+            first = _with_names([], later)[: len(later)]
+            first = [each for each in first if each.give()]
+            if one.can_be_read():
+                made += first
+                rest = [each for each in rest if each not in first]
+            else:
+                names.shapes = before
+        made.append(one)
+        one.give()
+    names.shapes = held
+    return made
 
 
 def _given(statement: lang.Statement) -> Iterator[str]:
