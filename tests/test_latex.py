@@ -1031,3 +1031,17 @@ def test_a_name_that_is_given_last_is_read_in_every_formula_before_it(text):
 def test_a_name_is_moved_only_where_that_says_what_is_meant(text, verdicts):
     lines = tutor.check(LINE, latex.read(text, LINE)).lines
     assert [line.verdict for line in lines if line.quantity in ("dw", "db")] == verdicts
+
+
+@pytest.mark.parametrize(("exercise", "text", "reasons"), [
+    # the square of a name that could not be read is no numbered name of the exercise
+    ("adam", r"g = \operatorname{foo}(x) \\ m_1 = (1-\beta_1)g \\ v_1 = (1-\beta_2)g^2",
+     ["foo is not a name", "g has no value: line 1, which gives it, could not be read"]),
+    ("adam", r"Let $g = \frac{\partial L}{\partial w}$. $$v_1 = (1-\beta_2)g^2$$", ["g has no value yet: line 1 defines it"]),
+    ("mlp", r"\delta^{(2)} = \hat y - y \\ \delta^{(1)} = \operatorname{foo}(z_1) \\ \nabla_{b_1} L = \mathbf 1^\top \delta^{(1)}",
+     ["foo is not a name", "delta1 has no value: line 1, which gives it, could not be read"]),
+])  # fmt: skip
+def test_a_name_whose_line_could_not_be_read_is_said_to_be_so(exercise, text, reasons):
+    lines = [line for line in tutor.check(tutor.load(exercise), text).lines if line.verdict == "unreadable"]
+    assert all(reason in line.reason for line, reason in zip(lines, [*reasons, reasons[-1]], strict=False)), lines
+    assert lines

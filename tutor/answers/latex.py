@@ -191,7 +191,7 @@ class Reader:
         against: Callable[[list[lang.Statement], Mapping[str, Shape | None]], str],
     ) -> list[lang.Statement] | str:
         """Statements, or what is against them; nothing is known of these then. `against` sees what was known before."""
-        names, said = self.names, list(self.said)
+        names, said, unread = self.names, list(self.said), dict(self.names.unread)
         held = dict(names.shapes), set(names.given), set(names.locals), list(names.notes)
         self.passed = ""
         try:
@@ -202,7 +202,7 @@ class Reader:
         if made and not reason:
             return made
         names.shapes, names.given, names.locals, names.notes = held
-        self.said = said
+        self.said, names.unread = said, unread
         return reason
 
     def _names_a_formula(self, statement: lang.Statement, known: Mapping[str, Shape | None]) -> bool:
@@ -1088,6 +1088,8 @@ class _One:
         _, column = self.tokenizer.place(tokens[0].start_pos or 0)
         base = lang.root(self.target) if self.target is not None else None
         target = base.name if isinstance(base, lang.Name) else None
+        if target is not None and not self.names.known(target) and not self.names.is_gradient(target):
+            self.names.unread.setdefault(target, error.line)
         return lang.Unreadable(error.line, error.column, text[:200], column, error.message, target)
 
 

@@ -510,7 +510,7 @@ class Meaning:
         if layer is None:
             suffixes += self._suffixes(items)
             digit = look.digits(above)
-            if digit and not self.names.known(base):
+            if digit and not self.names.known(base) and not self.names.is_learners(base):
                 suffixes.append((digit, items))
         for suffix, remaining in suffixes:
             for name in (base + suffix, f"{base}_{suffix}") if suffix else (base,):

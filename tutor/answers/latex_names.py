@@ -120,6 +120,7 @@ class Names:
         self.locals: set[str] = set()
         self.notes: list[str] = []
         self.in_sentences: dict[str, int] = {}  # names that a formula in a sentence defines -> its line
+        self.unread: dict[str, int] = {}  # names of the learner's whose formula could not be read -> its line
         self.basis: set[tuple[bool, str]] = set()  # each e_o that a sentence calls one-hot: whether bold, its index
 
     def known(self, name: str) -> bool:
@@ -173,7 +174,12 @@ class Names:
         """Why a name cannot be read, and which one may be meant."""
         if self.exercise.differentiated(name) or name in self.locals:
             return said("{name} has no value yet: give its line first", name=name)
-        for reason in (self._in_a_sentence(name), self._small_constant(name), self._numbered(name)):
+        for reason in (
+            self._not_read(name),
+            self._in_a_sentence(name),
+            self._small_constant(name),
+            self._numbered(name),
+        ):
             if reason:
                 return reason
         hint = next((said('; did you mean "{k}"?', k=k) for k in self.shapes if k.lower() == name.lower()), None)
@@ -183,9 +189,23 @@ class Names:
             hint=hint or did_you_mean(name, self.shapes),
         )
 
-    def _in_a_sentence(self, name: str) -> str:
+    def is_learners(self, name: str) -> bool:
+        """A name that the sheet gives a formula, which is not read: in a sentence, or on a line that cannot be."""
+        return not self.known(name) and (name in self.unread or self._line_of_sentence(name) is not None)
+
+    def _not_read(self, name: str) -> str:
+        if name not in self.unread:
+            return ""
+        return said(
+            "{name} has no value: line {line}, which gives it, could not be read", name=name, line=self.unread[name]
+        )
+
+    def _line_of_sentence(self, name: str) -> int | None:
         spelled = [name, *(word for word, names in GREEK.items() if name in names)]
-        line = next((self.in_sentences[each] for each in spelled if each in self.in_sentences), None)
+        return next((self.in_sentences[each] for each in spelled if each in self.in_sentences), None)
+
+    def _in_a_sentence(self, name: str) -> str:
+        line = self._line_of_sentence(name)
         if line is None:
             return ""
         return said(
