@@ -1045,3 +1045,19 @@ def test_a_name_whose_line_could_not_be_read_is_said_to_be_so(exercise, text, re
     lines = [line for line in tutor.check(tutor.load(exercise), text).lines if line.verdict == "unreadable"]
     assert all(reason in line.reason for line, reason in zip(lines, [*reasons, reasons[-1]], strict=False)), lines
     assert lines
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdicts"), [
+    ("affine", r"dY = dX\,W + X\,dW + \mathbf 1_N\,db^\top", []),
+    ("affine", r"\mathrm dY = \mathrm dX\,W + X\,\mathrm dW + \mathbf 1\,\mathrm db^\top", []),
+    ("affine", r"dY_{ik} = \sum_j (dX_{ij}W_{jk} + X_{ij}\,dW_{jk}) + db_k", []),
+    ("residual-block", r"dy = dx + (1-f^2)\odot(dx\,W + x\,dW)", []),
+    ("affine", r"dX = dY W^\top", ["correct"]),
+    ("affine", r"dX = dY\,W", ["wrong"]),
+    ("affine", r"dY = dX\,W + X", ["unreadable"]),
+    ("affine", r"dX = dY W^\top \\ dY = dX\,W", ["correct", "wrong"]),  # dX has a value: a gradient is read
+])  # fmt: skip
+def test_the_differential_of_a_step_is_no_gradient(exercise, text, verdicts):
+    report = tutor.check(tutor.load(exercise), text)
+    assert [line.verdict for line in report.lines] == verdicts
+    assert bool(verdicts) != any("(a total differential)" in note for note in report.notes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -568,7 +569,7 @@ class _One:
             return []
         if not line.links:
             return self._without_equals()
-        if self._is_a_total_differential():
+        if self._is_a_total_differential() or self._is_the_differential_of_a_step():
             return self._as_a_total_differential()
         demanded = self._demanded()
         if demanded:
@@ -654,6 +655,31 @@ class _One:
         if not name.startswith("d") or self.names.is_value(name) or not self.names.is_loss(name[1:]):
             return False
         return any(self._holds_a_differential(tokens) for _, tokens in self.line.links)
+
+    def _is_the_differential_of_a_step(self) -> bool:
+        r"""`dY = dX\,W + X\,dW + \mathbf 1\,db^\top`: each term has the change of something that Y is computed from."""
+        left = self.line.left
+        if len(self.line.links) != 1 or any(token.type in ("PARTIAL", "NABLA", "FRAC", "ERROR") for token in left):
+            return False
+        node = self._node(left, left=True)
+        base = lang.root(node) if node is not None else None
+        name = base.name if isinstance(base, lang.Name) else ""
+        changed = self.names.exercise.differentiated(name)
+        if changed is None or not name.startswith("d") or self.names.is_value(name):
+            return False
+        inputs = {f"d{each}" for each in self.names.computed_from(changed)} - self.names.given
+        terms = _terms(self.line.links[0][1])
+        return bool(terms) and all(self._has_one_of(term, inputs) for term in terms)
+
+    def _has_one_of(self, tokens: list[Token], inputs: set[str]) -> bool:
+        r"""Whether a term holds one such d, also in a sum in parentheses, and no other gradient."""
+        meaning = self._meaning()
+        with suppress(ReadingError):  # \mathbf 1 db^\top has no size
+            meaning.side(parse(tokens))
+        found = meaning.differentials
+        grouped = any(token.type in ("LPAR", "LBRACKET") for token in tokens)
+        gradient = any(token.type in ("PARTIAL", "NABLA") for token in tokens)
+        return set(found) <= inputs and (len(found) == 1 or (grouped and len(found) > 1)) and not gradient
 
     def _holds_a_differential(self, tokens: list[Token]) -> bool:
         r"""`dw` as it stands, and not below a derivative's line; also where a part of the formula is in no language."""
@@ -1091,6 +1117,20 @@ class _One:
         if target is not None and not self.names.known(target) and not self.names.is_gradient(target):
             self.names.unread.setdefault(target, error.line)
         return lang.Unreadable(error.line, error.column, text[:200], column, error.message, target)
+
+
+def _terms(tokens: list[Token]) -> list[list[Token]]:
+    """What stands between the signs that are outside all brackets."""
+    made: list[list[Token]] = []
+    depth = 0
+    for token in tokens:
+        depth += (token.type in _OPENING) - (token.type in _CLOSING)
+        sign = token.type == "SIGN" and depth == 0
+        if sign or not made:
+            made.append([])
+        if not sign:
+            made[-1].append(token)
+    return [term for term in made if term]
 
 
 def _definitions_first(ones: list[_One]) -> list[_One]:

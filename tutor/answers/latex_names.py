@@ -149,6 +149,18 @@ class Names:
             return True
         return name in (LOSSES[:1] if self.losses else LOSSES) and not self.known(name)
 
+    def computed_from(self, name: str) -> set[str]:
+        """The quantities that a step of the exercise reads, directly or by other steps."""
+        quantities = self.exercise.quantities
+        found: set[str] = set()
+        unseen = [name]
+        while unseen:
+            quantity = quantities.get(unseen.pop())
+            more = quantity.reads - found if quantity is not None and not quantity.is_leaf else set()
+            found |= more
+            unseen += more
+        return found
+
     def holds_classes(self, name: str) -> bool:
         """An index quantity, which picks entries of others: `o` of `p_o`."""
         quantity = self.exercise.quantities.get(name)
