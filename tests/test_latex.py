@@ -401,8 +401,8 @@ def test_a_repair_in_latex_reads_as_right(exercise, before, text, old, new):
 
 REFUSED = [
     (SOFTMAX, r"dz = p - \mathbb{1}(y)", 10, r"1\(...\) can be read as an indicator or as a product"),
-    (SOFTMAX, r"dz = \exp(\mathbf{1}) p", 6, "how long this vector of ones is does not follow"),
-    (SOFTMAX, r"dz = \mathbf{1}^2 p", 6, "how long this vector of ones is does not follow"),
+    (SOFTMAX, r"dz = \exp(\mathbf{1}) p", 6, "how long this vector of ones is .* its length, .*1}_{N} or .*1}_{D} or "),
+    (SOFTMAX, r"dz = \mathbf{1}^2 p", 6, "how long this vector of ones is .* its length, .*1}_{N} or .*1}_{D} or "),
     (SOFTMAX, r"dz = p + I", 6, "I can be read as the identity matrix or as an indicator"),
     (SOFTMAX, r"dz = p - \mathbf{1}_y", 21, r"what stands below \\mathbf\{1\} can be read as the length"),
     (SOFTMAX, r"dz = p - \mathbf{1}_{NK}", 21, r"what stands below \\mathbf\{1\} can be read as the length"),

@@ -60,9 +60,6 @@ AT_A_BAR = said(
     "only the values of the worked example may stand there"
 )
 TOO_MANY = said("more than {most} operations inside each other: use a helper of your own", most=MAX_DEPTH)
-ONES = said(
-    r"how long this vector of ones is does not follow from what stands beside it: write its length, \mathbf{1}_N"
-)
 OPERATION = {
     "dot": r"\cdot",
     "times": r"\times",
