@@ -1061,3 +1061,26 @@ def test_the_differential_of_a_step_is_no_gradient(exercise, text, verdicts):
     report = tutor.check(tutor.load(exercise), text)
     assert [line.verdict for line in report.lines] == verdicts
     assert bool(verdicts) != any("(a total differential)" in note for note in report.notes)
+
+
+BCE, RELU = "sigmoid-bce", "mlp"
+OF_Z1 = r"\frac{\partial L}{\partial z_1} = \frac{2}{ND_2}(\hat y - y)W_2^\top \odot "
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdict"), [
+    (BCE, r"\nabla_z L = \sigma(z) - t, \qquad \text{where } \sigma(u) = \frac{1}{1+e^{-u}}", "correct"),
+    (BCE, r"\nabla_z L = \sigma(z) - t \\ \sigma(u) = \frac{e^u}{1+e^u}", "correct"),
+    (RELU, r"\mathrm{ReLU}'(u) = \begin{cases}1 & u>0\\0&u\le0\end{cases} \\" + OF_Z1 + r"\mathrm{ReLU}'(z_1)", "correct"),
+    # another function under a known name, before or after the formula, in a sentence or a display of its own
+    (BCE, r"\nabla_z L = \sigma(z) - t, \qquad \text{where } \sigma(u) = \tanh u", "unreadable"),
+    (BCE, r"Let $\sigma(u) = \tanh u$. $$\nabla_z L = \sigma(z) - t$$", "unreadable"),
+    (BCE, r"$$\nabla_z L = \sigma(z) - t$$ Here $$\sigma(u) = \frac{1}{1+e^u}$$", "unreadable"),
+    (RELU, r"\phi'(u) = \mathbb 1[u > 0] \\" + OF_Z1 + r"\phi'(z_1)", "unreadable"),
+    (LINE, r"g(u) = 2u \\ \frac{\partial L}{\partial b} = g(\hat y - y)", "unreadable"),
+    (LINE, r"g(u) = 2u \\ \frac{\partial L}{\partial b} = 2(\hat y - y)", "correct"),
+])  # fmt: skip
+def test_a_formula_may_say_what_a_function_is(exercise, text, verdict):
+    exercise = tutor.load(exercise) if isinstance(exercise, str) else exercise
+    lines = tutor.check(exercise, text).lines
+    assert [line.verdict for line in lines] == [verdict]
+    assert verdict == "correct" or "functions of one's own are read in code only" in lines[0].reason

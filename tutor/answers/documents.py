@@ -22,7 +22,6 @@ from tutor.answers.file_names import FileNames, names_in
 from tutor.answers.headers import ANYWHERE, key_of
 from tutor.answers.latex_regions import (
     Stretch,
-    basis_vectors,
     defined,
     in_prose,
     introduces,
@@ -357,7 +356,7 @@ class _Assembly:
             self.latex.names.in_sentences = self._in_sentences()
             for block in self.part.blocks:
                 if block.kind in ("latex", "inline"):
-                    self.latex.names.basis |= basis_vectors(block.text, block.start, block.stop)
+                    self.latex.look_ahead(block.text, block.start, block.stop)
         return self.latex
 
     def _in_sentences(self) -> dict[str, int]:

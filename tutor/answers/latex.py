@@ -17,11 +17,12 @@ from lark import Token, Tree
 
 from tutor.answers import language as lang
 from tutor.answers import latex_constants as constants
+from tutor.answers import latex_functions as functions
 from tutor.answers import latex_trees as look
 from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, WHEN, Tokenizer, is_function, parse
 from tutor.answers.latex_meaning import Meaning, Unnamed
-from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Shape, Value
-from tutor.answers.latex_regions import basis_vectors, in_prose, regions
+from tutor.answers.latex_names import CALLED, OWN_FUNCTION, REDUCTIONS, Names, Shape, Value
+from tutor.answers.latex_regions import basis_vectors, defines_a_function, in_prose, regions
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
 from tutor.errors import ReadingError
 from tutor.language import said
@@ -117,10 +118,24 @@ class Reader:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         made: list[lang.Statement] = []
         for start, stop in (*in_prose(text), *regions(text)):
-            self.names.basis |= basis_vectors(text, start, stop)
+            self.look_ahead(text, start, stop)
         for start, stop in regions(text):
             made += self.region(text, start, stop)
         return made
+
+    def look_ahead(self, text: str, start: int, stop: int) -> None:
+        """What a stretch says of spellings, for those before it as well: basis vectors, functions of one's own."""
+        self.names.basis |= basis_vectors(text, start, stop)
+        if not defines_a_function(text, start, stop):
+            return
+        said = list(self.said)
+        with suppress(ReadingError):
+            tokenizer = Tokenizer(text, self._place_in(text, 0), self._known)
+            for line in _lines(tokenizer.read(start, stop))[0]:
+                function = functions.defined(line.left) if line.links else None
+                if function is not None:
+                    _One(self, tokenizer, line).defines(function)
+        self.said = said
 
     def region(self, text: str, start: int, stop: int, line: int = 0, demands: bool = False) -> list[lang.Statement]:
         """The statements of one stretch of mathematics; `line` lines come before the text.
@@ -569,6 +584,9 @@ class _One:
             return []
         if not line.links:
             return self._without_equals()
+        function = functions.defined(line.left)
+        if function is not None and self.defines(function):
+            return []
         if self._is_a_total_differential() or self._is_the_differential_of_a_step():
             return self._as_a_total_differential()
         demanded = self._demanded()
@@ -617,6 +635,30 @@ class _One:
             else:
                 made += [statement for n, _ in called for statement in self._link(n, shape, factor)]
         return made
+
+    def defines(self, function: functions.Defined) -> bool:
+        r"""Whether `\sigma(u) = ...` says what a function is; one that is not the known one is the learner's own."""
+        names = self.names
+        if names.known(function.name) or names.is_loss(function.name) or names.is_gradient(function.name):
+            return False
+        own = not names.known(function.letter) and function.letter not in names.indices
+        if function.primes and not (function.known or own):
+            return False  # f'(w) = 2w may be an answer
+        held = dict(names.shapes)
+        names.shapes[function.letter] = ()
+        value = self._node(self.line.links[-1][1])
+        names.shapes = held
+        formula = self._shown(self._all())
+        known = functions.is_the_known(function, value)
+        if known is None:
+            return False
+        if known:
+            self._pass_over(said("the function that is known by this name"), formula)
+        else:
+            names.functions.add(function.name)
+            self._pass_over(said("a function of your own; {hint}", hint=OWN_FUNCTION), formula)
+        self.reader.passed = OWN_FUNCTION
+        return True
 
     def _demanded(self) -> int:
         r"""How many equalities say no more than `\overset{!}{=} 0`, or `= 0` after "Setting this to zero"."""

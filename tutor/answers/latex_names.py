@@ -60,6 +60,7 @@ AT_A_BAR = said(
     "only the values of the worked example may stand there"
 )
 TOO_MANY = said("more than {most} operations inside each other: use a helper of your own", most=MAX_DEPTH)
+OWN_FUNCTION = said("functions of one's own are read in code only: write the formula out where it is used")
 OPERATION = {
     "dot": r"\cdot",
     "times": r"\times",
@@ -117,6 +118,7 @@ class Names:
         self.locals: set[str] = set()
         self.notes: list[str] = []
         self.in_sentences: dict[str, int] = {}  # names that a formula in a sentence defines -> its line
+        self.functions: set[str] = set()  # functions that a formula of the learner's defines, and not as they are known
         self.unread: dict[str, int] = {}  # names of the learner's whose formula could not be read -> its line
         self.basis: set[tuple[bool, str]] = set()  # each e_o that a sentence calls one-hot: whether bold, its index
 
@@ -183,6 +185,8 @@ class Names:
         """Why a name cannot be read, and which one may be meant."""
         if self.exercise.differentiated(name) or name in self.locals:
             return said("{name} has no value yet: give its line first", name=name)
+        if name.rstrip("'") in self.functions:
+            return OWN_FUNCTION
         for reason in (
             self._not_read(name),
             self._in_a_sentence(name),

@@ -141,6 +141,14 @@ _DEFINED = re.compile(
 )
 
 
+_FUNCTION = re.compile(r"'?\s*(?:\\left\s*)?\(\s*\\?[A-Za-z]+\s*(?:\\right\s*)?\)\s*&?\s*(?::?=|\\coloneqq|\\equiv)")
+
+
+def defines_a_function(text: str, start: int, stop: int) -> bool:
+    r"""Whether `g(u) = \sin u + u \cos u` may stand in a formula."""
+    return _FUNCTION.search(text, start, stop) is not None
+
+
 def of_a_definition(text: str, start: int) -> bool:
     """Whether the words right in front of a formula in a sentence say that it gives a name: `Let $r = x - y$`.
 

@@ -15,6 +15,7 @@ from tutor.answers.latex_names import (
     LOOSE,
     MAX_INSIDE,
     OF_A_WHOLE,
+    OWN_FUNCTION,
     REDUCTIONS,
     SEVERAL,
     TOO_MANY,
@@ -347,6 +348,8 @@ class Chain:
         m, text = self.m, str(token)
         if m.indexing and token.type == "WORD":
             return None
+        if text in m.names.functions:
+            raise m.refuse(self.parts[self.position], OWN_FUNCTION)
         if token.type == "FUNCTION":
             return text
         if token.type == "GREEK":
