@@ -348,7 +348,9 @@ class Chain:
         m, text = self.m, str(token)
         if m.indexing and token.type == "WORD":
             return None
-        if text in m.names.functions:
+        scripts = self.parts[self.position].children[1:]
+        applied = self._group_follows() and not any(script.data == "below" for script in scripts)
+        if text in m.names.functions and (applied or token.type == "FUNCTION"):
             raise m.refuse(self.parts[self.position], OWN_FUNCTION)
         if token.type == "FUNCTION":
             return text
