@@ -232,11 +232,23 @@ class Meaning:
             signs = [str(token) for token in relation.children if isinstance(token, Token)]
             if len(look.trees(either)) != 1 or signs != ["=="]:
                 raise self.refuse(at, AT_A_BAR)
-            left, right = (self.sum(side).node for side in look.trees(relation))
-            name, value = left.name if isinstance(left, lang.Name) else "", look.constant(right)
-            if value is None or not any(each.get(name) == value for each in self.names.exercise.instances):
+            lefts, rights = (self._listed(side) for side in look.trees(relation))
+            if len(lefts) != len(rights):
                 raise self.refuse(at, AT_A_BAR)
+            for left, right in zip(lefts, rights, strict=True):
+                name, value = left.name if isinstance(left, lang.Name) else "", look.constant(right)
+                if value is None or not any(each.get(name) == value for each in self.names.exercise.instances):
+                    raise self.refuse(at, AT_A_BAR)
         return self.unit(Tree("unit", inner))
+
+    def _listed(self, tree: Tree) -> list[lang.Expression]:
+        """`w`, or the entries of `(w, b)`."""
+        term = look.trees(tree)[0]
+        part = term.children[0]
+        group = part.children[0] if isinstance(part, Tree) and len(part.children) == 1 else None
+        if len(tree.children) == len(term.children) == 1 and isinstance(group, Tree) and group.data == "group":
+            return [self.either(each).node for each in look.trees(look.trees(group)[0])]
+        return [self.sum(tree).node]
 
     def scripted(self, tree: Tree, value: Value, below: Tree | None, above: Tree | None) -> Value:
         if below is not None:
