@@ -774,10 +774,15 @@ def test_marks_are_looked_for_once(text):
 IN_ONE_CASE = [
     "If $y_{ik} = 1$ then {}.", "对 $y_{ik}=1$，{}。", "当 $y_{ik}=1$ 时，{}。", "Suppose $N > 1$. If $k$ is the true class: {}",
     "For $y_{ik} \\ne 0$: {}", "First this.\n\notherwise {}", "Case $k = c$: {}", "否则，{}",
+    "\\textbf{Case 1:} $y_{ik} = 1$. Then {}", "**Case 1:** $k = c$.\n\nHere {}", "### Case (ii): $k \\ne c$\n\nThe sum has one term. So {}",
+    "\\item[(i)] $y_{ik} \\ge 1$: {}", "1. $|y_{ik}| \\le 1$: {}", "Case A. $|y| > 0$. We have {}", "If $k = c$. Then {}",
+    "It is $0$ elsewhere, and for $k = c$ {}", "情形一：$k = c$。此时 {}",
 ]  # fmt: skip
 IN_ALL = [
     "For every $i = 1, \\dots, N$ and $k$: {}", "If $N$ is the batch size, then {}", "Since $s_i > 0$, {}",
     "If $y_{ik} = 1$, one term is left. In general {}", "其中 $\\sum_k y_{ik} = 1$，于是 {}", "We use $p = e/s$. So {}",
+    "\\textbf{Case 1:} $k = c$. Then one term is left. In both cases {}", "In the case of $N$ rows: {}",
+    "$$s_i = \\sum_k e_{ik}$$\nfor $k \\ne c$.\n\n{}", "For $k \\ne c$ the indicator is $0$.\n\n{}",
 ]  # fmt: skip
 FORMULA = r"\frac{\partial L}{\partial z_{ik}} = "
 
@@ -837,3 +842,47 @@ def test_a_total_differential_in_a_sentence_is_a_remark():
 def test_names_that_a_sentence_gives_are_read_in_the_displays_beside_it(exercise, text, verdict):
     [report] = check_sheets(f"<!-- exercise: {exercise} -->\n{text}\n", kind="markdown")
     assert [line.verdict for line in report.lines] == [verdict]
+
+
+OF_A_LINE = r"$$\frac{\partial L}{\partial w} = 2(\hat y-y)x, \quad \frac{\partial L}{\partial b} = 2(\hat y-y)$$"
+
+
+@pytest.mark.parametrize(("text", "noted"), [
+    (r"Setting this to zero, $$\frac{\partial L}{\partial w} = 0 \implies w = \frac{y-b}{x}$$", 2),
+    (r"We set $$\frac{\partial L}{\partial b} = 0 .$$", 1),
+    (r"At the minimum $$\frac{\partial L}{\partial w} = 2(\hat y-y)x = 0$$", 1),
+    (r"$$\frac{\partial L}{\partial w} \overset{!}{=} 0$$", 1),
+    (r"$$2(\hat y-y)x \stackrel{!}{=} 0$$", 1),
+    (r"令导数为零：$$\frac{\partial L}{\partial b} = 0$$", 1),
+])  # fmt: skip
+def test_a_condition_on_a_gradient_is_no_answer(text, noted):
+    [report] = check_sheets(f"% exercise: linear-regression\n{OF_A_LINE}\n{text}\n", kind="latex")
+    assert report.verdict == "correct"
+    assert sum("condition" in note for note in report.notes) == noted
+
+
+@pytest.mark.parametrize("text", [
+    r"so $$\frac{\partial L}{\partial w} = 0$$", r"Setting this to zero, $$\frac{\partial L}{\partial w} = (\hat y-y)x = 0$$",
+    r"Setting this to zero, $$\frac{\partial L}{\partial w} = 1$$", r"Set it. Then $$\frac{\partial L}{\partial w} = 0$$",
+])  # fmt: skip
+def test_a_wrong_gradient_is_no_condition(text):
+    [report] = check_sheets(f"% exercise: linear-regression\n{OF_A_LINE}\n{text}\n", kind="latex")
+    assert report.verdict == "wrong"
+
+
+OF_DELTA = r"$$\frac{\partial L}{\partial w} = \delta x, \quad \frac{\partial L}{\partial b} = \delta$$"
+OF_R = r"$$\frac{\partial L}{\partial w} = 2 r x, \quad \frac{\partial L}{\partial b} = 2 r$$"
+
+
+@pytest.mark.parametrize(("text", "lines"), [
+    (f"Let $\\delta = \\frac{{\\partial L}}{{\\partial \\hat y}} = 2(\\hat y - y)$. Then\n{OF_DELTA}", ["dy_pred", "dw", "db"]),
+    (f"Let $\\frac{{\\partial L}}{{\\partial \\hat y}} = \\delta = 2(\\hat y - y)$. Then\n{OF_DELTA}", ["dy_pred", "dw", "db"]),
+    (f"{OF_DELTA}\nwhere $\\delta = \\frac{{\\partial L}}{{\\partial \\hat y}} = 2(\\hat y - y)$.", ["dy_pred", "dw", "db"]),
+    (f"{OF_DELTA}\nwhere $\\delta = 2(\\hat y - y)$.", ["dw", "db"]),
+    (f"Let $r = \\hat y - y = wx + b - y$.\n{OF_R}", ["dw", "db"]),
+])  # fmt: skip
+def test_a_chain_in_a_sentence_gives_a_name(text, lines):
+    [report] = check_sheets(f"% exercise: linear-regression\n{text}\n", kind="latex")
+    assert sorted(line.quantity for line in report.lines) == sorted(lines) and report.verdict == "correct"
+    [report] = check_sheets(f"% exercise: linear-regression\n{text.replace('hat y - y', 'hat y + y')}\n", kind="latex")
+    assert report.verdict == "wrong" or "wx + b - y" in text

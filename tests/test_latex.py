@@ -401,8 +401,8 @@ def test_a_repair_in_latex_reads_as_right(exercise, before, text, old, new):
 
 REFUSED = [
     (SOFTMAX, r"dz = p - \mathbb{1}(y)", 10, r"1\(...\) can be read as an indicator or as a product"),
-    (SOFTMAX, r"dz = \exp(\mathbf{1}) p", 6, "how long this vector of ones is does not follow"),
-    (SOFTMAX, r"dz = \mathbf{1}^2 p", 6, "how long this vector of ones is does not follow"),
+    (SOFTMAX, r"dz = \exp(\mathbf{1}) p", 6, "how long this vector of ones is .* its length, .*1}_{N} or .*1}_{D} or "),
+    (SOFTMAX, r"dz = \mathbf{1}^2 p", 6, "how long this vector of ones is .* its length, .*1}_{N} or .*1}_{D} or "),
     (SOFTMAX, r"dz = p + I", 6, "I can be read as the identity matrix or as an indicator"),
     (SOFTMAX, r"dz = p - \mathbf{1}_y", 21, r"what stands below \\mathbf\{1\} can be read as the length"),
     (SOFTMAX, r"dz = p - \mathbf{1}_{NK}", 21, r"what stands below \\mathbf\{1\} can be read as the length"),
@@ -721,6 +721,7 @@ AROUND = [
     (LINE, r"\partial_w L = FACTOR (\hat y - y) x"),
     (LINE, r"\left. " + SCALAR + r" \right|_{w=1, b=0} = -4 \cdot FACTOR"),
     (LINE, SCALAR + r" \Big|_{w=1,b=0,x=2,y=4} = -4 \cdot FACTOR"),
+    (LINE, SCALAR + r" \Big|_{(w,b)=(1,0)} = -4 \cdot FACTOR"),
     (LINE, SCALAR + r" &= FACTOR \left( wx + b \right. \nonumber \\ &\quad \left. - y \right) x"),
     (LINE, SCALAR + r" &= FACTOR \left[ wx + b \right. \\ & - \left. y \right] x"),
     (LINE, SCALAR + r" &= FACTOR \Big( wx + b \\ &\qquad - y \Big) x"),
@@ -774,6 +775,8 @@ def test_the_chain_rule_may_stand_before_its_parts():
     (SOFTMAX, r"db_k = \underset{i}{\sum} \frac{p_{ik} - y_{ik}}{N}", r"stands below it: \\sum"),
     (LINE, SCALAR + r" = 2(\hat y - y) \overset{\cdot}{x}", "is read with a remark only"),
     (LINE, r"\left. " + SCALAR + r" \right|_{w = 3} = -8", "what stands at a bar is not put in"),
+    (LINE, SCALAR + r"|_{(w, b) = (1, 3)} = -8", "what stands at a bar is not put in"),
+    (LINE, SCALAR + r"|_{(w, b) = (1, 0, 2)} = -8", "what stands at a bar is not put in"),
     (LINE, SCALAR + r"|_{b} = 2(\hat y - y) x", "what stands at a bar is not put in"),
     (LINE, SCALAR + r" = 2(\hat y - y) \cancel{x}", "what is struck out is not read"),
     (LINE, SCALAR + r" \propto (\hat y - y) x", "leaves a factor open"),
@@ -960,3 +963,128 @@ def test_sigma_squared_is_the_variance(text, verdicts):
     before = r"\frac{\partial L}{\partial \hat x_{ij}} = dy_{ij}\gamma_j \\ distd_i = \sum_j d\hat x_{ij} xc_{ij} \\ "
     lines = tutor.check(NORM, latex.read(before + text, NORM)).lines
     assert [line.verdict for line in lines] == ["correct", "correct", *verdicts]
+
+
+WORD = tutor.load("word2vec-softmax")
+OF_A_WORD = r"$$\frac{\partial L}{\partial z} = p - %s, \quad \frac{\partial L}{\partial v} = U^\top(p - %s)$$"
+
+
+@pytest.mark.parametrize(("prose", "vector"), [
+    ("Let $e_o$ be the one-hot vector of the observed word $o$.", "e_o"),
+    ("Let $e_o \\in \\mathbb{R}^V$ denote the indicator vector of $o$.", "e_o"),
+    ("with the standard basis vector $\\mathbf e_o$", r"\mathbf{e}_o"),
+    ("Let $e_k$ be the $k$-th standard basis vector.", "e_o"),
+    ("We denote the one-hot vector of $o$ by $\\boldsymbol{e}_{o}$.", r"\bm e_{o}"),
+    ("设 $e_o$ 为 $o$ 的独热向量。", "e_o"),
+])  # fmt: skip
+def test_a_sentence_says_that_e_is_a_basis_vector(prose, vector):
+    text = f"{prose}\n{OF_A_WORD % (vector, vector)}\n"
+    assert [line.verdict for line in tutor.check(WORD, text).lines] == ["correct", "correct"]
+    wrong = text.replace("z} = p", "z} = -p")
+    assert [line.verdict for line in tutor.check(WORD, wrong).lines] == ["wrong", "correct"]
+    after = (
+        rf"$$\frac{{\partial L}}{{\partial z}} = p - {vector} \text{{ where }} {vector} \text{{ is a unit vector}}$$"
+    )
+    assert [line.verdict for line in tutor.check(WORD, after).lines] == ["correct"]
+
+
+@pytest.mark.parametrize(("text", "verdicts"), [
+    (r"\frac{\partial L}{\partial z} = p - e_o", ["unreadable"]),
+    (r"\frac{\partial L}{\partial z} = p - \mathbf e_o", ["unreadable"]),
+    (r"\frac{\partial L}{\partial U_{wd}} = (p - e_o)_w v_d", ["unreadable"]),
+    (r"\frac{\partial L}{\partial z} = \sum_k \frac{e_k}{s} \mathbf e_k - \mathbf 1_o", ["unreadable"]),
+    # a number is asked for where only the entry is one
+    (r"\frac{\partial L}{\partial p} = -\frac{s}{e_o} \mathbf 1_o \\ \frac{\partial L}{\partial z} = p - \mathbf 1_o", ["correct"] * 2),
+    (r"\frac{\partial L}{\partial p_w} = -\frac{s}{e_o} \mathbb 1[w=o]", ["correct"]),
+    ("$e_w$ is an exponential: $$\\frac{\\partial L}{\\partial z_w} = \\frac{e_w}{s} - \\mathbb 1[w=o]$$", ["correct"]),
+])  # fmt: skip
+def test_e_with_an_index_is_an_entry_where_nothing_else_can_stand(text, verdicts):
+    report = tutor.check(WORD, text)
+    assert [line.verdict for line in report.lines] == verdicts
+    if verdicts == ["unreadable"]:
+        assert "vector" in report.lines[0].reason and "of the exercise's e:" in report.lines[0].reason
+
+
+@pytest.mark.parametrize("text", [
+    r"\frac{\partial L}{\partial w} = 2rx, \qquad \frac{\partial L}{\partial b} = 2r, \qquad \text{where } r = \hat y - y",
+    r"\frac{\partial L}{\partial w} = 2rx, \qquad \frac{\partial L}{\partial b} = 2r, \qquad r = \hat y - y",
+    r"\frac{\partial L}{\partial w} = 2rx, \qquad \frac{\partial L}{\partial b} = 2r \qquad (r := \hat y - y)",
+    r"\frac{\partial L}{\partial w} = 2r_0x, \qquad \frac{\partial L}{\partial b} = 2r_0 \qquad (r_0 = \hat y - y)",
+    r"\begin{align} \frac{\partial L}{\partial w} &= 2rx \\ \frac{\partial L}{\partial b} &= 2r && \text{where } r = \hat y - y \end{align}",
+    r"\frac{\partial L}{\partial w} = 2qx, \quad \frac{\partial L}{\partial b} = 2q, \quad q = rt, \quad r = \hat y - y, \quad t = 1",
+])  # fmt: skip
+def test_a_name_that_is_given_last_is_read_in_every_formula_before_it(text):
+    report = tutor.check(LINE, text)
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dw", "correct"), ("db", "correct")]
+    report = tutor.check(LINE, text.replace(r"\hat y - y", r"y - \hat y"))
+    assert [(line.quantity, line.verdict) for line in report.lines] == [("dw", "wrong"), ("db", "follows")]
+
+
+@pytest.mark.parametrize(("text", "verdicts"), [
+    # a name that is given twice is that of the formula beside it
+    (r"\frac{\partial L}{\partial w} = \delta x \text{ where } \delta = 2(\hat y - y) \\ \frac{\partial L}{\partial b} = \delta \text{ where } \delta = \hat y - y",
+     ["correct", "wrong"]),
+    (r"\frac{\partial L}{\partial w} = \delta x \\ \delta = 2(\hat y - y) \\ \frac{\partial L}{\partial b} = \delta \\ \delta = \hat y - y",
+     ["unreadable", "correct"]),
+    # what is known says nothing new in parentheses
+    (r"\frac{\partial L}{\partial w} = 2(\hat y - y)x \quad (\hat y := wx + b), \quad \frac{\partial L}{\partial b} = 2(\hat y - y)",
+     ["correct", "correct"]),
+    (r"\frac{\partial L}{\partial w} = 2(\hat y := y)", ["unreadable"]),
+])  # fmt: skip
+def test_a_name_is_moved_only_where_that_says_what_is_meant(text, verdicts):
+    lines = tutor.check(LINE, latex.read(text, LINE)).lines
+    assert [line.verdict for line in lines if line.quantity in ("dw", "db")] == verdicts
+
+
+@pytest.mark.parametrize(("exercise", "text", "reasons"), [
+    # the square of a name that could not be read is no numbered name of the exercise
+    ("adam", r"g = \operatorname{foo}(x) \\ m_1 = (1-\beta_1)g \\ v_1 = (1-\beta_2)g^2",
+     ["foo is not a name", "g has no value: line 1, which gives it, could not be read"]),
+    ("adam", r"Let $g = \frac{\partial L}{\partial w}$. $$v_1 = (1-\beta_2)g^2$$", ["g has no value yet: line 1 defines it"]),
+    ("mlp", r"\delta^{(2)} = \hat y - y \\ \delta^{(1)} = \operatorname{foo}(z_1) \\ \nabla_{b_1} L = \mathbf 1^\top \delta^{(1)}",
+     ["foo is not a name", "delta1 has no value: line 1, which gives it, could not be read"]),
+])  # fmt: skip
+def test_a_name_whose_line_could_not_be_read_is_said_to_be_so(exercise, text, reasons):
+    lines = [line for line in tutor.check(tutor.load(exercise), text).lines if line.verdict == "unreadable"]
+    assert all(reason in line.reason for line, reason in zip(lines, [*reasons, reasons[-1]], strict=False)), lines
+    assert lines
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdicts"), [
+    ("affine", r"dY = dX\,W + X\,dW + \mathbf 1_N\,db^\top", []),
+    ("affine", r"\mathrm dY = \mathrm dX\,W + X\,\mathrm dW + \mathbf 1\,\mathrm db^\top", []),
+    ("affine", r"dY_{ik} = \sum_j (dX_{ij}W_{jk} + X_{ij}\,dW_{jk}) + db_k", []),
+    ("residual-block", r"dy = dx + (1-f^2)\odot(dx\,W + x\,dW)", []),
+    ("affine", r"dX = dY W^\top", ["correct"]),
+    ("affine", r"dX = dY\,W", ["wrong"]),
+    ("affine", r"dY = dX\,W + X", ["unreadable"]),
+    ("affine", r"dX = dY W^\top \\ dY = dX\,W", ["correct", "wrong"]),  # dX has a value: a gradient is read
+])  # fmt: skip
+def test_the_differential_of_a_step_is_no_gradient(exercise, text, verdicts):
+    report = tutor.check(tutor.load(exercise), text)
+    assert [line.verdict for line in report.lines] == verdicts
+    assert bool(verdicts) != any("(a total differential)" in note for note in report.notes)
+
+
+BCE, RELU = "sigmoid-bce", "mlp"
+OF_Z1 = r"\frac{\partial L}{\partial z_1} = \frac{2}{ND_2}(\hat y - y)W_2^\top \odot "
+
+
+@pytest.mark.parametrize(("exercise", "text", "verdict"), [
+    (BCE, r"\nabla_z L = \sigma(z) - t, \qquad \text{where } \sigma(u) = \frac{1}{1+e^{-u}}", "correct"),
+    (BCE, r"\nabla_z L = \sigma(z) - t \\ \sigma(u) = \frac{e^u}{1+e^u}", "correct"),
+    (RELU, r"\mathrm{ReLU}'(u) = \begin{cases}1 & u>0\\0&u\le0\end{cases} \\" + OF_Z1 + r"\mathrm{ReLU}'(z_1)", "correct"),
+    # another function under a known name, before or after the formula, in a sentence or a display of its own
+    (BCE, r"\nabla_z L = \sigma(z) - t, \qquad \text{where } \sigma(u) = \tanh u", "unreadable"),
+    (BCE, r"Let $\sigma(u) = \tanh u$. $$\nabla_z L = \sigma(z) - t$$", "unreadable"),
+    (BCE, r"$$\nabla_z L = \sigma(z) - t$$ Here $$\sigma(u) = \frac{1}{1+e^u}$$", "unreadable"),
+    (RELU, r"\phi'(u) = \mathbb 1[u > 0] \\" + OF_Z1 + r"\phi'(z_1)", "unreadable"),
+    (LINE, r"g(u) = 2u \\ \frac{\partial L}{\partial b} = g(\hat y - y)", "unreadable"),
+    (LINE, r"g(u) = 2u \\ \frac{\partial L}{\partial b} = 2(\hat y - y)", "correct"),
+    ("sin-exp-cos-chain", r"f(u) = u \sin u \\ \frac{dL}{df_3} = f_3 - f_3", "wrong"),
+])  # fmt: skip
+def test_a_formula_may_say_what_a_function_is(exercise, text, verdict):
+    exercise = tutor.load(exercise) if isinstance(exercise, str) else exercise
+    lines = tutor.check(exercise, text).lines
+    assert [line.verdict for line in lines] == [verdict]
+    assert verdict != "unreadable" or "functions of one's own are read in code only" in lines[0].reason

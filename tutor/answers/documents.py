@@ -31,6 +31,7 @@ from tutor.answers.latex_regions import (
     of_a_case,
     of_a_definition,
     regions,
+    says_zero,
     stretches,
 )
 from tutor.errors import NotFoundError, ReadingError
@@ -66,7 +67,7 @@ WHERE = {
     "markdown": said("code is read between ``` and ```, mathematics between $$ and $$"),
     "latex": said(r"mathematics is read between \[ and \], code in lstlisting, minted and verbatim"),
 }
-_GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
+_GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z\\])(?:d|grad))[^=]*=")  # what stands left of the first =
 CASE = said("it holds in one case only: say it for all in one formula, with cases or \\mathbb{1}[...]")
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
@@ -353,6 +354,9 @@ class _Assembly:
             self.latex = Reader(self.exercise)
             self.latex.given(self.given)
             self.latex.names.in_sentences = self._in_sentences()
+            for block in self.part.blocks:
+                if block.kind in ("latex", "inline"):
+                    self.latex.look_ahead(block.text, block.start, block.stop)
         return self.latex
 
     def _in_sentences(self) -> dict[str, int]:
@@ -366,7 +370,8 @@ class _Assembly:
     def _mathematics(self, block: Block) -> list[lang.Statement]:
         names = self._reader().names
         given = set(names.given)
-        statements = self._reader().region(block.text, block.start, block.stop, block.line)
+        demands = says_zero(block.text, block.start)
+        statements = self._reader().region(block.text, block.start, block.stop, block.line, demands)
         self.made.notes += self._reader().notes()
         if block.case:
             statements = [self._in_one_case(s, block) for s in statements]
@@ -404,8 +409,7 @@ class _Assembly:
             self._remark(block, made)
             return []
         self.made.notes += self._reader().notes()
-        self.inline.update((id(statement), block) for statement in made)
-        return made
+        return self._of_a_sentence(made, block)
 
     def _definition(self, block: Block, formula: str) -> list[lang.Statement]:
         """`Let $r = x - y$` is a line where a later one reads r."""
@@ -416,7 +420,14 @@ class _Assembly:
         self.in_front.discard(id(block))
         made = self._reader().definition(block.text, block.start, block.stop, block.line, new)
         self.made.notes += self._reader().notes()
-        self.definitions.update((id(statement), block) for statement in made)
+        return self._of_a_sentence(made, block)
+
+    def _of_a_sentence(self, made: list[lang.Statement], block: Block) -> list[lang.Statement]:
+        """A name that nobody reads later is dropped, a gradient only where a line of its own gives it."""
+        for statement in made:
+            names = list(_names_given(statement))
+            judged = any(self.exercise.differentiated(name) for name in names)
+            (self.inline if judged or not names else self.definitions)[id(statement)] = block
         return made
 
     def _remark(self, block: Block, reason: str) -> None:

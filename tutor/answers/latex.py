@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,12 @@ from lark import Token, Tree
 
 from tutor.answers import language as lang
 from tutor.answers import latex_constants as constants
+from tutor.answers import latex_functions as functions
 from tutor.answers import latex_trees as look
 from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, WHEN, Tokenizer, is_function, parse
 from tutor.answers.latex_meaning import Meaning, Unnamed
-from tutor.answers.latex_names import CALLED, REDUCTIONS, Names, Shape, Value
-from tutor.answers.latex_regions import regions
+from tutor.answers.latex_names import CALLED, OWN_FUNCTION, REDUCTIONS, Names, Shape, Value
+from tutor.answers.latex_regions import basis_vectors, defines_a_function, in_prose, regions
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
 from tutor.errors import ReadingError
 from tutor.language import said
@@ -74,6 +76,7 @@ class _Line:
         return self.links[-1][1] if self.links else self.left
 
 
+_MUST_BE = re.compile(r"\\(?:overset|stackrel)\s*\{\s*!\s*\}\s*\{?\s*$")
 _PLAIN = ("+", "-", "*", "/", "**")
 
 
@@ -114,12 +117,31 @@ class Reader:
             )
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         made: list[lang.Statement] = []
+        for start, stop in (*in_prose(text), *regions(text)):
+            self.look_ahead(text, start, stop)
         for start, stop in regions(text):
             made += self.region(text, start, stop)
         return made
 
-    def region(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement]:
-        """The statements of one stretch of mathematics; `line` lines come before the text."""
+    def look_ahead(self, text: str, start: int, stop: int) -> None:
+        """What a stretch says of spellings, for those before it as well: basis vectors, functions of one's own."""
+        self.names.basis |= basis_vectors(text, start, stop)
+        if not defines_a_function(text, start, stop):
+            return
+        said = list(self.said)
+        with suppress(ReadingError):
+            tokenizer = Tokenizer(text, self._place_in(text, 0), self._known)
+            for line in _lines(tokenizer.read(start, stop))[0]:
+                function = functions.defined(line.left) if line.links else None
+                if function is not None:
+                    _One(self, tokenizer, line).defines(function)
+        self.said = said
+
+    def region(self, text: str, start: int, stop: int, line: int = 0, demands: bool = False) -> list[lang.Statement]:
+        """The statements of one stretch of mathematics; `line` lines come before the text.
+
+        `demands` where the sentence in front says that a gradient is to be 0.
+        """
         if not text[start:stop].strip():
             return []
         tokenizer = Tokenizer(text, self._place_in(text, line), self._known)
@@ -127,8 +149,9 @@ class Reader:
         self.symbols += len(tokens)
         made: list[lang.Statement] = []
         lines, conditions = _lines(tokens)
-        ones = _definitions_first([_One(self, tokenizer, row) for row in lines])
+        ones = _where_needed(_definitions_first([_One(self, tokenizer, row) for row in lines]))
         conditions |= {one.line.row for one in ones if one.governs()}
+        solves = False
         for one in ones:
             self.lines += 1
             if self.lines > MAX_LINES:
@@ -137,27 +160,43 @@ class Reader:
                     said("more than {most} lines: divide the sheet", most=MAX_LINES),
                     first.line or 1 if first is not None else 1,
                 )
+            one.demands, one.solves = demands, solves
             made += one.statements(conditional=one.line.row in conditions)
+            solves = one.solves
         return made
 
     def inline(self, text: str, start: int, stop: int, line: int = 0) -> list[lang.Statement] | str:
         """A formula in the midst of a sentence: its statements where it gives a gradient a value, else why not."""
 
         def against(made: list[lang.Statement], known: Mapping[str, Shape | None]) -> str:
+            gradients, others = self._apart(made)
+            if gradients and all(self._names_a_formula(statement, known) for statement in others):
+                made = gradients  # the others are names for them: \partial L/\partial z = \delta = (p - y)/N
             return next((reason for statement in made if (reason := self._quoted(statement))), "")
 
         return self._on_trial(text, start, stop, line, against)
 
     def definition(self, text: str, start: int, stop: int, line: int = 0, new: bool = False) -> list[lang.Statement]:
-        """A formula in the midst of a sentence that gives a name to a formula; nothing where it is another."""
+        r"""A formula in the midst of a sentence that gives a name to a formula; nothing where it is another.
+
+        Of `\delta = \frac{\partial L}{\partial z} = (p - y)/N` the gradient is a line as well.
+        """
 
         def against(made: list[lang.Statement], known: Mapping[str, Shape | None]) -> str:
-            if new and any(name in known for statement in made for name in _given(statement)):
+            gradients, others = self._apart(made)
+            if new and any(name in known for statement in others for name in _given(statement)):
                 return "another"
-            return "" if len(made) == 1 and self._names_a_formula(made[0], known) else "another"
+            named = {name for statement in others for name in _given(statement)}
+            fits = len(named) == 1 and all(self._names_a_formula(statement, known) for statement in others)
+            return "" if fits and not any(map(self._quoted, gradients)) else "another"
 
         made = self._on_trial(text, start, stop, line, against)
         return [] if isinstance(made, str) else made
+
+    def _apart(self, made: list[lang.Statement]) -> tuple[list[lang.Statement], list[lang.Statement]]:
+        """The lines that give a gradient, and the others."""
+        gradients = [each for each in made if any(self.names.is_gradient(name) for name in _given(each))]
+        return gradients, [each for each in made if each not in gradients]
 
     def _on_trial(
         self,
@@ -168,7 +207,7 @@ class Reader:
         against: Callable[[list[lang.Statement], Mapping[str, Shape | None]], str],
     ) -> list[lang.Statement] | str:
         """Statements, or what is against them; nothing is known of these then. `against` sees what was known before."""
-        names, said = self.names, list(self.said)
+        names, said, unread = self.names, list(self.said), dict(self.names.unread)
         held = dict(names.shapes), set(names.given), set(names.locals), list(names.notes)
         self.passed = ""
         try:
@@ -179,7 +218,7 @@ class Reader:
         if made and not reason:
             return made
         names.shapes, names.given, names.locals, names.notes = held
-        self.said = said
+        self.said, names.unread = said, unread
         return reason
 
     def _names_a_formula(self, statement: lang.Statement, known: Mapping[str, Shape | None]) -> bool:
@@ -310,6 +349,20 @@ class _Piece:
     def equal(self) -> bool:
         return any(token.type == "EQUALS" for token in self.tokens)
 
+    @property
+    def definition(self) -> list[Token]:
+        r"""`r := x - y` of `(r := x - y)`, `(r_i = x_i - y_i)` beside a formula; nothing where it is another."""
+        signs = [n for n, token in enumerate(self.tokens) if token.type == "DEFINES" or str(token) == "=="]
+        beside = self.divider in ("QUAD", "AMP", "TEXT", "SEPARATOR") and self.begins("LPAR")
+        if not beside or self.tokens[-1].type != "RPAR" or len(signs) != 1 or signs[0] < 2:
+            return []
+        given = any(token.type == "BIG" for token in self.tokens[: signs[0]])
+        if given or not (self.tokens[signs[0]].type == "DEFINES" or self._is_an_equation):
+            return []
+        inside = self.tokens[1:-1]
+        inside[signs[0] - 1] = Token.new_borrow_pos("EQUALS", "=", inside[signs[0] - 1])
+        return inside
+
     def begins(self, *kinds: str) -> bool:
         return bool(self.tokens) and self.tokens[0].type in kinds
 
@@ -395,6 +448,10 @@ def _lines(tokens: list[Token]) -> tuple[list[_Line], set[int]]:
             )))  # fmt: skip
         if not piece.tokens:
             break
+        if line is not None and line.links and (inside := piece.definition):
+            made.append(_Line([], row=row, aside="("))
+            _extend(made[-1], _Piece([], inside))
+            continue
         how = "new" if line is None else _joins(piece, line, following, remark)
         if how == "new":
             made.append(_Line([], row=row, aside=piece.aside if line is not None and line.links else ""))
@@ -513,18 +570,37 @@ class _One:
         self.reader, self.names, self.tokenizer, self.line = reader, reader.names, tokenizer, line
         self.target: lang.Expression | None = None
         self.barred: tuple[str, ReadingError] | None = None  # a name with a bar that nothing settled yet
+        self.demands = False  # the sentence in front of it says that a gradient is to be 0
+        self.solves = False  # a gradient was to be 0: what is solved for then is no answer
 
     def statements(self, conditional: bool = False) -> list[lang.Statement]:
         """What the line says; `conditional` where a condition stands in its row."""
         line = self.line
         if self._binds_an_index() or (conditional and not line.links and _condition(line.left)):
             return []
+        if line.aside == "(" and not self.new_name():
+            return []  # it says again what is known
         if line.aside in _REASONS and (self.chooses() or self._equates_indices()):
             return []
         if not line.links:
             return self._without_equals()
-        if self._is_a_total_differential():
+        function = functions.defined(line.left)
+        if function is not None and self.defines(function):
+            return []
+        if self._is_a_total_differential() or self._is_the_differential_of_a_step():
             return self._as_a_total_differential()
+        demanded = self._demanded()
+        if demanded:
+            self.solves = True
+            whole = demanded == len(line.links)
+            says = said("a condition, which says where a gradient is 0 and not what it is")
+            self._pass_over(says, self._shown(self._all()) if whole else "= 0")
+            if whole:
+                return []
+            line.links.pop()
+        elif self.solves and self._is_of_the_exercise():
+            self._pass_over(said("it follows from a condition"), self._shown(self._all()))
+            return []
         self._turn_round()
         try:
             self.target, shape, factor = self._left()
@@ -560,6 +636,57 @@ class _One:
                 made += [statement for n, _ in called for statement in self._link(n, shape, factor)]
         return made
 
+    def defines(self, function: functions.Defined) -> bool:
+        r"""Whether `\sigma(u) = ...` says what a function is; one that is not the known one is the learner's own."""
+        names = self.names
+        if names.known(function.name) or names.is_loss(function.name) or names.is_gradient(function.name):
+            return False
+        own = not names.known(function.letter) and function.letter not in names.indices
+        if function.primes and not (function.known or own):
+            return False  # f'(w) = 2w may be an answer
+        held = dict(names.shapes)
+        names.shapes[function.letter] = ()
+        value = self._node(self.line.links[-1][1])
+        names.shapes = held
+        formula = self._shown(self._all())
+        known = functions.is_the_known(function, value)
+        if known is None:
+            return False
+        if known:
+            self._pass_over(said("the function that is known by this name"), formula)
+        else:
+            names.functions.add(function.name)
+            self._pass_over(said("a function of your own; {hint}", hint=OWN_FUNCTION), formula)
+        self.reader.passed = OWN_FUNCTION
+        return True
+
+    def _demanded(self) -> int:
+        r"""How many equalities say no more than `\overset{!}{=} 0`, or `= 0` after "Setting this to zero"."""
+        sign, tokens = self.line.links[-1]
+        if [str(token) for token in tokens if token.type not in ("LBRACE", "RBRACE")] != ["0"]:
+            return 0
+        at = sign.start_pos or 0
+        if not (self.demands or _MUST_BE.search(self.tokenizer.text[max(0, at - 40) : at])):
+            return 0
+        node = self._named()
+        base = lang.root(node) if node is not None else None
+        if not isinstance(base, lang.Name):  # 2(wx + b - y)x = 0
+            return len(self.line.links)
+        return 1 if self.names.is_gradient(base.name) else 0
+
+    def _is_of_the_exercise(self) -> bool:
+        r"""`\implies w = (y - b)/x`: a value of what the exercise gives."""
+        node = self._named()
+        base = lang.root(node) if node is not None else None
+        quantity = self.names.exercise.quantities.get(base.name) if isinstance(base, lang.Name) else None
+        return quantity is not None and quantity.is_leaf
+
+    def _pass_over(self, reason: str, formula: str) -> None:
+        line = self._all()[0].line
+        self.reader.said.append(
+            said("line {line}: passed over: {formula} ({reason})", line=line, formula=formula[:60], reason=reason)
+        )
+
     def _is_a_total_differential(self) -> bool:
         r"""`dL = \frac{\partial L}{\partial w}\,dw`: a gradient of L with respect to itself hangs on no other."""
         left = self.line.left
@@ -570,6 +697,31 @@ class _One:
         if not name.startswith("d") or self.names.is_value(name) or not self.names.is_loss(name[1:]):
             return False
         return any(self._holds_a_differential(tokens) for _, tokens in self.line.links)
+
+    def _is_the_differential_of_a_step(self) -> bool:
+        r"""`dY = dX\,W + X\,dW + \mathbf 1\,db^\top`: each term has the change of something that Y is computed from."""
+        left = self.line.left
+        if len(self.line.links) != 1 or any(token.type in ("PARTIAL", "NABLA", "FRAC", "ERROR") for token in left):
+            return False
+        node = self._node(left, left=True)
+        base = lang.root(node) if node is not None else None
+        name = base.name if isinstance(base, lang.Name) else ""
+        changed = self.names.exercise.differentiated(name)
+        if changed is None or not name.startswith("d") or self.names.is_value(name):
+            return False
+        inputs = {f"d{each}" for each in self.names.computed_from(changed)} - self.names.given
+        terms = _terms(self.line.links[0][1])
+        return bool(terms) and all(self._has_one_of(term, inputs) for term in terms)
+
+    def _has_one_of(self, tokens: list[Token], inputs: set[str]) -> bool:
+        r"""Whether a term holds one such d, also in a sum in parentheses, and no other gradient."""
+        meaning = self._meaning()
+        with suppress(ReadingError):  # \mathbf 1 db^\top has no size
+            meaning.side(parse(tokens))
+        found = meaning.differentials
+        grouped = any(token.type in ("LPAR", "LBRACKET") for token in tokens)
+        gradient = any(token.type in ("PARTIAL", "NABLA") for token in tokens)
+        return set(found) <= inputs and (len(found) == 1 or (grouped and len(found) > 1)) and not gradient
 
     def _holds_a_differential(self, tokens: list[Token]) -> bool:
         r"""`dw` as it stands, and not below a derivative's line; also where a part of the formula is in no language."""
@@ -673,6 +825,27 @@ class _One:
         with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
             value = self._node(tokens) if tokens else None
         return value is not None and not self.reader.missing(value)
+
+    def can_be_read(self) -> bool:
+        """Whether each of its right sides can be read with the names that are known; a left side alone is no reason."""
+        node = self._named()
+        items = node.items if isinstance(node, lang.Subscript) else ()
+        with self.names.binding(item.name for item in items if isinstance(item, lang.Name)):
+            return all(self._node(tokens) is not None for _, tokens in self.line.links if tokens)
+
+    def give(self) -> bool:
+        """Its new name is known from here on, with the axes of its value; False where that cannot be read."""
+        name, shape = self.new_name(), self.shape_given()
+        if not name or not self.gives_a_formula():
+            return False
+        self.names.shapes[name] = shape if shape is not None else self._shape(self.line.links[-1][1])
+        return True
+
+    def _shape(self, tokens: list[Token]) -> Shape | None:
+        try:
+            return self._meaning().side(parse(tokens)).shape
+        except ReadingError:
+            return None
 
     def shape_given(self) -> Shape | None:
         """The axes of a name that is given entry by entry."""
@@ -859,11 +1032,35 @@ class _One:
             raise meaning.refuse(sign, said("a comparison stands inside \\mathbb{1}[...] or cases only"))
 
     def _side(self, meaning: Meaning, tree: Tree) -> Value:
+        r"""A side, in which `e_o` is an entry of the exercise's e, if a one-hot vector cannot stand there."""
+        error: ReadingError | None = None
+        try:
+            value = self._side_with_dots(meaning, tree)
+        except ReadingError as refused:
+            error = refused
+        if meaning.entries_of_e and self._can_be_one_hot(tree):
+            error = meaning.entries_of_e[0]
+        if error is not None:
+            raise error
+        return value
+
+    def _can_be_one_hot(self, tree: Tree) -> bool:
+        """Whether the side is of the right shape where each such e is a one-hot vector."""
+        other = self._meaning()
+        other.one_hot = True
+        try:
+            shape = self._side_with_dots(other, tree).shape
+        except ReadingError:
+            return False
+        expected = () if isinstance(self.target, lang.Subscript) else self._shape_on_the_left()
+        return shape is None or expected is None or shape == expected
+
+    def _side_with_dots(self, meaning: Meaning, tree: Tree) -> Value:
         r"""A side, with `\cdot` between two vectors in the one reading that makes what stands on the left."""
         made: list[Value] = []
         error: ReadingError | None = None
         for each in (meaning, self._meaning()):
-            each.entry_by_entry = each is not meaning
+            each.entry_by_entry, each.one_hot = each is not meaning, meaning.one_hot
             try:
                 made.append(each.side(tree))
             except ReadingError as refused:
@@ -959,7 +1156,23 @@ class _One:
         _, column = self.tokenizer.place(tokens[0].start_pos or 0)
         base = lang.root(self.target) if self.target is not None else None
         target = base.name if isinstance(base, lang.Name) else None
+        if target is not None and not self.names.known(target) and not self.names.is_gradient(target):
+            self.names.unread.setdefault(target, error.line)
         return lang.Unreadable(error.line, error.column, text[:200], column, error.message, target)
+
+
+def _terms(tokens: list[Token]) -> list[list[Token]]:
+    """What stands between the signs that are outside all brackets."""
+    made: list[list[Token]] = []
+    depth = 0
+    for token in tokens:
+        depth += (token.type in _OPENING) - (token.type in _CLOSING)
+        sign = token.type == "SIGN" and depth == 0
+        if sign or not made:
+            made.append([])
+        if not sign:
+            made[-1].append(token)
+    return [term for term in made if term]
 
 
 def _definitions_first(ones: list[_One]) -> list[_One]:
@@ -969,7 +1182,7 @@ def _definitions_first(ones: list[_One]) -> list[_One]:
     main = 0  # where the last line of its own stands
     for one in ones:
         goes_on = bool(beside) and not one.line.aside and beside[-1].line.row == one.line.row
-        if made and (one.line.aside in _INTRODUCING or goes_on) and one.new_name():
+        if made and (one.line.aside in (*_INTRODUCING, "(") or goes_on) and one.new_name():
             beside.append(one)
             continue
         made[main:] = _with_names(made[main:], beside)
@@ -991,6 +1204,34 @@ def _with_names(lines: list[_One], beside: list[_One]) -> list[_One]:
             names.shapes[found.new_name()] = found.shape_given()
         names.shapes = held
     return [*first, *lines, *(one for one in beside if one not in first)]
+
+
+def _where_needed(ones: list[_One]) -> list[_One]:
+    r"""`dw = 2rx, \quad db = 2r, \quad r = p - y`: a name that is given once comes before the first that reads it."""
+    named = [one.new_name() if one.line.aside in ("", "(", *_INTRODUCING) else "" for one in ones]
+    once = {id(one) for one, name in zip(ones, named, strict=True) if name and named.count(name) == 1}
+    if not any(id(one) in once for one in ones[1:]):
+        return ones
+    names = ones[0].names
+    held = dict(names.shapes)
+    made: list[_One] = []
+    rest = list(ones)
+    while rest:
+        one = rest.pop(0)
+        later = [each for each in rest if id(each) in once]
+        if later and not one.can_be_read():
+            before = dict(names.shapes)
+            first = _with_names([], later)[: len(later)]
+            first = [each for each in first if each.give()]
+            if one.can_be_read():
+                made += first
+                rest = [each for each in rest if each not in first]
+            else:
+                names.shapes = before
+        made.append(one)
+        one.give()
+    names.shapes = held
+    return made
 
 
 def _given(statement: lang.Statement) -> Iterator[str]:

@@ -12,9 +12,9 @@ from lark import Token, Tree
 
 from tutor.answers import language as lang
 from tutor.answers import latex_trees as look
-from tutor.answers.latex_names import IDENTITY, ONES, ONES_VECTOR, Shape, Value
+from tutor.answers.latex_names import IDENTITY, ONES_VECTOR, Shape, Value
 from tutor.errors import ReadingError
-from tutor.language import said
+from tutor.language import joined, said
 
 if TYPE_CHECKING:
     from tutor.answers.latex_meaning import Meaning
@@ -53,7 +53,8 @@ def one_hot(m: Meaning, part: Any, node: lang.Expression) -> Value:
             part,
             said(
                 r"a one-hot vector is of a whole quantity that holds classes; of one entry write "
-                r"\mathbb{{1}}[k = {shown}]",
+                r"\mathbb{{1}}[{letter} = {shown}]",
+                letter="j" if shown == "k" else "k",
                 shown=shown,
             ),
         )
@@ -218,7 +219,12 @@ def whole(m: Meaning, tree: Any, value: Value, shape: Shape | None) -> Value:
 def refused(m: Meaning, tree: Any, value: Value) -> ReadingError:
     """What a constant without a size is, where nothing says its size."""
     if value.unsized == ONES_VECTOR:
-        return m.refuse(tree, ONES)
+        sizes = [rf"\mathbf{{1}}_{{{size}}}" for size in m.names.exercise.size_symbols]
+        write = (
+            said("write its length, {ones}", ones=joined(sizes, said(" or "))) if sizes else said("write the indices")
+        )
+        says = said("how long this vector of ones is does not follow from what stands beside it: {write}", write=write)
+        return m.refuse(tree, says)
     return m.two_ways(
         tree, "I", _OF_I, said(r"no square matrix stands beside it; write I_N for the identity, \mathbb{1}[...]")
     )

@@ -713,6 +713,8 @@ class Tokenizer:
             self.spaced.add(len(self.tokens))
         elif kind in _OPENS or kind in _CLOSES:
             self._bracket(kind, at, end)
+        elif self.stack and kind == "EQUALS" and (self.text[at - 1 : at] == ":" or "colon" in self.text[at:end]):
+            self._add("DEFINES", ":=", at, end)
         elif self.stack and kind == "EQUALS":
             self._add("REL", "==", at, end)
         elif kind == "SUB" and self.text.startswith("_", end):
@@ -848,6 +850,7 @@ _EXPECTED = {
     "OP": said("an operator without anything on its left: write a \\cdot b"),
     "REL": said("a comparison stands inside \\mathbb{1}[...] or cases only"),
     "EQUALS": said("a second = here: divide the line"),
+    "DEFINES": said("a second = here: divide the line"),
     "RBRACE": said("nothing stands before }"),
     "RPAR": said("nothing stands before )"),
     "RBRACKET": said("nothing stands before ]"),

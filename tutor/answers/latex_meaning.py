@@ -52,6 +52,8 @@ class Meaning:
         self.barred: tuple[str, ReadingError] | None = None  # a bar above a name on the left
         self.entry_by_entry = False  # how \cdot between two vectors is read
         self.dots: list[ReadingError] = []  # what is said of each, where nothing decides between its readings
+        self.one_hot = False  # how e_o in plain type is read, of which no sentence speaks
+        self.entries_of_e: list[ReadingError] = []  # what is said of each, where it may be one or the other
         self.differentials: list[str] = []  # gradients that are spelled with a d in front, and not as a derivative
         self.from_one: set[str] = set()  # indices of sums that are said to begin at 1
 
@@ -230,11 +232,23 @@ class Meaning:
             signs = [str(token) for token in relation.children if isinstance(token, Token)]
             if len(look.trees(either)) != 1 or signs != ["=="]:
                 raise self.refuse(at, AT_A_BAR)
-            left, right = (self.sum(side).node for side in look.trees(relation))
-            name, value = left.name if isinstance(left, lang.Name) else "", look.constant(right)
-            if value is None or not any(each.get(name) == value for each in self.names.exercise.instances):
+            lefts, rights = (self._listed(side) for side in look.trees(relation))
+            if len(lefts) != len(rights):
                 raise self.refuse(at, AT_A_BAR)
+            for left, right in zip(lefts, rights, strict=True):
+                name, value = left.name if isinstance(left, lang.Name) else "", look.constant(right)
+                if value is None or not any(each.get(name) == value for each in self.names.exercise.instances):
+                    raise self.refuse(at, AT_A_BAR)
         return self.unit(Tree("unit", inner))
+
+    def _listed(self, tree: Tree) -> list[lang.Expression]:
+        """`w`, or the entries of `(w, b)`."""
+        term = look.trees(tree)[0]
+        part = term.children[0]
+        group = part.children[0] if isinstance(part, Tree) and len(part.children) == 1 else None
+        if len(tree.children) == len(term.children) == 1 and isinstance(group, Tree) and group.data == "group":
+            return [self.either(each).node for each in look.trees(look.trees(group)[0])]
+        return [self.sum(tree).node]
 
     def scripted(self, tree: Tree, value: Value, below: Tree | None, above: Tree | None) -> Value:
         if below is not None:
@@ -317,7 +331,7 @@ class Meaning:
             raise self.refuse(tree, said("a prime stands at a function, as \\sigma'(z), or at an index, as k'"))
         if self._is_variance(bases, above):
             bases, above = ["var"], None
-        special = self._special(tree, bases, below, above)
+        special = self._special(tree, bases, below, above) or self._basis_vector(tree, bases, atom, below, above)
         if special is not None:
             return special
         found = self.resolve(tree, bases, look.leaf(atom, "WORD"), below, above)
@@ -343,6 +357,56 @@ class Meaning:
         if base == "e" and below is None and not self.left:
             return self._power_of_e(tree, above)
         return None
+
+    def _basis_vector(
+        self, tree: Tree, bases: list[str], atom: Tree, below: Tree | None, above: Tree | None
+    ) -> Value | None:
+        r"""`e_o`, where a sentence calls it one-hot; without one it may be an entry of the exercise's e as well."""
+        if bases != ["e"] or below is None or self.left:
+            return None
+        try:
+            nodes, _ = self.index_nodes(self.sub_items(below), 1)
+        except ReadingError:
+            return None
+        if len(nodes) != 1 or isinstance(nodes[0], lang.Number):
+            return None
+        bold = not look.leaf(atom, "WORD")
+        [node] = nodes
+        value: Value | None = None
+        if self.names.is_basis_vector(bold, look.text(node)):
+            value = constants.one_hot(self, tree, node)
+        elif self.names.is_entry_of_e() and self._may_be_a_basis_vector(bold, node):
+            error = self._vector_or_entry(tree, bold, look.text(node))
+            if bold and "e" not in self.names.given:
+                raise error
+            self.entries_of_e.append(error)
+            value = constants.one_hot(self, tree, node) if self.one_hot else None
+        if value is None:
+            return None
+        return self.raised(tree, value, above) if above is not None else value
+
+    def _vector_or_entry(self, tree: Tree, bold: bool, index: str) -> ReadingError:
+        shown = rf"\mathbf{{e}}_{index}" if bold else f"e_{index}"
+        entry = said(r"the entry {index} of the exercise's e", index=index)
+        if not self.names.holds_classes(index):
+            letter = "j" if index == "k" else "k"
+            write = said(
+                r"write one entry of the vector, \delta_{{{letter}{index}}}, or e_{index} in plain type for that of e",
+                letter=letter,
+                index=index,
+            )
+            return self.two_ways(tree, shown, (said("a basis vector"), entry), write)
+        vector = said(r"a one-hot vector, \mathbf{{1}}_{index}", index=index)
+        write = said(r"write \mathbf{{1}}_{index} for the vector, or the formula of the entry", index=index)
+        if bold:
+            write = said(
+                r"write \mathbf{{1}}_{index} for the vector, e_{index} in plain type for the entry", index=index
+            )
+        return self.two_ways(tree, shown, (vector, entry), write)
+
+    def _may_be_a_basis_vector(self, bold: bool, index: lang.Expression) -> bool:
+        """In plain type where the index holds a class; in bold everywhere, unless a line gives the exercise's e."""
+        return self.names.holds_classes(look.text(index)) or (bold and "e" not in self.names.given)
 
     def _is_variance(self, bases: list[str], above: Tree | None) -> bool:
         r"""`\sigma_j^2` is the exercise's var, where nothing is called sigma."""
@@ -458,7 +522,7 @@ class Meaning:
         if layer is None:
             suffixes += self._suffixes(items)
             digit = look.digits(above)
-            if digit and not self.names.known(base):
+            if digit and not self.names.known(base) and not self.names.is_learners(base):
                 suffixes.append((digit, items))
         for suffix, remaining in suffixes:
             for name in (base + suffix, f"{base}_{suffix}") if suffix else (base,):

@@ -60,9 +60,7 @@ AT_A_BAR = said(
     "only the values of the worked example may stand there"
 )
 TOO_MANY = said("more than {most} operations inside each other: use a helper of your own", most=MAX_DEPTH)
-ONES = said(
-    r"how long this vector of ones is does not follow from what stands beside it: write its length, \mathbf{1}_N"
-)
+OWN_FUNCTION = said("functions of one's own are read in code only: write the formula out where it is used")
 OPERATION = {
     "dot": r"\cdot",
     "times": r"\times",
@@ -120,6 +118,9 @@ class Names:
         self.locals: set[str] = set()
         self.notes: list[str] = []
         self.in_sentences: dict[str, int] = {}  # names that a formula in a sentence defines -> its line
+        self.functions: set[str] = set()  # functions that a formula of the learner's defines, and not as they are known
+        self.unread: dict[str, int] = {}  # names of the learner's whose formula could not be read -> its line
+        self.basis: set[tuple[bool, str]] = set()  # each e_o that a sentence calls one-hot: whether bold, its index
 
     def known(self, name: str) -> bool:
         return name in self.shapes
@@ -147,6 +148,34 @@ class Names:
             return True
         return name in (LOSSES[:1] if self.losses else LOSSES) and not self.known(name)
 
+    def computed_from(self, name: str) -> set[str]:
+        """The quantities that a step of the exercise reads, directly or by other steps."""
+        quantities = self.exercise.quantities
+        found: set[str] = set()
+        unseen = [name]
+        while unseen:
+            quantity = quantities.get(unseen.pop())
+            more = quantity.reads - found if quantity is not None and not quantity.is_leaf else set()
+            found |= more
+            unseen += more
+        return found
+
+    def holds_classes(self, name: str) -> bool:
+        """An index quantity, which picks entries of others: `o` of `p_o`."""
+        quantity = self.exercise.quantities.get(name)
+        return quantity is not None and quantity.below is not None
+
+    def is_basis_vector(self, bold: bool, index: str) -> bool:
+        r"""Whether a sentence says that e with this index is one-hot; `e_k` of any k says it of every index."""
+        return any(
+            said_bold <= bold and (said_index == index or said_bold or not self.holds_classes(said_index))
+            for said_bold, said_index in self.basis
+        )
+
+    def is_entry_of_e(self) -> bool:
+        """Whether e with one index can be an entry of the exercise's e."""
+        return "e" in self.exercise.quantities and len(self.shapes["e"] or ()) == 1
+
     def indices_of(self, name: str) -> tuple[Idx, ...]:
         """Those of a quantity, which its gradient has as well; none for a name of the learner's."""
         quantity = self.exercise.quantities.get(self.exercise.differentiated(name) or name)
@@ -156,7 +185,14 @@ class Names:
         """Why a name cannot be read, and which one may be meant."""
         if self.exercise.differentiated(name) or name in self.locals:
             return said("{name} has no value yet: give its line first", name=name)
-        for reason in (self._in_a_sentence(name), self._small_constant(name), self._numbered(name)):
+        if name.rstrip("'") in self.functions:
+            return OWN_FUNCTION
+        for reason in (
+            self._not_read(name),
+            self._in_a_sentence(name),
+            self._small_constant(name),
+            self._numbered(name),
+        ):
             if reason:
                 return reason
         hint = next((said('; did you mean "{k}"?', k=k) for k in self.shapes if k.lower() == name.lower()), None)
@@ -166,9 +202,23 @@ class Names:
             hint=hint or did_you_mean(name, self.shapes),
         )
 
-    def _in_a_sentence(self, name: str) -> str:
+    def is_learners(self, name: str) -> bool:
+        """A name that the sheet gives a formula, which is not read: in a sentence, or on a line that cannot be."""
+        return not self.known(name) and (name in self.unread or self._line_of_sentence(name) is not None)
+
+    def _not_read(self, name: str) -> str:
+        if name not in self.unread:
+            return ""
+        return said(
+            "{name} has no value: line {line}, which gives it, could not be read", name=name, line=self.unread[name]
+        )
+
+    def _line_of_sentence(self, name: str) -> int | None:
         spelled = [name, *(word for word, names in GREEK.items() if name in names)]
-        line = next((self.in_sentences[each] for each in spelled if each in self.in_sentences), None)
+        return next((self.in_sentences[each] for each in spelled if each in self.in_sentences), None)
+
+    def _in_a_sentence(self, name: str) -> str:
+        line = self._line_of_sentence(name)
         if line is None:
             return ""
         return said(

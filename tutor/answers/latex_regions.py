@@ -78,17 +78,46 @@ _ELSE = re.compile(
     r"(?:\b(?:else|otherwise)\b|否则|其他情况下?|其它情况下?)[\s,，:：*_]*(?:then|则|时|有|we have)?[\s,，:：*_]*$",
     re.IGNORECASE,
 )
-_OPENS_CASE = re.compile(r"\b(?:if|when|whenever|unless|case|for|where)\b|若|如果|当|情况|对|在", re.IGNORECASE)
-_SAYS_CASE = re.compile(rf"{_OPENS_CASE.pattern}|\b(?:else|otherwise)\b|否则|其他情况|其它情况", re.IGNORECASE)
+_OPENS_CASE = re.compile(r"\b(?:if|when|whenever|unless|case|for|where)\b|若|如果|当|情况|情形|对|在", re.IGNORECASE)
+_SAYS_CASE = re.compile(
+    rf"{_OPENS_CASE.pattern}|\b(?:else|otherwise)\b|否则|其他情况|其它情况|\\item(?![A-Za-z])|[$)][ \t*_]*[:：]",
+    re.IGNORECASE,
+)
 _INLINE = re.compile(r"\$([^$\n]+)\$|\\\(([^\n]+?)\\\)")
 _RELATED = r"[<>≤≥≠]|\\(?:[lg]eq?(?:slant)?|[lg]t|ne|neq)(?![A-Za-z])"
 # a comparison of entries, an index that equals something, an entry that equals a number; no range 1, ..., N
 _NAMES_CASE = re.compile(
     rf"^[^=]*_[^=]*(?:{_RELATED})|^[^=]*(?:{_RELATED})[^=]*_|^\s*[a-z]\s*(?:=|{_RELATED})\s*[a-z](?![a-z])"
     r"|^[^=]*_[^=]*=\s*-?[\d.]+\s*$"
+    rf"|^\s*(?:\||\\left\s*\||\\lvert\b)[^=]*(?:{_RELATED})"
 )
-_CONDITIONAL = ("if", "when", "whenever", "unless", "case", "若", "如果", "当", "情况")
+_CONDITIONAL = ("if", "when", "whenever", "unless", "case", "若", "如果", "当", "情况", "情形")
+# "Case 1:", "\\textbf{Case (ii).}": what is said up to the next formula on a line of its own is said of that case
+_CASE_LABEL = re.compile(
+    r"\bcase[\s~]*\(?(?:\d{1,2}|[ivx]{1,4}|[a-d])\)?(?![A-Za-z])[.:]?|(?:情形|情况)[\s~]*[\d一二三四(（）)]{1,3}[.:：]?",
+    re.IGNORECASE,
+)
+_OF_ALL_CASES = re.compile(
+    r"\b(?:both|all|either|every|each|together|general|combined?|combining|overall|summary|unified)\b"
+    r"|综合|合并|总之|统一|两种|一般|所有",
+    re.IGNORECASE,
+)
+_THEN = re.compile(
+    r"(?:[\s,，:：*_}]|\\textbf|\b(?:then|so|here|hence|now|there|we|have|get|obtain|find|this|gives|yields|it|follows|that)\b"
+    r"|[则有得]|此时|于是|可得|我们)*",
+    re.IGNORECASE,
+)
+_BEGINS_HEADER = re.compile(r"[\s*_#]*(?:\\\w+\{)?(?:If|When|Whenever|Unless|Case|For)\b|[\s*_#]*(?:若|如果|当|对)")
+_CLOSES_FORMULA = re.compile(r"\$\$|\\\]|\\end[ \t]*\{")
+# a list's item, or a sentence, that is nothing but a comparison: "\\item[(i)] $|r_i| \\le \\delta$: "
+_ONLY_A_CASE = re.compile(
+    r"(?:^|(?P<item>\\item)[ \t]*(?:\[[^\]\n]*\])?)\s*(?:\(?[ivx]{1,4}\))?"
+    r"[\s*_]*(?:\\(?:textbf|emph|textit)\{)?\s*(?:\$(?P<dollar>[^$\n]+)\$|\\\((?P<paren>[^\n]+?)\\\))"
+    r"[\s}*_]*(?P<colon>[:：])?[\s}*_]*$"
+)
+_OPENING_MARK = re.compile(r"(?:\$\$?|\\{1,2}[\[(]|\\begin[ \t]*\{[A-Za-z]+\*?\}(?:\{\d+\})?)\s*$")
 # what holds of all entries: \sum_k y_{ik} = 1; A_{ij} \ne A_{ji}, which says that A is any matrix
+_COMPARES = re.compile(rf"{_RELATED}|^\s*[a-z]\s*=\s*[a-z](?:_\w)?\s*$")
 _ADDS_UP = re.compile(r"^\s*\\sum(?![A-Za-z])[^=<>]*=\s*1\s*$")
 _NOT_SYMMETRIC = re.compile(r"^\s*(\w+)_\{?(\w)(\w)\}?\s*(?:≠|\\neq?(?![A-Za-z]))\s*\1_\{?\3\2\}?\s*$")
 _TRUE_CLASS = re.compile(
@@ -110,6 +139,14 @@ _INTRODUCES = re.compile(
 _DEFINED = re.compile(
     r"^\s*(?:\\[a-z]+(?:\s*\{\s*|\s+))?\\?([A-Za-z]+)\s*\}?\s*(?:_(?:\w|\{[^{}]*\}))?\s*(?::=|\\coloneqq|=)"
 )
+
+
+_FUNCTION = re.compile(r"'?\s*(?:\\left\s*)?\(\s*\\?[A-Za-z]+\s*(?:\\right\s*)?\)\s*&?\s*(?::?=|\\coloneqq|\\equiv)")
+
+
+def defines_a_function(text: str, start: int, stop: int) -> bool:
+    r"""Whether `g(u) = \sin u + u \cos u` may stand in a formula."""
+    return _FUNCTION.search(text, start, stop) is not None
 
 
 def of_a_definition(text: str, start: int) -> bool:
@@ -152,6 +189,47 @@ def introduces(text: str, end: int, start: int) -> bool:
     return start - end <= 60 and _INTRODUCES.fullmatch(text, end, start) is not None
 
 
+_E = (
+    r"(?P<style>\\(?:mathbf|boldsymbol|bm|mathrm|vec|mathsf)\s*\{?\s*)?(?<![A-Za-z])(?<!\\)e\s*\}?\s*_\s*"
+    r"(?:\{(?P<braced>(?:[^{}]|\{[^{}]*\})+)\}|(?P<single>\w))"
+)
+_BASIS = (
+    r"(?:one[- ]?hot|(?:standard|canonical|natural|unit)(?:[- ](?:basis|coordinate))?[- ]vectors?\b"
+    r"|(?:standard|canonical) basis|basis vectors?\b|indicator vectors?\b|独热|标准基|单位向量|基向量|指示向量)"
+)
+_ENDS_FORMULA = r"\s*(?:\\in\b[^$\n]{1,40})?(?:\$|\\\)|\\text\s*\{)"
+_IS = (
+    r"(?>\s+|\$[^$\n]{1,20}\$-?(?:th\b)?|\\\([^\n]{1,20}?\\\)-?(?:th\b)?|[,:，：]"
+    r"|(?:is|be|are|denotes?|denoting|being|for|as|means|the|a|an|its|our|again|usual|corresponding)\b"
+    r"|表示|代表|[是为即第个的])*"
+)
+_OF_WHAT = (
+    r"(?:[- ]?(?:encoded|encoding|vectors?|label|向量))*(?:\s+(?:of|for)(?:\s+[a-z-]+){0,4}(?:\s*\$[^$\n]{1,20}\$)?"
+    r"\s+(?:by|as))?\s*(?:\$|\\\()\s*"
+)
+_SAYS_BASIS = re.compile(rf"{_E}{_ENDS_FORMULA}{_IS}{_BASIS}", re.IGNORECASE)
+_BASIS_SAID = re.compile(rf"{_BASIS}{_OF_WHAT}{_E}", re.IGNORECASE)
+
+
+def basis_vectors(text: str, start: int, stop: int) -> set[tuple[bool, str]]:
+    r"""(whether in bold, index) of every e that words around a formula call a one-hot or a basis vector.
+
+    `Let $e_o$ be the one-hot vector of $o$`, `with the standard basis vectors $\mathbf e_k$`.
+    """
+    if re.search(r"e\s*\}?\s*_", text[start:stop]) is None:
+        return set()
+    before = max(0, start - 120)
+    found = [
+        *_SAYS_BASIS.finditer(text, before, min(len(text), stop + 200)),
+        *_BASIS_SAID.finditer(text, before, min(len(text), stop + 1)),
+    ]
+    return {
+        (bool(each["style"]), (each["braced"] or each["single"]).replace(" ", ""))
+        for each in found
+        if start <= each.start("braced" if each["braced"] else "single") < stop
+    }
+
+
 def defined(formula: str) -> str:
     """The name that a formula `name = ...` gives a value, as a word; empty where it has another form."""
     found = _DEFINED.match(formula)
@@ -164,18 +242,66 @@ def of_a_case(text: str, start: int) -> bool:
     near = bisect_right(openers, start - 400)
     if near == len(openers) or openers[near] > start:
         return False
-    before = text[max(0, start - 400) : start].rstrip("$\\([ \t\n")
-    before = _ENDS_SENTENCE.split(before)[-1]
-    if _ELSE.search(before):
+    before = _OPENING_MARK.sub("", text[max(0, start - 400) : start]).rstrip()
+    begun = max((found.end() for found in _CLOSES_FORMULA.finditer(before)), default=0)
+    before = before[begun:]  # since the last formula on a line of its own
+    label = next(reversed(list(_CASE_LABEL.finditer(before))), None)
+    if label is not None and _of_a_label(before, label):
         return True
-    opened = _OPENS_CASE.search(_INLINE.sub(lambda found: " " * len(found[0]), before))
+    sentences = _ENDS_SENTENCE.split(before)
+    if _says_case(sentences[-1]):
+        return True
+    header = next((each for each in reversed(sentences) if not _THEN.fullmatch(each)), "")
+    return header is not sentences[-1] and _is_a_header(header)
+
+
+_SAYS_ZERO = re.compile(
+    r"\bset(?:ting|s)?\b(?! of\b)|\bequat(?:e|ing)\b"
+    r"|\b(?:at|for|in) (?:the|a|an|any|every|its)\b[^.$]{0,30}\b(?:minim|maxim|optim|extrem|stationary|critical|saddle)"
+    r"|\b(?:stationarity|first[- ]order|optimality) condition"
+    r"|\b(?:require|demand|must vanish|has to vanish|to zero|solve|solving)\b"
+    r"|令|设为零|等于零|最小值|最优|极小|极值|驻点",
+    re.IGNORECASE,
+)
+
+
+def says_zero(text: str, start: int) -> bool:
+    """Whether the sentence in front of a formula asks where it is 0: `Setting this to zero`, `At the minimum`."""
+    before = _OPENING_MARK.sub("", text[max(0, start - 200) : start])
+    return _SAYS_ZERO.search(_ENDS_SENTENCE.split(before.rstrip())[-1]) is not None
+
+
+def _of_a_label(before: str, label: re.Match[str]) -> bool:
+    """Whether what follows `Case 1:` is still said of that case, and says which it is."""
+    after = before[label.end() :]
+    said = _INLINE.sub(" ", after)
+    names = _INLINE.search(after) or _ELSE.search(said.split(".")[0]) or _TRUE_CLASS.search(said)
+    return names is not None and _OF_ALL_CASES.search(said) is None
+
+
+def _is_a_header(sentence: str) -> bool:
+    """`If $k = l$.`, with nothing behind the condition: what follows it is said of that case."""
+    begins = _BEGINS_HEADER.match(sentence)  # `for $k \\ne l$.` in the midst of a sentence is said of what came before
+    last = next(reversed(list(_INLINE.finditer(sentence))), None)
+    if begins is None or last is None or sentence[last.end() :].strip(" \t\n:,*_}."):
+        return False
+    return _COMPARES.search(last[1] or last[2]) is not None and _says_case(sentence)
+
+
+def _says_case(sentence: str) -> bool:
+    """Whether a sentence, or what there is of it, names a case."""
+    if _ELSE.search(sentence):
+        return True
+    if (alone := _ONLY_A_CASE.search(sentence)) and (alone["colon"] or alone["item"]):
+        return _COMPARES.search(alone["dollar"] or alone["paren"]) is not None
+    opened = _OPENS_CASE.search(_INLINE.sub(lambda found: " " * len(found[0]), sentence))
     if not opened:
         return False
-    formulas = [found[1] or found[2] for found in _INLINE.finditer(before, opened.start())]
+    formulas = [found[1] or found[2] for found in _INLINE.finditer(sentence, opened.start())]
     conditional = opened[0].lower() in _CONDITIONAL
     if any(_names_case(formula, conditional) for formula in formulas):
         return True
-    words = _INLINE.sub(" ", before[opened.start() :])
+    words = _INLINE.sub(" ", sentence[opened.start() :])
     return (
         bool(formulas)
         and opened[0].lower() in ("if", "when", "若", "如果", "当")

@@ -15,6 +15,7 @@ from tutor.answers.latex_names import (
     LOOSE,
     MAX_INSIDE,
     OF_A_WHOLE,
+    OWN_FUNCTION,
     REDUCTIONS,
     SEVERAL,
     TOO_MANY,
@@ -347,6 +348,10 @@ class Chain:
         m, text = self.m, str(token)
         if m.indexing and token.type == "WORD":
             return None
+        scripts = self.parts[self.position].children[1:]
+        applied = self._group_follows() and not any(script.data == "below" for script in scripts)
+        if text in m.names.functions and (applied or token.type == "FUNCTION"):
+            raise m.refuse(self.parts[self.position], OWN_FUNCTION)
         if token.type == "FUNCTION":
             return text
         if token.type == "GREEK":

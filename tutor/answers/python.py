@@ -321,6 +321,8 @@ def _closed(line: str) -> bool:
 def _unglued(number: str, name: str) -> str:
     if number == "0" and name[0] in "xXoObB":
         return said("numbers are written in decimal")
+    if number == "1." and name == "T":  # 1ᵀ
+        return said("a vector of ones is written torch.ones(N), and the sum over the rows of A is A.sum(0)")
     return said("{number}{name} is not a product here: write {number}*{name}", number=number, name=name)
 
 
@@ -580,8 +582,9 @@ def _parse(line: _Line, code: str) -> list[ast.stmt]:
 
 _ITEM = r"[^\W\d][\w.]*(?:\[[^\[\]]*\])?|\d+\.?\d*"
 _SIDE_BY_SIDE = re.compile(
-    rf"(?P<left>(?<![\w.])(?:{_ITEM})|\([^()]*\)|[)\]])(?:\s+|(?<=[)\]]))(?=(?P<right>{_ITEM}))(?!\s)"
+    rf"(?P<left>(?<![\w.])(?:{_ITEM})|∑_?\{{?\w*\}}?|\([^()]*\)|[)\]])(?:\s+|(?<=[)\]]))(?=(?P<right>{_ITEM}))(?!\s)"
 )
+_NABLA = re.compile(r"∇_\{?([^\W\d_]\w*)\}?\s*(?:[^\W\d]\w*)?")
 _BIG_SUM = re.compile(r"(?:[Σ∑]|sum|Sum)_?\{?([^\W\d_]*)\}?")
 _CHARACTERS = {
     "∂": said("the gradient of the loss with respect to z is called dz"),
@@ -635,15 +638,29 @@ def _chained(line: str) -> tuple[int, str] | None:
     return None
 
 
+def _term(line: str, start: int) -> str:
+    """A term from there on, to the next sign outside of all brackets."""
+    depth = 0
+    for at in range(start, len(line)):
+        depth += (line[at] in "([{") - (line[at] in ")]}")
+        if depth < 0 or (depth == 0 and line[at] in "+-,;=<>" and line[:at].rstrip()[-1:] not in "*/@("):
+            return line[start:at].rstrip()
+    return line[start:].rstrip()
+
+
 def _sum_or_product(line: str) -> tuple[int, str] | None:
     """Where two things stand side by side, and how the product, or the sum `sum_i x[i]`, is written."""
+    if nabla := _NABLA.search(line):
+        return nabla.start(), said("the gradient of the loss with respect to {name} is called d{name}", name=nabla[1])
     for found in _SIDE_BY_SIDE.finditer(line):
         left, right = found["left"], found["right"]
         if keyword.iskeyword(left) or keyword.iskeyword(right):
             continue
         if big := _BIG_SUM.fullmatch(left):
             return found.start("left"), said(
-                "a sum is written Sum({right}, {big}), with its index last", right=right, big=big[1] or "i"
+                "a sum is written Sum({right}, {big}), with its index last",
+                right=_term(line, found.start("right")),
+                big=big[1] or "i",
             )
         if big := re.fullmatch(r"[Σ∑]_?(\w*)", right):
             return found.start("right"), said(
@@ -1008,6 +1025,15 @@ class _Converter:
         row = self.rows[node.lineno - 1]
         return row.encode()[node.col_offset : node.end_col_offset].decode(errors="ignore")
 
+    def _power_of_a_function(self, node: ast.Constant) -> str:
+        """The function in front of the `**2` of `tanh**2(n)`; empty where none is."""
+        before = self.rows[node.lineno - 1].encode()[: node.col_offset].decode(errors="ignore")
+        found = re.search(r"([\w.]*[^\W\d][\w.]*)\s*\*\*\s*$", before)
+        from tutor.symbolic.functions import FUNCTIONS
+
+        known = {spelling for row in FUNCTIONS.values() for spelling in (row.name, *row.spellings)}
+        return found[1] if found and found[1].rpartition(".")[2] in known else ""
+
     def name(self, node: ast.Name) -> lang.Expression:
         if node.id.startswith("__"):
             raise self.refuse(node, said("{id} is not part of an answer", id=node.id))
@@ -1051,6 +1077,15 @@ class _Converter:
     def call(self, node: ast.Call) -> lang.Expression:
         if isinstance(node.func, ast.Constant):
             text = self._text(node.func)
+            if not hasattr(node.func, "written") and (power := self._power_of_a_function(node.func)):
+                raise self.refuse(
+                    node,
+                    said(
+                        "the power of a function stands behind its parentheses: {name}(x)**{text}",
+                        name=power,
+                        text=text,
+                    ),
+                )
             raise self.refuse(node, said("{text}(...) is not a product here: write {text}*(...)", text=text))
         if not isinstance(node.func, (ast.Name, ast.Attribute)):
             raise self.refuse(node, said("only a named function is called; a product needs its *: (a)*(b)"))
