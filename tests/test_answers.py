@@ -846,6 +846,10 @@ def test_what_is_whole_stays_whole_as_in_torch_and_numpy(text):
         ("A = 2*torch.eye(3)\nh = torch.linalg.slogdet(A).logabsdet - torch.linalg.slogdet(A)[1]", torch.tensor(0.0)),
         ("s, g = np.linalg.slogdet(-torch.eye(3))\nh = s", torch.tensor(-1.0)),
         ("c = d = torch.zeros(2)\nc += 1\nh = d", torch.ones(2)),
+        (
+            "h = np.zeros(3, dtype=int)\nh[[0, 2]] = 2*np.ones(2)\nh = h*1.0",
+            torch.tensor([2.0, 0, 2]),
+        ),  # numpy takes them as whole
         ("c = [0]*3\nfor n in range(3):\n    c[n - 1] = x[n]\nh = torch.stack(c)", Draw().values["x"][[1, 2, 0]]),
         ("c = [1, 2]\nc[-2] += 3\nh = torch.ones(2)*c[0]", torch.full((2,), 4.0)),
         ("c = []\nfor n in range(3):\n    c += [x[n]]\nh = sum(c)", Draw().values["x"].sum(0)),
@@ -1001,6 +1005,7 @@ def test_only_a_slip_is_asked_about(text, meant):
         ("h = x + 1\nh += torch.ones(2, 3, 4)", "in place"),
         ("h = F.one_hot(t, 5)\nh *= -1/N", "whole numbers cannot take fractions in place"),
         ("h = -F.one_hot(t, 5)\nh /= N", "whole numbers cannot take fractions in place"),
+        ("h = np.zeros(3, dtype=int)\nh[[0, 2]] = np.ones(2)/2", "whole numbers cannot take fractions in place"),
         ("h = (x > 0)*1\nh /= N", "whole numbers cannot take fractions in place"),
         ("h = 1 - (x > 0)\nh *= x", "whole numbers cannot take fractions in place"),
         ("h = s @ a", "@ multiplies"),
