@@ -56,10 +56,13 @@ class UndecidedError(TutorError):
 
 def is_a_slip(name: str, other: str) -> bool:
     """Whether one is typed for the other: a letter missing, too much, another, or two turned round; of long names two.
+    Or a word follows it: relu_grad.
 
     Closer than `did_you_mean` asks for, where there are so many names that one is always close: "le" is no lerp.
     """
     name, other = name.lower(), other.lower()
+    if name.startswith(f"{other}_"):
+        return True
     most = 1 if min(len(name), len(other)) < 6 else 2
     if abs(len(name) - len(other)) > most:
         return False

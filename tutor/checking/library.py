@@ -1913,7 +1913,7 @@ def fitting(x: Tensor, source: Any) -> Tensor:
     made = array(source)
     if x.dtype is FLOAT or x.dtype is made.dtype:
         return made if x.dtype is made.dtype else made.to(FLOAT)
-    if made.is_floating_point() and (made.ndim > 0 or bool(made % 1)):
+    if made.is_floating_point() and bool((made % 1 != 0).any()):
         raise TorchRefuses(said("a tensor of whole numbers cannot take fractions in place: start from .float()"))
     return made != 0 if is_mask(x) else made.to(x.dtype)
 
