@@ -353,7 +353,7 @@ class _Piece:
     def definition(self) -> list[Token]:
         r"""`r := x - y` of `(r := x - y)`, `(r_i = x_i - y_i)` beside a formula; nothing where it is another."""
         signs = [n for n, token in enumerate(self.tokens) if token.type == "DEFINES" or str(token) == "=="]
-        beside = self.divider in ("QUAD", "AMP", "TEXT", "SEPARATOR") and self.begins("LPAR")
+        beside = self.divider in ("QUAD", "AMP", "TEXT", "SEPARATOR", "COMMA") and self.begins("LPAR")
         if not beside or self.tokens[-1].type != "RPAR" or len(signs) != 1 or signs[0] < 2:
             return []
         given = any(token.type == "BIG" for token in self.tokens[: signs[0]])

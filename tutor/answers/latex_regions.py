@@ -94,8 +94,8 @@ _NAMES_CASE = re.compile(
 _CONDITIONAL = ("if", "when", "whenever", "unless", "case", "若", "如果", "当", "情况", "情形")
 # "Case 1:", "\\textbf{Case (ii).}": what is said up to the next formula on a line of its own is said of that case
 _CASE_LABEL = re.compile(
-    r"\bcase[\s~]*\(?(?:\d{1,2}|[ivx]{1,4}|[a-d])\)?(?![A-Za-z])[.:]?|(?:情形|情况)[\s~]*[\d一二三四(（）)]{1,3}[.:：]?",
-    re.IGNORECASE,
+    r"\b[Cc]ase[\s~]*(?:\(?\d{1,2}\)?(?!\w)|\(?(?:[ivxIVX]{1,4}|[A-Da-d])\)?(?=\s*[.:,)}*$(]))[.:]?"
+    r"|(?:情形|情况)[\s~]*[\d一二三四(（）)]{1,3}[.:：]?"
 )
 _OF_ALL_CASES = re.compile(
     r"\b(?:both|all|either|every|each|together|general|combined?|combining|overall|summary|unified)\b"
@@ -275,8 +275,10 @@ def _of_a_label(before: str, label: re.Match[str]) -> bool:
     """Whether what follows `Case 1:` is still said of that case, and says which it is."""
     after = before[label.end() :]
     said = _INLINE.sub(" ", after)
-    names = _INLINE.search(after) or _ELSE.search(said.split(".")[0]) or _TRUE_CLASS.search(said)
-    return names is not None and _OF_ALL_CASES.search(said) is None
+    formulas = [found[1] or found[2] for found in _INLINE.finditer(after)]
+    names = any(_COMPARES.search(formula) or _names_case(formula, True) for formula in formulas)
+    names = names or _ELSE.search(said.split(".")[0]) is not None or _TRUE_CLASS.search(said) is not None
+    return names and _OF_ALL_CASES.search(said) is None
 
 
 def _is_a_header(sentence: str) -> bool:
