@@ -92,7 +92,7 @@ _NAMES_CASE = re.compile(
     rf"|^\s*(?:\||\\left\s*\||\\lvert\b)[^=]*(?:{_RELATED})"
 )
 _CONDITIONAL = ("if", "when", "whenever", "unless", "case", "若", "如果", "当", "情况", "情形")
-# "Case 1:", "\\textbf{Case (ii).}": what is said up to the next formula on a line of its own is said of that case
+# "Case 1:", "\textbf{Case (ii).}": what is said up to the next formula on a line of its own is said of that case
 _CASE_LABEL = re.compile(
     r"\b[Cc]ase[\s~]*(?:\(?\d{1,2}\)?(?!\w)|\(?(?:[ivxIVX]{1,4}|[A-Da-d])\)?(?=\s*[.:,)}*$(]))[.:]?"
     r"|(?:情形|情况)[\s~]*[\d一二三四(（）)]{1,3}[.:：]?"
@@ -109,7 +109,7 @@ _THEN = re.compile(
 )
 _BEGINS_HEADER = re.compile(r"[\s*_#]*(?:\\\w+\{)?(?:If|When|Whenever|Unless|Case|For)\b|[\s*_#]*(?:若|如果|当|对)")
 _CLOSES_FORMULA = re.compile(r"\$\$|\\\]|\\end[ \t]*\{")
-# a list's item, or a sentence, that is nothing but a comparison: "\\item[(i)] $|r_i| \\le \\delta$: "
+# a list's item, or a sentence, that is nothing but a comparison: "\item[(i)] $|r_i| \le \delta$: "
 _ONLY_A_CASE = re.compile(
     r"(?:^|(?P<item>\\item)[ \t]*(?:\[[^\]\n]*\])?)\s*(?:\(?[ivx]{1,4}\))?"
     r"[\s*_]*(?:\\(?:textbf|emph|textit)\{)?\s*(?:\$(?P<dollar>[^$\n]+)\$|\\\((?P<paren>[^\n]+?)\\\))"
@@ -274,16 +274,16 @@ def says_zero(text: str, start: int) -> bool:
 def _of_a_label(before: str, label: re.Match[str]) -> bool:
     """Whether what follows `Case 1:` is still said of that case, and says which it is."""
     after = before[label.end() :]
-    said = _INLINE.sub(" ", after)
+    words = _INLINE.sub(" ", after)
     formulas = [found[1] or found[2] for found in _INLINE.finditer(after)]
     names = any(_COMPARES.search(formula) or _names_case(formula, True) for formula in formulas)
-    names = names or _ELSE.search(said.split(".")[0]) is not None or _TRUE_CLASS.search(said) is not None
-    return names and _OF_ALL_CASES.search(said) is None
+    names = names or _ELSE.search(words.split(".")[0]) is not None or _TRUE_CLASS.search(words) is not None
+    return names and _OF_ALL_CASES.search(words) is None
 
 
 def _is_a_header(sentence: str) -> bool:
     """`If $k = l$.`, with nothing behind the condition: what follows it is said of that case."""
-    begins = _BEGINS_HEADER.match(sentence)  # `for $k \\ne l$.` in the midst of a sentence is said of what came before
+    begins = _BEGINS_HEADER.match(sentence)  # `for $k \ne l$.` in the midst of a sentence is said of what came before
     last = next(reversed(list(_INLINE.finditer(sentence))), None)
     if begins is None or last is None or sentence[last.end() :].strip(" \t\n:,*_}."):
         return False
