@@ -887,3 +887,17 @@ def test_a_chain_in_a_sentence_gives_a_name(text, lines):
     assert sorted(line.quantity for line in report.lines) == sorted(lines) and report.verdict == "correct"
     [report] = check_sheets(f"% exercise: linear-regression\n{text.replace('hat y - y', 'hat y + y')}\n", kind="latex")
     assert report.verdict == "wrong" or "wx + b - y" in text
+
+
+@pytest.mark.parametrize(("text", "verdicts"), [
+    ("\\textbf{Case 1:} $|r_i|\\le\\delta$. Then $$dr_i = r_i$$ so that $$dx_i = r_i.$$ \\textbf{Case 2:} $|r_i|>\\delta$. Then $$dr_i = \\delta\\,\\mathrm{sign}(r_i)$$",
+     ["unreadable"] * 3),
+    ("If $|r_i|\\le\\delta$ we have\n\n$$dr_i = r_i$$\n\nand hence\n\n$$dx_i = r_i$$\n\nOtherwise\n\n$$dr_i = \\delta\\,\\mathrm{sign}(r_i)$$",
+     ["unreadable"] * 3),
+    # behind the last case it may be what follows from all of them
+    ("If $|r_i|\\le\\delta$ we have\n\n$$dr_i = r_i$$\n\nso\n\n$$dx_i = \\max(-\\delta, \\min(\\delta, r_i))$$\n\nThe end.", ["unreadable", "correct"]),
+])  # fmt: skip
+def test_what_follows_in_a_case_holds_in_it_alone(text, verdicts):
+    for kind, mark in (("latex", "% exercise: huber"), ("markdown", "<!-- exercise: huber -->")):
+        [report] = check_sheets(f"{mark}\n{text}\n", kind=kind)
+        assert [line.verdict for line in report.lines] == verdicts

@@ -271,6 +271,28 @@ def says_zero(text: str, start: int) -> bool:
     return _SAYS_ZERO.search(_ENDS_SENTENCE.split(before.rstrip())[-1]) is not None
 
 
+_BETWEEN = re.compile(
+    r"(?:[\s,.，。:：]|\b(?:and|so|that|thus|hence|therefore|then|consequently|which|also|gives|yields|implies|we|have|get)\b"
+    r"|[则故]|因此|所以|从而|于是)*",
+    re.IGNORECASE,
+)
+_CLOSING_MARK = re.compile(r"[\s.,;]*(?:\$\$?|\\{1,2}[\])]|\\end[ \t]*\{[A-Za-z]+\*?\})")
+_NEXT_CASE = re.compile(
+    r"[\s.,;*_#]*(?:\\(?:textbf|emph|textit|paragraph)\*?\{)?\s*(?:\\item|(?:and\s+)?(?:if|for|when|otherwise|else|case)\b"
+    r"|否则|情形|情况|若|如果|当)",
+    re.IGNORECASE,
+)
+
+
+def goes_on_with_a_case(text: str, earlier: int, start: int, stop: int) -> bool:
+    """Whether a formula follows from one that holds in one case, before the sentence that names the next case."""
+    closed, following = _CLOSING_MARK.match(text, earlier), _CLOSING_MARK.match(text, stop)
+    if closed is None or following is None or start - closed.end() > 60:
+        return False
+    between = _OPENING_MARK.sub("", text[closed.end() : start])
+    return _BETWEEN.fullmatch(between) is not None and _NEXT_CASE.match(text, following.end()) is not None
+
+
 def _of_a_label(before: str, label: re.Match[str]) -> bool:
     """Whether what follows `Case 1:` is still said of that case, and says which it is."""
     after = before[label.end() :]
