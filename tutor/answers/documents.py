@@ -68,7 +68,8 @@ WHERE = {
     "markdown": said("code is read between ``` and ```, mathematics between $$ and $$"),
     "latex": said(r"mathematics is read between \[ and \], code in lstlisting, minted and verbatim"),
 }
-_GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z\\])(?:d|grad))[^=]*=")  # what stands left of the first =
+_GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
+_DELTA = re.compile(r"\s*\\delta(?![A-Za-z])")  # begins with a d as well, and is a name that people give
 CASE = said("it holds in one case only: say it for all in one formula, with cases or \\mathbb{1}[...]")
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
@@ -278,7 +279,8 @@ class _Assembly:
             elif formula and display >= 0 and made[display].text is block.text:
                 beside = introduces(block.text, made[display].stop, block.start)
                 beside = beside or (introduced is not None and named_with(block.text, block.start) == introduced.start)
-                introduced = block if beside and defined(formula) and not _GRADIENT.match(formula) else None
+                own = defined(formula) and (_DELTA.match(formula) or not _GRADIENT.match(formula))
+                introduced = block if beside and own else None
                 if introduced is not None and not block.case:
                     self.in_front.add(id(block))
                     made.insert(display, block)
