@@ -782,6 +782,7 @@ IN_ALL = [
     "For every $i = 1, \\dots, N$ and $k$: {}", "If $N$ is the batch size, then {}", "Since $s_i > 0$, {}",
     "If $y_{ik} = 1$, one term is left. In general {}", "其中 $\\sum_k y_{ik} = 1$，于是 {}", "We use $p = e/s$. So {}",
     "\\textbf{Case 1:} $k = c$. Then one term is left. In both cases {}", "In the case of $N$ rows: {}",
+    "Case 1: $k = c$ gives $p - 1$. Case 2: $k \\ne c$ gives $p$. Hence {}",
     "In case a row has $K$ entries, {}",
     "$$s_i = \\sum_k e_{ik}$$\nfor $k \\ne c$.\n\n{}", "For $k \\ne c$ the indicator is $0$.\n\n{}",
 ]  # fmt: skip

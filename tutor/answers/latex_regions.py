@@ -102,6 +102,8 @@ _OF_ALL_CASES = re.compile(
     r"|综合|合并|总之|统一|两种|一般|所有",
     re.IGNORECASE,
 )
+# after two cases in one paragraph: what follows from both
+_CONCLUDES = re.compile(r"[.。]\s*(?:(?:Thus|Hence|Therefore|So|Altogether)\b|因此|所以|综上)[^.。]*$")
 _THEN = re.compile(
     r"(?:[\s,，:：*_}]|\\textbf|\b(?:then|so|here|hence|now|there|we|have|get|obtain|find|this|gives|yields|it|follows|that)\b"
     r"|[则有得]|此时|于是|可得|我们)*",
@@ -245,8 +247,8 @@ def of_a_case(text: str, start: int) -> bool:
     before = _OPENING_MARK.sub("", text[max(0, start - 400) : start]).rstrip()
     begun = max((found.end() for found in _CLOSES_FORMULA.finditer(before)), default=0)
     before = before[begun:]  # since the last formula on a line of its own
-    label = next(reversed(list(_CASE_LABEL.finditer(before))), None)
-    if label is not None and _of_a_label(before, label):
+    labels = list(_CASE_LABEL.finditer(before))
+    if labels and not (len(labels) > 1 and _CONCLUDES.search(before)) and _of_a_label(before, labels[-1]):
         return True
     sentences = _ENDS_SENTENCE.split(before)
     if _says_case(sentences[-1]):
