@@ -782,6 +782,8 @@ IN_ALL = [
     "For every $i = 1, \\dots, N$ and $k$: {}", "If $N$ is the batch size, then {}", "Since $s_i > 0$, {}",
     "If $y_{ik} = 1$, one term is left. In general {}", "其中 $\\sum_k y_{ik} = 1$，于是 {}", "We use $p = e/s$. So {}",
     "\\textbf{Case 1:} $k = c$. Then one term is left. In both cases {}", "In the case of $N$ rows: {}",
+    "Case 1: $k = c$ gives $p - 1$. Case 2: $k \\ne c$ gives $p$. Hence {}",
+    "In case a row has $K$ entries, {}",
     "$$s_i = \\sum_k e_{ik}$$\nfor $k \\ne c$.\n\n{}", "For $k \\ne c$ the indicator is $0$.\n\n{}",
 ]  # fmt: skip
 FORMULA = r"\frac{\partial L}{\partial z_{ik}} = "
@@ -886,3 +888,17 @@ def test_a_chain_in_a_sentence_gives_a_name(text, lines):
     assert sorted(line.quantity for line in report.lines) == sorted(lines) and report.verdict == "correct"
     [report] = check_sheets(f"% exercise: linear-regression\n{text.replace('hat y - y', 'hat y + y')}\n", kind="latex")
     assert report.verdict == "wrong" or "wx + b - y" in text
+
+
+@pytest.mark.parametrize(("text", "verdicts"), [
+    ("\\textbf{Case 1:} $|r_i|\\le\\delta$. Then $$dr_i = r_i$$ so that $$dx_i = r_i.$$ \\textbf{Case 2:} $|r_i|>\\delta$. Then $$dr_i = \\delta\\,\\mathrm{sign}(r_i)$$",
+     ["unreadable"] * 3),
+    ("If $|r_i|\\le\\delta$ we have\n\n$$dr_i = r_i$$\n\nand hence\n\n$$dx_i = r_i$$\n\nOtherwise\n\n$$dr_i = \\delta\\,\\mathrm{sign}(r_i)$$",
+     ["unreadable"] * 3),
+    # behind the last case it may be what follows from all of them
+    ("If $|r_i|\\le\\delta$ we have\n\n$$dr_i = r_i$$\n\nso\n\n$$dx_i = \\max(-\\delta, \\min(\\delta, r_i))$$\n\nThe end.", ["unreadable", "correct"]),
+])  # fmt: skip
+def test_what_follows_in_a_case_holds_in_it_alone(text, verdicts):
+    for kind, mark in (("latex", "% exercise: huber"), ("markdown", "<!-- exercise: huber -->")):
+        [report] = check_sheets(f"{mark}\n{text}\n", kind=kind)
+        assert [line.verdict for line in report.lines] == verdicts

@@ -23,6 +23,7 @@ from tutor.answers.headers import ANYWHERE, key_of
 from tutor.answers.latex_regions import (
     Stretch,
     defined,
+    goes_on_with_a_case,
     in_prose,
     introduces,
     is_latex,
@@ -67,7 +68,8 @@ WHERE = {
     "markdown": said("code is read between ``` and ```, mathematics between $$ and $$"),
     "latex": said(r"mathematics is read between \[ and \], code in lstlisting, minted and verbatim"),
 }
-_GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z\\])(?:d|grad))[^=]*=")  # what stands left of the first =
+_GRADIENT = re.compile(r"[^=]*(?:\\partial|\\nabla|(?<![A-Za-z])(?:d|grad))[^=]*=")  # what stands left of the first =
+_DELTA = re.compile(r"\s*\\delta(?![A-Za-z])")  # begins with a d as well, and is a name that people give
 CASE = said("it holds in one case only: say it for all in one formula, with cases or \\mathbb{1}[...]")
 _SHELL = re.compile(r"\s*(?:[%!]|\?{1,2}\w|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
@@ -277,7 +279,8 @@ class _Assembly:
             elif formula and display >= 0 and made[display].text is block.text:
                 beside = introduces(block.text, made[display].stop, block.start)
                 beside = beside or (introduced is not None and named_with(block.text, block.start) == introduced.start)
-                introduced = block if beside and defined(formula) and not _GRADIENT.match(formula) else None
+                own = defined(formula) and (_DELTA.match(formula) or not _GRADIENT.match(formula))
+                introduced = block if beside and own else None
                 if introduced is not None and not block.case:
                     self.in_front.add(id(block))
                     made.insert(display, block)
@@ -586,6 +589,7 @@ def _latex(text: str) -> list[Block]:
         for kind, places in (("latex", regions(text)), ("inline", in_prose(text)))
         for n, (start, stop) in enumerate(places)
     ]
+    found = _with_what_follows(found)
     code = list(listings(text))
     listed = _covered(text, [(start, stop) for start, stop, _ in code])
     placed = [(at, block) for at, block in _headers(text) if not listed[at]]
@@ -593,6 +597,20 @@ def _latex(text: str) -> list[Block]:
         if language in _PYTHON and (language or _GIVES.search(text[start:stop])):  # what a program printed is no code
             placed += [(start, block) for block in _with_headers(_code(text, 0, start, stop))]
     return _in_order(text, found, placed)
+
+
+def _with_what_follows(blocks: list[Block]) -> list[Block]:
+    """What follows from a formula that holds in one case, up to the next case, holds in it alone as well."""
+    made: list[Block] = []
+    before: Block | None = None  # the last display
+    for block in blocks:
+        if block.kind == "latex":
+            if before is not None and before.case and not block.case:
+                case = goes_on_with_a_case(block.text, before.stop, block.start, block.stop)
+                block = replace(block, case=case)
+            before = block
+        made.append(block)
+    return made
 
 
 def _code(text: str, line: int, start: int, stop: int, cell: int | None = None) -> Block:
@@ -641,12 +659,13 @@ def _markdown(text: str, line: int, cell: int | None = None) -> list[Block]:
     struck = list(_struck(outside, marked))
     crossed = _covered(text, struck)
     kinds = {"displayed": "latex", "inline": "inline"}
-    placed = []
+    formulas = []
     for n, each in enumerate(marked):
         if each.kind in kinds:
             kind = "struck" if crossed[each.begun] else kinds[each.kind]
             case = kind != "struck" and n < MAX_CASES and of_a_case(outside, each.start)
-            placed.append((each.start, [Block(kind, text, line, each.start, each.stop, cell, case)]))
+            formulas.append(Block(kind, text, line, each.start, each.stop, cell, case))
+    placed = [(block.start, [block]) for block in _with_what_follows(formulas)]
     inside = _covered(text, [*apart[: len(fences)], *code])
     placed += [(at, [block]) for at, block in _headers(text, line) if not inside[at]]
     for begun, _, language, start, stop in fences:

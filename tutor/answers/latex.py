@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tutor.exercise import Exercise
 
 MAX_CHAIN = 200  # equalities in one chain
+MAX_MOVED = 12  # names that are looked for behind a formula, and formulas for which none is found
 _OPENING = ("LPAR", "LBRACKET", "LBRACE", "LSET", "LBAR", "LNORM", "LFLOOR", "LANGLE", "CASES")
 _CLOSING = ("RPAR", "RBRACKET", "RBRACE", "RSET", "RBAR", "RNORM", "RFLOOR", "RANGLE", "ENDCASES")
 _DIVIDERS = ("ROW", "NEWLINE", "SEPARATOR", "QUAD", "COMMA", "AMP", "TEXT", "DOT", "FORALL")
@@ -195,8 +196,9 @@ class Reader:
 
     def _apart(self, made: list[lang.Statement]) -> tuple[list[lang.Statement], list[lang.Statement]]:
         """The lines that give a gradient, and the others."""
-        gradients = [each for each in made if any(self.names.is_gradient(name) for name in _given(each))]
-        return gradients, [each for each in made if each not in gradients]
+        judged = [any(self.names.is_gradient(name) for name in _given(each)) for each in made]
+        gradients = [each for each, is_one in zip(made, judged, strict=True) if is_one]
+        return gradients, [each for each, is_one in zip(made, judged, strict=True) if not is_one]
 
     def _on_trial(
         self,
@@ -353,7 +355,7 @@ class _Piece:
     def definition(self) -> list[Token]:
         r"""`r := x - y` of `(r := x - y)`, `(r_i = x_i - y_i)` beside a formula; nothing where it is another."""
         signs = [n for n, token in enumerate(self.tokens) if token.type == "DEFINES" or str(token) == "=="]
-        beside = self.divider in ("QUAD", "AMP", "TEXT", "SEPARATOR") and self.begins("LPAR")
+        beside = self.divider in ("QUAD", "AMP", "TEXT", "SEPARATOR", "COMMA") and self.begins("LPAR")
         if not beside or self.tokens[-1].type != "RPAR" or len(signs) != 1 or signs[0] < 2:
             return []
         given = any(token.type == "BIG" for token in self.tokens[: signs[0]])
@@ -1216,18 +1218,19 @@ def _where_needed(ones: list[_One]) -> list[_One]:
     held = dict(names.shapes)
     made: list[_One] = []
     rest = list(ones)
+    tries = MAX_MOVED
     while rest:
         one = rest.pop(0)
-        later = [each for each in rest if id(each) in once]
+        later = [each for each in rest if id(each) in once][:MAX_MOVED] if tries else []
         if later and not one.can_be_read():
             before = dict(names.shapes)
-            first = _with_names([], later)[: len(later)]
-            first = [each for each in first if each.give()]
+            first = [each for each in _with_names([], later) if each.give()]
             if one.can_be_read():
                 made += first
                 rest = [each for each in rest if each not in first]
             else:
                 names.shapes = before
+                tries -= 1
         made.append(one)
         one.give()
     names.shapes = held

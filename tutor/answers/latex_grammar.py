@@ -713,7 +713,12 @@ class Tokenizer:
             self.spaced.add(len(self.tokens))
         elif kind in _OPENS or kind in _CLOSES:
             self._bracket(kind, at, end)
-        elif self.stack and kind == "EQUALS" and (self.text[at - 1 : at] == ":" or "colon" in self.text[at:end]):
+        elif (
+            self.stack
+            and self.stack[-1][0] == "LPAR"
+            and kind == "EQUALS"
+            and (self.text[at - 1 : at] == ":" or "colon" in self.text[at:end])
+        ):
             self._add("DEFINES", ":=", at, end)
         elif self.stack and kind == "EQUALS":
             self._add("REL", "==", at, end)

@@ -92,16 +92,18 @@ _NAMES_CASE = re.compile(
     rf"|^\s*(?:\||\\left\s*\||\\lvert\b)[^=]*(?:{_RELATED})"
 )
 _CONDITIONAL = ("if", "when", "whenever", "unless", "case", "若", "如果", "当", "情况", "情形")
-# "Case 1:", "\\textbf{Case (ii).}": what is said up to the next formula on a line of its own is said of that case
+# "Case 1:", "\textbf{Case (ii).}": what is said up to the next formula on a line of its own is said of that case
 _CASE_LABEL = re.compile(
-    r"\bcase[\s~]*\(?(?:\d{1,2}|[ivx]{1,4}|[a-d])\)?(?![A-Za-z])[.:]?|(?:情形|情况)[\s~]*[\d一二三四(（）)]{1,3}[.:：]?",
-    re.IGNORECASE,
+    r"\b[Cc]ase[\s~]*(?:\(?\d{1,2}\)?(?!\w)|\(?(?:[ivxIVX]{1,4}|[A-Da-d])\)?(?=\s*[.:,)}*$(]))[.:]?"
+    r"|(?:情形|情况)[\s~]*[\d一二三四(（）)]{1,3}[.:：]?"
 )
 _OF_ALL_CASES = re.compile(
     r"\b(?:both|all|either|every|each|together|general|combined?|combining|overall|summary|unified)\b"
     r"|综合|合并|总之|统一|两种|一般|所有",
     re.IGNORECASE,
 )
+# after two cases in one paragraph: what follows from both
+_CONCLUDES = re.compile(r"[.。]\s*(?:(?:Thus|Hence|Therefore|So|Altogether)\b|因此|所以|综上)[^.。]*$")
 _THEN = re.compile(
     r"(?:[\s,，:：*_}]|\\textbf|\b(?:then|so|here|hence|now|there|we|have|get|obtain|find|this|gives|yields|it|follows|that)\b"
     r"|[则有得]|此时|于是|可得|我们)*",
@@ -109,7 +111,7 @@ _THEN = re.compile(
 )
 _BEGINS_HEADER = re.compile(r"[\s*_#]*(?:\\\w+\{)?(?:If|When|Whenever|Unless|Case|For)\b|[\s*_#]*(?:若|如果|当|对)")
 _CLOSES_FORMULA = re.compile(r"\$\$|\\\]|\\end[ \t]*\{")
-# a list's item, or a sentence, that is nothing but a comparison: "\\item[(i)] $|r_i| \\le \\delta$: "
+# a list's item, or a sentence, that is nothing but a comparison: "\item[(i)] $|r_i| \le \delta$: "
 _ONLY_A_CASE = re.compile(
     r"(?:^|(?P<item>\\item)[ \t]*(?:\[[^\]\n]*\])?)\s*(?:\(?[ivx]{1,4}\))?"
     r"[\s*_]*(?:\\(?:textbf|emph|textit)\{)?\s*(?:\$(?P<dollar>[^$\n]+)\$|\\\((?P<paren>[^\n]+?)\\\))"
@@ -245,8 +247,8 @@ def of_a_case(text: str, start: int) -> bool:
     before = _OPENING_MARK.sub("", text[max(0, start - 400) : start]).rstrip()
     begun = max((found.end() for found in _CLOSES_FORMULA.finditer(before)), default=0)
     before = before[begun:]  # since the last formula on a line of its own
-    label = next(reversed(list(_CASE_LABEL.finditer(before))), None)
-    if label is not None and _of_a_label(before, label):
+    labels = list(_CASE_LABEL.finditer(before))
+    if labels and not (len(labels) > 1 and _CONCLUDES.search(before)) and _of_a_label(before, labels[-1]):
         return True
     sentences = _ENDS_SENTENCE.split(before)
     if _says_case(sentences[-1]):
@@ -271,17 +273,41 @@ def says_zero(text: str, start: int) -> bool:
     return _SAYS_ZERO.search(_ENDS_SENTENCE.split(before.rstrip())[-1]) is not None
 
 
+_BETWEEN = re.compile(
+    r"(?:[\s,.，。:：]|\b(?:and|so|that|thus|hence|therefore|then|consequently|which|also|gives|yields|implies|we|have|get)\b"
+    r"|[则故]|因此|所以|从而|于是)*",
+    re.IGNORECASE,
+)
+_CLOSING_MARK = re.compile(r"[\s.,;]*(?:\$\$?|\\{1,2}[\])]|\\end[ \t]*\{[A-Za-z]+\*?\})")
+_NEXT_CASE = re.compile(
+    r"[\s.,;*_#]*(?:\\(?:textbf|emph|textit|paragraph)\*?\{)?\s*(?:\\item|(?:and\s+)?(?:if|for|when|otherwise|else|case)\b"
+    r"|否则|情形|情况|若|如果|当)",
+    re.IGNORECASE,
+)
+
+
+def goes_on_with_a_case(text: str, earlier: int, start: int, stop: int) -> bool:
+    """Whether a formula follows from one that holds in one case, before the sentence that names the next case."""
+    closed, following = _CLOSING_MARK.match(text, earlier), _CLOSING_MARK.match(text, stop)
+    if closed is None or following is None or start - closed.end() > 60:
+        return False
+    between = _OPENING_MARK.sub("", text[closed.end() : start])
+    return _BETWEEN.fullmatch(between) is not None and _NEXT_CASE.match(text, following.end()) is not None
+
+
 def _of_a_label(before: str, label: re.Match[str]) -> bool:
     """Whether what follows `Case 1:` is still said of that case, and says which it is."""
     after = before[label.end() :]
-    said = _INLINE.sub(" ", after)
-    names = _INLINE.search(after) or _ELSE.search(said.split(".")[0]) or _TRUE_CLASS.search(said)
-    return names is not None and _OF_ALL_CASES.search(said) is None
+    words = _INLINE.sub(" ", after)
+    formulas = [found[1] or found[2] for found in _INLINE.finditer(after)]
+    names = any(_COMPARES.search(formula) or _names_case(formula, True) for formula in formulas)
+    names = names or _ELSE.search(words.split(".")[0]) is not None or _TRUE_CLASS.search(words) is not None
+    return names and _OF_ALL_CASES.search(words) is None
 
 
 def _is_a_header(sentence: str) -> bool:
     """`If $k = l$.`, with nothing behind the condition: what follows it is said of that case."""
-    begins = _BEGINS_HEADER.match(sentence)  # `for $k \\ne l$.` in the midst of a sentence is said of what came before
+    begins = _BEGINS_HEADER.match(sentence)  # `for $k \ne l$.` in the midst of a sentence is said of what came before
     last = next(reversed(list(_INLINE.finditer(sentence))), None)
     if begins is None or last is None or sentence[last.end() :].strip(" \t\n:,*_}."):
         return False
