@@ -141,8 +141,15 @@ ELEMENTWISE = ["exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh"
                "square", "log1p", "expm1", "erf"]  # fmt: skip
 BARE = {name: _lift(getattr(torch, name)) for name in ELEMENTWISE}
 BARE |= {"Abs": BARE["abs"], "pi": math.pi, "Rational": lambda a, b=1: a / b}
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """numpy's own, which is no product of batches."""
+    return torch.matmul(a, b) if b.ndim <= 2 else torch.tensordot(a, b, ([a.ndim - 1], [b.ndim - 2]))
+
+
 NUMPY = SimpleNamespace(
-    **BARE, dot=torch.matmul, matmul=torch.matmul, outer=torch.outer, newaxis=None, einsum=torch.einsum,
+    **BARE, dot=_dot, matmul=torch.matmul, outer=torch.outer, newaxis=None, einsum=torch.einsum,
     sum=_reduction(torch.sum), mean=_reduction(torch.mean),
     zeros_like=_lift(torch.zeros_like), ones_like=_lift(torch.ones_like),  # of a number too, in numpy alone
     where=lambda holds, yes, no: torch.where(torch.as_tensor(holds).bool(), yes, no),  # all but 0 holds

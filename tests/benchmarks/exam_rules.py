@@ -282,7 +282,8 @@ def matrix_products(s: Scene, n: ast.BinOp) -> Iterator[Expr]:
     ranks = s.rank(a), s.rank(b)
     yield call("torch.matmul", a, b)
     yield method(a, "matmul", b)
-    yield call("np.dot", a, b)
+    if max(ranks) <= 2:
+        yield call("np.dot", a, b)
     if ranks == (2, 2):
         yield call("torch.mm", a, b)
         yield method(a, "mm", b)
