@@ -796,7 +796,8 @@ class _Converter:
         targets = tuple(self.target(target) for target in node.targets)
         made = lang.Assign(*self._start(node), targets, self.expression(node.value))
         itself = all(lang.variable(target) == _name_of(value) for target, value in lang.pairs(made))
-        return None if itself else made  # W, b = params["W"], params["b"]
+        kept = any(isinstance(part, ast.Subscript) for side in (*node.targets, node.value) for part in ast.walk(side))
+        return None if itself and kept else made  # W, b = params["W"], params["b"]
 
     def _augassign(self, node: ast.AugAssign) -> lang.Statement:
         op = _OPERATORS.get(type(node.op))
