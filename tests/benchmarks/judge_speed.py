@@ -228,6 +228,12 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "functions that call one another": (
         "mlp", "def f(a):\n    return " + "+".join(["a*a"]*50) + "\ndef g(a):\n    return f(a) + f(a)\n"
         + _lines(60, "dz1 = g(z1*#)")),
+    "a list that is added up in a loop": (
+        "softmax-regression", "g = [1]*1000\nfor i in range(9000):\n    h = sum(g)\ndz = h"),
+    "a list of which a member is set in a loop": (
+        "softmax-regression", "g = [None]*1000\nfor i in range(9000):\n    g[0] = x[0, 0]\ndz = g[0]"),
+    "80 lines after a gradient that goes on": (
+        "mlp", "dh1 = 2*(y_pred - y)/(N*D2) @ W2.T\n" + "dh1 *= (z1 > 0)\n"*40 + _lines(40, "dW1 = #*x.T @ dh1")),
     "modules with long names": ("mlp", "import " + "a."*40000 + "a as b\ndz1 = b.relu(z1)"),
     "masks in a loop": (
         "softmax-regression", "dW = torch.zeros_like(W)\nfor i in range(9000):\n" + _lines(99, "    h = x[x > #]")),

@@ -831,7 +831,7 @@ def _sum(run: Run, node: lang.Call, value: Any, start: Any = None) -> Any:
 
 def _added_up(limits: Limits, members: tuple[Any, ...], start: Any) -> Any:
     for member in library.all_given(members):
-        limits.spend(1)
+        limits.spend(library.ENTRIES)
         start = library.elementwise(limits, "+", start, member)
     return start
 
