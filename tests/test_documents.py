@@ -853,6 +853,8 @@ OF_A_LINE = r"$$\frac{\partial L}{\partial w} = 2(\hat y-y)x, \quad \frac{\parti
     (r"Setting this to zero, $$\frac{\partial L}{\partial w} = 0 \implies w = \frac{y-b}{x}$$", 2),
     (r"We set $$\frac{\partial L}{\partial b} = 0 .$$", 1),
     (r"At the minimum $$\frac{\partial L}{\partial w} = 2(\hat y-y)x = 0$$", 1),
+    (r"To find the minimum, we differentiate once more. $$\frac{\partial L}{\partial w} = 2(\hat y-y)x = 0$$" + "\n"
+     r"$$\frac{\partial L}{\partial b} = 2(\hat y-y) = 0$$", 2),
     (r"$$\frac{\partial L}{\partial w} \overset{!}{=} 0$$", 1),
     (r"$$2(\hat y-y)x \stackrel{!}{=} 0$$", 1),
     (r"令导数为零：$$\frac{\partial L}{\partial b} = 0$$", 1),
@@ -864,7 +866,8 @@ def test_a_condition_on_a_gradient_is_no_answer(text, noted):
 
 
 @pytest.mark.parametrize("text", [
-    r"so $$\frac{\partial L}{\partial w} = 0$$", r"Setting this to zero, $$\frac{\partial L}{\partial w} = (\hat y-y)x = 0$$",
+    r"so $$\frac{\partial L}{\partial w} = 0$$", r"so $$\frac{\partial L}{\partial w} = 2(\hat y-y)x = 0$$",
+    r"To find the minimum, we differentiate. $$\frac{\partial L}{\partial w} = 0$$", r"Setting this to zero, $$\frac{\partial L}{\partial w} = (\hat y-y)x = 0$$",
     r"Setting this to zero, $$\frac{\partial L}{\partial w} = 1$$", r"Set it. Then $$\frac{\partial L}{\partial w} = 0$$",
 ])  # fmt: skip
 def test_a_wrong_gradient_is_no_condition(text):

@@ -22,7 +22,7 @@ from tutor.answers import latex_trees as look
 from tutor.answers.latex_grammar import CONDITION, MAX_TOKENS, WHEN, Tokenizer, is_function, parse
 from tutor.answers.latex_meaning import Meaning, Unnamed
 from tutor.answers.latex_names import CALLED, OWN_FUNCTION, REDUCTIONS, Names, Shape, Value
-from tutor.answers.latex_regions import basis_vectors, defines_a_function, in_prose, regions
+from tutor.answers.latex_regions import asks_where_zero, basis_vectors, defines_a_function, in_prose, regions
 from tutor.answers.python import MAX_DEPTH, MAX_LENGTH, MAX_LINE, MAX_LINES
 from tutor.errors import ReadingError
 from tutor.language import said
@@ -668,7 +668,9 @@ class _One:
         if [str(token) for token in tokens if token.type not in ("LBRACE", "RBRACE")] != ["0"]:
             return 0
         at = sign.start_pos or 0
-        if not (self.demands or _MUST_BE.search(self.tokenizer.text[max(0, at - 40) : at])):
+        text = self.tokenizer.text
+        told = len(self.line.links) > 1 and asks_where_zero(text, at)
+        if not (self.demands or told or _MUST_BE.search(text[max(0, at - 40) : at])):
             return 0
         node = self._named()
         base = lang.root(node) if node is not None else None

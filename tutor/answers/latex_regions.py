@@ -295,6 +295,20 @@ def goes_on_with_a_case(text: str, earlier: int, start: int, stop: int) -> bool:
     return _BETWEEN.fullmatch(between) is not None and _NEXT_CASE.match(text, following.end()) is not None
 
 
+_ASKS_WHERE = re.compile(
+    r"\b(?:minim|maxim|optim|extrem)(?:um|a|al|i[sz]e\w*|i[sz]ing)\b|\b(?:stationary|critical) points?\b"
+    r"|\b(?:set|setting|equate|equating)\b[^.$]{0,40}\b(?:zero|0)\b"
+    r"|\b(?:optimality|first[- ]order|stationarity) condition"
+    r"|最小值|最优|极小|极值|驻点|设为零",
+    re.IGNORECASE,
+)
+
+
+def asks_where_zero(text: str, start: int) -> bool:
+    """Whether what is told in front of a formula is where it is 0: its `= 2(wx - y)x = 0` is no value then."""
+    return _ASKS_WHERE.search(text, max(0, start - 600), start) is not None
+
+
 def _of_a_label(before: str, label: re.Match[str]) -> bool:
     """Whether what follows `Case 1:` is still said of that case, and says which it is."""
     after = before[label.end() :]
