@@ -222,6 +222,10 @@ HOSTILE: dict[str, tuple[str, str]] = {
         "softmax-regression", "b = 0\nx = torch.ones(N, D)\nW = torch.zeros(D, K)\n" + _lines(28, "dz = (p + #*y)/N")),
     "28 wrong lines after upstream gradients that go on": (
         "lstm-cell", "dcn = 2*dcn\ndhn = 2*dhn\n" + _lines(14, "df = #*dcn*c\ndi = #*dcn*g")),
+    "12 wrong lines after upstream gradients that go on": (
+        "lstm-cell", "dcn = 2*dcn\ndhn = 2*dhn\n" + _lines(6, "df = #*dcn*c\ndi = #*dcn*g")),
+    "14 wrong lines that may be read in many ways": (
+        "softmax-regression", "b = 0\nx = torch.ones(N, D)\nW = torch.zeros(D, K)\n" + _lines(14, "dz = (p + #*y)/N")),
     "a list that is doubled in a loop": ("softmax-regression", "g = [1]\nfor i in range(500):\n    g += g\ndz = g[0]"),
     "a list that grows in a loop": (
         "softmax-regression", "g = []\nfor i in range(9000):\n    g.append(x[0, 0])\ndz = g[0]"),

@@ -33,7 +33,7 @@ MANY_TRIED = 8  # readings of one sheet, beside the plain one
 MANY_LINES = 60  # that may be data; beyond them each means what it says
 MANY_STATEMENTS = 100  # of a sheet, the same
 MANY_JUDGED = 50  # lines in all readings together
-MANY_WRONG = 30  # lines: such a sheet says too little
+MANY_WRONG = 15  # lines: such a sheet says too little
 DRAWS = 2  # of both sizes, at which lines are judged with the data of the sheet
 
 
