@@ -890,7 +890,7 @@ def test_a_chain_in_a_sentence_gives_a_name(text, lines):
     [report] = check_sheets(f"% exercise: linear-regression\n{text}\n", kind="latex")
     assert sorted(line.quantity for line in report.lines) == sorted(lines) and report.verdict == "correct"
     [report] = check_sheets(f"% exercise: linear-regression\n{text.replace('hat y - y', 'hat y + y')}\n", kind="latex")
-    assert report.verdict == "wrong" or "wx + b - y" in text
+    assert report.verdict == ("correct" if "wx + b - y" in text else "wrong")  # of a chain the last member is the value
 
 
 @pytest.mark.parametrize(("text", "verdicts"), [

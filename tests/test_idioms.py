@@ -496,6 +496,12 @@ grads = {}
 grads['W'] = x.T @ dz
 grads['b'] = dz.sum(0)
 """, "ccc"),
+    "gradients put into a dict": ("softmax-regression", """
+dz = (p - y)/N
+dW = x.T @ dz
+db = dz.sum(0)
+grads = {'W': dW, 'b': db}
+""", "ccc"),
     "types, and what stands above": ("softmax-regression", """
 import random
 from typing import Tuple

@@ -398,10 +398,6 @@ class Meaning:
             return self.two_ways(tree, shown, (said("a basis vector"), entry), write)
         vector = said(r"a one-hot vector, \mathbf{{1}}_{index}", index=index)
         write = said(r"write \mathbf{{1}}_{index} for the vector, or the formula of the entry", index=index)
-        if bold:
-            write = said(
-                r"write \mathbf{{1}}_{index} for the vector, e_{index} in plain type for the entry", index=index
-            )
         return self.two_ways(tree, shown, (vector, entry), write)
 
     def _may_be_a_basis_vector(self, bold: bool, index: lang.Expression) -> bool:

@@ -257,12 +257,11 @@ def of_a_case(text: str, start: int) -> bool:
     return header is not sentences[-1] and _is_a_header(header)
 
 
+_AT_A_POINT = r"\b(?:stationarity|first[- ]order|optimality) condition|设为零|最小值|最优|极小|极值|驻点"
 _SAYS_ZERO = re.compile(
     r"\bset(?:ting|s)?\b(?! of\b)|\bequat(?:e|ing)\b"
     r"|\b(?:at|for|in) (?:the|a|an|any|every|its)\b[^.$]{0,30}\b(?:minim|maxim|optim|extrem|stationary|critical|saddle)"
-    r"|\b(?:stationarity|first[- ]order|optimality) condition"
-    r"|\b(?:require|demand|must vanish|has to vanish|to zero|solve|solving)\b"
-    r"|令|设为零|等于零|最小值|最优|极小|极值|驻点",
+    rf"|\b(?:require|demand|must vanish|has to vanish|to zero|solve|solving)\b|{_AT_A_POINT}|令|等于零",
     re.IGNORECASE,
 )
 
@@ -297,9 +296,7 @@ def goes_on_with_a_case(text: str, earlier: int, start: int, stop: int) -> bool:
 
 _ASKS_WHERE = re.compile(
     r"\b(?:minim|maxim|optim|extrem)(?:um|a|al|i[sz]e\w*|i[sz]ing)\b|\b(?:stationary|critical) points?\b"
-    r"|\b(?:set|setting|equate|equating)\b[^.$]{0,40}\b(?:zero|0)\b"
-    r"|\b(?:optimality|first[- ]order|stationarity) condition"
-    r"|最小值|最优|极小|极值|驻点|设为零",
+    rf"|\b(?:set|setting|equate|equating)\b[^.$]{{0,40}}\b(?:zero|0)\b|{_AT_A_POINT}",
     re.IGNORECASE,
 )
 

@@ -778,8 +778,7 @@ class _Converter:
             )
             return None
         name = node.targets[0].id if isinstance(node.targets[0], ast.Name) else ""
-        nothing_yet = isinstance(node.value, ast.Dict) and not node.value.keys and name in _DICTS
-        if name in self.names.modules or nothing_yet or name == "device":  # la = torch.linalg
+        if name in self.names.modules or name == "device" or _says_again(name, node.value):  # la = torch.linalg
             self._pass(node)
             return None
         own = node.targets[0] if isinstance(node.value, ast.Lambda) else None
@@ -1195,6 +1194,17 @@ _CONVERT: dict[type, Callable[[_Converter, Any], lang.Expression]] = {
     ast.Tuple: _Converter.sequence,
     ast.List: _Converter.sequence,
 }
+
+
+def _says_again(name: str, value: ast.expr) -> bool:
+    """`grads = {}`, `grads = {"W": dW, "b": db}`: nothing but what the members are called anyway."""
+    if name not in _DICTS or not isinstance(value, ast.Dict):
+        return False
+    members = zip(value.keys, value.values, strict=True)
+    return all(
+        isinstance(key, ast.Constant) and isinstance(key.value, str) and _dotted(each) == _DICTS[name] + key.value
+        for key, each in members
+    )
 
 
 def _name_of(value: lang.Expression | None) -> str:

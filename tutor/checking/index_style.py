@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tutor.answers import language as lang
 from tutor.checking import library
-from tutor.checking.library import FLOAT, TorchRefuses
+from tutor.checking.library import FLOAT
 from tutor.language import nsaid, said
 
 if TYPE_CHECKING:
@@ -440,9 +440,7 @@ class IndexStyle:
         due = None if name is None else self._shape_of(name)
         if due is None or due == tuple(array.shape):
             return self.run.refuse(item, says)
-        from tutor.checking.interpret import Located
-
-        return Located(TorchRefuses(says, (tuple(array.shape),)), item)
+        return self.run.refused_by_torch(item, says, tuple(array.shape))
 
     def _is_part(self, base: lang.Expression, axis: int, label: str, here: int) -> bool:
         """Whether a plain index runs over the front of this axis, or past its end where a condition on it says so.

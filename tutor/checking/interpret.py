@@ -489,6 +489,10 @@ class Run:
 
     # -- errors, with their place ------------------------------------------------------------------------
 
+    def refused_by_torch(self, node: lang.Expression, says: str, shape: tuple[int, ...]) -> Located:
+        """What torch has no value for, as `refuse` is for what is not in the language."""
+        return Located(TorchRefuses(says, (shape,)), node)
+
     def refuse(self, node: lang.Expression, reason: str) -> ReadingError:
         return ReadingError(reason, node.line, node.column)
 

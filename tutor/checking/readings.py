@@ -115,11 +115,14 @@ def _going_on(exercise: Exercise, sheet: lang.Sheet, read: Read) -> Reading | No
     asked = {f"d{name}" for name in exercise.asked} | losses
     first: dict[str, int] = {}
     given: set[str] = set()
-    own: set[str | None] = set()  # the learner's quantities, which may have a gradient as well: `hidden`
+    own: set[str] = set()  # the learner's quantities, which may have a gradient as well: `hidden`
     for n, each in enumerate(sheet.statements):
         name = _changed(each, names)
-        kind = "helper" if name is None else names.meaning(name).kind
-        if name is None or name in asked or kind != "gradient" and not (kind == "helper" and name[1:] in own):
+        if name is None:
+            continue
+        kind = names.meaning(name).kind
+        of_own = kind == "helper" and name[0] == "d" and name[1:] in own
+        if name in asked or not (kind == "gradient" or of_own):
             own.add(name)
             continue
         if name in upstream or name in given and not _is_new(each, names, name):
